@@ -1,0 +1,107 @@
+//! The API's errors: a gRPC code, a message, and optionally one of the `errordetails` messages.
+
+use crate::errordetails::v1 as details;
+use bytes::Bytes;
+use prost::{Message, Name};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// gRPC status codes, by their canonical numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(i32)]
+pub enum Code {
+    Cancelled = 1,
+    Unknown = 2,
+    InvalidArgument = 3,
+    DeadlineExceeded = 4,
+    NotFound = 5,
+    AlreadyExists = 6,
+    PermissionDenied = 7,
+    ResourceExhausted = 8,
+    FailedPrecondition = 9,
+    Aborted = 10,
+    OutOfRange = 11,
+    Unimplemented = 12,
+    Internal = 13,
+    Unavailable = 14,
+    DataLoss = 15,
+    Unauthenticated = 16,
+}
+
+/// An error as a caller of the API sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    pub code: Code,
+    pub message: String,
+    /// Type name (`temporal.api.errordetails.v1.…`) and encoding of the detail.
+    pub detail: Option<(String, Bytes)>,
+}
+
+impl std::error::Error for ApiError {}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ApiError {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        ApiError { code, message: message.into(), detail: None }
+    }
+
+    /// With a message of `errordetails` attached.
+    #[must_use]
+    pub fn with<M: Message + Name>(mut self, detail: &M) -> Self {
+        self.detail = Some((M::full_name(), detail.encode_to_vec().into()));
+        self
+    }
+
+    pub fn invalid_argument(message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidArgument, message)
+    }
+
+    /// NOT_FOUND with the detail `NotFoundFailure`, as the reference server sends it.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Code::NotFound, message).with(&details::NotFoundFailure::default())
+    }
+
+    pub fn failed_precondition(message: impl Into<String>) -> Self {
+        Self::new(Code::FailedPrecondition, message)
+    }
+
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Code::Unavailable, message)
+    }
+
+    pub fn unimplemented(what: &str) -> Self {
+        Self::new(Code::Unimplemented, format!("{what} is not implemented"))
+    }
+
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Code::Internal, message)
+    }
+}
+
+#[cfg(feature = "grpc")]
+impl From<ApiError> for tonic::Status {
+    fn from(error: ApiError) -> Self {
+        let code = tonic::Code::from(error.code as i32);
+        let Some((name, value)) = error.detail else { return tonic::Status::new(code, error.message) };
+        let any = prost_types::Any { type_url: format!("type.googleapis.com/{name}"), value: value.into() };
+        let status = RpcStatus { code: error.code as i32, message: error.message.clone(), details: vec![any] };
+        tonic::Status::with_details(code, error.message, status.encode_to_vec().into())
+    }
+}
+
+/// `google.rpc.Status`, what the trailer `grpc-status-details-bin` carries.
+#[cfg(feature = "grpc")]
+#[derive(Clone, PartialEq, Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<prost_types::Any>,
+}

@@ -1,0 +1,133 @@
+//! What a shard can be asked to do, and what it answers. One variant per verb; the logic sits in `commands/<verb>.rs`.
+
+use crate::{
+    id::{ProposalId, Stamp},
+    key::{QueueKey, RunKey, WorkflowKey},
+    time::Timestamp,
+    token::TaskToken,
+};
+use serde::{Deserialize, Serialize};
+use tenure_api::{history::v1::HistoryEvent, workflowservice::v1 as api};
+use uuid::Uuid;
+
+/// A command, for whom, and the id under which it may be tried again.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub workflow: WorkflowKey,
+    pub proposal: ProposalId,
+    pub command: ShardCommand,
+}
+
+/// Input of the engine. API requests were validated for form by the frontend (lengths, required fields, namespace);
+/// the engine checks what depends on state.
+#[derive(Clone, Debug)]
+pub enum ShardCommand {
+    StartWorkflow(Box<api::StartWorkflowExecutionRequest>),
+    SignalWorkflow(Box<api::SignalWorkflowExecutionRequest>),
+    RequestCancelWorkflow(Box<api::RequestCancelWorkflowExecutionRequest>),
+    TerminateWorkflow(Box<api::TerminateWorkflowExecutionRequest>),
+    /// A poll was matched with a ready workflow task.
+    StartWorkflowTask(StartTask),
+    CompleteWorkflowTask { token: TaskToken, request: Box<api::RespondWorkflowTaskCompletedRequest> },
+    FailWorkflowTask { token: TaskToken, request: Box<api::RespondWorkflowTaskFailedRequest> },
+    ResetStickyTaskQueue { run_id: Option<Uuid> },
+    /// The home of a sticky queue has no poller for it: the task goes to the normal queue.
+    StickyUnavailable { run_id: Uuid, stamp: Stamp },
+    /// A poll was matched with a ready activity task.
+    StartActivityTask(StartTask),
+    CompleteActivity { activity: ActivityRef, request: Box<api::RespondActivityTaskCompletedRequest> },
+    FailActivity { activity: ActivityRef, request: Box<api::RespondActivityTaskFailedRequest> },
+    CancelActivity { activity: ActivityRef, request: Box<api::RespondActivityTaskCanceledRequest> },
+    HeartbeatActivity { activity: ActivityRef, request: Box<api::RecordActivityTaskHeartbeatRequest> },
+    /// A started task that never reached a worker: it is ready again, as the same attempt with a new stamp.
+    ReturnTask { token: TaskToken },
+    /// The run's timer row is due.
+    TimerDue { run_id: Uuid },
+}
+
+/// Starting a task for a poll. Tried again with the same proposal id it gives the same task again.
+#[derive(Clone, Debug)]
+pub struct StartTask {
+    pub run_id: Uuid,
+    /// The ready task's name.
+    pub stamp: Stamp,
+    pub poll: Poll,
+}
+
+/// The poll that a task is started for.
+#[derive(Clone, Debug, Default)]
+pub struct Poll {
+    pub identity: String,
+    /// Name of the polled queue; for a sticky poll the sticky queue's.
+    pub queue: String,
+    pub worker_version: Option<tenure_api::common::v1::WorkerVersionCapabilities>,
+    pub deployment: Option<tenure_api::deployment::v1::WorkerDeploymentOptions>,
+}
+
+/// A poll lent to the shard's owner ahead of time: a command that makes a task for this queue may start it at once.
+#[derive(Clone, Debug)]
+pub struct Credit {
+    pub queue: QueueKey,
+    pub poll: Poll,
+}
+
+/// How a worker names the activity that it reports on.
+#[derive(Clone, Debug)]
+pub enum ActivityRef {
+    Token(TaskToken),
+    /// The current run where `run_id` is `None`.
+    ById { run_id: Option<Uuid>, activity_id: String },
+}
+
+/// What a command answers once its entry is applied.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    Done,
+    WorkflowStarted {
+        run_id: Uuid,
+        /// False when the request was answered with a run that was there before.
+        started: bool,
+        /// Status of the run (`WorkflowExecutionStatus`).
+        status: i32,
+    },
+    WorkflowTaskStarted(Box<WorkflowTaskStarted>),
+    WorkflowTaskCompleted {
+        /// The next task, started for the same worker (`return_new_workflow_task`).
+        new_task: Option<Box<WorkflowTaskStarted>>,
+        reset_history_event_id: i64,
+    },
+    /// Ready to be sent, but for the namespace's name.
+    ActivityTaskStarted(Box<api::PollActivityTaskQueueResponse>),
+    ActivityHeartbeat { cancel_requested: bool },
+}
+
+/// All that a poll response needs of a started workflow task, besides history that is read from rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowTaskStarted {
+    pub token: TaskToken,
+    pub run: RunKey,
+    pub workflow_type: String,
+    /// The normal task queue of the run.
+    pub task_queue: String,
+    pub attempt: i32,
+    /// Started event of the last task that completed; zero if none did.
+    pub previous_started_event_id: i64,
+    pub started_event_id: i64,
+    /// The last event that history rows hold for this task (the task's history ends at its started event; events of
+    /// a transient task come from `transient_events`).
+    pub last_event_id: i64,
+    /// Scheduled and started events that are not in history yet, encoded as `History`.
+    pub transient_events: Vec<u8>,
+    pub scheduled_at: Timestamp,
+    pub started_at: Timestamp,
+    /// The poll was on the sticky queue: the worker has the history up to `previous_started_event_id`.
+    pub sticky: bool,
+}
+
+/// Decoded `transient_events`.
+impl WorkflowTaskStarted {
+    pub fn transient(&self) -> Vec<HistoryEvent> {
+        use prost::Message;
+        tenure_api::history::v1::History::decode(self.transient_events.as_slice()).map(|h| h.events).unwrap_or_default()
+    }
+}

@@ -1,0 +1,40 @@
+//! Limits that the engine holds a request to; an argument, because the engine sees no configuration.
+
+/// The defaults are the reference server's.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of one payload-carrying field (input, result, details, failure ...).
+    pub blob_size: usize,
+    /// Bytes of all memo fields of an execution.
+    pub memo_size: usize,
+    /// Bytes of a workflow id, request id, type, queue name, activity id ...
+    pub id_length: usize,
+    /// Events of one run, after which it is terminated.
+    pub history_count: i64,
+    /// Bytes of one run's history, after which it is terminated.
+    pub history_size: usize,
+    /// Events from which workers are told to continue as new.
+    pub suggest_continue_as_new_count: i64,
+    /// Bytes from which workers are told to continue as new.
+    pub suggest_continue_as_new_size: usize,
+    /// Activities of one run that may be open at once.
+    pub pending_activities: usize,
+    /// Signals that one run may receive.
+    pub signals: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            blob_size: 2 << 20,
+            memo_size: 2 << 20,
+            id_length: 1000,
+            history_count: 50 * 1024,
+            history_size: 50 << 20,
+            suggest_continue_as_new_count: 4 * 1024,
+            suggest_continue_as_new_size: 4 << 20,
+            pending_activities: 2000,
+            signals: 10_000,
+        }
+    }
+}

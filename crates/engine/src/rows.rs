@@ -1,0 +1,124 @@
+//! Rows: what is replicated. The engine names rows by [`RowKey`] and fills them with bytes of its own codec;
+//! `storage` lays the keys out in RocksDB.
+
+use crate::{
+    key::{QueueKey, RunKey, WorkflowKey},
+    state::ExecutionState,
+    id::Stamp,
+    time::Timestamp,
+};
+use tenure_api::history::v1::HistoryEvent;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The kinds of pending things that may spill out of an execution's core row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PendingKind {
+    Activity,
+    Timer,
+}
+
+/// Tables of the system shard, each keyed by a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SystemTable {
+    /// Cluster id, shard count, feature level.
+    Cluster,
+    /// Node id -> identity, addresses.
+    Node,
+    /// Shard id -> slots, replicas.
+    Shard,
+    /// Namespace id -> namespace.
+    Namespace,
+    /// Namespace name -> namespace id.
+    NamespaceName,
+}
+
+/// Names a row within a shard. The order here is not the order on disk.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RowKey {
+    /// The core of an `ExecutionState`.
+    Execution(RunKey),
+    /// One pending thing that spilled out of the core row; `id` is its scheduled or started event id.
+    Pending { run: RunKey, kind: PendingKind, id: i64 },
+    /// Workflow id -> its current (latest) run.
+    Current(WorkflowKey),
+    /// Encoded `temporal.api.history.v1.History` that begins with this event. Chunks of a run follow each other
+    /// without gap or overlap, so their concatenation is again an encoded `History`.
+    History { run: RunKey, first_event_id: i64 },
+    /// A signal's (later: an update's) request id that was applied to this workflow id.
+    RequestId { workflow: WorkflowKey, request_id: Arc<str> },
+    /// An execution's earliest deadline; at most one row per run. The value is empty.
+    Timer { due: Timestamp, run: RunKey },
+    /// A task that may be handed to a worker; rows of one queue sort by priority, then stamp. The value is a
+    /// [`ReadyTask`].
+    Ready { queue: QueueKey, priority: u8, stamp: Stamp },
+    /// Counter: ready tasks of a queue.
+    Backlog(QueueKey),
+    /// The shard's last recorded time: a new leader's clock never goes below it.
+    Clock,
+    /// A row of the system shard.
+    System { table: SystemTable, key: Arc<str> },
+}
+
+/// A task that may be handed to a worker, as it waits in its queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyTask {
+    pub queue: QueueKey,
+    pub priority: u8,
+    /// Place in the queue, and the task's name: starting it names this stamp, and a stamp that is no longer the
+    /// pending task's is answered with NOT_FOUND (the task is obsolete).
+    pub stamp: Stamp,
+    pub run: RunKey,
+    /// Zero for a workflow task whose scheduled event is not in history yet.
+    pub scheduled_event_id: i64,
+    pub scheduled_at: Timestamp,
+    /// The queue is a sticky one: when no worker polls it, the owner is told so.
+    pub sticky: bool,
+}
+
+/// One change of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    Put(RowKey, Bytes),
+    Delete(RowKey),
+    /// Adds to a counter row; a counter that was never touched is zero.
+    Merge(RowKey, i64),
+}
+
+/// What a transition replicates: the Raft entry is the encoding of one or more of these, applied in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteSet {
+    pub ops: Vec<Op>,
+}
+
+/// Committed rows, as a transition reads them. All reads of one transition see the same rows.
+///
+/// Implementations: over RocksDB (`storage`), with the leader's cache and the rows of commands that share the entry
+/// on top (`shard`), and over a `BTreeMap` in tests.
+pub trait StateReader {
+    /// The decoded state of a run: core row and everything that spilled.
+    fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError>;
+    /// The value of a row.
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
+    /// One event of a run's history (an activity's scheduled event carries its input).
+    fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError>;
+    /// The rows of a system table in key order.
+    fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError>;
+}
+
+/// A row could not be read or decoded. The shard stops serving: rows that cannot be read are not guessed at.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("storage: {0}")]
+    Storage(String),
+    #[error("row {key:?} cannot be decoded: {cause}")]
+    Corrupt { key: RowKey, cause: String },
+}
+
+/// Value of [`RowKey::Current`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrentRun {
+    pub run_id: Uuid,
+}

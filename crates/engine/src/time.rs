@@ -1,0 +1,35 @@
+//! Time as the engine sees it: an argument, never a clock.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Nanoseconds since the Unix epoch, by the clock of the shard's leader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    pub const MAX: Timestamp = Timestamp(i64::MAX);
+
+    /// This time plus `d`, saturating.
+    #[must_use]
+    pub fn after(self, d: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    pub fn to_proto(self) -> prost_types::Timestamp {
+        prost_types::Timestamp {
+            seconds: self.0.div_euclid(1_000_000_000),
+            nanos: self.0.rem_euclid(1_000_000_000) as i32,
+        }
+    }
+
+    /// Saturates outside of the years 1677 to 2262.
+    pub fn from_proto(t: &prost_types::Timestamp) -> Timestamp {
+        Timestamp(t.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(t.nanos)))
+    }
+}

@@ -1,0 +1,33 @@
+//! Task tokens: opaque bytes to a worker, the name of one start of one task to us.
+
+use crate::{id::Stamp, key::{NamespaceId, RunKey, TaskKind}};
+use serde::{Deserialize, Serialize};
+
+/// Names one start of a task. Any other start of the same task has another stamp, so an old token is stale.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskToken {
+    pub kind: TaskKind,
+    pub run: RunKey,
+    /// Scheduled event id; for a transient workflow task the id that it will get.
+    pub scheduled_event_id: i64,
+    pub attempt: i32,
+    /// Drawn when the task was started.
+    pub stamp: Stamp,
+    /// Of an activity.
+    pub activity_id: String,
+}
+
+impl TaskToken {
+    pub fn namespace(&self) -> NamespaceId {
+        self.run.workflow.namespace
+    }
+
+    pub fn encode(&self) -> bytes::Bytes {
+        crate::codec::encode(self)
+    }
+
+    /// `None` for bytes that are no token of ours.
+    pub fn decode(bytes: &[u8]) -> Option<TaskToken> {
+        crate::codec::decode(bytes).ok()
+    }
+}

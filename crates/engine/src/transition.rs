@@ -1,0 +1,63 @@
+//! The engine's single entry point, and what it gives back.
+
+use crate::{
+    command::{Credit, Envelope, Reply},
+    id::{Ids, Stamp},
+    key::{QueueKey, RunKey},
+    limits::Limits,
+    rows::{ReadError, ReadyTask, StateReader, WriteSet},
+    state::ExecutionState,
+    time::Timestamp,
+};
+use std::sync::Arc;
+use tenure_api::error::ApiError;
+use uuid::Uuid;
+
+/// All that a transition sees besides rows and its command.
+pub struct Context<'a> {
+    /// The leader's time; never below the shard's last recorded time.
+    pub now: Timestamp,
+    pub ids: &'a mut Ids,
+    pub limits: &'a Limits,
+    /// Polls that may be used up; one entry then both creates and starts the task.
+    pub credits: &'a [Credit],
+}
+
+/// Result of one command. An empty write set means that nothing has to be replicated (a duplicate, say).
+#[derive(Debug)]
+pub struct Transition {
+    pub reply: Reply,
+    pub writes: WriteSet,
+    /// The decoded states that `writes` holds, for the leader's cache.
+    pub states: Vec<(RunKey, Arc<ExecutionState>)>,
+    pub effects: Vec<Effect>,
+}
+
+/// A volatile hint to the leader, acted on after the entry is applied. Losing one loses nothing: a new leader finds
+/// the same in the rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The run's timer row is now at `due`; `None`: it has none.
+    TimerArmed { run: RunKey, due: Option<Timestamp> },
+    TaskReady(ReadyTask),
+    /// The ready task is started or obsolete.
+    TaskGone { queue: QueueKey, stamp: Stamp },
+    HistoryGrew { run: RunKey, next_event_id: i64, closed: bool },
+    /// The workflow task in flight ended without answering the queries that rode on it.
+    WorkflowTaskEnded { run: RunKey },
+}
+
+/// Why a command was refused; nothing of it was applied.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Runs one command. Synchronous, total, deterministic in its arguments.
+pub fn transition(_rows: &dyn StateReader, _envelope: &Envelope, _cx: &mut Context<'_>) -> Result<Transition, Refused> {
+    let _: Uuid;
+    Err(ApiError::unimplemented("transition").into())
+}

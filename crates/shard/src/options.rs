@@ -1,0 +1,60 @@
+//! What can be set about leaders and matching.
+
+use std::time::Duration;
+use tenure_engine::Limits;
+
+/// Defaults fit a small machine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub limits: Limits,
+    /// Bytes of decoded execution states that one leader keeps.
+    pub state_cache_bytes: u64,
+    /// Commands of one workflow id that may share an entry.
+    pub batch_commands: usize,
+    /// Bytes of rows from which no further command joins an entry.
+    pub batch_bytes: usize,
+    /// Timers that one leader holds in memory; the others stay on disk.
+    pub timer_window: usize,
+    /// Due timers whose commands run at once.
+    pub timers_in_flight: usize,
+    /// Ready tasks of one queue that its owner offers at once.
+    pub offer_window: usize,
+    /// How long an offer, a start or another call to a node may take before it is tried again.
+    pub call_timeout: Duration,
+    /// How long a poll waits for a task at most.
+    pub long_poll: Duration,
+    /// How much before the caller's deadline a long poll ends.
+    pub long_poll_margin: Duration,
+    /// How long a history long poll waits at most.
+    pub history_wait: Duration,
+    /// A started task whose delivery is not confirmed for this long is asked after.
+    pub confirm_within: Duration,
+    /// A sticky queue nobody polled for this long has lost its worker.
+    pub sticky_alive: Duration,
+    /// Bytes of history in one page, about.
+    pub history_page_bytes: usize,
+    /// Events in one page.
+    pub history_page_events: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            limits: Limits::default(),
+            state_cache_bytes: 64 << 20,
+            batch_commands: 256,
+            batch_bytes: 512 << 10,
+            timer_window: 10_000,
+            timers_in_flight: 256,
+            offer_window: 1000,
+            call_timeout: Duration::from_secs(1),
+            long_poll: Duration::from_secs(60),
+            long_poll_margin: Duration::from_millis(800),
+            history_wait: Duration::from_secs(20),
+            confirm_within: Duration::from_secs(3),
+            sticky_alive: Duration::from_secs(10),
+            history_page_bytes: 2 << 20,
+            history_page_events: 1000,
+        }
+    }
+}

@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub enum PendingKind {
     Activity,
     Timer,
+    BufferedEvent,
 }
 
 /// Tables of the system shard, each keyed by a string.
@@ -40,7 +41,8 @@ pub enum SystemTable {
 pub enum RowKey {
     /// The core of an `ExecutionState`.
     Execution(RunKey),
-    /// One pending thing that spilled out of the core row; `id` is its scheduled or started event id.
+    /// One pending thing that spilled out of the core row; `id` is its scheduled or started event id, or for a
+    /// buffered event its place in the order of arrival.
     Pending { run: RunKey, kind: PendingKind, id: i64 },
     /// Workflow id -> its current (latest) run.
     Current(WorkflowKey),

@@ -1,1 +1,27 @@
-//! tenure-storage
+//! What a node keeps on disk: two RocksDBs.
+//!
+//! The *log* database holds Raft entries, votes, shard pointers and the node's identity. It is the truth: one writer
+//! thread puts everything that is pending into one batch with one sync. The *state* database holds rows. It has no
+//! WAL: after a crash it is behind, and the log is applied again from [`ShardRows::applied`].
+//!
+//! Nothing here knows Raft's types: votes, log ids, membership and entries are the caller's bytes.
+
+mod dir;
+mod error;
+mod key;
+mod log;
+mod options;
+mod state;
+mod stats;
+mod storage;
+pub mod write_set;
+
+pub use error::{OpenError, StorageError};
+pub use log::{LogDb, LogOp, Purged, ShardLog};
+pub use options::{FatalHook, Options};
+pub use state::{Applied, Export, HistoryChunk, Ingest, ReadyAfter, RowSum, ShardReader, ShardRows, StateDb, View};
+pub use stats::Stats;
+pub use storage::{Shard, Storage};
+
+/// A shard's number; 0 is the system shard.
+pub type ShardId = u32;

@@ -1,0 +1,57 @@
+//! Why a data directory cannot be opened, and why a database call failed.
+
+use std::{io, path::PathBuf};
+use tenure_engine::rows::ReadError;
+
+/// A data directory could not be opened. Each is one line, fit to be the last that a process says.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("data directory {} is in use by another process (pid {pid})", path.display())]
+    InUse { path: PathBuf, pid: String },
+    #[error(
+        "data directory {} was written by a newer version of tenure: it has format {found}, this build reads up to {known}",
+        path.display()
+    )]
+    NewerFormat { path: PathBuf, found: u32, known: u32 },
+    #[error("data directory {}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("data directory {}: {source}", path.display())]
+    Storage { path: PathBuf, source: StorageError },
+    /// The log was purged beyond what the rows hold: entries are missing, and must not be skipped.
+    #[error(
+        "data directory {}: the log of shard {shard} is purged up to {purged} but its rows go to {}: the state database was \
+         lost or replaced, and this node must be rebuilt from its peers",
+        path.display(), applied.map_or("nothing".into(), |index| index.to_string())
+    )]
+    RowsBehindLog { path: PathBuf, shard: u32, purged: u64, applied: Option<u64> },
+}
+
+/// A database call failed, or what it gave makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    #[error("{0}")]
+    Database(#[from] rocksdb::Error),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("corrupt: {0}")]
+    Corrupt(String),
+    /// The rows were replaced by a snapshot; whoever still reads the old ones must start over.
+    #[error("these rows were replaced by a snapshot")]
+    Replaced,
+}
+
+impl From<StorageError> for io::Error {
+    fn from(error: StorageError) -> io::Error {
+        match error {
+            StorageError::Io(error) => error,
+            StorageError::Corrupt(_) => io::Error::new(io::ErrorKind::InvalidData, error),
+            other => io::Error::other(other),
+        }
+    }
+}
+
+impl From<StorageError> for ReadError {
+    fn from(error: StorageError) -> ReadError {
+        ReadError::Storage(error.to_string())
+    }
+}

@@ -1,0 +1,396 @@
+//! How rows are named on disk: incarnation (u64), table (u8), then the row's own key.
+//!
+//! Numbers are big-endian, signed ones with the sign bit flipped, so that bytes sort as numbers do. A string that is
+//! followed by something is escaped and terminated, so that no string's bytes begin another's: a scan of one workflow
+//! id, run or queue never meets its neighbour's rows.
+
+use tenure_engine::{
+    id::Stamp,
+    key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey},
+    rows::{PendingKind, RowKey, SystemTable},
+    time::Timestamp,
+};
+use uuid::Uuid;
+
+/// The column families of the state database. All replicas agree on them, because a row's table decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// Rows that are read by key.
+    Rows,
+    /// Rows that come and go and are read in order: timers and ready tasks. Apart from the rest because of the many
+    /// tombstones.
+    Index,
+    /// History: large, written once, compacted apart from what changes.
+    History,
+}
+
+impl Family {
+    /// In the order of their tables, so that one family after the other is key order.
+    pub(crate) const ALL: [Family; 3] = [Family::Rows, Family::Index, Family::History];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Family::Rows => "rows",
+            Family::Index => "index",
+            Family::History => "history",
+        }
+    }
+
+    /// The family of a key without incarnation; `None` for a table that this build does not know.
+    pub(crate) fn of(key: &[u8]) -> Option<Family> {
+        match *key.first()? {
+            table::APPLIED..=table::BACKLOG => Some(Family::Rows),
+            table::TIMER | table::READY => Some(Family::Index),
+            table::HISTORY => Some(Family::History),
+            _ => None,
+        }
+    }
+}
+
+/// Table numbers. Retired ones stay reserved.
+pub(crate) mod table {
+    pub(crate) const APPLIED: u8 = 1;
+    pub(crate) const CLOCK: u8 = 2;
+    pub(crate) const SYSTEM: u8 = 3;
+    /// Core rows, each followed by what spilled out of it.
+    pub(crate) const EXECUTION: u8 = 4;
+    pub(crate) const CURRENT: u8 = 5;
+    pub(crate) const REQUEST_ID: u8 = 6;
+    pub(crate) const BACKLOG: u8 = 7;
+    pub(crate) const TIMER: u8 = 64;
+    pub(crate) const READY: u8 = 65;
+    pub(crate) const HISTORY: u8 = 128;
+}
+
+/// Bytes of the incarnation that every key on disk begins with.
+pub(crate) const INCARNATION: usize = 8;
+
+/// Lays out a key. `finish` gives the bytes.
+pub(crate) struct KeyWriter(Vec<u8>);
+
+impl KeyWriter {
+    pub(crate) fn on_disk(incarnation: u64, table: u8) -> Self {
+        let mut key = Vec::with_capacity(96);
+        key.extend_from_slice(&incarnation.to_be_bytes());
+        key.push(table);
+        KeyWriter(key)
+    }
+
+    fn table(table: u8) -> Self {
+        let mut key = Vec::with_capacity(96);
+        key.push(table);
+        KeyWriter(key)
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn raw(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    pub(crate) fn u8(self, n: u8) -> Self {
+        self.raw(&[n])
+    }
+
+    pub(crate) fn u64(self, n: u64) -> Self {
+        self.raw(&n.to_be_bytes())
+    }
+
+    pub(crate) fn i64(self, n: i64) -> Self {
+        self.u64(n as u64 ^ (1 << 63))
+    }
+
+    fn uuid(self, id: Uuid) -> Self {
+        self.raw(id.as_bytes())
+    }
+
+    /// Zero bytes become `00 FF`, the end is `00 01`: sorts as the string does, and is never a prefix of another's.
+    fn str(mut self, s: &str) -> Self {
+        for &byte in s.as_bytes() {
+            self.0.push(byte);
+            if byte == 0 {
+                self.0.push(0xff);
+            }
+        }
+        self.raw(&[0, 1])
+    }
+
+    pub(crate) fn workflow(self, w: &WorkflowKey) -> Self {
+        self.raw(&w.slot().to_be_bytes()).uuid(w.namespace.0).str(&w.workflow_id)
+    }
+
+    pub(crate) fn run(self, r: &RunKey) -> Self {
+        self.workflow(&r.workflow).uuid(r.run_id)
+    }
+
+    /// Begins the keys of what spilled out of a core row; they follow it.
+    pub(crate) fn pending(self, r: &RunKey, kind: PendingKind) -> Self {
+        self.run(r).u8(match kind {
+            PendingKind::Activity => 0,
+            PendingKind::Timer => 1,
+            PendingKind::BufferedEvent => 2,
+        })
+    }
+
+    pub(crate) fn queue(self, q: &QueueKey) -> Self {
+        let kind = match q.kind {
+            TaskKind::Workflow => 0,
+            TaskKind::Activity => 1,
+        };
+        self.uuid(q.namespace.0).u8(kind).str(&q.name)
+    }
+
+    pub(crate) fn stamp(self, s: Stamp) -> Self {
+        self.u64(s.term).u64(s.counter)
+    }
+
+    pub(crate) fn due(self, due: Timestamp, run: &RunKey) -> Self {
+        let w = &run.workflow;
+        self.i64(due.0).uuid(w.namespace.0).str(&w.workflow_id).uuid(run.run_id)
+    }
+
+    pub(crate) fn system(self, t: SystemTable) -> Self {
+        self.u8(match t {
+            SystemTable::Cluster => 0,
+            SystemTable::Node => 1,
+            SystemTable::Shard => 2,
+            SystemTable::Namespace => 3,
+            SystemTable::NamespaceName => 4,
+        })
+    }
+
+    pub(crate) fn row(self, key: &RowKey) -> Self {
+        match key {
+            RowKey::Execution(run) => self.run(run),
+            RowKey::Pending { run, kind, id } => self.pending(run, *kind).i64(*id),
+            RowKey::Current(workflow) => self.workflow(workflow),
+            RowKey::History { run, first_event_id } => self.run(run).i64(*first_event_id),
+            RowKey::RequestId { workflow, request_id } => self.workflow(workflow).raw(request_id.as_bytes()),
+            RowKey::Timer { due, run } => self.due(*due, run),
+            RowKey::Ready { queue, priority, stamp } => self.queue(queue).u8(*priority).stamp(*stamp),
+            RowKey::Backlog(queue) => self.queue(queue),
+            RowKey::Clock => self,
+            RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
+        }
+    }
+}
+
+fn table_of(key: &RowKey) -> u8 {
+    match key {
+        RowKey::Execution(_) | RowKey::Pending { .. } => table::EXECUTION,
+        RowKey::Current(_) => table::CURRENT,
+        RowKey::History { .. } => table::HISTORY,
+        RowKey::RequestId { .. } => table::REQUEST_ID,
+        RowKey::Timer { .. } => table::TIMER,
+        RowKey::Ready { .. } => table::READY,
+        RowKey::Backlog(_) => table::BACKLOG,
+        RowKey::Clock => table::CLOCK,
+        RowKey::System { .. } => table::SYSTEM,
+    }
+}
+
+/// A row's key as the log carries it: without incarnation.
+pub(crate) fn portable(key: &RowKey) -> Vec<u8> {
+    KeyWriter::table(table_of(key)).row(key).finish()
+}
+
+pub(crate) fn on_disk(incarnation: u64, key: &RowKey) -> Vec<u8> {
+    KeyWriter::on_disk(incarnation, table_of(key)).row(key).finish()
+}
+
+/// The least key that is above all that begin with `prefix`; `None` if there is none.
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&b| b != 0xff)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+/// Takes a key apart. Every method is `None` when the bytes are not what they should be.
+pub(crate) struct KeyReader<'a>(&'a [u8]);
+
+impl<'a> KeyReader<'a> {
+    pub(crate) fn new(key: &'a [u8]) -> Self {
+        KeyReader(key)
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        self.take::<1>().map(|[n]| n)
+    }
+
+    pub(crate) fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    pub(crate) fn i64(&mut self) -> Option<i64> {
+        self.u64().map(|n| (n ^ (1 << 63)) as i64)
+    }
+
+    fn uuid(&mut self) -> Option<Uuid> {
+        self.take().map(Uuid::from_bytes)
+    }
+
+    fn str(&mut self) -> Option<String> {
+        let mut bytes = Vec::new();
+        loop {
+            match self.u8()? {
+                0 => match self.u8()? {
+                    0xff => bytes.push(0),
+                    1 => return String::from_utf8(bytes).ok(),
+                    _ => return None,
+                },
+                byte => bytes.push(byte),
+            }
+        }
+    }
+
+    pub(crate) fn queue(&mut self) -> Option<QueueKey> {
+        let namespace = NamespaceId(self.uuid()?);
+        let kind = match self.u8()? {
+            0 => TaskKind::Workflow,
+            1 => TaskKind::Activity,
+            _ => return None,
+        };
+        Some(QueueKey { namespace, kind, name: self.str()?.into() })
+    }
+
+    pub(crate) fn due(&mut self) -> Option<(Timestamp, RunKey)> {
+        let due = Timestamp(self.i64()?);
+        let namespace = NamespaceId(self.uuid()?);
+        let workflow = WorkflowKey { namespace, workflow_id: self.str()?.into() };
+        Some((due, workflow.run(self.uuid()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn workflows() -> impl Strategy<Value = WorkflowKey> {
+        // Short strings over few letters, zero among them, so that prefixes of one another are common.
+        ("[\0\u{1}ab\u{ff}]{0,4}", 0..2_u128).prop_map(|(id, namespace)| WorkflowKey {
+            namespace: NamespaceId(Uuid::from_u128(namespace)),
+            workflow_id: id.into(),
+        })
+    }
+
+    fn runs() -> impl Strategy<Value = RunKey> {
+        (workflows(), prop_oneof![Just(0), Just(u128::MAX), any::<u128>()])
+            .prop_map(|(workflow, run)| workflow.run(Uuid::from_u128(run)))
+    }
+
+    fn queues() -> impl Strategy<Value = QueueKey> {
+        (workflows(), any::<bool>()).prop_map(|(w, activity)| QueueKey {
+            namespace: w.namespace,
+            kind: if activity { TaskKind::Activity } else { TaskKind::Workflow },
+            name: w.workflow_id,
+        })
+    }
+
+    fn stamps() -> impl Strategy<Value = Stamp> {
+        (0..1000_u64, 0..1000_u64).prop_map(|(term, counter)| Stamp { term, counter })
+    }
+
+    fn rows() -> impl Strategy<Value = RowKey> {
+        prop_oneof![
+            runs().prop_map(RowKey::Execution),
+            (runs(), any::<bool>(), any::<i64>()).prop_map(|(run, timer, id)| {
+                let kind = if timer { PendingKind::Timer } else { PendingKind::Activity };
+                RowKey::Pending { run, kind, id }
+            }),
+            workflows().prop_map(RowKey::Current),
+            (runs(), any::<i64>()).prop_map(|(run, first_event_id)| RowKey::History { run, first_event_id }),
+            (workflows(), "[\0a]{0,3}")
+                .prop_map(|(workflow, id)| RowKey::RequestId { workflow, request_id: id.into() }),
+            (any::<i64>(), runs()).prop_map(|(due, run)| RowKey::Timer { due: Timestamp(due), run }),
+            (queues(), any::<u8>(), stamps()).prop_map(|(queue, priority, stamp)| RowKey::Ready {
+                queue,
+                priority,
+                stamp
+            }),
+            queues().prop_map(RowKey::Backlog),
+            Just(RowKey::Clock),
+            "[ab]{0,3}".prop_map(|key| RowKey::System { table: SystemTable::Namespace, key: key.into() }),
+        ]
+    }
+
+    fn prefix(table: u8, fill: impl FnOnce(KeyWriter) -> KeyWriter) -> Vec<u8> {
+        fill(KeyWriter::on_disk(1, table)).finish()
+    }
+
+    proptest! {
+        #[test]
+        fn different_rows_have_different_keys(a in rows(), b in rows()) {
+            prop_assert_eq!(a == b, portable(&a) == portable(&b));
+        }
+
+        #[test]
+        fn keys_on_disk_are_the_portable_ones_behind_the_incarnation(row in rows(), incarnation: u64) {
+            let on_disk = on_disk(incarnation, &row);
+            prop_assert_eq!(&on_disk[..INCARNATION], &incarnation.to_be_bytes()[..]);
+            prop_assert_eq!(&on_disk[INCARNATION..], &portable(&row)[..]);
+            prop_assert!(Family::of(&on_disk[INCARNATION..]).is_some());
+        }
+
+        #[test]
+        fn a_workflows_run_or_queues_prefix_begins_no_others_key(a in runs(), b in runs(), p in queues(), q in queues()) {
+            let (of_a, of_b) = (prefix(4, |k| k.workflow(&a.workflow)), prefix(4, |k| k.workflow(&b.workflow)));
+            prop_assert_eq!(of_b.starts_with(&of_a), a.workflow == b.workflow);
+            let (of_a, of_b) = (prefix(4, |k| k.run(&a)), prefix(4, |k| k.run(&b)));
+            prop_assert_eq!(of_b.starts_with(&of_a), a == b);
+            let (of_p, of_q) = (prefix(65, |k| k.queue(&p)), prefix(65, |k| k.queue(&q)));
+            prop_assert_eq!(of_q.starts_with(&of_p), p == q);
+        }
+
+        #[test]
+        fn timers_sort_by_due_time(a: i64, b: i64, x in runs(), y in runs()) {
+            prop_assume!(a != b);
+            let key = |due, run| portable(&RowKey::Timer { due: Timestamp(due), run });
+            prop_assert_eq!(a < b, key(a, x) < key(b, y));
+        }
+
+        #[test]
+        fn ready_tasks_sort_by_priority_then_stamp(q in queues(), a in (any::<u8>(), stamps()), b in (any::<u8>(), stamps())) {
+            let key = |(priority, stamp)| portable(&RowKey::Ready { queue: q.clone(), priority, stamp });
+            prop_assert_eq!(a.cmp(&b), key(a).cmp(&key(b)));
+        }
+
+        #[test]
+        fn history_sorts_by_event(run in runs(), a: i64, b: i64) {
+            let key = |first_event_id| portable(&RowKey::History { run: run.clone(), first_event_id });
+            prop_assert_eq!(a.cmp(&b), key(a).cmp(&key(b)));
+        }
+
+        #[test]
+        fn what_is_read_back_from_keys_is_what_was_written(due: i64, run in runs(), queue in queues()) {
+            let key = KeyWriter::table(table::TIMER).due(Timestamp(due), &run).finish();
+            prop_assert_eq!(KeyReader::new(&key[1..]).due(), Some((Timestamp(due), run)));
+            let key = KeyWriter::table(table::READY).queue(&queue).u8(3).finish();
+            let mut reader = KeyReader::new(&key[1..]);
+            prop_assert_eq!(reader.queue(), Some(queue));
+            prop_assert_eq!(reader.rest(), &[3]);
+        }
+
+        #[test]
+        fn the_end_of_a_prefix_is_above_all_that_it_begins(prefix in prop::collection::vec(any::<u8>(), 1..5), rest in prop::collection::vec(any::<u8>(), 0..5)) {
+            if let Some(end) = after_prefix(&prefix) {
+                prop_assert!([&prefix[..], &rest].concat() < end);
+                prop_assert!(!end.starts_with(&prefix));
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Reading a shard's rows: by key for the engine, in order for the leader and for history.
+
+use super::{ShardRows, StateDb, rows::Incarnation, within};
+use crate::{
+    StorageError,
+    key::{self, Family, INCARNATION, KeyReader, KeyWriter, table},
+};
+use bytes::Bytes;
+use prost::Message;
+use rocksdb::{DB, DBRawIterator, ReadOptions, Snapshot};
+use std::sync::Arc;
+use tenure_api::history::v1::{History, HistoryEvent};
+use tenure_engine::{
+    codec,
+    id::Stamp,
+    key::{QueueKey, RunKey},
+    rows::{ReadError, ReadyTask, RowKey, StateReader, SystemTable},
+    state::ExecutionState,
+    time::Timestamp,
+};
+
+/// A shard's rows as they are at each read. Cheap to clone. Where several reads must see the same rows, take a
+/// [`ShardReader::view`].
+///
+/// # Errors
+/// All reads fail once the rows were replaced by a snapshot: a new reader is to be asked for.
+#[derive(Clone)]
+pub struct ShardReader(ShardRows);
+
+/// A shard's rows as they were at one moment. Holds back the deletion of old versions, so it should not live long.
+pub struct View<'a> {
+    state: &'a StateDb,
+    incarnation: &'a Incarnation,
+    /// `None`: each read sees the rows of its own moment.
+    snapshot: Option<Snapshot<'a>>,
+}
+
+/// A stretch of a run's history as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryChunk {
+    pub first_event_id: i64,
+    /// An encoded `temporal.api.history.v1.History`. Those of chunks that follow each other may be concatenated.
+    pub events: Bytes,
+}
+
+/// A place among the ready tasks of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReadyAfter {
+    pub priority: u8,
+    pub stamp: Stamp,
+}
+
+impl ShardReader {
+    pub(super) fn new(rows: ShardRows) -> Self {
+        ShardReader(rows)
+    }
+
+    /// The rows of this moment, for several reads.
+    pub fn view(&self) -> Result<View<'_>, ReadError> {
+        let view = View { snapshot: Some(self.0.state.db().snapshot()), ..self.latest() };
+        // Whoever deletes the rows marks them first, so what this snapshot holds is whole for ever.
+        self.0.incarnation.check()?;
+        Ok(view)
+    }
+
+    fn latest(&self) -> View<'_> {
+        View { state: &self.0.state, incarnation: &self.0.incarnation, snapshot: None }
+    }
+
+    /// A single read, or one iterator, needs no snapshot; but what it did not find may have been deleted with all.
+    fn once<T>(&self, read: impl FnOnce(&View<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let result = read(&self.latest());
+        self.0.incarnation.check()?;
+        result
+    }
+}
+
+impl StateReader for ShardReader {
+    fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
+        self.once(|view| view.execution(run))
+    }
+
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        self.once(|view| view.get(key))
+    }
+
+    fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
+        self.once(|view| view.event(run, event_id))
+    }
+
+    fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
+        self.once(|view| view.system_rows(table))
+    }
+}
+
+impl StateReader for View<'_> {
+    fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
+        let key = RowKey::Execution(run.clone());
+        let Some(core) = self.get(&key)? else { return Ok(None) };
+        match codec::decode::<ExecutionState>(&core) {
+            Ok(state) => Ok(Some(Arc::new(state))),
+            Err(cause) => Err(ReadError::Corrupt { key, cause: cause.to_string() }),
+        }
+    }
+
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        let on_disk = key::on_disk(self.incarnation.number, key);
+        let family = Family::of(&on_disk[INCARNATION..]).expect("every row has a family");
+        let mut options = ReadOptions::default();
+        self.pin(&mut options);
+        let value = self.db().get_cf_opt(self.state.family(family), on_disk, &options).map_err(StorageError::from)?;
+        Ok(value.map(Bytes::from))
+    }
+
+    fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
+        let mut chunks = self.history_before(run, event_id, 0)?;
+        let Some(chunk) = chunks.pop() else { return Ok(None) };
+        let history = History::decode(chunk.events).map_err(|e| ReadError::Corrupt {
+            key: RowKey::History { run: run.clone(), first_event_id: chunk.first_event_id },
+            cause: e.to_string(),
+        })?;
+        Ok(history.events.into_iter().find(|event| event.event_id == event_id))
+    }
+
+    fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
+        let prefix = self.prefix(table::SYSTEM).system(table).finish();
+        let mut scan = self.scan(Family::Rows, &prefix);
+        let mut rows = Vec::new();
+        scan.seek_to_first();
+        while let Some((key, value)) = scan.item() {
+            let key = std::str::from_utf8(&key[prefix.len()..]).map_err(|_| malformed("system row", key))?;
+            rows.push((key.into(), Bytes::copy_from_slice(value)));
+            scan.next();
+        }
+        ended(&scan)?;
+        Ok(rows)
+    }
+}
+
+impl View<'_> {
+    /// Timers that are due at `until` or before, the earliest first, from behind `after` on.
+    pub fn timers_until(
+        &self,
+        until: Timestamp,
+        after: Option<&(Timestamp, RunKey)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, RunKey)>, ReadError> {
+        let prefix = self.prefix(table::TIMER).finish();
+        let mut scan = self.scan(Family::Index, &prefix);
+        match after {
+            Some((due, run)) => scan.seek(behind(self.prefix(table::TIMER).due(*due, run))),
+            None => scan.seek_to_first(),
+        }
+        let mut timers = Vec::new();
+        while timers.len() < limit
+            && let Some(key) = scan.key()
+        {
+            let timer = KeyReader::new(&key[prefix.len()..]).due().ok_or_else(|| malformed("timer", key))?;
+            if timer.0 > until {
+                break;
+            }
+            timers.push(timer);
+            scan.next();
+        }
+        ended(&scan)?;
+        Ok(timers)
+    }
+
+    /// Ready tasks of a queue in the order in which they should start, from behind `after` on.
+    pub fn ready_tasks(
+        &self,
+        queue: &QueueKey,
+        after: Option<ReadyAfter>,
+        limit: usize,
+    ) -> Result<Vec<ReadyTask>, ReadError> {
+        let of_queue = || self.prefix(table::READY).queue(queue);
+        let mut scan = self.scan(Family::Index, &of_queue().finish());
+        match after {
+            Some(after) => scan.seek(behind(of_queue().u8(after.priority).stamp(after.stamp))),
+            None => scan.seek_to_first(),
+        }
+        let mut tasks = Vec::new();
+        while tasks.len() < limit
+            && let Some((key, value)) = scan.item()
+        {
+            let task = codec::decode::<ReadyTask>(value)
+                .map_err(|e| ReadError::Storage(format!("ready task {}: {e}", key.escape_ascii())))?;
+            tasks.push(task);
+            scan.next();
+        }
+        ended(&scan)?;
+        Ok(tasks)
+    }
+
+    /// The queues that have ready tasks. Costs a seek for each, however many tasks wait in it.
+    pub fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError> {
+        let prefix = self.prefix(table::READY).finish();
+        let mut scan = self.scan(Family::Index, &prefix);
+        let mut queues = Vec::new();
+        scan.seek_to_first();
+        while let Some(key) = scan.key() {
+            let mut reader = KeyReader::new(&key[prefix.len()..]);
+            let queue = reader.queue().ok_or_else(|| malformed("ready task", key))?;
+            let of_queue = &key[..key.len() - reader.rest().len()];
+            let next = key::after_prefix(of_queue).expect("an incarnation is never the last number");
+            queues.push(queue);
+            scan.seek(next);
+        }
+        ended(&scan)?;
+        Ok(queues)
+    }
+
+    /// A counter's value.
+    pub fn counter(&self, key: &RowKey) -> Result<i64, ReadError> {
+        let Some(value) = self.get(key)? else { return Ok(0) };
+        let bytes = value.as_ref().try_into().map_err(|_| ReadError::Corrupt {
+            key: key.clone(),
+            cause: format!("a counter of {} bytes", value.len()),
+        })?;
+        Ok(i64::from_le_bytes(bytes))
+    }
+
+    /// How many ready tasks a queue has here.
+    pub fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError> {
+        self.counter(&RowKey::Backlog(queue.clone()))
+    }
+
+    /// The chunks that hold the events from `from` to before `to`, in order; the first and the last may hold events
+    /// beyond. Ends early once there are `max_bytes`, but not before one chunk.
+    pub fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<HistoryChunk>, ReadError> {
+        let of_run = || self.prefix(table::HISTORY).run(run);
+        let prefix = of_run().finish();
+        let mut scan = self.scan(Family::History, &prefix);
+        // The chunk that holds `from` may begin before it.
+        scan.seek_for_prev(of_run().i64(from).finish());
+        if !scan.valid() {
+            ended(&scan)?;
+            scan.seek_to_first();
+        }
+        let (mut chunks, mut bytes) = (Vec::new(), 0);
+        while let Some(chunk) = chunk(&scan, &prefix)? {
+            if chunk.first_event_id >= to || (bytes >= max_bytes && !chunks.is_empty()) {
+                break;
+            }
+            bytes += chunk.events.len();
+            chunks.push(chunk);
+            scan.next();
+        }
+        ended(&scan)?;
+        Ok(chunks)
+    }
+
+    /// The chunks that hold the events from `from` down to the first, the latest chunk first; the first one may hold
+    /// events after `from`. Ends early once there are `max_bytes`, but not before one chunk.
+    pub fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<HistoryChunk>, ReadError> {
+        let of_run = || self.prefix(table::HISTORY).run(run);
+        let prefix = of_run().finish();
+        let mut scan = self.scan(Family::History, &prefix);
+        scan.seek_for_prev(of_run().i64(from).finish());
+        let (mut chunks, mut bytes) = (Vec::new(), 0);
+        while let Some(chunk) = chunk(&scan, &prefix)? {
+            if bytes >= max_bytes && !chunks.is_empty() {
+                break;
+            }
+            bytes += chunk.events.len();
+            chunks.push(chunk);
+            scan.prev();
+        }
+        ended(&scan)?;
+        Ok(chunks)
+    }
+
+    fn prefix(&self, table: u8) -> KeyWriter {
+        KeyWriter::on_disk(self.incarnation.number, table)
+    }
+
+    fn db(&self) -> &DB {
+        self.state.db()
+    }
+
+    fn pin(&self, options: &mut ReadOptions) {
+        if let Some(snapshot) = &self.snapshot {
+            options.set_snapshot(snapshot);
+        }
+    }
+
+    fn scan(&self, family: Family, prefix: &[u8]) -> DBRawIterator<'_> {
+        let mut options = within(prefix);
+        self.pin(&mut options);
+        self.db().raw_iterator_cf_opt(self.state.family(family), options)
+    }
+}
+
+/// The least key behind this one.
+fn behind(key: KeyWriter) -> Vec<u8> {
+    key.u8(0).finish()
+}
+
+fn chunk(scan: &DBRawIterator<'_>, prefix: &[u8]) -> Result<Option<HistoryChunk>, ReadError> {
+    let Some((key, value)) = scan.item() else { return Ok(None) };
+    let first_event_id = KeyReader::new(&key[prefix.len()..]).i64().ok_or_else(|| malformed("history chunk", key))?;
+    Ok(Some(HistoryChunk { first_event_id, events: Bytes::copy_from_slice(value) }))
+}
+
+/// An iterator that stopped has come to its end, or failed.
+fn ended(scan: &DBRawIterator<'_>) -> Result<(), ReadError> {
+    Ok(scan.status().map_err(StorageError::from)?)
+}
+
+fn malformed(what: &str, key: &[u8]) -> ReadError {
+    ReadError::Storage(format!("malformed key of a {what}: {}", key.escape_ascii()))
+}

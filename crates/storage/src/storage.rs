@@ -1,0 +1,155 @@
+//! A node's data directory, opened: both databases, the node's identity and its shards.
+
+use crate::{LogDb, LogOp, OpenError, Options, ShardId, ShardLog, ShardRows, StateDb, StorageError, dir::DataDir};
+use bytes::Bytes;
+use rocksdb::Cache;
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex},
+};
+use uuid::Uuid;
+
+/// Format of the data directory that this build writes. Older ones are read, or brought up to date at start.
+const FORMAT: u32 = 1;
+
+const FORMAT_ROW: &str = "format";
+const IDENTITY_ROW: &str = "identity";
+
+/// An open data directory. Cheap to clone; the lock on the directory goes with the last clone.
+#[derive(Clone)]
+pub struct Storage(Arc<Inner>);
+
+struct Inner {
+    // Dropped in this order: the databases before the lock that keeps others out.
+    log: LogDb,
+    state: StateDb,
+    identity: Uuid,
+    cache: Cache,
+    shards: Mutex<BTreeMap<ShardId, u64>>,
+    _dir: DataDir,
+}
+
+/// What a shard finds on disk when it starts.
+pub struct Shard {
+    pub log: ShardLog,
+    pub rows: ShardRows,
+}
+
+impl Storage {
+    /// Opens a data directory, or makes one. It blocks: both databases are recovered.
+    pub fn open(options: Options) -> Result<Storage, OpenError> {
+        let dir = DataDir::open(&options.dir)?;
+        let failed = |source| OpenError::Storage { path: options.dir.clone(), source };
+        let cache = Cache::new_lru_cache(options.block_cache);
+        let log = LogDb::open(&dir.log(), &options, &cache).map_err(failed)?;
+        check_format(&log, &options)?;
+        let identity = identity(&log).map_err(failed)?;
+        let shards: BTreeMap<ShardId, u64> = log.pointers().map_err(failed)?.into_iter().collect();
+        let pointed: Vec<u64> = shards.values().copied().collect();
+        let state = StateDb::open(&dir.state(), dir.incoming(), &options, &cache, &pointed).map_err(failed)?;
+        let shards = Mutex::new(shards);
+        let storage = Storage(Arc::new(Inner { log, state, identity, cache, shards, _dir: dir }));
+        storage.check_shards(&options)?;
+        Ok(storage)
+    }
+
+    /// Random, made with the data directory: a directory that was lost and made anew has another.
+    pub fn identity(&self) -> Uuid {
+        self.0.identity
+    }
+
+    pub fn log(&self) -> &LogDb {
+        &self.0.log
+    }
+
+    pub fn state(&self) -> &StateDb {
+        &self.0.state
+    }
+
+    /// The shards that have a replica here.
+    pub fn shards(&self) -> Vec<ShardId> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Opens a shard's replica; the first time it is made, durably, without rows. It blocks.
+    pub fn shard(&self, shard: ShardId) -> Result<Shard, StorageError> {
+        let known = self.lock().get(&shard).copied();
+        let incarnation = match known {
+            Some(incarnation) => incarnation,
+            None => {
+                let incarnation = self.0.state.fresh_incarnation();
+                self.0.log.write_blocking(LogOp::Pointer { shard, incarnation })?;
+                *self.lock().entry(shard).or_insert(incarnation)
+            }
+        };
+        Ok(Shard { log: self.0.log.load(shard)?, rows: self.0.state.rows(incarnation)? })
+    }
+
+    /// Makes received rows ([`crate::Ingest::finish`]) the shard's and deletes the ones that they replace. When this
+    /// returns, a restart finds the new rows.
+    pub async fn install(&self, shard: ShardId, old: &ShardRows, new: &ShardRows) -> io::Result<()> {
+        let incarnation = new.incarnation();
+        self.0.log.write(LogOp::Pointer { shard, incarnation }).await?;
+        self.lock().insert(shard, incarnation);
+        Ok(old.retire()?)
+    }
+
+    /// Makes everything durable and closes both databases for writing. It blocks. What is not closed is not lost: the
+    /// next start applies more of the log again.
+    pub fn close(&self) -> Result<(), StorageError> {
+        self.0.log.stop();
+        self.0.state.flush()
+    }
+
+    pub(crate) fn block_cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ShardId, u64>> {
+        self.0.shards.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Entries that the rows do not hold must still be in the log.
+    fn check_shards(&self, options: &Options) -> Result<(), OpenError> {
+        let failed = |source| OpenError::Storage { path: options.dir.clone(), source };
+        let shards: Vec<_> = self.lock().iter().map(|(&shard, &incarnation)| (shard, incarnation)).collect();
+        for (shard, incarnation) in shards {
+            let purged = self.0.log.load(shard).map_err(failed)?.purged.map(|p| p.index);
+            let applied = self.0.state.rows(incarnation).map_err(failed)?.applied().map(|a| a.index);
+            if let Some(purged) = purged
+                && applied < Some(purged)
+            {
+                return Err(OpenError::RowsBehindLog { path: options.dir.clone(), shard, purged, applied });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_format(log: &LogDb, options: &Options) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Storage { path: options.dir.clone(), source };
+    let Some(row) = log.node(FORMAT_ROW).map_err(failed)? else {
+        let value = Bytes::copy_from_slice(&FORMAT.to_be_bytes());
+        return log.write_blocking(LogOp::Node { name: FORMAT_ROW, value }).map_err(|e| failed(e.into()));
+    };
+    let found = row
+        .as_ref()
+        .try_into()
+        .map(u32::from_be_bytes)
+        .map_err(|_| failed(StorageError::Corrupt("the format row is not a number".into())))?;
+    if found > FORMAT {
+        return Err(OpenError::NewerFormat { path: options.dir.clone(), found, known: FORMAT });
+    }
+    Ok(())
+}
+
+fn identity(log: &LogDb) -> Result<Uuid, StorageError> {
+    if let Some(row) = log.node(IDENTITY_ROW)? {
+        return Uuid::from_slice(&row).map_err(|_| StorageError::Corrupt("the identity row is not 16 bytes".into()));
+    }
+    let identity = Uuid::new_v4();
+    let value = Bytes::copy_from_slice(identity.as_bytes());
+    log.write_blocking(LogOp::Node { name: IDENTITY_ROW, value })?;
+    Ok(identity)
+}

@@ -1,0 +1,257 @@
+"""Servers under test as real processes: a cluster of Tenure nodes, or the reference dev server as an oracle."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("TENURE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenure")
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target")
+BINARY = Path(os.environ.get("TENURE_BIN") or TARGET / "debug" / "tenure")
+TEMPORAL = Path(sys.executable).parent / "temporal"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports below the range from which the system picks outgoing ones, so that a restarted node finds its own again."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(15_000, 31_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
+
+
+def wait_until(condition, seconds: float, what: str, every: float = 0.05):
+    """Returns the first true value of `condition`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {seconds} s")
+        time.sleep(every)
+
+
+class Process:
+    """One child process with its output in a file; ended by its own pid only."""
+
+    def __init__(self, arguments: list, log: Path, environment: dict[str, str] | None = None):
+        self.arguments = [str(a) for a in arguments]
+        self.log = log
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("TENURE_")} | (environment or {})
+        self.child: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        assert not self.running, f"{self.arguments} runs already"
+        with self.log.open("ab") as log:
+            self.child = subprocess.Popen(
+                self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        return self.child is not None and self.child.poll() is None
+
+    @property
+    def pid(self) -> int:
+        assert self.child is not None
+        return self.child.pid
+
+    def send(self, number: signal.Signals) -> None:
+        if self.running:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """As a power cut of one process: no chance to say goodbye."""
+        self.send(signal.SIGKILL)
+        if self.child:
+            self.child.wait()
+
+    def stop(self, seconds: float = 15) -> int | None:
+        """Gracefully, and by force when that takes too long."""
+        if not self.child:
+            return None
+        self.send(signal.SIGTERM)
+        self.send(signal.SIGCONT)
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self.child.returncode
+
+    def tail(self, lines: int = 60) -> str:
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Node(Process):
+    """A Tenure node; its configuration file is written when it is made."""
+
+    def __init__(self, home: Path, number: int, ports: tuple[int, int, int], members: dict[int, str], settings: str):
+        home.mkdir(parents=True, exist_ok=True)
+        self.number = number
+        self.home = home
+        self.data = home / "data"
+        self.address, self.peer, self.http = (f"127.0.0.1:{port}" for port in ports)
+        self.config = home / "node.toml"
+        listed = "\n".join(f'{n} = "{peer}"' for n, peer in members.items())
+        self.config.write_text(
+            f'[node]\nid = {number}\ndata_dir = "{self.data}"\n\n'
+            f'[listen]\ngrpc = "{self.address}"\npeer = "{self.peer}"\nhttp = "{self.http}"\n\n'
+            f"[cluster.members]\n{listed}\n\n{settings}"
+        )
+        super().__init__([BINARY, "server", "--config", self.config], home / "log")
+
+    def get(self, path: str, seconds: float = 2) -> str | None:
+        """The body of an HTTP 200, or None."""
+        try:
+            with urllib.request.urlopen(f"http://{self.http}{path}", timeout=seconds) as reply:
+                return reply.read().decode()
+        except OSError:
+            return None
+
+    @property
+    def ready(self) -> bool:
+        return self.get("/readyz") is not None
+
+    def wait_ready(self, seconds: float = 60) -> None:
+        def ready_or_dead():
+            if not self.running:
+                raise RuntimeError(f"node {self.number} ended with {self.child and self.child.returncode}:\n{self.tail(20)}")
+            return self.ready
+
+        wait_until(ready_or_dead, seconds, f"node {self.number} ready")
+
+    def metrics(self) -> dict[str, float]:
+        """Samples by name and labels, as the exposition writes them."""
+        samples = {}
+        for line in (self.get("/metrics", 5) or "").splitlines():
+            if line and not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                samples[name] = float(value)
+        return samples
+
+    def total(self, family: str) -> float:
+        """The sum over all labels of one metric."""
+        return sum(v for k, v in self.metrics().items() if k == family or k.startswith(family + "{"))
+
+
+class Cluster:
+    """Three nodes (or `count`) on ports of their own, in a directory of their own."""
+
+    def __init__(self, directory: Path, count: int = 3, settings: str = ""):
+        assert BINARY.exists(), f"{BINARY} is missing: run scripts/setup, or set TENURE_BIN"
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        ports = free_ports(3 * count)
+        groups = [tuple(ports[3 * i : 3 * i + 3]) for i in range(count)]
+        members = {i + 1: f"127.0.0.1:{group[1]}" for i, group in enumerate(groups)}
+        self.nodes = [Node(directory / f"node{i + 1}", i + 1, g, members, settings) for i, g in enumerate(groups)]
+
+    def __enter__(self) -> "Cluster":
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        for node in self.nodes:
+            node.send(signal.SIGTERM)
+            node.send(signal.SIGCONT)
+        for node in self.nodes:
+            node.stop()
+
+    def start(self) -> None:
+        for node in self.nodes:
+            if not node.running:
+                node.start()
+        for node in self.nodes:
+            node.wait_ready()
+
+    @property
+    def addresses(self) -> list[str]:
+        return [node.address for node in self.nodes]
+
+    def node(self, number: int) -> Node:
+        return self.nodes[number - 1]
+
+    def cli(self, *arguments: str, node: Node | None = None) -> dict:
+        """What `tenure cluster ... --json` says; asked of the first running node unless told."""
+        node = node or next(n for n in self.nodes if n.running)
+        done = subprocess.run(
+            [BINARY, "cluster", *arguments, "--address", node.peer, "--json"], capture_output=True, text=True, timeout=30
+        )
+        assert done.returncode == 0, f"tenure cluster {arguments}: {done.stderr}"
+        return json.loads(done.stdout)
+
+    def leaders(self) -> dict[int, int]:
+        """Shard to the node that leads it, zero when none is known."""
+        return {shard["shard"]: shard["leader"] for shard in self.cli("status")["shards"]}
+
+    def busiest(self) -> Node:
+        """The running node that leads the most shards."""
+        led = list(self.leaders().values())
+        return max((n for n in self.nodes if n.running), key=lambda n: led.count(n.number))
+
+    def locate(self, workflow_id: str, namespace: str = "default") -> dict:
+        """Slot, shard and leader of a workflow."""
+        return self.cli("locate", "--namespace", namespace, "--workflow-id", workflow_id)
+
+    def logs(self, lines: int = 60) -> str:
+        return "\n".join(f"--- node {n.number} ({n.log})\n{n.tail(lines)}" for n in self.nodes)
+
+
+class Oracle(Process):
+    """The reference dev server, in memory, with its own rate limits raised. Development only."""
+
+    LIMITS = ["frontend.rps", "frontend.namespaceRPS", "frontend.namespaceCount", "matching.rps", "history.rps",
+              "history.persistenceMaxQPS", "frontend.persistenceMaxQPS", "matching.persistenceMaxQPS"]
+
+    def __init__(self, directory: Path):
+        directory.mkdir(parents=True, exist_ok=True)
+        port, http = free_ports(2)
+        limits = [part for key in self.LIMITS for part in ("--dynamic-config-value", f"{key}=100000")]
+        super().__init__(
+            [TEMPORAL, "server", "start-dev", "--headless", "--port", port, "--http-port", http, *limits],
+            directory / "oracle.log",
+        )
+        self.addresses = [f"127.0.0.1:{port}"] * 3
+
+    def __enter__(self) -> "Oracle":
+        self.start()
+        port = int(self.addresses[0].split(":")[1])
+
+        def accepts():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_until(accepts, 30, "the oracle's port")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.kill()
+
+    def logs(self, lines: int = 60) -> str:
+        return self.tail(lines)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    shutil.copytree(source, target)

@@ -11,8 +11,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from google.protobuf.duration_pb2 import Duration
 
+# A subchannel pool of its own: a new channel to a node that came back must not inherit an old one's back-off.
 NO_RETRIES = [("grpc.enable_retries", 0), ("grpc.max_receive_message_length", 64 << 20),
-              ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
+              ("grpc.use_local_subchannel_pool", 1)]
 
 # Asked by the CLI the reference server shows durable events only; to others also those of a task's later attempts.
 DURABLE = {"GetWorkflowExecutionHistory": [("client-name", "temporal-cli"), ("client-version", "1.9.1")]}

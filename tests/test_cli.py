@@ -1,0 +1,144 @@
+"""The official CLI against any node: each command to the next address."""
+
+import itertools
+import json
+import subprocess
+import sys
+
+import pytest
+
+from harness.cluster import TEMPORAL
+from harness.rpc import unique
+from orders import order_worker
+
+
+class Cli:
+    def __init__(self, addresses: list[str]):
+        self.addresses = itertools.cycle(addresses)
+
+    async def __call__(self, *arguments: str, fails: bool = False, text: bool = False):
+        """What the command prints, as JSON unless `text`."""
+        import asyncio
+
+        command = [str(TEMPORAL), *arguments, "--address", next(self.addresses), "--command-timeout", "30s"]
+        if not text:
+            command += ["-o", "json"]
+        child = await asyncio.create_subprocess_exec(
+            *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        out, err = await child.communicate()
+        if fails:
+            assert child.returncode != 0, out.decode()
+            return err.decode()
+        assert child.returncode == 0, f"{' '.join(arguments)}: {err.decode()}\n{out.decode()}"
+        return out.decode() if text else json.loads(out or b"null")
+
+
+@pytest.fixture
+def cli(cluster) -> Cli:
+    return Cli(cluster.addresses)
+
+
+@pytest.fixture
+async def order(cli, clients):
+    """An order that waits to be picked up, started by the CLI; gives its id."""
+    id, queue = unique("order"), unique("orders")
+    async with order_worker(clients[0], queue):
+        started = await cli(
+            "workflow", "start", "--type", "Order", "--workflow-id", id, "--task-queue", queue,
+            "--input", json.dumps({"id": id, "linger_s": 0.2}),
+        )
+        assert started["workflowId"] == id
+        for _ in range(100):
+            if await status(cli, id) == "Paid":
+                break
+        else:
+            pytest.fail("never paid")
+        yield id
+
+
+async def status(cli, id: str) -> str:
+    answer = await cli("workflow", "query", "--workflow-id", id, "--type", "getStatus")
+    return answer["queryResult"][0]
+
+
+async def test_workflow_is_started_signalled_queried_and_shown(cli, order):
+    await cli("workflow", "signal", "--workflow-id", order, "--name", "pickedUp", text=True)
+    await cli("workflow", "signal", "--workflow-id", order, "--name", "delivered", text=True)
+    shown = await cli("workflow", "show", "--workflow-id", order, "--follow", text=True)
+    for wanted in ("WorkflowExecutionStarted", "ActivityTaskCompleted", "WorkflowExecutionSignaled", "COMPLETED"):
+        assert wanted in shown
+    assert await status(cli, order) == "Completed"
+    events = (await cli("workflow", "show", "--workflow-id", order))["events"]
+    assert events[0]["eventType"] == "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED"
+    assert events[-1]["eventType"] == "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED"
+
+
+async def test_workflow_describe(cli, order):
+    described = await cli("workflow", "describe", "--workflow-id", order)
+    assert described["workflowExecutionInfo"]["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+    assert described["workflowExecutionInfo"]["type"]["name"] == "Order"
+    assert order in await cli("workflow", "describe", "--workflow-id", order, text=True)
+    await cli("workflow", "terminate", "--workflow-id", order, text=True)
+
+
+async def test_workflow_execute_waits_for_the_result(cli, clients):
+    id, queue = unique("order"), unique("orders")
+    async with order_worker(clients[1], queue):
+        error = await cli(
+            "workflow", "execute", "--type", "Order", "--workflow-id", id, "--task-queue", queue,
+            "--input", json.dumps({"id": id, "card": "0000"}), text=True, fails=True,
+        )
+        assert "workflow failed" in error.lower()
+        described = await cli("workflow", "describe", "--workflow-id", id)
+        assert described["workflowExecutionInfo"]["status"] == "WORKFLOW_EXECUTION_STATUS_FAILED"
+
+
+async def test_workflow_cancel(cli, order):
+    await cli("workflow", "cancel", "--workflow-id", order, text=True)
+    shown = await cli("workflow", "show", "--workflow-id", order, "--follow", text=True)
+    assert "CANCELED" in shown
+
+
+async def test_workflow_terminate(cli, order):
+    await cli("workflow", "terminate", "--workflow-id", order, "--reason", "enough", text=True)
+    described = await cli("workflow", "describe", "--workflow-id", order)
+    assert described["workflowExecutionInfo"]["status"] == "WORKFLOW_EXECUTION_STATUS_TERMINATED"
+    assert "not found" in (await cli("workflow", "signal", "--workflow-id", "none", "--name", "s", text=True, fails=True)).lower()
+
+
+async def test_task_queue_describe(cli, order):
+    described = await cli("workflow", "describe", "--workflow-id", order)
+    queue = described["executionConfig"]["taskQueue"]["name"]
+    shown = await cli("task-queue", "describe", "--task-queue", queue)
+    assert shown["pollers"], "the order's worker polls"
+    await cli("workflow", "terminate", "--workflow-id", order, text=True)
+
+
+async def test_operator_namespace(cli):
+    name = unique("space")
+    await cli("operator", "namespace", "create", "--namespace", name, "--retention", "48h",
+              "--description", "made by a test", text=True)
+    described = await cli("operator", "namespace", "describe", "--namespace", name)
+    assert described["namespaceInfo"]["name"] == name
+    assert described["namespaceInfo"]["description"] == "made by a test"
+    assert described["config"]["workflowExecutionRetentionTtl"] == "172800s"
+    for _ in range(3):
+        listed = {n["namespaceInfo"]["name"] for n in await cli("operator", "namespace", "list")}
+        assert {name, "default"} <= listed
+    assert "already exists" in (
+        await cli("operator", "namespace", "create", "--namespace", name, text=True, fails=True)
+    ).lower()
+    assert "not found" in (
+        await cli("operator", "namespace", "describe", "--namespace", unique("none"), text=True, fails=True)
+    ).lower()
+
+
+async def test_operator_cluster_health(cli):
+    for _ in range(3):
+        assert (await cli("operator", "cluster", "health"))["status"] == "SERVING"
+
+
+async def test_operator_cluster_system_and_describe(cli):
+    assert "ServerVersion" in await cli("operator", "cluster", "system", text=True)
+    assert "ClusterName" in await cli("operator", "cluster", "describe", text=True)

@@ -6,7 +6,7 @@ use tenure_engine::rows::ReadError;
 /// A data directory could not be opened. Each is one line, fit to be the last that a process says.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("data directory {} is in use by another process (pid {pid})", path.display())]
+    #[error("data directory {} is in use by process {pid}", path.display())]
     InUse { path: PathBuf, pid: String },
     #[error(
         "data directory {} was written by a newer version of tenure: it has format {found}, this build reads up to {known}",

@@ -16,18 +16,17 @@ const FORMAT: u32 = 1;
 const FORMAT_ROW: &str = "format";
 const IDENTITY_ROW: &str = "identity";
 
-/// An open data directory. Cheap to clone; the lock on the directory goes with the last clone.
+/// An open data directory. Cheap to clone; the lock on the directory goes with the last handle to
+/// either database.
 #[derive(Clone)]
 pub struct Storage(Arc<Inner>);
 
 struct Inner {
-    // Dropped in this order: the databases before the lock that keeps others out.
     log: LogDb,
     state: StateDb,
     identity: Uuid,
     cache: Cache,
     shards: Mutex<BTreeMap<ShardId, u64>>,
-    _dir: DataDir,
 }
 
 /// What a shard finds on disk when it starts.
@@ -39,17 +38,17 @@ pub struct Shard {
 impl Storage {
     /// Opens a data directory, or makes one. It blocks: both databases are recovered.
     pub fn open(options: Options) -> Result<Storage, OpenError> {
-        let dir = DataDir::open(&options.dir)?;
+        let dir = Arc::new(DataDir::open(&options.dir)?);
         let failed = |source| OpenError::Storage { path: options.dir.clone(), source };
         let cache = Cache::new_lru_cache(options.block_cache);
-        let log = LogDb::open(&dir.log(), &options, &cache).map_err(failed)?;
+        let log = LogDb::open(dir.clone(), &options, &cache).map_err(failed)?;
         check_format(&log, &options)?;
         let identity = identity(&log).map_err(failed)?;
         let shards: BTreeMap<ShardId, u64> = log.pointers().map_err(failed)?.into_iter().collect();
         let pointed: Vec<u64> = shards.values().copied().collect();
-        let state = StateDb::open(&dir.state(), dir.incoming(), &options, &cache, &pointed).map_err(failed)?;
+        let state = StateDb::open(dir, &options, &cache, &pointed).map_err(failed)?;
         let shards = Mutex::new(shards);
-        let storage = Storage(Arc::new(Inner { log, state, identity, cache, shards, _dir: dir }));
+        let storage = Storage(Arc::new(Inner { log, state, identity, cache, shards }));
         storage.check_shards(&options)?;
         Ok(storage)
     }

@@ -4,6 +4,7 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
+use tenure_engine::rows::RowKey;
 use tenure_storage::{LogOp, OpenError, Storage};
 
 #[test]
@@ -21,7 +22,10 @@ fn a_directory_in_use_is_refused_with_the_owner_named() {
     let error = Storage::open(options(dir.path())).err().unwrap();
     assert!(matches!(&error, OpenError::InUse { pid, .. } if *pid == std::process::id().to_string()), "{error}");
     assert_eq!(error.to_string().lines().count(), 1);
+    let log = storage.log().clone();
     drop(storage);
+    assert!(matches!(Storage::open(options(dir.path())), Err(OpenError::InUse { .. })), "the log is still open");
+    drop(log);
     open(&dir);
 }
 
@@ -77,4 +81,18 @@ fn rows_that_are_behind_a_purged_log_are_refused() {
     std::fs::remove_dir_all(image.path().join("state")).unwrap();
     let error = Storage::open(options(image.path())).err().unwrap();
     assert!(matches!(error, OpenError::RowsBehindLog { shard: 1, purged: 5, applied: None, .. }), "{error}");
+}
+
+#[test]
+fn stats_follow_what_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(&dir);
+    let rows = storage.shard(1).unwrap().rows;
+    let empty = storage.stats();
+    assert_eq!((empty.state_file_bytes, empty.stopped_databases, empty.background_errors), (0, 0, 0));
+    apply(&rows, 1, vec![put(RowKey::Clock, vec![7; 1 << 20])]);
+    assert!(storage.stats().unflushed_bytes >= 1 << 20);
+    storage.state().flush().unwrap();
+    let full = storage.stats();
+    assert!(full.unflushed_bytes < 1 << 20 && full.state_file_bytes > 0 && full.memtable_bytes > 0, "{full:?}");
 }

@@ -5,10 +5,11 @@
 
 mod writer;
 
-use crate::{ShardId, StorageError, options::Options};
+use crate::{ShardId, StorageError, dir::DataDir, options::Options};
 use bytes::Bytes;
-use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, ReadOptions, WriteBatch};
-use std::{io, ops::Range, path::Path, sync::Arc};
+use metrics::{counter, histogram};
+use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, ReadOptions, WriteBatch, WriteOptions};
+use std::{io, ops::Range, sync::Arc, time::Instant};
 use writer::Writer;
 
 /// A change of the log database. All but [`LogOp::Committed`] are synced to disk before they are reported done.
@@ -85,10 +86,12 @@ enum Field {
 pub struct LogDb {
     db: Arc<DB>,
     writer: Arc<Writer>,
+    /// Keeps the directory locked for as long as the database is open.
+    _dir: Arc<DataDir>,
 }
 
 impl LogDb {
-    pub(crate) fn open(path: &Path, options: &Options, cache: &Cache) -> Result<LogDb, StorageError> {
+    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, cache: &Cache) -> Result<LogDb, StorageError> {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(cache);
         table.set_cache_index_and_filter_blocks(true);
@@ -106,9 +109,9 @@ impl LogDb {
         // Both have corrupted or lost synced records in RocksDB's past (facebook/rocksdb#8723, #12489).
         db_options.set_manual_wal_flush(false);
         db_options.set_wal_bytes_per_sync(0);
-        let db = Arc::new(DB::open(&db_options, path)?);
-        let writer = Writer::spawn(db.clone(), options.on_fatal.clone())?;
-        Ok(LogDb { db, writer: Arc::new(writer) })
+        let db = Arc::new(DB::open(&db_options, dir.log())?);
+        let writer = Writer::spawn(synced_writes(db.clone()), options.on_fatal.clone())?;
+        Ok(LogDb { db, writer: Arc::new(writer), _dir: dir })
     }
 
     /// Hands a change to the writer. Changes are written in the order of submission, across all shards; `done` is
@@ -225,6 +228,32 @@ impl LogDb {
         };
         iterator.status()?;
         Ok(last)
+    }
+}
+
+/// Writes operations as one batch with one sync.
+fn synced_writes(db: Arc<DB>) -> impl FnMut(&[LogOp]) -> Result<(), rocksdb::Error> {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    let (syncs, entries, bytes, seconds) = (
+        counter!("tenure_log_syncs_total"),
+        counter!("tenure_log_entries_total"),
+        counter!("tenure_log_bytes_total"),
+        histogram!("tenure_log_sync_seconds"),
+    );
+    move |ops| {
+        let mut batch = WriteBatch::default();
+        for op in ops {
+            op.add_to(&mut batch);
+        }
+        let size = batch.size_in_bytes();
+        let begin = Instant::now();
+        db.write_opt(batch, &options)?;
+        seconds.record(begin.elapsed());
+        syncs.increment(1);
+        entries.increment(ops.iter().map(LogOp::entries).sum::<usize>() as u64);
+        bytes.increment(size as u64);
+        Ok(())
     }
 }
 

@@ -2,13 +2,10 @@
 
 use super::LogOp;
 use crate::options::FatalHook;
-use metrics::{counter, histogram};
-use rocksdb::{DB, WriteBatch, WriteOptions};
 use std::{
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread::{self, JoinHandle},
-    time::Instant,
 };
 
 pub(super) type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -19,6 +16,7 @@ pub(super) struct Writer {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+#[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
@@ -26,8 +24,10 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    pending: Vec<(LogOp, Option<Done>)>,
-    /// Something in `pending` wants to be durable.
+    ops: Vec<LogOp>,
+    /// Callbacks of those `ops` that have one, in their order.
+    done: Vec<Done>,
+    /// Something in `ops` wants to be durable.
     wants_sync: bool,
     stopping: bool,
     /// A write or sync has failed: nothing is durable from there on, whatever a later sync would say.
@@ -41,11 +41,15 @@ impl Shared {
 }
 
 impl Writer {
-    pub(super) fn spawn(db: Arc<DB>, on_fatal: FatalHook) -> io::Result<Writer> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new() });
+    /// `write` puts all operations on disk, in order, before it returns.
+    pub(super) fn spawn<E: std::fmt::Display>(
+        mut write: impl FnMut(&[LogOp]) -> Result<(), E> + Send + 'static,
+        on_fatal: FatalHook,
+    ) -> io::Result<Writer> {
+        let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("log-writer".into()).spawn({
             let shared = shared.clone();
-            move || run(&shared, &db, &on_fatal)
+            move || run(&shared, |ops| write(ops).map_err(|e| format!("log write failed: {e}")), &on_fatal)
         })?;
         Ok(Writer { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -64,14 +68,18 @@ impl Writer {
             queue.wants_sync = true;
             self.shared.wake.notify_one();
         }
-        queue.pending.push((op, done));
+        queue.ops.push(op);
+        queue.done.extend(done);
     }
 
     pub(super) fn stop(&self) {
         self.shared.lock().stopping = true;
         self.shared.wake.notify_one();
         let thread = self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        if let Some(thread) = thread {
+        // The last handle to the log may go with a callback, on the writer's own thread.
+        if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
+        {
             // Its panics have been reported by the panic hook; there is nothing to add.
             let _ = thread.join();
         }
@@ -88,72 +96,136 @@ pub(super) fn stopped() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the log is closed")
 }
 
-fn run(shared: &Shared, db: &DB, on_fatal: &FatalHook) {
-    let mut options = WriteOptions::default();
-    options.set_sync(true);
-    let metrics = Metrics::new();
+fn run(shared: &Shared, mut write: impl FnMut(&[LogOp]) -> Result<(), String>, on_fatal: &FatalHook) {
     loop {
-        let mut batch = {
+        let (ops, mut done) = {
             let mut queue = shared.lock();
             while !queue.wants_sync && !queue.stopping {
                 queue = shared.wake.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
             queue.wants_sync = false;
-            std::mem::take(&mut queue.pending)
+            (std::mem::take(&mut queue.ops), std::mem::take(&mut queue.done))
         };
-        if batch.is_empty() {
+        if ops.is_empty() {
             return; // stopping, and all is written
         }
-        let result = write(db, &options, &metrics, &batch).map_err(|error| format!("log write failed: {error}"));
+        let result = write(&ops);
         if let Err(cause) = &result {
             on_fatal.0(cause);
             // Only tests get here. What was submitted meanwhile fails too: a later sync proves nothing.
             let mut queue = shared.lock();
             queue.failed = Some(cause.clone());
-            batch.append(&mut queue.pending);
+            queue.wants_sync = false;
+            queue.ops.clear();
+            done.append(&mut queue.done);
         }
-        for done in batch.into_iter().filter_map(|(_, done)| done) {
+        for done in done {
             done(result.clone().map_err(io::Error::other));
         }
     }
 }
 
-fn write(
-    db: &DB,
-    options: &WriteOptions,
-    metrics: &Metrics,
-    ops: &[(LogOp, Option<Done>)],
-) -> Result<(), rocksdb::Error> {
-    let mut batch = WriteBatch::default();
-    let mut entries = 0;
-    for (op, _) in ops {
-        op.add_to(&mut batch);
-        entries += op.entries();
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::{sync::mpsc, time::Duration};
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    /// A writer whose disk reports the shards of each batch and then waits to be told how the write went.
+    struct Rig {
+        writer: Writer,
+        batches: mpsc::Receiver<Vec<u32>>,
+        outcome: mpsc::Sender<Result<(), String>>,
+        fatal: mpsc::Receiver<String>,
+        completions: mpsc::Receiver<(u32, bool)>,
+        complete: mpsc::Sender<(u32, bool)>,
     }
-    let bytes = batch.size_in_bytes();
-    let begin = Instant::now();
-    db.write_opt(batch, options)?;
-    metrics.seconds.record(begin.elapsed());
-    metrics.syncs.increment(1);
-    metrics.entries.increment(entries as u64);
-    metrics.bytes.increment(bytes as u64);
-    Ok(())
-}
 
-struct Metrics {
-    syncs: metrics::Counter,
-    entries: metrics::Counter,
-    bytes: metrics::Counter,
-    seconds: metrics::Histogram,
-}
+    fn rig() -> Rig {
+        let (batch, batches) = mpsc::channel();
+        let (outcome, outcomes) = mpsc::channel::<Result<(), String>>();
+        let (fatal_in, fatal) = mpsc::channel();
+        let (complete, completions) = mpsc::channel();
+        let disk = move |ops: &[LogOp]| {
+            let shards = ops.iter().map(|op| match op {
+                LogOp::Vote { shard, .. } | LogOp::Committed { shard, .. } => *shard,
+                other => panic!("{other:?}"),
+            });
+            batch.send(shards.collect()).unwrap();
+            outcomes.recv_timeout(DEADLINE).unwrap()
+        };
+        let on_fatal = FatalHook(Arc::new(move |cause| fatal_in.send(cause.to_owned()).unwrap()));
+        Rig { writer: Writer::spawn(disk, on_fatal).unwrap(), batches, outcome, fatal, completions, complete }
+    }
 
-impl Metrics {
-    fn new() -> Metrics {
-        Metrics {
-            syncs: counter!("tenure_log_syncs_total"),
-            entries: counter!("tenure_log_entries_total"),
-            bytes: counter!("tenure_log_bytes_total"),
-            seconds: histogram!("tenure_log_sync_seconds"),
+    impl Rig {
+        fn vote(&self, shard: u32) {
+            let complete = self.complete.clone();
+            let done = move |result: io::Result<()>| complete.send((shard, result.is_ok())).unwrap();
+            self.writer.submit(LogOp::Vote { shard, vote: Bytes::new() }, Some(Box::new(done)));
         }
+
+        fn committed(&self, shard: u32) {
+            self.writer.submit(LogOp::Committed { shard, committed: Bytes::new() }, None);
+        }
+
+        fn batch(&self) -> Vec<u32> {
+            self.batches.recv_timeout(DEADLINE).unwrap()
+        }
+
+        fn completed(&self, expected: &[(u32, bool)]) {
+            for expected in expected {
+                assert_eq!(self.completions.recv_timeout(DEADLINE).unwrap(), *expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_arrives_during_a_sync_shares_the_next_one() {
+        let rig = rig();
+        rig.vote(1);
+        assert_eq!(rig.batch(), [1]);
+        for shard in [2, 3, 4] {
+            rig.vote(shard);
+        }
+        assert!(rig.completions.try_recv().is_err(), "nothing is reported before its write");
+        rig.outcome.send(Ok(())).unwrap();
+        assert_eq!(rig.batch(), [2, 3, 4]);
+        rig.completed(&[(1, true)]);
+        rig.outcome.send(Ok(())).unwrap();
+        rig.completed(&[(2, true), (3, true), (4, true)]);
+    }
+
+    #[test]
+    fn committed_alone_waits_for_the_next_sync_or_the_end() {
+        let rig = rig();
+        rig.committed(1);
+        rig.committed(2);
+        assert!(rig.batches.recv_timeout(Duration::from_millis(50)).is_err());
+        rig.vote(3);
+        assert_eq!(rig.batch(), [1, 2, 3]);
+        rig.outcome.send(Ok(())).unwrap();
+        rig.committed(4);
+        rig.outcome.send(Ok(())).unwrap();
+        rig.writer.stop();
+        assert_eq!(rig.batch(), [4]);
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_is_written_or_reported_durable() {
+        let rig = rig();
+        rig.vote(1);
+        rig.batch();
+        rig.vote(2);
+        rig.committed(3);
+        rig.outcome.send(Err("no space".into())).unwrap();
+        assert_eq!(rig.fatal.recv_timeout(DEADLINE).unwrap(), "log write failed: no space");
+        rig.completed(&[(1, false), (2, false)]);
+        rig.vote(4);
+        rig.completed(&[(4, false)]);
+        rig.writer.stop();
+        assert!(rig.batches.try_recv().is_err());
     }
 }

@@ -28,7 +28,7 @@ pub struct Ingest {
 
 impl Ingest {
     pub(super) fn begin(state: StateDb, incarnation: u64) -> Result<Ingest, StorageError> {
-        let dir = state.0.incoming.join(incarnation.to_string());
+        let dir = state.0.dir.incoming().join(incarnation.to_string());
         fs::create_dir_all(&dir)?;
         Ok(Ingest {
             state,

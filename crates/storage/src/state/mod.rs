@@ -16,6 +16,7 @@ pub use rows::{Applied, ShardRows};
 
 use crate::{
     StorageError,
+    dir::DataDir,
     key::{self, Family, INCARNATION},
     options::Options,
 };
@@ -27,7 +28,6 @@ use rocksdb::{
 use rows::Incarnation;
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
     time::Instant,
 };
@@ -38,8 +38,8 @@ pub struct StateDb(Arc<Inner>);
 
 struct Inner {
     db: DB,
-    /// Where snapshots are received.
-    incoming: PathBuf,
+    /// Keeps the directory locked for as long as the database is open.
+    dir: Arc<DataDir>,
     snapshot_batch: usize,
     incarnations: Mutex<Incarnations>,
     /// Flushes run one at a time, so that each reports what it made durable itself.
@@ -56,17 +56,16 @@ struct Incarnations {
 impl StateDb {
     /// Opens the database and deletes the incarnations that no shard points to.
     pub(crate) fn open(
-        path: &Path,
-        incoming: PathBuf,
+        dir: Arc<DataDir>,
         options: &Options,
         cache: &Cache,
         pointed: &[u64],
     ) -> Result<StateDb, StorageError> {
         let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), family_options(f, options, cache)));
-        let db = DB::open_cf_descriptors(&db_options()?, path, families)?;
+        let db = DB::open_cf_descriptors(&db_options()?, dir.state(), families)?;
         let state = StateDb(Arc::new(Inner {
             db,
-            incoming,
+            dir,
             snapshot_batch: options.snapshot_batch,
             incarnations: Mutex::default(),
             flush: Mutex::default(),
@@ -189,9 +188,8 @@ impl StateDb {
 }
 
 fn db_options() -> Result<rocksdb::Options, StorageError> {
-    let mut options = rocksdb::Options::default();
     // Without this, closing writes files behind our back; what is durable shall be what a flush has reported.
-    options.get_options_from_string("avoid_flush_during_shutdown=true")?;
+    let mut options = rocksdb::Options::default().get_options_from_string("avoid_flush_during_shutdown=true")?;
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_atomic_flush(true);

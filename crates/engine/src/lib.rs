@@ -10,6 +10,7 @@ pub mod key;
 pub mod limits;
 pub mod rows;
 pub mod state;
+pub mod system;
 pub mod time;
 pub mod token;
 pub mod transition;

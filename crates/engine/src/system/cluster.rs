@@ -1,0 +1,204 @@
+//! What the system shard knows of the cluster itself: its id, its nodes, its shards. Written once when the cluster is
+//! founded, read by every node.
+
+use crate::{
+    codec,
+    rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, sync::Arc};
+use uuid::Uuid;
+
+/// The shard that holds the rows of this module; data shards are numbered from one.
+pub const SYSTEM_SHARD: u32 = 0;
+
+/// Slots of the hash space; the shards' ranges cover all of them, without overlap.
+pub const SLOTS: u32 = 1 << 16;
+
+/// Most data shards that a cluster may be founded with.
+pub const MAX_SHARDS: u32 = 1024;
+
+const CLUSTER_KEY: &str = "cluster";
+
+/// Facts about the whole cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRow {
+    pub cluster_id: Uuid,
+    /// Forms of rows that every node of the cluster can read.
+    pub feature_level: u32,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// Of the node's data directory; a node that comes back with another one has lost its log.
+    pub identity: Uuid,
+    /// Where peers reach it, as it was when the cluster was founded; the configuration may know better.
+    pub peer_address: String,
+    /// Where clients reach it.
+    pub api_address: String,
+}
+
+/// A data shard: an inclusive range of slots, and who replicates it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardRow {
+    pub first_slot: u16,
+    pub last_slot: u16,
+    pub replicas: Vec<u64>,
+    /// The replica that leads when all is well, so that leaders are spread over the nodes.
+    pub preferred_leader: u64,
+}
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterMap {
+    pub cluster: ClusterRow,
+    pub nodes: BTreeMap<u64, NodeRow>,
+    pub shards: BTreeMap<u32, ShardRow>,
+}
+
+/// Why a cluster cannot be founded like this.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoundingError {
+    #[error("a cluster needs at least one node")]
+    NoNodes,
+    #[error("{0} shards; a cluster has 1 to {MAX_SHARDS}")]
+    ShardCount(u32),
+}
+
+impl ClusterMap {
+    /// A new cluster: slots in equal ranges, a replica of every shard on every node, shard `i` led by the node at
+    /// place `i mod n`.
+    pub fn found(cluster_id: Uuid, nodes: BTreeMap<u64, NodeRow>, shards: u32) -> Result<ClusterMap, FoundingError> {
+        if nodes.is_empty() {
+            return Err(FoundingError::NoNodes);
+        }
+        if !(1..=MAX_SHARDS).contains(&shards) {
+            return Err(FoundingError::ShardCount(shards));
+        }
+        let ids: Vec<u64> = nodes.keys().copied().collect();
+        let first_slot = |nth: u32| (u64::from(nth) * u64::from(SLOTS) / u64::from(shards)) as u32;
+        let rows = (0..shards).map(|nth| {
+            let shard = nth + 1;
+            let row = ShardRow {
+                first_slot: first_slot(nth) as u16,
+                last_slot: (first_slot(nth + 1) - 1) as u16,
+                replicas: ids.clone(),
+                preferred_leader: ids[shard as usize % ids.len()],
+            };
+            (shard, row)
+        });
+        let shards = rows.collect();
+        Ok(ClusterMap { cluster: ClusterRow { cluster_id, feature_level: 1 }, nodes, shards })
+    }
+
+    /// The rows to be written to the system shard.
+    pub fn writes(&self) -> WriteSet {
+        let put = |table, key: Arc<str>, value| Op::Put(RowKey::System { table, key }, value);
+        let mut ops = vec![put(SystemTable::Cluster, CLUSTER_KEY.into(), codec::encode(&self.cluster))];
+        ops.extend(self.nodes.iter().map(|(id, row)| put(SystemTable::Node, number(*id), codec::encode(row))));
+        ops.extend(
+            self.shards.iter().map(|(id, row)| put(SystemTable::Shard, number(u64::from(*id)), codec::encode(row))),
+        );
+        WriteSet { ops }
+    }
+
+    /// Reads the map back; `None` while the cluster is not founded.
+    pub fn read(rows: &dyn StateReader) -> Result<Option<ClusterMap>, ReadError> {
+        let key = RowKey::System { table: SystemTable::Cluster, key: CLUSTER_KEY.into() };
+        let Some(value) = rows.get(&key)? else { return Ok(None) };
+        let cluster = decoded(&key, &value)?;
+        let nodes = numbered(rows, SystemTable::Node)?.into_iter().collect();
+        let shards = numbered(rows, SystemTable::Shard)?.into_iter().map(|(id, row)| (id as u32, row)).collect();
+        Ok(Some(ClusterMap { cluster, nodes, shards }))
+    }
+
+    /// The data shard that owns a slot.
+    ///
+    /// # Panics
+    /// If the ranges do not cover the slot: a map that was founded covers all of them.
+    pub fn shard_of(&self, slot: u16) -> u32 {
+        let owner = self.shards.iter().find(|(_, row)| (row.first_slot..=row.last_slot).contains(&slot));
+        *owner.expect("the shards' ranges cover all slots").0
+    }
+
+    /// Replicas of a shard, the system shard included.
+    pub fn replicas(&self, shard: u32) -> Vec<u64> {
+        match self.shards.get(&shard) {
+            Some(row) => row.replicas.clone(),
+            None => self.nodes.keys().copied().collect(),
+        }
+    }
+
+    /// Who leads the shard when all is well.
+    pub fn preferred_leader(&self, shard: u32) -> Option<u64> {
+        match self.shards.get(&shard) {
+            Some(row) => Some(row.preferred_leader),
+            None => self.nodes.keys().next().copied(),
+        }
+    }
+}
+
+/// Keys of numbered rows sort as their numbers do.
+fn number(id: u64) -> Arc<str> {
+    format!("{id:020}").into()
+}
+
+fn numbered<T: DeserializeOwned>(rows: &dyn StateReader, table: SystemTable) -> Result<Vec<(u64, T)>, ReadError> {
+    let read = |(key, value): (Arc<str>, bytes::Bytes)| {
+        let row_key = RowKey::System { table, key: key.clone() };
+        let id = key.parse().map_err(|_| ReadError::Corrupt { key: row_key.clone(), cause: "not a number".into() })?;
+        Ok((id, decoded(&row_key, &value)?))
+    };
+    rows.system_rows(table)?.into_iter().map(read).collect()
+}
+
+fn decoded<T: DeserializeOwned>(key: &RowKey, value: &[u8]) -> Result<T, ReadError> {
+    codec::decode(value).map_err(|e| ReadError::Corrupt { key: key.clone(), cause: e.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(ids: &[u64]) -> BTreeMap<u64, NodeRow> {
+        let row = |id: u64| NodeRow {
+            identity: Uuid::from_u128(u128::from(id)),
+            peer_address: format!("127.0.0.1:{id}"),
+            api_address: String::new(),
+        };
+        ids.iter().map(|id| (*id, row(*id))).collect()
+    }
+
+    #[test]
+    fn every_slot_has_one_shard_and_leaders_are_spread() {
+        for (ids, shards) in [(vec![1], 1), (vec![1, 2, 3], 8), (vec![4, 7, 9], 7), (vec![1, 2, 3], 1024)] {
+            let map = ClusterMap::found(Uuid::nil(), nodes(&ids), shards).unwrap();
+            let mut next = 0u32;
+            for row in map.shards.values() {
+                assert_eq!(u32::from(row.first_slot), next);
+                next = u32::from(row.last_slot) + 1;
+            }
+            assert_eq!(next, SLOTS);
+            for id in &ids {
+                let led = map.shards.values().filter(|row| row.preferred_leader == *id).count() as u32;
+                assert!(led.abs_diff(shards / ids.len() as u32) <= 1, "node {id} leads {led} of {shards}");
+            }
+            assert_eq!(map.shard_of(0), 1);
+            assert_eq!(map.shard_of(u16::MAX), shards);
+        }
+    }
+
+    #[test]
+    fn impossible_clusters_are_refused() {
+        assert_eq!(ClusterMap::found(Uuid::nil(), nodes(&[]), 8), Err(FoundingError::NoNodes));
+        assert_eq!(ClusterMap::found(Uuid::nil(), nodes(&[1]), 0), Err(FoundingError::ShardCount(0)));
+        assert_eq!(ClusterMap::found(Uuid::nil(), nodes(&[1]), 1025), Err(FoundingError::ShardCount(1025)));
+    }
+
+    #[test]
+    fn keys_sort_as_numbers() {
+        assert!(number(9) < number(10));
+        assert_eq!("00000000000000000042", &*number(42));
+    }
+}

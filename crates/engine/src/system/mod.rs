@@ -1,0 +1,3 @@
+//! What the system shard owns.
+
+pub mod cluster;

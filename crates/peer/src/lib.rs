@@ -1,4 +1,11 @@
-//! Our own protocols: what nodes say to each other, and what operators ask of them.
+//! How nodes talk: our own protocols, who a caller is, connections to the other nodes, and the server side of the
+//! peer port. What the messages mean is the business of `raft`, `shard` and `frontend`.
+
+mod faults;
+mod identity;
+mod link;
+mod pool;
+mod service;
 
 #[allow(clippy::all, unreachable_pub, rust_2018_idioms, rustdoc::all)]
 pub mod proto {
@@ -9,3 +16,12 @@ pub mod proto {
 pub mod admin {
     tonic::include_proto!("tenure.admin.v1");
 }
+
+pub use faults::Faults;
+pub use identity::{Caller, Gate, Local};
+pub use link::{Call, Link, LinkError};
+pub use pool::{Pool, Signer, Stamped, UnknownNode};
+pub use service::{ForwardHandler, MatchHandler, PeerService, RaftHandler, RaftSession, Replies, Ticket};
+
+/// Largest message on the peer port, in bytes: an API request at its limit, or a frame with one large entry.
+pub const MAX_MESSAGE_SIZE: usize = 64 << 20;

@@ -1,0 +1,147 @@
+//! Connections to the other nodes, and when each was last heard.
+
+use crate::{Faults, Local, MAX_MESSAGE_SIZE, proto::peer_client::PeerClient};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tonic::{
+    Request, Status,
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+
+/// A peer that does not answer the connection attempt within this time counts as down.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A connection on which nothing comes back for this long is dropped. Well above any pause of a busy machine: a
+/// paused process costs its peers latency on calls that wait for it, and nothing else.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections to the nodes that the configuration lists. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    local: Arc<Local>,
+    peers: BTreeMap<u64, Peer>,
+    faults: Faults,
+}
+
+struct Peer {
+    address: String,
+    endpoint: Endpoint,
+    channel: Channel,
+    heard: Mutex<Option<Instant>>,
+}
+
+/// No node of that id is listed, or it is this node itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("node {0} is not a peer of this node")]
+pub struct UnknownNode(pub u64);
+
+/// Signs calls with who we are.
+#[derive(Clone)]
+pub struct Signer {
+    pool: Pool,
+    to: u64,
+}
+
+/// A channel whose calls are signed.
+pub type Stamped = InterceptedService<Channel, Signer>;
+
+impl Interceptor for Signer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if self.pool.faults().is_cut(self.to) {
+            return Err(Status::unavailable("cut off by fault injection"));
+        }
+        self.pool.0.local.sign(request.metadata_mut());
+        Ok(request)
+    }
+}
+
+impl Pool {
+    /// `peers`: node id to `host:port` of its peer port. Connects lazily; must be called inside a tokio runtime.
+    pub fn new(local: Arc<Local>, peers: BTreeMap<u64, String>) -> Result<Pool, tonic::transport::Error> {
+        let peers = peers.into_iter().filter(|(id, _)| *id != local.node_id);
+        let peer = |(id, address): (u64, String)| {
+            let endpoint = Endpoint::from_shared(format!("http://{address}"))?
+                .connect_timeout(CONNECT_TIMEOUT)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(KEEP_ALIVE_TIMEOUT / 2)
+                .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+                .keep_alive_while_idle(true)
+                .initial_stream_window_size(8 << 20)
+                .initial_connection_window_size(16 << 20);
+            let channel = endpoint.connect_lazy();
+            Ok((id, Peer { address, endpoint, channel, heard: Mutex::default() }))
+        };
+        let peers = peers.map(peer).collect::<Result<_, _>>()?;
+        Ok(Pool(Arc::new(Inner { local, peers, faults: Faults::default() })))
+    }
+
+    pub fn local(&self) -> &Arc<Local> {
+        &self.0.local
+    }
+
+    /// The other nodes.
+    pub fn peers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.peers.keys().copied()
+    }
+
+    /// The peer address of another node, as the configuration has it.
+    pub fn address(&self, node: u64) -> Option<&str> {
+        self.0.peers.get(&node).map(|peer| peer.address.as_str())
+    }
+
+    /// A client whose calls share one connection to the node, made when it is needed and again after it broke.
+    pub fn client(&self, node: u64) -> Result<PeerClient<Stamped>, UnknownNode> {
+        Ok(self.signed(node, self.peer(node)?.channel.clone()))
+    }
+
+    /// A client with a connection of its own, for what must not stand in the way of others.
+    pub async fn connect(&self, node: u64) -> Result<PeerClient<Stamped>, Status> {
+        let peer = self.peer(node).map_err(|e| Status::not_found(e.to_string()))?;
+        let failed = |e| Status::unavailable(format!("node {node} at {}: {}", peer.address, root_cause(&e)));
+        let channel = peer.endpoint.connect().await.map_err(failed)?;
+        Ok(self.signed(node, channel))
+    }
+
+    /// The node was heard just now.
+    pub fn heard(&self, node: u64) {
+        if let Some(peer) = self.0.peers.get(&node) {
+            *peer.heard.lock() = Some(Instant::now());
+        }
+    }
+
+    /// Time since the node was last heard; `None` if it never was since this process started.
+    pub fn silence(&self, node: u64) -> Option<Duration> {
+        self.0.peers.get(&node)?.heard.lock().map(|at| at.elapsed())
+    }
+
+    /// The switch that cuts peers off in tests.
+    pub fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    fn peer(&self, node: u64) -> Result<&Peer, UnknownNode> {
+        self.0.peers.get(&node).ok_or(UnknownNode(node))
+    }
+
+    fn signed(&self, node: u64, channel: Channel) -> PeerClient<Stamped> {
+        PeerClient::with_interceptor(channel, Signer { pool: self.clone(), to: node })
+            .max_decoding_message_size(MAX_MESSAGE_SIZE)
+            .max_encoding_message_size(MAX_MESSAGE_SIZE)
+    }
+}
+
+/// The last of a chain of errors: tonic hides what went wrong behind 'transport error'.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

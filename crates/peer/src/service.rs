@@ -1,0 +1,217 @@
+//! The serving end of the peer port: checks who calls and passes the message on.
+
+use crate::{
+    Caller, Gate, MAX_MESSAGE_SIZE, Pool,
+    link::frames,
+    proto::{
+        ForwardReply, ForwardRequest, HelloReply, HelloRequest, MatchReply, MatchRequest, RaftFrame, RaftMessage,
+        SnapshotChunk, SnapshotReply,
+        peer_server::{Peer, PeerServer},
+    },
+};
+use bytes::Bytes;
+use futures::{StreamExt, stream::BoxStream};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::{mpsc, watch};
+use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+/// Serves Raft messages.
+#[tonic::async_trait]
+pub trait RaftHandler: Send + Sync + 'static {
+    /// A peer opened its stream; the session ends with it.
+    fn open(&self, from: u64, replies: Replies) -> Box<dyn RaftSession>;
+
+    async fn install_snapshot(&self, from: u64, chunks: Streaming<SnapshotChunk>) -> Result<SnapshotReply, Status>;
+}
+
+/// One stream of messages from one peer.
+pub trait RaftSession: Send {
+    /// Called in the order in which the messages were sent; must not block.
+    fn message(&mut self, message: RaftMessage);
+}
+
+/// Takes an API request that another node received.
+#[tonic::async_trait]
+pub trait ForwardHandler: Send + Sync + 'static {
+    async fn forward(&self, from: u64, request: ForwardRequest) -> Result<ForwardReply, Status>;
+}
+
+/// Takes what owners of tasks, homes of queues and holders of polls say to each other.
+#[tonic::async_trait]
+pub trait MatchHandler: Send + Sync + 'static {
+    async fn matching(&self, from: u64, request: MatchRequest) -> Result<MatchReply, Status>;
+}
+
+/// Where the answers to a stream's messages go.
+#[derive(Clone)]
+pub struct Replies(mpsc::UnboundedSender<RaftMessage>);
+
+impl Replies {
+    /// Answers a message; nobody listens any more if the stream ended.
+    pub fn send(&self, request: Ticket, answer: Result<Bytes, String>) {
+        let (body, error) = match answer {
+            Ok(body) => (body, String::new()),
+            Err(error) => (Bytes::new(), error),
+        };
+        let Ticket { shard, correlation, kind } = request;
+        let _ = self.0.send(RaftMessage { shard, correlation, reply: true, kind, body, error });
+    }
+}
+
+/// What an answer has to repeat of its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    shard: u32,
+    correlation: u64,
+    kind: u32,
+}
+
+impl RaftMessage {
+    pub fn ticket(&self) -> Ticket {
+        Ticket { shard: self.shard, correlation: self.correlation, kind: self.kind }
+    }
+}
+
+/// The peer service of this node. Handlers are put in place as the node comes up; until then calls are answered
+/// with UNAVAILABLE.
+#[derive(Clone)]
+pub struct PeerService(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    gate: Arc<Gate>,
+    raft: OnceLock<Arc<dyn RaftHandler>>,
+    forward: OnceLock<Arc<dyn ForwardHandler>>,
+    matching: OnceLock<Arc<dyn MatchHandler>>,
+    closed: watch::Sender<bool>,
+}
+
+impl PeerService {
+    pub fn new(pool: Pool, gate: Arc<Gate>) -> PeerService {
+        PeerService(Arc::new(Inner {
+            pool,
+            gate,
+            raft: OnceLock::new(),
+            forward: OnceLock::new(),
+            matching: OnceLock::new(),
+            closed: watch::Sender::new(false),
+        }))
+    }
+
+    /// Ends the streams of all peers, which otherwise last as long as the peers do.
+    pub fn close(&self) {
+        self.0.closed.send_replace(true);
+    }
+
+    /// # Panics
+    /// If there is one already; so do the others.
+    pub fn set_raft(&self, handler: Arc<dyn RaftHandler>) {
+        assert!(self.0.raft.set(handler).is_ok(), "one raft handler");
+    }
+
+    pub fn set_forward(&self, handler: Arc<dyn ForwardHandler>) {
+        assert!(self.0.forward.set(handler).is_ok(), "one forward handler");
+    }
+
+    pub fn set_matching(&self, handler: Arc<dyn MatchHandler>) {
+        assert!(self.0.matching.set(handler).is_ok(), "one match handler");
+    }
+
+    /// For a tonic router.
+    pub fn into_server(self) -> PeerServer<PeerService> {
+        PeerServer::new(self).max_decoding_message_size(MAX_MESSAGE_SIZE).max_encoding_message_size(MAX_MESSAGE_SIZE)
+    }
+
+    /// Who calls, if it is let in. While the peer is cut off by a test, its packets do not arrive.
+    async fn admit<T>(&self, request: &Request<T>) -> Result<u64, Status> {
+        let from = self.0.gate.admit(request.metadata(), self.0.pool.local())?;
+        self.0.pool.faults().wait_healed(from).await;
+        self.0.pool.heard(from);
+        Ok(from)
+    }
+}
+
+fn handler<T: ?Sized>(slot: &OnceLock<Arc<T>>) -> Result<Arc<T>, Status> {
+    slot.get().cloned().ok_or_else(|| Status::unavailable("the node is starting"))
+}
+
+#[tonic::async_trait]
+impl Peer for PeerService {
+    async fn hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        let hello = request.into_inner();
+        let cluster_id = match hello.cluster_id.as_str() {
+            "" => None,
+            id => Some(id.parse().map_err(|_| Status::invalid_argument("cluster_id is not a UUID"))?),
+        };
+        let identity =
+            Uuid::from_slice(&hello.identity).map_err(|_| Status::invalid_argument("identity is not 16 bytes"))?;
+        let local = self.0.pool.local();
+        self.0.gate.check(&Caller { node_id: hello.node_id, identity, cluster_id }, local.cluster_id())?;
+        self.0.pool.faults().wait_healed(hello.node_id).await;
+        self.0.pool.heard(hello.node_id);
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
+        Ok(Response::new(HelloReply {
+            node_id: local.node_id,
+            identity: local.identity.as_bytes().to_vec().into(),
+            cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
+            clock,
+            free_bytes: 0,
+        }))
+    }
+
+    type RaftStream = BoxStream<'static, Result<RaftFrame, Status>>;
+
+    async fn raft(&self, request: Request<Streaming<RaftFrame>>) -> Result<Response<Self::RaftStream>, Status> {
+        let from = self.admit(&request).await?;
+        let raft = handler(&self.0.raft)?;
+        let mut inbound = request.into_inner();
+        let (replies, outbound) = mpsc::unbounded_channel();
+        let pool = self.0.pool.clone();
+        let mut closed = self.0.closed.subscribe();
+        let serve = async move {
+            let mut session = raft.open(from, Replies(replies));
+            while let Ok(Some(frame)) = inbound.message().await {
+                if pool.faults().is_cut(from) {
+                    break;
+                }
+                pool.heard(from);
+                for message in frame.messages {
+                    session.message(message);
+                }
+            }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = serve => {}
+                _ = closed.wait_for(|closed| *closed) => {}
+            }
+        });
+        Ok(Response::new(frames(outbound).map(Ok).boxed()))
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<SnapshotChunk>>,
+    ) -> Result<Response<SnapshotReply>, Status> {
+        let from = self.admit(&request).await?;
+        handler(&self.0.raft)?.install_snapshot(from, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardReply>, Status> {
+        let from = self.admit(&request).await?;
+        let reply = handler(&self.0.forward)?.forward(from, request.into_inner()).await;
+        self.0.pool.faults().wait_healed(from).await;
+        reply.map(Response::new)
+    }
+
+    async fn r#match(&self, request: Request<MatchRequest>) -> Result<Response<MatchReply>, Status> {
+        let from = self.admit(&request).await?;
+        let reply = handler(&self.0.matching)?.matching(from, request.into_inner()).await;
+        self.0.pool.faults().wait_healed(from).await;
+        reply.map(Response::new)
+    }
+}

@@ -1,1 +1,26 @@
-//! tenure-raft
+//! Raft groups over the node's storage: openraft's glue, the network between replicas, and the node that owns all
+//! groups of the process, from founding the cluster to handing leaderships over before a stop.
+//!
+//! What an entry means is not known here: a replica only writes its rows.
+
+mod admin;
+mod balance;
+mod bootstrap;
+mod compaction;
+mod entry;
+mod group;
+mod inbound;
+mod liveness;
+mod log_store;
+mod network;
+mod node;
+mod options;
+mod snapshot;
+mod state_machine;
+mod types;
+
+pub use group::{Group, GroupStatus, Leadership, ProposeError, ReadError, TransferError};
+pub use node::{Node, StartError};
+pub use options::{FatalHook, NodeAddress, Options};
+pub use tenure_engine::system::cluster::{ClusterMap, SYSTEM_SHARD};
+pub use tenure_storage::ShardId;

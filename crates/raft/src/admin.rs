@@ -1,0 +1,119 @@
+//! What operators ask of this node, on the peer port.
+
+use crate::{
+    group::{Group, TransferError},
+    node::Core,
+};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+use tenure_engine::system::cluster::{ClusterMap, SLOTS, SYSTEM_SHARD};
+use tenure_peer::admin::{
+    NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply, StatusRequest, TransferLeaderReply,
+    TransferLeaderRequest,
+    admin_server::{Admin, AdminServer},
+};
+use tonic::{Request, Response, Status};
+
+/// A peer that was not heard for this many seconds is shown as unreachable.
+const REACHABLE_SECONDS: f64 = 2.0;
+
+#[derive(Clone)]
+pub(crate) struct AdminService {
+    core: Core,
+    ready: Arc<AtomicBool>,
+    map: Arc<OnceLock<ClusterMap>>,
+}
+
+impl AdminService {
+    pub(crate) fn new(core: Core, ready: Arc<AtomicBool>) -> AdminService {
+        AdminService { core, ready, map: Arc::default() }
+    }
+
+    /// From now on the shards' slots are known.
+    pub(crate) fn founded(&self, map: ClusterMap) {
+        let _ = self.map.set(map);
+    }
+
+    pub(crate) fn into_server(self) -> AdminServer<AdminService> {
+        AdminServer::new(self)
+    }
+
+    fn node(&self, id: u64, peer_address: &str) -> NodeStatus {
+        let silence = match id == self.core.node {
+            true => Some(0.0),
+            false => self.core.pool.silence(id).map(|s| s.as_secs_f64()),
+        };
+        NodeStatus {
+            node_id: id,
+            peer_address: peer_address.to_owned(),
+            reachable: silence.is_some_and(|s| s < REACHABLE_SECONDS),
+            seconds_since_contact: silence.unwrap_or(-1.0),
+            free_bytes: 0,
+        }
+    }
+
+    fn shard(&self, group: &Group) -> ShardStatus {
+        let status = group.status();
+        let shard = group.id();
+        let slots = match self.map.get().and_then(|map| map.shards.get(&shard)) {
+            Some(row) => (u32::from(row.first_slot), u32::from(row.last_slot)),
+            None if shard == SYSTEM_SHARD => (0, 0),
+            None => (0, SLOTS - 1),
+        };
+        ShardStatus {
+            shard,
+            first_slot: slots.0,
+            last_slot: slots.1,
+            leader: status.leadership.leader.unwrap_or(0),
+            term: status.leadership.term,
+            last_log_index: status.last_log_index,
+            committed_index: status.committed_index,
+            applied_index: status.applied_index,
+            role: status.role.to_owned(),
+            voters: status.voters,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Admin for AdminService {
+    async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
+        let local = self.core.pool.local();
+        let nodes = self.core.options.nodes.iter().map(|(id, address)| self.node(*id, &address.peer));
+        Ok(Response::new(StatusReply {
+            cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
+            node_id: local.node_id,
+            version: self.core.options.version.clone(),
+            nodes: nodes.collect(),
+            shards: self.core.groups.all().iter().map(|group| self.shard(group)).collect(),
+            ready: self.ready.load(Ordering::Acquire),
+        }))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<TransferLeaderRequest>,
+    ) -> Result<Response<TransferLeaderReply>, Status> {
+        let TransferLeaderRequest { shard, to } = request.into_inner();
+        let group = self.core.groups.get(shard);
+        let group = group.ok_or_else(|| Status::not_found(format!("this node has no replica of shard {shard}")))?;
+        group.transfer_leader(to).await.map_err(|error| match error {
+            TransferError::NotLeader(_) | TransferError::Lagging { .. } => {
+                Status::failed_precondition(error.to_string())
+            }
+            TransferError::NoReplica { .. } => Status::invalid_argument(error.to_string()),
+            TransferError::TimedOut(_) => Status::unavailable(error.to_string()),
+        })?;
+        Ok(Response::new(TransferLeaderReply {}))
+    }
+
+    async fn partition(&self, request: Request<PartitionRequest>) -> Result<Response<PartitionReply>, Status> {
+        let nodes = request.into_inner().nodes.into_iter().filter(|node| *node != self.core.node).collect();
+        match self.core.pool.faults().cut_off(nodes) {
+            true => Ok(Response::new(PartitionReply {})),
+            false => Err(Status::unimplemented("this build has no fault injection")),
+        }
+    }
+}

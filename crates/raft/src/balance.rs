@@ -1,0 +1,71 @@
+//! Gives leaderships back to the replicas that should have them, once those are up and have caught up.
+
+use crate::{group::Group, node::Core};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+use tenure_engine::system::cluster::ClusterMap;
+use tenure_storage::ShardId;
+
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// A peer that was silent for longer than this has to be present anew before it gets a leadership.
+const ABSENT: Duration = Duration::from_secs(2);
+
+/// A leadership goes back when the other replica lacks no more than this.
+const CAUGHT_UP: u64 = 50;
+
+pub(crate) async fn run(core: Core, map: ClusterMap) {
+    // Since when this node has led each shard, or has last tried to hand it over.
+    let mut led = HashMap::<ShardId, Instant>::new();
+    // Since when each peer has been there without a break.
+    let mut present = HashMap::<u64, Instant>::new();
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        for node in core.pool.peers() {
+            match core.pool.silence(node) {
+                Some(silence) if silence < ABSENT => drop(present.entry(node).or_insert_with(Instant::now)),
+                _ => drop(present.remove(&node)),
+            }
+        }
+        observe_lag(&core);
+        let long_enough = |since: Option<&Instant>| since.is_some_and(|at| at.elapsed() >= core.options.balance_after);
+        for group in core.groups.all() {
+            let shard = group.id();
+            if !group.leadership().borrow().is_leader {
+                led.remove(&shard);
+                continue;
+            }
+            led.entry(shard).or_insert_with(Instant::now);
+            let Some(preferred) = map.preferred_leader(shard).filter(|node| *node != core.node) else { continue };
+            if long_enough(led.get(&shard)) && long_enough(present.get(&preferred)) && caught_up(&group, preferred) {
+                led.insert(shard, Instant::now());
+                match group.transfer_leader(preferred).await {
+                    Ok(()) => tracing::info!(shard, to = preferred, "leadership given back"),
+                    Err(error) => tracing::warn!(shard, to = preferred, %error, "leadership not given back"),
+                }
+            }
+        }
+    }
+}
+
+fn caught_up(group: &Group, node: u64) -> bool {
+    group.status().lag.iter().any(|(peer, lag)| *peer == node && lag.is_some_and(|entries| entries <= CAUGHT_UP))
+}
+
+fn observe_lag(core: &Core) {
+    let mut worst = HashMap::<u64, u64>::new();
+    for group in core.groups.all() {
+        if group.leadership().borrow().is_leader {
+            for (node, lag) in group.status().lag {
+                let entries = worst.entry(node).or_default();
+                *entries = (*entries).max(lag.unwrap_or(0));
+            }
+        }
+    }
+    for node in core.pool.peers() {
+        let entries = worst.get(&node).copied().unwrap_or(0);
+        metrics::gauge!("tenure_raft_replication_lag_entries", "peer" => node.to_string()).set(entries as f64);
+    }
+}

@@ -1,0 +1,54 @@
+//! Flushes rows, and lets the log be purged behind what is durable.
+
+use crate::node::Core;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+use tenure_storage::ShardId;
+
+const PERIOD: Duration = Duration::from_millis(500);
+
+pub(crate) async fn run(core: Core) {
+    let mut flushed = Instant::now();
+    // Per shard: durable index at the last marker snapshot.
+    let mut marked = HashMap::<ShardId, u64>::new();
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        let state = core.storage.state();
+        let due =
+            flushed.elapsed() >= core.options.flush_interval || state.unflushed_bytes() >= core.options.flush_bytes;
+        let groups = core.groups.all();
+        let news = groups.iter().any(|g| marked.get(&g.id()).is_none_or(|index| *g.applied().borrow() > *index));
+        if !due || !news {
+            continue;
+        }
+        flushed = Instant::now();
+        let state = state.clone();
+        match tokio::task::spawn_blocking(move || state.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                // The log keeps what the rows lost; it only grows until a flush succeeds.
+                tracing::error!(%error, "rows cannot be flushed");
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(%error, "flush");
+                continue;
+            }
+        }
+        for group in groups {
+            let durable = match group.rows().durable() {
+                Ok(durable) => durable.index(),
+                Err(error) => {
+                    tracing::error!(shard = group.id(), %error, "reading the durable index");
+                    continue;
+                }
+            };
+            if marked.insert(group.id(), durable) != Some(durable) {
+                // Fails only when the group has stopped, which its own watch notices.
+                let _ = group.raft().trigger().snapshot().await;
+            }
+        }
+    }
+}

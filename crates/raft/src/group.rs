@@ -1,0 +1,376 @@
+//! One shard's Raft group, as seen from this node's replica.
+
+use crate::{
+    options::Options,
+    state_machine::Rows,
+    types::{Payload, Raft, Term, TypeConfig},
+};
+use bytes::Bytes;
+use openraft::{
+    Instant as _, ReadPolicy,
+    async_runtime::WatchReceiver,
+    errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError, RaftError},
+    impls::ProgressResponder,
+};
+use parking_lot::Mutex;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tenure_storage::{ShardId, ShardReader};
+use tokio::sync::{oneshot, watch};
+
+/// Who leads a group, as far as this node knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leadership {
+    pub leader: Option<u64>,
+    /// The highest term that this replica has seen; where it leads, the term in which it leads.
+    pub term: u64,
+    /// This node leads. It may have been deposed without knowing: proposals and linearizable reads find out.
+    pub is_leader: bool,
+}
+
+/// Why a proposal was not applied here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// It was not even appended: this node does not lead in that term.
+    #[error("not the leader; the leader is {leader:?}")]
+    NotLeader { leader: Option<u64> },
+    /// The leadership was lost while the entry was on its way: it may or may not have been committed.
+    #[error("leadership was lost; the outcome is unknown; the leader is {leader:?}")]
+    Lost { leader: Option<u64> },
+    /// The group is shut down or dead; the outcome is unknown.
+    #[error("the group has stopped: {0}")]
+    Stopped(String),
+}
+
+/// Why the rows here cannot be read as the latest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("not the leader; the leader is {leader:?}")]
+    NotLeader { leader: Option<u64> },
+    /// A majority did not confirm the leadership in time.
+    #[error("no contact with a majority")]
+    NoQuorum,
+    #[error("the group has stopped: {0}")]
+    Stopped(String),
+}
+
+/// Why a leadership was not handed over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    #[error("this node does not lead shard {0}")]
+    NotLeader(ShardId),
+    #[error("node {node} has no replica of shard {shard}")]
+    NoReplica { node: u64, shard: ShardId },
+    #[error("node {node} lags {entries} entries behind")]
+    Lagging { node: u64, entries: u64 },
+    #[error("node {0} did not take over in time")]
+    TimedOut(u64),
+}
+
+/// A group's numbers, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupStatus {
+    pub leadership: Leadership,
+    /// `leader`, `follower`, `candidate` or `learner`.
+    pub role: &'static str,
+    pub last_log_index: u64,
+    pub committed_index: u64,
+    pub applied_index: u64,
+    pub purged_index: u64,
+    pub voters: Vec<u64>,
+    /// Where this node leads: how many entries each other replica lacks; `None` for one that was not heard yet.
+    pub lag: Vec<(u64, Option<u64>)>,
+    /// Where this node leads: time since a majority last confirmed it.
+    pub since_quorum: Option<Duration>,
+}
+
+/// A replica's followers may lack this many entries and still be handed the leadership: it waits for them to arrive.
+const TRANSFER_LAG: u64 = 100;
+
+/// How long a new leader may take to show up after the old one let go.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A shard's group. Cheap to clone.
+#[derive(Clone)]
+pub struct Group(Arc<Inner>);
+
+struct Inner {
+    shard: ShardId,
+    node: u64,
+    raft: Raft,
+    rows: Rows,
+    leadership: watch::Receiver<Leadership>,
+    applied: watch::Receiver<u64>,
+    barrier: Mutex<Barrier>,
+    stopping: AtomicBool,
+    receiving: tokio::sync::Mutex<()>,
+    metrics: Metrics,
+}
+
+/// Readers that wait for the leadership to be confirmed: all that came while a round was on its way share the next.
+#[derive(Default)]
+struct Barrier {
+    running: bool,
+    waiting: Vec<oneshot::Sender<Result<u64, ReadError>>>,
+}
+
+struct Metrics {
+    commit_seconds: metrics::Histogram,
+    proposals: metrics::Counter,
+    proposals_failed: metrics::Counter,
+    read_rounds: metrics::Counter,
+}
+
+impl Group {
+    pub(crate) fn new(
+        shard: ShardId,
+        raft: Raft,
+        rows: Rows,
+        applied: watch::Receiver<u64>,
+        options: &Options,
+    ) -> Group {
+        let (tell_leadership, leadership) = watch::channel(Leadership::default());
+        let metrics = Metrics {
+            commit_seconds: metrics::histogram!("tenure_raft_commit_seconds"),
+            proposals: metrics::counter!("tenure_raft_proposals_total"),
+            proposals_failed: metrics::counter!("tenure_raft_proposals_failed_total"),
+            read_rounds: metrics::counter!("tenure_raft_read_rounds_total"),
+        };
+        let group = Group(Arc::new(Inner {
+            shard,
+            node: options.node_id,
+            raft,
+            rows,
+            leadership,
+            applied,
+            barrier: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            receiving: tokio::sync::Mutex::default(),
+            metrics,
+        }));
+        tokio::spawn(watch_leadership(group.clone(), tell_leadership));
+        tokio::spawn(watch_health(group.clone(), options.clone()));
+        group
+    }
+
+    pub fn id(&self) -> ShardId {
+        self.0.shard
+    }
+
+    /// Who leads, and changes of that. Terms never go back; a change may be skipped when others follow it quickly.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.0.leadership.clone()
+    }
+
+    /// Replicates encoded write sets ([`tenure_storage::write_set::encode`]), if this node leads in `term`. Returns
+    /// the entry's index once its rows are applied here. Dropping the future does not take the proposal back.
+    pub async fn propose(&self, term: u64, writes: Bytes) -> Result<u64, ProposeError> {
+        let begin = Instant::now();
+        self.0.metrics.proposals.increment(1);
+        let (responder, outcome) = ProgressResponder::complete_only();
+        let sent = self.0.raft.write(Payload(writes)).with_leader(Term::new(term)).responder(responder).await;
+        let outcome = match sent {
+            Err(fatal) => Err(ProposeError::Stopped(fatal.to_string())),
+            Ok(()) => match outcome.await {
+                Ok(Ok(written)) => Ok(written.log_id.index),
+                Ok(Err(ClientWriteError::ForwardToLeader(to))) => {
+                    Err(ProposeError::NotLeader { leader: self.other_leader(&to) })
+                }
+                Ok(Err(ClientWriteError::LogEntryDiscarded(to))) => {
+                    Err(ProposeError::Lost { leader: self.other_leader(&to) })
+                }
+                Ok(Err(other)) => Err(ProposeError::Stopped(other.to_string())),
+                Err(_) => Err(ProposeError::Stopped("the core is gone".into())),
+            },
+        };
+        match &outcome {
+            Ok(_) => self.0.metrics.commit_seconds.record(begin.elapsed()),
+            Err(_) => self.0.metrics.proposals_failed.increment(1),
+        }
+        outcome
+    }
+
+    /// Returns once the rows here show everything that was acknowledged before the call: the leadership is confirmed
+    /// by a majority (ReadIndex) and what was committed by then is applied. Answers up to which index.
+    pub async fn linearizable(&self) -> Result<u64, ReadError> {
+        let (told, wait) = oneshot::channel();
+        {
+            let mut barrier = self.0.barrier.lock();
+            barrier.waiting.push(told);
+            if !barrier.running {
+                barrier.running = true;
+                tokio::spawn(self.clone().run_read_rounds());
+            }
+        }
+        wait.await.unwrap_or_else(|_| Err(ReadError::Stopped("the reader is gone".into())))
+    }
+
+    /// The rows of this replica. A leader's reader stays good as long as it leads; a follower's fails with
+    /// `Replaced` when a snapshot is installed.
+    pub fn reader(&self) -> ShardReader {
+        self.0.rows.current().reader()
+    }
+
+    /// Index of the last entry whose rows are applied here.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.0.applied.clone()
+    }
+
+    /// Fingerprint of the rows here; equal on all replicas that applied the same index. Reads them all.
+    pub async fn checksum(&self) -> Result<tenure_storage::RowSum, tenure_storage::StorageError> {
+        let rows = self.0.rows.current();
+        let sum = tokio::task::spawn_blocking(move || rows.checksum()).await;
+        sum.unwrap_or_else(|e| Err(std::io::Error::other(e).into()))
+    }
+
+    pub fn status(&self) -> GroupStatus {
+        let metrics = self.0.raft.metrics().borrow_watched().clone();
+        let last = metrics.last_log_index.unwrap_or(0);
+        let lag = metrics.replication.iter().flatten().filter(|(node, _)| **node != self.0.node);
+        GroupStatus {
+            leadership: *self.0.leadership.borrow(),
+            role: match metrics.state {
+                openraft::ServerState::Leader => "leader",
+                openraft::ServerState::Follower => "follower",
+                openraft::ServerState::Candidate => "candidate",
+                openraft::ServerState::Learner | openraft::ServerState::Shutdown => "learner",
+            },
+            last_log_index: last,
+            committed_index: metrics.local_committed.map_or(0, |id| id.index),
+            applied_index: *self.0.applied.borrow(),
+            purged_index: metrics.purged.map_or(0, |id| id.index),
+            voters: metrics.membership_config.membership().voter_ids().collect(),
+            lag: lag.map(|(node, at)| (*node, at.map(|id| last.saturating_sub(id.index)))).collect(),
+            since_quorum: metrics.last_quorum_acked.map(|at| at.elapsed()),
+        }
+    }
+
+    /// Hands the leadership to another replica that has (almost) all entries; returns when it leads.
+    pub async fn transfer_leader(&self, to: u64) -> Result<(), TransferError> {
+        let status = self.status();
+        if !status.leadership.is_leader {
+            return Err(TransferError::NotLeader(self.0.shard));
+        }
+        if to == self.0.node {
+            return Ok(());
+        }
+        match status.lag.iter().find(|(node, _)| *node == to) {
+            None => return Err(TransferError::NoReplica { node: to, shard: self.0.shard }),
+            Some((_, Some(entries))) if *entries <= TRANSFER_LAG => {}
+            Some((_, lag)) => {
+                return Err(TransferError::Lagging { node: to, entries: lag.unwrap_or(status.last_log_index) });
+            }
+        }
+        let mut leadership = self.leadership();
+        let sent = self.0.raft.trigger().transfer_leader(to).await;
+        sent.map_err(|_| TransferError::NotLeader(self.0.shard))?;
+        let moved = leadership.wait_for(|now| now.leader == Some(to) && now.term > status.leadership.term);
+        match tokio::time::timeout(TRANSFER_TIMEOUT, moved).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(TransferError::TimedOut(to)),
+        }
+    }
+
+    pub(crate) fn raft(&self) -> &Raft {
+        &self.0.raft
+    }
+
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.0.rows
+    }
+
+    /// Held while a snapshot is being received: one at a time.
+    pub(crate) fn receiving(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.receiving
+    }
+
+    pub(crate) async fn shut_down(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+        if let Err(error) = self.0.raft.shutdown().await {
+            tracing::error!(shard = self.0.shard, %error, "a group did not shut down cleanly");
+        }
+    }
+
+    /// openraft may name this node as the leader (of another term); that is no help to a caller.
+    fn other_leader(&self, to: &ForwardToLeader<TypeConfig>) -> Option<u64> {
+        to.leader_id.filter(|leader| *leader != self.0.node)
+    }
+
+    async fn run_read_rounds(self) {
+        loop {
+            let waiting = {
+                let mut barrier = self.0.barrier.lock();
+                barrier.running = !barrier.waiting.is_empty();
+                std::mem::take(&mut barrier.waiting)
+            };
+            if waiting.is_empty() {
+                return;
+            }
+            self.0.metrics.read_rounds.increment(1);
+            let outcome = match self.0.raft.ensure_linearizable(ReadPolicy::ReadIndex).await {
+                Ok(read) => Ok(read.index()),
+                Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
+                    Err(ReadError::NotLeader { leader: self.other_leader(&to) })
+                }
+                Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => Err(ReadError::NoQuorum),
+                Err(RaftError::Fatal(fatal)) => Err(ReadError::Stopped(fatal.to_string())),
+            };
+            for reader in waiting {
+                // The reader may have given up.
+                let _ = reader.send(outcome.clone());
+            }
+        }
+    }
+}
+
+async fn watch_leadership(group: Group, tell: watch::Sender<Leadership>) {
+    let shard = group.0.shard;
+    let mut server = group.0.raft.server_metrics();
+    let node = group.0.node;
+    drop(group);
+    let changes = metrics::counter!("tenure_raft_leader_changes_total");
+    let led = metrics::gauge!("tenure_raft_shards_led");
+    loop {
+        let now = {
+            let metrics = server.borrow_and_update();
+            let is_leader = metrics.state.is_leader() && metrics.current_leader == Some(node);
+            Leadership { leader: metrics.current_leader, term: metrics.vote.leader_id.term, is_leader }
+        };
+        let before = *tell.borrow();
+        if before != now {
+            tell.send_replace(now);
+        }
+        if before.leader != now.leader {
+            tracing::info!(shard, leader = now.leader, term = now.term, "leader changed");
+            changes.increment(u64::from(now.leader.is_some()));
+        }
+        led.increment(f64::from(u8::from(now.is_leader)) - f64::from(u8::from(before.is_leader)));
+        if server.changed().await.is_err() {
+            led.decrement(f64::from(u8::from(now.is_leader)));
+            // Whoever waits must not believe in a leader for ever.
+            tell.send_replace(Leadership { leader: None, is_leader: false, ..now });
+            return;
+        }
+    }
+}
+
+/// A group whose core has died serves nobody and tells nobody: the process must not live on with it.
+async fn watch_health(group: Group, options: Options) {
+    let mut metrics = group.0.raft.metrics();
+    let fatal = loop {
+        if let Err(fatal) = &metrics.borrow_and_update().running_state {
+            break fatal.clone();
+        }
+        if metrics.changed().await.is_err() {
+            break Fatal::Stopped;
+        }
+    };
+    if !group.0.stopping.load(Ordering::Acquire) {
+        (options.on_fatal.0)(group.0.shard, &fatal.to_string());
+    }
+}

@@ -1,0 +1,182 @@
+//! Messages from peers, on their way to the groups.
+
+use crate::{
+    entry,
+    group::Group,
+    network::{Kind, decode_append},
+    snapshot,
+    types::{Raft, TypeConfig},
+};
+use bytes::Bytes;
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use openraft::raft::{TransferLeaderRequest, VoteRequest};
+use std::{
+    collections::{BTreeMap, HashMap},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+use tenure_peer::{
+    RaftHandler, RaftSession, Replies, Ticket,
+    proto::{RaftMessage, SnapshotChunk, SnapshotReply},
+};
+use tenure_storage::{ShardId, Storage};
+use tokio::sync::{mpsc, watch};
+use tonic::{Status, Streaming};
+
+/// A message for a group that is not open yet waits this long: while a cluster is founded or a node starts, peers
+/// are a little ahead of each other.
+const OPENING: Duration = Duration::from_millis(400);
+
+/// The groups of this process. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Groups(watch::Sender<BTreeMap<ShardId, Group>>);
+
+impl Groups {
+    pub(crate) fn new() -> Groups {
+        Groups(watch::Sender::new(BTreeMap::new()))
+    }
+
+    pub(crate) fn add(&self, group: Group) {
+        self.0.send_modify(|groups| {
+            groups.insert(group.id(), group);
+        });
+    }
+
+    pub(crate) fn get(&self, shard: ShardId) -> Option<Group> {
+        self.0.borrow().get(&shard).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Group> {
+        self.0.borrow().values().cloned().collect()
+    }
+
+    async fn opened(&self, shard: ShardId) -> Option<Group> {
+        let mut groups = self.0.subscribe();
+        let open = tokio::time::timeout(OPENING, groups.wait_for(|groups| groups.contains_key(&shard))).await;
+        open.ok()?.ok()?.get(&shard).cloned()
+    }
+}
+
+/// Serves the Raft messages of all peers.
+pub(crate) struct Inbound {
+    pub(crate) groups: Groups,
+    pub(crate) storage: Storage,
+}
+
+#[tonic::async_trait]
+impl RaftHandler for Inbound {
+    fn open(&self, _from: u64, replies: Replies) -> Box<dyn RaftSession> {
+        Box::new(Session { groups: self.groups.clone(), replies, appends: HashMap::new() })
+    }
+
+    async fn install_snapshot(&self, from: u64, mut chunks: Streaming<SnapshotChunk>) -> Result<SnapshotReply, Status> {
+        let first = chunks.message().await?.ok_or_else(|| Status::invalid_argument("a snapshot without chunks"))?;
+        let shard = first.shard;
+        let group = self.groups.opened(shard).await.ok_or_else(|| Status::unavailable(no_group(shard)))?;
+        let received = snapshot::receive(&group, self.storage.state().clone(), first, chunks).await;
+        if let Err(status) = &received {
+            tracing::warn!(shard, from, reason = status.message(), "snapshot not installed");
+        }
+        received
+    }
+}
+
+fn no_group(shard: ShardId) -> String {
+    format!("shard {shard} is not open here")
+}
+
+/// One peer's stream.
+struct Session {
+    groups: Groups,
+    replies: Replies,
+    /// Append requests go through one task per group, because their order matters.
+    appends: HashMap<ShardId, mpsc::UnboundedSender<RaftMessage>>,
+}
+
+impl RaftSession for Session {
+    fn message(&mut self, message: RaftMessage) {
+        match Kind::from_number(message.kind) {
+            None => {
+                let error = format!("a message of kind {}, unknown to this build", message.kind);
+                self.replies.send(message.ticket(), Err(error));
+            }
+            Some(Kind::Append) => {
+                let queue = self.appends.entry(message.shard).or_insert_with(|| {
+                    let (queue, waiting) = mpsc::unbounded_channel();
+                    tokio::spawn(serve_appends(self.groups.clone(), message.shard, waiting, self.replies.clone()));
+                    queue
+                });
+                // The task lives as long as the queue does.
+                let _ = queue.send(message);
+            }
+            Some(kind) => {
+                let (groups, replies) = (self.groups.clone(), self.replies.clone());
+                tokio::spawn(async move {
+                    let ticket = message.ticket();
+                    let answer = match groups.opened(message.shard).await {
+                        None => Err(no_group(message.shard)),
+                        Some(group) => serve(group.raft(), kind, message.body).await,
+                    };
+                    replies.send(ticket, answer);
+                });
+            }
+        }
+    }
+}
+
+async fn serve(raft: &Raft, kind: Kind, body: Bytes) -> Result<Bytes, String> {
+    fn said<T: std::fmt::Display>(error: T) -> String {
+        error.to_string()
+    }
+    match kind {
+        Kind::Append => {
+            let request = decode_append(body).map_err(said)?;
+            raft.append_entries(request).await.map(|answer| entry::to_bytes(&answer)).map_err(said)
+        }
+        Kind::Vote => {
+            let request: VoteRequest<TypeConfig> = entry::from_bytes(&body).map_err(said)?;
+            raft.vote(request).await.map(|answer| entry::to_bytes(&answer)).map_err(said)
+        }
+        Kind::PreVote => {
+            let request: VoteRequest<TypeConfig> = entry::from_bytes(&body).map_err(said)?;
+            raft.pre_vote(request).await.map(|answer| entry::to_bytes(&answer)).map_err(said)
+        }
+        Kind::TransferLeader => {
+            let request: TransferLeaderRequest<TypeConfig> = entry::from_bytes(&body).map_err(said)?;
+            raft.handle_transfer_leader(request).await.map(|answer| entry::to_bytes(&answer)).map_err(said)
+        }
+    }
+}
+
+/// Hands append requests to the core in the order in which they came, without waiting for one before the next.
+async fn serve_appends(
+    groups: Groups,
+    shard: ShardId,
+    mut waiting: mpsc::UnboundedReceiver<RaftMessage>,
+    replies: Replies,
+) {
+    let mut under_way = FuturesUnordered::<BoxFuture<'static, (Ticket, Result<Bytes, String>)>>::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some((ticket, answer)) = under_way.next() => replies.send(ticket, answer),
+            message = waiting.recv() => {
+                let Some(message) = message else { return };
+                let ticket = message.ticket();
+                let Some(group) = groups.opened(shard).await else {
+                    replies.send(ticket, Err(no_group(shard)));
+                    continue;
+                };
+                // The first poll puts the request into the core's queue, and must not be put off by tokio's budget.
+                let mut call: BoxFuture<'static, _> = Box::pin(tokio::task::unconstrained(async move {
+                    (ticket, serve(group.raft(), Kind::Append, message.body).await)
+                }));
+                match futures::poll!(pin!(&mut call)) {
+                    Poll::Ready((ticket, answer)) => replies.send(ticket, answer),
+                    Poll::Pending => under_way.push(call),
+                }
+            }
+        }
+    }
+}

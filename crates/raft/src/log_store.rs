@@ -1,0 +1,308 @@
+//! openraft's log, on the node's log database.
+//!
+//! The log's tail is kept in memory: replication and apply read what was just written from there, and never touch
+//! the disk while they keep up.
+
+use crate::{
+    entry,
+    types::{Entry, LogId, TypeConfig, Vote},
+};
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt, stream};
+use openraft::{
+    LogState, OptionalSend, RaftLogReader,
+    storage::{IOFlushed, RaftLogStorage},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::VecDeque,
+    fmt::Debug,
+    io,
+    ops::{Bound, Range, RangeBounds},
+    sync::Arc,
+};
+use tenure_storage::{LogDb, LogOp, Purged, ShardId, ShardLog};
+use tokio::sync::watch;
+
+/// An append request to a follower stops at this size, but holds at least one entry.
+const APPEND_BYTES: usize = 1 << 20;
+
+/// The log of one shard. Clones share it.
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    shard: ShardId,
+    db: LogDb,
+    shared: Arc<Mutex<Shared>>,
+    /// Index up to which the state machine has applied.
+    applied: watch::Receiver<u64>,
+}
+
+struct Shared {
+    vote: Option<Vote>,
+    committed: Option<LogId>,
+    purged: Option<LogId>,
+    last: Option<LogId>,
+    tail: Tail,
+}
+
+/// The last entries of the log. An entry that is not yet on disk is always here.
+struct Tail {
+    /// Index of the first entry that is here, or of the next one to be appended.
+    first: u64,
+    /// Each with the number of the append that wrote it.
+    entries: VecDeque<(Entry, u64)>,
+    bytes: usize,
+    budget: usize,
+    /// Number of the last append that was submitted, and of the last that is on disk.
+    submitted: u64,
+    written: u64,
+}
+
+impl LogStore {
+    pub(crate) fn new(
+        shard: ShardId,
+        db: LogDb,
+        found: ShardLog,
+        tail_budget: usize,
+        applied: watch::Receiver<u64>,
+    ) -> io::Result<LogStore> {
+        let purged: Option<LogId> = found.purged.map(|p| entry::from_bytes(&p.log_id)).transpose()?;
+        let last = match found.last {
+            Some((index, row)) => Some(entry::decode(index, row)?.log_id),
+            None => purged,
+        };
+        let shared = Shared {
+            vote: found.vote.as_deref().map(entry::from_bytes).transpose()?,
+            committed: found.committed.as_deref().map(entry::from_bytes).transpose()?,
+            purged,
+            last,
+            tail: Tail {
+                first: last.map_or(0, |id| id.index + 1),
+                entries: VecDeque::new(),
+                bytes: 0,
+                budget: tail_budget,
+                submitted: 0,
+                written: 0,
+            },
+        };
+        Ok(LogStore { shard, db, shared: Arc::new(Mutex::new(shared)), applied })
+    }
+
+    /// Entries from the start of the range, in order, until it ends or they hold `max_bytes`.
+    async fn read(&self, range: Range<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let first_in_memory = {
+            let shared = self.shared.lock();
+            if range.start >= shared.tail.first {
+                return Ok(shared.tail.read(range, max_bytes));
+            }
+            shared.tail.first
+        };
+        let (db, shard) = (self.db.clone(), self.shard);
+        let on_disk = range.start..range.end.min(first_in_memory);
+        let rows = tokio::task::spawn_blocking(move || db.read(shard, on_disk, max_bytes)).await??;
+        match rows.first() {
+            Some((index, _)) if *index == range.start => {}
+            found => {
+                let found = found.map(|(index, _)| *index);
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!("shard {}: log entry {} is gone; the next is {found:?}", self.shard, range.start),
+                ));
+            }
+        }
+        rows.into_iter().map(|(index, row)| entry::decode(index, row)).collect()
+    }
+}
+
+impl Tail {
+    fn read(&self, range: Range<u64>, max_bytes: usize) -> Vec<Entry> {
+        let skip = (range.start - self.first) as usize;
+        let mut bytes = 0;
+        let fits = |(entry, _): &&(Entry, u64)| {
+            let first = bytes == 0;
+            bytes += entry::size(entry);
+            first || bytes <= max_bytes
+        };
+        let wanted = self.entries.iter().skip(skip).take((range.end - range.start) as usize);
+        wanted.take_while(fits).map(|(entry, _)| entry.clone()).collect()
+    }
+
+    fn push(&mut self, entry: Entry) {
+        debug_assert_eq!(entry.log_id.index, self.first + self.entries.len() as u64, "the log has no holes");
+        self.bytes += entry::size(&entry);
+        self.entries.push_back((entry, self.submitted));
+    }
+
+    /// Lets go of the oldest entries that are on disk, as far as the budget asks for it.
+    fn shrink(&mut self) {
+        while self.bytes > self.budget && self.entries.front().is_some_and(|(_, append)| *append <= self.written) {
+            self.pop_front();
+        }
+    }
+
+    fn pop_front(&mut self) {
+        if let Some((entry, _)) = self.entries.pop_front() {
+            self.bytes -= entry::size(&entry);
+            self.first += 1;
+        }
+    }
+
+    /// Keeps what comes before `end`.
+    fn truncate(&mut self, end: u64) {
+        while self.first + self.entries.len() as u64 > end
+            && let Some((entry, _)) = self.entries.pop_back()
+        {
+            self.bytes -= entry::size(&entry);
+        }
+        self.first = self.first.min(end);
+    }
+
+    /// Keeps what comes from `start` on.
+    fn purge(&mut self, start: u64) {
+        while self.first < start && !self.entries.is_empty() {
+            self.pop_front();
+        }
+        self.first = self.first.max(start);
+    }
+}
+
+fn bounds(range: &impl RangeBounds<u64>) -> Range<u64> {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before + 1,
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last + 1,
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => u64::MAX,
+    };
+    start..end
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> io::Result<Vec<Entry>> {
+        self.entries_stream(range).await.try_collect().await
+    }
+
+    /// Reads on as the consumer does, so that a long range is never in memory as a whole.
+    async fn entries_stream<RB>(&mut self, range: RB) -> impl Stream<Item = io::Result<Entry>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let mut range = bounds(&range);
+        range.end = range.end.min(self.shared.lock().last.map_or(0, |id| id.index + 1));
+        let store = self.clone();
+        let chunks = stream::try_unfold(range, move |range| {
+            let store = store.clone();
+            async move {
+                let entries = store.read(range.clone(), APPEND_BYTES).await?;
+                let Some(last) = entries.last() else { return Ok(None) };
+                let rest = last.log_id.index + 1..range.end;
+                Ok::<_, io::Error>(Some((stream::iter(entries.into_iter().map(Ok)), rest)))
+            }
+        });
+        Box::pin(chunks.try_flatten())
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        self.read(start..end, APPEND_BYTES).await
+    }
+
+    async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
+        Ok(self.shared.lock().vote)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
+        let shared = self.shared.lock();
+        Ok(LogState { last_purged_log_id: shared.purged, last_log_id: shared.last })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        self.db.write(LogOp::Vote { shard: self.shard, vote: entry::to_bytes(vote) }).await?;
+        self.shared.lock().vote = Some(*vote);
+        Ok(())
+    }
+
+    /// Only remembers: it reaches the disk with the next sync, which something that matters will cause.
+    async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
+        let Some(committed) = committed else { return Ok(()) };
+        self.shared.lock().committed = Some(committed);
+        self.db.save_committed(self.shard, entry::to_bytes(&committed));
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
+        Ok(self.shared.lock().committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> io::Result<()>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut rows: Vec<(u64, Bytes)> = Vec::new();
+        let number = {
+            let mut shared = self.shared.lock();
+            shared.tail.submitted += 1;
+            for entry in entries {
+                rows.push((entry.log_id.index, entry::encode(&entry)));
+                shared.last = Some(entry.log_id);
+                shared.tail.push(entry);
+            }
+            shared.tail.submitted
+        };
+        let shared = self.shared.clone();
+        self.db.submit(LogOp::Append { shard: self.shard, entries: rows }, move |written| {
+            if written.is_ok() {
+                let tail = &mut shared.lock().tail;
+                tail.written = number;
+                tail.shrink();
+            }
+            callback.io_completed(written);
+        });
+        Ok(())
+    }
+
+    /// Need not wait for the disk: what is appended next is written behind it.
+    async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        let from = last.map_or(0, |id| id.index + 1);
+        {
+            let mut shared = self.shared.lock();
+            shared.tail.truncate(from);
+            shared.last = last.max(shared.purged);
+        }
+        self.db.submit(LogOp::Truncate { shard: self.shard, from }, |_| {});
+        Ok(())
+    }
+
+    /// Waits until the entries are applied: the core may ask for this while the state machine still has to read them
+    /// (openraft#2116), and finding them gone would be its end.
+    async fn purge(&mut self, upto: LogId) -> io::Result<()> {
+        let applied = self.applied.wait_for(|applied| *applied >= upto.index).await;
+        applied.map_err(|_| io::Error::other("the state machine is gone"))?;
+        {
+            let mut shared = self.shared.lock();
+            shared.tail.purge(upto.index + 1);
+            shared.purged = shared.purged.max(Some(upto));
+            shared.last = shared.last.max(Some(upto));
+        }
+        let purged = Purged { index: upto.index, log_id: entry::to_bytes(&upto) };
+        self.db.submit(LogOp::Purge { shard: self.shard, purged }, |_| {});
+        Ok(())
+    }
+}

@@ -1,0 +1,344 @@
+//! openraft's network: messages of one group to one peer, over the stream that all groups share.
+
+use crate::{
+    entry, snapshot,
+    state_machine::{Rows, SnapshotRows},
+    types::{Entry, LogId, Snapshot, TypeConfig, Vote},
+};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures::{
+    FutureExt, Stream, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream, FuturesOrdered},
+};
+use openraft::{
+    EmptyNode, OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2,
+    errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable},
+    network::{Backoff, RPCOption},
+    raft::{
+        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+        TransferLeaderResponse, VoteRequest, VoteResponse,
+    },
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use tenure_peer::{Call, Link, LinkError, Pool};
+use tenure_storage::ShardId;
+
+/// What a message asks for; the number on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Append = 1,
+    Vote = 2,
+    PreVote = 3,
+    TransferLeader = 4,
+}
+
+impl Kind {
+    pub(crate) fn from_number(number: u32) -> Option<Kind> {
+        [Kind::Append, Kind::Vote, Kind::PreVote, Kind::TransferLeader].into_iter().find(|k| *k as u32 == number)
+    }
+}
+
+/// Append requests of one group that may be under way to one follower. Each holds up to 1 MiB.
+const PIPELINE: usize = 8;
+
+/// A follower that does not answer an append request within this time is tried again. Far longer than a sync takes.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Pauses after failures. The link itself reconnects on its own; this is how soon a group looks again.
+const BACKOFF: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(50), Duration::from_millis(100)];
+
+/// Makes the networks of one group.
+pub(crate) struct Network {
+    pub(crate) shard: ShardId,
+    pub(crate) node: u64,
+    pub(crate) pool: Pool,
+    pub(crate) links: Arc<BTreeMap<u64, Link>>,
+    pub(crate) rows: Rows,
+}
+
+/// One group's way to one peer.
+pub(crate) struct Route {
+    shard: ShardId,
+    from: u64,
+    to: u64,
+    pool: Pool,
+    links: Arc<BTreeMap<u64, Link>>,
+    rows: Rows,
+}
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Route;
+
+    async fn new_client(&mut self, to: u64, _node: &EmptyNode) -> Route {
+        Route {
+            shard: self.shard,
+            from: self.node,
+            to,
+            pool: self.pool.clone(),
+            links: self.links.clone(),
+            rows: self.rows.clone(),
+        }
+    }
+}
+
+impl Route {
+    fn send(&self, kind: Kind, body: Bytes) -> Result<Call, RPCError<TypeConfig>> {
+        let link = self.links.get(&self.to).ok_or_else(|| unreachable(format!("node {} is not listed", self.to)))?;
+        link.call(self.shard, kind as u32, body).map_err(rpc_error)
+    }
+
+    async fn ask<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        request: &Q,
+        option: RPCOption,
+    ) -> Result<A, RPCError<TypeConfig>> {
+        let call = self.send(kind, entry::to_bytes(request))?;
+        let action = match kind {
+            Kind::Append => RPCTypes::AppendEntries,
+            Kind::Vote | Kind::PreVote => RPCTypes::Vote,
+            Kind::TransferLeader => RPCTypes::TransferLeader,
+        };
+        self.answer(call, action, option.soft_ttl()).await
+    }
+
+    fn answer<A: DeserializeOwned>(
+        &self,
+        call: Call,
+        action: RPCTypes,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<A, RPCError<TypeConfig>>> + Send + 'static {
+        let (id, target) = (self.from, self.to);
+        async move {
+            match tokio::time::timeout(timeout, call).await {
+                Err(_) => Err(RPCError::Timeout(Timeout { action, id, target, timeout })),
+                Ok(Err(error)) => Err(rpc_error(error)),
+                Ok(Ok(body)) => entry::from_bytes(&body).map_err(|e| RPCError::Network(NetworkError::new(&e))),
+            }
+        }
+    }
+}
+
+fn unreachable(cause: String) -> RPCError<TypeConfig> {
+    RPCError::Unreachable(Unreachable::from_string(cause))
+}
+
+fn rpc_error(error: LinkError) -> RPCError<TypeConfig> {
+    match error {
+        // The connection is being made anew: try again at once.
+        LinkError::Broken(_) => RPCError::Network(NetworkError::new(&error)),
+        LinkError::Down(_) | LinkError::Refused { .. } => RPCError::Unreachable(Unreachable::new(&error)),
+    }
+}
+
+impl RaftNetworkV2<TypeConfig> for Route {
+    type SnapshotData = SnapshotRows;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let call = self.send(Kind::Append, encode_append(&request))?;
+        self.answer(call, RPCTypes::AppendEntries, option.soft_ttl()).await
+    }
+
+    /// Sends on while answers are outstanding; the stream and the receiver keep the order.
+    fn stream_append<'s, S>(
+        &'s mut self,
+        requests: S,
+        _option: RPCOption,
+    ) -> BoxFuture<'s, Result<AppendStream<'s>, RPCError<TypeConfig>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        let pipeline =
+            Pipeline { route: self, requests: Some(requests), under_way: FuturesOrdered::new(), broken: false };
+        async move { Ok(stream::unfold(pipeline, Pipeline::next).boxed()) }.boxed()
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.ask(Kind::Vote, &request, option).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.ask(Kind::PreVote, &request, option).await
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.ask(Kind::TransferLeader, &request, option).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        _snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let sent = snapshot::send(&self.pool, self.to, self.shard, vote, self.rows.current());
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            sent = sent => sent.map_err(|cause| StreamingError::Unreachable(Unreachable::from_string(cause))),
+        }
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        let last = BACKOFF[BACKOFF.len() - 1];
+        Some(Backoff::new(BACKOFF.into_iter().chain(std::iter::repeat(last))))
+    }
+}
+
+type AppendStream<'s> = BoxStream<'s, AppendOutcome>;
+type AppendOutcome = Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>;
+
+struct Pipeline<'s, S> {
+    route: &'s mut Route,
+    /// `None` when all are sent.
+    requests: Option<S>,
+    under_way: FuturesOrdered<BoxFuture<'static, AppendOutcome>>,
+    /// A request failed: what was sent behind it means nothing any more.
+    broken: bool,
+}
+
+impl<S> Pipeline<'_, S>
+where
+    S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
+{
+    async fn next(mut self) -> Option<(AppendOutcome, Self)> {
+        if self.broken {
+            return None;
+        }
+        loop {
+            let Pipeline { route, requests, under_way, .. } = &mut self;
+            let may_send = requests.is_some() && under_way.len() < PIPELINE;
+            let request = async {
+                match requests {
+                    Some(requests) => requests.next().await,
+                    None => None,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some(outcome) = under_way.next() => {
+                    self.broken = !matches!(outcome, Ok(Ok(_)));
+                    return Some((outcome, self));
+                }
+                request = request, if may_send => match request.map(|request| route.start_append(&request)) {
+                    Some(Ok(answer)) => self.under_way.push_back(answer),
+                    Some(Err(error)) => {
+                        self.requests = None;
+                        self.under_way.push_back(std::future::ready(Err(error)).boxed());
+                    }
+                    None => self.requests = None,
+                },
+                else => return None,
+            }
+        }
+    }
+}
+
+impl Route {
+    fn start_append(
+        &self,
+        request: &AppendEntriesRequest<TypeConfig>,
+    ) -> Result<BoxFuture<'static, AppendOutcome>, RPCError<TypeConfig>> {
+        let previous = request.prev_log_id;
+        let last = request.entries.last().map(|entry| entry.log_id).or(previous);
+        let call = self.send(Kind::Append, encode_append(request))?;
+        let answer = self.answer::<AppendEntriesResponse<TypeConfig>>(call, RPCTypes::AppendEntries, APPEND_TIMEOUT);
+        Ok(answer.map(move |answer| Ok(answer?.into_stream_result(previous, last))).boxed())
+    }
+}
+
+/// All of an append request but its entries.
+#[derive(Serialize, Deserialize)]
+struct AppendHead {
+    vote: Vote,
+    previous: Option<LogId>,
+    committed: Option<LogId>,
+    /// Index of the first entry; the others follow without gap.
+    first: u64,
+}
+
+/// Header length (u32), header, then each entry as length (u32) and the bytes that the log keeps.
+pub(crate) fn encode_append(request: &AppendEntriesRequest<TypeConfig>) -> Bytes {
+    let head = entry::to_bytes(&AppendHead {
+        vote: request.vote,
+        previous: request.prev_log_id,
+        committed: request.leader_commit,
+        first: request.entries.first().map_or(0, |entry| entry.log_id.index),
+    });
+    let entries: usize = request.entries.iter().map(|e| entry::size(e) + 4).sum();
+    let mut message = BytesMut::with_capacity(4 + head.len() + entries);
+    message.put_u32_le(head.len() as u32);
+    message.put(head);
+    for entry in &request.entries {
+        let row = entry::encode(entry);
+        message.put_u32_le(row.len() as u32);
+        message.put(row);
+    }
+    message.freeze()
+}
+
+pub(crate) fn decode_append(mut message: Bytes) -> io::Result<AppendEntriesRequest<TypeConfig>> {
+    fn part(message: &mut Bytes) -> io::Result<Bytes> {
+        let length = message.try_get_u32_le().map_err(entry::malformed)? as usize;
+        if length > message.len() {
+            return Err(entry::malformed("an append request that ends early"));
+        }
+        Ok(message.split_to(length))
+    }
+    let head: AppendHead = entry::from_bytes(&part(&mut message)?)?;
+    let mut entries: Vec<Entry> = Vec::new();
+    while !message.is_empty() {
+        // A copy, so that an entry in the cache does not hold on to the whole frame.
+        let row = Bytes::copy_from_slice(&part(&mut message)?);
+        entries.push(entry::decode(head.first + entries.len() as u64, row)?);
+    }
+    Ok(AppendEntriesRequest { vote: head.vote, prev_log_id: head.previous, entries, leader_commit: head.committed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{EntryPayload, Payload, log_id};
+
+    #[test]
+    fn append_requests_come_back() {
+        let entries = (5..8).map(|index| Entry {
+            log_id: log_id(2, index),
+            payload: EntryPayload::Normal(Payload(Bytes::from(vec![index as u8; 100]))),
+        });
+        let request = AppendEntriesRequest::<TypeConfig> {
+            vote: Vote::new_committed(3, 1),
+            prev_log_id: Some(log_id(2, 4)),
+            entries: entries.collect(),
+            leader_commit: None,
+        };
+        let message = encode_append(&request);
+        let got = decode_append(message.clone()).unwrap();
+        assert_eq!(format!("{got:?}"), format!("{request:?}"));
+        assert_eq!(got.entries, request.entries);
+        for end in 0..message.len() - 1 {
+            // Wherever it is cut, it is refused or shorter; nothing panics.
+            if let Ok(got) = decode_append(message.slice(..end)) {
+                assert!(got.entries.len() < request.entries.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The node: all groups of this process, the peer port, and what runs beside them.
+
+use crate::{
+    admin::AdminService,
+    balance,
+    bootstrap::{self, Bootstrap},
+    compaction,
+    group::{Group, TransferError},
+    inbound::{Groups, Inbound},
+    liveness,
+    log_store::LogStore,
+    network::Network,
+    options::Options,
+    state_machine::{Rows, StateMachine},
+    types::Raft,
+};
+use futures::future::join_all;
+use openraft::{Config, SnapshotPolicy};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tenure_engine::{rows::ReadError, system::cluster::ClusterMap};
+use tenure_peer::{ForwardHandler, Gate, Link, Local, MatchHandler, PeerService, Pool};
+use tenure_storage::{ShardId, Storage, StorageError};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tonic::transport::server::TcpIncoming;
+use uuid::Uuid;
+
+/// A peer that was not heard for this long counts as dead. Peers say hello every half second.
+const ALIVE: Duration = Duration::from_secs(2);
+
+/// How long connections may take to end on a stop.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Why a node does not start. Each is one line, fit to be the last that a process says.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("node {0} is not among the nodes that the configuration lists")]
+    NotListed(u64),
+    #[error("peer address of a node: {0}")]
+    Address(#[from] tonic::transport::Error),
+    #[error("{0}")]
+    Timing(#[from] openraft::ConfigError),
+    #[error("the data directory belongs to node {found}, the configuration says that this is node {configured}")]
+    OtherNode { found: u64, configured: u64 },
+    #[error("the configuration lists nodes {listed:?}, the cluster has {members:?}")]
+    OtherMembers { listed: Vec<u64>, members: Vec<u64> },
+    #[error("this node's data directory is empty, but node {node} belongs to cluster {cluster_id} already")]
+    ClusterExists { node: u64, cluster_id: Uuid },
+    #[error("refused by node {node}: {message}")]
+    Refused { node: u64, message: String },
+    #[error("{0}")]
+    Founding(#[from] tenure_engine::system::cluster::FoundingError),
+    #[error("shard {shard}: {cause}")]
+    Group { shard: ShardId, cause: String },
+    #[error("storage: {0}")]
+    Storage(#[from] StorageError),
+    #[error("storage: {0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Read(#[from] ReadError),
+}
+
+/// A node of the cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct Node(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) map: ClusterMap,
+    pub(crate) core: Core,
+    pub(crate) ready: Arc<AtomicBool>,
+    service: PeerService,
+    stop_serving: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    server: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What it takes to open groups; there before the cluster is.
+#[derive(Clone)]
+pub(crate) struct Core {
+    pub(crate) node: u64,
+    pub(crate) options: Arc<Options>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) storage: Storage,
+    pub(crate) pool: Pool,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) links: Arc<BTreeMap<u64, Link>>,
+    pub(crate) groups: Groups,
+}
+
+impl Node {
+    /// Serves the peer port on `listener` and takes part in the cluster: founds it, if all nodes are new, or finds
+    /// its place again. Returns when all groups of this node are open; they may not have leaders yet. Waits for the
+    /// other nodes as long as it takes while the cluster is not founded.
+    pub async fn start(options: Options, storage: Storage, listener: TcpListener) -> Result<Node, StartError> {
+        let node = options.node_id;
+        if !options.nodes.contains_key(&node) {
+            return Err(StartError::NotListed(node));
+        }
+        let standing = bootstrap::Standing::load(&storage, node)?;
+        let config = Arc::new(raft_config(&options)?);
+        let local = Arc::new(Local::new(node, storage.identity(), standing.cluster_id));
+        let peers = options.nodes.iter().map(|(id, address)| (*id, address.peer.clone())).collect();
+        let pool = Pool::new(local, peers)?;
+        let gate = Arc::new(Gate::new(node, options.nodes.keys().copied()));
+        if let Some(map) = &standing.map {
+            gate.record(map.nodes.iter().map(|(id, row)| (*id, row.identity)));
+        }
+        let links = pool.peers().map(|id| (id, Link::open(pool.clone(), id))).collect();
+        let core = Core {
+            node,
+            options: Arc::new(options.clone()),
+            config,
+            storage: storage.clone(),
+            pool: pool.clone(),
+            gate: gate.clone(),
+            links: Arc::new(links),
+            groups: Groups::new(),
+        };
+        let service = PeerService::new(pool, gate);
+        service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage }));
+        let ready = Arc::new(AtomicBool::new(false));
+        let admin = AdminService::new(core.clone(), ready.clone());
+        let (stop_serving, stopped) = watch::channel(false);
+        let server = tokio::spawn(serve(listener, service.clone(), admin.clone(), stopped));
+
+        let founded = Bootstrap { core: &core, standing }.run().await;
+        let map = match founded {
+            Ok(map) => map,
+            Err(error) => {
+                server.abort();
+                shut_down(&core.groups.all()).await;
+                return Err(error);
+            }
+        };
+        admin.founded(map.clone());
+        let tasks = vec![
+            tokio::spawn(compaction::run(core.clone())),
+            tokio::spawn(balance::run(core.clone(), map.clone())),
+            tokio::spawn(liveness::run(core.clone())),
+        ];
+        Ok(Node(Arc::new(Inner {
+            options,
+            map,
+            core,
+            ready,
+            service,
+            stop_serving,
+            tasks: Mutex::new(tasks),
+            server: Mutex::new(Some(server)),
+        })))
+    }
+
+    pub fn id(&self) -> u64 {
+        self.0.core.node
+    }
+
+    pub fn cluster_id(&self) -> Uuid {
+        self.0.map.cluster.cluster_id
+    }
+
+    /// Nodes, shards, and which slots each shard owns.
+    pub fn map(&self) -> &ClusterMap {
+        &self.0.map
+    }
+
+    /// This node's replica of a shard.
+    pub fn group(&self, shard: ShardId) -> Option<Group> {
+        self.0.core.groups.get(shard)
+    }
+
+    /// All groups with a replica here, the system shard's first.
+    pub fn groups(&self) -> Vec<Group> {
+        self.0.core.groups.all()
+    }
+
+    /// Connections to the other nodes.
+    pub fn peers(&self) -> &Pool {
+        &self.0.core.pool
+    }
+
+    /// False for a node that was not heard for so long that it counts as dead. This node is alive.
+    pub fn is_alive(&self, node: u64) -> bool {
+        node == self.id() || self.peers().silence(node).is_some_and(|silence| silence < ALIVE)
+    }
+
+    /// Who serves API requests that other nodes received. Once.
+    pub fn set_forward_handler(&self, handler: Arc<dyn ForwardHandler>) {
+        self.0.service.set_forward(handler);
+    }
+
+    /// Who serves the matching of tasks between nodes. Once.
+    pub fn set_match_handler(&self, handler: Arc<dyn MatchHandler>) {
+        self.0.service.set_matching(handler);
+    }
+
+    /// What the node says of itself in its status.
+    pub fn set_ready(&self, ready: bool) {
+        self.0.ready.store(ready, Ordering::Release);
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Hands all leaderships to other replicas, as far as one can take over. Before a stop: clients see latency
+    /// instead of an election.
+    pub async fn hand_over(&self) {
+        // Nothing comes back here meanwhile: a new leader keeps what it got for a while.
+        join_all(self.groups().into_iter().map(|group| self.hand_over_group(group))).await;
+    }
+
+    async fn hand_over_group(&self, group: Group) {
+        let shard = group.id();
+        let status = group.status();
+        if !status.leadership.is_leader {
+            return;
+        }
+        let mut candidates: Vec<_> = status.lag.iter().filter_map(|(node, lag)| Some(((*lag)?, *node))).collect();
+        candidates.retain(|(_, node)| self.is_alive(*node));
+        // Spread over the others: of those that lack least, not always the same.
+        candidates.sort_by_key(|(lag, node)| (*lag, (*node + u64::from(shard)) % 7));
+        for (_, node) in candidates {
+            match group.transfer_leader(node).await {
+                Ok(()) | Err(TransferError::NotLeader(_)) => return,
+                Err(error) => tracing::warn!(shard, %error, "leadership not handed over"),
+            }
+        }
+    }
+
+    /// Hands leaderships over, ends all groups, and makes everything durable.
+    pub async fn stop(&self) -> Result<(), StorageError> {
+        self.hand_over().await;
+        self.kill().await;
+        let storage = self.0.core.storage.clone();
+        let closed = tokio::task::spawn_blocking(move || storage.close()).await;
+        closed.unwrap_or_else(|e| Err(io::Error::other(e).into()))
+    }
+
+    /// Ends everything as it is, without saying good-bye: what a crash leaves is on disk. For tests.
+    pub async fn kill(&self) {
+        for task in self.0.tasks.lock().drain(..) {
+            task.abort();
+        }
+        self.0.service.close();
+        self.0.stop_serving.send_replace(true);
+        shut_down(&self.groups()).await;
+        let server = self.0.server.lock().take();
+        if let Some(mut server) = server
+            && tokio::time::timeout(CLOSING, &mut server).await.is_err()
+        {
+            server.abort();
+        }
+    }
+}
+
+async fn shut_down(groups: &[Group]) {
+    join_all(groups.iter().map(Group::shut_down)).await;
+}
+
+async fn serve(listener: TcpListener, service: PeerService, admin: AdminService, mut stop: watch::Receiver<bool>) {
+    let served = tonic::transport::Server::builder()
+        .initial_stream_window_size(8 << 20)
+        .initial_connection_window_size(16 << 20)
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .add_service(service.into_server())
+        .add_service(admin.into_server())
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+            // An error: the node is gone.
+            let _ = stop.wait_for(|stop| *stop).await;
+        });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the peer port is closed");
+    }
+}
+
+fn raft_config(options: &Options) -> Result<Config, openraft::ConfigError> {
+    let millis = |d: Duration| d.as_millis() as u64;
+    let config = Config {
+        cluster_name: "tenure".into(),
+        heartbeat_interval: millis(options.heartbeat),
+        election_timeout_min: millis(options.election_min),
+        election_timeout_max: millis(options.lease),
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: options.keep_entries,
+        // Many small entries fit into the byte limit of an append request.
+        max_payload_entries: 4096,
+        // Sending a snapshot has its own ends: cancellation, and a connection that is watched.
+        install_snapshot_timeout: 600_000,
+        enable_pre_vote: Some(true),
+        enable_leader_restore: Some(false),
+        // A commit is only as quick as its slowest stage: followers get entries while our own sync runs.
+        broadcast_submitted_on_append: Some(true),
+        ..Config::default()
+    };
+    config.validate()
+}
+
+impl Core {
+    /// Opens this node's replica of a shard; its log is applied up to what was known to be committed.
+    pub(crate) async fn open(&self, shard: ShardId) -> Result<Group, StartError> {
+        let failed = |cause: String| StartError::Group { shard, cause };
+        let storage = self.storage.clone();
+        let found = tokio::task::spawn_blocking(move || storage.shard(shard)).await.map_err(io::Error::other)??;
+        let rows = Rows::new(found.rows);
+        let (tell_applied, applied) = watch::channel(0);
+        let state_machine = StateMachine::new(shard, self.storage.clone(), rows.clone(), tell_applied)?;
+        let log =
+            LogStore::new(shard, self.storage.log().clone(), found.log, self.options.tail_bytes, applied.clone())?;
+        let network =
+            Network { shard, node: self.node, pool: self.pool.clone(), links: self.links.clone(), rows: rows.clone() };
+        let raft = Raft::new(self.node, self.config.clone(), network, log, state_machine).await;
+        let raft = raft.map_err(|fatal| failed(fatal.to_string()))?;
+        let group = Group::new(shard, raft, rows, applied, &self.options);
+        self.groups.add(group.clone());
+        Ok(group)
+    }
+}

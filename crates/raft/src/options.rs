@@ -1,0 +1,80 @@
+//! What the Raft layer can be told.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+/// Where a node is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeAddress {
+    /// `host:port` of its peer port.
+    pub peer: String,
+    /// `host:port` of its API port.
+    pub api: String,
+}
+
+/// Called when a group can no longer go on (its storage failed, its core panicked). It must end the process: the
+/// supervisor's restart recovers from the log, a node that lives on with a dead replica does not.
+#[derive(Clone)]
+pub struct FatalHook(pub Arc<dyn Fn(u32, &str) + Send + Sync>);
+
+impl Default for FatalHook {
+    fn default() -> Self {
+        FatalHook(Arc::new(|shard, cause| {
+            tracing::error!(shard, cause, "a Raft group died: ending the process");
+            std::process::abort();
+        }))
+    }
+}
+
+impl fmt::Debug for FatalHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FatalHook")
+    }
+}
+
+/// The defaults suit three nodes on one busy machine as well as a local network.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub node_id: u64,
+    /// All nodes of the cluster, this one included, as the configuration lists them.
+    pub nodes: BTreeMap<u64, NodeAddress>,
+    /// Data shards of a cluster that is yet to be founded; afterwards the system shard knows. 1 to 1024.
+    pub shards: u32,
+    /// What `tenure cluster status` shows as this node's version.
+    pub version: String,
+    /// How often a leader tells its followers that it is there.
+    pub heartbeat: Duration,
+    /// A follower that heard nothing of its leader for `lease` plus a random time between `election_min` and `lease`
+    /// tries to become leader; before `lease` is over nobody votes against a leader that was heard.
+    pub election_min: Duration,
+    pub lease: Duration,
+    /// Rows are flushed, and the log is purged behind that, when this much is in memory or this long after the last.
+    pub flush_bytes: u64,
+    pub flush_interval: Duration,
+    /// Entries that stay in the log although they are flushed, for followers that were away for a while.
+    pub keep_entries: u64,
+    /// Bytes of the log's tail that each group keeps in memory.
+    pub tail_bytes: usize,
+    /// A node gets its leaderships back after it was there, and caught up, for this long.
+    pub balance_after: Duration,
+    pub on_fatal: FatalHook,
+}
+
+impl Options {
+    pub fn new(node_id: u64, nodes: BTreeMap<u64, NodeAddress>) -> Options {
+        Options {
+            node_id,
+            nodes,
+            shards: 8,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            heartbeat: Duration::from_millis(120),
+            election_min: Duration::from_millis(300),
+            lease: Duration::from_millis(500),
+            flush_bytes: 12 << 20,
+            flush_interval: Duration::from_secs(30),
+            keep_entries: 10_000,
+            tail_bytes: 4 << 20,
+            balance_after: Duration::from_secs(10),
+            on_fatal: FatalHook::default(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Snapshots on their way: rows are exported while they are sent, and become files of a fresh incarnation as they
+//! arrive.
+
+use crate::{
+    entry::{self, AppliedLog},
+    group::Group,
+    state_machine::SnapshotRows,
+    types::{Snapshot, TypeConfig, Vote},
+};
+use bytes::Bytes;
+use openraft::raft::SnapshotResponse;
+use std::{io, time::Instant};
+use tenure_peer::{
+    Pool,
+    proto::{SnapshotChunk, SnapshotReply},
+};
+use tenure_storage::{ShardId, ShardRows, StateDb, StorageError};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+/// Chunks between the disk and the network.
+const CHUNKS_AHEAD: usize = 4;
+
+/// Sends all rows of this moment, on a connection of their own. The error is for people.
+pub(crate) async fn send(
+    pool: &Pool,
+    to: u64,
+    shard: ShardId,
+    vote: Vote,
+    rows: ShardRows,
+) -> Result<SnapshotResponse<TypeConfig>, String> {
+    let begin = Instant::now();
+    let mut client = pool.connect(to).await.map_err(|status| status.message().to_owned())?;
+    let (chunks, receiver) = mpsc::channel(CHUNKS_AHEAD);
+    let export = tokio::task::spawn_blocking(move || export(&rows, shard, vote, &chunks));
+    let reply = client.install_snapshot(ReceiverStream::new(receiver)).await;
+    // When the peer refuses, the export ends because nobody takes its chunks.
+    export.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+    let reply = reply.map_err(|status| status.message().to_owned())?.into_inner();
+    tracing::info!(shard, to, seconds = begin.elapsed().as_secs_f64(), "snapshot sent");
+    metrics::histogram!("tenure_raft_snapshot_send_seconds").record(begin.elapsed());
+    entry::from_bytes(&reply.body).map_err(|e| e.to_string())
+}
+
+fn export(
+    rows: &ShardRows,
+    shard: ShardId,
+    vote: Vote,
+    chunks: &mpsc::Sender<SnapshotChunk>,
+) -> Result<(), StorageError> {
+    let export = rows.export()?;
+    let applied = AppliedLog::from_row(export.applied()?)?;
+    let mut header = entry::to_bytes(&(vote, applied));
+    let mut send = |rows: Bytes, last: bool| {
+        let crc32 = crc32fast::hash(&rows);
+        let chunk = SnapshotChunk { shard, header: std::mem::take(&mut header), rows, crc32, last };
+        chunks.blocking_send(chunk).is_ok()
+    };
+    for batch in export {
+        if !send(batch?, false) {
+            return Ok(());
+        }
+    }
+    send(Bytes::new(), true);
+    Ok(())
+}
+
+/// Receives the chunks of one snapshot and installs it.
+pub(crate) async fn receive(
+    group: &Group,
+    state: StateDb,
+    first: SnapshotChunk,
+    chunks: Streaming<SnapshotChunk>,
+) -> Result<SnapshotReply, Status> {
+    let shard = group.id();
+    let _one = group
+        .receiving()
+        .try_lock()
+        .map_err(|_| Status::aborted(format!("shard {shard} is already receiving a snapshot")))?;
+    let (vote, log): (Vote, AppliedLog) =
+        entry::from_bytes(&first.header).map_err(|e| Status::invalid_argument(format!("snapshot header: {e}")))?;
+    tracing::info!(shard, upto = log.index(), "receiving a snapshot");
+    let rows = receive_rows(state, first, chunks).await?;
+    let discard = |rows: ShardRows| async move {
+        let retired = tokio::task::spawn_blocking(move || rows.retire()).await;
+        if let Ok(Err(error)) = retired {
+            tracing::warn!(shard, %error, "the rows of an unused snapshot stay until the next start");
+        }
+    };
+    let received = AppliedLog::from_row(rows.applied()).map_err(|e| Status::data_loss(e.to_string()))?;
+    if received != log {
+        discard(rows).await;
+        return Err(Status::data_loss("the rows are not those that the header announced"));
+    }
+    let snapshot = Snapshot { meta: log.snapshot_meta(), snapshot: SnapshotRows::Received(rows.clone()) };
+    let installed = group.raft().install_full_snapshot(vote, snapshot).await;
+    if group.rows().current().incarnation() != rows.incarnation() {
+        discard(rows).await;
+    }
+    let response = installed.map_err(|e| Status::internal(e.to_string()))?;
+    Ok(SnapshotReply { body: entry::to_bytes(&response) })
+}
+
+/// Builds the files of a fresh incarnation. What is received in part leaves nothing behind.
+async fn receive_rows(
+    state: StateDb,
+    first: SnapshotChunk,
+    mut chunks: Streaming<SnapshotChunk>,
+) -> Result<ShardRows, Status> {
+    let (sender, mut receiver) = mpsc::channel::<SnapshotChunk>(CHUNKS_AHEAD);
+    let ingest = tokio::task::spawn_blocking(move || {
+        let mut ingest = state.ingest()?;
+        while let Some(chunk) = receiver.blocking_recv() {
+            if !chunk.rows.is_empty() {
+                if crc32fast::hash(&chunk.rows) != chunk.crc32 {
+                    return Err(StorageError::Corrupt("a snapshot chunk with a wrong checksum".into()));
+                }
+                ingest.add(&chunk.rows)?;
+            }
+            if chunk.last {
+                return ingest.finish().map(Some);
+            }
+        }
+        Ok(None)
+    });
+    let mut next = Some(first);
+    while let Some(chunk) = next {
+        // Fails when the other side stopped, and then says why below.
+        if sender.send(chunk).await.is_err() {
+            break;
+        }
+        next = chunks.message().await?;
+    }
+    drop(sender);
+    let failed = |e: &dyn std::fmt::Display| Status::internal(format!("receiving a snapshot: {e}"));
+    match ingest.await {
+        Ok(Ok(Some(rows))) => Ok(rows),
+        Ok(Ok(None)) => Err(failed(&io::Error::from(io::ErrorKind::UnexpectedEof))),
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(error) => Err(failed(&error)),
+    }
+}

@@ -1,0 +1,191 @@
+//! openraft's state machine: it writes the rows that the entries carry.
+
+use crate::{
+    entry::AppliedLog,
+    types::{EntryPayload, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
+};
+use futures::{FutureExt, Stream, StreamExt};
+use openraft::{
+    OptionalSend, RaftSnapshotBuilder,
+    storage::{EntryResponder, RaftStateMachine},
+};
+use parking_lot::RwLock;
+use std::{io, sync::Arc, time::Instant};
+use tenure_storage::{ShardId, ShardRows, Storage};
+use tokio::sync::watch;
+
+/// One batch of rows takes entries until they hold this many bytes.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// The rows of a shard's replica; an installed snapshot puts others in their place.
+#[derive(Clone)]
+pub(crate) struct Rows(Arc<RwLock<ShardRows>>);
+
+impl Rows {
+    pub(crate) fn new(rows: ShardRows) -> Rows {
+        Rows(Arc::new(RwLock::new(rows)))
+    }
+
+    pub(crate) fn current(&self) -> ShardRows {
+        self.0.read().clone()
+    }
+
+    /// What would survive a power cut. The log is never purged beyond it.
+    pub(crate) fn durable(&self) -> io::Result<AppliedLog> {
+        AppliedLog::from_row(self.current().durable())
+    }
+}
+
+/// A snapshot, as openraft hands it around.
+pub(crate) enum SnapshotRows {
+    /// The replica's own rows, exported only when they are sent. They may be newer than the snapshot's log id, which
+    /// is how far they are durable; what is sent says how far it goes.
+    Own,
+    /// Received rows, durable in an incarnation of their own.
+    Received(ShardRows),
+}
+
+pub(crate) struct StateMachine {
+    shard: ShardId,
+    storage: Storage,
+    rows: Rows,
+    log: AppliedLog,
+    applied: watch::Sender<u64>,
+    metrics: Metrics,
+}
+
+impl StateMachine {
+    /// `applied` is told the index of the last applied entry.
+    pub(crate) fn new(shard: ShardId, storage: Storage, rows: Rows, applied: watch::Sender<u64>) -> io::Result<Self> {
+        let log = AppliedLog::from_row(rows.current().applied())?;
+        applied.send_replace(log.index());
+        Ok(StateMachine { shard, storage, rows, log, applied, metrics: Metrics::new() })
+    }
+
+    /// Rows that survive a power cut, with a flush if there were none yet.
+    async fn durable(&self) -> io::Result<AppliedLog> {
+        let durable = self.rows.durable()?;
+        if durable.last.is_some() || self.log.last.is_none() {
+            return Ok(durable);
+        }
+        let state = self.storage.state().clone();
+        tokio::task::spawn_blocking(move || state.flush()).await??;
+        self.rows.durable()
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = SnapshotRows;
+    type SnapshotBuilder = Marker;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.log.last, self.log.membership.clone()))
+    }
+
+    /// Takes all entries that are there into one batch, writes it, and only then answers.
+    async fn apply<Strm>(&mut self, mut entries: Strm) -> io::Result<()>
+    where
+        Strm: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        let mut responders = Vec::new();
+        let mut writes = Vec::new();
+        while let Some(first) = entries.next().await {
+            let begin = Instant::now();
+            let (mut next, mut bytes, mut count) = (Some(first), 0, 0);
+            while let Some(entry) = next.take() {
+                let (entry, responder) = entry?;
+                count += 1;
+                self.log.last = Some(entry.log_id);
+                match entry.payload {
+                    EntryPayload::Blank => {}
+                    EntryPayload::Normal(Payload(rows)) => {
+                        bytes += rows.len();
+                        writes.push(rows);
+                    }
+                    EntryPayload::Membership(membership) => {
+                        self.log.membership = StoredMembership::new(Some(entry.log_id), membership);
+                    }
+                }
+                responders.extend(responder);
+                if bytes < BATCH_BYTES {
+                    next = entries.next().now_or_never().flatten();
+                }
+            }
+            self.rows.current().apply(&self.log.to_row(), writes.drain(..).as_slice().iter().map(|rows| &rows[..]))?;
+            self.applied.send_replace(self.log.index());
+            for responder in responders.drain(..) {
+                responder.send(());
+            }
+            self.metrics.entries.record(f64::from(count));
+            self.metrics.seconds.record(begin.elapsed());
+        }
+        Ok(())
+    }
+
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Marker> {
+        let durable = match force {
+            true => self.durable().await,
+            false => self.rows.durable(),
+        };
+        match durable {
+            Ok(durable) if durable.last.is_none() && !force => None,
+            marker => Some(Marker(Some(marker))),
+        }
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Marker {
+        Marker(Some(self.durable().await))
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotRows) -> io::Result<()> {
+        let SnapshotRows::Received(new) = snapshot else {
+            return Err(io::Error::other("a replica does not install its own rows"));
+        };
+        let log = AppliedLog::from_row(new.applied())?;
+        if log.last != meta.last_log_id {
+            return Err(io::Error::other(format!(
+                "the received rows go to {:?}, the snapshot says {:?}",
+                log.last, meta.last_log_id
+            )));
+        }
+        let old = self.rows.current();
+        // Readers must find the new rows before the old ones are deleted.
+        *self.rows.0.write() = new.clone();
+        self.storage.install(self.shard, &old, &new).await?;
+        self.log = log;
+        self.applied.send_replace(self.log.index());
+        tracing::info!(shard = self.shard, applied = self.log.index(), "snapshot installed");
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        let durable = self.durable().await?;
+        Ok(durable.last.map(|_| Snapshot { meta: durable.snapshot_meta(), snapshot: SnapshotRows::Own }))
+    }
+}
+
+/// Builds a snapshot by saying how far the rows are durable: they are the snapshot.
+pub(crate) struct Marker(Option<io::Result<AppliedLog>>);
+
+impl RaftSnapshotBuilder<TypeConfig> for Marker {
+    type SnapshotData = SnapshotRows;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let durable = self.0.take().ok_or_else(|| io::Error::other("a snapshot is built once"))??;
+        Ok(Snapshot { meta: durable.snapshot_meta(), snapshot: SnapshotRows::Own })
+    }
+}
+
+struct Metrics {
+    entries: metrics::Histogram,
+    seconds: metrics::Histogram,
+}
+
+impl Metrics {
+    fn new() -> Metrics {
+        Metrics {
+            entries: metrics::histogram!("tenure_raft_apply_batch_entries"),
+            seconds: metrics::histogram!("tenure_raft_apply_seconds"),
+        }
+    }
+}

@@ -73,13 +73,17 @@ impl Storage {
 
     /// Opens a shard's replica; the first time it is made, durably, without rows. It blocks.
     pub fn shard(&self, shard: ShardId) -> Result<Shard, StorageError> {
-        let known = self.lock().get(&shard).copied();
-        let incarnation = match known {
-            Some(incarnation) => incarnation,
-            None => {
-                let incarnation = self.0.state.fresh_incarnation();
-                self.0.log.write_blocking(LogOp::Pointer { shard, incarnation })?;
-                *self.lock().entry(shard).or_insert(incarnation)
+        let incarnation = {
+            // Held over the write: whoever asks at the same time must not make it a second time.
+            let mut shards = self.lock();
+            match shards.get(&shard) {
+                Some(incarnation) => *incarnation,
+                None => {
+                    let incarnation = self.0.state.fresh_incarnation();
+                    self.0.log.write_blocking(LogOp::Pointer { shard, incarnation })?;
+                    shards.insert(shard, incarnation);
+                    incarnation
+                }
             }
         };
         Ok(Shard { log: self.0.log.load(shard)?, rows: self.0.state.rows(incarnation)? })

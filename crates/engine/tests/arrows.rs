@@ -1,0 +1,70 @@
+//! Dependencies between the crates point down only, and the pure crates have no runtime and no database below them.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// From the bottom up: each crate with those of ours that it may know.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("api-descriptors", &[]),
+    ("api", &["api-descriptors"]),
+    ("peer", &[]),
+    ("engine", &["api"]),
+    ("queue", &["api"]),
+    ("storage", &["api", "engine"]),
+    ("raft", &["api", "engine", "storage", "peer"]),
+    ("shard", &["api", "engine", "storage", "peer", "queue", "raft"]),
+    ("frontend", &["api", "engine", "storage", "peer", "queue", "raft", "shard"]),
+    ("server", &["api", "engine", "storage", "peer", "queue", "raft", "shard", "frontend"]),
+    ("cli", &["server", "peer"]),
+];
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .args(["--offline", "--locked"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("cargo speaks UTF-8")
+}
+
+/// Our crates, without the prefix, and which of ours each one names, tests aside.
+fn known() -> BTreeMap<String, Vec<String>> {
+    let metadata: Value = serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap();
+    let ours = |name: &Value| name.as_str().and_then(|name| name.strip_prefix("tenure-")).map(str::to_owned);
+    let packages = metadata["packages"].as_array().unwrap();
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap();
+            let known = dependencies.iter().filter(|d| d["kind"] != "dev").filter_map(|d| ours(&d["name"])).collect();
+            (ours(&package["name"]).expect("a crate of ours is called tenure-..."), known)
+        })
+        .collect()
+}
+
+#[test]
+fn arrows_point_down() {
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    for (name, known) in known() {
+        let allowed = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} has no place in the picture yet"));
+        for below in known {
+            assert!(allowed.contains(&below.as_str()), "{name} must not know {below}");
+        }
+    }
+}
+
+#[test]
+fn engine_and_queue_have_neither_runtime_nor_database_below_them() {
+    for pure in ["tenure-engine", "tenure-queue"] {
+        let tree = cargo(&["tree", "--package", pure, "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+        assert!(tree.starts_with(pure), "{tree}");
+        for line in tree.lines() {
+            let name = line.split(' ').next().unwrap_or_default();
+            let impure = ["tokio", "rocksdb", "librocksdb-sys", "tonic", "openraft"];
+            assert!(!impure.contains(&name), "{pure} has {name} below it");
+        }
+    }
+}

@@ -2,12 +2,16 @@
 
 import asyncio
 import random
+import signal
 import time
 
+import grpc
 import pytest
 
 from harness.cluster import Cluster
 from harness.fleet import Fleet, Pace, Workers
+from harness.hand import Hand, complete_workflow
+from harness.rpc import Api, names
 
 
 @pytest.fixture
@@ -122,3 +126,111 @@ class Havoc:
             await asyncio.to_thread(node.wait_ready)
             self.fleet.doors[node.number - 1].came_back()
         self.say(f"  node {', '.join(str(n.number) for n in nodes)} ready again after {time.monotonic() - began:.2f} s")
+
+
+@pytest.fixture
+def own(tmp_path, request):
+    """Three nodes to be hurt."""
+    with Cluster(tmp_path / "cluster") as cluster:
+        request.node.servers = cluster
+        yield cluster
+
+
+async def in_danger(cluster: Cluster):
+    """A running workflow, the node that leads its shard, and hands at that node and at the others."""
+    hand = Hand([Api(address) for address in cluster.addresses])
+    await hand.start()
+    await hand.step()
+    leader = cluster.node(cluster.locate(hand.id)["leader"])
+    there, elsewhere = Hand([Api(leader.address)]), Hand([Api(n.address) for n in cluster.nodes if n is not leader])
+    for one in (there, elsewhere):
+        one.id, one.queue, one.run = hand.id, hand.queue, hand.run
+    return leader, there, elsewhere
+
+
+def signals(events) -> int:
+    return names(events).count("WorkflowExecutionSignaled")
+
+
+@pytest.mark.tenure
+@pytest.mark.own_cluster
+async def test_leader_that_is_cut_off_answers_nothing_stale(own):
+    leader, there, elsewhere = await in_danger(own)
+    own.cut_off(leader)
+    await elsewhere.signal("s")
+    assert signals(await elsewhere.events()) == 1
+    with pytest.raises(grpc.RpcError) as caught:
+        await asyncio.wait_for(there.describe(), 12)
+    assert caught.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    own.heal(leader)
+    await until(lambda: answers(there))
+    assert signals(await there.events()) == 1
+    await there.step(complete_workflow())
+    assert (await elsewhere.event_names())[-1] == "WorkflowExecutionCompleted"
+
+
+@pytest.mark.tenure
+@pytest.mark.own_cluster
+async def test_leader_that_was_paused_answers_nothing_stale(own):
+    leader, there, elsewhere = await in_danger(own)
+    for round in (1, 2, 3):
+        leader = own.node(own.locate(elsewhere.id)["leader"])
+        there = Hand([Api(leader.address)])
+        there.id, there.run = elsewhere.id, elsewhere.run
+        assert signals(await there.events()) == round - 1
+        others = Hand([Api(n.address) for n in own.nodes if n is not leader])
+        others.id = elsewhere.id
+        leader.send(signal.SIGSTOP)
+        read = asyncio.create_task(there.events())
+        await asyncio.sleep(0.2)
+        await others.signal("s")
+        leader.send(signal.SIGCONT)
+        assert signals(await there.events()) == round, "asked after the signal was acknowledged"
+        await read
+
+
+@pytest.mark.tenure
+@pytest.mark.own_cluster
+async def test_rolling_restart_is_latency_not_errors(own, capfd):
+    """Every node is stopped gracefully and started again while signals go to the two others."""
+    hands = [Hand([Api(address) for address in own.addresses]) for _ in range(10)]
+    for hand in hands:
+        await hand.start()
+    sent, slowest = 0, 0.0
+    for node in own.nodes:
+        others = [Api(n.address) for n in own.nodes if n is not node]
+        restart = asyncio.create_task(asyncio.to_thread(again, node))
+        while not restart.done():
+            for hand in hands:
+                hand.apis = iter([others[sent % 2]])
+                began = time.monotonic()
+                await hand.signal("s")
+                slowest = max(slowest, time.monotonic() - began)
+                sent += 1
+        await restart
+    apis = [Api(address) for address in own.addresses]
+    for i, hand in enumerate(hands):
+        hand.apis = iter([apis[i % 3]])
+        assert signals(await hand.events()) == sent // len(hands)
+    say(capfd, f"\n  {sent} signals during a rolling restart, the slowest took {slowest:.2f} s")
+
+
+def again(node) -> None:
+    assert node.stop() == 0, "stopped gracefully"
+    node.start()
+    node.wait_ready()
+
+
+async def answers(hand) -> bool:
+    try:
+        await hand.describe()
+        return True
+    except grpc.RpcError:
+        return False
+
+
+async def until(probe, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not await probe():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        await asyncio.sleep(0.1)

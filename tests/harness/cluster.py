@@ -211,6 +211,18 @@ class Cluster:
         led = list(self.leaders().values())
         return max((n for n in self.nodes if n.running), key=lambda n: led.count(n.number))
 
+    def cut_off(self, node: Node) -> None:
+        """Cuts a node off from all others; clients still reach it."""
+        self._partition(node, [other.number for other in self.nodes if other is not node])
+
+    def heal(self, node: Node) -> None:
+        self._partition(node, [])
+
+    def _partition(self, node: Node, others: list[int]) -> None:
+        peers = [part for other in others for part in ("--from", str(other))]
+        subprocess.run([BINARY, "cluster", "partition", "--address", node.peer, *peers], check=True, timeout=30,
+                       stdout=subprocess.DEVNULL)
+
     def locate(self, workflow_id: str, namespace: str = "default") -> dict:
         """Slot, shard and leader of a workflow."""
         return self.cli("locate", "--namespace", namespace, "--workflow-id", workflow_id)

@@ -16,6 +16,8 @@ pub enum DecodeError {
     Malformed(#[from] bincode::error::DecodeError),
     #[error("{0} bytes are left over")]
     Trailing(usize),
+    #[error("{0} rows of pending things are missing")]
+    MissingRows(usize),
 }
 
 pub fn encode<T: Serialize>(value: &T) -> Bytes {

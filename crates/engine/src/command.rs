@@ -7,7 +7,7 @@ use crate::{
     token::TaskToken,
 };
 use serde::{Deserialize, Serialize};
-use tenure_api::{history::v1::HistoryEvent, workflowservice::v1 as api};
+use tenure_api::{error::ApiError, history::v1::HistoryEvent, workflowservice::v1 as api};
 use uuid::Uuid;
 
 /// A command, for whom, and the id under which it may be tried again.
@@ -28,21 +28,48 @@ pub enum ShardCommand {
     TerminateWorkflow(Box<api::TerminateWorkflowExecutionRequest>),
     /// A poll was matched with a ready workflow task.
     StartWorkflowTask(StartTask),
-    CompleteWorkflowTask { token: TaskToken, request: Box<api::RespondWorkflowTaskCompletedRequest> },
-    FailWorkflowTask { token: TaskToken, request: Box<api::RespondWorkflowTaskFailedRequest> },
-    ResetStickyTaskQueue { run_id: Option<Uuid> },
+    CompleteWorkflowTask {
+        token: TaskToken,
+        request: Box<api::RespondWorkflowTaskCompletedRequest>,
+    },
+    FailWorkflowTask {
+        token: TaskToken,
+        request: Box<api::RespondWorkflowTaskFailedRequest>,
+    },
+    ResetStickyTaskQueue {
+        run_id: Option<Uuid>,
+    },
     /// The home of a sticky queue has no poller for it: the task goes to the normal queue.
-    StickyUnavailable { run_id: Uuid, stamp: Stamp },
+    StickyUnavailable {
+        run_id: Uuid,
+        stamp: Stamp,
+    },
     /// A poll was matched with a ready activity task.
     StartActivityTask(StartTask),
-    CompleteActivity { activity: ActivityRef, request: Box<api::RespondActivityTaskCompletedRequest> },
-    FailActivity { activity: ActivityRef, request: Box<api::RespondActivityTaskFailedRequest> },
-    CancelActivity { activity: ActivityRef, request: Box<api::RespondActivityTaskCanceledRequest> },
-    HeartbeatActivity { activity: ActivityRef, request: Box<api::RecordActivityTaskHeartbeatRequest> },
+    CompleteActivity {
+        activity: ActivityRef,
+        request: Box<api::RespondActivityTaskCompletedRequest>,
+    },
+    FailActivity {
+        activity: ActivityRef,
+        request: Box<api::RespondActivityTaskFailedRequest>,
+    },
+    CancelActivity {
+        activity: ActivityRef,
+        request: Box<api::RespondActivityTaskCanceledRequest>,
+    },
+    HeartbeatActivity {
+        activity: ActivityRef,
+        request: Box<api::RecordActivityTaskHeartbeatRequest>,
+    },
     /// A started task that never reached a worker: it is ready again, as the same attempt with a new stamp.
-    ReturnTask { token: TaskToken },
+    ReturnTask {
+        token: TaskToken,
+    },
     /// The run's timer row is due.
-    TimerDue { run_id: Uuid },
+    TimerDue {
+        run_id: Uuid,
+    },
 }
 
 /// Starting a task for a poll. Tried again with the same proposal id it gives the same task again.
@@ -76,7 +103,10 @@ pub struct Credit {
 pub enum ActivityRef {
     Token(TaskToken),
     /// The current run where `run_id` is `None`.
-    ById { run_id: Option<Uuid>, activity_id: String },
+    ById {
+        run_id: Option<Uuid>,
+        activity_id: String,
+    },
 }
 
 /// What a command answers once its entry is applied.
@@ -98,7 +128,12 @@ pub enum Reply {
     },
     /// Ready to be sent, but for the namespace's name.
     ActivityTaskStarted(Box<api::PollActivityTaskQueueResponse>),
-    ActivityHeartbeat { cancel_requested: bool },
+    ActivityHeartbeat {
+        cancel_requested: bool,
+    },
+    /// The command was applied and its caller gets this error: a completion with a bad command fails its workflow
+    /// task, and the worker is told why.
+    Failed(ApiError),
 }
 
 /// All that a poll response needs of a started workflow task, besides history that is read from rows.

@@ -3,17 +3,32 @@
 //! What is absent here is the point: no clock, no randomness, no I/O, no async, no environment, no iteration over
 //! hash maps, no configuration. The leader of a shard runs this code; the Raft log carries the rows that it wrote.
 
+// Workers of all ages send fields that the API calls deprecated, and histories carry them on.
+#![allow(deprecated)]
+
+pub mod activity;
 pub mod codec;
 pub mod command;
+mod commands;
+pub mod describe;
+mod events;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod pending;
+pub mod proto;
+pub mod retry;
 pub mod rows;
 pub mod state;
 pub mod system;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
+pub mod timer;
 pub mod token;
 pub mod transition;
+pub mod txn;
+pub mod workflow_task;
 
 pub use command::{Envelope, Reply, ShardCommand};
 pub use id::{Ids, ProposalId, Stamp};

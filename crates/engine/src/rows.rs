@@ -2,15 +2,15 @@
 //! `storage` lays the keys out in RocksDB.
 
 use crate::{
+    id::Stamp,
     key::{QueueKey, RunKey, WorkflowKey},
     state::ExecutionState,
-    id::Stamp,
     time::Timestamp,
 };
-use tenure_api::history::v1::HistoryEvent;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tenure_api::history::v1::HistoryEvent;
 use uuid::Uuid;
 
 /// The kinds of pending things that may spill out of an execution's core row.

@@ -1,7 +1,230 @@
-//! A run's mutable state.
+//! A run's mutable state: everything that the engine knows of it besides its history.
 
+use crate::{
+    activity::PendingActivity,
+    codec::{self, DecodeError},
+    command::{Reply, WorkflowTaskStarted},
+    id::ProposalId,
+    pending::Pending,
+    proto::Encoded,
+    retry::RetryPolicy,
+    rows::PendingKind,
+    time::Timestamp,
+    timer::UserTimer,
+    workflow_task::WorkflowTask,
+};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tenure_api::{
+    common::v1::{Memo, Priority, SearchAttributes},
+    enums::v1::WorkflowExecutionStatus as Status,
+    error::ApiError,
+    history::v1::HistoryEvent,
+    sdk::v1::UserMetadata,
+};
+use uuid::Uuid;
 
-/// Everything that the engine knows of a run besides its history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionState {
+    /// Shared between the copies of a state, because it hardly ever changes.
+    pub info: Arc<ExecutionInfo>,
+    /// `WorkflowExecutionStatus`.
+    status: i32,
+    pub closed_at: Option<Timestamp>,
+    pub next_event_id: i64,
+    /// Bytes of the encoded history.
+    pub history_size: i64,
+    /// Transitions that changed this state.
+    pub transitions: i64,
+    pub workflow_task: WorkflowTask,
+    pub sticky: Option<Sticky>,
+    /// Events that wait for the end of the workflow task that is running, by order of arrival.
+    pub buffered: Pending<Encoded<HistoryEvent>>,
+    pub next_buffered: i64,
+    pub activities: Pending<PendingActivity>,
+    pub timers: Pending<UserTimer>,
+    /// Request id of the cancellation that was asked for.
+    pub cancel_requested: Option<Arc<str>>,
+    pub signals: u64,
+    pub proposals: Proposals,
+    /// Due time of the run's timer row. Never later than the earliest deadline; it may be earlier, because it is
+    /// only moved back when it fires.
+    pub timer_row: Option<Timestamp>,
+}
+
+/// What the start of a run fixed, and what workflow commands seldom change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionInfo {
+    /// First run of the chain (continue-as-new, retries, cron).
+    pub first_run_id: Uuid,
+    /// Request ids of the start and of the starts that were answered with this run and attached to it.
+    pub request_ids: Vec<AttachedRequest>,
+    pub workflow_type: Arc<str>,
+    pub task_queue: Arc<str>,
+    pub execution_timeout: Option<Duration>,
+    pub run_timeout: Option<Duration>,
+    pub task_timeout: Duration,
+    /// When the chain of runs has to be closed.
+    pub execution_expires_at: Option<Timestamp>,
+    /// When this run has to be closed.
+    pub run_expires_at: Option<Timestamp>,
+    pub retry: Option<RetryPolicy>,
+    /// Counts from one over the retries of the workflow.
+    pub attempt: i32,
+    pub memo: Option<Encoded<Memo>>,
+    pub search_attributes: Option<Encoded<SearchAttributes>>,
+    pub user_metadata: Option<Encoded<UserMetadata>>,
+    pub priority: Option<Encoded<Priority>>,
+    pub started_at: Timestamp,
+    /// When the first workflow task was or will be scheduled.
+    pub execution_at: Timestamp,
+}
+
+/// A start request that this run answers to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedRequest {
+    pub request_id: Arc<str>,
+    /// The event that records it; zero while that event is buffered.
+    pub event_id: i64,
+    /// `EventType` of that event.
+    pub event_type: i32,
+}
+
+/// The queue of the worker that has the run in its cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sticky {
+    pub queue: Arc<str>,
+    pub schedule_to_start: Option<Duration>,
+}
+
+impl ExecutionState {
+    pub fn new(info: ExecutionInfo) -> Self {
+        ExecutionState {
+            info: Arc::new(info),
+            status: Status::Running.into(),
+            closed_at: None,
+            next_event_id: 1,
+            history_size: 0,
+            transitions: 0,
+            workflow_task: WorkflowTask::default(),
+            sticky: None,
+            buffered: Pending::default(),
+            next_buffered: 1,
+            activities: Pending::default(),
+            timers: Pending::default(),
+            cancel_requested: None,
+            signals: 0,
+            proposals: Proposals::default(),
+            timer_row: None,
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        Status::try_from(self.status).unwrap_or(Status::Unspecified)
+    }
+
+    pub(crate) fn set_status(&mut self, status: Status) {
+        self.status = status.into();
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.status() == Status::Running
+    }
+
+    /// Last event in history; zero before the first.
+    pub fn last_event_id(&self) -> i64 {
+        self.next_event_id - 1
+    }
+
+    /// The core row's value.
+    pub fn encode(&self) -> Bytes {
+        codec::encode(self)
+    }
+
+    /// Reads a core row. `spilled` gives all [`RowKey::Pending`](crate::RowKey::Pending) rows of the run and that
+    /// kind; it is asked only for kinds that have any.
+    pub fn decode<E>(
+        core: &[u8],
+        mut spilled: impl FnMut(PendingKind) -> Result<Vec<(i64, Bytes)>, E>,
+    ) -> Result<Result<Self, DecodeError>, E> {
+        let mut state: ExecutionState = match codec::decode(core) {
+            Ok(state) => state,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut fill = || -> Result<Result<(), DecodeError>, E> {
+            if state.activities.missing() > 0
+                && let Err(error) = state.activities.load(spilled(PendingKind::Activity)?)
+            {
+                return Ok(Err(error));
+            }
+            if state.timers.missing() > 0
+                && let Err(error) = state.timers.load(spilled(PendingKind::Timer)?)
+            {
+                return Ok(Err(error));
+            }
+            if state.buffered.missing() > 0
+                && let Err(error) = state.buffered.load(spilled(PendingKind::BufferedEvent)?)
+            {
+                return Ok(Err(error));
+            }
+            let missing = state.activities.missing() + state.timers.missing() + state.buffered.missing();
+            Ok(if missing == 0 { Ok(()) } else { Err(DecodeError::MissingRows(missing)) })
+        };
+        Ok(fill()?.map(|()| state))
+    }
+}
+
+/// Answers of recent proposals, for those that are tried again.
+///
+/// Only commands without an id of their own in the API are kept here: the others find their own traces.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionState {}
+pub struct Proposals {
+    recent: VecDeque<Proposal>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Proposal {
+    id: ProposalId,
+    at: Timestamp,
+    outcome: Outcome,
+}
+
+/// How a command that changed rows was answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    Done,
+    WorkflowTaskCompleted { new_task: Option<Box<WorkflowTaskStarted>>, reset_history_event_id: i64 },
+    Failed(ApiError),
+}
+
+impl From<Outcome> for Reply {
+    fn from(outcome: Outcome) -> Reply {
+        match outcome {
+            Outcome::Done => Reply::Done,
+            Outcome::WorkflowTaskCompleted { new_task, reset_history_event_id } => {
+                Reply::WorkflowTaskCompleted { new_task, reset_history_event_id }
+            }
+            Outcome::Failed(error) => Reply::Failed(error),
+        }
+    }
+}
+
+impl Proposals {
+    /// A retry inside the server comes within its caller's deadline; this is a generous one.
+    const KEPT: Duration = Duration::from_secs(120);
+    const AT_MOST: usize = 32;
+
+    pub fn outcome(&self, id: ProposalId) -> Option<&Outcome> {
+        self.recent.iter().find(|p| p.id == id).map(|p| &p.outcome)
+    }
+
+    pub(crate) fn remember(&mut self, id: ProposalId, now: Timestamp, outcome: Outcome) {
+        while self.recent.len() >= Self::AT_MOST
+            || self.recent.front().is_some_and(|oldest| now.since(oldest.at) > Self::KEPT)
+        {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Proposal { id, at: now, outcome });
+    }
+}

@@ -1,6 +1,9 @@
 //! Task tokens: opaque bytes to a worker, the name of one start of one task to us.
 
-use crate::{id::Stamp, key::{NamespaceId, RunKey, TaskKind}};
+use crate::{
+    id::Stamp,
+    key::{NamespaceId, RunKey, TaskKind},
+};
 use serde::{Deserialize, Serialize};
 
 /// Names one start of a task. Any other start of the same task has another stamp, so an old token is stale.

@@ -2,6 +2,7 @@
 
 use crate::{
     command::{Credit, Envelope, Reply},
+    commands::{self, Call, Stop},
     id::{Ids, Stamp},
     key::{QueueKey, RunKey},
     limits::Limits,
@@ -11,7 +12,6 @@ use crate::{
 };
 use std::sync::Arc;
 use tenure_api::error::ApiError;
-use uuid::Uuid;
 
 /// All that a transition sees besides rows and its command.
 pub struct Context<'a> {
@@ -38,13 +38,25 @@ pub struct Transition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The run's timer row is now at `due`; `None`: it has none.
-    TimerArmed { run: RunKey, due: Option<Timestamp> },
+    TimerArmed {
+        run: RunKey,
+        due: Option<Timestamp>,
+    },
     TaskReady(ReadyTask),
     /// The ready task is started or obsolete.
-    TaskGone { queue: QueueKey, stamp: Stamp },
-    HistoryGrew { run: RunKey, next_event_id: i64, closed: bool },
+    TaskGone {
+        queue: QueueKey,
+        stamp: Stamp,
+    },
+    HistoryGrew {
+        run: RunKey,
+        next_event_id: i64,
+        closed: bool,
+    },
     /// The workflow task in flight ended without answering the queries that rode on it.
-    WorkflowTaskEnded { run: RunKey },
+    WorkflowTaskEnded {
+        run: RunKey,
+    },
 }
 
 /// Why a command was refused; nothing of it was applied.
@@ -57,7 +69,11 @@ pub enum Refused {
 }
 
 /// Runs one command. Synchronous, total, deterministic in its arguments.
-pub fn transition(_rows: &dyn StateReader, _envelope: &Envelope, _cx: &mut Context<'_>) -> Result<Transition, Refused> {
-    let _: Uuid;
-    Err(ApiError::unimplemented("transition").into())
+pub fn transition(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
+    let call = Call { rows, cx, workflow: &envelope.workflow, proposal: envelope.proposal };
+    match commands::dispatch(call, &envelope.command) {
+        Ok(transition) => Ok(transition),
+        Err(Stop::Answered(reply)) => Ok(commands::unchanged(reply)),
+        Err(Stop::Refused(refused)) => Err(refused),
+    }
 }

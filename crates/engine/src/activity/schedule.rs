@@ -1,0 +1,153 @@
+//! The workflow command that schedules an activity: its checks, its defaults, its event.
+
+use super::{PendingActivity, Phase, Timeouts, find_by_id, make_ready};
+use crate::{
+    id::Stamp,
+    limits::Limits,
+    proto::Encoded,
+    retry::RetryPolicy,
+    txn::Txn,
+    workflow_task::{BadCommand, CompletedTask},
+};
+use prost::Message;
+use tenure_api::{
+    command::v1::ScheduleActivityTaskCommandAttributes,
+    common::v1::Priority,
+    enums::v1::{TaskQueueKind, WorkflowTaskFailedCause as Cause},
+    history::v1::{ActivityTaskScheduledEventAttributes, HistoryEvent, history_event::Attributes},
+    sdk::v1::UserMetadata,
+    taskqueue::v1::TaskQueue,
+};
+
+/// Names of the server's own queues begin with it.
+const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
+const FAIRNESS_KEY_LENGTH: usize = 64;
+
+/// The workflow command.
+pub(crate) fn schedule(
+    txn: &mut Txn<'_, '_>,
+    task: &CompletedTask,
+    command: ScheduleActivityTaskCommandAttributes,
+    user_metadata: Option<UserMetadata>,
+) -> Result<(), BadCommand> {
+    let limits = txn.limits();
+    let bad = |message| BadCommand::new(Cause::BadScheduleActivityAttributes, message);
+    let checked = check(&command, limits).and_then(|(activity_type, task_queue, retry)| {
+        let timeouts = Timeouts::resolve(&command, activity_type, txn.state.info.run_timeout)?;
+        Ok((activity_type.to_owned(), task_queue, retry, timeouts))
+    });
+    let (activity_type, task_queue, retry, timeouts) = checked.map_err(bad)?;
+    if command.input.as_ref().is_some_and(|input| input.encoded_len() > limits.blob_size) {
+        return Err(bad("ScheduleActivityTaskCommandAttributes.Input exceeds size limit.".into()).terminating());
+    }
+    let pending = txn.state.activities.len();
+    if pending >= limits.pending_activities {
+        let limit = limits.pending_activities;
+        let message =
+            format!("the number of pending activities, {pending}, has reached the per-workflow limit of {limit}");
+        return Err(BadCommand::new(Cause::PendingActivitiesLimitExceeded, message));
+    }
+    if find_by_id(&txn.state, &command.activity_id).is_some() {
+        let action = "invalid history builder state for action: add-activitytask-scheduled-event";
+        let message = format!("{action}, ActivityID: {}", command.activity_id);
+        return Err(BadCommand::new(Cause::ScheduleActivityDuplicateId, message));
+    }
+
+    let mut activity = PendingActivity {
+        scheduled_event_id: 0,
+        activity_id: command.activity_id.as_str().into(),
+        activity_type: activity_type.into(),
+        task_queue: task_queue.name.as_str().into(),
+        priority: command.priority.as_ref().map(Encoded::of),
+        timeouts,
+        retry,
+        scheduled_at: txn.now(),
+        attempt: 1,
+        attempt_scheduled_at: txn.now(),
+        phase: Phase::Ready(Stamp::default()),
+        cancel_requested_event_id: None,
+        heartbeat: None,
+        last_failure: None,
+        last_attempt_completed_at: None,
+        last_worker_identity: "".into(),
+        last_worker_version: None,
+    };
+    let mut event = ActivityTaskScheduledEventAttributes {
+        activity_id: command.activity_id,
+        activity_type: command.activity_type,
+        task_queue: Some(task_queue),
+        header: command.header,
+        input: command.input,
+        workflow_task_completed_event_id: task.completed_event_id,
+        retry_policy: Some(activity.retry.to_proto()),
+        use_workflow_build_id: command.use_workflow_build_id,
+        priority: command.priority,
+        ..Default::default()
+    };
+    timeouts.write_to(&mut event);
+    let id = txn.add(HistoryEvent {
+        user_metadata,
+        attributes: Some(Attributes::ActivityTaskScheduledEventAttributes(event)),
+        ..Default::default()
+    });
+    activity.scheduled_event_id = id;
+    txn.state.activities.insert(id, activity);
+    make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
+    Ok(())
+}
+
+/// Checks all but the timeouts. The error is the reference server's message.
+fn check<'a>(
+    command: &'a ScheduleActivityTaskCommandAttributes,
+    limits: &Limits,
+) -> Result<(&'a str, TaskQueue, RetryPolicy), String> {
+    let task_queue = check_queue(command.task_queue.as_ref(), limits)?;
+    if command.activity_id.is_empty() {
+        return Err("activityId is not set".into());
+    }
+    let activity_type = command.activity_type.as_ref().map_or("", |t| &t.name);
+    if activity_type.is_empty() {
+        return Err("activityType is not set".into());
+    }
+    let retry = RetryPolicy::new(command.retry_policy.as_ref().unwrap_or(&Default::default()))?;
+    for (name, value) in [("activityId", command.activity_id.as_str()), ("activityType", activity_type)] {
+        if value.len() > limits.id_length {
+            let (length, limit) = (value.len(), limits.id_length);
+            return Err(format!("{name} exceeds length limit. Length={length} Limit={limit}"));
+        }
+    }
+    check_priority(command.priority.as_ref())?;
+    Ok((activity_type, task_queue, retry))
+}
+
+fn check_queue(queue: Option<&TaskQueue>, limits: &Limits) -> Result<TaskQueue, String> {
+    let queue = queue.ok_or("taskQueue is not set")?;
+    if queue.name.is_empty() {
+        return Err("missing task queue name".into());
+    }
+    if queue.name.len() > limits.id_length {
+        return Err("taskQueue length exceeds limit".into());
+    }
+    if queue.name.starts_with(RESERVED_QUEUE_PREFIX) {
+        return Err(format!("task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}"));
+    }
+    let mut queue = queue.clone();
+    if queue.kind() == TaskQueueKind::Unspecified {
+        queue.kind = TaskQueueKind::Normal.into();
+    }
+    Ok(queue)
+}
+
+fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
+    let Some(priority) = priority else { return Ok(()) };
+    if priority.priority_key < 0 {
+        return Err("invalid priorities: priority key can't be negative".into());
+    }
+    if priority.fairness_key.len() > FAIRNESS_KEY_LENGTH {
+        return Err("invalid priorities: fairness key length exceeds limit".into());
+    }
+    if priority.fairness_weight < 0.0 {
+        return Err("invalid priorities: must be greater than zero".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,326 @@
+//! One pending activity, and its transition table.
+//!
+//! | phase | start | return | fail or time-out, retried | retry due |
+//! |---|---|---|---|---|
+//! | `Ready` | `Started` | - | - | - |
+//! | `Started` | - | `Ready`, same attempt | `Backoff`, next attempt | - |
+//! | `Backoff` | - | - | - | `Ready` |
+//!
+//! What ends an activity (completed, failed, cancelled, timed out for good) removes it from the pending ones.
+
+use super::{failures, timeouts::Timeouts};
+use crate::{
+    command::Poll,
+    id::{ProposalId, Stamp},
+    proto::Encoded,
+    retry::RetryPolicy,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tenure_api::{
+    common::v1::{Payloads, Priority, WorkerVersionStamp},
+    enums::v1::{RetryState, TimeoutType},
+    failure::v1::{Failure, failure::FailureInfo},
+};
+
+/// An activity that was scheduled and is not closed. Its input stays in its scheduled event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingActivity {
+    pub scheduled_event_id: i64,
+    pub activity_id: Arc<str>,
+    pub activity_type: Arc<str>,
+    pub task_queue: Arc<str>,
+    pub priority: Option<Encoded<Priority>>,
+    pub timeouts: Timeouts,
+    pub retry: RetryPolicy,
+    pub scheduled_at: Timestamp,
+    /// Counts from one.
+    pub attempt: i32,
+    /// When this attempt became ready; of an attempt in back-off, when it will.
+    pub attempt_scheduled_at: Timestamp,
+    pub phase: Phase,
+    /// The event that asked for cancellation.
+    pub cancel_requested_event_id: Option<i64>,
+    /// The last one of any attempt.
+    pub heartbeat: Option<Heartbeat>,
+    /// Of the attempt before.
+    pub last_failure: Option<Encoded<Failure>>,
+    pub last_attempt_completed_at: Option<Timestamp>,
+    /// Of the attempt that was started last; empty before the first.
+    pub last_worker_identity: Arc<str>,
+    pub last_worker_version: Option<Encoded<WorkerVersionStamp>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// A ready task of this stamp is in the activity's queue.
+    Ready(Stamp),
+    Started(Started),
+    /// The next attempt is made ready at `attempt_scheduled_at`.
+    Backoff,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The token's.
+    pub stamp: Stamp,
+    pub at: Timestamp,
+    /// The proposal that started it: the same one gets the same task again.
+    pub proposal: ProposalId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    pub at: Timestamp,
+    pub details: Option<Encoded<Payloads>>,
+}
+
+/// What is due at an activity's deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Retry,
+    Timeout(TimeoutType),
+}
+
+impl PendingActivity {
+    pub fn started(&self) -> Option<&Started> {
+        match &self.phase {
+            Phase::Started(started) => Some(started),
+            Phase::Ready(_) | Phase::Backoff => None,
+        }
+    }
+
+    /// The stamp of its ready task, if it has one.
+    pub fn ready(&self) -> Option<Stamp> {
+        match self.phase {
+            Phase::Ready(stamp) => Some(stamp),
+            Phase::Started(_) | Phase::Backoff => None,
+        }
+    }
+
+    /// When the whole activity must be closed.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.timeouts.schedule_to_close.map(|d| self.scheduled_at.after(d))
+    }
+
+    pub(crate) fn start(&mut self, started: Started, poll: &Poll) {
+        debug_assert!(matches!(self.phase, Phase::Ready(_)), "only a ready activity is started");
+        self.phase = Phase::Started(started);
+        self.last_worker_identity = poll.identity.as_str().into();
+        self.last_worker_version = poll.worker_version.as_ref().map(|version| {
+            let (build_id, use_versioning) = (version.build_id.clone(), version.use_versioning);
+            Encoded::of(&WorkerVersionStamp { build_id, use_versioning })
+        });
+    }
+
+    /// The start did not reach a worker.
+    pub(crate) fn give_back(&mut self, stamp: Stamp, _now: Timestamp) {
+        debug_assert!(matches!(self.phase, Phase::Started(_)), "only a started activity is given back");
+        self.phase = Phase::Ready(stamp);
+    }
+
+    pub(crate) fn wake(&mut self, stamp: Stamp, now: Timestamp) {
+        debug_assert!(matches!(self.phase, Phase::Backoff), "only an activity in back-off is woken");
+        self.attempt_scheduled_at = now;
+        self.phase = Phase::Ready(stamp);
+    }
+
+    pub(crate) fn beat(&mut self, now: Timestamp, details: Option<&Payloads>) {
+        self.heartbeat = Some(Heartbeat { at: now, details: details.map(Encoded::of) });
+    }
+
+    /// The attempt ended with `failure`: goes into back-off, or says why there is no other attempt.
+    pub(crate) fn retry(&mut self, failure: Option<&Failure>, now: Timestamp) -> Result<(), RetryState> {
+        let delay = self.retry_delay(failure, now)?;
+        self.phase = Phase::Backoff;
+        self.attempt += 1;
+        self.attempt_scheduled_at = now.after(delay);
+        self.last_failure = failure.map(|f| Encoded::of(&failures::kept(f)));
+        self.last_attempt_completed_at = Some(now);
+        Ok(())
+    }
+
+    fn retry_delay(&self, failure: Option<&Failure>, now: Timestamp) -> Result<Duration, RetryState> {
+        if self.cancel_requested_event_id.is_some() {
+            return Err(RetryState::CancelRequested);
+        }
+        let info = failure.and_then(|f| f.failure_info.as_ref());
+        if let Some(FailureInfo::TimeoutFailureInfo(info)) = info
+            && matches!(info.timeout_type(), TimeoutType::ScheduleToStart | TimeoutType::ScheduleToClose)
+        {
+            return Err(RetryState::Timeout);
+        }
+        if !self.retry.retries(failure) {
+            return Err(RetryState::NonRetryableFailure);
+        }
+        if self.retry.attempts_exhausted(self.attempt) {
+            return Err(RetryState::MaximumAttemptsReached);
+        }
+        let delay = match info {
+            // The worker's own delay counts as it is; a negative one is over already. Zero ends the activity, as it
+            // does in the reference server.
+            Some(FailureInfo::ApplicationFailureInfo(info)) if info.next_retry_delay.is_some() => {
+                match crate::proto::optional_duration(info.next_retry_delay.as_ref()) {
+                    Ok(Some(delay)) => delay,
+                    Ok(None) => return Err(RetryState::Timeout),
+                    Err(_) => Duration::ZERO,
+                }
+            }
+            _ => self.retry.interval_after(self.attempt),
+        };
+        match self.expires_at() {
+            Some(end) if now.after(delay) > end => Err(RetryState::Timeout),
+            _ => Ok(delay),
+        }
+    }
+
+    /// The earliest thing that is due by time alone.
+    pub(crate) fn next_due(&self) -> Option<(Timestamp, Due)> {
+        let after =
+            |start: Timestamp, timeout: Option<Duration>, kind| timeout.map(|d| (start.after(d), Due::Timeout(kind)));
+        let whole = after(self.scheduled_at, self.timeouts.schedule_to_close, TimeoutType::ScheduleToClose);
+        let of_phase = match &self.phase {
+            Phase::Ready(_) => {
+                let start = self.timeouts.schedule_to_start;
+                [after(self.attempt_scheduled_at, start, TimeoutType::ScheduleToStart), None]
+            }
+            Phase::Started(started) => {
+                let alive_at = self.heartbeat.as_ref().map_or(started.at, |h| h.at.max(started.at));
+                [
+                    after(started.at, self.timeouts.start_to_close, TimeoutType::StartToClose),
+                    after(alive_at, self.timeouts.heartbeat, TimeoutType::Heartbeat),
+                ]
+            }
+            Phase::Backoff => [Some((self.attempt_scheduled_at, Due::Retry)), None],
+        };
+        // `min_by_key` keeps the first of equals: a timeout of the phase goes before the whole activity's.
+        let [first, second] = of_phase;
+        [first, whole, second].into_iter().flatten().min_by_key(|&(at, _)| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_api::{common::v1 as common, failure::v1 as failure};
+
+    fn at(seconds: f64) -> Timestamp {
+        Timestamp((seconds * 1e9) as i64)
+    }
+
+    fn seconds(s: f64) -> Option<Duration> {
+        (s > 0.0).then(|| Duration::from_secs_f64(s))
+    }
+
+    fn stamp(counter: u64) -> Stamp {
+        Stamp { term: 1, counter }
+    }
+
+    /// Scheduled at zero; timeouts in the order schedule-to-close, schedule-to-start, start-to-close, heartbeat.
+    fn activity(timeouts: [f64; 4], maximum_attempts: i32) -> PendingActivity {
+        let policy = common::RetryPolicy { maximum_attempts, ..Default::default() };
+        let [schedule_to_close, schedule_to_start, start_to_close, heartbeat] = timeouts.map(seconds);
+        PendingActivity {
+            scheduled_event_id: 5,
+            activity_id: "a1".into(),
+            activity_type: "A".into(),
+            task_queue: "q".into(),
+            priority: None,
+            timeouts: Timeouts { schedule_to_close, schedule_to_start, start_to_close, heartbeat },
+            retry: RetryPolicy::new(&policy).unwrap(),
+            scheduled_at: at(0.0),
+            attempt: 1,
+            attempt_scheduled_at: at(0.0),
+            phase: Phase::Ready(stamp(1)),
+            cancel_requested_event_id: None,
+            heartbeat: None,
+            last_failure: None,
+            last_attempt_completed_at: None,
+            last_worker_identity: "".into(),
+            last_worker_version: None,
+        }
+    }
+
+    fn started(timeouts: [f64; 4], maximum_attempts: i32, start: f64) -> PendingActivity {
+        let mut activity = activity(timeouts, maximum_attempts);
+        activity.start(Started { stamp: stamp(2), at: at(start), proposal: ProposalId(7) }, &Poll::default());
+        activity
+    }
+
+    fn application(next_retry_delay: Option<i64>) -> Failure {
+        let info = failure::ApplicationFailureInfo {
+            r#type: "E".into(),
+            next_retry_delay: next_retry_delay.map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
+            ..Default::default()
+        };
+        Failure { failure_info: Some(FailureInfo::ApplicationFailureInfo(info)), ..Default::default() }
+    }
+
+    #[test]
+    fn the_earliest_deadline_is_due() {
+        #[track_caller]
+        fn check(activity: &PendingActivity, expected: Option<(f64, Due)>) {
+            assert_eq!(activity.next_due(), expected.map(|(t, due)| (at(t), due)));
+        }
+        use TimeoutType::*;
+        check(&activity([0.0; 4], 0), None);
+        check(&activity([10.0, 3.0, 5.0, 1.0], 0), Some((3.0, Due::Timeout(ScheduleToStart))));
+        check(&activity([10.0, 10.0, 10.0, 0.0], 0), Some((10.0, Due::Timeout(ScheduleToStart))));
+        check(&activity([10.0, 0.0, 10.0, 0.0], 0), Some((10.0, Due::Timeout(ScheduleToClose))));
+        check(&started([10.0, 3.0, 5.0, 0.0], 0, 1.0), Some((6.0, Due::Timeout(StartToClose))));
+        check(&started([10.0, 3.0, 5.0, 2.0], 0, 1.0), Some((3.0, Due::Timeout(Heartbeat))));
+        check(&started([10.0, 10.0, 10.0, 0.0], 0, 1.0), Some((10.0, Due::Timeout(ScheduleToClose))));
+        check(&started([0.0, 3.0, 0.0, 0.0], 0, 1.0), None);
+
+        let mut beating = started([10.0, 3.0, 5.0, 2.0], 0, 1.0);
+        beating.beat(at(2.5), None);
+        check(&beating, Some((4.5, Due::Timeout(Heartbeat))));
+        beating.beat(at(5.9), None);
+        check(&beating, Some((6.0, Due::Timeout(StartToClose))));
+
+        let mut failed = started([10.0, 3.0, 5.0, 2.0], 0, 1.0);
+        failed.beat(at(1.5), None);
+        failed.retry(None, at(2.0)).unwrap();
+        check(&failed, Some((3.0, Due::Retry)));
+        failed.wake(stamp(3), at(3.5));
+        check(&failed, Some((6.5, Due::Timeout(ScheduleToStart))));
+        // The heartbeat of an attempt before does not count for this one.
+        failed.start(Started { stamp: stamp(4), at: at(4.0), proposal: ProposalId(8) }, &Poll::default());
+        check(&failed, Some((6.0, Due::Timeout(Heartbeat))));
+    }
+
+    #[test]
+    fn an_attempt_that_failed_is_retried_or_not() {
+        /// Failing at the given second: when the next attempt is, or why there is none.
+        #[track_caller]
+        fn check(mut activity: PendingActivity, failure: Option<Failure>, now: f64, expected: Result<f64, RetryState>) {
+            let before = activity.clone();
+            let got = activity.retry(failure.as_ref(), at(now)).map(|()| activity.attempt_scheduled_at);
+            assert_eq!(got, expected.map(at));
+            match got {
+                Ok(_) => assert_eq!((activity.phase, activity.attempt), (Phase::Backoff, before.attempt + 1)),
+                Err(_) => assert_eq!(activity, before),
+            }
+        }
+        use RetryState::*;
+        let limits = [10.0, 10.0, 5.0, 0.0];
+        check(started(limits, 0, 1.0), Some(application(None)), 2.0, Ok(3.0));
+        check(started(limits, 0, 1.0), None, 2.0, Ok(3.0));
+        check(started(limits, 1, 1.0), Some(application(None)), 2.0, Err(MaximumAttemptsReached));
+        check(started(limits, 0, 1.0), Some(application(None)), 9.0, Ok(10.0));
+        check(started(limits, 0, 1.0), Some(application(None)), 9.5, Err(Timeout));
+        check(started([0.0; 4], 0, 1.0), Some(application(None)), 1e6, Ok(1e6 + 1.0));
+        check(started(limits, 0, 1.0), Some(application(Some(4))), 2.0, Ok(6.0));
+        check(started(limits, 0, 1.0), Some(application(Some(9))), 2.0, Err(Timeout));
+        check(started(limits, 0, 1.0), Some(application(Some(0))), 2.0, Err(Timeout));
+        check(started(limits, 0, 1.0), Some(application(Some(-1))), 2.0, Ok(2.0));
+        check(started(limits, 0, 1.0), Some(failures::timeout(TimeoutType::Heartbeat)), 2.0, Ok(3.0));
+        check(started(limits, 1, 1.0), Some(failures::timeout(TimeoutType::ScheduleToClose)), 2.0, Err(Timeout));
+        check(started(limits, 0, 1.0), Some(failures::server("too large", true)), 2.0, Err(NonRetryableFailure));
+
+        let mut cancelled = started(limits, 1, 1.0);
+        cancelled.cancel_requested_event_id = Some(9);
+        check(cancelled, Some(failures::server("too large", true)), 2.0, Err(CancelRequested));
+    }
+}

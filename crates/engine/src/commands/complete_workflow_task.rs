@@ -1,0 +1,70 @@
+//! A worker answers its workflow task.
+
+use super::{
+    Call, Outcome,
+    terminate_workflow::{SERVER_IDENTITY, terminate},
+};
+use crate::{
+    state,
+    token::TaskToken,
+    txn::Txn,
+    workflow_task::{self, BadCommand, Failed},
+};
+use std::time::Duration;
+use tenure_api::{
+    error::ApiError,
+    failure::v1::{Failure, ServerFailureInfo, failure::FailureInfo},
+    workflowservice::v1::RespondWorkflowTaskCompletedRequest,
+};
+
+/// For so long a worker may keep its place by forcing one task after the other.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkflowTaskCompletedRequest) -> Outcome {
+    let mut txn = call.open_workflow_task(token)?;
+    if request.force_create_new_workflow_task && heartbeats_too_long(&txn) {
+        workflow_task::time_out(&mut txn);
+        let error = ApiError::not_found("workflow task heartbeat timeout");
+        return Ok(txn.finish_remembered(state::Outcome::Failed(error)));
+    }
+    workflow_task::check_sequence(&request.commands)?;
+    let before = txn.state.clone();
+    match workflow_task::complete(&mut txn, request.clone()) {
+        Ok(new_task) => {
+            let outcome = state::Outcome::WorkflowTaskCompleted { new_task, reset_history_event_id: 0 };
+            Ok(txn.finish_remembered(outcome))
+        }
+        Err(bad) => {
+            txn.start_over(before);
+            workflow_task::fail(&mut txn, failed(&bad, request));
+            match bad.terminates {
+                true => terminate(&mut txn, &bad.message(), None, SERVER_IDENTITY, Vec::new()),
+                false => workflow_task::schedule(&mut txn, None),
+            }
+            let error = ApiError::invalid_argument(bad.message());
+            Ok(txn.finish_remembered(state::Outcome::Failed(error)))
+        }
+    }
+}
+
+fn heartbeats_too_long(txn: &Txn<'_, '_>) -> bool {
+    txn.state
+        .workflow_task
+        .started()
+        .is_some_and(|(task, _)| txn.now().since(task.original_scheduled_at) > HEARTBEAT_TIMEOUT)
+}
+
+fn failed(bad: &BadCommand, request: &RespondWorkflowTaskCompletedRequest) -> Failed {
+    let failure = Failure {
+        message: bad.message(),
+        failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo::default())),
+        ..Default::default()
+    };
+    Failed {
+        cause: bad.cause,
+        failure: Some(failure),
+        identity: request.identity.clone(),
+        binary_checksum: request.binary_checksum.clone(),
+        worker_version: request.worker_version_stamp.clone(),
+    }
+}

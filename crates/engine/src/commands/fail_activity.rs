@@ -1,0 +1,51 @@
+//! A worker reports that an attempt failed: it is retried, or the activity has failed.
+
+use super::{Call, Outcome};
+use crate::{activity, command::ActivityRef, state, txn::Txn};
+use tenure_api::{
+    enums::v1::RetryState,
+    error::ApiError,
+    failure::v1::{Failure, failure::FailureInfo},
+    history::v1::{ActivityTaskFailedEventAttributes, history_event::Attributes},
+    workflowservice::v1::RespondActivityTaskFailedRequest,
+};
+
+pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondActivityTaskFailedRequest) -> Outcome {
+    if let Some(failure) = &request.failure
+        && !matches!(failure.failure_info, Some(FailureInfo::ApplicationFailureInfo(_)))
+    {
+        return Err(ApiError::invalid_argument("Failure must have ApplicationFailureInfo.").into());
+    }
+    let mut txn = call.open_activity(activity)?;
+    let id = activity::find_started(&txn, activity)?;
+    let now = txn.now();
+    if let (Some(details), Some(activity)) = (&request.last_heartbeat_details, txn.state.activities.get_mut(id)) {
+        activity.beat(now, Some(details));
+    }
+    let failure = request.failure.clone().map(|failure| activity::within_limit(failure, txn.limits()));
+    if let Err(retry_state) = activity::retry(&mut txn, id, failure.as_ref()) {
+        close(&mut txn, id, failure, retry_state, &request.identity);
+    }
+    Ok(txn.finish_remembered(state::Outcome::Done))
+}
+
+fn close(txn: &mut Txn<'_, '_>, id: i64, failure: Option<Failure>, retry_state: RetryState, identity: &str) {
+    activity::close(txn, id, |scheduled_event_id, started_event_id| {
+        Attributes::ActivityTaskFailedEventAttributes(ActivityTaskFailedEventAttributes {
+            failure,
+            scheduled_event_id,
+            started_event_id,
+            identity: identity.into(),
+            retry_state: retry_state.into(),
+            ..Default::default()
+        })
+    });
+}
+
+/// What the worker sent is too large to keep, and would be again: the activity fails for good.
+pub(super) fn too_large(txn: &mut Txn<'_, '_>, id: i64, message: &str, identity: &str) {
+    let failure = activity::server_failure(message, true);
+    if let Err(retry_state) = activity::retry(txn, id, Some(&failure)) {
+        close(txn, id, Some(failure), retry_state, identity);
+    }
+}

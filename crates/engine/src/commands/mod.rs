@@ -1,0 +1,195 @@
+//! One file per verb of [`ShardCommand`]: finds the run, checks what depends on its state, and lets the sub-machines
+//! do the rest.
+
+mod cancel_activity;
+mod complete_activity;
+mod complete_workflow_task;
+mod fail_activity;
+mod fail_workflow_task;
+mod heartbeat_activity;
+mod request_cancel_workflow;
+mod reset_sticky_task_queue;
+mod return_task;
+mod signal_workflow;
+mod start_activity_task;
+mod start_workflow;
+mod start_workflow_task;
+mod sticky_unavailable;
+pub(crate) mod terminate_workflow;
+mod timer_due;
+
+use crate::{
+    command::{ActivityRef, Reply, ShardCommand},
+    id::ProposalId,
+    key::{TaskKind, WorkflowKey},
+    rows::{CurrentRun, ReadError, RowKey, StateReader, WriteSet},
+    state::ExecutionState,
+    token::TaskToken,
+    transition::{Context, Refused, Transition},
+    txn::Txn,
+};
+use std::sync::Arc;
+use tenure_api::error::ApiError;
+use uuid::Uuid;
+
+/// Why a command stops before it changed anything.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Refused(Refused),
+    /// It was applied before, or there is nothing to do: this is the answer.
+    Answered(Reply),
+}
+
+impl From<ApiError> for Stop {
+    fn from(error: ApiError) -> Self {
+        Stop::Refused(error.into())
+    }
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        Stop::Refused(error.into())
+    }
+}
+
+pub(crate) type Outcome = Result<Transition, Stop>;
+
+/// One line per verb.
+pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
+    use ShardCommand::*;
+    match command {
+        StartWorkflow(request) => start_workflow::run(call, request),
+        SignalWorkflow(request) => signal_workflow::run(call, request),
+        RequestCancelWorkflow(request) => request_cancel_workflow::run(call, request),
+        TerminateWorkflow(request) => terminate_workflow::run(call, request),
+        StartWorkflowTask(start) => start_workflow_task::run(call, start),
+        CompleteWorkflowTask { token, request } => complete_workflow_task::run(call, token, request),
+        FailWorkflowTask { token, request } => fail_workflow_task::run(call, token, request),
+        ResetStickyTaskQueue { run_id } => reset_sticky_task_queue::run(call, *run_id),
+        StickyUnavailable { run_id, stamp } => sticky_unavailable::run(call, *run_id, *stamp),
+        StartActivityTask(start) => start_activity_task::run(call, start),
+        CompleteActivity { activity, request } => complete_activity::run(call, activity, request),
+        FailActivity { activity, request } => fail_activity::run(call, activity, request),
+        CancelActivity { activity, request } => cancel_activity::run(call, activity, request),
+        HeartbeatActivity { activity, request } => heartbeat_activity::run(call, activity, request),
+        ReturnTask { token } => return_task::run(call, token),
+        TimerDue { run_id } => timer_due::run(call, *run_id),
+    }
+}
+
+/// A command's surroundings.
+pub(crate) struct Call<'a, 'c> {
+    pub(crate) rows: &'a dyn StateReader,
+    pub(crate) cx: &'a mut Context<'c>,
+    pub(crate) workflow: &'a WorkflowKey,
+    pub(crate) proposal: ProposalId,
+}
+
+impl<'a, 'c> Call<'a, 'c> {
+    /// The latest run of the workflow id.
+    pub(crate) fn current_run(&self) -> Result<Option<Uuid>, ReadError> {
+        let key = RowKey::Current(self.workflow.clone());
+        let Some(value) = self.rows.get(&key)? else { return Ok(None) };
+        match crate::codec::decode::<CurrentRun>(&value) {
+            Ok(current) => Ok(Some(current.run_id)),
+            Err(error) => Err(ReadError::Corrupt { key, cause: error.to_string() }),
+        }
+    }
+
+    pub(crate) fn state(&self, run_id: Uuid) -> Result<Option<Arc<ExecutionState>>, ReadError> {
+        self.rows.execution(&self.workflow.run(run_id))
+    }
+
+    /// A working copy of the run, or of the current one. A proposal that this run remembers is answered as the first
+    /// time.
+    pub(crate) fn open(self, run_id: Option<Uuid>) -> Result<Txn<'a, 'c>, Stop> {
+        let run_id = match run_id {
+            Some(run_id) => run_id,
+            None => self.current_run()?.ok_or_else(|| no_workflow(self.workflow))?,
+        };
+        let state = self.state(run_id)?.ok_or_else(|| no_run(self.workflow, run_id))?;
+        if let Some(outcome) = state.proposals.outcome(self.proposal) {
+            return Err(Stop::Answered(outcome.clone().into()));
+        }
+        let run = self.workflow.run(run_id);
+        Ok(Txn::over(self.rows, self.cx, run, self.proposal, ExecutionState::clone(&state)))
+    }
+
+    /// As [`Call::open`], for what a closed run refuses.
+    pub(crate) fn open_running(self, run_id: Option<Uuid>) -> Result<Txn<'a, 'c>, Stop> {
+        let txn = self.open(run_id)?;
+        if !txn.state.is_running() {
+            return Err(already_completed().into());
+        }
+        Ok(txn)
+    }
+
+    /// The running run of the activity that a worker reports on.
+    pub(crate) fn open_activity(self, activity: &ActivityRef) -> Result<Txn<'a, 'c>, Stop> {
+        match activity {
+            ActivityRef::Token(token) if token.kind != TaskKind::Activity || token.run.workflow != *self.workflow => {
+                Err(ApiError::invalid_argument("Invalid TaskToken.").into())
+            }
+            ActivityRef::Token(token) => self.open_running(Some(token.run.run_id)),
+            ActivityRef::ById { run_id, .. } => self.open_running(*run_id),
+        }
+    }
+
+    /// The run whose started workflow task the token names.
+    pub(crate) fn open_workflow_task(self, token: &TaskToken) -> Result<Txn<'a, 'c>, Stop> {
+        if token.kind != TaskKind::Workflow || token.run.workflow != *self.workflow {
+            return Err(ApiError::invalid_argument("Invalid TaskToken.").into());
+        }
+        let txn = self.open(Some(token.run.run_id))?;
+        let stamp = txn.state.workflow_task.started().map(|(_, started)| started.stamp);
+        if stamp != Some(token.stamp) {
+            return Err(no_workflow_task().into());
+        }
+        Ok(txn)
+    }
+}
+
+pub(crate) fn no_workflow(workflow: &WorkflowKey) -> ApiError {
+    ApiError::not_found(format!("workflow not found for ID: {}", workflow.workflow_id))
+}
+
+fn no_run(workflow: &WorkflowKey, run_id: Uuid) -> ApiError {
+    ApiError::not_found(format!(
+        "workflow execution not found for workflow ID \"{}\" and run ID \"{run_id}\"",
+        workflow.workflow_id
+    ))
+}
+
+pub(crate) fn already_completed() -> ApiError {
+    ApiError::not_found("workflow execution already completed")
+}
+
+fn no_workflow_task() -> ApiError {
+    ApiError::not_found("Workflow task not found.")
+}
+
+/// The run id of a request that may leave it open.
+pub(crate) fn run_id_of(
+    execution: Option<&tenure_api::common::v1::WorkflowExecution>,
+) -> Result<Option<Uuid>, ApiError> {
+    match execution.map(|e| e.run_id.as_str()) {
+        None | Some("") => Ok(None),
+        Some(run_id) => match Uuid::try_parse(run_id) {
+            Ok(run_id) => Ok(Some(run_id)),
+            Err(_) => Err(ApiError::invalid_argument("Invalid RunId.")),
+        },
+    }
+}
+
+/// Nothing has to be replicated.
+pub(crate) fn unchanged(reply: Reply) -> Transition {
+    Transition { reply, writes: WriteSet::default(), states: Vec::new(), effects: Vec::new() }
+}
+
+/// A request may insist on the chain of runs that it means.
+pub(crate) fn same_chain(state: &ExecutionState, first_run_id: &str) -> Result<(), ApiError> {
+    if first_run_id.is_empty() || state.info.first_run_id.to_string() == first_run_id {
+        return Ok(());
+    }
+    Err(ApiError::not_found("workflow execution not found"))
+}

@@ -1,0 +1,19 @@
+//! A worker dropped the run from its cache: the next task goes to the normal queue.
+
+use super::{Call, Outcome, Stop};
+use crate::{command::Reply, workflow_task};
+use uuid::Uuid;
+
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>) -> Outcome {
+    let mut txn = call.open_running(run_id)?;
+    if txn.state.sticky.is_none() {
+        return Err(Stop::Answered(Reply::Done));
+    }
+    let waits_there = txn.state.workflow_task.pending.as_ref().is_some_and(|task| task.sticky)
+        && !txn.state.workflow_task.is_started();
+    match waits_there {
+        true => workflow_task::leave_sticky_queue(&mut txn),
+        false => txn.state.sticky = None,
+    }
+    Ok(txn.finish(Reply::Done))
+}

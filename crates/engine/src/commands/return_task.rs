@@ -1,0 +1,21 @@
+//! A started task never reached its worker.
+
+use super::{Call, Outcome};
+use crate::{activity, command::ActivityRef, key::TaskKind, state, token::TaskToken, workflow_task};
+
+pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> Outcome {
+    let txn = match token.kind {
+        TaskKind::Workflow => {
+            let mut txn = call.open_workflow_task(token)?;
+            workflow_task::give_back(&mut txn);
+            txn
+        }
+        TaskKind::Activity => {
+            let mut txn = call.open_running(Some(token.run.run_id))?;
+            let id = activity::find(&txn, &ActivityRef::Token(token.clone()))?;
+            activity::give_back(&mut txn, id);
+            txn
+        }
+    };
+    Ok(txn.finish_remembered(state::Outcome::Done))
+}

@@ -1,0 +1,46 @@
+//! Starts an activity's ready task for a poll.
+
+use super::{Call, Outcome, Stop};
+use crate::{
+    activity::{self, PendingActivity, Started},
+    command::{Reply, StartTask},
+    id::ProposalId,
+    txn::Txn,
+};
+use tenure_api::error::ApiError;
+
+pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
+    let mut txn = call.open_running(Some(start.run_id))?;
+    if let Some(id) = started_before(&txn) {
+        return Err(Stop::Answered(reply(&txn, id)?));
+    }
+    let ready = txn.state.activities.iter().find(|(_, activity)| activity.ready() == Some(start.stamp));
+    let Some((id, _)) = ready else { return Err(ApiError::not_found("the activity task is obsolete").into()) };
+
+    activity::withdraw(&mut txn, id);
+    let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal };
+    if let Some(activity) = txn.state.activities.get_mut(id) {
+        activity.start(started, &start.poll);
+    }
+    let reply = reply(&txn, id)?;
+    Ok(txn.finish(reply))
+}
+
+/// The activity that this very proposal started.
+fn started_before(txn: &Txn<'_, '_>) -> Option<i64> {
+    let by_this = |a: &PendingActivity| a.started().is_some_and(|started| started.proposal == txn.proposal);
+    let tried_again = || txn.state.activities.iter().find(|(_, activity)| by_this(activity)).map(|(id, _)| id);
+    (txn.proposal != ProposalId::default()).then(tried_again).flatten()
+}
+
+fn reply(txn: &Txn<'_, '_>, id: i64) -> Result<Reply, Stop> {
+    let activity = txn.state.activities.get(id);
+    let (Some(activity), Some(started)) = (activity, activity.and_then(PendingActivity::started)) else {
+        return Err(ApiError::internal(format!("activity {id} is not started")).into());
+    };
+    let Some(scheduled) = txn.event(id)? else {
+        return Err(ApiError::internal(format!("history has no event {id}")).into());
+    };
+    let response = activity::poll_response(&txn.run, &txn.state, activity, started, scheduled);
+    Ok(Reply::ActivityTaskStarted(Box::new(response)))
+}

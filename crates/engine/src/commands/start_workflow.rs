@@ -1,0 +1,346 @@
+//! A new run, or the one that is there, or a refusal: by request id, reuse policy and conflict policy.
+
+use super::{Call, Outcome, Stop, terminate_workflow};
+use crate::{
+    command::Reply,
+    id::ProposalId,
+    key::RunKey,
+    limits::Limits,
+    proto::{Encoded, duration_to_proto, optional_duration},
+    retry::RetryPolicy,
+    state::{AttachedRequest, ExecutionInfo, ExecutionState},
+    time::Timestamp,
+    transition::Transition,
+    txn::{self, RequestKind, Txn},
+    workflow_task,
+};
+use bytes::Bytes;
+use prost::Message;
+use std::{sync::Arc, time::Duration};
+use tenure_api::{
+    common::v1::{Payload, Payloads},
+    enums::v1::{
+        EventType, TaskQueueKind, WorkflowExecutionStatus as Status, WorkflowIdConflictPolicy as Conflict,
+        WorkflowIdReusePolicy as Reuse,
+    },
+    error::{ApiError, Code},
+    errordetails::v1::WorkflowExecutionAlreadyStartedFailure,
+    history::v1::{
+        HistoryEvent, WorkflowExecutionOptionsUpdatedEventAttributes, WorkflowExecutionStartedEventAttributes,
+        history_event::Attributes,
+    },
+    taskqueue::v1::TaskQueue,
+    workflowservice::v1::StartWorkflowExecutionRequest,
+};
+use uuid::Uuid;
+
+const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
+const LONGEST_TASK_TIMEOUT: Duration = Duration::from_secs(120);
+
+pub(super) fn run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest) -> Outcome {
+    refuse_what_is_missing(request)?;
+    let plan = Plan::new(request, call.cx.limits, call.cx.now)?;
+    if let Some(before) = started_before(&call, request)? {
+        return Err(Stop::Answered(before));
+    }
+    let Some(current_id) = call.current_run()? else { return Ok(start(call, request, plan)) };
+    let Some(current) = call.state(current_id)? else { return Ok(start(call, request, plan)) };
+    if !current.is_running() {
+        may_follow(request, current_id, &current)?;
+        return Ok(start(call, request, plan));
+    }
+    match conflict_policy(request) {
+        Conflict::UseExisting => use_existing(call, request, current_id, &current),
+        Conflict::TerminateExisting => Ok(replace(call, request, plan, current_id, &current)),
+        Conflict::Fail | Conflict::Unspecified => {
+            let message = format!(
+                "Workflow execution is already running. WorkflowId: {}, RunId: {current_id}.",
+                request.workflow_id
+            );
+            Err(already_started(message, current_id, &current).into())
+        }
+    }
+}
+
+/// What would change the meaning of the run if it were ignored.
+fn refuse_what_is_missing(request: &StartWorkflowExecutionRequest) -> Result<(), ApiError> {
+    let missing = [
+        (!request.cron_schedule.is_empty(), "cron_schedule"),
+        (!request.completion_callbacks.is_empty(), "completion_callbacks"),
+        (request.versioning_override.is_some(), "versioning_override"),
+        (request.time_skipping_config.is_some(), "time_skipping_config"),
+    ];
+    match missing.into_iter().find(|(set, _)| *set) {
+        Some((_, field)) => Err(ApiError::unimplemented(&format!("StartWorkflowExecutionRequest.{field}"))),
+        None => Ok(()),
+    }
+}
+
+/// What the request's options come to.
+struct Plan {
+    execution_timeout: Option<Duration>,
+    run_timeout: Option<Duration>,
+    task_timeout: Duration,
+    delay: Duration,
+    retry: Option<RetryPolicy>,
+    execution_expires_at: Option<Timestamp>,
+    run_expires_at: Option<Timestamp>,
+}
+
+impl Plan {
+    fn new(request: &StartWorkflowExecutionRequest, limits: &Limits, now: Timestamp) -> Result<Plan, ApiError> {
+        let field = |name: &str, value| {
+            optional_duration(value).map_err(|error| ApiError::invalid_argument(format!("invalid {name}: {error}")))
+        };
+        if request.workflow_id_reuse_policy() == Reuse::TerminateIfRunning
+            && request.workflow_id_conflict_policy() != Conflict::Unspecified
+        {
+            return Err(ApiError::invalid_argument(
+                "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together \
+                 with a WorkflowIDConflictPolicy",
+            ));
+        }
+        check_sizes(request, limits)?;
+        let execution_timeout = field("WorkflowExecutionTimeout", request.workflow_execution_timeout.as_ref())?;
+        let run_timeout = field("WorkflowRunTimeout", request.workflow_run_timeout.as_ref())?;
+        let task_timeout = field("WorkflowTaskTimeout", request.workflow_task_timeout.as_ref())?;
+        let delay = field("WorkflowStartDelay", request.workflow_start_delay.as_ref())?.unwrap_or_default();
+
+        let run_timeout = match (run_timeout, execution_timeout) {
+            (Some(run), Some(execution)) => Some(run.min(execution)),
+            (run, execution) => run.or(execution),
+        };
+        let task_timeout = task_timeout.unwrap_or(DEFAULT_TASK_TIMEOUT).min(LONGEST_TASK_TIMEOUT);
+        Ok(Plan {
+            execution_timeout,
+            run_timeout,
+            task_timeout: run_timeout.map_or(task_timeout, |run| run.min(task_timeout)),
+            delay,
+            retry: request
+                .retry_policy
+                .as_ref()
+                .map(RetryPolicy::new)
+                .transpose()
+                .map_err(ApiError::invalid_argument)?,
+            execution_expires_at: execution_timeout.map(|timeout| now.after(timeout)),
+            run_expires_at: run_timeout.map(|timeout| now.after(timeout)),
+        })
+    }
+}
+
+fn check_sizes(request: &StartWorkflowExecutionRequest, limits: &Limits) -> Result<(), ApiError> {
+    let input = request.input.as_ref().map_or(0, Payloads::encoded_len);
+    let memo = request.memo.as_ref().map_or(0, Message::encoded_len);
+    let search_attributes = request.search_attributes.as_ref().map_or(0, Message::encoded_len);
+    if input > limits.blob_size || search_attributes > limits.blob_size {
+        return Err(ApiError::invalid_argument("Blob data size exceeds limit."));
+    }
+    if memo > limits.memo_size {
+        return Err(ApiError::invalid_argument("Memo size exceeds limit."));
+    }
+    Ok(())
+}
+
+/// The answer that a start with this request id got.
+fn started_before(call: &Call<'_, '_>, request: &StartWorkflowExecutionRequest) -> Result<Option<Reply>, Stop> {
+    if request.request_id.is_empty() {
+        return Ok(None);
+    }
+    let row = txn::request_row(call.workflow, RequestKind::Start, &request.request_id);
+    let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) else { return Ok(None) };
+    let Some(state) = call.state(run_id)? else { return Ok(None) };
+    let started = state.info.request_ids.first().is_some_and(|start| *start.request_id == request.request_id);
+    Ok(Some(Reply::WorkflowStarted { run_id, started, status: state.status().into() }))
+}
+
+/// Whether a new run may follow the closed one.
+fn may_follow(
+    request: &StartWorkflowExecutionRequest,
+    closed_id: Uuid,
+    closed: &ExecutionState,
+) -> Result<(), ApiError> {
+    let (how, policy) = match request.workflow_id_reuse_policy() {
+        Reuse::Unspecified | Reuse::AllowDuplicate | Reuse::TerminateIfRunning => return Ok(()),
+        Reuse::AllowDuplicateFailedOnly if closed.status() != Status::Completed => return Ok(()),
+        Reuse::AllowDuplicateFailedOnly => (" successfully", "allow duplicate workflow Id if last run failed"),
+        Reuse::RejectDuplicate => ("", "reject duplicate workflow Id"),
+    };
+    let message = format!(
+        "Workflow execution already finished{how}. WorkflowId: {}, RunId: {closed_id}. Workflow Id reuse policy: \
+         {policy}.",
+        request.workflow_id
+    );
+    Err(already_started(message, closed_id, closed))
+}
+
+fn already_started(message: String, run_id: Uuid, state: &ExecutionState) -> ApiError {
+    ApiError::new(Code::AlreadyExists, message).with(&WorkflowExecutionAlreadyStartedFailure {
+        start_request_id: state.info.request_ids.first().map(|r| r.request_id.to_string()).unwrap_or_default(),
+        run_id: run_id.to_string(),
+        first_execution_run_id: state.info.first_run_id.to_string(),
+    })
+}
+
+fn conflict_policy(request: &StartWorkflowExecutionRequest) -> Conflict {
+    match request.workflow_id_reuse_policy() {
+        Reuse::TerminateIfRunning => Conflict::TerminateExisting,
+        _ => request.workflow_id_conflict_policy(),
+    }
+}
+
+/// The running run answers for the new one, which may leave its request id there.
+fn use_existing(
+    call: Call<'_, '_>,
+    request: &StartWorkflowExecutionRequest,
+    run_id: Uuid,
+    current: &ExecutionState,
+) -> Outcome {
+    let reply = Reply::WorkflowStarted { run_id, started: false, status: current.status().into() };
+    let options = request.on_conflict_options.unwrap_or_default();
+    if !options.attach_request_id && !options.attach_links {
+        return Err(Stop::Answered(reply));
+    }
+    let mut txn = call.open(Some(run_id))?;
+    let attached_request_id = if options.attach_request_id { request.request_id.clone() } else { String::new() };
+    if options.attach_request_id {
+        txn.put_request_id(RequestKind::Start, &request.request_id);
+        Arc::make_mut(&mut txn.state.info).request_ids.push(AttachedRequest {
+            request_id: request.request_id.as_str().into(),
+            event_id: txn::BUFFERED,
+            event_type: EventType::WorkflowExecutionOptionsUpdated.into(),
+        });
+    }
+    let event_id = txn.add(HistoryEvent {
+        worker_may_ignore: true,
+        links: if options.attach_links { request.links.clone() } else { Vec::new() },
+        attributes: Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(
+            WorkflowExecutionOptionsUpdatedEventAttributes { attached_request_id, ..Default::default() },
+        )),
+        ..Default::default()
+    });
+    if let (true, Some(attached)) =
+        (options.attach_request_id, Arc::make_mut(&mut txn.state.info).request_ids.last_mut())
+    {
+        attached.event_id = event_id;
+    }
+    Ok(txn.finish(reply))
+}
+
+/// Terminates the running run and starts the new one, in one entry.
+fn replace(
+    call: Call<'_, '_>,
+    request: &StartWorkflowExecutionRequest,
+    plan: Plan,
+    current_id: Uuid,
+    current: &ExecutionState,
+) -> Transition {
+    let Call { rows, cx, workflow, proposal } = call;
+    let new = workflow.run(cx.ids.uuid());
+    let mut old = Txn::over(rows, cx, workflow.run(current_id), ProposalId::default(), current.clone());
+    let details = json(&format!("terminated by new runID: {}", new.run_id));
+    let reason = "TerminateIfRunning WorkflowIdReusePolicy";
+    terminate_workflow::terminate(&mut old, reason, Some(details), terminate_workflow::SERVER_IDENTITY, Vec::new());
+    let mut first = old.finish(Reply::Done);
+    let second = start_run(Call { rows, cx, workflow, proposal }, request, plan, new);
+    first.reply = second.reply;
+    first.writes.ops.extend(second.writes.ops);
+    first.states.extend(second.states);
+    first.effects.extend(second.effects);
+    first
+}
+
+/// A string as SDKs would encode it.
+fn json(text: &str) -> Payloads {
+    let metadata = [("encoding".to_owned(), Bytes::from_static(b"json/plain"))].into();
+    let data = format!("\"{text}\"").into();
+    Payloads { payloads: vec![Payload { metadata, data, ..Default::default() }] }
+}
+
+fn start(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, plan: Plan) -> Transition {
+    let run = call.workflow.run(call.cx.ids.uuid());
+    start_run(call, request, plan, run)
+}
+
+fn start_run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, plan: Plan, run: RunKey) -> Transition {
+    let run_id = run.run_id;
+    let event = started_event(request, &plan, run_id);
+    let info = info(request, &plan, run_id, call.cx.now);
+    let mut txn = Txn::create(call.rows, call.cx, run, call.proposal, info);
+    if !request.request_id.is_empty() {
+        txn.put_request_id(RequestKind::Start, &request.request_id);
+    }
+    txn.add(event);
+    match plan.delay {
+        Duration::ZERO => workflow_task::schedule_if_idle(&mut txn),
+        delay => txn.state.workflow_task.first_at = Some(txn.now().after(delay)),
+    }
+    txn.finish(Reply::WorkflowStarted { run_id, started: true, status: Status::Running.into() })
+}
+
+fn info(request: &StartWorkflowExecutionRequest, plan: &Plan, run_id: Uuid, now: Timestamp) -> ExecutionInfo {
+    let start = AttachedRequest {
+        request_id: request.request_id.as_str().into(),
+        event_id: 1,
+        event_type: EventType::WorkflowExecutionStarted.into(),
+    };
+    ExecutionInfo {
+        first_run_id: run_id,
+        request_ids: vec![start],
+        workflow_type: request.workflow_type.as_ref().map_or("", |t| &t.name).into(),
+        task_queue: request.task_queue.as_ref().map_or("", |queue| &queue.name).into(),
+        execution_timeout: plan.execution_timeout,
+        run_timeout: plan.run_timeout,
+        task_timeout: plan.task_timeout,
+        execution_expires_at: plan.execution_expires_at,
+        run_expires_at: plan.run_expires_at,
+        retry: plan.retry.clone(),
+        attempt: 1,
+        memo: request.memo.as_ref().filter(|memo| !memo.fields.is_empty()).map(Encoded::of),
+        search_attributes: request
+            .search_attributes
+            .as_ref()
+            .filter(|attributes| !attributes.indexed_fields.is_empty())
+            .map(Encoded::of),
+        user_metadata: request.user_metadata.as_ref().map(Encoded::of),
+        priority: request.priority.as_ref().map(Encoded::of),
+        started_at: now,
+        execution_at: now.after(plan.delay),
+    }
+}
+
+fn started_event(request: &StartWorkflowExecutionRequest, plan: &Plan, run_id: Uuid) -> HistoryEvent {
+    let task_queue = request.task_queue.as_ref().map(|queue| TaskQueue {
+        name: queue.name.clone(),
+        kind: TaskQueueKind::Normal.into(),
+        ..Default::default()
+    });
+    let attributes = WorkflowExecutionStartedEventAttributes {
+        workflow_id: request.workflow_id.clone(),
+        workflow_type: request.workflow_type.clone(),
+        task_queue,
+        input: request.input.clone(),
+        workflow_execution_timeout: plan.execution_timeout.map(duration_to_proto),
+        workflow_run_timeout: plan.run_timeout.map(duration_to_proto),
+        workflow_task_timeout: Some(duration_to_proto(plan.task_timeout)),
+        workflow_execution_expiration_time: plan.execution_expires_at.map(Timestamp::to_proto),
+        original_execution_run_id: run_id.to_string(),
+        first_execution_run_id: run_id.to_string(),
+        identity: request.identity.clone(),
+        retry_policy: plan.retry.as_ref().map(RetryPolicy::to_proto),
+        attempt: 1,
+        first_workflow_task_backoff: Some(duration_to_proto(plan.delay)),
+        continued_failure: request.continued_failure.clone(),
+        last_completion_result: request.last_completion_result.clone(),
+        memo: request.memo.clone(),
+        search_attributes: request.search_attributes.clone(),
+        header: request.header.clone(),
+        priority: request.priority.clone(),
+        ..Default::default()
+    };
+    HistoryEvent {
+        user_metadata: request.user_metadata.clone(),
+        links: request.links.clone(),
+        attributes: Some(Attributes::WorkflowExecutionStartedEventAttributes(attributes)),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,61 @@
+//! A run is ended without its worker.
+
+use super::{Call, Outcome, already_completed, run_id_of};
+use crate::{
+    state,
+    txn::Txn,
+    workflow_task::{self, Failed},
+};
+use tenure_api::{
+    common::v1::{Link, Payloads},
+    enums::v1::{WorkflowExecutionStatus as Status, WorkflowTaskFailedCause as Cause},
+    history::v1::{HistoryEvent, WorkflowExecutionTerminatedEventAttributes, history_event::Attributes},
+    workflowservice::v1::TerminateWorkflowExecutionRequest,
+};
+
+/// Who terminates where the server does.
+pub(crate) const SERVER_IDENTITY: &str = "history-service";
+
+pub(super) fn run(call: Call<'_, '_>, request: &TerminateWorkflowExecutionRequest) -> Outcome {
+    let run_id = run_id_of(request.workflow_execution.as_ref())?;
+    let mut txn = call.open(run_id)?;
+    super::same_chain(&txn.state, &request.first_execution_run_id)?;
+    if !txn.state.is_running() {
+        return Err(already_completed().into());
+    }
+    let details = request.details.clone();
+    terminate(&mut txn, &request.reason, details, &request.identity, request.links.clone());
+    Ok(txn.finish_remembered(state::Outcome::Done))
+}
+
+pub(crate) fn terminate(
+    txn: &mut Txn<'_, '_>,
+    reason: &str,
+    details: Option<Payloads>,
+    identity: &str,
+    links: Vec<Link>,
+) {
+    end_task_by_force(txn);
+    txn.close(Status::Terminated);
+    txn.add(HistoryEvent {
+        links,
+        attributes: Some(Attributes::WorkflowExecutionTerminatedEventAttributes(
+            WorkflowExecutionTerminatedEventAttributes { reason: reason.into(), details, identity: identity.into() },
+        )),
+        ..Default::default()
+    });
+}
+
+/// The run is about to be closed by the server: a task that is running fails, and what waited for its end enters
+/// history.
+pub(crate) fn end_task_by_force(txn: &mut Txn<'_, '_>) {
+    let failed = Failed {
+        cause: Cause::ForceCloseCommand,
+        failure: None,
+        identity: SERVER_IDENTITY.into(),
+        binary_checksum: String::new(),
+        worker_version: None,
+    };
+    workflow_task::fail(txn, failed);
+    txn.flush_buffered();
+}

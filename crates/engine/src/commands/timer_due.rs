@@ -1,0 +1,51 @@
+//! The run's timer row is due: everything whose time has come happens now, and the row is armed again.
+
+use super::{Call, Outcome, terminate_workflow::end_task_by_force};
+use crate::{
+    activity,
+    command::Reply,
+    timer,
+    txn::{Txn, earliest_deadline},
+    workflow_task,
+};
+use tenure_api::{
+    enums::v1::{RetryState, WorkflowExecutionStatus as Status},
+    history::v1::{WorkflowExecutionTimedOutEventAttributes, history_event::Attributes},
+};
+use uuid::Uuid;
+
+pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
+    let mut txn = call.open(Some(run_id))?;
+    // Bounded, because every round moves at least one deadline.
+    while earliest_deadline(&txn.state).is_some_and(|at| at <= txn.now()) {
+        fire_due(&mut txn);
+    }
+    Ok(txn.finish(Reply::Done))
+}
+
+fn fire_due(txn: &mut Txn<'_, '_>) {
+    let now = txn.now();
+    if txn.state.info.run_expires_at.is_some_and(|at| at <= now) {
+        return time_out(txn);
+    }
+    workflow_task::fire_due(txn);
+    let fired = timer::fire_due(txn);
+    let closed = activity::fire_due(txn);
+    if fired || closed {
+        workflow_task::schedule_if_idle(txn);
+    }
+}
+
+/// The run has used up its time.
+fn time_out(txn: &mut Txn<'_, '_>) {
+    end_task_by_force(txn);
+    let retry_state = match txn.state.info.retry {
+        None => RetryState::RetryPolicyNotSet,
+        Some(_) => RetryState::Timeout,
+    };
+    txn.close(Status::TimedOut);
+    txn.add_event(Attributes::WorkflowExecutionTimedOutEventAttributes(WorkflowExecutionTimedOutEventAttributes {
+        retry_state: retry_state.into(),
+        ..Default::default()
+    }));
+}

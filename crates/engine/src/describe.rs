@@ -1,0 +1,103 @@
+//! What the API shows of an execution: a pure function of its state.
+
+use crate::{
+    activity,
+    key::RunKey,
+    proto::{Encoded, duration_to_proto},
+    state::ExecutionState,
+    time::Timestamp,
+    workflow_task::{Phase, WorkflowTask},
+};
+use tenure_api::{
+    common::v1::{WorkflowExecution, WorkflowType},
+    enums::v1::{PendingWorkflowTaskState, TaskQueueKind},
+    taskqueue::v1::TaskQueue,
+    workflow::v1::{
+        PendingWorkflowTaskInfo, RequestIdInfo, ResetPoints, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo,
+        WorkflowExecutionInfo,
+    },
+    workflowservice::v1::DescribeWorkflowExecutionResponse,
+};
+
+/// The answer to DescribeWorkflowExecution.
+pub fn describe(run: &RunKey, state: &ExecutionState) -> DescribeWorkflowExecutionResponse {
+    DescribeWorkflowExecutionResponse {
+        execution_config: Some(config(state)),
+        workflow_execution_info: Some(info(run, state)),
+        pending_activities: activity::pending_infos(state),
+        pending_workflow_task: pending_workflow_task(&state.workflow_task),
+        workflow_extended_info: Some(extended_info(state)),
+        ..Default::default()
+    }
+}
+
+fn config(state: &ExecutionState) -> WorkflowExecutionConfig {
+    let info = &state.info;
+    let name = info.task_queue.to_string();
+    WorkflowExecutionConfig {
+        task_queue: Some(TaskQueue { name, kind: TaskQueueKind::Normal.into(), ..Default::default() }),
+        workflow_execution_timeout: info.execution_timeout.map(duration_to_proto),
+        workflow_run_timeout: info.run_timeout.map(duration_to_proto),
+        default_workflow_task_timeout: Some(duration_to_proto(info.task_timeout)),
+        user_metadata: info.user_metadata.as_ref().map(Encoded::decode),
+    }
+}
+
+/// The part that lists show too.
+pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
+    let info = &state.info;
+    let execution =
+        WorkflowExecution { workflow_id: run.workflow.workflow_id.to_string(), run_id: run.run_id.to_string() };
+    WorkflowExecutionInfo {
+        execution: Some(execution.clone()),
+        r#type: Some(WorkflowType { name: info.workflow_type.to_string() }),
+        start_time: Some(info.started_at.to_proto()),
+        close_time: state.closed_at.map(Timestamp::to_proto),
+        status: state.status().into(),
+        history_length: state.last_event_id(),
+        execution_time: Some(info.execution_at.to_proto()),
+        memo: Some(info.memo.as_ref().map(Encoded::decode).unwrap_or_default()),
+        search_attributes: Some(info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default()),
+        auto_reset_points: Some(ResetPoints::default()),
+        task_queue: info.task_queue.to_string(),
+        state_transition_count: state.transitions,
+        history_size_bytes: state.history_size,
+        execution_duration: state.closed_at.map(|at| duration_to_proto(at.since(info.execution_at))),
+        root_execution: Some(execution),
+        first_run_id: info.first_run_id.to_string(),
+        priority: info.priority.as_ref().map(Encoded::decode),
+        ..Default::default()
+    }
+}
+
+fn extended_info(state: &ExecutionState) -> WorkflowExecutionExtendedInfo {
+    let info = &state.info;
+    let attached = |request: &crate::state::AttachedRequest| {
+        let buffered = request.event_id == crate::txn::BUFFERED;
+        let shown = RequestIdInfo { event_type: request.event_type, event_id: request.event_id, buffered };
+        (request.request_id.to_string(), shown)
+    };
+    WorkflowExecutionExtendedInfo {
+        execution_expiration_time: info.execution_expires_at.map(Timestamp::to_proto),
+        run_expiration_time: info.run_expires_at.map(Timestamp::to_proto),
+        cancel_requested: state.cancel_requested.is_some(),
+        original_start_time: Some(info.started_at.to_proto()),
+        request_id_infos: info.request_ids.iter().map(attached).collect(),
+        ..Default::default()
+    }
+}
+
+fn pending_workflow_task(task: &WorkflowTask) -> Option<PendingWorkflowTaskInfo> {
+    let pending = task.pending.as_ref()?;
+    let (state, started_at) = match &pending.phase {
+        Phase::Ready { .. } => (PendingWorkflowTaskState::Scheduled, None),
+        Phase::Started(started) => (PendingWorkflowTaskState::Started, Some(started.at)),
+    };
+    Some(PendingWorkflowTaskInfo {
+        state: state.into(),
+        scheduled_time: Some(pending.scheduled_at.to_proto()),
+        original_scheduled_time: Some(pending.original_scheduled_at.to_proto()),
+        started_time: started_at.map(Timestamp::to_proto),
+        attempt: task.attempt,
+    })
+}

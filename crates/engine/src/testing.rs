@@ -1,0 +1,387 @@
+//! A shard in memory, for the tests of this crate and of those above it: rows in a map, a clock that is told what
+//! time it is, and one line per event to compare histories by.
+
+use crate::{
+    codec,
+    command::{Envelope, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
+    id::{Ids, ProposalId, Stamp},
+    key::{NamespaceId, RunKey, TaskKind, WorkflowKey},
+    limits::Limits,
+    rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable, WriteSet},
+    state::ExecutionState,
+    time::Timestamp,
+    transition::{Context, Effect, Refused, transition},
+};
+use bytes::Bytes;
+use prost::Message;
+use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
+use tenure_api::{
+    command::v1::{Command, command::Attributes as Verb},
+    common::v1::{WorkflowExecution, WorkflowType},
+    enums::v1::CommandType,
+    history::v1::{History, HistoryEvent, history_event::Attributes},
+    taskqueue::v1::TaskQueue,
+    workflowservice::v1 as api,
+};
+use uuid::Uuid;
+
+/// The rows of a shard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MemoryRows {
+    rows: BTreeMap<RowKey, Bytes>,
+    counters: BTreeMap<RowKey, i64>,
+}
+
+impl MemoryRows {
+    pub fn apply(&mut self, writes: &WriteSet) {
+        for op in &writes.ops {
+            match op.clone() {
+                Op::Put(key, value) => drop(self.rows.insert(key, value)),
+                Op::Delete(key) => drop(self.rows.remove(&key)),
+                Op::Merge(key, delta) => *self.counters.entry(key).or_default() += delta,
+            }
+        }
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = (&RowKey, &Bytes)> {
+        self.rows.iter()
+    }
+
+    pub fn counter(&self, key: &RowKey) -> i64 {
+        self.counters.get(key).copied().unwrap_or(0)
+    }
+
+    pub fn ready_tasks(&self) -> Vec<ReadyTask> {
+        let ready = self.rows.iter().filter(|(key, _)| matches!(key, RowKey::Ready { .. }));
+        ready.map(|(_, value)| codec::decode(value).expect("a ready row holds a ready task")).collect()
+    }
+
+    /// Timer rows, earliest first.
+    pub fn timers(&self) -> Vec<(Timestamp, RunKey)> {
+        let timer = |key: &RowKey| match key {
+            RowKey::Timer { due, run } => Some((*due, run.clone())),
+            _ => None,
+        };
+        self.rows.keys().filter_map(timer).collect()
+    }
+
+    pub fn history(&self, of: &RunKey) -> Vec<HistoryEvent> {
+        let chunks = self.rows.iter().filter(|(key, _)| matches!(key, RowKey::History { run, .. } if run == of));
+        chunks.flat_map(|(_, value)| History::decode(value.clone()).expect("a chunk is a history").events).collect()
+    }
+}
+
+impl StateReader for MemoryRows {
+    fn execution(&self, of: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
+        let key = RowKey::Execution(of.clone());
+        let Some(core) = self.rows.get(&key) else { return Ok(None) };
+        let spilled = |wanted: PendingKind| {
+            let row = |(key, value): (&RowKey, &Bytes)| match key {
+                RowKey::Pending { run, kind, id } if run == of && *kind == wanted => Some((*id, value.clone())),
+                _ => None,
+            };
+            Ok::<_, ReadError>(self.rows.iter().filter_map(row).collect())
+        };
+        match ExecutionState::decode(core, spilled)? {
+            Ok(state) => Ok(Some(Arc::new(state))),
+            Err(error) => Err(ReadError::Corrupt { key, cause: error.to_string() }),
+        }
+    }
+
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        Ok(self.rows.get(key).cloned())
+    }
+
+    fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
+        Ok(self.history(run).into_iter().find(|event| event.event_id == event_id))
+    }
+
+    fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
+        let row = |(key, value): (&RowKey, &Bytes)| match key {
+            RowKey::System { table: t, key } if *t == table => Some((key.clone(), value.clone())),
+            _ => None,
+        };
+        Ok(self.rows.iter().filter_map(row).collect())
+    }
+}
+
+/// One leader over rows in memory.
+#[derive(Debug)]
+pub struct Sim {
+    pub rows: MemoryRows,
+    pub now: Timestamp,
+    pub limits: Limits,
+    /// Write sets that were not empty: the entries of a log.
+    pub log: Vec<WriteSet>,
+    pub effects: Vec<Effect>,
+    seed: u128,
+    counter: u64,
+}
+
+impl Default for Sim {
+    fn default() -> Self {
+        Sim {
+            rows: MemoryRows::default(),
+            now: Timestamp(1_000_000_000_000_000_000),
+            limits: Limits::default(),
+            log: Vec::new(),
+            effects: Vec::new(),
+            seed: 0,
+            counter: 1,
+        }
+    }
+}
+
+/// The workflow that most tests are about.
+pub fn workflow() -> WorkflowKey {
+    WorkflowKey { namespace: NamespaceId(Uuid::from_u128(1)), workflow_id: "w".into() }
+}
+
+/// A start of [`workflow`] on the queue `q`.
+pub fn start_request() -> api::StartWorkflowExecutionRequest {
+    api::StartWorkflowExecutionRequest {
+        namespace: "default".into(),
+        workflow_id: "w".into(),
+        workflow_type: Some(WorkflowType { name: "W".into() }),
+        task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
+        identity: "client".into(),
+        ..Default::default()
+    }
+}
+
+/// A command with these attributes.
+pub fn command(attributes: Verb) -> Command {
+    let command_type = match &attributes {
+        Verb::ScheduleActivityTaskCommandAttributes(_) => CommandType::ScheduleActivityTask,
+        Verb::RequestCancelActivityTaskCommandAttributes(_) => CommandType::RequestCancelActivityTask,
+        Verb::StartTimerCommandAttributes(_) => CommandType::StartTimer,
+        Verb::CancelTimerCommandAttributes(_) => CommandType::CancelTimer,
+        Verb::RecordMarkerCommandAttributes(_) => CommandType::RecordMarker,
+        Verb::CompleteWorkflowExecutionCommandAttributes(_) => CommandType::CompleteWorkflowExecution,
+        Verb::FailWorkflowExecutionCommandAttributes(_) => CommandType::FailWorkflowExecution,
+        Verb::CancelWorkflowExecutionCommandAttributes(_) => CommandType::CancelWorkflowExecution,
+        Verb::UpsertWorkflowSearchAttributesCommandAttributes(_) => CommandType::UpsertWorkflowSearchAttributes,
+        Verb::ModifyWorkflowPropertiesCommandAttributes(_) => CommandType::ModifyWorkflowProperties,
+        Verb::ContinueAsNewWorkflowExecutionCommandAttributes(_) => CommandType::ContinueAsNewWorkflowExecution,
+        Verb::StartChildWorkflowExecutionCommandAttributes(_) => CommandType::StartChildWorkflowExecution,
+        Verb::SignalExternalWorkflowExecutionCommandAttributes(_) => CommandType::SignalExternalWorkflowExecution,
+        Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(_) => {
+            CommandType::RequestCancelExternalWorkflowExecution
+        }
+        Verb::ProtocolMessageCommandAttributes(_) => CommandType::ProtocolMessage,
+        Verb::ScheduleNexusOperationCommandAttributes(_) => CommandType::ScheduleNexusOperation,
+        Verb::RequestCancelNexusOperationCommandAttributes(_) => CommandType::RequestCancelNexusOperation,
+    };
+    Command { command_type: command_type.into(), attributes: Some(attributes), ..Default::default() }
+}
+
+impl Sim {
+    /// A shard with one started workflow.
+    pub fn started() -> Sim {
+        let mut sim = Sim::default();
+        sim.start(start_request());
+        sim
+    }
+
+    /// Runs a command for [`workflow`] under a proposal of its own.
+    pub fn run(&mut self, command: ShardCommand) -> Result<Reply, Refused> {
+        self.seed += 1;
+        self.propose(ProposalId(1 << 64 | self.seed), command)
+    }
+
+    /// Runs a command for [`workflow`] and applies what it writes.
+    pub fn propose(&mut self, proposal: ProposalId, command: ShardCommand) -> Result<Reply, Refused> {
+        self.seed += 1;
+        let mut ids = Ids::new(self.seed, Stamp { term: 1, counter: self.counter });
+        let mut cx = Context { now: self.now, ids: &mut ids, limits: &self.limits, credits: &[] };
+        let envelope = Envelope { workflow: workflow(), proposal, command };
+        let transition = transition(&self.rows, &envelope, &mut cx)?;
+        self.counter = ids.used_to();
+        self.rows.apply(&transition.writes);
+        for (run, state) in &transition.states {
+            let read = self.rows.execution(run).expect("rows can be read");
+            assert_eq!(read.as_ref(), Some(state), "the cached state is what the rows say");
+        }
+        if !transition.writes.ops.is_empty() {
+            self.log.push(transition.writes);
+        }
+        self.effects.extend(transition.effects);
+        Ok(transition.reply)
+    }
+
+    #[track_caller]
+    pub fn start(&mut self, request: api::StartWorkflowExecutionRequest) -> Uuid {
+        match self.run(ShardCommand::StartWorkflow(Box::new(request))) {
+            Ok(Reply::WorkflowStarted { run_id, .. }) => run_id,
+            other => panic!("not started: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub fn signal(&mut self, name: &str) {
+        let request = api::SignalWorkflowExecutionRequest { signal_name: name.into(), ..Default::default() };
+        self.run(ShardCommand::SignalWorkflow(Box::new(request))).expect("signalled");
+    }
+
+    pub fn current_run(&self) -> RunKey {
+        let row = self.rows.get(&RowKey::Current(workflow())).expect("rows can be read").expect("there is a run");
+        workflow().run(codec::decode::<CurrentRun>(&row).expect("a current row").run_id)
+    }
+
+    pub fn state(&self) -> Arc<ExecutionState> {
+        self.rows.execution(&self.current_run()).expect("rows can be read").expect("the current run is there")
+    }
+
+    /// Ready tasks of a kind.
+    pub fn ready(&self, kind: TaskKind) -> Vec<ReadyTask> {
+        self.rows.ready_tasks().into_iter().filter(|task| task.queue.kind == kind).collect()
+    }
+
+    /// Starts the ready workflow task.
+    #[track_caller]
+    pub fn poll(&mut self) -> WorkflowTaskStarted {
+        let ready = self.ready(TaskKind::Workflow);
+        let task = ready.first().expect("a workflow task is ready");
+        let start = StartTask {
+            run_id: task.run.run_id,
+            stamp: task.stamp,
+            poll: Poll { identity: "worker".into(), queue: task.queue.name.to_string(), ..Poll::default() },
+        };
+        match self.run(ShardCommand::StartWorkflowTask(start)) {
+            Ok(Reply::WorkflowTaskStarted(started)) => *started,
+            other => panic!("not started: {other:?}"),
+        }
+    }
+
+    /// Completes a task with these commands.
+    pub fn complete(&mut self, task: &WorkflowTaskStarted, commands: Vec<Verb>) -> Result<Reply, Refused> {
+        let commands = commands.into_iter().map(command).collect();
+        self.complete_with(task, api::RespondWorkflowTaskCompletedRequest { commands, ..Default::default() })
+    }
+
+    pub fn complete_with(
+        &mut self,
+        task: &WorkflowTaskStarted,
+        request: api::RespondWorkflowTaskCompletedRequest,
+    ) -> Result<Reply, Refused> {
+        let request = Box::new(api::RespondWorkflowTaskCompletedRequest { identity: "worker".into(), ..request });
+        self.run(ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request })
+    }
+
+    pub fn fail(&mut self, task: &WorkflowTaskStarted) -> Result<Reply, Refused> {
+        let request = Box::new(api::RespondWorkflowTaskFailedRequest::default());
+        self.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request })
+    }
+
+    pub fn terminate(&mut self) -> Result<Reply, Refused> {
+        let request = api::TerminateWorkflowExecutionRequest { reason: "enough".into(), ..Default::default() };
+        self.run(ShardCommand::TerminateWorkflow(Box::new(request)))
+    }
+
+    pub fn request_cancel(&mut self) -> Result<Reply, Refused> {
+        self.run(ShardCommand::RequestCancelWorkflow(Box::default()))
+    }
+
+    /// Lets time pass, firing each timer row when it is due.
+    pub fn advance(&mut self, by: Duration) {
+        let end = self.now.after(by);
+        loop {
+            let Some((due, run)) = self.rows.timers().into_iter().next().filter(|(due, _)| *due <= end) else { break };
+            self.now = self.now.max(due);
+            self.run(ShardCommand::TimerDue { run_id: run.run_id }).expect("a timer can always fire");
+        }
+        self.now = end;
+    }
+
+    /// The current run's history, one line per event.
+    pub fn history(&self) -> String {
+        render(&self.rows.history(&self.current_run()))
+    }
+}
+
+/// `workflow()`'s current run in a request.
+pub fn execution() -> Option<WorkflowExecution> {
+    Some(WorkflowExecution { workflow_id: "w".into(), run_id: String::new() })
+}
+
+/// One line per event: id, type, and what tells it from others of its type.
+pub fn render(history: &[HistoryEvent]) -> String {
+    let mut lines = String::new();
+    for event in history {
+        let name = event.event_type().as_str_name().trim_start_matches("EVENT_TYPE_");
+        let details = event.attributes.as_ref().map(details).unwrap_or_default();
+        let line = format!("{} {name} {}", event.event_id, details.join(" "));
+        writeln!(lines, "{}", line.trim_end()).expect("strings can be written to");
+    }
+    lines
+}
+
+fn details(attributes: &Attributes) -> Vec<String> {
+    use Attributes::*;
+    let link = |name: &str, id: i64| format!("{name}={id}");
+    match attributes {
+        WorkflowTaskScheduledEventAttributes(a) => {
+            let queue = a.task_queue.as_ref().map_or("", |q| &q.name);
+            let timeout = a.start_to_close_timeout.as_ref().map_or(0, |t| t.seconds);
+            vec![format!("on {queue}"), format!("attempt={}", a.attempt), format!("{timeout}s")]
+        }
+        WorkflowTaskStartedEventAttributes(a) => vec![link("scheduled", a.scheduled_event_id)],
+        WorkflowTaskCompletedEventAttributes(a) => {
+            vec![link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)]
+        }
+        WorkflowTaskFailedEventAttributes(a) => {
+            let message = a.failure.as_ref().map(|f| format!("{:?}", f.message)).unwrap_or_default();
+            let ids = [link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)];
+            let [scheduled, started] = ids;
+            vec![scheduled, started, format!("{:?}", a.cause()), message]
+        }
+        WorkflowTaskTimedOutEventAttributes(a) => vec![
+            link("scheduled", a.scheduled_event_id),
+            link("started", a.started_event_id),
+            format!("{:?}", a.timeout_type()),
+        ],
+        TimerStartedEventAttributes(a) => {
+            vec![a.timer_id.clone(), link("task", a.workflow_task_completed_event_id)]
+        }
+        TimerFiredEventAttributes(a) => vec![a.timer_id.clone(), link("started", a.started_event_id)],
+        TimerCanceledEventAttributes(a) => vec![
+            a.timer_id.clone(),
+            link("started", a.started_event_id),
+            link("task", a.workflow_task_completed_event_id),
+        ],
+        WorkflowExecutionSignaledEventAttributes(a) => vec![a.signal_name.clone()],
+        WorkflowExecutionTerminatedEventAttributes(a) => vec![format!("{:?}", a.reason)],
+        WorkflowExecutionCompletedEventAttributes(a) => vec![link("task", a.workflow_task_completed_event_id)],
+        WorkflowExecutionCanceledEventAttributes(a) => vec![link("task", a.workflow_task_completed_event_id)],
+        WorkflowExecutionFailedEventAttributes(a) => {
+            vec![link("task", a.workflow_task_completed_event_id), format!("{:?}", a.retry_state())]
+        }
+        WorkflowExecutionTimedOutEventAttributes(a) => vec![format!("{:?}", a.retry_state())],
+        MarkerRecordedEventAttributes(a) => vec![a.marker_name.clone()],
+        WorkflowExecutionOptionsUpdatedEventAttributes(a) => vec![a.attached_request_id.clone()],
+        ActivityTaskScheduledEventAttributes(a) => {
+            vec![a.activity_id.clone(), link("task", a.workflow_task_completed_event_id)]
+        }
+        ActivityTaskStartedEventAttributes(a) => {
+            vec![link("scheduled", a.scheduled_event_id), format!("attempt={}", a.attempt)]
+        }
+        ActivityTaskCompletedEventAttributes(a) => {
+            vec![link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)]
+        }
+        ActivityTaskFailedEventAttributes(a) => vec![
+            link("scheduled", a.scheduled_event_id),
+            link("started", a.started_event_id),
+            format!("{:?}", a.retry_state()),
+        ],
+        ActivityTaskTimedOutEventAttributes(a) => vec![
+            link("scheduled", a.scheduled_event_id),
+            link("started", a.started_event_id),
+            format!("{:?}", a.retry_state()),
+        ],
+        ActivityTaskCancelRequestedEventAttributes(a) => vec![link("scheduled", a.scheduled_event_id)],
+        ActivityTaskCanceledEventAttributes(a) => {
+            vec![link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)]
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,361 @@
+//! The working copy of one transition over one run.
+//!
+//! Sub-machines change [`Txn::state`], add events and move ready tasks; [`Txn::finish`] turns that into rows and
+//! effects. Dropping it instead forgets everything, which is how a command is refused whole.
+
+use crate::{
+    activity,
+    command::Reply,
+    commands::terminate_workflow::{SERVER_IDENTITY, terminate},
+    events,
+    id::{ProposalId, Stamp},
+    key::{QueueKey, RunKey, TaskKind, WorkflowKey},
+    limits::Limits,
+    proto::Encoded,
+    rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
+    state::{ExecutionInfo, ExecutionState, Outcome},
+    time::Timestamp,
+    transition::{Context, Effect, Transition},
+};
+use bytes::Bytes;
+use prost::Message;
+use std::sync::Arc;
+use tenure_api::{
+    enums::v1::WorkflowExecutionStatus as Status,
+    history::v1::{History, HistoryEvent, history_event::Attributes},
+};
+
+/// Id of an event that is buffered: it gets its real one when the running workflow task ends.
+pub const BUFFERED: i64 = 0;
+
+/// See the module.
+pub struct Txn<'a, 'c> {
+    pub cx: &'a mut Context<'c>,
+    pub rows: &'a dyn StateReader,
+    pub run: RunKey,
+    /// Of the command that is run.
+    pub proposal: ProposalId,
+    pub state: ExecutionState,
+    /// New events, in order, with their ids.
+    events: Vec<HistoryEvent>,
+    ready: Vec<ReadyTask>,
+    gone: Vec<(QueueKey, u8, Stamp)>,
+    ops: Vec<Op>,
+    effects: Vec<Effect>,
+}
+
+impl<'a, 'c> Txn<'a, 'c> {
+    /// Of a new run.
+    pub(crate) fn create(
+        rows: &'a dyn StateReader,
+        cx: &'a mut Context<'c>,
+        run: RunKey,
+        proposal: ProposalId,
+        info: ExecutionInfo,
+    ) -> Self {
+        let mut txn = Txn::over(rows, cx, run, proposal, ExecutionState::new(info));
+        let current = CurrentRun { run_id: txn.run.run_id };
+        txn.ops.push(Op::Put(RowKey::Current(txn.run.workflow.clone()), crate::codec::encode(&current)));
+        txn
+    }
+
+    /// Of a run that is there.
+    pub(crate) fn over(
+        rows: &'a dyn StateReader,
+        cx: &'a mut Context<'c>,
+        run: RunKey,
+        proposal: ProposalId,
+        state: ExecutionState,
+    ) -> Self {
+        Txn {
+            cx,
+            rows,
+            run,
+            proposal,
+            state,
+            events: Vec::new(),
+            ready: Vec::new(),
+            gone: Vec::new(),
+            ops: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Forgets everything that was done since `before`, the state that the transaction was opened with.
+    pub(crate) fn start_over(&mut self, before: ExecutionState) {
+        self.state = before;
+        self.events.clear();
+        self.ready.clear();
+        self.gone.clear();
+        self.ops.clear();
+        self.effects.clear();
+    }
+
+    /// The shard's time.
+    pub fn now(&self) -> Timestamp {
+        self.cx.now
+    }
+
+    pub fn limits(&self) -> &'c Limits {
+        self.cx.limits
+    }
+
+    /// Adds an event that happens now and returns its id; [`BUFFERED`] if it has to wait for the end of the workflow
+    /// task that is running.
+    pub fn add_event(&mut self, attributes: Attributes) -> i64 {
+        self.add(HistoryEvent { attributes: Some(attributes), ..Default::default() })
+    }
+
+    /// As [`Txn::add_event`], for an event that carries more than attributes (links, user metadata, a time of its
+    /// own). Id, type and, where there is none, time are filled in.
+    pub fn add(&mut self, mut event: HistoryEvent) -> i64 {
+        let attributes = event.attributes.as_ref().expect("every event has attributes");
+        let event_type = events::event_type(attributes);
+        event.event_type = event_type.into();
+        event.event_time.get_or_insert_with(|| self.cx.now.to_proto());
+        debug_assert!(self.state.is_running() || events::closes(event_type), "no event after the close");
+        if self.state.workflow_task.begun().is_some() && events::is_buffered(event_type) {
+            let place = self.state.next_buffered;
+            self.state.next_buffered += 1;
+            self.state.buffered.insert(place, Encoded::of(&event));
+            return BUFFERED;
+        }
+        self.append(event)
+    }
+
+    fn append(&mut self, mut event: HistoryEvent) -> i64 {
+        event.event_id = self.state.next_event_id;
+        self.state.next_event_id += 1;
+        let id = event.event_id;
+        self.events.push(event);
+        id
+    }
+
+    /// Moves what was buffered into history, in the API's order.
+    pub(crate) fn flush_buffered(&mut self) {
+        debug_assert!(self.state.workflow_task.begun().is_none(), "events stay buffered while a task is running");
+        let waiting = self.state.buffered.values().map(Encoded::decode).collect();
+        self.state.buffered.clear();
+        let mut started = Vec::new();
+        for mut event in events::in_flush_order(waiting) {
+            events::fill_in_started_id(&mut event, &started);
+            let attributes = event.attributes.clone();
+            let event_type = event.event_type;
+            let id = self.append(event);
+            match attributes {
+                Some(Attributes::ActivityTaskStartedEventAttributes(a)) => started.push((a.scheduled_event_id, id)),
+                Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a)) => {
+                    self.attached_request_has_event(&a.attached_request_id, id, event_type);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn attached_request_has_event(&mut self, request_id: &str, event_id: i64, event_type: i32) {
+        let info = Arc::make_mut(&mut self.state.info);
+        if let Some(attached) = info.request_ids.iter_mut().find(|r| &*r.request_id == request_id) {
+            attached.event_id = event_id;
+            attached.event_type = event_type;
+        }
+    }
+
+    /// Takes back a buffered event, if one is found.
+    pub(crate) fn take_buffered(&mut self, find: impl Fn(&Attributes) -> bool) -> Option<HistoryEvent> {
+        let (place, event) = self
+            .state
+            .buffered
+            .iter()
+            .map(|(place, event)| (place, event.decode()))
+            .find(|(_, event)| event.attributes.as_ref().is_some_and(&find))?;
+        self.state.buffered.remove(place);
+        Some(event)
+    }
+
+    /// An event of this run: of this transition, or of history.
+    pub fn event(&self, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
+        if let Some(event) = self.events.iter().find(|e| e.event_id == event_id) {
+            return Ok(Some(event.clone()));
+        }
+        self.rows.event(&self.run, event_id)
+    }
+
+    /// Names one start of a task, or a ready task.
+    pub fn stamp(&mut self) -> Stamp {
+        self.cx.ids.stamp()
+    }
+
+    pub fn queue(&self, kind: TaskKind, name: &Arc<str>) -> QueueKey {
+        QueueKey { namespace: self.run.workflow.namespace, kind, name: name.clone() }
+    }
+
+    /// A task may be handed to a worker.
+    pub fn put_ready(&mut self, task: ReadyTask) {
+        self.ready.push(task);
+    }
+
+    /// A ready task is started or obsolete.
+    pub fn take_ready(&mut self, queue: QueueKey, priority: u8, stamp: Stamp) {
+        match self.ready.iter().position(|task| task.stamp == stamp) {
+            Some(made_here) => drop(self.ready.remove(made_here)),
+            None => self.gone.push((queue, priority, stamp)),
+        }
+    }
+
+    /// A request with this id was applied to this run.
+    pub(crate) fn put_request_id(&mut self, kind: RequestKind, request_id: &str) {
+        let run_id = Bytes::copy_from_slice(self.run.run_id.as_bytes());
+        self.ops.push(Op::Put(request_row(&self.run.workflow, kind, request_id), run_id));
+    }
+
+    /// Remembers how the command is answered, for a retry with the same proposal id.
+    pub fn remember(&mut self, outcome: Outcome) {
+        if self.proposal != ProposalId::default() {
+            self.state.proposals.remember(self.proposal, self.cx.now, outcome);
+        }
+    }
+
+    pub fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Bytes of history with the events of this transition.
+    pub(crate) fn history_size(&self) -> i64 {
+        self.state.history_size + history_len(&self.events)
+    }
+
+    /// Ends the run: nothing of it is pending any more. The closing event is added by the caller, afterwards.
+    pub(crate) fn close(&mut self, status: Status) {
+        debug_assert!(self.state.is_running(), "a run is closed once");
+        crate::workflow_task::forget(self);
+        activity::forget_all(self);
+        self.state.timers.clear();
+        self.state.buffered.clear();
+        self.state.sticky = None;
+        self.state.set_status(status);
+        self.state.closed_at = Some(self.cx.now);
+    }
+
+    /// [`Txn::finish`] with a remembered outcome.
+    pub fn finish_remembered(mut self, outcome: Outcome) -> Transition {
+        self.remember(outcome.clone());
+        self.finish(outcome.into())
+    }
+
+    /// The transition: rows and effects of everything that was done.
+    pub fn finish(mut self, reply: Reply) -> Transition {
+        self.enforce_history_limits();
+        debug_assert!(self.state.is_running() || self.state.buffered.is_empty(), "a closed run waits for nothing");
+        self.state.transitions += 1;
+        self.write_history();
+        self.write_ready_tasks();
+        self.arm_timer_row();
+        let Txn { run, mut state, mut ops, effects, .. } = self;
+        ops.extend(state.activities.take_writes(&run, PendingKind::Activity));
+        ops.extend(state.timers.take_writes(&run, PendingKind::Timer));
+        ops.extend(state.buffered.take_writes(&run, PendingKind::BufferedEvent));
+        ops.push(Op::Put(RowKey::Execution(run.clone()), state.encode()));
+        Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects }
+    }
+
+    /// A run whose history cannot be handled any more is ended.
+    fn enforce_history_limits(&mut self) {
+        let (count, size) = (self.state.last_event_id() + self.state.buffered.len() as i64, self.history_size());
+        let limits = self.limits();
+        let reason = match (count > limits.history_count, size > limits.history_size as i64) {
+            _ if !self.state.is_running() => return,
+            (_, true) => "Workflow history size exceeds limit.",
+            (true, _) => "Workflow history count exceeds limit.",
+            (false, false) => return,
+        };
+        terminate(self, reason, None, SERVER_IDENTITY, Vec::new());
+    }
+
+    fn write_history(&mut self) {
+        let events = std::mem::take(&mut self.events);
+        let Some(first) = events.first() else { return };
+        let row = RowKey::History { run: self.run.clone(), first_event_id: first.event_id };
+        let chunk = History { events }.encode_to_vec();
+        self.state.history_size += chunk.len() as i64;
+        self.ops.push(Op::Put(row, chunk.into()));
+        let next_event_id = self.state.next_event_id;
+        let closed = !self.state.is_running();
+        self.effects.push(Effect::HistoryGrew { run: self.run.clone(), next_event_id, closed });
+    }
+
+    fn write_ready_tasks(&mut self) {
+        for (queue, priority, stamp) in std::mem::take(&mut self.gone) {
+            self.ops.push(Op::Delete(RowKey::Ready { queue: queue.clone(), priority, stamp }));
+            self.ops.push(Op::Merge(RowKey::Backlog(queue.clone()), -1));
+            self.effects.push(Effect::TaskGone { queue, stamp });
+        }
+        for task in std::mem::take(&mut self.ready) {
+            let ReadyTask { queue, priority, stamp, .. } = task.clone();
+            self.ops
+                .push(Op::Put(RowKey::Ready { queue: queue.clone(), priority, stamp }, crate::codec::encode(&task)));
+            self.ops.push(Op::Merge(RowKey::Backlog(queue), 1));
+            self.effects.push(Effect::TaskReady(task));
+        }
+    }
+
+    /// The row is moved to an earlier deadline at once, and back only when it fires: most deadlines never come.
+    fn arm_timer_row(&mut self) {
+        let deadline = earliest_deadline(&self.state);
+        let armed = self.state.timer_row;
+        let due = match (armed, deadline) {
+            (None, None) => return,
+            // Nothing can be due in a closed run.
+            (Some(_), None) if !self.state.is_running() => None,
+            (Some(armed), None) => Some(armed).filter(|&at| at > self.cx.now),
+            (Some(armed), Some(deadline)) if armed <= deadline && armed > self.cx.now => Some(armed),
+            (_, Some(deadline)) => Some(deadline),
+        };
+        if due == armed {
+            return;
+        }
+        let row = |due| RowKey::Timer { due, run: self.run.clone() };
+        self.ops.extend(armed.map(|at| Op::Delete(row(at))));
+        self.ops.extend(due.map(|at| Op::Put(row(at), Bytes::new())));
+        self.effects.push(Effect::TimerArmed { run: self.run.clone(), due });
+        self.state.timer_row = due;
+    }
+}
+
+/// When something of the run is due by time alone.
+pub(crate) fn earliest_deadline(state: &ExecutionState) -> Option<Timestamp> {
+    if !state.is_running() {
+        return None;
+    }
+    let timers = state.timers.values().map(|timer| timer.fire_at).min();
+    [state.info.run_expires_at, state.workflow_task.deadline(), timers, activity::earliest_deadline(&state.activities)]
+        .into_iter()
+        .flatten()
+        .min()
+}
+
+fn history_len(events: &[HistoryEvent]) -> i64 {
+    // Field 1 of `History`, length-delimited: a tag byte and the length before each event.
+    events
+        .iter()
+        .map(|e| {
+            let len = e.encoded_len();
+            (1 + prost::length_delimiter_len(len) + len) as i64
+        })
+        .sum()
+}
+
+/// Requests of different kinds may use the same id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RequestKind {
+    Start,
+    Signal,
+}
+
+/// The row of a request id; its value is the run's id.
+pub(crate) fn request_row(workflow: &WorkflowKey, kind: RequestKind, request_id: &str) -> RowKey {
+    let kind = match kind {
+        RequestKind::Start => "start",
+        RequestKind::Signal => "signal",
+    };
+    RowKey::RequestId { workflow: workflow.clone(), request_id: format!("{kind}/{request_id}").into() }
+}

@@ -1,0 +1,379 @@
+//! What a worker returns from a workflow task: each of the API's commands, checked and applied.
+
+use crate::{activity, limits::Limits, proto::Encoded, timer, txn::Txn};
+use prost::Message;
+use std::sync::Arc;
+use tenure_api::{
+    command::v1::{
+        CancelWorkflowExecutionCommandAttributes, Command, CompleteWorkflowExecutionCommandAttributes,
+        FailWorkflowExecutionCommandAttributes, ModifyWorkflowPropertiesCommandAttributes,
+        RecordMarkerCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes, command::Attributes as Verb,
+    },
+    common::v1::{Memo, Payload, SearchAttributes},
+    enums::v1::{CommandType, RetryState, WorkflowExecutionStatus as Status, WorkflowTaskFailedCause as Cause},
+    error::ApiError,
+    history::v1::{
+        HistoryEvent, MarkerRecordedEventAttributes, UpsertWorkflowSearchAttributesEventAttributes,
+        WorkflowExecutionCanceledEventAttributes, WorkflowExecutionCompletedEventAttributes,
+        WorkflowExecutionFailedEventAttributes, WorkflowPropertiesModifiedEventAttributes, history_event::Attributes,
+    },
+    sdk::v1::UserMetadata,
+};
+
+/// The completed task that commands belong to.
+pub struct CompletedTask {
+    pub completed_event_id: i64,
+    /// The worker's.
+    pub identity: String,
+}
+
+/// A command that cannot be applied: the whole completion is forgotten and its workflow task fails with this cause.
+#[derive(Debug)]
+pub struct BadCommand {
+    pub cause: Cause,
+    /// What is wrong, after the cause's name.
+    pub detail: Option<String>,
+    /// The run is ended as well: trying again would bring the same.
+    pub terminates: bool,
+}
+
+impl BadCommand {
+    pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        BadCommand { cause, detail: Some(detail.into()), terminates: false }
+    }
+
+    /// The cause says it all.
+    pub fn bare(cause: Cause) -> Self {
+        BadCommand { cause, detail: None, terminates: false }
+    }
+
+    /// With the run terminated too.
+    #[must_use]
+    pub fn terminating(self) -> Self {
+        BadCommand { terminates: true, ..self }
+    }
+
+    /// As the worker and history read it.
+    pub fn message(&self) -> String {
+        let name = cause_name(self.cause);
+        match &self.detail {
+            Some(detail) => format!("{name}: {detail}"),
+            None => name,
+        }
+    }
+}
+
+/// The API's name of a cause in the form in which errors tell it: `BadStartTimerAttributes`.
+fn cause_name(cause: Cause) -> String {
+    let name = cause.as_str_name().trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_");
+    name.split('_').map(|word| format!("{}{}", &word[..1], word[1..].to_ascii_lowercase())).collect()
+}
+
+/// Applies one command to a run that is not closed yet. Says whether the workflow has to be told of something at
+/// once.
+pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &CompletedTask, command: Command) -> Result<bool, BadCommand> {
+    let Command { command_type, user_metadata, attributes, .. } = command;
+    let done = match attributes {
+        Some(Verb::RequestCancelActivityTaskCommandAttributes(a)) => return activity::request_cancel(txn, task, a),
+        Some(Verb::ScheduleActivityTaskCommandAttributes(a)) => activity::schedule(txn, task, a, user_metadata),
+        Some(Verb::StartTimerCommandAttributes(a)) => timer::start(txn, task, a, user_metadata),
+        Some(Verb::CancelTimerCommandAttributes(a)) => timer::cancel(txn, task, a),
+        Some(Verb::RecordMarkerCommandAttributes(a)) => record_marker(txn, task, a, user_metadata),
+        Some(Verb::UpsertWorkflowSearchAttributesCommandAttributes(a)) => upsert_search_attributes(txn, task, a),
+        Some(Verb::ModifyWorkflowPropertiesCommandAttributes(a)) => modify_properties(txn, task, a),
+        Some(Verb::CompleteWorkflowExecutionCommandAttributes(a)) => complete_workflow(txn, task, a, user_metadata),
+        Some(Verb::FailWorkflowExecutionCommandAttributes(a)) => fail_workflow(txn, task, a, user_metadata),
+        Some(Verb::CancelWorkflowExecutionCommandAttributes(a)) => cancel_workflow(txn, task, a, user_metadata),
+        Some(
+            Verb::ContinueAsNewWorkflowExecutionCommandAttributes(_)
+            | Verb::StartChildWorkflowExecutionCommandAttributes(_)
+            | Verb::SignalExternalWorkflowExecutionCommandAttributes(_)
+            | Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(_)
+            | Verb::ProtocolMessageCommandAttributes(_)
+            | Verb::ScheduleNexusOperationCommandAttributes(_)
+            | Verb::RequestCancelNexusOperationCommandAttributes(_),
+        ) => Err(unsupported(command_type)),
+        None => Err(without_attributes(command_type)),
+    };
+    done.map(|()| false)
+}
+
+fn unsupported(command_type: i32) -> BadCommand {
+    match cause_and_name(command_type) {
+        Some((cause, name)) => BadCommand::new(cause, format!("the command {name} is not implemented by this server")),
+        None => without_attributes(command_type),
+    }
+}
+
+/// A closing command is the last one, and every command is one that the API has. What breaks this is refused without
+/// failing the task: it is not the workflow's doing.
+pub(crate) fn check_sequence(commands: &[Command]) -> Result<(), ApiError> {
+    if let Some(unknown) = commands.iter().find(|c| cause_and_name(c.command_type).is_none()) {
+        return Err(ApiError::invalid_argument(format!("unknown command type: {}", unknown.command_type)));
+    }
+    let name = |command: &Command| cause_and_name(command.command_type).map_or("", |(_, name)| name);
+    let closing = commands.iter().position(|command| closes(command.command_type()));
+    match closing {
+        Some(at) if at + 1 < commands.len() => {
+            let names: Vec<&str> = commands.iter().map(name).collect();
+            Err(ApiError::invalid_argument(format!(
+                "invalid command sequence: [{}], command {} must be the last command.",
+                names.join(", "),
+                names[at]
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn closes(command: CommandType) -> bool {
+    use CommandType::*;
+    matches!(
+        command,
+        CompleteWorkflowExecution | FailWorkflowExecution | CancelWorkflowExecution | ContinueAsNewWorkflowExecution
+    )
+}
+
+fn without_attributes(command_type: i32) -> BadCommand {
+    match cause_and_name(command_type) {
+        Some((cause, name)) => BadCommand::new(cause, format!("{name}CommandAttributes is not set on {name}Command.")),
+        None => BadCommand::new(Cause::UnhandledCommand, format!("unknown command type: {command_type}")),
+    }
+}
+
+/// What a task fails with when the command is bad, and the command's name.
+fn cause_and_name(command_type: i32) -> Option<(Cause, &'static str)> {
+    use CommandType::*;
+    let named = match CommandType::try_from(command_type).ok()? {
+        Unspecified => return None,
+        ScheduleActivityTask => (Cause::BadScheduleActivityAttributes, "ScheduleActivityTask"),
+        RequestCancelActivityTask => (Cause::BadRequestCancelActivityAttributes, "RequestCancelActivityTask"),
+        StartTimer => (Cause::BadStartTimerAttributes, "StartTimer"),
+        CancelTimer => (Cause::BadCancelTimerAttributes, "CancelTimer"),
+        RecordMarker => (Cause::BadRecordMarkerAttributes, "RecordMarker"),
+        CompleteWorkflowExecution => (Cause::BadCompleteWorkflowExecutionAttributes, "CompleteWorkflowExecution"),
+        FailWorkflowExecution => (Cause::BadFailWorkflowExecutionAttributes, "FailWorkflowExecution"),
+        CancelWorkflowExecution => (Cause::BadCancelWorkflowExecutionAttributes, "CancelWorkflowExecution"),
+        ContinueAsNewWorkflowExecution => (Cause::BadContinueAsNewAttributes, "ContinueAsNewWorkflowExecution"),
+        StartChildWorkflowExecution => (Cause::BadStartChildExecutionAttributes, "StartChildWorkflowExecution"),
+        SignalExternalWorkflowExecution => {
+            (Cause::BadSignalWorkflowExecutionAttributes, "SignalExternalWorkflowExecution")
+        }
+        RequestCancelExternalWorkflowExecution => {
+            (Cause::BadRequestCancelExternalWorkflowExecutionAttributes, "RequestCancelExternalWorkflowExecution")
+        }
+        UpsertWorkflowSearchAttributes => (Cause::BadSearchAttributes, "UpsertWorkflowSearchAttributes"),
+        ModifyWorkflowProperties => (Cause::BadModifyWorkflowPropertiesAttributes, "ModifyWorkflowProperties"),
+        ProtocolMessage => (Cause::BadUpdateWorkflowExecutionMessage, "ProtocolMessage"),
+        ScheduleNexusOperation => (Cause::BadScheduleNexusOperationAttributes, "ScheduleNexusOperation"),
+        RequestCancelNexusOperation => (Cause::BadRequestCancelNexusOperationAttributes, "RequestCancelNexusOperation"),
+    };
+    Some(named)
+}
+
+/// Holds a payload-carrying field to the limit.
+pub(crate) fn check_blob<M: Message>(
+    limits: &Limits,
+    cause: Cause,
+    field: &str,
+    message: Option<&M>,
+) -> Result<(), BadCommand> {
+    match message.map(M::encoded_len) {
+        Some(size) if size > limits.blob_size => {
+            Err(BadCommand::new(cause, format!("{field} exceeds size limit.")).terminating())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn record_marker(
+    txn: &mut Txn<'_, '_>,
+    task: &CompletedTask,
+    command: RecordMarkerCommandAttributes,
+    user_metadata: Option<UserMetadata>,
+) -> Result<(), BadCommand> {
+    const CAUSE: Cause = Cause::BadRecordMarkerAttributes;
+    let limits = txn.limits();
+    if command.marker_name.is_empty() {
+        return Err(BadCommand::new(CAUSE, "MarkerName is not set on RecordMarkerCommand."));
+    }
+    if command.marker_name.len() > limits.id_length {
+        return Err(BadCommand::new(
+            CAUSE,
+            format!(
+                "MarkerName on RecordMarkerCommand exceeds length limit. MarkerName={} Length={} Limit={}",
+                command.marker_name,
+                command.marker_name.len(),
+                limits.id_length
+            ),
+        ));
+    }
+    let size = command.details.iter().map(|(key, value)| key.len() + value.encoded_len()).sum::<usize>();
+    if size > limits.blob_size {
+        return Err(BadCommand::new(CAUSE, "RecordMarkerCommandAttributes.Details exceeds size limit.").terminating());
+    }
+    txn.add(HistoryEvent {
+        user_metadata,
+        attributes: Some(Attributes::MarkerRecordedEventAttributes(MarkerRecordedEventAttributes {
+            marker_name: command.marker_name,
+            details: command.details,
+            workflow_task_completed_event_id: task.completed_event_id,
+            header: command.header,
+            failure: command.failure,
+        })),
+        ..Default::default()
+    });
+    Ok(())
+}
+
+fn upsert_search_attributes(
+    txn: &mut Txn<'_, '_>,
+    task: &CompletedTask,
+    command: UpsertWorkflowSearchAttributesCommandAttributes,
+) -> Result<(), BadCommand> {
+    const CAUSE: Cause = Cause::BadSearchAttributes;
+    let Some(upserted) = command.search_attributes.filter(|s| !s.indexed_fields.is_empty()) else {
+        return Err(BadCommand::new(CAUSE, "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand."));
+    };
+    check_blob(txn.limits(), CAUSE, "UpsertWorkflowSearchAttributesCommand.SearchAttributes", Some(&upserted))?;
+    let info = Arc::make_mut(&mut txn.state.info);
+    let mut merged = info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default();
+    merge(&mut merged.indexed_fields, &upserted.indexed_fields);
+    info.search_attributes = Some(merged).filter(|s| !s.indexed_fields.is_empty()).map(|s| Encoded::of(&s));
+    txn.add_event(Attributes::UpsertWorkflowSearchAttributesEventAttributes(
+        UpsertWorkflowSearchAttributesEventAttributes {
+            workflow_task_completed_event_id: task.completed_event_id,
+            search_attributes: Some(SearchAttributes { indexed_fields: upserted.indexed_fields }),
+        },
+    ));
+    Ok(())
+}
+
+fn modify_properties(
+    txn: &mut Txn<'_, '_>,
+    task: &CompletedTask,
+    command: ModifyWorkflowPropertiesCommandAttributes,
+) -> Result<(), BadCommand> {
+    const CAUSE: Cause = Cause::BadModifyWorkflowPropertiesAttributes;
+    let Some(upserted) = command.upserted_memo.filter(|memo| !memo.fields.is_empty()) else {
+        return Err(BadCommand::new(CAUSE, "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand."));
+    };
+    let limit = txn.limits().memo_size;
+    let info = Arc::make_mut(&mut txn.state.info);
+    let mut merged: Memo = info.memo.as_ref().map(Encoded::decode).unwrap_or_default();
+    merge(&mut merged.fields, &upserted.fields);
+    if merged.encoded_len() > limit {
+        let message = "ModifyWorkflowPropertiesCommandAttributes.Memo exceeds size limit.";
+        return Err(BadCommand::new(CAUSE, message).terminating());
+    }
+    info.memo = Some(merged).filter(|memo| !memo.fields.is_empty()).map(|memo| Encoded::of(&memo));
+    txn.add_event(Attributes::WorkflowPropertiesModifiedEventAttributes(WorkflowPropertiesModifiedEventAttributes {
+        workflow_task_completed_event_id: task.completed_event_id,
+        upserted_memo: Some(upserted),
+    }));
+    Ok(())
+}
+
+type Fields = std::collections::BTreeMap<String, Payload>;
+
+/// A field without data is removed.
+fn merge(fields: &mut Fields, upserted: &Fields) {
+    for (key, value) in upserted {
+        let removed = value.data.is_empty() || (is_null(value));
+        match removed {
+            true => fields.remove(key),
+            false => fields.insert(key.clone(), value.clone()),
+        };
+    }
+}
+
+fn is_null(payload: &Payload) -> bool {
+    matches!(&payload.data[..], b"null" | b"[]") || payload.metadata.get("encoding").is_some_and(|e| e == "binary/null")
+}
+
+/// A run does not end while there is something that its worker has not seen.
+fn nothing_unseen(txn: &Txn<'_, '_>) -> Result<(), BadCommand> {
+    match txn.state.buffered.is_empty() {
+        true => Ok(()),
+        false => Err(BadCommand::bare(Cause::UnhandledCommand)),
+    }
+}
+
+/// Closes the run with its last event.
+fn close(txn: &mut Txn<'_, '_>, status: Status, user_metadata: Option<UserMetadata>, attributes: Attributes) {
+    txn.close(status);
+    txn.add(HistoryEvent { user_metadata, attributes: Some(attributes), ..Default::default() });
+}
+
+fn complete_workflow(
+    txn: &mut Txn<'_, '_>,
+    task: &CompletedTask,
+    command: CompleteWorkflowExecutionCommandAttributes,
+    user_metadata: Option<UserMetadata>,
+) -> Result<(), BadCommand> {
+    nothing_unseen(txn)?;
+    check_blob(
+        txn.limits(),
+        Cause::BadCompleteWorkflowExecutionAttributes,
+        "CompleteWorkflowExecutionCommandAttributes.Result",
+        command.result.as_ref(),
+    )?;
+    let attributes = WorkflowExecutionCompletedEventAttributes {
+        result: command.result,
+        workflow_task_completed_event_id: task.completed_event_id,
+        ..Default::default()
+    };
+    let event = Attributes::WorkflowExecutionCompletedEventAttributes(attributes);
+    close(txn, Status::Completed, user_metadata, event);
+    Ok(())
+}
+
+fn fail_workflow(
+    txn: &mut Txn<'_, '_>,
+    task: &CompletedTask,
+    command: FailWorkflowExecutionCommandAttributes,
+    user_metadata: Option<UserMetadata>,
+) -> Result<(), BadCommand> {
+    const CAUSE: Cause = Cause::BadFailWorkflowExecutionAttributes;
+    nothing_unseen(txn)?;
+    if command.failure.is_none() {
+        return Err(BadCommand::new(CAUSE, "Failure is not set on FailWorkflowExecutionCommand."));
+    }
+    check_blob(txn.limits(), CAUSE, "FailWorkflowExecutionCommandAttributes.Failure", command.failure.as_ref())?;
+    let retry_state = match &txn.state.info.retry {
+        None => RetryState::RetryPolicyNotSet,
+        Some(policy) if !policy.retries(command.failure.as_ref()) => RetryState::NonRetryableFailure,
+        Some(policy) if policy.attempts_exhausted(txn.state.info.attempt) => RetryState::MaximumAttemptsReached,
+        // Whole runs are not tried again yet, and history says so.
+        Some(_) => RetryState::InternalServerError,
+    };
+    let attributes = WorkflowExecutionFailedEventAttributes {
+        failure: command.failure,
+        retry_state: retry_state.into(),
+        workflow_task_completed_event_id: task.completed_event_id,
+        ..Default::default()
+    };
+    close(txn, Status::Failed, user_metadata, Attributes::WorkflowExecutionFailedEventAttributes(attributes));
+    Ok(())
+}
+
+fn cancel_workflow(
+    txn: &mut Txn<'_, '_>,
+    task: &CompletedTask,
+    command: CancelWorkflowExecutionCommandAttributes,
+    user_metadata: Option<UserMetadata>,
+) -> Result<(), BadCommand> {
+    nothing_unseen(txn)?;
+    check_blob(
+        txn.limits(),
+        Cause::BadCancelWorkflowExecutionAttributes,
+        "CancelWorkflowExecutionCommandAttributes.Details",
+        command.details.as_ref(),
+    )?;
+    let attributes = WorkflowExecutionCanceledEventAttributes {
+        workflow_task_completed_event_id: task.completed_event_id,
+        details: command.details,
+    };
+    close(txn, Status::Canceled, user_metadata, Attributes::WorkflowExecutionCanceledEventAttributes(attributes));
+    Ok(())
+}

@@ -1,0 +1,514 @@
+//! The workflow task of a run: at most one, scheduled, then started, then ended.
+//!
+//! | | start | complete | fail or time out | return |
+//! |---|---|---|---|---|
+//! | none | - | - | - | - |
+//! | `Ready` | `Started` | - | sticky: `Ready` on the normal queue | - |
+//! | `Started` | - | none | `Ready`, next attempt | `Ready`, same attempt |
+//!
+//! The first attempt's events are in history as they happen. Further attempts are *transient*: their scheduled and
+//! started events are kept here and enter history only when one completes, or when other events come before its
+//! start. A task that fails on a sticky queue is tried on the normal queue first, as the same attempt.
+
+mod commands;
+mod complete;
+
+pub(crate) use commands::check_sequence;
+pub use commands::{BadCommand, CompletedTask};
+pub(crate) use complete::complete;
+
+use crate::{
+    command::{Poll, WorkflowTaskStarted},
+    id::{ProposalId, Stamp},
+    key::{RunKey, TaskKind},
+    proto::duration_to_proto,
+    rows::ReadyTask,
+    state::ExecutionState,
+    time::Timestamp,
+    token::TaskToken,
+    transition::Effect,
+    txn::Txn,
+};
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tenure_api::{
+    common::v1::WorkerVersionStamp,
+    enums::v1::{SuggestContinueAsNewReason as Suggest, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause as Cause},
+    failure::v1::Failure,
+    history::v1::{
+        History, HistoryEvent, WorkflowTaskCompletedEventAttributes, WorkflowTaskFailedEventAttributes,
+        WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes, WorkflowTaskTimedOutEventAttributes,
+        history_event::Attributes,
+    },
+    taskqueue::v1::TaskQueue,
+};
+use uuid::Uuid;
+
+/// Priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
+const DEFAULT_PRIORITY: u8 = 3;
+
+/// From the attempt after this one on, the task's timeout grows, so that a workflow that cannot make progress costs
+/// less and less.
+const ATTEMPTS_AT_FULL_SPEED: i32 = 3;
+const ATTEMPT_BACKOFF: Duration = Duration::from_secs(5);
+const LONGEST_ATTEMPT_BACKOFF: Duration = Duration::from_secs(10 * 60);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowTask {
+    /// Of the task that is pending, or of the next one; counts from one.
+    pub attempt: i32,
+    pub pending: Option<PendingTask>,
+    /// Started event of the last task that completed; zero if none did.
+    pub last_completed_started_event_id: i64,
+    /// The start was delayed: the first task is scheduled then.
+    pub first_at: Option<Timestamp>,
+}
+
+impl Default for WorkflowTask {
+    fn default() -> Self {
+        WorkflowTask { attempt: 1, pending: None, last_completed_started_event_id: 0, first_at: None }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingTask {
+    /// For a transient task the id that its scheduled event will get.
+    pub scheduled_event_id: i64,
+    /// Its events are not in history.
+    pub transient: bool,
+    pub scheduled_at: Timestamp,
+    /// Of the first of a row of tasks that were forced by the worker, which heartbeats with them.
+    pub original_scheduled_at: Timestamp,
+    /// Start to close.
+    pub timeout: Duration,
+    /// The queue that it waits or waited in.
+    pub queue: Arc<str>,
+    pub sticky: bool,
+    pub phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Phase {
+    /// A ready task of this stamp is in the queue. On a sticky queue it waits no longer than to the deadline.
+    Ready {
+        stamp: Stamp,
+        deadline: Option<Timestamp>,
+        /// The start that did not reach its worker, where its event is in history: the next start takes it over.
+        undelivered: Option<Started>,
+    },
+    Started(Started),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// The token's.
+    pub stamp: Stamp,
+    pub at: Timestamp,
+    /// The proposal that started it: the same one gets the same task again.
+    pub proposal: ProposalId,
+    pub event_id: i64,
+    pub request_id: Uuid,
+    pub identity: String,
+    /// Bytes of history that its started event tells.
+    pub history_size: i64,
+    /// `SuggestContinueAsNewReason`s that its started event tells.
+    pub suggestions: Vec<i32>,
+}
+
+impl WorkflowTask {
+    pub fn started(&self) -> Option<(&PendingTask, &Started)> {
+        match &self.pending {
+            Some(task @ PendingTask { phase: Phase::Started(started), .. }) => Some((task, started)),
+            _ => None,
+        }
+    }
+
+    pub fn is_started(&self) -> bool {
+        self.started().is_some()
+    }
+
+    /// The task whose end other events have to wait for: it is started, or its started event ends history.
+    pub(crate) fn begun(&self) -> Option<(&PendingTask, &Started)> {
+        match &self.pending {
+            Some(task) => match &task.phase {
+                Phase::Started(started) | Phase::Ready { undelivered: Some(started), .. } => Some((task, started)),
+                Phase::Ready { undelivered: None, .. } => None,
+            },
+            None => None,
+        }
+    }
+
+    /// When the pending task times out, or the delayed first one is due.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        match &self.pending {
+            None => self.first_at,
+            Some(task) => match &task.phase {
+                Phase::Ready { deadline, .. } => *deadline,
+                Phase::Started(started) => Some(started.at.after(task.timeout)),
+            },
+        }
+    }
+}
+
+/// Something happened that the workflow has to be told, unless a task is on its way already or the first one is
+/// still delayed.
+pub(crate) fn schedule_if_idle(txn: &mut Txn<'_, '_>) {
+    let task = &txn.state.workflow_task;
+    if txn.state.is_running() && task.pending.is_none() && task.first_at.is_none() {
+        schedule(txn, None);
+    }
+}
+
+/// Schedules the next task. `heartbeat_since` is set where the worker forced it to keep its place.
+pub(crate) fn schedule(txn: &mut Txn<'_, '_>, heartbeat_since: Option<Timestamp>) {
+    debug_assert!(txn.state.workflow_task.pending.is_none(), "one task at a time");
+    txn.state.workflow_task.first_at = None;
+    if !txn.state.buffered.is_empty() {
+        // With new events the task is another one, not the next attempt at the old one.
+        txn.state.workflow_task.attempt = 1;
+        txn.flush_buffered();
+    }
+    let attempt = txn.state.workflow_task.attempt;
+    let transient = attempt > 1;
+    let timeout = txn.state.info.task_timeout.saturating_add(extra_timeout(attempt));
+    let (queue, sticky) = match &txn.state.sticky {
+        Some(sticky) if !transient => (sticky.queue.clone(), true),
+        _ => (txn.state.info.task_queue.clone(), false),
+    };
+    let now = txn.now();
+    let scheduled_event_id = if transient {
+        txn.state.next_event_id
+    } else {
+        let kind = if sticky { TaskQueueKind::Sticky } else { TaskQueueKind::Normal };
+        let attributes = scheduled_attributes(&txn.state, &queue, kind, timeout, attempt);
+        txn.add_event(Attributes::WorkflowTaskScheduledEventAttributes(attributes))
+    };
+    let task = PendingTask {
+        scheduled_event_id,
+        transient,
+        scheduled_at: now,
+        original_scheduled_at: heartbeat_since.unwrap_or(now),
+        timeout,
+        queue,
+        sticky,
+        phase: Phase::Ready { stamp: Stamp::default(), deadline: None, undelivered: None },
+    };
+    make_ready(txn, task, None);
+}
+
+/// How much longer than the first ones this attempt may take.
+fn extra_timeout(attempt: i32) -> Duration {
+    match attempt - ATTEMPTS_AT_FULL_SPEED {
+        ..=0 => Duration::ZERO,
+        n => ATTEMPT_BACKOFF.saturating_mul(1 << (n - 1).min(16)).min(LONGEST_ATTEMPT_BACKOFF),
+    }
+}
+
+fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<Started>) {
+    let stamp = txn.stamp();
+    let patience = txn.state.sticky.as_ref().and_then(|sticky| sticky.schedule_to_start);
+    let deadline = patience.filter(|_| task.sticky).map(|patience| txn.now().after(patience));
+    txn.put_ready(ReadyTask {
+        queue: txn.queue(TaskKind::Workflow, &task.queue),
+        priority: priority(&txn.state),
+        stamp,
+        run: txn.run.clone(),
+        scheduled_event_id: if task.transient { 0 } else { task.scheduled_event_id },
+        scheduled_at: task.scheduled_at,
+        sticky: task.sticky,
+    });
+    task.phase = Phase::Ready { stamp, deadline, undelivered };
+    txn.state.workflow_task.pending = Some(task);
+}
+
+/// The run's priority key (1 is the most urgent), or the default.
+pub(crate) fn priority(state: &ExecutionState) -> u8 {
+    let key = state.info.priority.as_ref().map_or(0, |p| p.decode().priority_key);
+    u8::try_from(key).ok().filter(|&key| key > 0).unwrap_or(DEFAULT_PRIORITY)
+}
+
+/// Removes the pending task's ready task, if it has one.
+fn withdraw(txn: &mut Txn<'_, '_>) {
+    let Some(PendingTask { phase: Phase::Ready { stamp, .. }, queue, .. }) = &txn.state.workflow_task.pending else {
+        return;
+    };
+    let (queue, stamp) = (txn.queue(TaskKind::Workflow, queue), *stamp);
+    let priority = priority(&txn.state);
+    txn.take_ready(queue, priority, stamp);
+}
+
+/// The run is being closed: its task is no more.
+pub(crate) fn forget(txn: &mut Txn<'_, '_>) {
+    withdraw(txn);
+    txn.state.workflow_task.pending = None;
+    txn.state.workflow_task.first_at = None;
+}
+
+/// Starts the pending task for a poll; the caller knows that it is ready.
+pub(crate) fn start(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
+    withdraw(txn);
+    let Some(mut task) = txn.state.workflow_task.pending.take() else { unreachable!("the caller saw a ready task") };
+    let now = txn.now();
+    let (stamp, proposal, identity) = (txn.stamp(), txn.proposal, poll.identity.clone());
+    if let Phase::Ready { undelivered: Some(before), .. } = task.phase {
+        task.phase = Phase::Started(Started { stamp, at: now, proposal, identity, ..before });
+        txn.state.workflow_task.pending = Some(task);
+        return describe_started(&txn.run, &txn.state).expect("it was started just now");
+    }
+    if task.transient && task.scheduled_event_id != txn.state.next_event_id {
+        // Events came after it was scheduled, so this is no longer an attempt at the task that failed.
+        txn.state.workflow_task.attempt = 1;
+        task.transient = false;
+        task.scheduled_at = now;
+        let attributes = scheduled_attributes(&txn.state, &task.queue, TaskQueueKind::Normal, task.timeout, 1);
+        task.scheduled_event_id = txn.add_event(Attributes::WorkflowTaskScheduledEventAttributes(attributes));
+    }
+    let started = Started {
+        stamp,
+        at: now,
+        proposal,
+        event_id: task.scheduled_event_id + 1,
+        request_id: txn.cx.ids.uuid(),
+        identity,
+        history_size: txn.history_size(),
+        suggestions: suggestions(txn),
+    };
+    if !task.transient {
+        let attributes = started_attributes(task.scheduled_event_id, &started);
+        let id = txn.add_event(Attributes::WorkflowTaskStartedEventAttributes(attributes));
+        debug_assert_eq!(id, started.event_id, "nothing comes between scheduled and started in one transition");
+    }
+    task.phase = Phase::Started(started);
+    txn.state.workflow_task.pending = Some(task);
+    describe_started(&txn.run, &txn.state).expect("it was started just now")
+}
+
+fn suggestions(txn: &Txn<'_, '_>) -> Vec<i32> {
+    let limits = txn.limits();
+    let mut reasons = Vec::new();
+    if txn.history_size() >= limits.suggest_continue_as_new_size as i64 {
+        reasons.push(Suggest::HistorySizeTooLarge.into());
+    }
+    if txn.state.next_event_id >= limits.suggest_continue_as_new_count {
+        reasons.push(Suggest::TooManyHistoryEvents.into());
+    }
+    reasons
+}
+
+/// What the poll is answered with while the task is running.
+pub(crate) fn describe_started(run: &RunKey, state: &ExecutionState) -> Option<WorkflowTaskStarted> {
+    let (task, started) = state.workflow_task.started()?;
+    let attempt = state.workflow_task.attempt;
+    let transient_events = if task.transient { transient_history(state, task, started) } else { Vec::new() };
+    Some(WorkflowTaskStarted {
+        token: TaskToken {
+            kind: TaskKind::Workflow,
+            run: run.clone(),
+            scheduled_event_id: task.scheduled_event_id,
+            attempt,
+            stamp: started.stamp,
+            activity_id: String::new(),
+        },
+        run: run.clone(),
+        workflow_type: state.info.workflow_type.to_string(),
+        task_queue: state.info.task_queue.to_string(),
+        attempt,
+        previous_started_event_id: state.workflow_task.last_completed_started_event_id,
+        started_event_id: started.event_id,
+        last_event_id: state.last_event_id(),
+        transient_events: History { events: transient_events }.encode_to_vec(),
+        scheduled_at: task.scheduled_at,
+        started_at: started.at,
+        sticky: task.sticky,
+    })
+}
+
+/// The events of a transient task that is pending: they follow history where the API shows it, without being in it.
+pub fn transient_events(state: &ExecutionState) -> Vec<HistoryEvent> {
+    match (&state.workflow_task.pending, state.workflow_task.started()) {
+        (Some(task), Some((_, started))) if task.transient => transient_history(state, task, started),
+        _ => Vec::new(),
+    }
+}
+
+/// The scheduled and started events that a transient task has instead of history.
+fn transient_history(state: &ExecutionState, task: &PendingTask, started: &Started) -> Vec<HistoryEvent> {
+    let attempt = state.workflow_task.attempt;
+    let scheduled = scheduled_attributes(state, &task.queue, TaskQueueKind::Normal, task.timeout, attempt);
+    let event = |event_id, at: Timestamp, attributes| HistoryEvent {
+        event_id,
+        event_type: crate::events::event_type(&attributes).into(),
+        event_time: Some(at.to_proto()),
+        attributes: Some(attributes),
+        ..Default::default()
+    };
+    vec![
+        event(task.scheduled_event_id, task.scheduled_at, Attributes::WorkflowTaskScheduledEventAttributes(scheduled)),
+        event(
+            started.event_id,
+            started.at,
+            Attributes::WorkflowTaskStartedEventAttributes(started_attributes(task.scheduled_event_id, started)),
+        ),
+    ]
+}
+
+fn scheduled_attributes(
+    state: &ExecutionState,
+    queue: &str,
+    kind: TaskQueueKind,
+    timeout: Duration,
+    attempt: i32,
+) -> WorkflowTaskScheduledEventAttributes {
+    let normal_name = match kind {
+        TaskQueueKind::Sticky => state.info.task_queue.to_string(),
+        _ => String::new(),
+    };
+    WorkflowTaskScheduledEventAttributes {
+        task_queue: Some(TaskQueue { name: queue.into(), kind: kind.into(), normal_name }),
+        start_to_close_timeout: Some(duration_to_proto(timeout)),
+        attempt,
+    }
+}
+
+fn started_attributes(scheduled_event_id: i64, started: &Started) -> WorkflowTaskStartedEventAttributes {
+    WorkflowTaskStartedEventAttributes {
+        scheduled_event_id,
+        identity: started.identity.clone(),
+        request_id: started.request_id.to_string(),
+        suggest_continue_as_new: !started.suggestions.is_empty(),
+        suggest_continue_as_new_reasons: started.suggestions.clone(),
+        history_size_bytes: started.history_size,
+        ..Default::default()
+    }
+}
+
+/// Ends the started task as completed and returns the completed event's id. A transient task's events enter history
+/// first.
+fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCompletedEventAttributes) -> i64 {
+    let Some((task, started)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
+    let (task, mut started) = (task.clone(), started.clone());
+    let transient = if task.transient { transient_history(&txn.state, &task, &started) } else { Vec::new() };
+    txn.state.workflow_task.pending = None;
+    txn.state.workflow_task.attempt = 1;
+    completed.scheduled_event_id = task.scheduled_event_id;
+    for event in transient {
+        started.event_id = txn.add(event);
+    }
+    completed.started_event_id = started.event_id;
+    txn.state.workflow_task.last_completed_started_event_id = started.event_id;
+    txn.add_event(Attributes::WorkflowTaskCompletedEventAttributes(completed))
+}
+
+/// Why a started task ended without success.
+pub(crate) struct Failed {
+    pub cause: Cause,
+    pub failure: Option<Failure>,
+    pub identity: String,
+    pub binary_checksum: String,
+    pub worker_version: Option<WorkerVersionStamp>,
+}
+
+/// The started task failed. The caller decides whether another one is scheduled.
+pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
+    let Some((task, started)) = txn.state.workflow_task.begun() else { return };
+    if !task.transient {
+        let attributes = WorkflowTaskFailedEventAttributes {
+            scheduled_event_id: task.scheduled_event_id,
+            started_event_id: started.event_id,
+            cause: failed.cause.into(),
+            failure: failed.failure,
+            identity: failed.identity,
+            binary_checksum: failed.binary_checksum,
+            worker_version: failed.worker_version,
+            ..Default::default()
+        };
+        txn.add_event(Attributes::WorkflowTaskFailedEventAttributes(attributes));
+    }
+    next_attempt(txn);
+}
+
+/// What is due by time: the running task, the wait in a sticky queue, the delayed first task.
+pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) {
+    if txn.state.workflow_task.deadline().is_none_or(|at| at > txn.now()) {
+        return;
+    }
+    match &txn.state.workflow_task.pending {
+        None => schedule(txn, None),
+        Some(PendingTask { phase: Phase::Started(_), .. }) => time_out(txn),
+        Some(task @ PendingTask { phase: Phase::Ready { undelivered: None, .. }, .. }) => {
+            let event = timed_out(task, 0, TimeoutType::ScheduleToStart);
+            withdraw(txn);
+            txn.state.sticky = None;
+            txn.state.workflow_task.pending = None;
+            txn.add_event(event);
+            schedule(txn, None);
+        }
+        // Its started event is in history, where no time-out before the start may follow.
+        Some(PendingTask { phase: Phase::Ready { undelivered: Some(_), .. }, .. }) => leave_sticky_queue(txn),
+    }
+}
+
+/// The started task took too long; the next attempt is scheduled.
+pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
+    let Some((task, started)) = txn.state.workflow_task.started() else { return };
+    if !task.transient {
+        let event = timed_out(task, started.event_id, TimeoutType::StartToClose);
+        txn.add_event(event);
+    }
+    next_attempt(txn);
+    schedule(txn, None);
+}
+
+fn timed_out(task: &PendingTask, started_event_id: i64, kind: TimeoutType) -> Attributes {
+    Attributes::WorkflowTaskTimedOutEventAttributes(WorkflowTaskTimedOutEventAttributes {
+        scheduled_event_id: task.scheduled_event_id,
+        started_event_id,
+        timeout_type: kind.into(),
+    })
+}
+
+/// Nobody polls the sticky queue: the ready task goes to the normal one. It is the same task, so history need not
+/// know.
+pub(crate) fn leave_sticky_queue(txn: &mut Txn<'_, '_>) {
+    withdraw(txn);
+    txn.state.sticky = None;
+    let Some(mut task) = txn.state.workflow_task.pending.take() else { return };
+    task.queue = txn.state.info.task_queue.clone();
+    task.sticky = false;
+    let undelivered = match &mut task.phase {
+        Phase::Ready { undelivered, .. } => undelivered.take(),
+        Phase::Started(_) => None,
+    };
+    make_ready(txn, task, undelivered);
+}
+
+/// The task is over without success.
+fn next_attempt(txn: &mut Txn<'_, '_>) {
+    withdraw(txn);
+    txn.effect(Effect::WorkflowTaskEnded { run: txn.run.clone() });
+    txn.state.workflow_task.pending = None;
+    if txn.state.sticky.take().is_none() {
+        txn.state.workflow_task.attempt += 1;
+    } else {
+        // The worker's cache may be to blame: once more from the beginning of history.
+        txn.state.workflow_task.attempt = 1;
+    }
+}
+
+/// The started task never reached its worker: the same attempt is ready again.
+pub(crate) fn give_back(txn: &mut Txn<'_, '_>) {
+    let Some(task @ PendingTask { phase: Phase::Started(started), .. }) = &txn.state.workflow_task.pending else {
+        return;
+    };
+    let (task, started) = (task.clone(), started.clone());
+    txn.state.workflow_task.pending = None;
+    txn.effect(Effect::WorkflowTaskEnded { run: txn.run.clone() });
+    if task.transient {
+        // History does not know of the start, so nothing has to wait for its end.
+        txn.flush_buffered();
+        make_ready(txn, task, None);
+    } else {
+        make_ready(txn, task, Some(started));
+    }
+}

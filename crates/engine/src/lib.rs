@@ -23,6 +23,8 @@ pub mod state;
 pub mod system;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod time;
 pub mod timer;
 pub mod token;

@@ -75,6 +75,15 @@ impl<T> Pending<T> {
     /// When something is pending under this id: event ids are never used twice.
     pub fn insert(&mut self, id: i64, value: T) {
         let spilled = self.things.len() - self.spilled >= INLINE;
+        self.place(id, value, spilled);
+    }
+
+    /// As [`Pending::insert`] for a large thing, which gets a row of its own in any case.
+    pub fn insert_large(&mut self, id: i64, value: T) {
+        self.place(id, value, true);
+    }
+
+    fn place(&mut self, id: i64, value: T, spilled: bool) {
         if spilled {
             self.spilled += 1;
             self.dirty.insert(id);

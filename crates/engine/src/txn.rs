@@ -28,6 +28,9 @@ use tenure_api::{
 /// Id of an event that is buffered: it gets its real one when the running workflow task ends.
 pub const BUFFERED: i64 = 0;
 
+/// A buffered event of more bytes than this does not weigh on the core row.
+const LARGE_EVENT: usize = 512;
+
 /// See the module.
 pub struct Txn<'a, 'c> {
     pub cx: &'a mut Context<'c>,
@@ -117,7 +120,10 @@ impl<'a, 'c> Txn<'a, 'c> {
         if self.state.workflow_task.begun().is_some() && events::is_buffered(event_type) {
             let place = self.state.next_buffered;
             self.state.next_buffered += 1;
-            self.state.buffered.insert(place, Encoded::of(&event));
+            match event.encoded_len() > LARGE_EVENT {
+                true => self.state.buffered.insert_large(place, Encoded::of(&event)),
+                false => self.state.buffered.insert(place, Encoded::of(&event)),
+            }
             return BUFFERED;
         }
         self.append(event)

@@ -16,7 +16,7 @@ use crate::{
 };
 use bytes::Bytes;
 use prost::Message;
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use tenure_api::{
     common::v1::{Payload, Payloads},
     enums::v1::{
@@ -39,6 +39,7 @@ const LONGEST_TASK_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) fn run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest) -> Outcome {
     refuse_what_is_missing(request)?;
+    let request = &with_request_id(request, call.proposal);
     let plan = Plan::new(request, call.cx.limits, call.cx.now)?;
     if let Some(before) = started_before(&call, request)? {
         return Err(Stop::Answered(before));
@@ -60,6 +61,18 @@ pub(super) fn run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest) -
             Err(already_started(message, current_id, &current).into())
         }
     }
+}
+
+/// A caller without a request id of its own is told apart by its proposal.
+fn with_request_id(
+    request: &StartWorkflowExecutionRequest,
+    proposal: ProposalId,
+) -> Cow<'_, StartWorkflowExecutionRequest> {
+    if !request.request_id.is_empty() {
+        return Cow::Borrowed(request);
+    }
+    let request_id = Uuid::from_u128(proposal.0).to_string();
+    Cow::Owned(StartWorkflowExecutionRequest { request_id, ..request.clone() })
 }
 
 /// What would change the meaning of the run if it were ignored.
@@ -143,9 +156,6 @@ fn check_sizes(request: &StartWorkflowExecutionRequest, limits: &Limits) -> Resu
 
 /// The answer that a start with this request id got.
 fn started_before(call: &Call<'_, '_>, request: &StartWorkflowExecutionRequest) -> Result<Option<Reply>, Stop> {
-    if request.request_id.is_empty() {
-        return Ok(None);
-    }
     let row = txn::request_row(call.workflow, RequestKind::Start, &request.request_id);
     let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) else { return Ok(None) };
     let Some(state) = call.state(run_id)? else { return Ok(None) };
@@ -266,9 +276,7 @@ fn start_run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, plan: 
     let event = started_event(request, &plan, run_id);
     let info = info(request, &plan, run_id, call.cx.now);
     let mut txn = Txn::create(call.rows, call.cx, run, call.proposal, info);
-    if !request.request_id.is_empty() {
-        txn.put_request_id(RequestKind::Start, &request.request_id);
-    }
+    txn.put_request_id(RequestKind::Start, &request.request_id);
     txn.add(event);
     match plan.delay {
         Duration::ZERO => workflow_task::schedule_if_idle(&mut txn),

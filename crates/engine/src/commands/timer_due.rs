@@ -1,6 +1,6 @@
 //! The run's timer row is due: everything whose time has come happens now, and the row is armed again.
 
-use super::{Call, Outcome, terminate_workflow::end_task_by_force};
+use super::{Call, Outcome, Stop, terminate_workflow::end_task_by_force};
 use crate::{
     activity,
     command::Reply,
@@ -16,6 +16,10 @@ use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
     let mut txn = call.open(Some(run_id))?;
+    if txn.state.timer_row.is_none_or(|at| at > txn.now()) {
+        // Fired before, or moved meanwhile.
+        return Err(Stop::Answered(Reply::Done));
+    }
     // Bounded, because every round moves at least one deadline.
     while earliest_deadline(&txn.state).is_some_and(|at| at <= txn.now()) {
         fire_due(&mut txn);

@@ -276,19 +276,22 @@ fn modify_properties(
 
 type Fields = std::collections::BTreeMap<String, Payload>;
 
-/// A field without data is removed.
+/// A field that is set to null or to an empty list is removed.
 fn merge(fields: &mut Fields, upserted: &Fields) {
     for (key, value) in upserted {
-        let removed = value.data.is_empty() || (is_null(value));
-        match removed {
+        match removes(value) {
             true => fields.remove(key),
             false => fields.insert(key.clone(), value.clone()),
         };
     }
 }
 
-fn is_null(payload: &Payload) -> bool {
-    matches!(&payload.data[..], b"null" | b"[]") || payload.metadata.get("encoding").is_some_and(|e| e == "binary/null")
+fn removes(payload: &Payload) -> bool {
+    match payload.metadata.get("encoding").map(|encoding| &encoding[..]) {
+        Some(b"binary/null") => true,
+        Some(b"json/plain") => &payload.data[..] == b"[]",
+        _ => false,
+    }
 }
 
 /// A run does not end while there is something that its worker has not seen.

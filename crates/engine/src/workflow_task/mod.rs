@@ -268,7 +268,7 @@ pub(crate) fn start(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
         stamp,
         at: now,
         proposal,
-        event_id: task.scheduled_event_id + 1,
+        event_id: if task.transient { task.scheduled_event_id + 1 } else { txn.state.next_event_id },
         request_id: txn.cx.ids.uuid(),
         identity,
         history_size: txn.history_size(),
@@ -277,7 +277,7 @@ pub(crate) fn start(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
     if !task.transient {
         let attributes = started_attributes(task.scheduled_event_id, &started);
         let id = txn.add_event(Attributes::WorkflowTaskStartedEventAttributes(attributes));
-        debug_assert_eq!(id, started.event_id, "nothing comes between scheduled and started in one transition");
+        debug_assert_eq!(id, started.event_id, "a started event is never buffered");
     }
     task.phase = Phase::Started(started);
     txn.state.workflow_task.pending = Some(task);

@@ -1,0 +1,173 @@
+//! Ends of runs that no worker asked for, and what a closed run answers.
+
+use super::{check, check_error, complete_workflow, timer};
+use crate::{
+    command::{Reply, ShardCommand},
+    rows::RowKey,
+    testing::{Sim, start_request},
+};
+use expect_test::expect;
+use std::time::Duration;
+use tenure_api::workflowservice::v1 as api;
+
+#[test]
+fn a_terminated_run_fails_its_task_and_tells_what_waited() {
+    check(
+        |sim| {
+            sim.poll();
+            sim.signal("a");
+            sim.terminate().unwrap();
+        },
+        expect![[r#"
+            1 WORKFLOW_EXECUTION_STARTED
+            2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            3 WORKFLOW_TASK_STARTED scheduled=2
+            4 WORKFLOW_TASK_FAILED scheduled=2 started=3 ForceCloseCommand
+            5 WORKFLOW_EXECUTION_SIGNALED a
+            6 WORKFLOW_EXECUTION_TERMINATED "enough"
+        "#]],
+    );
+    check(
+        |sim| drop(sim.terminate().unwrap()),
+        expect![[r#"
+        1 WORKFLOW_EXECUTION_STARTED
+        2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        3 WORKFLOW_EXECUTION_TERMINATED "enough"
+    "#]],
+    );
+}
+
+#[test]
+fn a_run_ends_when_its_time_is_up() {
+    let mut sim = Sim::default();
+    sim.start(api::StartWorkflowExecutionRequest {
+        workflow_run_timeout: Some(prost_types::Duration { seconds: 5, nanos: 0 }),
+        ..start_request()
+    });
+    let task = sim.poll();
+    sim.complete(&task, vec![timer("t", 3), timer("late", 60)]).unwrap();
+    sim.advance(Duration::from_secs(60));
+    expect![[r#"
+        1 WORKFLOW_EXECUTION_STARTED
+        2 WORKFLOW_TASK_SCHEDULED on q attempt=1 5s
+        3 WORKFLOW_TASK_STARTED scheduled=2
+        4 WORKFLOW_TASK_COMPLETED scheduled=2 started=3
+        5 TIMER_STARTED t task=4
+        6 TIMER_STARTED late task=4
+        7 TIMER_FIRED t started=5
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 5s
+        9 WORKFLOW_EXECUTION_TIMED_OUT RetryPolicyNotSet
+    "#]]
+    .assert_eq(&sim.history());
+}
+
+#[test]
+fn a_closed_run_leaves_no_tasks_and_no_timers() {
+    let mut sim = Sim::started();
+    let task = sim.poll();
+    let timers = (0..20).map(|i| timer(&i.to_string(), 60 + i)).collect();
+    sim.complete(&task, timers).unwrap();
+    sim.signal("a");
+    sim.terminate().unwrap();
+    let left: Vec<_> = sim
+        .rows
+        .rows()
+        .map(|(key, _)| key)
+        .filter(|key| matches!(key, RowKey::Ready { .. } | RowKey::Timer { .. } | RowKey::Pending { .. }))
+        .collect();
+    assert_eq!(left, Vec::<&RowKey>::new());
+}
+
+#[test]
+fn a_closed_run_refuses_what_would_change_it() {
+    let mut sim = Sim::started();
+    let task = sim.poll();
+    sim.complete(&task, vec![complete_workflow()]).unwrap();
+    let signal = ShardCommand::SignalWorkflow(Box::default());
+    check_error(sim.run(signal), expect!["NotFound: workflow execution already completed"]);
+    check_error(sim.terminate(), expect!["NotFound: workflow execution already completed"]);
+    check_error(sim.complete(&task, vec![]), expect!["NotFound: Workflow task not found."]);
+    assert!(matches!(sim.request_cancel(), Ok(Reply::Done)), "it needs no asking");
+}
+
+#[test]
+fn an_unknown_run_is_named() {
+    let unknown = |run_id: &str| {
+        ShardCommand::SignalWorkflow(Box::new(api::SignalWorkflowExecutionRequest {
+            workflow_execution: Some(tenure_api::common::v1::WorkflowExecution {
+                workflow_id: "w".into(),
+                run_id: run_id.into(),
+            }),
+            ..Default::default()
+        }))
+    };
+    check_error(Sim::default().run(unknown("")), expect!["NotFound: workflow not found for ID: w"]);
+    check_error(
+        Sim::started().run(unknown("00000000-0000-0000-0000-000000000007")),
+        expect![[
+            r#"NotFound: workflow execution not found for workflow ID "w" and run ID "00000000-0000-0000-0000-000000000007""#
+        ]],
+    );
+    check_error(Sim::started().run(unknown("7")), expect!["InvalidArgument: Invalid RunId."]);
+}
+
+#[test]
+fn a_workflow_is_asked_to_cancel_once() {
+    check(
+        |sim| {
+            let task = sim.poll();
+            sim.complete(&task, vec![]).unwrap();
+            sim.request_cancel().unwrap();
+            sim.request_cancel().unwrap();
+        },
+        expect![[r#"
+            1 WORKFLOW_EXECUTION_STARTED
+            2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            3 WORKFLOW_TASK_STARTED scheduled=2
+            4 WORKFLOW_TASK_COMPLETED scheduled=2 started=3
+            5 WORKFLOW_EXECUTION_CANCEL_REQUESTED
+            6 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]],
+    );
+}
+
+#[test]
+fn a_history_that_is_too_long_ends_the_run() {
+    let mut sim = Sim::started();
+    sim.limits.history_count = 10;
+    for n in 0..9 {
+        sim.signal(&n.to_string());
+    }
+    let history = sim.history();
+    expect![[r#"12 WORKFLOW_EXECUTION_TERMINATED "Workflow history count exceeds limit.""#]]
+        .assert_eq(history.lines().last().unwrap());
+}
+
+#[test]
+fn a_payload_that_is_too_large_ends_the_run() {
+    check(
+        |sim| {
+            sim.limits.blob_size = 10;
+            let task = sim.poll();
+            let data = vec![b'x'; 11].into();
+            let result = tenure_api::common::v1::Payloads {
+                payloads: vec![tenure_api::common::v1::Payload { data, ..Default::default() }],
+            };
+            let verb = tenure_api::command::v1::CompleteWorkflowExecutionCommandAttributes { result: Some(result) };
+            let verb = tenure_api::command::v1::command::Attributes::CompleteWorkflowExecutionCommandAttributes(verb);
+            check_error(
+                sim.complete(&task, vec![verb]),
+                expect![
+                    "InvalidArgument: BadCompleteWorkflowExecutionAttributes: CompleteWorkflowExecutionCommandAttributes.Result exceeds size limit."
+                ],
+            );
+        },
+        expect![[r#"
+            1 WORKFLOW_EXECUTION_STARTED
+            2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            3 WORKFLOW_TASK_STARTED scheduled=2
+            4 WORKFLOW_TASK_FAILED scheduled=2 started=3 BadCompleteWorkflowExecutionAttributes "BadCompleteWorkflowExecutionAttributes: CompleteWorkflowExecutionCommandAttributes.Result exceeds size limit."
+            5 WORKFLOW_EXECUTION_TERMINATED "BadCompleteWorkflowExecutionAttributes: CompleteWorkflowExecutionCommandAttributes.Result exceeds size limit."
+        "#]],
+    );
+}

@@ -1,3 +1,42 @@
-//! What the system shard owns.
+//! What the system shard owns, and the commands that change it.
 
 pub mod cluster;
+pub mod namespace;
+
+use crate::{
+    id::ProposalId,
+    rows::{StateReader, WriteSet},
+    transition::{Context, Refused},
+};
+use tenure_api::workflowservice::v1 as api;
+
+/// What the system shard can be asked to do. Requests were validated for form by the frontend.
+#[derive(Clone, Debug)]
+pub enum SystemCommand {
+    RegisterNamespace(Box<api::RegisterNamespaceRequest>),
+    UpdateNamespace(Box<api::UpdateNamespaceRequest>),
+    DeprecateNamespace(Box<api::DeprecateNamespaceRequest>),
+}
+
+/// What a system command answers once its entry is applied.
+#[derive(Clone, Debug)]
+pub enum SystemReply {
+    Done,
+    /// The namespace as it is now; the frontend adds what depends on the build (capabilities, limits).
+    Namespace(Box<api::DescribeNamespaceResponse>),
+}
+
+/// Runs one system command; the leader of the system shard runs them one at a time. Empty writes mean that nothing
+/// has to be replicated.
+pub fn transition(
+    rows: &dyn StateReader,
+    proposal: ProposalId,
+    command: &SystemCommand,
+    cx: &mut Context<'_>,
+) -> Result<(SystemReply, WriteSet), Refused> {
+    match command {
+        SystemCommand::RegisterNamespace(request) => namespace::register(rows, proposal, request, cx),
+        SystemCommand::UpdateNamespace(request) => namespace::update(rows, request),
+        SystemCommand::DeprecateNamespace(request) => namespace::deprecate(rows, request),
+    }
+}

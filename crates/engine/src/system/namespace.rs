@@ -1,0 +1,247 @@
+//! Namespaces: registering and changing them, and reading them back.
+
+use super::SystemReply;
+use crate::{
+    codec,
+    id::ProposalId,
+    rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
+    transition::{Context, Refused},
+};
+use bytes::Bytes;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tenure_api::{
+    enums::v1::{ArchivalState, NamespaceState},
+    error::{ApiError, Code},
+    errordetails::v1::{NamespaceAlreadyExistsFailure, NamespaceNotFoundFailure},
+    namespace::v1 as ns,
+    replication::v1 as replication,
+    workflowservice::v1 as api,
+};
+use uuid::Uuid;
+
+/// The shortest time for which a closed execution may be kept.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(60 * 60);
+
+/// The one cluster that there is, by the name that clients expect.
+pub const ACTIVE_CLUSTER: &str = "active";
+
+/// Value of a row of [`SystemTable::Namespace`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct NamespaceRow {
+    /// The API's own message, encoded: `DescribeNamespaceResponse`. Capabilities and limits are of the build that
+    /// answers, and are not in it.
+    description: Bytes,
+    /// Of the request that registered it, so that trying again is not refused as a duplicate.
+    registered_by: ProposalId,
+}
+
+/// Registers a namespace; ALREADY_EXISTS if the name is taken.
+pub(super) fn register(
+    rows: &dyn StateReader,
+    proposal: ProposalId,
+    request: &api::RegisterNamespaceRequest,
+    cx: &mut Context<'_>,
+) -> Result<(SystemReply, WriteSet), Refused> {
+    let retention = request.workflow_execution_retention_period;
+    check_retention(retention)?;
+    if request.is_global_namespace {
+        return Err(ApiError::invalid_argument("Cannot register global namespace when not enabled").into());
+    }
+    if let Some(id) = id_of(rows, &request.namespace)? {
+        let (row, _) = row(rows, id)?.ok_or_else(|| ApiError::internal("a namespace's name has no namespace"))?;
+        return if row.registered_by == proposal {
+            Ok((SystemReply::Done, WriteSet::default()))
+        } else {
+            Err(already_exists(&request.namespace).into())
+        };
+    }
+    let id = cx.ids.uuid();
+    let archival = |wanted: i32| match ArchivalState::try_from(wanted) {
+        Ok(ArchivalState::Enabled) => Err(ApiError::invalid_argument("Archival is not enabled on this cluster.")),
+        _ => Ok(ArchivalState::Disabled as i32),
+    };
+    let description = api::DescribeNamespaceResponse {
+        namespace_info: Some(ns::NamespaceInfo {
+            name: request.namespace.clone(),
+            state: NamespaceState::Registered as i32,
+            description: request.description.clone(),
+            owner_email: request.owner_email.clone(),
+            data: request.data.clone(),
+            id: id.to_string(),
+            ..Default::default()
+        }),
+        config: Some(ns::NamespaceConfig {
+            workflow_execution_retention_ttl: retention,
+            bad_binaries: Some(ns::BadBinaries::default()),
+            history_archival_state: archival(request.history_archival_state)?,
+            visibility_archival_state: archival(request.visibility_archival_state)?,
+            ..Default::default()
+        }),
+        replication_config: Some(replication::NamespaceReplicationConfig {
+            active_cluster_name: ACTIVE_CLUSTER.into(),
+            clusters: vec![replication::ClusterReplicationConfig {
+                cluster_name: ACTIVE_CLUSTER.into(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let name = RowKey::System { table: SystemTable::NamespaceName, key: request.namespace.as_str().into() };
+    let ops = vec![put(id, &description, proposal), Op::Put(name, codec::encode(&id))];
+    Ok((SystemReply::Done, WriteSet { ops }))
+}
+
+/// Changes what the request names, and answers with the whole namespace.
+pub(super) fn update(
+    rows: &dyn StateReader,
+    request: &api::UpdateNamespaceRequest,
+) -> Result<(SystemReply, WriteSet), Refused> {
+    if request.promote_namespace {
+        return Err(ApiError::invalid_argument("Cannot promote a namespace when global namespaces are not enabled").into());
+    }
+    change(rows, &request.namespace, |namespace| {
+        if let Some(update) = &request.update_info {
+            let info = namespace.namespace_info.get_or_insert_default();
+            if !update.description.is_empty() {
+                info.description.clone_from(&update.description);
+            }
+            if !update.owner_email.is_empty() {
+                info.owner_email.clone_from(&update.owner_email);
+            }
+            info.data.extend(update.data.clone());
+            match NamespaceState::try_from(update.state) {
+                Ok(NamespaceState::Unspecified) => {}
+                Ok(state @ (NamespaceState::Registered | NamespaceState::Deprecated)) => info.state = state as i32,
+                _ => return Err(ApiError::invalid_argument("A namespace cannot be set to this state.")),
+            }
+        }
+        if let Some(update) = &request.config {
+            let config = namespace.config.get_or_insert_default();
+            if update.workflow_execution_retention_ttl.is_some() {
+                check_retention(update.workflow_execution_retention_ttl)?;
+                config.workflow_execution_retention_ttl = update.workflow_execution_retention_ttl;
+            }
+            let archival = [update.history_archival_state, update.visibility_archival_state];
+            if archival.contains(&(ArchivalState::Enabled as i32)) {
+                return Err(ApiError::invalid_argument("Archival is not enabled on this cluster."));
+            }
+            if let Some(bad) = &update.bad_binaries {
+                config.bad_binaries.get_or_insert_default().binaries.extend(bad.binaries.clone());
+            }
+            config.custom_search_attribute_aliases.extend(update.custom_search_attribute_aliases.clone());
+        }
+        if !request.delete_bad_binary.is_empty() {
+            let binaries = &mut namespace.config.get_or_insert_default().bad_binaries.get_or_insert_default().binaries;
+            if binaries.remove(&request.delete_bad_binary).is_none() {
+                let message = format!("Bad binary checksum {} doesn't exists.", request.delete_bad_binary);
+                return Err(ApiError::invalid_argument(message));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Marks the namespace as deprecated; it goes on working.
+pub(super) fn deprecate(
+    rows: &dyn StateReader,
+    request: &api::DeprecateNamespaceRequest,
+) -> Result<(SystemReply, WriteSet), Refused> {
+    let (_, writes) = change(rows, &request.namespace, |namespace| {
+        namespace.namespace_info.get_or_insert_default().state = NamespaceState::Deprecated as i32;
+        Ok(())
+    })?;
+    Ok((SystemReply::Done, writes))
+}
+
+/// A namespace by its name, as it is described (but for capabilities and limits).
+pub fn by_name(rows: &dyn StateReader, name: &str) -> Result<Option<api::DescribeNamespaceResponse>, ReadError> {
+    match id_of(rows, name)? {
+        Some(id) => by_id(rows, id),
+        None => Ok(None),
+    }
+}
+
+/// A namespace by its id.
+pub fn by_id(rows: &dyn StateReader, id: Uuid) -> Result<Option<api::DescribeNamespaceResponse>, ReadError> {
+    Ok(row(rows, id)?.map(|(_, description)| description))
+}
+
+/// Up to `limit` namespaces in the order of their ids, from the one after `after`.
+pub fn list(
+    rows: &dyn StateReader,
+    after: Option<Uuid>,
+    limit: usize,
+) -> Result<Vec<api::DescribeNamespaceResponse>, ReadError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let page = rows.system_rows(SystemTable::Namespace)?.into_iter().filter(|(id, _)| **id > *after).take(limit);
+    page.map(|(key, value)| decode(&RowKey::System { table: SystemTable::Namespace, key }, &value).map(|(_, d)| d))
+        .collect()
+}
+
+/// NOT_FOUND, as the reference server says it.
+pub fn not_found(name: &str) -> ApiError {
+    ApiError::new(Code::NotFound, format!("Namespace {name} is not found."))
+        .with(&NamespaceNotFoundFailure { namespace: name.into() })
+}
+
+fn already_exists(name: &str) -> ApiError {
+    ApiError::new(Code::AlreadyExists, format!("Namespace \"{name}\" already exists"))
+        .with(&NamespaceAlreadyExistsFailure {})
+}
+
+fn check_retention(retention: Option<prost_types::Duration>) -> Result<(), ApiError> {
+    let retention = retention.and_then(|r| Duration::try_from(r).ok()).unwrap_or_default();
+    if retention < SHORTEST_RETENTION {
+        return Err(ApiError::invalid_argument("A valid retention period is not set on request."));
+    }
+    Ok(())
+}
+
+fn change(
+    rows: &dyn StateReader,
+    name: &str,
+    apply: impl FnOnce(&mut api::DescribeNamespaceResponse) -> Result<(), ApiError>,
+) -> Result<(SystemReply, WriteSet), Refused> {
+    let id = id_of(rows, name)?.ok_or_else(|| not_found(name))?;
+    let (row, before) = row(rows, id)?.ok_or_else(|| not_found(name))?;
+    let mut after = before.clone();
+    apply(&mut after)?;
+    let ops = if after == before { vec![] } else { vec![put(id, &after, row.registered_by)] };
+    Ok((SystemReply::Namespace(Box::new(after)), WriteSet { ops }))
+}
+
+fn key(id: Uuid) -> RowKey {
+    RowKey::System { table: SystemTable::Namespace, key: Arc::from(id.to_string()) }
+}
+
+fn put(id: Uuid, description: &api::DescribeNamespaceResponse, registered_by: ProposalId) -> Op {
+    let row = NamespaceRow { description: description.encode_to_vec().into(), registered_by };
+    Op::Put(key(id), codec::encode(&row))
+}
+
+fn id_of(rows: &dyn StateReader, name: &str) -> Result<Option<Uuid>, ReadError> {
+    let key = RowKey::System { table: SystemTable::NamespaceName, key: name.into() };
+    let Some(value) = rows.get(&key)? else { return Ok(None) };
+    codec::decode(&value).map(Some).map_err(|e| ReadError::Corrupt { key, cause: e.to_string() })
+}
+
+fn row(
+    rows: &dyn StateReader,
+    id: Uuid,
+) -> Result<Option<(NamespaceRow, api::DescribeNamespaceResponse)>, ReadError> {
+    let key = key(id);
+    rows.get(&key)?.map(|value| decode(&key, &value)).transpose()
+}
+
+fn decode(key: &RowKey, value: &[u8]) -> Result<(NamespaceRow, api::DescribeNamespaceResponse), ReadError> {
+    let corrupt = |cause: String| ReadError::Corrupt { key: key.clone(), cause };
+    let row: NamespaceRow = codec::decode(value).map_err(|e| corrupt(e.to_string()))?;
+    let description = Message::decode(row.description.clone()).map_err(|e: prost::DecodeError| corrupt(e.to_string()))?;
+    Ok((row, description))
+}
+
+#[cfg(test)]
+mod tests;

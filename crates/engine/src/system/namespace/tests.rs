@@ -1,0 +1,142 @@
+use super::*;
+use crate::{Ids, Limits, Stamp, Timestamp, key::RunKey, state::ExecutionState, system::{SystemCommand, transition}};
+use std::{cell::RefCell, collections::BTreeMap};
+use tenure_api::history::v1::HistoryEvent;
+
+#[derive(Default)]
+struct Rows(RefCell<BTreeMap<RowKey, Bytes>>);
+
+impl StateReader for Rows {
+    fn execution(&self, _: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
+        Ok(None)
+    }
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        Ok(self.0.borrow().get(key).cloned())
+    }
+    fn event(&self, _: &RunKey, _: i64) -> Result<Option<HistoryEvent>, ReadError> {
+        Ok(None)
+    }
+    fn system_rows(&self, wanted: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
+        let rows = self.0.borrow();
+        let of_table = rows.iter().filter_map(|(key, value)| match key {
+            RowKey::System { table, key } if *table == wanted => Some((key.clone(), value.clone())),
+            _ => None,
+        });
+        Ok(of_table.collect())
+    }
+}
+
+/// Runs a command and applies it; `Err` is the API's code and message.
+fn run(rows: &Rows, proposal: u128, command: SystemCommand) -> Result<SystemReply, (Code, String)> {
+    let mut ids = Ids::new(proposal, Stamp::default());
+    let limits = Limits::default();
+    let mut cx = Context { now: Timestamp(1), ids: &mut ids, limits: &limits, credits: &[] };
+    let (reply, writes) = transition(rows, ProposalId(proposal), &command, &mut cx).map_err(|refused| match refused {
+        Refused::Api(error) => (error.code, error.message),
+        Refused::Read(error) => panic!("{error}"),
+    })?;
+    for op in writes.ops {
+        match op {
+            Op::Put(key, value) => rows.0.borrow_mut().insert(key, value),
+            other => panic!("{other:?}"),
+        };
+    }
+    Ok(reply)
+}
+
+fn days(days: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds: days * 86_400, nanos: 0 })
+}
+
+fn registration(name: &str) -> SystemCommand {
+    SystemCommand::RegisterNamespace(Box::new(api::RegisterNamespaceRequest {
+        namespace: name.into(),
+        workflow_execution_retention_period: days(1),
+        ..Default::default()
+    }))
+}
+
+fn info(rows: &Rows, name: &str) -> ns::NamespaceInfo {
+    by_name(rows, name).unwrap().unwrap().namespace_info.unwrap()
+}
+
+#[test]
+fn a_name_is_registered_once_and_a_retry_is_no_duplicate() {
+    let rows = Rows::default();
+    run(&rows, 1, registration("orders")).unwrap();
+    let id = info(&rows, "orders").id;
+    run(&rows, 1, registration("orders")).unwrap();
+    let again = run(&rows, 2, registration("orders")).unwrap_err();
+    assert_eq!(again, (Code::AlreadyExists, "Namespace \"orders\" already exists".into()));
+    assert_eq!(info(&rows, "orders").id, id);
+    assert_eq!(by_id(&rows, id.parse().unwrap()).unwrap(), by_name(&rows, "orders").unwrap());
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused() {
+    let refused = |change: fn(&mut api::RegisterNamespaceRequest)| {
+        let SystemCommand::RegisterNamespace(mut request) = registration("n") else { unreachable!() };
+        change(&mut request);
+        run(&Rows::default(), 1, SystemCommand::RegisterNamespace(request)).unwrap_err()
+    };
+    let retention = (Code::InvalidArgument, "A valid retention period is not set on request.".to_owned());
+    assert_eq!(refused(|r| r.workflow_execution_retention_period = None), retention);
+    assert_eq!(refused(|r| r.workflow_execution_retention_period = days(-1)), retention);
+    assert_eq!(refused(|r| r.workflow_execution_retention_period.as_mut().unwrap().seconds = 1), retention);
+    assert_eq!(refused(|r| r.is_global_namespace = true).0, Code::InvalidArgument);
+    assert_eq!(refused(|r| r.history_archival_state = ArchivalState::Enabled as i32).0, Code::InvalidArgument);
+}
+
+#[test]
+fn an_update_changes_what_it_names_and_nothing_else() {
+    let rows = Rows::default();
+    run(&rows, 1, registration("orders")).unwrap();
+    let update = |update_info, config| {
+        let request = api::UpdateNamespaceRequest { namespace: "orders".into(), update_info, config, ..Default::default() };
+        run(&rows, 2, SystemCommand::UpdateNamespace(Box::new(request)))
+    };
+    let data = |key: &str| [(key.to_owned(), "v".to_owned())].into();
+    let first = ns::UpdateNamespaceInfo { description: "d".into(), data: data("a"), ..Default::default() };
+    update(Some(first), None).unwrap();
+    let second = ns::UpdateNamespaceInfo { owner_email: "o".into(), data: data("b"), ..Default::default() };
+    let SystemReply::Namespace(now) = update(Some(second), None).unwrap() else { panic!("no namespace") };
+    let now = now.namespace_info.unwrap();
+    assert_eq!((now.description.as_str(), now.owner_email.as_str(), now.data.len()), ("d", "o", 2));
+
+    let short = ns::NamespaceConfig { workflow_execution_retention_ttl: days(0), ..Default::default() };
+    assert_eq!(update(None, Some(short)).unwrap_err().0, Code::InvalidArgument);
+    let longer = ns::NamespaceConfig { workflow_execution_retention_ttl: days(7), ..Default::default() };
+    update(None, Some(longer)).unwrap();
+    let kept = by_name(&rows, "orders").unwrap().unwrap().config.unwrap();
+    assert_eq!(kept.workflow_execution_retention_ttl, days(7));
+}
+
+#[test]
+fn deprecating_is_a_state_and_needs_the_namespace() {
+    let rows = Rows::default();
+    let deprecate = || {
+        let request = api::DeprecateNamespaceRequest { namespace: "orders".into(), ..Default::default() };
+        run(&rows, 2, SystemCommand::DeprecateNamespace(Box::new(request)))
+    };
+    assert_eq!(deprecate().unwrap_err(), (Code::NotFound, "Namespace orders is not found.".into()));
+    run(&rows, 1, registration("orders")).unwrap();
+    deprecate().unwrap();
+    assert_eq!(info(&rows, "orders").state, NamespaceState::Deprecated as i32);
+}
+
+#[test]
+fn pages_cover_all_namespaces_once() {
+    let rows = Rows::default();
+    for n in 0..5 {
+        run(&rows, n, registration(&format!("n{n}"))).unwrap();
+    }
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let page = list(&rows, after, 2).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.namespace_info.as_ref().unwrap().id.parse().unwrap());
+        seen.extend(page.into_iter().map(|n| n.namespace_info.unwrap().name));
+    }
+    seen.sort();
+    assert_eq!(seen, ["n0", "n1", "n2", "n3", "n4"]);
+}

@@ -56,9 +56,9 @@ impl<K: Ord + Clone, T, P> Matcher<K, T, P> {
     }
 
     /// Takes back all tasks that wait here and meet the condition.
-    pub fn revoke_where(&mut self, mut condition: impl FnMut(&T) -> bool) -> Vec<T> {
+    pub fn revoke_where(&mut self, mut condition: impl FnMut(&T) -> bool) -> Vec<(K, T)> {
         let keys: Vec<K> = self.tasks.iter().filter(|(_, (task, _))| condition(task)).map(|(k, _)| k.clone()).collect();
-        keys.iter().filter_map(|key| self.revoke(key)).collect()
+        keys.into_iter().filter_map(|key| self.revoke(&key).map(|task| (key, task))).collect()
     }
 
     /// The id for a new poll.

@@ -1,6 +1,12 @@
 //! What the frontend asks of a shard's leader.
 
-use crate::{error::CommandError, replica::ShardId};
+use crate::{
+    error::CommandError,
+    polled::{PollResponse, Polled},
+    query_token::QueryToken,
+    replica::{NodeId, ShardId},
+    runtime::LeaderRuntime,
+};
 use std::sync::Arc;
 use tenure_api::{error::ApiError, history::v1::History, taskqueue::v1::PollerInfo, workflowservice::v1 as api};
 use tenure_engine::{
@@ -8,16 +14,10 @@ use tenure_engine::{
     command::{Poll, WorkflowTaskStarted},
     rows::ReadError,
     state::ExecutionState,
-    token::TaskToken,
+    system::{SystemCommand, SystemReply},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
-
-/// The leader of one shard, while it leads; every call fails with `NotLeader` after that.
-#[derive(Clone)]
-pub struct LeaderHandle {
-    shard: ShardId,
-}
 
 /// A long poll for a task.
 #[derive(Clone, Debug)]
@@ -68,117 +68,135 @@ pub struct QueueDescription {
     pub dispatch_rate: f32,
 }
 
+/// The leader of one shard, while it leads; every call fails with `NotLeader` after that.
+#[derive(Clone)]
+pub struct LeaderHandle(Arc<LeaderRuntime>);
+
 impl LeaderHandle {
+    pub(crate) fn new(runtime: Arc<LeaderRuntime>) -> Self {
+        LeaderHandle(runtime)
+    }
+
     pub fn shard(&self) -> ShardId {
-        self.shard
+        self.0.shard
+    }
+
+    pub fn term(&self) -> u64 {
+        self.0.term
     }
 
     /// The leader's time.
     pub fn now(&self) -> Timestamp {
-        Timestamp(0)
+        self.0.clock.now()
     }
 
     /// Runs a command and answers once its entry is applied. Dropping the future does not stop the command.
-    pub async fn execute(&self, _envelope: Envelope) -> Result<Reply, CommandError> {
-        Err(ApiError::unimplemented("execute").into())
+    pub async fn execute(&self, envelope: Envelope) -> Result<Reply, CommandError> {
+        self.0.execute(envelope).await
     }
 
-    /// Runs `read` over rows that hold all that was acknowledged before the call.
+    /// Runs a command of the system shard.
+    pub async fn execute_system(
+        &self,
+        proposal: ProposalId,
+        command: SystemCommand,
+    ) -> Result<SystemReply, CommandError> {
+        self.0.execute_system(proposal, command).await
+    }
+
+    /// Runs `read` over rows that show all that was acknowledged before the call.
     pub async fn read<T>(
         &self,
-        _read: impl FnOnce(&dyn StateReader) -> Result<T, ReadError> + Send,
+        read: impl FnOnce(&dyn StateReader) -> Result<T, ReadError> + Send,
     ) -> Result<T, CommandError> {
-        Err(ApiError::unimplemented("read").into())
+        self.0.barrier().await?;
+        Ok(read(&*self.0.rows)?)
     }
 
-    /// A run's state, linearizable; the current run where `run_id` is `None`. NOT_FOUND if there is none.
+    /// A run and its state, linearizable; the current run where `run_id` is `None`. NOT_FOUND if there is none.
     pub async fn execution(
         &self,
-        _workflow: &WorkflowKey,
-        _run_id: Option<Uuid>,
+        workflow: &WorkflowKey,
+        run_id: Option<Uuid>,
     ) -> Result<(RunKey, Arc<ExecutionState>), CommandError> {
-        Err(ApiError::unimplemented("execution").into())
+        self.0.barrier().await?;
+        self.0.find_run(workflow, run_id)
     }
 
     /// A page of history in order; waits for new events if asked to.
-    pub async fn history(&self, _request: HistoryRequest) -> Result<HistoryPage, CommandError> {
-        Err(ApiError::unimplemented("history").into())
+    pub async fn history(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
+        self.0.history(request).await
     }
 
     /// A page of history, newest event first.
-    pub async fn history_reverse(&self, _request: HistoryRequest) -> Result<HistoryPage, CommandError> {
-        Err(ApiError::unimplemented("history_reverse").into())
+    pub async fn history_reverse(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
+        self.0.history_reverse(request).await
     }
 
     /// Asks a worker; `deadline` is the caller's.
     pub async fn query(
         &self,
-        _workflow: &WorkflowKey,
-        _request: api::QueryWorkflowRequest,
-        _deadline: Instant,
+        workflow: &WorkflowKey,
+        request: api::QueryWorkflowRequest,
+        deadline: Instant,
     ) -> Result<api::QueryWorkflowResponse, CommandError> {
-        Err(ApiError::unimplemented("query").into())
+        self.0.query(workflow, request, deadline).await
     }
 
-    /// A worker's answer to a query that was handed out on its own ([`crate::QueryToken`] routes it here).
-    pub async fn complete_query(
+    /// A worker's answer to a query that was handed out on its own ([`QueryToken`] says where).
+    pub fn complete_query(
         &self,
-        _token: crate::QueryToken,
-        _request: api::RespondQueryTaskCompletedRequest,
+        token: &QueryToken,
+        request: api::RespondQueryTaskCompletedRequest,
     ) -> Result<(), CommandError> {
-        Err(ApiError::unimplemented("complete_query").into())
+        self.0.complete_query(token, request)
     }
 
-    /// Waits for a workflow task of a queue that is homed here. `None`: nothing came in time. Dropping the future
-    /// takes the poll back.
+    /// Waits for a workflow task, or a query, of a queue that is homed here. `None`: nothing came in time. Dropping
+    /// the future takes the poll back. A task's delivery is to be confirmed ([`crate::Shards::deliver`]).
     pub async fn poll_workflow(
         &self,
-        _request: PollRequest,
+        request: PollRequest,
     ) -> Result<Option<api::PollWorkflowTaskQueueResponse>, CommandError> {
-        Err(ApiError::unimplemented("poll_workflow").into())
+        match self.0.poll(request).await?.map(Polled::hand_over) {
+            Some(PollResponse::Workflow(response)) => Ok(Some(*response)),
+            Some(PollResponse::Activity(_)) => Err(ApiError::internal("an activity in a workflow task queue").into()),
+            None => Ok(None),
+        }
     }
 
     /// Waits for an activity task of a queue that is homed here.
     pub async fn poll_activity(
         &self,
-        _request: PollRequest,
+        request: PollRequest,
     ) -> Result<Option<api::PollActivityTaskQueueResponse>, CommandError> {
-        Err(ApiError::unimplemented("poll_activity").into())
+        match self.0.poll(request).await?.map(Polled::hand_over) {
+            Some(PollResponse::Activity(response)) => Ok(Some(*response)),
+            Some(PollResponse::Workflow(_)) => Err(ApiError::internal("a workflow task in an activity queue").into()),
+            None => Ok(None),
+        }
     }
 
-    /// The response for a task that was started by a completion (`Reply::WorkflowTaskCompleted::new_task`); `node`
-    /// holds the worker's connection and will confirm its delivery.
-    pub async fn workflow_task_response(
+    /// The response for a task that was started by a completion (`Reply::WorkflowTaskCompleted::new_task`). `node`
+    /// holds the worker's connection and confirms the delivery.
+    pub fn workflow_task_response(
         &self,
-        _started: &WorkflowTaskStarted,
-        _node: u64,
+        started: &WorkflowTaskStarted,
+        node: NodeId,
     ) -> Result<api::PollWorkflowTaskQueueResponse, CommandError> {
-        Err(ApiError::unimplemented("workflow_task_response").into())
+        self.0.starts.expect(started.token.clone(), node, self.0.options.confirm_within);
+        self.0.workflow_task_response(started)
     }
 
     /// Pollers, backlog and rates of a queue that is homed here.
-    pub async fn describe_queue(&self, _queue: &QueueKey) -> Result<QueueDescription, CommandError> {
-        Err(ApiError::unimplemented("describe_queue").into())
+    pub async fn describe_queue(&self, queue: &QueueKey) -> Result<QueueDescription, CommandError> {
+        Ok(self.0.describe_queue(queue).await)
     }
 
     /// The worker of a sticky queue that is homed here goes: its tasks move to their normal queues at once.
-    pub fn worker_gone(&self, _sticky: &QueueKey) {}
-}
-
-/// A task handed to a worker, and whether it got there. On the node that holds the worker's connection.
-///
-/// Dropped without word, the task is returned: no byte of it was sent.
-#[must_use]
-pub struct Delivery {
-    _token: TaskToken,
-}
-
-impl Delivery {
-    /// The response was handed over whole.
-    pub fn sent(self) {}
-
-    /// Some bytes went out, but not all: a workflow task is returned, an activity is left to its timeouts.
-    pub fn broken(self) {}
+    pub fn worker_gone(&self, sticky: &QueueKey) {
+        self.0.worker_gone(sticky);
+    }
 }
 
 /// A proposal id for a request of our own.

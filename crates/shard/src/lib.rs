@@ -4,16 +4,44 @@
 //! All of a leader's memory is one value, `LeaderRuntime`, built from rows at election and dropped when leadership
 //! goes. Nothing in it has to be saved.
 
+mod cache;
+mod clock;
+mod deliveries;
+mod dispatch;
 mod error;
+mod executions;
 mod handle;
+mod history;
+mod home;
+mod messages;
+mod namespaces;
 mod options;
+mod over_raft;
+mod overlay;
+mod polled;
+mod queries;
 mod query_token;
 mod replica;
+mod response;
+mod runtime;
 mod shards;
+mod shared;
+mod starts;
+mod supervisor;
+mod system;
+mod timers;
+mod waiters;
 
+pub use deliveries::Delivery;
 pub use error::CommandError;
-pub use handle::{Delivery, HistoryPage, HistoryRequest, LeaderHandle, PollRequest, QueueDescription, new_proposal_id};
+pub use handle::{HistoryPage, HistoryRequest, LeaderHandle, PollRequest, QueueDescription, new_proposal_id};
+pub use namespaces::Namespace;
 pub use options::Options;
+pub use over_raft::RaftMesh;
 pub use query_token::QueryToken;
-pub use replica::{CallFailed, Leadership, Mesh, NodeId, NotLeader, Replica, Rows, SYSTEM_SHARD, ShardId};
-pub use shards::{Lead, NoLeader, Shards};
+pub use replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Replica, Rows, SYSTEM_SHARD, ShardId};
+pub use shards::{Lead, Shards};
+pub use shared::NoLeader;
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tenure_engine::{
     QueueKey, RunKey, Stamp, StateReader, Timestamp, WriteSet,
@@ -28,7 +29,7 @@ pub struct Leadership {
 }
 
 /// This node does not lead the shard (any more).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("not the leader of the shard in term {term}; leader: {leader:?}")]
 pub struct NotLeader {
     pub leader: Option<NodeId>,
@@ -39,31 +40,43 @@ pub struct NotLeader {
 pub trait Replica: Send + Sync + 'static {
     fn shard(&self) -> ShardId;
     fn leadership(&self) -> watch::Receiver<Leadership>;
-    /// Replicates the rows if this node leads in `term`, and resolves with the entry's log index once they are
-    /// applied here. An error means that the outcome is unknown.
-    fn propose(&self, term: u64, writes: WriteSet) -> BoxFuture<'static, Result<u64, NotLeader>>;
+    /// Replicates the rows if this node leads in `term`, and resolves once they are applied here. An error means
+    /// that the outcome is unknown.
+    fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), NotLeader>>;
     /// Resolves once this node has applied all that was committed when it was called, and has made sure that it led
-    /// at some time after the call. Answers the log index up to which it is applied at least.
-    fn linearizable(&self) -> BoxFuture<'static, Result<u64, NotLeader>>;
+    /// at some time after the call.
+    fn linearizable(&self) -> BoxFuture<'static, Result<(), NotLeader>>;
+    /// Where this node leads: a majority confirmed it lately. A leader without that may have been replaced.
+    fn has_quorum(&self) -> bool;
     /// The last applied log index.
     fn applied(&self) -> watch::Receiver<u64>;
     /// The applied rows; each read sees the newest.
     fn rows(&self) -> Arc<dyn Rows>;
 }
 
+/// A stretch of a run's history as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    pub first_event_id: i64,
+    /// An encoded `temporal.api.history.v1.History`; those of chunks that follow each other may be concatenated.
+    pub events: Bytes,
+}
+
 /// Rows as a leader scans them, besides what transitions read.
 pub trait Rows: StateReader + Send + Sync {
     /// The first timer rows in order of their due time.
     fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError>;
-    /// Ready tasks of a queue in (priority, stamp) order, from the one after `after`.
+    /// Ready tasks of a queue in (priority, stamp) order, from behind `after` on.
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError>;
     /// The queues that have ready tasks.
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError>;
-    /// A counter row.
-    fn counter(&self, key: &tenure_engine::RowKey) -> Result<i64, ReadError>;
-    /// History chunks in order, from the one that holds `from`: first event id and encoded `History` of each, up to
-    /// about `max_bytes` but at least one where there is one.
-    fn history(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError>;
+    /// How many ready tasks a queue has in this shard.
+    fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError>;
+    /// The chunks that hold the events from `from` to before `to`, in order; the first and the last may hold events
+    /// beyond. Ends early once there are `max_bytes`, but not before one chunk.
+    fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError>;
+    /// The chunks that hold the events from `from` down to the first, the latest chunk first.
+    fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError>;
 }
 
 /// The other nodes, and where the shards are.

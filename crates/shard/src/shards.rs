@@ -1,19 +1,27 @@
 //! The shards as one process sees them: where a slot lives, who leads, and the leaders that are here.
 
 use crate::{
-    handle::{Delivery, LeaderHandle},
+    deliveries::{self, Deliveries, Delivery},
+    executions::Engine,
+    handle::LeaderHandle,
+    namespaces::{self, Namespace},
     options::Options,
     replica::{Mesh, NodeId, ShardId},
+    shared::{Leader, NoLeader, Shared},
+    supervisor,
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use tenure_engine::token::TaskToken;
+use tenure_engine::{NamespaceId, token::TaskToken};
 use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Shards {
-    mesh: Arc<dyn Mesh>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    supervisors: TaskTracker,
 }
 
 /// Who leads a shard.
@@ -23,54 +31,95 @@ pub enum Lead {
     At { node: NodeId, term: u64 },
 }
 
-/// No leader was known by the deadline.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("shard {shard} has no leader")]
-pub struct NoLeader {
-    pub shard: ShardId,
-}
-
 impl Shards {
-    /// Follows the leadership of all shards from now on. To be called in a tokio runtime.
-    pub fn start(mesh: Arc<dyn Mesh>, _options: Options) -> Shards {
-        Shards { mesh }
+    /// Follows the leadership of all shards from now on.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(mesh: Arc<dyn Mesh>, options: Options) -> Shards {
+        Self::with_engine(mesh, options, tenure_engine::transition::transition)
+    }
+
+    pub(crate) fn with_engine(mesh: Arc<dyn Mesh>, options: Options, engine: Engine) -> Shards {
+        let (deliveries, confirmed) = Deliveries::new();
+        let shared = Arc::new(Shared::new(mesh, options, engine, deliveries));
+        tokio::spawn(deliveries::confirm_deliveries(Arc::downgrade(&shared), confirmed));
+        tokio::spawn(namespaces::follow(Arc::downgrade(&shared)));
+        let (stop, supervisors) = (CancellationToken::new(), TaskTracker::new());
+        for replica in shared.replicas() {
+            supervisors.spawn(supervisor::supervise(shared.clone(), replica.clone(), stop.clone()));
+        }
+        supervisors.close();
+        Shards { shared, stop, supervisors }
     }
 
     pub fn node(&self) -> NodeId {
-        self.mesh.node()
+        self.shared.mesh.node()
     }
 
     pub fn shard_of(&self, slot: u16) -> ShardId {
-        self.mesh.shard_of(slot)
+        self.shared.mesh.shard_of(slot)
     }
 
-    /// Waits until a leader is known, other than the one that just said that it is not (`not`: node and term).
+    /// The shards that own slots.
+    pub fn data_shards(&self) -> Vec<ShardId> {
+        self.shared.data_shards()
+    }
+
+    /// Waits until a leader is known. `not`: that node has just said that it does not lead in that term; another one
+    /// is waited for, for a moment.
     pub async fn leader(
         &self,
         shard: ShardId,
-        _deadline: Instant,
-        _not: Option<(NodeId, u64)>,
+        deadline: Instant,
+        not: Option<(NodeId, u64)>,
     ) -> Result<Lead, NoLeader> {
-        Err(NoLeader { shard })
+        Ok(match self.shared.leader(shard, deadline, not).await? {
+            Leader::Here(runtime) => Lead::Here(LeaderHandle::new(runtime)),
+            Leader::At { node, term } => Lead::At { node, term },
+        })
     }
 
     /// The leader of a shard if it is here and ready.
-    pub fn local(&self, _shard: ShardId) -> Option<LeaderHandle> {
-        None
+    pub fn local(&self, shard: ShardId) -> Option<LeaderHandle> {
+        self.shared.local(shard).map(LeaderHandle::new)
     }
 
-    /// Answers a `Peer.Match` call.
-    pub async fn handle_match(&self, _from: NodeId, _body: Bytes) -> Bytes {
-        Bytes::new()
+    /// The leaders that are here.
+    pub fn led(&self) -> Vec<ShardId> {
+        self.shared.leaders().iter().map(|leader| leader.shard).collect()
+    }
+
+    /// A namespace by name; what is not known here is looked for at the system shard's leader. `None`: there is none.
+    pub async fn namespace(&self, name: &str, deadline: Instant) -> Result<Option<Arc<Namespace>>, NoLeader> {
+        self.shared.namespace(name, deadline).await
+    }
+
+    /// A namespace that this node knows of.
+    pub fn namespace_by_id(&self, id: NamespaceId) -> Option<Arc<Namespace>> {
+        self.shared.namespaces.by_id(id)
+    }
+
+    /// All namespaces, in the order of their ids; shows all that was acknowledged before the call.
+    pub async fn namespaces(&self, deadline: Instant) -> Result<Vec<Arc<Namespace>>, NoLeader> {
+        self.shared.refresh_namespaces(deadline).await?;
+        Ok(self.shared.namespaces.all())
+    }
+
+    /// Answers the body of a `Peer.Match` call with the body of its reply.
+    pub async fn handle_match(&self, body: Bytes) -> Bytes {
+        self.shared.serve_encoded(body).await
     }
 
     /// To be called on the node that holds the worker's connection, before a started task is sent. `None`: the owner
     /// has given the task up meanwhile, it must not be sent.
-    pub fn deliver(&self, token: &TaskToken) -> Option<Delivery> {
-        let _ = token;
-        None
+    pub fn deliver(&self, token: TaskToken) -> Option<Delivery> {
+        self.shared.deliver(token)
     }
 
     /// Ends all leaders that are here; their calls fail with `NotLeader`.
-    pub async fn stop(&self) {}
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.supervisors.wait().await;
+    }
 }

@@ -1,0 +1,147 @@
+//! On the node that holds the workers' connections: what became of the started tasks that came here.
+
+use crate::{
+    messages::{DeliveryState, Request},
+    polled::Taken,
+    replica::ShardId,
+    shared::Shared,
+};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tenure_engine::{Stamp, TaskKind, token::TaskToken};
+use tokio::{sync::mpsc, time::Instant};
+
+/// Longer than any poll lives.
+const REMEMBERED: Duration = Duration::from_secs(180);
+/// Confirmations are gathered for this long.
+const GATHER: Duration = Duration::from_millis(20);
+/// A confirmation that cannot be told in this time is left to the owner's question.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+
+type StartName = (ShardId, Stamp);
+
+/// What is known of starts, by name.
+pub(crate) struct Deliveries {
+    known: Mutex<HashMap<StartName, (DeliveryState, Instant)>>,
+    confirm: mpsc::UnboundedSender<StartName>,
+}
+
+/// A started task that is being handed to its worker. On the node that holds the worker's connection.
+///
+/// Dropped without word, the task is returned: no byte of it was sent.
+#[must_use]
+pub struct Delivery {
+    shared: Arc<Shared>,
+    token: Option<TaskToken>,
+}
+
+impl Deliveries {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<StartName>) {
+        let (confirm, confirmed) = mpsc::unbounded_channel();
+        (Deliveries { known: Mutex::default(), confirm }, confirmed)
+    }
+
+    /// An owner asks. What was not seen yet is refused from now on.
+    pub(crate) fn ask(&self, name: StartName) -> DeliveryState {
+        let mut known = self.known.lock();
+        known.entry(name).or_insert((DeliveryState::Unseen, Instant::now())).0
+    }
+
+    fn begin(&self, name: StartName) -> bool {
+        let mut known = self.known.lock();
+        match known.get(&name) {
+            // Refused before, or handed out twice by a retry: once is enough.
+            Some(_) => false,
+            None => {
+                known.insert(name, (DeliveryState::Sending, Instant::now()));
+                true
+            }
+        }
+    }
+
+    fn set(&self, name: StartName, state: DeliveryState) {
+        self.known.lock().insert(name, (state, Instant::now()));
+    }
+
+    fn forget_old(&self) {
+        let now = Instant::now();
+        self.known
+            .lock()
+            .retain(|_, (state, at)| *state == DeliveryState::Sending || now.duration_since(*at) < REMEMBERED);
+    }
+}
+
+impl Shared {
+    fn start_name(&self, token: &TaskToken) -> StartName {
+        (self.mesh.shard_of(token.run.workflow.slot()), token.stamp)
+    }
+
+    pub(crate) fn ask_delivery(&self, token: &TaskToken) -> DeliveryState {
+        self.deliveries.ask(self.start_name(token))
+    }
+
+    pub(crate) fn deliver(self: &Arc<Self>, token: TaskToken) -> Option<Delivery> {
+        let begun = self.deliveries.begin(self.start_name(&token));
+        begun.then(|| Delivery { shared: self.clone(), token: Some(token) })
+    }
+}
+
+impl Delivery {
+    /// The response was handed over whole.
+    pub fn sent(mut self) {
+        if let Some(token) = self.token.take() {
+            let name = self.shared.start_name(&token);
+            self.shared.deliveries.set(name, DeliveryState::Sent);
+            // Nobody listens when the process ends; the owner finds out by itself.
+            _ = self.shared.deliveries.confirm.send(name);
+        }
+    }
+
+    /// Some bytes may have gone out, but not all: a workflow task is returned, an activity is left to its timeouts.
+    pub fn broken(mut self) {
+        if let Some(token) = self.token.take() {
+            self.shared.deliveries.set(self.shared.start_name(&token), DeliveryState::Broken);
+            if token.kind == TaskKind::Workflow {
+                self.shared.give_back(Taken::Task(token));
+            }
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(token) = self.token.take() {
+            self.shared.deliveries.set(self.shared.start_name(&token), DeliveryState::Unseen);
+            self.shared.give_back(Taken::Task(token));
+        }
+    }
+}
+
+/// Tells owners of deliveries, many at once.
+pub(crate) async fn confirm_deliveries(shared: Weak<Shared>, mut confirmed: mpsc::UnboundedReceiver<StartName>) {
+    let mut cleaned = Instant::now();
+    while let Some(first) = confirmed.recv().await {
+        tokio::time::sleep(GATHER).await;
+        let mut by_owner: HashMap<ShardId, Vec<Stamp>> = HashMap::new();
+        by_owner.entry(first.0).or_default().push(first.1);
+        while let Ok((owner, stamp)) = confirmed.try_recv() {
+            by_owner.entry(owner).or_default().push(stamp);
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        for (owner, starts) in by_owner {
+            let shared = shared.clone();
+            tokio::spawn(async move {
+                let request = Request::Delivered { owner, starts };
+                shared.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await
+            });
+        }
+        if cleaned.elapsed() > REMEMBERED / 4 {
+            shared.deliveries.forget_old();
+            cleaned = Instant::now();
+        }
+    }
+}

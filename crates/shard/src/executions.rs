@@ -1,0 +1,219 @@
+//! One command at a time per workflow id: a lane for each that is busy. The commands that queue up while an entry is
+//! on its way are run together into the next one. Different workflow ids never wait for each other.
+
+use crate::{cache::StateCache, error::CommandError, overlay::Overlay, replica::NotLeader, runtime::LeaderRuntime};
+use metrics::histogram;
+use parking_lot::Mutex;
+use rand::Rng;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult};
+use tenure_engine::{
+    Effect, Envelope, Ids, Op, Reply, RunKey, ShardCommand, Stamp, Transition, WorkflowKey, WriteSet,
+    transition::{Context, Refused},
+};
+use tokio::sync::oneshot;
+
+/// The engine's entry point; an argument, so that tests of this crate may bring their own.
+pub(crate) type Engine =
+    fn(&dyn tenure_engine::StateReader, &Envelope, &mut Context<'_>) -> Result<Transition, Refused>;
+
+/// Stamps that one entry may draw.
+const STAMPS: u64 = 1 << 20;
+
+pub(crate) struct Executions {
+    lanes: Mutex<HashMap<WorkflowKey, VecDeque<Waiting>>>,
+    cache: StateCache,
+    stamps: AtomicU64,
+}
+
+struct Waiting {
+    envelope: Envelope,
+    reply: oneshot::Sender<Result<Reply, CommandError>>,
+}
+
+/// What is known of the commands of an entry before it is applied.
+#[derive(Default)]
+struct Outcome {
+    writes: WriteSet,
+    states: Vec<(RunKey, Arc<tenure_engine::state::ExecutionState>)>,
+    effects: Vec<Effect>,
+    answered: Vec<(RunKey, BTreeMap<String, WorkflowQueryResult>)>,
+    replies: Vec<(oneshot::Sender<Result<Reply, CommandError>>, Result<Reply, CommandError>)>,
+}
+
+impl Executions {
+    pub(crate) fn new(cache_bytes: u64) -> Self {
+        Executions { lanes: Mutex::default(), cache: StateCache::new(cache_bytes), stamps: AtomicU64::new(0) }
+    }
+
+    /// Ids for the commands of one entry.
+    pub(crate) fn ids(&self, term: u64) -> Ids {
+        let counter = self.stamps.fetch_add(STAMPS, Ordering::Relaxed);
+        Ids::new(rand::rng().random(), Stamp { term, counter })
+    }
+}
+
+/// Ends a lane, however its task ends: what still waits in it is answered by the drop of its sender.
+struct LaneEnd<'a> {
+    executions: &'a Executions,
+    workflow: &'a WorkflowKey,
+}
+
+impl Drop for LaneEnd<'_> {
+    fn drop(&mut self) {
+        if let Some(left) = self.executions.lanes.lock().remove(self.workflow)
+            && !left.is_empty()
+        {
+            tracing::error!(workflow = %self.workflow.workflow_id, commands = left.len(), "a lane ended early");
+        }
+    }
+}
+
+impl LeaderRuntime {
+    /// Runs a command after those of the same workflow id that came before it, and answers once its entry is
+    /// applied. The command goes on if the future is dropped.
+    pub(crate) async fn execute(self: &Arc<Self>, envelope: Envelope) -> Result<Reply, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Waiting { envelope, reply });
+        tokio::select! {
+            biased;
+            answer = answer => answer.unwrap_or_else(|_| Err(ApiError::internal("the command was dropped").into())),
+            () = self.ended.cancelled() => Err(self.not_leader().into()),
+        }
+    }
+
+    fn enqueue(self: &Arc<Self>, command: Waiting) {
+        use std::collections::hash_map::Entry;
+        let workflow = command.envelope.workflow.clone();
+        match self.executions.lanes.lock().entry(workflow.clone()) {
+            Entry::Occupied(mut lane) => lane.get_mut().push_back(command),
+            Entry::Vacant(place) => {
+                place.insert(VecDeque::from([command]));
+                let runtime = self.clone();
+                tokio::spawn(async move { runtime.run_lane(workflow).await });
+            }
+        }
+    }
+
+    async fn run_lane(self: Arc<Self>, workflow: WorkflowKey) {
+        let end = LaneEnd { executions: &self.executions, workflow: &workflow };
+        loop {
+            let outcome = {
+                // Taken one by one, so that a large entry leaves the rest for the next.
+                let mut taken = 0;
+                self.evaluate(|| {
+                    let mut lanes = self.executions.lanes.lock();
+                    let next = lanes.get_mut(&workflow).filter(|_| taken < self.options.batch_commands)?.pop_front();
+                    taken += 1;
+                    next
+                })
+            };
+            if outcome.replies.is_empty() {
+                let mut lanes = self.executions.lanes.lock();
+                if lanes.get(&workflow).is_none_or(VecDeque::is_empty) {
+                    lanes.remove(&workflow);
+                    // The lane is closed under the lock; the next command opens a new one, which is not ours to end.
+                    std::mem::forget(end);
+                    return;
+                }
+                continue;
+            }
+            self.commit(outcome).await;
+        }
+    }
+
+    /// Runs commands one after the other over a common overlay.
+    fn evaluate(&self, mut next: impl FnMut() -> Option<Waiting>) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut overlay = Overlay::new(&*self.rows, &self.executions.cache);
+        let mut ids = self.executions.ids(self.term);
+        let mut bytes = 0;
+        while bytes < self.options.batch_bytes
+            && let Some(Waiting { mut envelope, reply }) = next()
+        {
+            let mut context =
+                Context { now: self.clock.now(), ids: &mut ids, limits: &self.options.limits, credits: &[] };
+            let result = match (self.engine)(&overlay, &envelope, &mut context) {
+                Ok(transition) => {
+                    bytes += transition.writes.ops.iter().map(size).sum::<usize>();
+                    overlay.put(&transition);
+                    let failed = matches!(transition.reply, Reply::Failed(_));
+                    if let ShardCommand::CompleteWorkflowTask { token, request } = &mut envelope.command
+                        && !failed
+                    {
+                        let results = std::mem::take(&mut request.query_results);
+                        outcome.answered.push((token.run.clone(), results));
+                    }
+                    outcome.writes.ops.extend(transition.writes.ops);
+                    outcome.states.extend(transition.states);
+                    outcome.effects.extend(transition.effects);
+                    match transition.reply {
+                        Reply::Failed(error) => Err(error.into()),
+                        reply => Ok(reply),
+                    }
+                }
+                Err(refused) => Err(refused.into()),
+            };
+            outcome.replies.push((reply, result));
+        }
+        outcome
+    }
+
+    /// Replicates what the commands wrote; then acts on the effects, and answers.
+    async fn commit(self: &Arc<Self>, outcome: Outcome) {
+        let Outcome { mut writes, states, effects, answered, replies } = outcome;
+        histogram!("tenure_shard_entry_commands").record(replies.len() as f64);
+        let committed = if writes.ops.is_empty() {
+            // Nothing to replicate, but the answers rest on rows: they hold if this node still leads.
+            self.replica.linearizable().await
+        } else {
+            self.propose(&mut writes).await
+        };
+        if let Err(NotLeader { .. }) = committed {
+            for (reply, _) in replies {
+                _ = reply.send(Err(self.not_leader().into()));
+            }
+            return;
+        }
+        self.executions.cache.applied(&writes, states);
+        for (run, results) in answered {
+            self.workflow_task_completed(&run, results);
+        }
+        for effect in effects {
+            self.act(effect);
+        }
+        for (reply, result) in replies {
+            _ = reply.send(result);
+        }
+    }
+
+    /// Replicates rows in this leader's term, with the time now and then.
+    pub(crate) async fn propose(&self, writes: &mut WriteSet) -> Result<(), NotLeader> {
+        writes.ops.extend(self.clock.record());
+        self.replica.propose(self.term, writes).await
+    }
+
+    /// Acts on a hint of an entry that was applied.
+    fn act(self: &Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::TimerArmed { run, due } => self.timers.armed(run, due),
+            Effect::TaskReady(task) => self.task_ready(task),
+            Effect::TaskGone { queue, stamp } => self.task_gone(&queue, stamp),
+            Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run, next_event_id, closed),
+            Effect::WorkflowTaskEnded { run } => self.workflow_task_ended(&run),
+        }
+    }
+}
+
+fn size(op: &Op) -> usize {
+    match op {
+        Op::Put(_, value) => 64 + value.len(),
+        Op::Delete(_) | Op::Merge(..) => 64,
+    }
+}

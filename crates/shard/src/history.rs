@@ -1,0 +1,239 @@
+//! Reading history: pages forwards and backwards, long polls, and the history of a workflow task's poll response.
+
+use crate::{
+    error::CommandError,
+    handle::{HistoryPage, HistoryRequest},
+    replica::{Chunk, Rows},
+    runtime::LeaderRuntime,
+};
+use bytes::Bytes;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tenure_api::{
+    error::ApiError,
+    history::v1::{History, HistoryEvent},
+};
+use tenure_engine::{
+    RowKey, RunKey, WorkflowKey, codec,
+    rows::{CurrentRun, ReadError},
+    state::ExecutionState,
+};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// Where the next page goes on. A token of a workflow task's poll response reads no further than that task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PageToken {
+    pub(crate) run_id: Uuid,
+    /// First event of the next page; backwards the last one.
+    pub(crate) next: i64,
+    /// Pages end before this event.
+    pub(crate) end: i64,
+    /// Encoded `History` of events that are not in history yet, sent after the last page.
+    pub(crate) transient: Bytes,
+}
+
+/// Some events, and the first one that is not among them.
+pub(crate) struct Page {
+    pub(crate) events: Vec<HistoryEvent>,
+    pub(crate) next: i64,
+}
+
+impl PageToken {
+    pub(crate) fn encode(&self) -> Bytes {
+        codec::encode(self)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Option<PageToken>, ApiError> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        codec::decode(bytes).map(Some).map_err(|_| ApiError::invalid_argument("Invalid NextPageToken."))
+    }
+}
+
+/// Reads the events from `from` to before `to`, at most so many and so many bytes.
+pub(crate) fn read_page(
+    rows: &dyn Rows,
+    run: &RunKey,
+    from: i64,
+    to: i64,
+    most: usize,
+    bytes: usize,
+) -> Result<Page, ReadError> {
+    let mut events = Vec::new();
+    if from < to {
+        for chunk in rows.history(run, from, to, bytes)? {
+            events.extend(decode(run, chunk)?.into_iter().filter(|e| (from..to).contains(&e.event_id)));
+            if events.len() >= most {
+                break;
+            }
+        }
+    }
+    events.truncate(most);
+    let next = match events.last() {
+        Some(last) => last.event_id + 1,
+        // Nothing where something should be: not to be asked for again and again.
+        None => to,
+    };
+    Ok(Page { events, next })
+}
+
+fn decode(run: &RunKey, chunk: Chunk) -> Result<Vec<HistoryEvent>, ReadError> {
+    let history = History::decode(chunk.events).map_err(|e| ReadError::Corrupt {
+        key: RowKey::History { run: run.clone(), first_event_id: chunk.first_event_id },
+        cause: e.to_string(),
+    })?;
+    Ok(history.events)
+}
+
+/// NOT_FOUND, as the reference server says it.
+pub(crate) fn no_workflow(workflow: &WorkflowKey) -> ApiError {
+    ApiError::not_found(format!("workflow not found for ID: {}", workflow.workflow_id))
+}
+
+impl LeaderRuntime {
+    /// The run that is meant, and its state. To be called after a barrier.
+    pub(crate) fn find_run(
+        &self,
+        workflow: &WorkflowKey,
+        run_id: Option<Uuid>,
+    ) -> Result<(RunKey, Arc<ExecutionState>), CommandError> {
+        let run_id = match run_id {
+            Some(run_id) => run_id,
+            None => self.current_run(workflow)?.ok_or_else(|| no_workflow(workflow))?,
+        };
+        let run = workflow.run(run_id);
+        let state = self.rows.execution(&run)?.ok_or_else(|| no_workflow(workflow))?;
+        Ok((run, state))
+    }
+
+    pub(crate) fn current_run(&self, workflow: &WorkflowKey) -> Result<Option<Uuid>, ReadError> {
+        let key = RowKey::Current(workflow.clone());
+        let Some(value) = self.rows.get(&key)? else { return Ok(None) };
+        let current: CurrentRun =
+            codec::decode(&value).map_err(|e| ReadError::Corrupt { key, cause: e.to_string() })?;
+        Ok(Some(current.run_id))
+    }
+
+    fn page_events(&self, asked: usize) -> usize {
+        match asked {
+            0 => self.options.history_page_events,
+            asked => asked.min(self.options.history_page_events),
+        }
+    }
+
+    pub(crate) async fn history(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
+        let token = PageToken::decode(&request.next_page_token)?;
+        self.barrier().await?;
+        let run_id = token.as_ref().map(|token| token.run_id).or(request.run_id);
+        let (run, state) = self.find_run(&request.workflow, run_id)?;
+        let token = match token {
+            // The pages of an earlier look at the run come first.
+            Some(token) if token.next < token.end => token,
+            token => {
+                let from = token.map_or(1, |token| token.next);
+                match self.grown_beyond(&run, state, from, &request).await? {
+                    Look::Page { end } => PageToken { run_id: run.run_id, next: from, end, transient: Bytes::new() },
+                    Look::Done(page) => return Ok(page),
+                }
+            }
+        };
+        let most = self.page_events(request.page_size);
+        let bytes = self.options.history_page_bytes;
+        let Page { mut events, next } = read_page(&*self.rows, &run, token.next, token.end, most, bytes)?;
+        let mut token = PageToken { next, ..token };
+        let more = token.next < token.end;
+        if !more {
+            let transient = History::decode(std::mem::take(&mut token.transient)).unwrap_or_default();
+            events.extend(transient.events);
+        }
+        let goes_on = request.wait_new_event && self.rows.execution(&run)?.is_some_and(|s| s.is_running());
+        let behind = goes_on || self.closed_since(&run, &request, &token)?;
+        let next_page_token = if more || behind { token.encode() } else { Bytes::new() };
+        Ok(HistoryPage { history: History { events }, next_page_token })
+    }
+
+    /// Waits, if asked to, until there is something to tell.
+    async fn grown_beyond(
+        &self,
+        run: &RunKey,
+        mut state: Arc<ExecutionState>,
+        from: i64,
+        request: &HistoryRequest,
+    ) -> Result<Look, CommandError> {
+        let now = Instant::now();
+        let latest = request.deadline.checked_sub(self.options.long_poll_margin).unwrap_or(now);
+        let expires = latest.min(now + self.options.history_wait);
+        if request.wait_new_event {
+            let mut waiter = self.waiters.wait(run);
+            // Once more, now that nothing can be missed.
+            if let Some(newer) = self.rows.execution(run)? {
+                state = newer;
+            }
+            let ready = |state: &ExecutionState| {
+                !state.is_running() || (!request.close_event_only && state.next_event_id > from)
+            };
+            while !ready(&state) {
+                tokio::select! {
+                    biased;
+                    () = self.ended.cancelled() => return Err(self.not_leader().into()),
+                    () = tokio::time::sleep_until(expires) => {
+                        let token = PageToken { run_id: run.run_id, next: from, end: from, transient: Bytes::new() };
+                        return Ok(Look::Done(HistoryPage { history: History::default(), next_page_token: token.encode() }));
+                    }
+                    _ = waiter.grown() => {}
+                }
+                state = self.rows.execution(run)?.ok_or_else(|| no_workflow(&run.workflow))?;
+            }
+        }
+        if request.close_event_only {
+            if state.is_running() {
+                return Ok(Look::Done(HistoryPage::default()));
+            }
+            let last = state.next_event_id - 1;
+            let page = read_page(&*self.rows, run, last, last + 1, 1, 0)?;
+            return Ok(Look::Done(HistoryPage { history: History { events: page.events }, ..HistoryPage::default() }));
+        }
+        Ok(Look::Page { end: state.next_event_id })
+    }
+
+    /// A long poll that read to the end of its look while the run was closed behind it has to come once more.
+    fn closed_since(&self, run: &RunKey, request: &HistoryRequest, token: &PageToken) -> Result<bool, CommandError> {
+        if !request.wait_new_event {
+            return Ok(false);
+        }
+        Ok(self.rows.execution(run)?.is_some_and(|state| state.next_event_id > token.end))
+    }
+
+    pub(crate) async fn history_reverse(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
+        let token = PageToken::decode(&request.next_page_token)?;
+        self.barrier().await?;
+        let run_id = token.as_ref().map(|token| token.run_id).or(request.run_id);
+        let (run, state) = self.find_run(&request.workflow, run_id)?;
+        let from = token.map_or(state.next_event_id - 1, |token| token.next);
+        let most = self.page_events(request.page_size);
+        let mut events = Vec::new();
+        for chunk in self.rows.history_before(&run, from, self.options.history_page_bytes)? {
+            events.extend(decode(&run, chunk)?.into_iter().rev().filter(|event| event.event_id <= from));
+            if events.len() >= most {
+                break;
+            }
+        }
+        events.truncate(most);
+        let next = events.last().map_or(0, |last| last.event_id - 1);
+        let token = PageToken { run_id: run.run_id, next, end: 0, transient: Bytes::new() };
+        let next_page_token = if next > 0 { token.encode() } else { Bytes::new() };
+        Ok(HistoryPage { history: History { events }, next_page_token })
+    }
+}
+
+/// What a look at a run found.
+enum Look {
+    /// History goes to before this event.
+    Page {
+        end: i64,
+    },
+    Done(HistoryPage),
+}

@@ -1,0 +1,184 @@
+//! The seams over the raft crate's node and groups.
+
+use crate::replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Replica, Rows, ShardId};
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use std::{future::Future, sync::Arc, time::Duration};
+use tenure_engine::{
+    QueueKey, RunKey, Stamp, Timestamp, WriteSet,
+    rows::{ReadError, ReadyTask},
+};
+use tenure_peer::{
+    MatchHandler,
+    proto::{MatchReply, MatchRequest},
+};
+use tenure_raft::{Group, Node};
+use tenure_storage::{HistoryChunk, ReadyAfter, ShardReader, write_set};
+use tokio::sync::watch;
+use tonic::{Request, Status};
+
+/// A leader whose majority was silent for this long may have been replaced.
+const QUORUM_LOST: Duration = Duration::from_secs(3);
+
+/// The cluster as the raft crate's node sees it.
+pub struct RaftMesh {
+    node: Node,
+    /// The shard of each slot.
+    shards: Vec<ShardId>,
+}
+
+impl RaftMesh {
+    pub fn new(node: Node) -> Arc<Self> {
+        let shards = (0..=u16::MAX).map(|slot| node.map().shard_of(slot)).collect();
+        Arc::new(RaftMesh { node, shards })
+    }
+}
+
+impl Mesh for RaftMesh {
+    fn node(&self) -> NodeId {
+        self.node.id()
+    }
+
+    fn replicas(&self) -> Vec<Arc<dyn Replica>> {
+        let node = self.node.id();
+        self.node
+            .groups()
+            .into_iter()
+            .map(|group| Arc::new(RaftReplica::new(node, group)) as Arc<dyn Replica>)
+            .collect()
+    }
+
+    fn shard_of(&self, slot: u16) -> ShardId {
+        self.shards[usize::from(slot)]
+    }
+
+    fn is_alive(&self, node: NodeId) -> bool {
+        self.node.is_alive(node)
+    }
+
+    fn call(&self, node: NodeId, body: Bytes, timeout: Duration) -> BoxFuture<'static, Result<Bytes, CallFailed>> {
+        let failed = move |cause: String| CallFailed { node, cause };
+        let client = self.node.peers().client(node);
+        async move {
+            let mut client = client.map_err(|e| failed(e.to_string()))?;
+            let call = client.r#match(Request::new(MatchRequest { body }));
+            let reply = tokio::time::timeout(timeout, call).await.map_err(|_| failed("no answer in time".into()))?;
+            reply.map(|reply| reply.into_inner().body).map_err(|status| failed(status.message().to_owned()))
+        }
+        .boxed()
+    }
+}
+
+/// A group's leadership comes from openraft, in its own type; here it is followed in ours.
+struct RaftReplica {
+    node: NodeId,
+    group: Group,
+    leadership: watch::Receiver<Leadership>,
+}
+
+impl RaftReplica {
+    fn new(node: NodeId, group: Group) -> Self {
+        let mut theirs = group.leadership();
+        let (tell, leadership) = watch::channel(translate(*theirs.borrow_and_update()));
+        tokio::spawn(async move {
+            while theirs.changed().await.is_ok() {
+                let now = translate(*theirs.borrow_and_update());
+                if tell.send(now).is_err() {
+                    return;
+                }
+            }
+        });
+        RaftReplica { node, group, leadership }
+    }
+
+    /// Whatever went wrong: this node cannot say any more that it leads.
+    fn checked<T, E: std::fmt::Display>(
+        &self,
+        outcome: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> BoxFuture<'static, Result<(), NotLeader>> {
+        let (node, shard, leadership) = (self.node, self.group.id(), self.leadership.clone());
+        async move {
+            let Err(error) = outcome.await else { return Ok(()) };
+            tracing::debug!(shard, %error, "not leading");
+            let now = *leadership.borrow();
+            Err(NotLeader { leader: now.leader.filter(|leader| *leader != node), term: now.term })
+        }
+        .boxed()
+    }
+}
+
+fn translate(now: tenure_raft::Leadership) -> Leadership {
+    Leadership { leader: now.leader, term: now.term, is_leader: now.is_leader }
+}
+
+impl Replica for RaftReplica {
+    fn shard(&self) -> ShardId {
+        self.group.id()
+    }
+
+    fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.leadership.clone()
+    }
+
+    fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), NotLeader>> {
+        let group = self.group.clone();
+        let writes = write_set::encode([writes]);
+        self.checked(async move { group.propose(term, writes).await })
+    }
+
+    fn linearizable(&self) -> BoxFuture<'static, Result<(), NotLeader>> {
+        let group = self.group.clone();
+        self.checked(async move { group.linearizable().await })
+    }
+
+    fn has_quorum(&self) -> bool {
+        let status = self.group.status();
+        status.voters.len() <= 1 || status.since_quorum.is_some_and(|silence| silence < QUORUM_LOST)
+    }
+
+    fn applied(&self) -> watch::Receiver<u64> {
+        self.group.applied()
+    }
+
+    fn rows(&self) -> Arc<dyn Rows> {
+        Arc::new(self.group.reader())
+    }
+}
+
+impl Rows for ShardReader {
+    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError> {
+        self.view()?.timers_until(Timestamp::MAX, None, limit)
+    }
+
+    fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError> {
+        self.view()?.ready_tasks(queue, after.map(|(priority, stamp)| ReadyAfter { priority, stamp }), limit)
+    }
+
+    fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError> {
+        self.view()?.ready_queues()
+    }
+
+    fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError> {
+        self.view()?.backlog(queue)
+    }
+
+    fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
+        Ok(self.view()?.history(run, from, to, max_bytes)?.into_iter().map(chunk).collect())
+    }
+
+    fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
+        Ok(self.view()?.history_before(run, from, max_bytes)?.into_iter().map(chunk).collect())
+    }
+}
+
+fn chunk(chunk: HistoryChunk) -> Chunk {
+    Chunk { first_event_id: chunk.first_event_id, events: chunk.events }
+}
+
+/// Serves `Peer.Match`.
+#[tonic::async_trait]
+impl MatchHandler for crate::Shards {
+    async fn matching(&self, _from: u64, request: MatchRequest) -> Result<MatchReply, Status> {
+        Ok(MatchReply { body: self.handle_match(request.body).await })
+    }
+}

@@ -1,0 +1,98 @@
+//! Rows of commands that share an entry, on top of what is committed.
+
+use crate::{cache::StateCache, replica::Rows};
+use bytes::Bytes;
+use prost::Message;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+use tenure_api::history::v1::{History, HistoryEvent};
+use tenure_engine::{
+    Op, RowKey, RunKey, StateReader, Transition,
+    rows::{ReadError, SystemTable},
+    state::ExecutionState,
+};
+
+/// What the next command of the same workflow id sees. Only the lane of that workflow id may use it: nobody else
+/// writes its rows meanwhile, so the cache holds what is committed.
+pub(crate) struct Overlay<'a> {
+    rows: &'a dyn Rows,
+    cache: &'a StateCache,
+    /// `None`: deleted.
+    written: HashMap<RowKey, Option<Bytes>>,
+    states: HashMap<RunKey, Arc<ExecutionState>>,
+    history: BTreeMap<(RunKey, i64), Bytes>,
+}
+
+impl<'a> Overlay<'a> {
+    pub(crate) fn new(rows: &'a dyn Rows, cache: &'a StateCache) -> Self {
+        Overlay { rows, cache, written: HashMap::new(), states: HashMap::new(), history: BTreeMap::new() }
+    }
+
+    /// Puts the transition's rows on top.
+    pub(crate) fn put(&mut self, transition: &Transition) {
+        for op in &transition.writes.ops {
+            match op {
+                Op::Put(RowKey::History { run, first_event_id }, value) => {
+                    self.history.insert((run.clone(), *first_event_id), value.clone());
+                }
+                Op::Put(key, value) => _ = self.written.insert(key.clone(), Some(value.clone())),
+                Op::Delete(key) => {
+                    if let RowKey::Execution(run) = key {
+                        self.states.remove(run);
+                    }
+                    self.written.insert(key.clone(), None);
+                }
+                // Counters are not read by transitions.
+                Op::Merge(..) => {}
+            }
+        }
+        self.states.extend(transition.states.iter().cloned());
+    }
+}
+
+impl StateReader for Overlay<'_> {
+    fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
+        if let Some(state) = self.states.get(run) {
+            return Ok(Some(state.clone()));
+        }
+        if let Some(None) = self.written.get(&RowKey::Execution(run.clone())) {
+            return Ok(None);
+        }
+        if let Some(state) = self.cache.get(run) {
+            return Ok(Some(state));
+        }
+        self.rows.execution(run)
+    }
+
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        match key {
+            RowKey::History { run, first_event_id } => match self.history.get(&(run.clone(), *first_event_id)) {
+                Some(value) => Ok(Some(value.clone())),
+                None => self.rows.get(key),
+            },
+            key => match self.written.get(key) {
+                Some(value) => Ok(value.clone()),
+                None => self.rows.get(key),
+            },
+        }
+    }
+
+    fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
+        let from = (run.clone(), i64::MIN);
+        let to = (run.clone(), event_id);
+        if let Some(((_, first_event_id), chunk)) = self.history.range(from..=to).next_back() {
+            let history = History::decode(chunk.clone()).map_err(|e| ReadError::Corrupt {
+                key: RowKey::History { run: run.clone(), first_event_id: *first_event_id },
+                cause: e.to_string(),
+            })?;
+            return Ok(history.events.into_iter().find(|event| event.event_id == event_id));
+        }
+        self.rows.event(run, event_id)
+    }
+
+    fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
+        self.rows.system_rows(table)
+    }
+}

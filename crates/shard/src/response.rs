@@ -1,0 +1,96 @@
+//! Poll responses of workflow tasks and queries: what was started, with its history from rows.
+
+use crate::{
+    error::CommandError,
+    history::{Page, PageToken, read_page},
+    query_token::QueryToken,
+    runtime::LeaderRuntime,
+};
+use bytes::Bytes;
+use tenure_api::{
+    common::v1::{WorkflowExecution, WorkflowType},
+    enums::v1::TaskQueueKind,
+    history::v1::History,
+    query::v1::WorkflowQuery,
+    taskqueue::v1::TaskQueue,
+    workflowservice::v1 as api,
+};
+use tenure_engine::{RunKey, command::WorkflowTaskStarted, state::ExecutionState};
+
+impl LeaderRuntime {
+    /// The response for a started workflow task, with the queries that ride on it. Its history ends at its started
+    /// event on every page.
+    pub(crate) fn workflow_task_response(
+        &self,
+        started: &WorkflowTaskStarted,
+    ) -> Result<api::PollWorkflowTaskQueueResponse, CommandError> {
+        let from = if started.sticky { started.previous_started_event_id + 1 } else { 1 };
+        let (mut history, next_page_token) =
+            self.first_page(&started.run, from, started.last_event_id + 1, started.transient_events.clone().into())?;
+        if next_page_token.is_empty() {
+            history.events.extend(started.transient());
+        }
+        Ok(api::PollWorkflowTaskQueueResponse {
+            task_token: started.token.encode(),
+            workflow_execution: Some(execution(&started.run)),
+            workflow_type: Some(WorkflowType { name: started.workflow_type.clone() }),
+            previous_started_event_id: started.previous_started_event_id,
+            started_event_id: started.started_event_id,
+            attempt: started.attempt,
+            history: Some(history),
+            next_page_token,
+            workflow_execution_task_queue: Some(normal_queue(&started.task_queue)),
+            scheduled_time: Some(started.scheduled_at.to_proto()),
+            started_time: Some(started.started_at.to_proto()),
+            queries: self.queries.ride(&started.run),
+            ..Default::default()
+        })
+    }
+
+    /// The response that carries a query on its own. A sticky worker has the history already.
+    pub(crate) fn query_response(
+        &self,
+        run: &RunKey,
+        state: &ExecutionState,
+        query: WorkflowQuery,
+        token: &QueryToken,
+        sticky: bool,
+    ) -> Result<api::PollWorkflowTaskQueueResponse, CommandError> {
+        let (history, next_page_token) =
+            if sticky { Default::default() } else { self.first_page(run, 1, state.next_event_id, Bytes::new())? };
+        Ok(api::PollWorkflowTaskQueueResponse {
+            task_token: token.encode(),
+            workflow_execution: Some(execution(run)),
+            workflow_type: Some(WorkflowType { name: state.info.workflow_type.to_string() }),
+            previous_started_event_id: state.workflow_task.last_completed_started_event_id,
+            attempt: 1,
+            history: Some(history),
+            next_page_token,
+            query: Some(query),
+            workflow_execution_task_queue: Some(normal_queue(&state.info.task_queue)),
+            ..Default::default()
+        })
+    }
+
+    fn first_page(
+        &self,
+        run: &RunKey,
+        from: i64,
+        end: i64,
+        transient: Bytes,
+    ) -> Result<(History, Bytes), CommandError> {
+        let (most, bytes) = (self.options.history_page_events, self.options.history_page_bytes);
+        let Page { events, next } = read_page(&*self.rows, run, from, end, most, bytes)?;
+        let token = PageToken { run_id: run.run_id, next, end, transient };
+        let token = if next < end { token.encode() } else { Bytes::new() };
+        Ok((History { events }, token))
+    }
+}
+
+fn execution(run: &RunKey) -> WorkflowExecution {
+    WorkflowExecution { workflow_id: run.workflow.workflow_id.to_string(), run_id: run.run_id.to_string() }
+}
+
+fn normal_queue(name: &str) -> TaskQueue {
+    TaskQueue { name: name.to_owned(), kind: TaskQueueKind::Normal as i32, ..Default::default() }
+}

@@ -1,0 +1,171 @@
+//! The memory of one leader: one value, built from rows at election and dropped when leadership goes.
+
+use crate::{
+    clock::Clock,
+    dispatch::Dispatch,
+    error::CommandError,
+    executions::{Engine, Executions},
+    handle::new_proposal_id,
+    home::Home,
+    messages::Answer,
+    options::Options,
+    queries::Queries,
+    query_token::QueryToken,
+    replica::{NotLeader, Replica, Rows, ShardId},
+    shared::{Served, Shared},
+    starts::Starts,
+    timers::Timers,
+    waiters::Waiters,
+};
+use metrics::{gauge, histogram};
+use std::{sync::Arc, time::Duration};
+use tenure_engine::{Envelope, QueueKey, RunKey, ShardCommand, Stamp, WriteSet, rows::ReadError};
+use tokio_util::sync::CancellationToken;
+
+const TICK: Duration = Duration::from_millis(500);
+
+/// A leader of one shard in one term.
+pub(crate) struct LeaderRuntime {
+    pub(crate) shard: ShardId,
+    pub(crate) term: u64,
+    pub(crate) replica: Arc<dyn Replica>,
+    pub(crate) rows: Arc<dyn Rows>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) options: Options,
+    pub(crate) engine: Engine,
+    pub(crate) clock: Clock,
+    pub(crate) executions: Executions,
+    pub(crate) timers: Timers,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) home: Home,
+    pub(crate) waiters: Waiters,
+    pub(crate) queries: Queries,
+    pub(crate) starts: Starts,
+    /// System commands run one at a time.
+    pub(crate) system: tokio::sync::Mutex<()>,
+    /// Cancelled when leadership goes; all calls and tasks end with it.
+    pub(crate) ended: CancellationToken,
+}
+
+/// Why a leader could not come up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    #[error(transparent)]
+    NotLeader(#[from] NotLeader),
+    #[error(transparent)]
+    Rows(#[from] ReadError),
+}
+
+impl LeaderRuntime {
+    /// Passes a barrier in the new term, and builds the leader from rows.
+    pub(crate) async fn build(
+        shared: Arc<Shared>,
+        replica: Arc<dyn Replica>,
+        term: u64,
+    ) -> Result<Arc<LeaderRuntime>, BuildError> {
+        let begin = std::time::Instant::now();
+        replica.linearizable().await?;
+        let rows = replica.rows();
+        let clock = Clock::start(&*rows)?;
+        // The new leader's time is on record before anything is told by it; and the entry proves the leadership.
+        replica.propose(term, &WriteSet { ops: clock.record().into_iter().collect() }).await?;
+        let options = shared.options.clone();
+        let read = {
+            let (rows, mesh, options) = (rows.clone(), shared.mesh.clone(), options.clone());
+            move || {
+                let timers = Timers::load(&*rows, options.timer_window)?;
+                let home = |queue: &QueueKey| mesh.shard_of(queue.slot());
+                Ok::<_, ReadError>((timers, Dispatch::load(&*rows, options.offer_window, home)?))
+            }
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        let (timers, dispatch) = read.map_err(|e| ReadError::Storage(e.to_string()))??;
+        let runtime = LeaderRuntime {
+            shard: replica.shard(),
+            term,
+            replica,
+            rows,
+            engine: shared.engine,
+            clock,
+            executions: Executions::new(options.state_cache_bytes),
+            timers,
+            dispatch,
+            home: Home::new(),
+            waiters: Waiters::default(),
+            queries: Queries::default(),
+            starts: Starts::default(),
+            system: tokio::sync::Mutex::default(),
+            ended: CancellationToken::new(),
+            options,
+            shared,
+        };
+        histogram!("tenure_shard_leader_build_seconds").record(begin.elapsed());
+        Ok(Arc::new(runtime))
+    }
+
+    /// Begins to act.
+    pub(crate) fn start(self: &Arc<Self>) {
+        tokio::spawn(self.clone().run_timers());
+        tokio::spawn(self.clone().run_ticks());
+        self.offer_all();
+    }
+
+    /// Leadership went: everything that waits fails with `NotLeader`.
+    pub(crate) fn end(&self) {
+        self.ended.cancel();
+        self.home.give_back();
+    }
+
+    pub(crate) fn not_leader(&self) -> NotLeader {
+        self.shared.not_leader(self.shard)
+    }
+
+    /// Rows read afterwards show all that was acknowledged before the call.
+    pub(crate) async fn barrier(&self) -> Result<(), NotLeader> {
+        tokio::select! {
+            biased;
+            () = self.ended.cancelled() => Err(self.not_leader()),
+            passed = self.replica.linearizable() => passed,
+        }
+    }
+
+    async fn run_ticks(self: Arc<Self>) {
+        let shard = self.shard.to_string();
+        let backlog = gauge!("tenure_tasks_backlog", "shard" => shard);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.ended.cancelled() => break,
+                _ = ticks.tick() => {}
+            }
+            backlog.set(self.dispatch.len() as f64);
+            self.tick_starts();
+            self.tick_home();
+        }
+        backlog.set(0.0);
+    }
+
+    /// The home of a sticky queue says that nobody polls it.
+    pub(crate) async fn sticky_unavailable(
+        self: &Arc<Self>,
+        tasks: Vec<(RunKey, Stamp)>,
+        queries: Vec<QueryToken>,
+    ) -> Served {
+        for query in queries {
+            self.query_sticky_unavailable(&query);
+        }
+        let moves = tasks.into_iter().map(|(run, stamp)| {
+            let command = ShardCommand::StickyUnavailable { run_id: run.run_id, stamp };
+            self.execute(Envelope { workflow: run.workflow, proposal: new_proposal_id(), command })
+        });
+        for moved in futures::future::join_all(moves).await {
+            match moved {
+                Ok(_) => {}
+                Err(CommandError::NotLeader(not_leader)) => return Served::Answer(Answer::NotLeader(not_leader)),
+                Err(CommandError::Api(error)) => tracing::debug!(%error, "a sticky task was not moved"),
+            }
+        }
+        Served::Answer(Answer::Done)
+    }
+}

@@ -1,0 +1,43 @@
+//! Commands of the system shard: one at a time, replicated and answered like those of executions.
+
+use crate::{error::CommandError, runtime::LeaderRuntime};
+use std::sync::Arc;
+use tenure_engine::{
+    ProposalId,
+    system::{self, SystemCommand, SystemReply},
+    transition::Context,
+};
+
+impl LeaderRuntime {
+    /// Runs a system command. It goes on if the future is dropped.
+    pub(crate) async fn execute_system(
+        self: &Arc<Self>,
+        proposal: ProposalId,
+        command: SystemCommand,
+    ) -> Result<SystemReply, CommandError> {
+        let runtime = self.clone();
+        let run = tokio::spawn(async move { runtime.run_system(proposal, command).await });
+        tokio::select! {
+            biased;
+            done = run => done.unwrap_or_else(|e| Err(tenure_api::error::ApiError::internal(e.to_string()).into())),
+            () = self.ended.cancelled() => Err(self.not_leader().into()),
+        }
+    }
+
+    async fn run_system(&self, proposal: ProposalId, command: SystemCommand) -> Result<SystemReply, CommandError> {
+        let _one = self.system.lock().await;
+        let mut ids = self.executions.ids(self.term);
+        let mut context = Context { now: self.clock.now(), ids: &mut ids, limits: &self.options.limits, credits: &[] };
+        let outcome = system::transition(&*self.rows, proposal, &command, &mut context);
+        let (reply, mut writes) = match outcome {
+            Ok((reply, writes)) => (Ok(reply), writes),
+            Err(refused) => (Err(refused.into()), Default::default()),
+        };
+        if writes.ops.is_empty() {
+            self.replica.linearizable().await?;
+        } else {
+            self.propose(&mut writes).await?;
+        }
+        reply
+    }
+}

@@ -1,0 +1,331 @@
+//! A cluster in memory: replication is perfect, leaders move when they are told to.
+
+use crate::{
+    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Options, Replica, Rows, ShardId, Shards, executions::Engine,
+};
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use parking_lot::Mutex;
+use prost::Message;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tenure_api::history::v1::{History, HistoryEvent};
+use tenure_engine::{
+    Op, QueueKey, RowKey, RunKey, Stamp, StateReader, Timestamp, WriteSet, codec,
+    rows::{ReadError, ReadyTask, SystemTable},
+    state::ExecutionState,
+};
+use tokio::sync::{Semaphore, watch};
+
+/// One shard's rows, shared by all replicas.
+pub(super) struct Log {
+    rows: Mutex<BTreeMap<RowKey, Bytes>>,
+    counters: Mutex<BTreeMap<RowKey, i64>>,
+    lead: Mutex<(NodeId, u64)>,
+    /// Told to all replicas.
+    told: BTreeMap<NodeId, watch::Sender<Leadership>>,
+    applied: watch::Sender<u64>,
+    /// An entry needs a permit to be applied.
+    pub(super) gate: Semaphore,
+    /// The operations of all entries.
+    pub(super) entries: Mutex<Vec<WriteSet>>,
+}
+
+pub(super) struct Cluster {
+    pub(super) logs: BTreeMap<ShardId, Arc<Log>>,
+    nodes: OnceLock<BTreeMap<NodeId, Shards>>,
+    dead: Mutex<BTreeSet<NodeId>>,
+    /// Bodies are lost on their way back from these nodes.
+    pub(super) deaf: Mutex<BTreeSet<NodeId>>,
+}
+
+struct LogReplica {
+    shard: ShardId,
+    node: NodeId,
+    log: Arc<Log>,
+}
+
+struct LogMesh {
+    node: NodeId,
+    cluster: Arc<Cluster>,
+}
+
+const OPEN: usize = 1 << 20;
+
+impl Cluster {
+    /// Shards 0 to `shards`, each led by the node that is given.
+    pub(super) fn start(
+        nodes: &[NodeId],
+        shards: ShardId,
+        leader: impl Fn(ShardId) -> NodeId,
+        options: &Options,
+        engine: Engine,
+    ) -> Arc<Cluster> {
+        let log = |shard| {
+            let told = nodes.iter().map(|node| (*node, watch::Sender::new(Leadership::default()))).collect();
+            let log = Log {
+                rows: Mutex::default(),
+                counters: Mutex::default(),
+                lead: Mutex::default(),
+                told,
+                applied: watch::Sender::new(0),
+                gate: Semaphore::new(OPEN),
+                entries: Mutex::default(),
+            };
+            log.lead(leader(shard));
+            (shard, Arc::new(log))
+        };
+        let cluster = Arc::new(Cluster {
+            logs: (0..=shards).map(log).collect(),
+            nodes: OnceLock::new(),
+            dead: Mutex::default(),
+            deaf: Mutex::default(),
+        });
+        let start = |node: &NodeId| {
+            let mesh = Arc::new(LogMesh { node: *node, cluster: cluster.clone() });
+            (*node, Shards::with_engine(mesh, options.clone(), engine))
+        };
+        assert!(cluster.nodes.set(nodes.iter().map(start).collect()).is_ok());
+        cluster
+    }
+
+    pub(super) fn node(&self, node: NodeId) -> &Shards {
+        &self.nodes.get().unwrap()[&node]
+    }
+
+    pub(super) fn kill(&self, node: NodeId) {
+        self.dead.lock().insert(node);
+    }
+}
+
+impl Log {
+    /// The node leads from now on, in a new term.
+    pub(super) fn lead(&self, node: NodeId) {
+        let term = {
+            let mut lead = self.lead.lock();
+            *lead = (node, lead.1 + 1);
+            lead.1
+        };
+        for (other, told) in &self.told {
+            told.send_replace(Leadership { leader: Some(node), term, is_leader: *other == node });
+        }
+    }
+
+    pub(super) fn close_gate(&self) {
+        self.gate.forget_permits(OPEN);
+    }
+
+    pub(super) fn open_gate(&self) {
+        self.gate.add_permits(OPEN / 2);
+    }
+
+    pub(super) fn get(&self, key: &RowKey) -> Option<Bytes> {
+        self.rows.lock().get(key).cloned()
+    }
+
+    fn apply(&self, writes: &WriteSet) {
+        let mut rows = self.rows.lock();
+        for op in &writes.ops {
+            match op {
+                Op::Put(key, value) => _ = rows.insert(key.clone(), value.clone()),
+                Op::Delete(key) => _ = rows.remove(key),
+                Op::Merge(key, add) => *self.counters.lock().entry(key.clone()).or_default() += add,
+            }
+        }
+        self.entries.lock().push(writes.clone());
+        self.applied.send_modify(|index| *index += 1);
+    }
+
+    fn check(&self, node: NodeId, term: Option<u64>) -> Result<(), NotLeader> {
+        let lead = *self.lead.lock();
+        if lead.0 == node && term.is_none_or(|term| term == lead.1) {
+            return Ok(());
+        }
+        Err(NotLeader { leader: Some(lead.0), term: lead.1 })
+    }
+}
+
+impl Replica for LogReplica {
+    fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.log.told[&self.node].subscribe()
+    }
+
+    fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), NotLeader>> {
+        let (log, node, writes) = (self.log.clone(), self.node, writes.clone());
+        async move {
+            log.check(node, Some(term))?;
+            log.gate.acquire().await.unwrap().forget();
+            log.check(node, Some(term))?;
+            log.apply(&writes);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn linearizable(&self) -> BoxFuture<'static, Result<(), NotLeader>> {
+        std::future::ready(self.log.check(self.node, None)).boxed()
+    }
+
+    fn has_quorum(&self) -> bool {
+        true
+    }
+
+    fn applied(&self) -> watch::Receiver<u64> {
+        self.log.applied.subscribe()
+    }
+
+    fn rows(&self) -> Arc<dyn Rows> {
+        Arc::new(LogRows(self.log.clone()))
+    }
+}
+
+struct LogRows(Arc<Log>);
+
+impl StateReader for LogRows {
+    fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
+        let key = RowKey::Execution(run.clone());
+        let decode = |value: Bytes| codec::decode(&value).expect("a state is readable");
+        Ok(self.0.get(&key).map(decode).map(Arc::new))
+    }
+
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        Ok(self.0.get(key))
+    }
+
+    fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
+        let chunks = self.history(run, event_id, event_id + 1, 0)?;
+        let events = chunks.into_iter().flat_map(|chunk| History::decode(chunk.events).unwrap().events);
+        Ok(events.into_iter().find(|event| event.event_id == event_id))
+    }
+
+    fn system_rows(&self, wanted: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
+        let rows = self.0.rows.lock();
+        let of_table = rows.iter().filter_map(|(key, value)| match key {
+            RowKey::System { table, key } if *table == wanted => Some((key.clone(), value.clone())),
+            _ => None,
+        });
+        Ok(of_table.collect())
+    }
+}
+
+impl Rows for LogRows {
+    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError> {
+        let rows = self.0.rows.lock();
+        let timers = rows.keys().filter_map(|key| match key {
+            RowKey::Timer { due, run } => Some((*due, run.clone())),
+            _ => None,
+        });
+        Ok(timers.take(limit).collect())
+    }
+
+    fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError> {
+        let rows = self.0.rows.lock();
+        let ready = rows.iter().filter_map(|(key, value)| match key {
+            RowKey::Ready { queue: of, priority, stamp }
+                if of == queue && after.is_none_or(|after| (*priority, *stamp) > after) =>
+            {
+                Some(codec::decode(value).unwrap())
+            }
+            _ => None,
+        });
+        Ok(ready.take(limit).collect())
+    }
+
+    fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError> {
+        let rows = self.0.rows.lock();
+        let queues: BTreeSet<QueueKey> = rows
+            .keys()
+            .filter_map(|key| match key {
+                RowKey::Ready { queue, .. } => Some(queue.clone()),
+                _ => None,
+            })
+            .collect();
+        Ok(queues.into_iter().collect())
+    }
+
+    fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError> {
+        Ok(self.0.counters.lock().get(&RowKey::Backlog(queue.clone())).copied().unwrap_or(0))
+    }
+
+    fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
+        let chunks = self.chunks(run);
+        let first = chunks.iter().rposition(|chunk| chunk.first_event_id <= from).unwrap_or(0);
+        let mut bytes = 0;
+        let taken = chunks.into_iter().skip(first).take_while(|chunk| {
+            let take = chunk.first_event_id < to && (bytes == 0 || bytes < max_bytes);
+            bytes += chunk.events.len();
+            take
+        });
+        Ok(taken.collect())
+    }
+
+    fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
+        let mut bytes = 0;
+        let chunks = self.chunks(run).into_iter().rev().filter(|chunk| chunk.first_event_id <= from);
+        let taken = chunks.take_while(|chunk| {
+            let take = bytes == 0 || bytes < max_bytes;
+            bytes += chunk.events.len();
+            take
+        });
+        Ok(taken.collect())
+    }
+}
+
+impl LogRows {
+    fn chunks(&self, run: &RunKey) -> Vec<Chunk> {
+        let rows = self.0.rows.lock();
+        let chunks = rows.iter().filter_map(|(key, value)| match key {
+            RowKey::History { run: of, first_event_id } if of == run => {
+                Some(Chunk { first_event_id: *first_event_id, events: value.clone() })
+            }
+            _ => None,
+        });
+        chunks.collect()
+    }
+}
+
+impl Mesh for LogMesh {
+    fn node(&self) -> NodeId {
+        self.node
+    }
+
+    fn replicas(&self) -> Vec<Arc<dyn Replica>> {
+        let replica = |(shard, log): (&ShardId, &Arc<Log>)| -> Arc<dyn Replica> {
+            Arc::new(LogReplica { shard: *shard, node: self.node, log: log.clone() })
+        };
+        self.cluster.logs.iter().map(replica).collect()
+    }
+
+    /// Slots go round the data shards.
+    fn shard_of(&self, slot: u16) -> ShardId {
+        u32::from(slot) % (self.cluster.logs.len() as u32 - 1) + 1
+    }
+
+    fn is_alive(&self, node: NodeId) -> bool {
+        !self.cluster.dead.lock().contains(&node)
+    }
+
+    fn call(&self, node: NodeId, body: Bytes, timeout: Duration) -> BoxFuture<'static, Result<Bytes, CallFailed>> {
+        let (cluster, from) = (self.cluster.clone(), self.node);
+        let failed = move |cause: &str| CallFailed { node, cause: cause.into() };
+        async move {
+            let dead = |node| cluster.dead.lock().contains(&node);
+            if dead(node) || dead(from) {
+                return Err(failed("dead"));
+            }
+            let answer = tokio::time::timeout(timeout, cluster.node(node).handle_match(body)).await;
+            if cluster.deaf.lock().contains(&node) {
+                return Err(failed("the reply is lost"));
+            }
+            answer.map_err(|_| failed("timed out"))
+        }
+        .boxed()
+    }
+}

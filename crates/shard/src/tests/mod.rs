@@ -1,0 +1,354 @@
+//! A leader over rows in memory, with an engine of a few lines.
+
+mod engine;
+mod memory;
+
+use crate::{CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId};
+use engine::{engine, row, signal, start, start_after};
+use memory::{Cluster, Log};
+use std::{sync::Arc, time::Duration};
+use tenure_api::workflowservice::v1::PollWorkflowTaskQueueResponse;
+use tenure_engine::{
+    Envelope, NamespaceId, Op, ProposalId, QueueKey, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey, codec,
+    command::Poll, token::TaskToken,
+};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(1));
+const SOON: Duration = Duration::from_secs(20);
+
+fn options() -> Options {
+    Options { confirm_within: Duration::from_millis(300), ..Options::default() }
+}
+
+/// One node, one data shard.
+fn alone() -> Arc<Cluster> {
+    Cluster::start(&[1], 1, |_| 1, &options(), engine)
+}
+
+/// A workflow whose slot is in the shard, by a name that begins like this.
+fn workflow_in(cluster: &Cluster, shard: ShardId, name: &str) -> WorkflowKey {
+    let keys = (0..).map(|n| WorkflowKey { namespace: NAMESPACE, workflow_id: format!("{name}-{n}").into() });
+    keys.into_iter().find(|key| cluster.node(1).shard_of(key.slot()) == shard).unwrap()
+}
+
+fn queue_in(cluster: &Cluster, shard: ShardId) -> QueueKey {
+    let names = (0..).map(|n| format!("queue-{n}").into());
+    let mut queues = names.map(|name| QueueKey { namespace: NAMESPACE, kind: TaskKind::Workflow, name });
+    queues.find(|queue| cluster.node(1).shard_of(queue.slot()) == shard).unwrap()
+}
+
+fn envelope(workflow: &WorkflowKey, command: ShardCommand) -> Envelope {
+    Envelope { workflow: workflow.clone(), proposal: ProposalId(Uuid::new_v4().as_u128()), command }
+}
+
+/// The shard's leader, at the node, once it is ready.
+async fn leader(cluster: &Cluster, node: NodeId, shard: ShardId) -> LeaderHandle {
+    eventually(|| cluster.node(node).local(shard)).await
+}
+
+/// Looks until there is something to see.
+async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "it did not happen in time");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn poll(queue: &QueueKey, node: NodeId, patience: Duration) -> PollRequest {
+    PollRequest {
+        queue: queue.clone(),
+        poll: Poll { identity: "worker".into(), queue: queue.name.to_string(), ..Poll::default() },
+        sticky: false,
+        node,
+        deadline: Instant::now() + patience,
+    }
+}
+
+fn entries_with(log: &Log, wanted: &RowKey) -> usize {
+    let entries = log.entries.lock();
+    entries.iter().filter(|set| set.ops.iter().any(|op| matches!(op, Op::Put(key, _) if key == wanted))).count()
+}
+
+fn token(response: &PollWorkflowTaskQueueResponse) -> TaskToken {
+    TaskToken::decode(&response.task_token).unwrap()
+}
+
+fn workflow_of(response: &PollWorkflowTaskQueueResponse) -> &str {
+    &response.workflow_execution.as_ref().unwrap().workflow_id
+}
+
+#[tokio::test]
+async fn a_hot_execution_gets_one_entry_for_many_signals_in_their_order() {
+    let cluster = alone();
+    let log = &cluster.logs[&1];
+    let leader = leader(&cluster, 1, 1).await;
+    let workflow = workflow_in(&cluster, 1, "hot");
+    log.close_gate();
+    let names: Vec<String> = (0..100).map(|n| format!("signal-{n}")).collect();
+    let calls: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let (leader, envelope) = (leader.clone(), envelope(&workflow, signal(name)));
+            tokio::spawn(async move { leader.execute(envelope).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(calls.iter().all(|call| !call.is_finished()), "no reply before the entry is applied");
+    log.open_gate();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let signals = row(&workflow.run(engine::RUN), "signals");
+    let applied: Vec<String> = codec::decode(&log.get(&signals).unwrap()).unwrap();
+    assert_eq!(applied, names);
+    let entries = entries_with(log, &signals);
+    assert!(entries <= 2, "the first one alone at most, the others together; but {entries}");
+}
+
+#[tokio::test]
+async fn different_workflows_do_not_wait_for_each_other() {
+    let cluster = alone();
+    let leader = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    log.close_gate();
+    let (slow, fast) = (workflow_in(&cluster, 1, "slow"), workflow_in(&cluster, 1, "fast"));
+    let waiting = tokio::spawn({
+        let (leader, envelope) = (leader.clone(), envelope(&slow, signal("s")));
+        async move { leader.execute(envelope).await }
+    });
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    // A refusal needs no entry.
+    let refused = leader.execute(envelope(&fast, ShardCommand::ResetStickyTaskQueue { run_id: None })).await;
+    assert!(matches!(refused, Err(CommandError::Api(_))), "{refused:?}");
+    log.open_gate();
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn with_the_term_goes_every_waiting_call() {
+    let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), engine);
+    let old = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    let workflow = workflow_in(&cluster, 1, "w");
+    let queue = queue_in(&cluster, 1);
+    log.close_gate();
+    let command = tokio::spawn({
+        let (old, envelope) = (old.clone(), envelope(&workflow, signal("s")));
+        async move { old.execute(envelope).await.map(|_| ()) }
+    });
+    let polling = tokio::spawn({
+        let (old, request) = (old.clone(), poll(&queue, 1, SOON));
+        async move { old.poll_workflow(request).await.map(|_| ()) }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    log.lead(2);
+    log.open_gate();
+    for call in [command, polling] {
+        match call.await.unwrap() {
+            Err(CommandError::NotLeader(not)) => assert_eq!((not.leader, not.term), (Some(2), 2)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(cluster.node(1).local(1).is_none());
+    let signals = row(&workflow.run(engine::RUN), "signals");
+    assert_eq!(entries_with(log, &signals), 0, "what the old term computed is not applied");
+    let new = leader(&cluster, 2, 1).await;
+    new.execute(envelope(&workflow, signal("s"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn timers_fire_and_never_early() {
+    let cluster = Cluster::start(&[1, 2], 1, |_| 1, &Options { timer_window: 4, ..options() }, engine);
+    let first = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    // In an order that is not that of their due times, and more than the window holds.
+    let workflows: Vec<_> = (0..20).map(|n| workflow_in(&cluster, 1, &format!("t{n}"))).collect();
+    for (n, workflow) in (0..).zip(&workflows) {
+        first.execute(envelope(workflow, start_after(Duration::from_millis((n * 7) % 20 * 50 + 200)))).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    log.lead(2);
+    leader(&cluster, 2, 1).await;
+    for workflow in &workflows {
+        let run = workflow.run(engine::RUN);
+        let fired = eventually(|| log.get(&row(&run, "fired"))).await;
+        let (due, fired): (Timestamp, Timestamp) =
+            (codec::decode(&log.get(&row(&run, "due")).unwrap()).unwrap(), codec::decode(&fired).unwrap());
+        assert!(fired >= due);
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_poll_gets_a_task_of_another_shard_on_another_node() {
+    let cluster = Cluster::start(&[1, 2], 2, |shard| if shard == 2 { 2 } else { 1 }, &options(), engine);
+    let (owner, home) = (leader(&cluster, 1, 1).await, leader(&cluster, 2, 2).await);
+    let (workflow, queue) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 2));
+    let polling = tokio::spawn({
+        let request = poll(&queue, 2, SOON);
+        async move { home.poll_workflow(request).await }
+    });
+    owner.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
+    let response = polling.await.unwrap().unwrap().expect("a task");
+    assert_eq!(workflow_of(&response), &*workflow.workflow_id);
+    assert_eq!(response.history.as_ref().unwrap().events.len(), 1);
+    cluster.node(2).deliver(token(&response)).expect("not refused").sent();
+}
+
+#[tokio::test]
+async fn offers_are_made_again_where_the_home_moves() {
+    let cluster = Cluster::start(&[1, 2], 2, |_| 1, &options(), engine);
+    let owner = leader(&cluster, 1, 1).await;
+    leader(&cluster, 1, 2).await;
+    let queue = queue_in(&cluster, 2);
+    let workflows: Vec<_> = (0..50).map(|n| workflow_in(&cluster, 1, &format!("m{n}"))).collect();
+    for workflow in &workflows {
+        owner.execute(envelope(workflow, start(&queue.name))).await.unwrap();
+    }
+    cluster.logs[&2].lead(2);
+    let home = leader(&cluster, 2, 2).await;
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < workflows.len() {
+        let response = home.poll_workflow(poll(&queue, 2, SOON)).await.unwrap().expect("a task");
+        assert!(seen.insert(workflow_of(&response).to_owned()), "a task is handed out once");
+        cluster.node(2).deliver(token(&response)).expect("not refused").sent();
+    }
+}
+
+#[tokio::test]
+async fn a_new_owner_offers_what_it_finds_in_rows() {
+    let cluster = Cluster::start(&[1, 2], 2, |_| 1, &options(), engine);
+    let owner = leader(&cluster, 1, 1).await;
+    let home = leader(&cluster, 1, 2).await;
+    let queue = queue_in(&cluster, 2);
+    let workflow = workflow_in(&cluster, 1, "w");
+    owner.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
+    cluster.logs[&1].lead(2);
+    let response = home.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+    assert_eq!(workflow_of(&response), &*workflow.workflow_id);
+}
+
+#[tokio::test]
+async fn a_poll_that_was_given_up_never_gets_a_task() {
+    let cluster = alone();
+    let leader = leader(&cluster, 1, 1).await;
+    let (workflow, queue) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 1));
+    let given_up = tokio::spawn({
+        let (leader, request) = (leader.clone(), poll(&queue, 1, SOON));
+        async move { leader.poll_workflow(request).await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    given_up.abort();
+    assert!(given_up.await.unwrap_err().is_cancelled());
+    leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let response = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+    assert_eq!(workflow_of(&response), &*workflow.workflow_id);
+    let started = row(&workflow.run(engine::RUN), "started");
+    assert_eq!(entries_with(&cluster.logs[&1], &started), 1, "it was started once");
+}
+
+#[tokio::test]
+async fn a_poll_without_a_task_ends_before_its_deadline() {
+    let cluster = alone();
+    let leader = leader(&cluster, 1, 1).await;
+    let queue = queue_in(&cluster, 1);
+    let begin = Instant::now();
+    let polled = leader.poll_workflow(poll(&queue, 1, Duration::from_secs(2))).await.unwrap();
+    assert!(polled.is_none());
+    assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&begin.elapsed()));
+    assert_eq!(leader.describe_queue(&queue).await.unwrap().pollers.len(), 1);
+}
+
+/// How a started task fails to arrive.
+async fn check_returned(lose: impl FnOnce(&Cluster, &PollWorkflowTaskQueueResponse)) {
+    let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), engine);
+    let leader = leader(&cluster, 1, 1).await;
+    let queue = QueueKey { namespace: NAMESPACE, kind: TaskKind::Workflow, name: "queue".into() };
+    let workflow = workflow_in(&cluster, 1, "w");
+    leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
+    let lost = leader.poll_workflow(poll(&queue, 2, SOON)).await.unwrap().expect("a task");
+    lose(&cluster, &lost);
+    let again = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("the task again");
+    assert_eq!(workflow_of(&again), &*workflow.workflow_id);
+    assert_ne!(token(&again).stamp, token(&lost).stamp, "the old token is stale");
+    assert!(cluster.node(2).deliver(token(&lost)).is_none(), "what was returned is not sent");
+}
+
+#[tokio::test]
+async fn a_task_whose_delivery_was_dropped_is_returned() {
+    check_returned(|cluster, lost| drop(cluster.node(2).deliver(token(lost)))).await;
+}
+
+#[tokio::test]
+async fn a_task_that_never_got_to_the_polls_node_is_returned() {
+    check_returned(|_, _| ()).await;
+}
+
+#[tokio::test]
+async fn a_delivered_task_is_not_returned() {
+    let cluster = alone();
+    let leader = leader(&cluster, 1, 1).await;
+    let (workflow, queue) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 1));
+    leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
+    let response = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+    cluster.node(1).deliver(token(&response)).unwrap().sent();
+    let nothing = leader.poll_workflow(poll(&queue, 1, Duration::from_secs(3))).await.unwrap();
+    assert!(nothing.is_none());
+}
+
+#[tokio::test]
+async fn a_task_of_a_node_that_died_is_returned() {
+    let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), engine);
+    let leader = leader(&cluster, 1, 1).await;
+    let queue = QueueKey { namespace: NAMESPACE, kind: TaskKind::Workflow, name: "queue".into() };
+    let workflow = workflow_in(&cluster, 1, "w");
+    leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
+    leader.poll_workflow(poll(&queue, 2, SOON)).await.unwrap().expect("a task");
+    cluster.kill(2);
+    leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("the task again");
+}
+
+#[tokio::test]
+async fn a_start_whose_reply_was_lost_is_found_again() {
+    let cluster = Cluster::start(&[1, 2], 2, |shard| if shard == 2 { 2 } else { 1 }, &options(), engine);
+    let (owner, home) = (leader(&cluster, 1, 1).await, leader(&cluster, 2, 2).await);
+    let (workflow, queue) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 2));
+    owner.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
+    cluster.deaf.lock().insert(1);
+    let polling = tokio::spawn({
+        let request = poll(&queue, 2, SOON);
+        async move { home.poll_workflow(request).await }
+    });
+    let started = row(&workflow.run(engine::RUN), "started");
+    let log = &cluster.logs[&1];
+    eventually(|| (entries_with(log, &started) == 1).then_some(())).await;
+    cluster.deaf.lock().clear();
+    let response = polling.await.unwrap().unwrap().expect("the task");
+    assert_eq!(workflow_of(&response), &*workflow.workflow_id);
+    assert_eq!(entries_with(log, &started), 1, "it was started once");
+}
+
+#[tokio::test]
+async fn a_backlog_beyond_the_window_is_dispatched_whole() {
+    let cluster = Cluster::start(&[1], 1, |_| 1, &Options { offer_window: 10, ..options() }, engine);
+    let leader = leader(&cluster, 1, 1).await;
+    let queue = queue_in(&cluster, 1);
+    let workflows: Vec<_> = (0..100).map(|n| workflow_in(&cluster, 1, &format!("b{n}"))).collect();
+    for workflow in &workflows {
+        leader.execute(envelope(workflow, start(&queue.name))).await.unwrap();
+    }
+    let mut order = Vec::new();
+    for _ in &workflows {
+        let response = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+        cluster.node(1).deliver(token(&response)).unwrap().sent();
+        order.push(workflow_of(&response).to_owned());
+    }
+    let expected: Vec<String> = workflows.iter().map(|w| w.workflow_id.to_string()).collect();
+    assert_eq!(order, expected, "oldest first");
+}

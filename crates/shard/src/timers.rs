@@ -1,0 +1,178 @@
+//! Timers: rows in order of their due time are the truth; the leader holds the near future in memory and fires what
+//! is due, never early by its clock.
+
+use crate::{error::CommandError, handle::new_proposal_id, replica::Rows, runtime::LeaderRuntime};
+use futures::{StreamExt, stream::FuturesUnordered};
+use metrics::{counter, gauge, histogram};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tenure_engine::{Envelope, RunKey, ShardCommand, Timestamp, rows::ReadError};
+use tokio::{sync::Notify, time::Instant};
+
+/// A timer whose command failed is tried again after this time.
+const RETRY: Duration = Duration::from_secs(1);
+/// Unreadable rows are read again after this time.
+const RELOAD: Duration = Duration::from_secs(1);
+
+pub(crate) struct Timers {
+    inner: Mutex<Inner>,
+    /// The earliest due time changed.
+    changed: Notify,
+    window: usize,
+}
+
+struct Inner {
+    by_due: BTreeSet<(Timestamp, RunKey)>,
+    due: HashMap<RunKey, Timestamp>,
+    /// All rows that are due before this are in memory (or firing); later ones may be on disk only.
+    horizon: Timestamp,
+}
+
+impl Inner {
+    fn remove(&mut self, run: &RunKey) {
+        if let Some(due) = self.due.remove(run) {
+            self.by_due.remove(&(due, run.clone()));
+        }
+    }
+
+    fn insert(&mut self, due: Timestamp, run: RunKey) {
+        self.remove(&run);
+        self.due.insert(run.clone(), due);
+        self.by_due.insert((due, run));
+    }
+}
+
+impl Timers {
+    /// `window`: timers that are held in memory, at most twice as many for a while.
+    pub(crate) fn load(rows: &dyn Rows, window: usize) -> Result<Timers, ReadError> {
+        let inner = Inner { by_due: BTreeSet::new(), due: HashMap::new(), horizon: Timestamp(i64::MIN) };
+        let timers = Timers { inner: Mutex::new(inner), changed: Notify::new(), window };
+        timers.reload(rows)?;
+        Ok(timers)
+    }
+
+    /// Reads the near future. Effects wait meanwhile, so none of them is undone by an older row.
+    fn reload(&self, rows: &dyn Rows) -> Result<(), ReadError> {
+        let mut inner = self.inner.lock();
+        let near = rows.timers(self.window)?;
+        inner.horizon = match near.last() {
+            Some((due, _)) if near.len() == self.window => *due,
+            _ => Timestamp::MAX,
+        };
+        for (due, run) in near {
+            inner.insert(due, run);
+        }
+        Ok(())
+    }
+
+    /// The run's timer row is now this one.
+    pub(crate) fn armed(&self, run: RunKey, due: Option<Timestamp>) {
+        let mut inner = self.inner.lock();
+        inner.remove(&run);
+        let Some(due) = due else { return };
+        if due >= inner.horizon {
+            return;
+        }
+        inner.insert(due, run);
+        let earliest = inner.by_due.first().is_some_and(|(first, _)| *first == due);
+        while inner.by_due.len() > 2 * self.window {
+            let Some((due, run)) = inner.by_due.pop_last() else { break };
+            inner.due.remove(&run);
+            inner.horizon = due;
+        }
+        drop(inner);
+        if earliest {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Takes up to `most` timers that are due, and tells when the next one is.
+    fn take_due(&self, now: Timestamp, most: usize) -> (Vec<(Timestamp, RunKey)>, Option<Timestamp>) {
+        let mut inner = self.inner.lock();
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some((due, _)) = inner.by_due.first()
+            && *due <= now
+            && let Some((due, run)) = inner.by_due.pop_first()
+        {
+            inner.due.remove(&run);
+            taken.push((due, run));
+        }
+        (taken, inner.by_due.first().map(|(due, _)| *due))
+    }
+
+    /// Memory is (almost) empty, but there are more on disk.
+    fn wants_reload(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.horizon != Timestamp::MAX && inner.by_due.len() <= self.window / 4
+    }
+
+    fn len(&self) -> usize {
+        self.inner.lock().by_due.len()
+    }
+}
+
+impl LeaderRuntime {
+    /// Fires timers until the leader ends.
+    pub(crate) async fn run_timers(self: Arc<Self>) {
+        let mut firing = FuturesUnordered::new();
+        let pending = gauge!("tenure_timers_pending", "shard" => self.shard.to_string());
+        let ended = self.ended.clone();
+        let ended = ended.cancelled();
+        tokio::pin!(ended);
+        loop {
+            let mut wake = None;
+            // Rows of timers that are firing would be loaded, and fired, again.
+            if self.timers.wants_reload() && firing.is_empty() {
+                if let Err(error) = self.timers.reload(&*self.rows) {
+                    tracing::error!(shard = self.shard, %error, "timers cannot be read");
+                    wake = Some(Instant::now() + RELOAD);
+                }
+            }
+            let room = self.options.timers_in_flight.saturating_sub(firing.len());
+            let (due, next) = self.timers.take_due(self.clock.now(), room);
+            firing.extend(due.into_iter().map(|(due, run)| self.fire(due, run)));
+            if firing.len() < self.options.timers_in_flight
+                && let Some(next) = next
+            {
+                let next = self.clock.instant(next);
+                wake = Some(wake.map_or(next, |wake| wake.min(next)));
+            }
+            pending.set(self.timers.len() as f64);
+            let far = Instant::now() + Duration::from_secs(3600);
+            tokio::select! {
+                () = &mut ended => break,
+                () = self.timers.changed.notified() => {}
+                Some(again) = firing.next(), if !firing.is_empty() => {
+                    if let Some((due, run)) = again {
+                        self.timers.armed(run, Some(due));
+                    }
+                }
+                () = tokio::time::sleep_until(wake.unwrap_or(far)) => {}
+            }
+        }
+        pending.set(0.0);
+    }
+
+    /// Fires one timer; gives when to try again if that failed.
+    async fn fire(self: &Arc<Self>, due: Timestamp, run: RunKey) -> Option<(Timestamp, RunKey)> {
+        let command = ShardCommand::TimerDue { run_id: run.run_id };
+        let workflow = run.workflow.clone();
+        match self.execute(Envelope { workflow, proposal: new_proposal_id(), command }).await {
+            Ok(_) => {
+                counter!("tenure_timers_fired_total").increment(1);
+                histogram!("tenure_timers_lateness_seconds").record(self.clock.now().since(due));
+                None
+            }
+            Err(CommandError::NotLeader(_)) => None,
+            Err(CommandError::Api(error)) => {
+                tracing::warn!(shard = self.shard, workflow = %run.workflow.workflow_id, %error, "a timer was refused");
+                Some((self.clock.now().after(RETRY), run))
+            }
+        }
+    }
+}

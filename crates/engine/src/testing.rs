@@ -285,8 +285,7 @@ impl Sim {
     /// Lets time pass, firing each timer row when it is due.
     pub fn advance(&mut self, by: Duration) {
         let end = self.now.after(by);
-        loop {
-            let Some((due, run)) = self.rows.timers().into_iter().next().filter(|(due, _)| *due <= end) else { break };
+        while let Some((due, run)) = self.rows.timers().into_iter().next().filter(|(due, _)| *due <= end) {
             self.now = self.now.max(due);
             self.run(ShardCommand::TimerDue { run_id: run.run_id }).expect("a timer can always fire");
         }

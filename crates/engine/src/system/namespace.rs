@@ -100,7 +100,9 @@ pub(super) fn update(
     request: &api::UpdateNamespaceRequest,
 ) -> Result<(SystemReply, WriteSet), Refused> {
     if request.promote_namespace {
-        return Err(ApiError::invalid_argument("Cannot promote a namespace when global namespaces are not enabled").into());
+        return Err(
+            ApiError::invalid_argument("Cannot promote a namespace when global namespaces are not enabled").into()
+        );
     }
     change(rows, &request.namespace, |namespace| {
         if let Some(update) = &request.update_info {
@@ -228,10 +230,7 @@ fn id_of(rows: &dyn StateReader, name: &str) -> Result<Option<Uuid>, ReadError> 
     codec::decode(&value).map(Some).map_err(|e| ReadError::Corrupt { key, cause: e.to_string() })
 }
 
-fn row(
-    rows: &dyn StateReader,
-    id: Uuid,
-) -> Result<Option<(NamespaceRow, api::DescribeNamespaceResponse)>, ReadError> {
+fn row(rows: &dyn StateReader, id: Uuid) -> Result<Option<(NamespaceRow, api::DescribeNamespaceResponse)>, ReadError> {
     let key = key(id);
     rows.get(&key)?.map(|value| decode(&key, &value)).transpose()
 }
@@ -239,7 +238,8 @@ fn row(
 fn decode(key: &RowKey, value: &[u8]) -> Result<(NamespaceRow, api::DescribeNamespaceResponse), ReadError> {
     let corrupt = |cause: String| ReadError::Corrupt { key: key.clone(), cause };
     let row: NamespaceRow = codec::decode(value).map_err(|e| corrupt(e.to_string()))?;
-    let description = Message::decode(row.description.clone()).map_err(|e: prost::DecodeError| corrupt(e.to_string()))?;
+    let description =
+        Message::decode(row.description.clone()).map_err(|e: prost::DecodeError| corrupt(e.to_string()))?;
     Ok((row, description))
 }
 

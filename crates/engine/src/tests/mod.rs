@@ -2,6 +2,7 @@
 
 mod closing;
 mod cost;
+mod describe;
 mod properties;
 mod starts;
 mod workflow_tasks;

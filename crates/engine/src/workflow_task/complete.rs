@@ -58,7 +58,7 @@ fn completed_attributes(request: &RespondWorkflowTaskCompletedRequest) -> Workfl
         binary_checksum: request.binary_checksum.clone(),
         worker_version: request.worker_version_stamp.clone(),
         sdk_metadata: request.sdk_metadata.clone(),
-        metering_metadata: request.metering_metadata.clone(),
+        metering_metadata: request.metering_metadata,
         deployment: request.deployment.clone(),
         versioning_behavior: request.versioning_behavior,
         worker_deployment_name: deployment.map(|d| d.deployment_name.clone()).unwrap_or_default(),

@@ -12,16 +12,19 @@
 
 mod commands;
 mod complete;
+mod events;
+mod state;
 
 pub(crate) use commands::check_sequence;
 pub use commands::{BadCommand, CompletedTask};
 pub(crate) use complete::complete;
+pub use events::transient_events;
+pub use state::{PendingTask, Phase, Started, WorkflowTask};
 
 use crate::{
     command::{Poll, WorkflowTaskStarted},
-    id::{ProposalId, Stamp},
+    id::Stamp,
     key::{RunKey, TaskKind},
-    proto::duration_to_proto,
     rows::ReadyTask,
     state::ExecutionState,
     time::Timestamp,
@@ -29,127 +32,27 @@ use crate::{
     transition::Effect,
     txn::Txn,
 };
+use events::{scheduled_attributes, started_attributes, timed_out, transient_history};
 use prost::Message;
-use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tenure_api::{
     common::v1::WorkerVersionStamp,
     enums::v1::{SuggestContinueAsNewReason as Suggest, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause as Cause},
     failure::v1::Failure,
     history::v1::{
-        History, HistoryEvent, WorkflowTaskCompletedEventAttributes, WorkflowTaskFailedEventAttributes,
-        WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes, WorkflowTaskTimedOutEventAttributes,
-        history_event::Attributes,
+        History, WorkflowTaskCompletedEventAttributes, WorkflowTaskFailedEventAttributes, history_event::Attributes,
     },
-    taskqueue::v1::TaskQueue,
 };
-use uuid::Uuid;
 
 /// Priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
 const DEFAULT_PRIORITY: u8 = 3;
+const LOWEST_PRIORITY: i32 = 5;
 
 /// From the attempt after this one on, the task's timeout grows, so that a workflow that cannot make progress costs
 /// less and less.
 const ATTEMPTS_AT_FULL_SPEED: i32 = 3;
 const ATTEMPT_BACKOFF: Duration = Duration::from_secs(5);
 const LONGEST_ATTEMPT_BACKOFF: Duration = Duration::from_secs(10 * 60);
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WorkflowTask {
-    /// Of the task that is pending, or of the next one; counts from one.
-    pub attempt: i32,
-    pub pending: Option<PendingTask>,
-    /// Started event of the last task that completed; zero if none did.
-    pub last_completed_started_event_id: i64,
-    /// The start was delayed: the first task is scheduled then.
-    pub first_at: Option<Timestamp>,
-}
-
-impl Default for WorkflowTask {
-    fn default() -> Self {
-        WorkflowTask { attempt: 1, pending: None, last_completed_started_event_id: 0, first_at: None }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PendingTask {
-    /// For a transient task the id that its scheduled event will get.
-    pub scheduled_event_id: i64,
-    /// Its events are not in history.
-    pub transient: bool,
-    pub scheduled_at: Timestamp,
-    /// Of the first of a row of tasks that were forced by the worker, which heartbeats with them.
-    pub original_scheduled_at: Timestamp,
-    /// Start to close.
-    pub timeout: Duration,
-    /// The queue that it waits or waited in.
-    pub queue: Arc<str>,
-    pub sticky: bool,
-    pub phase: Phase,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Phase {
-    /// A ready task of this stamp is in the queue. On a sticky queue it waits no longer than to the deadline.
-    Ready {
-        stamp: Stamp,
-        deadline: Option<Timestamp>,
-        /// The start that did not reach its worker, where its event is in history: the next start takes it over.
-        undelivered: Option<Started>,
-    },
-    Started(Started),
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Started {
-    /// The token's.
-    pub stamp: Stamp,
-    pub at: Timestamp,
-    /// The proposal that started it: the same one gets the same task again.
-    pub proposal: ProposalId,
-    pub event_id: i64,
-    pub request_id: Uuid,
-    pub identity: String,
-    /// Bytes of history that its started event tells.
-    pub history_size: i64,
-    /// `SuggestContinueAsNewReason`s that its started event tells.
-    pub suggestions: Vec<i32>,
-}
-
-impl WorkflowTask {
-    pub fn started(&self) -> Option<(&PendingTask, &Started)> {
-        match &self.pending {
-            Some(task @ PendingTask { phase: Phase::Started(started), .. }) => Some((task, started)),
-            _ => None,
-        }
-    }
-
-    pub fn is_started(&self) -> bool {
-        self.started().is_some()
-    }
-
-    /// The task whose end other events have to wait for: it is started, or its started event ends history.
-    pub(crate) fn begun(&self) -> Option<(&PendingTask, &Started)> {
-        match &self.pending {
-            Some(task) => match &task.phase {
-                Phase::Started(started) | Phase::Ready { undelivered: Some(started), .. } => Some((task, started)),
-                Phase::Ready { undelivered: None, .. } => None,
-            },
-            None => None,
-        }
-    }
-
-    /// When the pending task times out, or the delayed first one is due.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        match &self.pending {
-            None => self.first_at,
-            Some(task) => match &task.phase {
-                Phase::Ready { deadline, .. } => *deadline,
-                Phase::Started(started) => Some(started.at.after(task.timeout)),
-            },
-        }
-    }
-}
 
 /// Something happened that the workflow has to be told, unless a task is on its way already or the first one is
 /// still delayed.
@@ -225,7 +128,10 @@ fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<
 /// The run's priority key (1 is the most urgent), or the default.
 pub(crate) fn priority(state: &ExecutionState) -> u8 {
     let key = state.info.priority.as_ref().map_or(0, |p| p.decode().priority_key);
-    u8::try_from(key).ok().filter(|&key| key > 0).unwrap_or(DEFAULT_PRIORITY)
+    match key {
+        ..=0 => DEFAULT_PRIORITY,
+        key => key.min(LOWEST_PRIORITY) as u8,
+    }
 }
 
 /// Removes the pending task's ready task, if it has one.
@@ -324,65 +230,6 @@ pub(crate) fn describe_started(run: &RunKey, state: &ExecutionState) -> Option<W
     })
 }
 
-/// The events of a transient task that is pending: they follow history where the API shows it, without being in it.
-pub fn transient_events(state: &ExecutionState) -> Vec<HistoryEvent> {
-    match (&state.workflow_task.pending, state.workflow_task.started()) {
-        (Some(task), Some((_, started))) if task.transient => transient_history(state, task, started),
-        _ => Vec::new(),
-    }
-}
-
-/// The scheduled and started events that a transient task has instead of history.
-fn transient_history(state: &ExecutionState, task: &PendingTask, started: &Started) -> Vec<HistoryEvent> {
-    let attempt = state.workflow_task.attempt;
-    let scheduled = scheduled_attributes(state, &task.queue, TaskQueueKind::Normal, task.timeout, attempt);
-    let event = |event_id, at: Timestamp, attributes| HistoryEvent {
-        event_id,
-        event_type: crate::events::event_type(&attributes).into(),
-        event_time: Some(at.to_proto()),
-        attributes: Some(attributes),
-        ..Default::default()
-    };
-    vec![
-        event(task.scheduled_event_id, task.scheduled_at, Attributes::WorkflowTaskScheduledEventAttributes(scheduled)),
-        event(
-            started.event_id,
-            started.at,
-            Attributes::WorkflowTaskStartedEventAttributes(started_attributes(task.scheduled_event_id, started)),
-        ),
-    ]
-}
-
-fn scheduled_attributes(
-    state: &ExecutionState,
-    queue: &str,
-    kind: TaskQueueKind,
-    timeout: Duration,
-    attempt: i32,
-) -> WorkflowTaskScheduledEventAttributes {
-    let normal_name = match kind {
-        TaskQueueKind::Sticky => state.info.task_queue.to_string(),
-        _ => String::new(),
-    };
-    WorkflowTaskScheduledEventAttributes {
-        task_queue: Some(TaskQueue { name: queue.into(), kind: kind.into(), normal_name }),
-        start_to_close_timeout: Some(duration_to_proto(timeout)),
-        attempt,
-    }
-}
-
-fn started_attributes(scheduled_event_id: i64, started: &Started) -> WorkflowTaskStartedEventAttributes {
-    WorkflowTaskStartedEventAttributes {
-        scheduled_event_id,
-        identity: started.identity.clone(),
-        request_id: started.request_id.to_string(),
-        suggest_continue_as_new: !started.suggestions.is_empty(),
-        suggest_continue_as_new_reasons: started.suggestions.clone(),
-        history_size_bytes: started.history_size,
-        ..Default::default()
-    }
-}
-
 /// Ends the started task as completed and returns the completed event's id. A transient task's events enter history
 /// first.
 fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCompletedEventAttributes) -> i64 {
@@ -458,14 +305,6 @@ pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
     }
     next_attempt(txn);
     schedule(txn, None);
-}
-
-fn timed_out(task: &PendingTask, started_event_id: i64, kind: TimeoutType) -> Attributes {
-    Attributes::WorkflowTaskTimedOutEventAttributes(WorkflowTaskTimedOutEventAttributes {
-        scheduled_event_id: task.scheduled_event_id,
-        started_event_id,
-        timeout_type: kind.into(),
-    })
 }
 
 /// Nobody polls the sticky queue: the ready task goes to the normal one. It is the same task, so history need not

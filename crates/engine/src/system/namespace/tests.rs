@@ -1,5 +1,10 @@
 use super::*;
-use crate::{Ids, Limits, Stamp, Timestamp, key::RunKey, state::ExecutionState, system::{SystemCommand, transition}};
+use crate::{
+    Ids, Limits, Stamp, Timestamp,
+    key::RunKey,
+    state::ExecutionState,
+    system::{SystemCommand, transition},
+};
 use std::{cell::RefCell, collections::BTreeMap};
 use tenure_api::history::v1::HistoryEvent;
 
@@ -31,10 +36,11 @@ fn run(rows: &Rows, proposal: u128, command: SystemCommand) -> Result<SystemRepl
     let mut ids = Ids::new(proposal, Stamp::default());
     let limits = Limits::default();
     let mut cx = Context { now: Timestamp(1), ids: &mut ids, limits: &limits, credits: &[] };
-    let (reply, writes) = transition(rows, ProposalId(proposal), &command, &mut cx).map_err(|refused| match refused {
-        Refused::Api(error) => (error.code, error.message),
-        Refused::Read(error) => panic!("{error}"),
-    })?;
+    let (reply, writes) =
+        transition(rows, ProposalId(proposal), &command, &mut cx).map_err(|refused| match refused {
+            Refused::Api(error) => (error.code, error.message),
+            Refused::Read(error) => panic!("{error}"),
+        })?;
     for op in writes.ops {
         match op {
             Op::Put(key, value) => rows.0.borrow_mut().insert(key, value),
@@ -92,7 +98,8 @@ fn an_update_changes_what_it_names_and_nothing_else() {
     let rows = Rows::default();
     run(&rows, 1, registration("orders")).unwrap();
     let update = |update_info, config| {
-        let request = api::UpdateNamespaceRequest { namespace: "orders".into(), update_info, config, ..Default::default() };
+        let request =
+            api::UpdateNamespaceRequest { namespace: "orders".into(), update_info, config, ..Default::default() };
         run(&rows, 2, SystemCommand::UpdateNamespace(Box::new(request)))
     };
     let data = |key: &str| [(key.to_owned(), "v".to_owned())].into();

@@ -1,0 +1,80 @@
+//! The events of a workflow task, in history or beside it.
+
+use super::{PendingTask, Started};
+use crate::{proto::duration_to_proto, state::ExecutionState, time::Timestamp};
+use std::time::Duration;
+use tenure_api::{
+    enums::v1::{TaskQueueKind, TimeoutType},
+    history::v1::{
+        HistoryEvent, WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes,
+        WorkflowTaskTimedOutEventAttributes, history_event::Attributes,
+    },
+    taskqueue::v1::TaskQueue,
+};
+
+/// The events of a transient task that is pending: they follow history where the API shows it, without being in it.
+pub fn transient_events(state: &ExecutionState) -> Vec<HistoryEvent> {
+    match (&state.workflow_task.pending, state.workflow_task.started()) {
+        (Some(task), Some((_, started))) if task.transient => transient_history(state, task, started),
+        _ => Vec::new(),
+    }
+}
+
+/// The scheduled and started events that a transient task has instead of history.
+pub(super) fn transient_history(state: &ExecutionState, task: &PendingTask, started: &Started) -> Vec<HistoryEvent> {
+    let attempt = state.workflow_task.attempt;
+    let scheduled = scheduled_attributes(state, &task.queue, TaskQueueKind::Normal, task.timeout, attempt);
+    let event = |event_id, at: Timestamp, attributes| HistoryEvent {
+        event_id,
+        event_type: crate::events::event_type(&attributes).into(),
+        event_time: Some(at.to_proto()),
+        attributes: Some(attributes),
+        ..Default::default()
+    };
+    vec![
+        event(task.scheduled_event_id, task.scheduled_at, Attributes::WorkflowTaskScheduledEventAttributes(scheduled)),
+        event(
+            started.event_id,
+            started.at,
+            Attributes::WorkflowTaskStartedEventAttributes(started_attributes(task.scheduled_event_id, started)),
+        ),
+    ]
+}
+
+pub(super) fn scheduled_attributes(
+    state: &ExecutionState,
+    queue: &str,
+    kind: TaskQueueKind,
+    timeout: Duration,
+    attempt: i32,
+) -> WorkflowTaskScheduledEventAttributes {
+    let normal_name = match kind {
+        TaskQueueKind::Sticky => state.info.task_queue.to_string(),
+        _ => String::new(),
+    };
+    WorkflowTaskScheduledEventAttributes {
+        task_queue: Some(TaskQueue { name: queue.into(), kind: kind.into(), normal_name }),
+        start_to_close_timeout: Some(duration_to_proto(timeout)),
+        attempt,
+    }
+}
+
+pub(super) fn started_attributes(scheduled_event_id: i64, started: &Started) -> WorkflowTaskStartedEventAttributes {
+    WorkflowTaskStartedEventAttributes {
+        scheduled_event_id,
+        identity: started.identity.clone(),
+        request_id: started.request_id.to_string(),
+        suggest_continue_as_new: !started.suggestions.is_empty(),
+        suggest_continue_as_new_reasons: started.suggestions.clone(),
+        history_size_bytes: started.history_size,
+        ..Default::default()
+    }
+}
+
+pub(super) fn timed_out(task: &PendingTask, started_event_id: i64, kind: TimeoutType) -> Attributes {
+    Attributes::WorkflowTaskTimedOutEventAttributes(WorkflowTaskTimedOutEventAttributes {
+        scheduled_event_id: task.scheduled_event_id,
+        started_event_id,
+        timeout_type: kind.into(),
+    })
+}

@@ -1,0 +1,106 @@
+//! What is kept of a run's workflow task.
+
+use crate::{
+    id::{ProposalId, Stamp},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowTask {
+    /// Of the task that is pending, or of the next one; counts from one.
+    pub attempt: i32,
+    pub pending: Option<PendingTask>,
+    /// Started event of the last task that completed; zero if none did.
+    pub last_completed_started_event_id: i64,
+    /// The start was delayed: the first task is scheduled then.
+    pub first_at: Option<Timestamp>,
+}
+
+impl Default for WorkflowTask {
+    fn default() -> Self {
+        WorkflowTask { attempt: 1, pending: None, last_completed_started_event_id: 0, first_at: None }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingTask {
+    /// For a transient task the id that its scheduled event will get.
+    pub scheduled_event_id: i64,
+    /// Its events are not in history.
+    pub transient: bool,
+    pub scheduled_at: Timestamp,
+    /// Of the first of a row of tasks that were forced by the worker, which heartbeats with them.
+    pub original_scheduled_at: Timestamp,
+    /// Start to close.
+    pub timeout: Duration,
+    /// The queue that it waits or waited in.
+    pub queue: Arc<str>,
+    pub sticky: bool,
+    pub phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Phase {
+    /// A ready task of this stamp is in the queue. On a sticky queue it waits no longer than to the deadline.
+    Ready {
+        stamp: Stamp,
+        deadline: Option<Timestamp>,
+        /// The start that did not reach its worker, where its event is in history: the next start takes it over.
+        undelivered: Option<Started>,
+    },
+    Started(Started),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// The token's.
+    pub stamp: Stamp,
+    pub at: Timestamp,
+    /// The proposal that started it: the same one gets the same task again.
+    pub proposal: ProposalId,
+    pub event_id: i64,
+    pub request_id: Uuid,
+    pub identity: String,
+    /// Bytes of history that its started event tells.
+    pub history_size: i64,
+    /// `SuggestContinueAsNewReason`s that its started event tells.
+    pub suggestions: Vec<i32>,
+}
+
+impl WorkflowTask {
+    pub fn started(&self) -> Option<(&PendingTask, &Started)> {
+        match &self.pending {
+            Some(task @ PendingTask { phase: Phase::Started(started), .. }) => Some((task, started)),
+            _ => None,
+        }
+    }
+
+    pub fn is_started(&self) -> bool {
+        self.started().is_some()
+    }
+
+    /// The task whose end other events have to wait for: it is started, or its started event ends history.
+    pub(crate) fn begun(&self) -> Option<(&PendingTask, &Started)> {
+        match &self.pending {
+            Some(task) => match &task.phase {
+                Phase::Started(started) | Phase::Ready { undelivered: Some(started), .. } => Some((task, started)),
+                Phase::Ready { undelivered: None, .. } => None,
+            },
+            None => None,
+        }
+    }
+
+    /// When the pending task times out, or the delayed first one is due.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        match &self.pending {
+            None => self.first_at,
+            Some(task) => match &task.phase {
+                Phase::Ready { deadline, .. } => *deadline,
+                Phase::Started(started) => Some(started.at.after(task.timeout)),
+            },
+        }
+    }
+}

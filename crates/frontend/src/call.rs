@@ -1,0 +1,320 @@
+//! The way of a request: admitted on the node that received it, run at the leader it is for, tried again until its
+//! deadline when leaders change. A retry carries the same proposal id, so that it never acts twice; what a leader
+//! refuses is refused for good.
+
+use crate::{Frontend, deadline, delivery::Handover, observe::Observed, validate::Admission};
+use bytes::Bytes;
+use prost::{Message, Name};
+use std::{future::Future, time::Duration};
+use tenure_api::error::{ApiError, Code};
+use tenure_engine::{NamespaceId, ProposalId, QueueKey, WorkflowKey, system::namespace, token::TaskToken};
+use tenure_shard::{
+    CommandError, Lead, LeaderHandle, NodeId, QueryToken, SYSTEM_SHARD, ShardId, Shards, new_proposal_id,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+/// Of requests that act in none.
+const NO_NAMESPACE: NamespaceId = NamespaceId(Uuid::nil());
+
+/// First and longest wait before a request is tried again.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// An RPC that is run by the leader of a shard; implemented by its request.
+pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
+    type Response: Message + Default + 'static;
+    type Target: Target;
+
+    /// The namespace it acts in.
+    fn scope(&self) -> Scope<'_>;
+
+    fn kind(&self) -> Kind {
+        Kind::Call
+    }
+
+    /// Checks the form, fills in what the caller left to us, and finds who answers. Runs on the receiving node, and
+    /// again where the request is forwarded to: nothing is taken on trust from a peer.
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<Self::Target, ApiError>;
+
+    /// Runs at the leader of the target's shard.
+    fn run(
+        self,
+        target: Self::Target,
+        call: &Call,
+    ) -> impl Future<Output = Result<Self::Response, CommandError>> + Send;
+
+    /// The started task that the response carries to a worker.
+    fn task_token(_response: &Self::Response) -> Option<&[u8]> {
+        None
+    }
+
+    /// Takes the task out of the response, because its owner gave it up meanwhile.
+    fn withdraw(_response: &mut Self::Response) {}
+}
+
+/// An RPC that any node answers by itself.
+pub(crate) trait LocalRpc: Message + Name + Default + 'static {
+    type Response: Message + Default + 'static;
+
+    fn answer(
+        self,
+        frontend: &Frontend,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Self::Response, ApiError>> + Send;
+}
+
+/// How a request says which namespace it acts in.
+pub(crate) enum Scope<'a> {
+    Namespace(&'a str),
+    /// A worker may leave the name out: the token knows.
+    Task {
+        namespace: &'a str,
+        token: &'a [u8],
+    },
+    /// In none.
+    Cluster,
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Call,
+    /// For a task; nothing in time is an empty response.
+    Poll,
+    /// For something to happen to an execution.
+    Wait,
+}
+
+/// Whom a request is for, and so which shard's leader runs it.
+pub(crate) trait Target: Clone + Send {
+    fn shard(&self, shards: &Shards) -> ShardId;
+}
+
+/// A run: the current one where `run_id` is `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RunTarget {
+    pub(crate) workflow: WorkflowKey,
+    pub(crate) run_id: Option<Uuid>,
+}
+
+/// The system shard.
+#[derive(Clone)]
+pub(crate) struct System;
+
+impl Target for RunTarget {
+    fn shard(&self, shards: &Shards) -> ShardId {
+        shards.shard_of(self.workflow.slot())
+    }
+}
+
+impl Target for TaskToken {
+    fn shard(&self, shards: &Shards) -> ShardId {
+        shards.shard_of(self.run.workflow.slot())
+    }
+}
+
+impl Target for QueryToken {
+    fn shard(&self, _shards: &Shards) -> ShardId {
+        self.shard
+    }
+}
+
+impl Target for QueueKey {
+    fn shard(&self, shards: &Shards) -> ShardId {
+        shards.shard_of(self.slot())
+    }
+}
+
+impl Target for System {
+    fn shard(&self, _shards: &Shards) -> ShardId {
+        SYSTEM_SHARD
+    }
+}
+
+/// What a running request knows besides itself.
+pub(crate) struct Call {
+    pub(crate) leader: LeaderHandle,
+    /// The node that received the request, and holds its caller's connection.
+    pub(crate) origin: NodeId,
+    /// This node.
+    pub(crate) node: NodeId,
+    pub(crate) proposal: ProposalId,
+    pub(crate) deadline: Instant,
+}
+
+/// The name of an RPC, from its request.
+pub(crate) fn method<R: Name>() -> &'static str {
+    R::NAME.strip_suffix("Request").unwrap_or(R::NAME)
+}
+
+/// Why an attempt gave no answer; another may.
+pub(crate) enum Retry {
+    /// The node asked does not lead (any more); `not` is what it said.
+    NotLeader { not: Option<(NodeId, u64)> },
+    /// No answer came; the request may have been carried out.
+    Broken { node: NodeId, cause: String },
+}
+
+pub(crate) enum Failed {
+    Final(ApiError),
+    Retry(Retry),
+}
+
+impl Frontend {
+    /// Serves a request of a client.
+    pub(crate) async fn serve<R: Rpc>(&self, request: Request<R>) -> Result<Response<R::Response>, Status> {
+        let kind = request.get_ref().kind();
+        let mut observed = Observed::begin(method::<R>(), kind != Kind::Call);
+        let given = deadline::timeout(request.metadata());
+        let limit = if kind == Kind::Call { self.options().timeout } else { self.options().long_timeout };
+        let deadline = Instant::now() + given.map_or(limit, deadline::less_margin);
+        let call = self.call(request.into_inner(), deadline, given.is_some());
+        let outcome = match kind {
+            Kind::Call => call.await,
+            Kind::Poll => self.unless_closing(call).await.unwrap_or_else(|| Ok(R::Response::default())),
+            Kind::Wait => {
+                self.unless_closing(call).await.unwrap_or_else(|| Err(ApiError::unavailable("this node is stopping")))
+            }
+        };
+        observed.answered(&outcome);
+        Ok(self.hand_over::<R>(outcome?))
+    }
+
+    /// Serves a request that needs no leader.
+    pub(crate) async fn serve_local<R: LocalRpc>(&self, request: Request<R>) -> Result<Response<R::Response>, Status> {
+        let mut observed = Observed::begin(method::<R>(), false);
+        let given = deadline::timeout(request.metadata());
+        let deadline = Instant::now() + given.map_or(self.options().timeout, deadline::less_margin);
+        let request = request.into_inner();
+        let outcome = match self.check_size(&request) {
+            Ok(()) => request.answer(self, deadline).await,
+            Err(refused) => Err(refused),
+        };
+        observed.answered(&outcome);
+        Ok(Response::new(outcome?))
+    }
+
+    /// Runs an RPC at its leader, wherever that is, by the deadline.
+    async fn call<R: Rpc>(&self, mut request: R, deadline: Instant, callers: bool) -> Result<R::Response, ApiError> {
+        self.check_size(&request)?;
+        let target = self.admit(&mut request, deadline).await?;
+        let shard = target.shard(self.shards());
+        let proposal = new_proposal_id();
+        let mut encoded = None;
+        let mut not = None;
+        let mut wait = FIRST_WAIT;
+        let mut last = format!("shard {shard} has no leader");
+        loop {
+            let Ok(lead) = self.shards().leader(shard, deadline, not).await else {
+                return Err(too_late::<R>(&last, callers));
+            };
+            let attempt = async {
+                match lead {
+                    Lead::Here(leader) => {
+                        let node = self.shards().node();
+                        let call = Call { leader, origin: node, node, proposal, deadline };
+                        request.clone().run(target.clone(), &call).await.map_err(Failed::from)
+                    }
+                    Lead::At { node, term } => {
+                        let request = encoded.get_or_insert_with(|| Bytes::from(request.encode_to_vec())).clone();
+                        self.forward_to::<R>(node, term, shard, request, proposal, deadline).await
+                    }
+                }
+            };
+            match timeout_at(deadline, attempt).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(Failed::Final(error))) => return Err(error),
+                Ok(Err(Failed::Retry(Retry::NotLeader { not: said }))) => {
+                    not = said;
+                    last = format!("the leader of shard {shard} is changing");
+                }
+                Ok(Err(Failed::Retry(Retry::Broken { node, cause }))) => {
+                    tracing::debug!(method = method::<R>(), shard, node, cause, "no answer; trying again");
+                    not = None;
+                    last = format!("no answer from node {node}, the leader of shard {shard}: {cause}");
+                }
+                Err(_) if R::kind(&request) == Kind::Poll => return Ok(R::Response::default()),
+                Err(_) => return Err(too_late::<R>("no answer in time", callers)),
+            }
+            metrics::counter!("tenure_request_retries_total", "method" => method::<R>()).increment(1);
+            sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Finds the namespace, checks the form, and finds who answers.
+    pub(crate) async fn admit<R: Rpc>(&self, request: &mut R, deadline: Instant) -> Result<R::Target, ApiError> {
+        let namespace = match request.scope() {
+            Scope::Namespace(name) => self.namespace(name, deadline).await?,
+            Scope::Task { namespace: "", token } => namespace_of_token(token).unwrap_or(NO_NAMESPACE),
+            Scope::Task { namespace, .. } => self.namespace(namespace, deadline).await?,
+            Scope::Cluster => NO_NAMESPACE,
+        };
+        request.admit(&Admission { namespace, limits: &self.options().limits })
+    }
+
+    /// The id of a namespace; NOT_FOUND if there is none of that name.
+    pub(crate) async fn namespace(&self, name: &str, deadline: Instant) -> Result<NamespaceId, ApiError> {
+        if name.is_empty() {
+            return Err(ApiError::invalid_argument("Namespace is empty."));
+        }
+        if name.len() > self.options().limits.id_length {
+            return Err(ApiError::invalid_argument("Namespace length exceeds limit."));
+        }
+        let found = self.shards().namespace(name, deadline).await;
+        let found = found.map_err(|cause| ApiError::unavailable(format!("namespace {name}: {cause}")))?;
+        found.map(|namespace| namespace.id).ok_or_else(|| namespace::not_found(name))
+    }
+
+    /// The limit on requests, in the words that SDKs look for in order to report a message that is too large.
+    fn check_size(&self, request: &impl Message) -> Result<(), ApiError> {
+        let (size, limit) = (request.encoded_len(), self.options().request_bytes);
+        if size <= limit {
+            return Ok(());
+        }
+        let message = format!("grpc: received message larger than max ({size} vs. {limit})");
+        Err(ApiError::new(Code::ResourceExhausted, message))
+    }
+
+    async fn unless_closing<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        self.closing().run_until_cancelled(call).await
+    }
+
+    /// Binds the fate of a started task to that of the response that carries it.
+    fn hand_over<R: Rpc>(&self, mut response: R::Response) -> Response<R::Response> {
+        let Some(token) = R::task_token(&response).and_then(TaskToken::decode) else { return Response::new(response) };
+        match self.shards().deliver(token) {
+            Some(delivery) => {
+                let mut response = Response::new(response);
+                response.extensions_mut().insert(Handover::new(delivery));
+                response
+            }
+            None => {
+                R::withdraw(&mut response);
+                Response::new(response)
+            }
+        }
+    }
+}
+
+impl From<CommandError> for Failed {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Api(error) => Failed::Final(error),
+            CommandError::NotLeader(_) => Failed::Retry(Retry::NotLeader { not: None }),
+        }
+    }
+}
+
+/// The deadline has passed. A caller that set it hears so; one that did not may try again.
+fn too_late<R: Name>(cause: &str, callers: bool) -> ApiError {
+    let code = if callers { Code::DeadlineExceeded } else { Code::Unavailable };
+    ApiError::new(code, format!("{}: {cause}", method::<R>()))
+}
+
+fn namespace_of_token(token: &[u8]) -> Option<NamespaceId> {
+    let task = TaskToken::decode(token).map(|token| token.namespace());
+    task.or_else(|| QueryToken::decode(token).map(|token| token.namespace))
+}

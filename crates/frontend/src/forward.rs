@@ -1,0 +1,109 @@
+//! Requests between nodes: to the leader that one is for, and from the node that received one.
+
+use crate::{
+    Frontend,
+    call::{Call, Failed, Retry, Rpc, Target, method},
+    rpc,
+};
+use bytes::Bytes;
+use prost::Message;
+use std::time::Duration;
+use tenure_api::error::ApiError;
+use tenure_engine::{ProposalId, codec};
+use tenure_peer::{
+    ForwardHandler,
+    proto::{ForwardReply, ForwardRequest, NotLeader, forward_reply::Outcome},
+};
+use tenure_shard::{CommandError, NodeId, ShardId};
+use tokio::time::{Instant, timeout_at};
+use tonic::Status;
+
+impl Frontend {
+    /// Runs a request at another node. Gives up early when that node is no longer the leader: it may be paused, or
+    /// cut off, and would never say so.
+    pub(crate) async fn forward_to<R: Rpc>(
+        &self,
+        node: NodeId,
+        term: u64,
+        shard: ShardId,
+        request: Bytes,
+        proposal: ProposalId,
+        deadline: Instant,
+    ) -> Result<R::Response, Failed> {
+        let broken = |cause: String| Failed::Retry(Retry::Broken { node, cause });
+        let mut client = self.peers().client(node).map_err(|e| broken(e.to_string()))?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let forward = ForwardRequest {
+            method: method::<R>().to_owned(),
+            request,
+            proposal: proposal.0.to_be_bytes().to_vec().into(),
+            timeout_ms: left.as_millis() as u64,
+            shard,
+        };
+        let reply = tokio::select! {
+            biased;
+            reply = client.forward(forward) => reply.map_err(|status| broken(describe(&status)))?.into_inner(),
+            () = self.shards().replaced(shard, node, term) => return Err(broken("it was replaced".into())),
+        };
+        match reply.outcome {
+            Some(Outcome::Response(response)) => R::Response::decode(response).map_err(|e| broken(e.to_string())),
+            Some(Outcome::Error(error)) => match codec::decode::<ApiError>(&error) {
+                Ok(error) => Err(Failed::Final(error)),
+                Err(error) => Err(broken(error.to_string())),
+            },
+            Some(Outcome::NotLeader(said)) => {
+                Err(Failed::Retry(Retry::NotLeader { not: Some((node, said.term.max(term))) }))
+            }
+            None => Err(broken("an empty reply".into())),
+        }
+    }
+
+    /// Runs a request that another node received, if this node leads the shard it is for.
+    pub(crate) async fn serve_forwarded<R: Rpc>(
+        &self,
+        from: NodeId,
+        forward: ForwardRequest,
+    ) -> Result<Outcome, Status> {
+        let deadline = Instant::now() + Duration::from_millis(forward.timeout_ms);
+        let shard = forward.shard;
+        let mut request = R::decode(forward.request).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let proposal = <[u8; 16]>::try_from(&*forward.proposal)
+            .map_err(|_| Status::invalid_argument("a proposal id has 16 bytes"))?;
+        let target = match self.admit(&mut request, deadline).await {
+            Ok(target) => target,
+            Err(refused) => return Ok(refusal(&refused)),
+        };
+        let own = target.shard(self.shards());
+        if own != shard {
+            let message = format!("the request is for shard {own}, and was sent to shard {shard}");
+            return Err(Status::failed_precondition(message));
+        }
+        let Some(leader) = self.shards().local(shard) else { return Ok(Outcome::NotLeader(NotLeader::default())) };
+        let proposal = ProposalId(u128::from_be_bytes(proposal));
+        let call = Call { leader, origin: from, node: self.shards().node(), proposal, deadline };
+        let outcome = timeout_at(deadline, request.run(target, &call)).await;
+        Ok(match outcome.map_err(|_| Status::deadline_exceeded("the caller has given up"))? {
+            Ok(response) => Outcome::Response(response.encode_to_vec().into()),
+            Err(CommandError::Api(error)) => refusal(&error),
+            Err(CommandError::NotLeader(said)) => {
+                Outcome::NotLeader(NotLeader { leader: said.leader.unwrap_or_default(), term: said.term })
+            }
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl ForwardHandler for Frontend {
+    async fn forward(&self, from: NodeId, request: ForwardRequest) -> Result<ForwardReply, Status> {
+        let outcome = rpc::dispatch(self, from, request).await?;
+        Ok(ForwardReply { outcome: Some(outcome) })
+    }
+}
+
+fn refusal(error: &ApiError) -> Outcome {
+    Outcome::Error(codec::encode(error))
+}
+
+fn describe(status: &Status) -> String {
+    format!("{:?}: {}", status.code(), status.message())
+}

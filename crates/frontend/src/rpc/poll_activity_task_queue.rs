@@ -1,0 +1,47 @@
+//! PollActivityTaskQueue.
+
+use super::prelude::*;
+use tenure_engine::command::Poll;
+use tenure_shard::PollRequest;
+
+impl Rpc for api::PollActivityTaskQueueRequest {
+    type Response = api::PollActivityTaskQueueResponse;
+    type Target = QueueKey;
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Namespace(&self.namespace)
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Poll
+    }
+
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<QueueKey, ApiError> {
+        admission.length(&self.identity, "Identity")?;
+        admission.task_queue(self.task_queue.as_ref(), TaskKind::Activity)
+    }
+
+    #[allow(deprecated)]
+    async fn run(self, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+        let poll = Poll {
+            identity: self.identity,
+            queue: target.name.to_string(),
+            worker_version: self.worker_version_capabilities,
+            deployment: self.deployment_options,
+        };
+        let request = PollRequest { queue: target, poll, sticky: false, node: call.origin, deadline: call.deadline };
+        let Some(mut response) = call.leader.poll_activity(request).await? else {
+            return Ok(Self::Response::default());
+        };
+        response.workflow_namespace = self.namespace;
+        Ok(response)
+    }
+
+    fn task_token(response: &Self::Response) -> Option<&[u8]> {
+        Some(&response.task_token)
+    }
+
+    fn withdraw(response: &mut Self::Response) {
+        *response = Self::Response::default();
+    }
+}

@@ -1,0 +1,44 @@
+//! PollWorkflowTaskQueue.
+
+use super::prelude::*;
+use tenure_engine::command::Poll;
+use tenure_shard::PollRequest;
+
+impl Rpc for api::PollWorkflowTaskQueueRequest {
+    type Response = api::PollWorkflowTaskQueueResponse;
+    type Target = QueueKey;
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Namespace(&self.namespace)
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Poll
+    }
+
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<QueueKey, ApiError> {
+        admission.length(&self.identity, "Identity")?;
+        admission.task_queue(self.task_queue.as_ref(), TaskKind::Workflow)
+    }
+
+    #[allow(deprecated)]
+    async fn run(self, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+        let poll = Poll {
+            identity: self.identity,
+            queue: target.name.to_string(),
+            worker_version: self.worker_version_capabilities,
+            deployment: self.deployment_options,
+        };
+        let sticky = is_sticky(self.task_queue.as_ref());
+        let request = PollRequest { queue: target, poll, sticky, node: call.origin, deadline: call.deadline };
+        Ok(call.leader.poll_workflow(request).await?.unwrap_or_default())
+    }
+
+    fn task_token(response: &Self::Response) -> Option<&[u8]> {
+        Some(&response.task_token)
+    }
+
+    fn withdraw(response: &mut Self::Response) {
+        *response = Self::Response::default();
+    }
+}

@@ -1,0 +1,72 @@
+//! DescribeNamespace and ListNamespaces.
+
+use super::prelude::*;
+use crate::Frontend;
+use tenure_api::namespace::v1 as ns;
+use tenure_engine::{Limits, NamespaceId, system::namespace};
+use tokio::time::Instant;
+
+/// Namespaces of one page where the request does not say.
+const PAGE: usize = 100;
+
+impl LocalRpc for api::DescribeNamespaceRequest {
+    type Response = api::DescribeNamespaceResponse;
+
+    async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
+        let all = namespaces(frontend, deadline).await?;
+        let found = if !self.id.is_empty() {
+            let id = Uuid::try_parse(&self.id).map_err(|_| ApiError::invalid_argument("Invalid namespace id."))?;
+            all.into_iter().find(|namespace| namespace.id == NamespaceId(id))
+        } else if !self.namespace.is_empty() {
+            all.into_iter().find(|namespace| namespace.name == self.namespace)
+        } else {
+            return Err(ApiError::invalid_argument("Namespace not set on request."));
+        };
+        let asked = if self.id.is_empty() { &self.namespace } else { &self.id };
+        let found = found.ok_or_else(|| namespace::not_found(asked))?;
+        Ok(of_this_build(found.description.clone()))
+    }
+}
+
+impl LocalRpc for api::ListNamespacesRequest {
+    type Response = api::ListNamespacesResponse;
+
+    async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
+        let after = match &*self.next_page_token {
+            [] => None,
+            token => Some(Uuid::from_slice(token).map_err(|_| ApiError::invalid_argument("Invalid NextPageToken."))?),
+        };
+        let size = usize::try_from(self.page_size).ok().filter(|size| *size > 0).unwrap_or(PAGE);
+        let all = namespaces(frontend, deadline).await?;
+        let mut rest = all.into_iter().filter(|namespace| after.is_none_or(|after| namespace.id.0 > after)).peekable();
+        let page: Vec<_> = rest.by_ref().take(size).collect();
+        let next_page_token = match (rest.peek(), page.last()) {
+            (Some(_), Some(last)) => last.id.0.as_bytes().to_vec().into(),
+            _ => Default::default(),
+        };
+        let namespaces = page.into_iter().map(|namespace| of_this_build(namespace.description.clone())).collect();
+        Ok(Self::Response { namespaces, next_page_token })
+    }
+}
+
+async fn namespaces(
+    frontend: &Frontend,
+    deadline: Instant,
+) -> Result<Vec<std::sync::Arc<tenure_shard::Namespace>>, ApiError> {
+    let all = frontend.shards().namespaces(deadline).await;
+    all.map_err(|cause| ApiError::unavailable(format!("namespaces: {cause}")))
+}
+
+/// Adds what depends on the build that answers: capabilities (none of them yet) and limits.
+pub(super) fn of_this_build(mut namespace: api::DescribeNamespaceResponse) -> api::DescribeNamespaceResponse {
+    if let Some(info) = &mut namespace.namespace_info {
+        let limits = Limits::default();
+        info.capabilities = Some(ns::namespace_info::Capabilities::default());
+        info.limits = Some(ns::namespace_info::Limits {
+            blob_size_limit_error: limits.blob_size as i64,
+            memo_size_limit_error: limits.memo_size as i64,
+            ..Default::default()
+        });
+    }
+    namespace
+}

@@ -1,0 +1,61 @@
+//! RecordActivityTaskHeartbeat, by token and by id.
+
+use super::prelude::*;
+
+impl Rpc for api::RecordActivityTaskHeartbeatRequest {
+    type Response = api::RecordActivityTaskHeartbeatResponse;
+    type Target = TaskToken;
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Task { namespace: &self.namespace, token: &self.task_token }
+    }
+
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<TaskToken, ApiError> {
+        admission.length(&self.identity, "Identity")?;
+        admission.task_token(&self.task_token, TaskKind::Activity)
+    }
+
+    async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
+        let workflow = token.run.workflow.clone();
+        let cancel_requested = heartbeat(call, workflow, ActivityRef::Token(token), self).await?;
+        Ok(Self::Response { cancel_requested, ..Default::default() })
+    }
+}
+
+impl Rpc for api::RecordActivityTaskHeartbeatByIdRequest {
+    type Response = api::RecordActivityTaskHeartbeatByIdResponse;
+    type Target = ActivityTarget;
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Namespace(&self.namespace)
+    }
+
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<ActivityTarget, ApiError> {
+        admission.length(&self.identity, "Identity")?;
+        admission.activity(&self.workflow_id, &self.run_id, &self.activity_id).map(ActivityTarget)
+    }
+
+    async fn run(self, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        let (workflow, activity) = target.0;
+        let request = api::RecordActivityTaskHeartbeatRequest {
+            namespace: self.namespace,
+            details: self.details,
+            identity: self.identity,
+            ..Default::default()
+        };
+        let cancel_requested = heartbeat(call, workflow, activity, request).await?;
+        Ok(Self::Response { cancel_requested, ..Default::default() })
+    }
+}
+
+async fn heartbeat(
+    call: &Call,
+    workflow: WorkflowKey,
+    activity: ActivityRef,
+    request: api::RecordActivityTaskHeartbeatRequest,
+) -> Result<bool, CommandError> {
+    match call.execute(workflow, ShardCommand::HeartbeatActivity { activity, request: Box::new(request) }).await? {
+        Reply::ActivityHeartbeat { cancel_requested } => Ok(cancel_requested),
+        reply => Err(unexpected(&reply)),
+    }
+}

@@ -1,0 +1,52 @@
+//! RespondActivityTaskFailed, by token and by id.
+
+use super::prelude::*;
+
+impl Rpc for api::RespondActivityTaskFailedRequest {
+    type Response = api::RespondActivityTaskFailedResponse;
+    type Target = TaskToken;
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Task { namespace: &self.namespace, token: &self.task_token }
+    }
+
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<TaskToken, ApiError> {
+        admission.length(&self.identity, "Identity")?;
+        admission.task_token(&self.task_token, TaskKind::Activity)
+    }
+
+    async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
+        let workflow = token.run.workflow.clone();
+        let command = ShardCommand::FailActivity { activity: ActivityRef::Token(token), request: Box::new(self) };
+        call.done(workflow, command).await?;
+        Ok(Self::Response::default())
+    }
+}
+
+impl Rpc for api::RespondActivityTaskFailedByIdRequest {
+    type Response = api::RespondActivityTaskFailedByIdResponse;
+    type Target = ActivityTarget;
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Namespace(&self.namespace)
+    }
+
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<ActivityTarget, ApiError> {
+        admission.length(&self.identity, "Identity")?;
+        admission.activity(&self.workflow_id, &self.run_id, &self.activity_id).map(ActivityTarget)
+    }
+
+    async fn run(self, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        let (workflow, activity) = target.0;
+        let request = api::RespondActivityTaskFailedRequest {
+            namespace: self.namespace,
+            failure: self.failure,
+            identity: self.identity,
+            last_heartbeat_details: self.last_heartbeat_details,
+            cause: self.cause,
+            ..Default::default()
+        };
+        call.done(workflow, ShardCommand::FailActivity { activity, request: Box::new(request) }).await?;
+        Ok(Self::Response::default())
+    }
+}

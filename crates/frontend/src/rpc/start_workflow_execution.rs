@@ -1,0 +1,98 @@
+//! StartWorkflowExecution.
+
+use super::prelude::*;
+use tenure_api::{
+    common::v1::{Link, link},
+    enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
+    error::Code,
+};
+use tenure_engine::retry::RetryPolicy;
+
+impl Rpc for api::StartWorkflowExecutionRequest {
+    type Response = api::StartWorkflowExecutionResponse;
+    type Target = RunTarget;
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Namespace(&self.namespace)
+    }
+
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
+        required(&self.workflow_id, "WorkflowId")?;
+        let (length, limit) = (self.workflow_id.len(), admission.limits.id_length);
+        if length > limit {
+            let message = format!("WorkflowId exceeds maximum allowed length ({length}/{limit})");
+            return Err(ApiError::invalid_argument(message));
+        }
+        admission.name(self.workflow_type.as_ref().map_or("", |t| &t.name), "WorkflowType")?;
+        admission.task_queue(self.task_queue.as_ref(), TaskKind::Workflow)?;
+        admission.length(&self.request_id, "RequestId")?;
+        not_negative(self.workflow_execution_timeout.as_ref(), "WorkflowExecutionTimeoutSeconds")?;
+        not_negative(self.workflow_run_timeout.as_ref(), "WorkflowRunTimeoutSeconds")?;
+        not_negative(self.workflow_task_timeout.as_ref(), "WorkflowTaskTimeoutSeconds")?;
+        not_negative(self.workflow_start_delay.as_ref(), "WorkflowStartDelaySeconds")?;
+        if let Some(policy) = &self.retry_policy {
+            RetryPolicy::new(policy).map_err(ApiError::invalid_argument)?;
+        }
+        if !self.cron_schedule.is_empty() && self.workflow_start_delay.is_some() {
+            return Err(ApiError::invalid_argument("CronSchedule and WorkflowStartDelay may not be used together."));
+        }
+        check_policies(self.workflow_id_reuse_policy(), self.workflow_id_conflict_policy())?;
+        if self.priority.as_ref().is_some_and(|priority| priority.priority_key < 0) {
+            return Err(ApiError::invalid_argument("priority key can't be negative"));
+        }
+        admission.blob(self.input.as_ref())?;
+        if self.memo.as_ref().is_some_and(|memo| memo.encoded_len() > admission.limits.memo_size) {
+            return Err(ApiError::invalid_argument("Memo size exceeds limit."));
+        }
+        // Starting at once with the caller as the worker is optional, and not done here.
+        self.request_eager_execution = false;
+        if self.request_id.is_empty() {
+            self.request_id = Uuid::new_v4().to_string();
+        }
+        Ok(RunTarget { workflow: admission.workflow(&self.workflow_id), run_id: None })
+    }
+
+    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        let (namespace, workflow_id) = (self.namespace.clone(), self.workflow_id.clone());
+        match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(self))).await? {
+            Reply::WorkflowStarted { run_id, started, status } => Ok(api::StartWorkflowExecutionResponse {
+                run_id: run_id.to_string(),
+                started,
+                status,
+                link: Some(started_link(namespace, workflow_id, run_id)),
+                ..Default::default()
+            }),
+            reply => Err(unexpected(&reply)),
+        }
+    }
+}
+
+// Old SDKs still send the reuse policy that is deprecated.
+#[allow(deprecated)]
+fn check_policies(reuse: Reuse, conflict: Conflict) -> Result<(), ApiError> {
+    let with = match (reuse, conflict) {
+        (Reuse::TerminateIfRunning, Conflict::Fail | Conflict::UseExisting | Conflict::TerminateExisting) => {
+            "a WorkflowIDConflictPolicy".to_owned()
+        }
+        (Reuse::RejectDuplicate, Conflict::TerminateExisting) => {
+            format!("WorkflowIdConflictPolicy {}", conflict.as_str_name())
+        }
+        _ => return Ok(()),
+    };
+    let reuse = reuse.as_str_name();
+    let message = format!("Invalid WorkflowIDReusePolicy: {reuse} cannot be used together with {with}");
+    Err(ApiError::new(Code::InvalidArgument, message))
+}
+
+/// Points at the run's first event.
+fn started_link(namespace: String, workflow_id: String, run_id: Uuid) -> Link {
+    use link::workflow_event::{EventReference, Reference};
+    let first = EventReference { event_id: 1, event_type: EventType::WorkflowExecutionStarted as i32 };
+    let event = link::WorkflowEvent {
+        namespace,
+        workflow_id,
+        run_id: run_id.to_string(),
+        reference: Some(Reference::EventRef(first)),
+    };
+    Link { variant: Some(link::Variant::WorkflowEvent(event)) }
+}

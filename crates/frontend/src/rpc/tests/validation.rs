@@ -1,0 +1,304 @@
+use crate::{call::Rpc, validate::Admission};
+use tenure_api::{
+    common::v1::{Memo, Payload, Payloads, Priority, RetryPolicy, WorkflowExecution, WorkflowType},
+    enums::v1::{TaskQueueKind, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
+    error::Code,
+    query::v1::WorkflowQuery,
+    taskqueue::v1::TaskQueue,
+    workflowservice::v1 as api,
+};
+use tenure_engine::{Limits, NamespaceId, RunKey, Stamp, TaskKind, WorkflowKey, token::TaskToken};
+use uuid::Uuid;
+
+const OURS: NamespaceId = NamespaceId(Uuid::from_u128(1));
+const THEIRS: NamespaceId = NamespaceId(Uuid::from_u128(2));
+
+fn admit<R: Rpc>(request: &mut R) -> Result<R::Target, (Code, String)> {
+    let limits = Limits::default();
+    request.admit(&Admission { namespace: OURS, limits: &limits }).map_err(|error| (error.code, error.message))
+}
+
+/// The request is refused as INVALID_ARGUMENT with this message; the empty one means that it is admitted.
+fn check<R: Rpc>(mut request: R, message: &str) {
+    let got = match admit(&mut request) {
+        Ok(_) => String::new(),
+        Err((code, message)) => {
+            assert_eq!(code, Code::InvalidArgument, "{message}");
+            message
+        }
+    };
+    assert_eq!(got, message);
+}
+
+fn long() -> String {
+    "x".repeat(1001)
+}
+
+fn queue(name: &str) -> Option<TaskQueue> {
+    Some(TaskQueue { name: name.into(), ..Default::default() })
+}
+
+fn run(workflow_id: &str, run_id: &str) -> Option<WorkflowExecution> {
+    Some(WorkflowExecution { workflow_id: workflow_id.into(), run_id: run_id.into() })
+}
+
+fn big() -> Payloads {
+    Payloads { payloads: vec![big_payload()] }
+}
+
+fn big_payload() -> Payload {
+    Payload { data: vec![0; (2 << 20) + 1].into(), ..Default::default() }
+}
+
+fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds, nanos: 0 })
+}
+
+fn token(namespace: NamespaceId, kind: TaskKind) -> bytes::Bytes {
+    let workflow = WorkflowKey { namespace, workflow_id: "w".into() };
+    TaskToken {
+        kind,
+        run: RunKey { workflow, run_id: Uuid::nil() },
+        scheduled_event_id: 2,
+        attempt: 1,
+        stamp: Stamp::default(),
+        activity_id: String::new(),
+    }
+    .encode()
+}
+
+#[test]
+fn start() {
+    let good = || api::StartWorkflowExecutionRequest {
+        workflow_id: "w".into(),
+        workflow_type: Some(WorkflowType { name: "t".into() }),
+        task_queue: queue("q"),
+        ..Default::default()
+    };
+    let case = |change: &dyn Fn(&mut api::StartWorkflowExecutionRequest), message: &str| {
+        let mut request = good();
+        change(&mut request);
+        check(request, message);
+    };
+    case(&|_| {}, "");
+    case(&|r| r.workflow_id.clear(), "WorkflowId is not set on request.");
+    case(&|r| r.workflow_id = long(), "WorkflowId exceeds maximum allowed length (1001/1000)");
+    case(&|r| r.workflow_type = None, "WorkflowType is not set on request.");
+    case(&|r| r.workflow_type = Some(WorkflowType::default()), "WorkflowType is not set on request.");
+    case(&|r| r.workflow_type = Some(WorkflowType { name: long() }), "WorkflowType length exceeds limit.");
+    case(&|r| r.task_queue = None, "taskQueue is not set");
+    case(&|r| r.task_queue = queue(""), "missing task queue name");
+    case(&|r| r.task_queue = queue(&long()), "taskQueue length exceeds limit");
+    case(&|r| r.task_queue = queue("/_sys/q"), "task queue name cannot start with reserved prefix /_sys/");
+    case(&|r| r.request_id = long(), "RequestId length exceeds limit.");
+    case(&|r| r.input = Some(big()), "Blob data size exceeds limit.");
+    case(&|r| r.memo = Some(Memo { fields: [("k".to_owned(), big_payload())].into() }), "Memo size exceeds limit.");
+    let negative = "is set on request. cause: negative duration";
+    case(
+        &|r| r.workflow_execution_timeout = seconds(-1),
+        &format!("An invalid WorkflowExecutionTimeoutSeconds {negative}"),
+    );
+    case(&|r| r.workflow_run_timeout = seconds(-1), &format!("An invalid WorkflowRunTimeoutSeconds {negative}"));
+    case(&|r| r.workflow_task_timeout = seconds(-1), &format!("An invalid WorkflowTaskTimeoutSeconds {negative}"));
+    case(&|r| r.workflow_start_delay = seconds(-1), &format!("An invalid WorkflowStartDelaySeconds {negative}"));
+    case(
+        &|r| {
+            r.cron_schedule = "* * * * *".into();
+            r.workflow_start_delay = seconds(1);
+        },
+        "CronSchedule and WorkflowStartDelay may not be used together.",
+    );
+    case(
+        &|r| r.retry_policy = Some(RetryPolicy { backoff_coefficient: 0.5, ..Default::default() }),
+        "BackoffCoefficient cannot be less than 1 on retry policy.",
+    );
+    case(
+        &|r| r.retry_policy = Some(RetryPolicy { maximum_attempts: -1, ..Default::default() }),
+        "MaximumAttempts cannot be negative on retry policy.",
+    );
+    case(
+        &|r| {
+            r.set_workflow_id_reuse_policy(WorkflowIdReusePolicy::TerminateIfRunning);
+            r.set_workflow_id_conflict_policy(WorkflowIdConflictPolicy::Fail);
+        },
+        "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together with a \
+         WorkflowIDConflictPolicy",
+    );
+    case(
+        &|r| {
+            r.set_workflow_id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate);
+            r.set_workflow_id_conflict_policy(WorkflowIdConflictPolicy::TerminateExisting);
+        },
+        "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE cannot be used together with \
+         WorkflowIdConflictPolicy WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING",
+    );
+    case(&|r| r.priority = Some(Priority { priority_key: -1, ..Default::default() }), "priority key can't be negative");
+}
+
+#[test]
+fn what_names_an_execution() {
+    fn all(execution: Option<WorkflowExecution>, message: &str) {
+        check(
+            api::SignalWorkflowExecutionRequest {
+                workflow_execution: execution.clone(),
+                signal_name: "s".into(),
+                ..Default::default()
+            },
+            message,
+        );
+        check(
+            api::RequestCancelWorkflowExecutionRequest { workflow_execution: execution.clone(), ..Default::default() },
+            message,
+        );
+        check(
+            api::TerminateWorkflowExecutionRequest { workflow_execution: execution.clone(), ..Default::default() },
+            message,
+        );
+        let query = Some(WorkflowQuery { query_type: "q".into(), ..Default::default() });
+        check(api::QueryWorkflowRequest { execution: execution.clone(), query, ..Default::default() }, message);
+        check(api::GetWorkflowExecutionHistoryRequest { execution: execution.clone(), ..Default::default() }, message);
+        check(
+            api::GetWorkflowExecutionHistoryReverseRequest { execution: execution.clone(), ..Default::default() },
+            message,
+        );
+        check(api::DescribeWorkflowExecutionRequest { execution: execution.clone(), ..Default::default() }, message);
+        check(api::ResetStickyTaskQueueRequest { execution, ..Default::default() }, message);
+    }
+    all(run("w", ""), "");
+    all(run("w", "00000000-0000-0000-0000-000000000001"), "");
+    all(None, "Execution is not set on request.");
+    all(run("", ""), "WorkflowId is not set on request.");
+    all(run("w", "abc"), "Invalid RunId.");
+    all(run("w", "00000000000000000000000000000001"), "Invalid RunId.");
+}
+
+#[test]
+fn signals_and_queries() {
+    let signal = |change: &dyn Fn(&mut api::SignalWorkflowExecutionRequest), message: &str| {
+        let mut request = api::SignalWorkflowExecutionRequest {
+            workflow_execution: run("w", ""),
+            signal_name: "s".into(),
+            ..Default::default()
+        };
+        change(&mut request);
+        check(request, message);
+    };
+    signal(&|r| r.signal_name.clear(), "SignalName is not set on request.");
+    signal(&|r| r.signal_name = long(), "SignalName length exceeds limit.");
+    signal(&|r| r.request_id = long(), "RequestId length exceeds limit.");
+    signal(&|r| r.input = Some(big()), "Blob data size exceeds limit.");
+    let query = |query: Option<WorkflowQuery>, message: &str| {
+        check(api::QueryWorkflowRequest { execution: run("w", ""), query, ..Default::default() }, message);
+    };
+    query(None, "WorkflowQuery is not set on request.");
+    query(Some(WorkflowQuery::default()), "QueryType is not set on request.");
+    let args = Some(big());
+    query(
+        Some(WorkflowQuery { query_type: "q".into(), query_args: args, ..Default::default() }),
+        "Blob data size exceeds limit.",
+    );
+}
+
+#[test]
+fn polls() {
+    let both = |task_queue: Option<TaskQueue>, identity: &str, message: &str| {
+        let identity = identity.to_owned();
+        check(
+            api::PollWorkflowTaskQueueRequest {
+                task_queue: task_queue.clone(),
+                identity: identity.clone(),
+                ..Default::default()
+            },
+            message,
+        );
+        check(api::PollActivityTaskQueueRequest { task_queue, identity, ..Default::default() }, message);
+    };
+    both(queue("q"), "me", "");
+    both(None, "", "taskQueue is not set");
+    both(queue(""), "", "missing task queue name");
+    both(queue(&long()), "", "taskQueue length exceeds limit");
+    both(queue("q"), &long(), "Identity length exceeds limit.");
+    let sticky = TaskQueue { name: "s".into(), kind: TaskQueueKind::Sticky as i32, normal_name: "q".into() };
+    both(Some(sticky), "me", "");
+}
+
+#[test]
+fn task_tokens() {
+    macro_rules! each {
+        ($kind:expr, $other:expr; $($Request:ident),*) => {$(
+            let with = |task_token: bytes::Bytes, message: &str| {
+                check(api::$Request { task_token, ..Default::default() }, message);
+            };
+            with(token(OURS, $kind), "");
+            with(token(THEIRS, $kind), "Operation requested with a token from a different namespace.");
+            with(token(OURS, $other), "Invalid TaskToken.");
+            with(Default::default(), "Task token not set on request.");
+            with("garbage".into(), "Error deserializing task token.");
+        )*};
+    }
+    each!(TaskKind::Workflow, TaskKind::Activity; RespondWorkflowTaskCompletedRequest, RespondWorkflowTaskFailedRequest);
+    each!(
+        TaskKind::Activity, TaskKind::Workflow;
+        RespondActivityTaskCompletedRequest, RespondActivityTaskFailedRequest, RespondActivityTaskCanceledRequest,
+        RecordActivityTaskHeartbeatRequest
+    );
+}
+
+#[test]
+fn query_tokens() {
+    let with = |task_token: bytes::Bytes, message: &str| {
+        check(api::RespondQueryTaskCompletedRequest { task_token, ..Default::default() }, message);
+    };
+    let token = |namespace| tenure_shard::QueryToken { namespace, shard: 1, node: 1, term: 1, id: 1 }.encode();
+    with(token(OURS), "");
+    with(token(THEIRS), "Operation requested with a token from a different namespace.");
+    with(Default::default(), "Task token not set on request.");
+    with("garbage".into(), "Error deserializing task token.");
+    with(self::token(OURS, TaskKind::Workflow), "Error deserializing task token.");
+}
+
+#[test]
+fn activities_by_id() {
+    macro_rules! each {
+        ($($Request:ident),*) => {$(
+            let with = |workflow_id: &str, run_id: &str, activity_id: &str, message: &str| {
+                let (workflow_id, run_id) = (workflow_id.to_owned(), run_id.to_owned());
+                let activity_id = activity_id.to_owned();
+                check(api::$Request { workflow_id, run_id, activity_id, ..Default::default() }, message);
+            };
+            with("w", "", "a", "");
+            with("w", "", "", "ActivityId is not set on request.");
+            with("", "", "a", "WorkflowId is not set on request.");
+            with("w", "abc", "a", "RunId is not valid UUID.");
+        )*};
+    }
+    each!(
+        RespondActivityTaskCompletedByIdRequest,
+        RespondActivityTaskFailedByIdRequest,
+        RespondActivityTaskCanceledByIdRequest,
+        RecordActivityTaskHeartbeatByIdRequest
+    );
+}
+
+#[test]
+fn namespaces() {
+    check(api::RegisterNamespaceRequest::default(), "Namespace not set on request.");
+    check(api::RegisterNamespaceRequest { namespace: long(), ..Default::default() }, "Namespace length exceeds limit.");
+    check(api::UpdateNamespaceRequest::default(), "Namespace not set on request.");
+    check(api::DeprecateNamespaceRequest::default(), "Namespace not set on request.");
+}
+
+#[test]
+fn a_request_without_an_id_gets_one_for_all_its_retries() {
+    let mut request = api::SignalWorkflowExecutionRequest {
+        workflow_execution: run("w", ""),
+        signal_name: "s".into(),
+        ..Default::default()
+    };
+    admit(&mut request).unwrap();
+    let minted = request.request_id.clone();
+    assert!(!minted.is_empty());
+    // As when it is admitted again where it was forwarded to.
+    admit(&mut request).unwrap();
+    assert_eq!(request.request_id, minted);
+}

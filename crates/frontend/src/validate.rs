@@ -1,0 +1,152 @@
+//! Checks of form that need no state, in the reference server's codes and words.
+
+use crate::call::RunTarget;
+use prost::Message;
+use std::sync::Arc;
+use tenure_api::{common::v1::WorkflowExecution, enums::v1::TaskQueueKind, error::ApiError, taskqueue::v1::TaskQueue};
+use tenure_engine::{
+    Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey, command::ActivityRef, proto::optional_duration,
+    token::TaskToken,
+};
+use tenure_shard::QueryToken;
+use uuid::Uuid;
+
+/// Names of our own queues begin like this.
+const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
+
+/// What a request's form is checked against.
+pub(crate) struct Admission<'a> {
+    pub(crate) namespace: NamespaceId,
+    pub(crate) limits: &'a Limits,
+}
+
+impl Admission<'_> {
+    pub(crate) fn workflow(&self, workflow_id: &str) -> WorkflowKey {
+        WorkflowKey { namespace: self.namespace, workflow_id: Arc::from(workflow_id) }
+    }
+
+    pub(crate) fn execution(&self, execution: Option<&WorkflowExecution>) -> Result<RunTarget, ApiError> {
+        let execution = execution.ok_or_else(|| ApiError::invalid_argument("Execution is not set on request."))?;
+        required(&execution.workflow_id, "WorkflowId")?;
+        Ok(RunTarget {
+            workflow: self.workflow(&execution.workflow_id),
+            run_id: run_id(&execution.run_id).ok_or_else(|| ApiError::invalid_argument("Invalid RunId."))?,
+        })
+    }
+
+    /// A name that has to be there and must not be too long.
+    pub(crate) fn name(&self, value: &str, what: &str) -> Result<(), ApiError> {
+        required(value, what)?;
+        self.length(value, what)
+    }
+
+    pub(crate) fn length(&self, value: &str, what: &str) -> Result<(), ApiError> {
+        if value.len() > self.limits.id_length {
+            return Err(ApiError::invalid_argument(format!("{what} length exceeds limit.")));
+        }
+        Ok(())
+    }
+
+    /// A field that carries payloads.
+    pub(crate) fn blob(&self, value: Option<&impl Message>) -> Result<(), ApiError> {
+        if value.is_some_and(|value| value.encoded_len() > self.limits.blob_size) {
+            return Err(ApiError::invalid_argument("Blob data size exceeds limit."));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn task_queue(&self, queue: Option<&TaskQueue>, kind: TaskKind) -> Result<QueueKey, ApiError> {
+        let name = &queue.ok_or_else(|| ApiError::invalid_argument("taskQueue is not set"))?.name;
+        if name.is_empty() {
+            return Err(ApiError::invalid_argument("missing task queue name"));
+        }
+        if name.len() > self.limits.id_length {
+            return Err(ApiError::invalid_argument("taskQueue length exceeds limit"));
+        }
+        if name.starts_with(RESERVED_QUEUE_PREFIX) {
+            let message = format!("task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}");
+            return Err(ApiError::invalid_argument(message));
+        }
+        Ok(self.queue(name, kind))
+    }
+
+    pub(crate) fn queue(&self, name: &str, kind: TaskKind) -> QueueKey {
+        QueueKey { namespace: self.namespace, kind, name: Arc::from(name) }
+    }
+
+    pub(crate) fn task_token(&self, bytes: &[u8], kind: TaskKind) -> Result<TaskToken, ApiError> {
+        present(bytes)?;
+        let token = TaskToken::decode(bytes).ok_or_else(malformed_token)?;
+        if token.namespace() != self.namespace {
+            return Err(foreign_token());
+        }
+        if token.kind != kind {
+            return Err(ApiError::invalid_argument("Invalid TaskToken."));
+        }
+        Ok(token)
+    }
+
+    pub(crate) fn query_token(&self, bytes: &[u8]) -> Result<QueryToken, ApiError> {
+        present(bytes)?;
+        let token = QueryToken::decode(bytes).ok_or_else(malformed_token)?;
+        if token.namespace != self.namespace {
+            return Err(foreign_token());
+        }
+        Ok(token)
+    }
+
+    /// An activity by its id.
+    pub(crate) fn activity(
+        &self,
+        workflow_id: &str,
+        run: &str,
+        activity_id: &str,
+    ) -> Result<(WorkflowKey, ActivityRef), ApiError> {
+        required(activity_id, "ActivityId")?;
+        required(workflow_id, "WorkflowId")?;
+        let run_id = run_id(run).ok_or_else(|| ApiError::invalid_argument("RunId is not valid UUID."))?;
+        Ok((self.workflow(workflow_id), ActivityRef::ById { run_id, activity_id: activity_id.to_owned() }))
+    }
+}
+
+pub(crate) fn is_sticky(queue: Option<&TaskQueue>) -> bool {
+    queue.is_some_and(|queue| queue.kind() == TaskQueueKind::Sticky)
+}
+
+pub(crate) fn required(value: &str, what: &str) -> Result<(), ApiError> {
+    if value.is_empty() {
+        return Err(ApiError::invalid_argument(format!("{what} is not set on request.")));
+    }
+    Ok(())
+}
+
+pub(crate) fn not_negative(value: Option<&prost_types::Duration>, what: &str) -> Result<(), ApiError> {
+    let checked = optional_duration(value);
+    checked
+        .map(drop)
+        .map_err(|cause| ApiError::invalid_argument(format!("An invalid {what} is set on request. cause: {cause}")))
+}
+
+/// `None` if it is not a run id; `Some(None)` if it is not set.
+fn run_id(text: &str) -> Option<Option<Uuid>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    // The hyphenated form only: a run has one name.
+    Uuid::try_parse(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH).map(Some)
+}
+
+fn present(token: &[u8]) -> Result<(), ApiError> {
+    if token.is_empty() {
+        return Err(ApiError::invalid_argument("Task token not set on request."));
+    }
+    Ok(())
+}
+
+fn malformed_token() -> ApiError {
+    ApiError::invalid_argument("Error deserializing task token.")
+}
+
+fn foreign_token() -> ApiError {
+    ApiError::invalid_argument("Operation requested with a token from a different namespace.")
+}

@@ -80,6 +80,14 @@ impl Shards {
         })
     }
 
+    /// Resolves when `node` is known not to lead the shard in that term any more: it may be paused, or cut off, and
+    /// would never say so itself.
+    pub async fn replaced(&self, shard: ShardId, node: NodeId, term: u64) {
+        let Some(replica) = self.shared.replica(shard) else { return };
+        // An error means that the replica is gone, and with it what was known.
+        _ = replica.leadership().wait_for(|now| (now.leader, now.term) != (Some(node), term)).await;
+    }
+
     /// The leader of a shard if it is here and ready.
     pub fn local(&self, shard: ShardId) -> Option<LeaderHandle> {
         self.shared.local(shard).map(LeaderHandle::new)

@@ -92,6 +92,9 @@ pub struct GroupStatus {
 /// A replica's followers may lack this many entries and still be handed the leadership: it waits for them to arrive.
 const TRANSFER_LAG: u64 = 100;
 
+/// How long a replica may take to get what it lacks.
+const CATCH_UP: Duration = Duration::from_millis(500);
+
 /// How long a new leader may take to show up after the old one let go.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -259,13 +262,7 @@ impl Group {
         if to == self.0.node {
             return Ok(());
         }
-        match status.lag.iter().find(|(node, _)| *node == to) {
-            None => return Err(TransferError::NoReplica { node: to, shard: self.0.shard }),
-            Some((_, Some(entries))) if *entries <= TRANSFER_LAG => {}
-            Some((_, lag)) => {
-                return Err(TransferError::Lagging { node: to, entries: lag.unwrap_or(status.last_log_index) });
-            }
-        }
+        self.wait_caught_up(to).await?;
         let mut leadership = self.leadership();
         let sent = self.0.raft.trigger().transfer_leader(to).await;
         sent.map_err(|_| TransferError::NotLeader(self.0.shard))?;
@@ -273,6 +270,29 @@ impl Group {
         match tokio::time::timeout(TRANSFER_TIMEOUT, moved).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(TransferError::TimedOut(to)),
+        }
+    }
+
+    /// A replica that lacks little gets it in a moment; one that lacks much is not waited for.
+    async fn wait_caught_up(&self, node: u64) -> Result<(), TransferError> {
+        let shard = self.0.shard;
+        let begin = Instant::now();
+        loop {
+            let status = self.status();
+            if !status.leadership.is_leader {
+                return Err(TransferError::NotLeader(shard));
+            }
+            let Some((_, lag)) = status.lag.iter().find(|(peer, _)| *peer == node) else {
+                return Err(TransferError::NoReplica { node, shard });
+            };
+            let entries = lag.unwrap_or(status.last_log_index);
+            if lag.is_some() && entries <= TRANSFER_LAG {
+                return Ok(());
+            }
+            if begin.elapsed() > CATCH_UP {
+                return Err(TransferError::Lagging { node, entries });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

@@ -1,0 +1,217 @@
+//! Groups over real storage and real connections: elections, fencing, crashes, partitions, identities.
+
+mod common;
+
+use common::{Cluster, DEADLINE, eventually, row};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+use tenure_raft::{ProposeError, ReadError, StartError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_is_a_cluster_at_once() {
+    let begin = Instant::now();
+    let cluster = Cluster::start(1, |options| options.shards = 8).await;
+    for shard in 0..=8 {
+        let (group, term) = cluster.leader(shard).await;
+        group.propose(term, row(1, 10)).await.unwrap();
+    }
+    println!("founded, all leaders written to after {:?}", begin.elapsed());
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_cluster_has_balanced_leaders_and_equal_replicas() {
+    let begin = Instant::now();
+    let cluster = Cluster::start(3, |_| {}).await;
+    println!("founded after {:?}", begin.elapsed());
+    for shard in 0..=3 {
+        cluster.write(shard, 0..20).await;
+    }
+    println!("written after {:?}", begin.elapsed());
+    let map = cluster.nodes[&1].map().clone();
+    assert!(cluster.nodes.values().all(|node| *node.map() == map));
+    let preferred: BTreeSet<_> = (1..=3).map(|shard| map.preferred_leader(shard)).collect();
+    assert_eq!(preferred.len(), 3);
+    cluster.assert_same().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proposals_are_fenced_by_the_term() {
+    let cluster = Cluster::start(3, |_| {}).await;
+    let (group, term) = cluster.leader(1).await;
+    assert!(matches!(group.propose(term - 1, row(1, 1)).await, Err(ProposeError::NotLeader { .. })));
+    assert!(matches!(group.propose(term + 1, row(1, 1)).await, Err(ProposeError::NotLeader { .. })));
+    let leader = group.leadership().borrow().leader.unwrap();
+    let other = (1..=3).find(|id| *id != leader).unwrap();
+    let follower = cluster.group(other, 1);
+    let refused = follower.propose(term, row(1, 1)).await;
+    assert_eq!(refused, Err(ProposeError::NotLeader { leader: Some(leader) }));
+    assert_eq!(follower.linearizable().await, Err(ReadError::NotLeader { leader: Some(leader) }));
+
+    group.transfer_leader(other).await.unwrap();
+    // It comes back, in a term of its own; what was computed in the first term stays out.
+    let (now, _) = cluster.leader(1).await;
+    now.transfer_leader(leader).await.unwrap();
+    let (again, later) = cluster.leader(1).await;
+    assert!(again.leadership().borrow().leader == Some(leader) && later > term);
+    assert!(matches!(again.propose(term, row(1, 1)).await, Err(ProposeError::NotLeader { .. })));
+    again.propose(later, row(1, 1)).await.unwrap();
+    cluster.assert_same().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_leader_is_replaced_and_comes_back() {
+    let mut cluster = Cluster::start(3, |options| options.balance_after = Duration::from_secs(1)).await;
+    cluster.write(1, 0..50).await;
+    let (group, _) = cluster.leader(1).await;
+    let lost = group.leadership().borrow().leader.unwrap();
+    drop(group);
+    cluster.kill(lost).await;
+    let begin = Instant::now();
+    cluster.write(1, 50..51).await;
+    println!("failover took {:?}", begin.elapsed());
+    cluster.write(1, 51..100).await;
+    let begin = Instant::now();
+    cluster.restart(lost).await;
+    println!("restart took {:?}", begin.elapsed());
+    cluster.assert_same().await;
+    eventually("the leadership is given back", || async {
+        (cluster.leader(1).await.0.leadership().borrow().leader == Some(lost)).then_some(())
+    })
+    .await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_the_loss_of_all_processes() {
+    let mut cluster = Cluster::start(3, |_| {}).await;
+    for shard in 0..=3 {
+        cluster.write(shard, 0..30).await;
+    }
+    let rows = cluster.group(1, 2).checksum().await.unwrap().rows;
+    for id in 1..=3 {
+        cluster.kill(id).await;
+    }
+    let started = futures::future::join_all((1..=3).map(|id| cluster.try_start(id))).await;
+    cluster.nodes = (1..).zip(started.into_iter().map(Result::unwrap)).collect();
+    cluster.assert_same().await;
+    assert_eq!(cluster.group(1, 2).checksum().await.unwrap().rows, rows);
+    cluster.write(2, 30..40).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_hands_leaderships_over() {
+    let mut cluster = Cluster::start(3, |_| {}).await;
+    let (group, term) = cluster.leader(1).await;
+    let leader = group.leadership().borrow().leader.unwrap();
+    let witness = cluster.group((1..=3).find(|id| *id != leader).unwrap(), 1);
+    let node = cluster.nodes.remove(&leader).unwrap();
+    let mut leadership = witness.leadership();
+    let begin = Instant::now();
+    let (stopped, moved) = tokio::join!(
+        node.stop(),
+        tokio::time::timeout(
+            DEADLINE,
+            leadership.wait_for(|now| now.leader.is_some_and(|l| l != leader) && now.term > term)
+        )
+    );
+    stopped.unwrap();
+    moved.unwrap().unwrap();
+    println!("stopped, with another leader, after {:?}", begin.elapsed());
+    cluster.write(1, 0..10).await;
+    cluster.assert_same().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_cut_off_is_replaced_and_acknowledges_nothing() {
+    let cluster = Cluster::start(3, |_| {}).await;
+    let (group, term) = cluster.leader(1).await;
+    let leader = group.leadership().borrow().leader.unwrap();
+    let others: BTreeSet<u64> = (1..=3).filter(|id| *id != leader).collect();
+    assert!(cluster.nodes[&leader].peers().faults().cut_off(others.clone()));
+
+    let orphan = tokio::spawn({
+        let group = group.clone();
+        async move { group.propose(term, row(7, 7)).await }
+    });
+    let read = group.linearizable().await;
+    assert!(matches!(read, Err(ReadError::NoQuorum | ReadError::NotLeader { .. })), "{read:?}");
+    let witness = cluster.group(*others.first().unwrap(), 1);
+    let mut leadership = witness.leadership();
+    let replaced = leadership.wait_for(|now| now.leader.is_some_and(|l| l != leader) && now.term > term);
+    tokio::time::timeout(DEADLINE, replaced).await.unwrap().unwrap();
+    assert!(!orphan.is_finished());
+
+    assert!(cluster.nodes[&leader].peers().faults().cut_off(BTreeSet::new()));
+    let outcome = tokio::time::timeout(DEADLINE, orphan).await.unwrap().unwrap();
+    assert!(matches!(outcome, Err(ProposeError::Lost { .. })), "{outcome:?}");
+    cluster.write(1, 0..10).await;
+    cluster.assert_same().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_its_data_is_refused() {
+    let mut cluster = Cluster::start(3, |_| {}).await;
+    cluster.write(1, 0..5).await;
+    for id in [2, 1] {
+        cluster.kill(id).await;
+        cluster.wipe(id);
+        match cluster.try_start(id).await {
+            Err(StartError::Refused { message, .. }) => {
+                assert!(message.contains("lost its data directory"), "{message}")
+            }
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("node {id} was let in"),
+        }
+        if id == 2 {
+            cluster.write(1, 5..10).await;
+        }
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_configurations_are_named() {
+    let mut cluster = Cluster::start(1, |_| {}).await;
+    cluster.kill(1).await;
+    let right = cluster.options.nodes.clone();
+
+    let mut listed: BTreeMap<_, _> = right.clone();
+    listed.insert(2, right[&1].clone());
+    cluster.options.nodes = listed;
+    let error = cluster.try_start(1).await.err().expect("another member").to_string();
+    assert_eq!(error, "the configuration lists nodes [1, 2], the cluster has [1]");
+
+    cluster.options.nodes = [(5, right[&1].clone())].into();
+    let error = cluster.try_start(1).await.err().expect("not listed").to_string();
+    assert_eq!(error, "node 1 is not among the nodes that the configuration lists");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_on_the_peer_port_does_no_harm() {
+    let cluster = Cluster::start(3, |_| {}).await;
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 4096], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\xff\x01\x09"]
+    {
+        for address in cluster.options.nodes.values() {
+            let mut stream = TcpStream::connect(&address.peer).await.unwrap();
+            let _ = stream.write_all(garbage).await;
+            let _ = stream.shutdown().await;
+            let mut answer = Vec::new();
+            let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+        }
+    }
+    cluster.write(1, 0..10).await;
+    cluster.assert_same().await;
+    cluster.stop().await;
+}

@@ -1,0 +1,172 @@
+//! Clusters inside the test's process: real storage in temporary directories, real connections over loopback.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+
+use bytes::Bytes;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tenure_engine::rows::{Op, RowKey, SystemTable, WriteSet};
+use tenure_raft::{FatalHook, Group, Node, NodeAddress, Options, ShardId, StartError};
+use tenure_storage::{OpenError, Storage, write_set};
+use tokio::net::TcpListener;
+
+/// Longer than anything here takes on a machine that is busy with other things.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+pub struct Cluster {
+    pub options: Options,
+    dirs: BTreeMap<u64, TempDir>,
+    pub nodes: BTreeMap<u64, Node>,
+}
+
+impl Cluster {
+    /// Starts `size` nodes together.
+    pub async fn start(size: u64, tune: impl FnOnce(&mut Options)) -> Cluster {
+        let mut cluster = Cluster::prepare(size, tune).await;
+        let starts = (1..=size).map(|id| cluster.try_start(id));
+        let started = futures::future::join_all(starts).await;
+        cluster.nodes = (1..).zip(started.into_iter().map(|node| node.expect("starts"))).collect();
+        cluster
+    }
+
+    /// Directories and addresses, nothing running.
+    pub async fn prepare(size: u64, tune: impl FnOnce(&mut Options)) -> Cluster {
+        let mut addresses = BTreeMap::new();
+        let mut listeners = Vec::new();
+        for id in 1..=size {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let peer = listener.local_addr().unwrap().to_string();
+            addresses.insert(id, NodeAddress { peer, api: format!("127.0.0.1:{}", 10_000 + id) });
+            listeners.push(listener);
+        }
+        let mut options = Options::new(1, addresses);
+        options.shards = 3;
+        options.on_fatal = FatalHook(Arc::new(|shard, cause| panic!("shard {shard} died: {cause}")));
+        tune(&mut options);
+        let dirs = (1..=size).map(|id| (id, TempDir::new().unwrap())).collect();
+        Cluster { options, dirs, nodes: BTreeMap::new() }
+    }
+
+    pub async fn try_start(&self, id: u64) -> Result<Node, StartError> {
+        let options = Options { node_id: id, ..self.options.clone() };
+        let listener = eventually("the port is free", || async {
+            let address = options.nodes.get(&id).map_or("127.0.0.1:0", |node| &node.peer);
+            TcpListener::bind(address).await.ok()
+        })
+        .await;
+        Node::start(options.clone(), open(self.dirs[&id].path().to_owned()).await, listener).await
+    }
+
+    pub async fn restart(&mut self, id: u64) {
+        let node = self.try_start(id).await.expect("starts again");
+        self.nodes.insert(id, node);
+    }
+
+    /// As `kill -9` does: nothing is handed over, nothing is flushed.
+    pub async fn kill(&mut self, id: u64) {
+        let node = self.nodes.remove(&id).expect("is running");
+        node.kill().await;
+    }
+
+    /// The node comes back without its data.
+    pub fn wipe(&mut self, id: u64) {
+        assert!(!self.nodes.contains_key(&id));
+        self.dirs.insert(id, TempDir::new().unwrap());
+    }
+
+    pub fn group(&self, node: u64, shard: ShardId) -> Group {
+        self.nodes[&node].group(shard).expect("has a replica")
+    }
+
+    /// The shard's leader and term, as the leader itself says and a majority confirms.
+    pub async fn leader(&self, shard: ShardId) -> (Group, u64) {
+        eventually(&format!("shard {shard} has a leader"), || async move {
+            for node in self.nodes.values() {
+                let group = node.group(shard)?;
+                let now = *group.leadership().borrow();
+                let confirm = tokio::time::timeout(Duration::from_millis(700), group.linearizable());
+                if now.is_leader && matches!(confirm.await, Ok(Ok(_))) {
+                    return Some((group, now.term));
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// Writes rows one after the other, wherever the leader is.
+    pub async fn write(&self, shard: ShardId, keys: std::ops::Range<u64>) {
+        let (mut group, mut term) = self.leader(shard).await;
+        for key in keys {
+            while group.propose(term, row(key, 100)).await.is_err() {
+                (group, term) = self.leader(shard).await;
+            }
+        }
+    }
+
+    /// All replicas that run have applied the same, and hold the same rows.
+    pub async fn assert_same(&self) {
+        let shards: Vec<ShardId> = self.nodes.values().next().unwrap().groups().iter().map(|g| g.id()).collect();
+        for shard in shards {
+            let _ = self.leader(shard).await;
+            let mut sums = Vec::new();
+            eventually(&format!("replicas of shard {shard} applied the same"), || async {
+                let applied = self.nodes.values().map(|n| *n.group(shard).unwrap().applied().borrow());
+                let applied: Vec<u64> = applied.collect();
+                applied.iter().all(|index| *index == applied[0]).then_some(())
+            })
+            .await;
+            for id in self.nodes.keys() {
+                sums.push((*id, self.group(*id, shard).checksum().await.unwrap()));
+            }
+            assert!(sums.iter().all(|(_, sum)| *sum == sums[0].1), "shard {shard}: {sums:?}");
+        }
+    }
+
+    pub async fn stop(self) {
+        futures::future::join_all(self.nodes.values().map(Node::kill)).await;
+    }
+}
+
+async fn open(dir: PathBuf) -> Storage {
+    eventually("the data directory is free", || async {
+        match Storage::open(tenure_storage::Options::new(&dir)) {
+            Ok(storage) => Some(storage),
+            Err(OpenError::InUse { .. }) => None,
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await
+}
+
+/// An encoded write set with one row.
+pub fn row(key: u64, size: usize) -> Bytes {
+    let name = RowKey::System { table: SystemTable::Namespace, key: format!("row-{key:08}").into() };
+    let value = Bytes::from(vec![key as u8; size]);
+    write_set::encode([&WriteSet { ops: vec![Op::Put(name, value)] }])
+}
+
+/// Waits until it is there.
+#[track_caller]
+pub fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> impl Future<Output = T> {
+    let what = what.to_owned();
+    let at = std::panic::Location::caller();
+    async move {
+        let begin = Instant::now();
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            assert!(begin.elapsed() < DEADLINE, "{at}: not within {DEADLINE:?}: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The log is purged behind what is durable, under load, and followers that fell behind it are rebuilt.
+
+mod common;
+
+use common::{Cluster, eventually, row};
+use std::time::{Duration, Instant};
+use tenure_raft::Options;
+
+fn eager(options: &mut Options) {
+    options.flush_interval = Duration::from_millis(200);
+    options.keep_entries = 20;
+    options.tail_bytes = 64 << 10;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_behind_a_purged_log_gets_a_snapshot() {
+    let mut cluster = Cluster::start(3, eager).await;
+    cluster.write(1, 0..20).await;
+    let (group, _) = cluster.leader(1).await;
+    let leader = group.leadership().borrow().leader.unwrap();
+    let behind = (1..=3).find(|id| *id != leader).unwrap();
+    let had = *cluster.group(behind, 1).applied().borrow();
+    cluster.kill(behind).await;
+    cluster.write(1, 20..300).await;
+    eventually("the log is purged beyond what the follower has", || async {
+        (group.status().purged_index > had + 100).then_some(())
+    })
+    .await;
+    drop(group);
+    cluster.restart(behind).await;
+    cluster.assert_same().await;
+    // It goes on from there, and survives a crash there.
+    cluster.write(1, 300..320).await;
+    cluster.assert_same().await;
+    cluster.kill(behind).await;
+    cluster.restart(behind).await;
+    cluster.assert_same().await;
+    cluster.stop().await;
+}
+
+/// openraft#2116: purging raced applying, and the core was gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn purging_never_overtakes_applying() {
+    let cluster = Cluster::start(3, |options| {
+        eager(options);
+        options.flush_bytes = 1 << 20;
+    })
+    .await;
+    let (group, term) = cluster.leader(1).await;
+    let until = Instant::now() + Duration::from_secs(12);
+    let writer = |worker: u64| {
+        let group = group.clone();
+        tokio::spawn(async move {
+            let mut written = 0_u64;
+            while Instant::now() < until {
+                group.propose(term, row(worker << 32 | written % 1000, 2000)).await.expect("the leader stays");
+                written += 1;
+            }
+            written
+        })
+    };
+    let writers: Vec<_> = (0..64).map(writer).collect();
+    let mut written = 0;
+    for writer in writers {
+        written += writer.await.unwrap();
+    }
+    let status = group.status();
+    println!("{written} entries in 12 s, purged up to {} of {}", status.purged_index, status.last_log_index);
+    assert!(status.purged_index > 0);
+    cluster.assert_same().await;
+    cluster.stop().await;
+}
+
+/// Restarts under load, again and again: replays, snapshots and purging meet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_restarts_under_load_catches_up() {
+    let mut cluster = Cluster::start(3, eager).await;
+    let (group, term) = cluster.leader(1).await;
+    let leader = group.leadership().borrow().leader.unwrap();
+    let victim = (1..=3).find(|id| *id != leader).unwrap();
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let load = tokio::spawn({
+        let group = group.clone();
+        async move {
+            let mut written = 0;
+            while !*stopped.borrow() {
+                group.propose(term, row(written % 500, 1000)).await.expect("the leader stays");
+                written += 1;
+            }
+            written
+        }
+    });
+    for _ in 0..3 {
+        cluster.kill(victim).await;
+        let at = group.status().last_log_index;
+        eventually("the others went on", || async { (group.status().last_log_index > at + 100).then_some(()) }).await;
+        cluster.restart(victim).await;
+    }
+    stop.send_replace(true);
+    println!("{} entries written meanwhile", load.await.unwrap());
+    cluster.assert_same().await;
+    cluster.stop().await;
+}

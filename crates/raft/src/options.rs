@@ -14,7 +14,10 @@ pub struct NodeAddress {
 /// Called when a group can no longer go on (its storage failed, its core panicked). It must end the process: the
 /// supervisor's restart recovers from the log, a node that lives on with a dead replica does not.
 #[derive(Clone)]
-pub struct FatalHook(pub Arc<dyn Fn(u32, &str) + Send + Sync>);
+pub struct FatalHook(pub Arc<OnFatal>);
+
+/// Gets the shard and the cause.
+pub type OnFatal = dyn Fn(u32, &str) + Send + Sync;
 
 impl Default for FatalHook {
     fn default() -> Self {

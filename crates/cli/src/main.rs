@@ -1,1 +1,47 @@
-fn main() {}
+//! The `tenure` binary. A command `tenure <noun> <verb>` lives in `<noun>/<verb>.rs`.
+
+mod cluster;
+mod server;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Durable workflow execution: one binary, three nodes, no database.
+#[derive(Parser)]
+#[command(name = "tenure", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "\
+Try it:     tenure server start-dev
+A cluster:  tenure server --config node.toml     on each node
+Look at it: tenure cluster status
+
+Exit codes: 0 done; 1 failed, with the reason on standard error; 2 wrong usage or configuration.")]
+struct Cli {
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Subcommand)]
+enum Noun {
+    Server(server::Args),
+    Cluster(cluster::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().noun {
+        Noun::Server(args) => server::run(args),
+        Noun::Cluster(args) => cluster::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tenure: {error:#}");
+            let callers_fault = error.is::<Usage>() || error.is::<tenure_server::config::ConfigError>();
+            ExitCode::from(if callers_fault { 2 } else { 1 })
+        }
+    }
+}
+
+/// The caller has to change how it calls.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);

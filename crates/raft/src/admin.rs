@@ -8,9 +8,15 @@ use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
-use tenure_engine::system::cluster::{ClusterMap, SLOTS, SYSTEM_SHARD};
+use tenure_engine::{
+    NamespaceId,
+    system::{
+        cluster::{ClusterMap, SLOTS, SYSTEM_SHARD},
+        namespace,
+    },
+};
 use tenure_peer::admin::{
-    NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply, StatusRequest, TransferLeaderReply,
+    LocateReply, LocateRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply, StatusRequest, TransferLeaderReply,
     TransferLeaderRequest,
     admin_server::{Admin, AdminServer},
 };
@@ -90,6 +96,20 @@ impl Admin for AdminService {
             shards: self.core.groups.all().iter().map(|group| self.shard(group)).collect(),
             ready: self.ready.load(Ordering::Acquire),
         }))
+    }
+
+    async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateReply>, Status> {
+        let LocateRequest { namespace, workflow_id } = request.into_inner();
+        let (Some(map), Some(system)) = (self.map.get(), self.core.groups.get(SYSTEM_SHARD)) else {
+            return Err(Status::unavailable("the node is starting"));
+        };
+        let id = namespace::id_of(&system.reader(), &namespace).map_err(|e| Status::internal(e.to_string()))?;
+        let id = id.ok_or_else(|| Status::not_found(format!("namespace {namespace} is not known here")))?;
+        let slot = tenure_engine::slot(NamespaceId(id), &workflow_id);
+        let shard = map.shard_of(slot);
+        let group = self.core.groups.get(shard);
+        let leader = group.and_then(|group| group.leadership().borrow().leader).unwrap_or(0);
+        Ok(Response::new(LocateReply { slot: slot.into(), shard, leader }))
     }
 
     async fn transfer_leader(

@@ -1,1 +1,12 @@
-//! tenure-server
+//! A node as one value: configuration, telemetry, wiring of all parts, and the HTTP port.
+
+pub mod config;
+mod gauges;
+mod http;
+mod namespace;
+mod ready;
+mod server;
+pub mod telemetry;
+
+pub use http::Readiness;
+pub use server::{Addresses, Failure, Server, StartError};

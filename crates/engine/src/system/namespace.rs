@@ -224,7 +224,8 @@ fn put(id: Uuid, description: &api::DescribeNamespaceResponse, registered_by: Pr
     Op::Put(key(id), codec::encode(&row))
 }
 
-fn id_of(rows: &dyn StateReader, name: &str) -> Result<Option<Uuid>, ReadError> {
+/// A namespace's id by its name.
+pub fn id_of(rows: &dyn StateReader, name: &str) -> Result<Option<Uuid>, ReadError> {
     let key = RowKey::System { table: SystemTable::NamespaceName, key: name.into() };
     let Some(value) = rows.get(&key)? else { return Ok(None) };
     codec::decode(&value).map(Some).map_err(|e| ReadError::Corrupt { key, cause: e.to_string() })

@@ -1,0 +1,83 @@
+//! `tenure cluster ...`
+
+mod locate;
+mod partition;
+mod status;
+mod transfer_leader;
+
+use anyhow::Context;
+use clap::Subcommand;
+use std::time::Duration;
+use tenure_peer::admin::admin_client::AdminClient;
+use tonic::transport::{Channel, Endpoint};
+
+/// Look at a cluster, and move its leaders.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Status(status::Args),
+    TransferLeader(transfer_leader::Args),
+    Partition(partition::Args),
+    Locate(locate::Args),
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match args.verb {
+            Verb::Status(args) => status::run(args).await,
+            Verb::TransferLeader(args) => transfer_leader::run(args).await,
+            Verb::Partition(args) => partition::run(args).await,
+            Verb::Locate(args) => locate::run(args).await,
+        }
+    })
+}
+
+/// Which node to ask.
+#[derive(clap::Args)]
+struct Target {
+    /// Peer address of any node of the cluster.
+    #[arg(long, short, value_name = "HOST:PORT", default_value = "127.0.0.1:7234", env = "TENURE_ADDRESS")]
+    address: String,
+    /// Seconds that a node has for its answer.
+    #[arg(long, default_value_t = 3.0)]
+    timeout: f64,
+}
+
+impl Target {
+    fn timeout(&self) -> Duration {
+        Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::from_secs(3))
+    }
+
+    async fn connect(&self) -> anyhow::Result<AdminClient<Channel>> {
+        connect(&self.address, self.timeout()).await
+    }
+}
+
+async fn connect(address: &str, timeout: Duration) -> anyhow::Result<AdminClient<Channel>> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .with_context(|| format!("{address} is not HOST:PORT"))?
+        .connect_timeout(timeout)
+        .timeout(timeout);
+    let channel = endpoint.connect().await.map_err(|error| anyhow::anyhow!("{address}: {}", root_cause(&error)))?;
+    Ok(AdminClient::new(channel))
+}
+
+/// What a node answered when it refused.
+fn refused(status: tonic::Status) -> anyhow::Error {
+    anyhow::anyhow!("{}", status.message())
+}
+
+/// tonic's transport errors say "transport error"; what happened is at the bottom of the chain.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,207 @@
+//! `tenure cluster status`: nodes and shards, as each node sees itself.
+
+use super::{Target, connect};
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tenure_peer::admin::{NodeStatus, ShardStatus, StatusReply, StatusRequest};
+
+/// Show nodes, shards, leaders, terms, applied indexes and lag.
+///
+/// Asks the given node, and then all others it knows, so that each replica speaks for itself.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What all nodes together say.
+#[derive(Serialize)]
+struct View {
+    cluster_id: String,
+    nodes: Vec<NodeView>,
+    shards: Vec<ShardView>,
+}
+
+#[derive(Serialize)]
+struct NodeView {
+    node: u64,
+    address: String,
+    ready: bool,
+    /// Absent if the node did not answer.
+    version: Option<String>,
+    leads: usize,
+    free_bytes: u64,
+    /// Why it did not answer.
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ShardView {
+    shard: u32,
+    first_slot: u32,
+    last_slot: u32,
+    /// Zero: none is known.
+    leader: u64,
+    term: u64,
+    committed: u64,
+    replicas: Vec<ReplicaView>,
+}
+
+#[derive(Serialize)]
+struct ReplicaView {
+    node: u64,
+    role: String,
+    applied: u64,
+    /// Entries that the leader has committed and this replica has not applied.
+    lag: u64,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let timeout = args.target.timeout();
+    let first = args.target.connect().await?.status(StatusRequest {}).await;
+    let first = first.map_err(|status| anyhow::anyhow!("{}: {}", args.target.address, status.message()))?.into_inner();
+    let mut answers = BTreeMap::new();
+    for node in first.nodes.iter().filter(|node| node.node_id != first.node_id) {
+        let ask = ask(node.peer_address.clone(), timeout);
+        answers.insert(node.node_id, tokio::spawn(ask));
+    }
+    let mut replies = BTreeMap::from([(first.node_id, Ok(first.clone()))]);
+    for (node, answer) in answers {
+        replies.insert(node, answer.await.unwrap_or_else(|panic| Err(panic.to_string())));
+    }
+    let view = view(&first, &replies);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&view)?);
+    } else {
+        print(&view);
+    }
+    Ok(())
+}
+
+async fn ask(address: String, timeout: Duration) -> Result<StatusReply, String> {
+    let mut client = connect(&address, timeout).await.map_err(|error| error.to_string())?;
+    client.status(StatusRequest {}).await.map(tonic::Response::into_inner).map_err(|s| s.message().to_owned())
+}
+
+fn view(first: &StatusReply, replies: &BTreeMap<u64, Result<StatusReply, String>>) -> View {
+    let mut by_shard: BTreeMap<u32, Vec<(u64, &ShardStatus)>> = BTreeMap::new();
+    for (node, reply) in replies {
+        for shard in reply.iter().flat_map(|reply| &reply.shards) {
+            by_shard.entry(shard.shard).or_default().push((*node, shard));
+        }
+    }
+    let shards: Vec<ShardView> = by_shard.into_values().map(|replicas| shard_view(&replicas)).collect();
+    let nodes = first.nodes.iter().map(|node| node_view(node, replies.get(&node.node_id), &shards)).collect();
+    View { cluster_id: first.cluster_id.clone(), nodes, shards }
+}
+
+fn node_view(node: &NodeStatus, reply: Option<&Result<StatusReply, String>>, shards: &[ShardView]) -> NodeView {
+    let answered = reply.and_then(|reply| reply.as_ref().ok());
+    let own = answered.and_then(|reply| reply.nodes.iter().find(|n| n.node_id == node.node_id));
+    NodeView {
+        node: node.node_id,
+        address: node.peer_address.clone(),
+        ready: answered.is_some_and(|reply| reply.ready),
+        version: answered.map(|reply| reply.version.clone()),
+        leads: shards.iter().filter(|shard| shard.leader == node.node_id).count(),
+        free_bytes: own.unwrap_or(node).free_bytes,
+        error: reply.and_then(|reply| reply.as_ref().err().cloned()),
+    }
+}
+
+/// The leader of the highest term that a replica claims for itself is believed; else what a majority could have elected
+/// is not known.
+fn shard_view(replicas: &[(u64, &ShardStatus)]) -> ShardView {
+    let (_, any) = replicas[0];
+    let leading = replicas.iter().filter(|(node, r)| r.leader == *node).max_by_key(|(_, r)| r.term);
+    let newest = replicas.iter().max_by_key(|(_, r)| r.term).map_or(any, |(_, r)| r);
+    let (leader, source) = match leading {
+        Some((node, status)) if status.term == newest.term => (*node, *status),
+        _ => (0, newest),
+    };
+    let replicas = replicas
+        .iter()
+        .map(|(node, r)| ReplicaView {
+            node: *node,
+            role: r.role.clone(),
+            applied: r.applied_index,
+            lag: source.committed_index.saturating_sub(r.applied_index),
+        })
+        .collect();
+    ShardView {
+        shard: any.shard,
+        first_slot: any.first_slot,
+        last_slot: any.last_slot,
+        leader,
+        term: source.term,
+        committed: source.committed_index,
+        replicas,
+    }
+}
+
+fn print(view: &View) {
+    println!("Cluster {}", view.cluster_id);
+    let mut nodes = table(&["NODE", "ADDRESS", "STATE", "LEADS", "FREE", "VERSION"]);
+    for node in &view.nodes {
+        let state = match (&node.error, node.ready) {
+            (Some(error), _) => format!("down: {error}"),
+            (None, true) => "ready".to_owned(),
+            (None, false) => "not ready".to_owned(),
+        };
+        let free = match node.free_bytes {
+            0 => "-".to_owned(),
+            bytes => format!("{} GiB", bytes >> 30),
+        };
+        let leads = node.leads.to_string();
+        row(
+            &mut nodes,
+            [&node.node.to_string(), &node.address, &state, &leads, &free, node.version.as_deref().unwrap_or("-")],
+        );
+    }
+    println!("{nodes}\n");
+
+    let ids: Vec<u64> = view.nodes.iter().map(|node| node.node).collect();
+    let mut header = vec!["SHARD".to_owned(), "SLOTS".to_owned(), "LEADER".to_owned(), "TERM".to_owned()];
+    header.extend(ids.iter().map(|id| format!("APPLIED {id}")));
+    header.push("LAG".to_owned());
+    let mut shards = table(&header);
+    for shard in &view.shards {
+        let slots = match shard.shard {
+            0 => "system".to_owned(),
+            _ => format!("{}-{}", shard.first_slot, shard.last_slot),
+        };
+        let leader = match shard.leader {
+            0 => "none".to_owned(),
+            node => node.to_string(),
+        };
+        let mut cells = vec![shard.shard.to_string(), slots, leader, shard.term.to_string()];
+        let replica = |id: &u64| shard.replicas.iter().find(|r| r.node == *id);
+        cells.extend(ids.iter().map(|id| replica(id).map_or("-".to_owned(), |r| r.applied.to_string())));
+        cells.push(shard.replicas.iter().map(|r| r.lag).max().unwrap_or(0).to_string());
+        row(&mut shards, cells);
+    }
+    println!("{shards}");
+}
+
+fn table<S: ToString>(header: &[S]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header.iter().map(|h| Cell::new(h.to_string())));
+    table
+}
+
+fn row<S: ToString>(table: &mut Table, cells: impl IntoIterator<Item = S>) {
+    let align = |text: &str| match text.parse::<u64>() {
+        Ok(_) => CellAlignment::Right,
+        Err(_) => CellAlignment::Left,
+    };
+    table.add_row(cells.into_iter().map(|cell| {
+        let text = cell.to_string();
+        let alignment = align(&text);
+        Cell::new(text).set_alignment(alignment)
+    }));
+}

@@ -1,0 +1,81 @@
+//! `tenure server start-dev`: a cluster of one, for development.
+
+use super::run::until_stopped;
+use anyhow::Context;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use tenure_server::config::{Config, Listen, LogFormat};
+
+/// Run a single node for development: nothing to configure, ready in under a second.
+///
+/// It is the same server as a node of a cluster. Without --data-dir everything is forgotten when it stops.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Keep everything in this directory; without it, in a temporary one.
+    #[arg(long, value_name = "DIR", alias = "db-dir")]
+    data_dir: Option<PathBuf>,
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    ip: IpAddr,
+    /// Port of the gRPC API; the port for `tenure cluster` is the one after it. 0 takes free ones.
+    #[arg(long, short, default_value_t = 7233)]
+    port: u16,
+    /// Port of metrics and health; by default the gRPC port plus 1000.
+    #[arg(long)]
+    http_port: Option<u16>,
+    /// The namespace to begin with.
+    #[arg(long, short, default_value = "default")]
+    namespace: String,
+    /// What to log: a level, or directives such as `info,tenure_raft=debug`.
+    #[arg(long, default_value = "warn")]
+    log_level: String,
+    /// How to log: text or json.
+    #[arg(long, default_value = "text", value_parser = parse_format)]
+    log_format: LogFormat,
+}
+
+fn parse_format(name: &str) -> Result<LogFormat, &'static str> {
+    match name {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("must be text or json"),
+    }
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    let mut config = Config::load(None, &Config::environment())?;
+    let beside = |offset: u16| if args.port == 0 { 0 } else { args.port.saturating_add(offset) };
+    config.node.id = 1;
+    config.cluster.members.clear();
+    config.cluster.namespace = args.namespace;
+    config.listen = Listen {
+        grpc: SocketAddr::new(args.ip, args.port),
+        peer: SocketAddr::new(args.ip, beside(1)),
+        http: SocketAddr::new(args.ip, args.http_port.unwrap_or(beside(1000))),
+    };
+    config.log.filter = args.log_level;
+    config.log.format = args.log_format;
+    // Removed when this goes out of scope, after the server has stopped.
+    let temporary = match args.data_dir {
+        Some(dir) => {
+            config.node.data_dir = dir;
+            None
+        }
+        None => {
+            let dir = tempfile::Builder::new().prefix("tenure-").tempdir().context("no temporary directory")?;
+            config.node.data_dir = dir.path().to_owned();
+            Some(dir)
+        }
+    };
+    config.validate()?;
+    let (data, namespace) = (config.node.data_dir.clone(), config.cluster.namespace.clone());
+    until_stopped(config, |server| {
+        let at = server.addresses();
+        println!("Tenure {}", env!("CARGO_PKG_VERSION"));
+        println!("  gRPC API    {}   (namespace {namespace})", at.grpc);
+        println!("  Cluster     tenure cluster status --address {}", at.peer);
+        println!("  Metrics     http://{}/metrics", at.http);
+        let kept = if temporary.is_some() { "forgotten on exit" } else { "kept" };
+        println!("  Data        {} ({kept})", data.display());
+    })
+}

@@ -1,0 +1,261 @@
+//! The configuration: one TOML file, every key of it overridable by `TENURE_<SECTION>__<KEY>`.
+//!
+//! This file says what the keys are and mean; `load.rs` reads and merges, `validate.rs` refuses what cannot work.
+//! `docs/configuration.md` is the reader's table of the same keys, held to this file by a test.
+
+mod load;
+mod validate;
+
+pub use load::{ConfigError, Environment};
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that a node can be told. The defaults make a cluster of one on this machine's loopback interface.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub node: Node,
+    pub listen: Listen,
+    pub cluster: Cluster,
+    pub raft: Raft,
+    pub storage: Storage,
+    pub limits: Limits,
+    pub log: Log,
+    pub runtime: Runtime,
+}
+
+/// Who this node is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    /// From 1 on; never given to another node, not even after this one is gone for good.
+    pub id: u64,
+    /// Holds both databases. Belongs to this node alone.
+    pub data_dir: PathBuf,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node { id: 1, data_dir: PathBuf::from("tenure-data") }
+    }
+}
+
+/// Where this node listens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// The public gRPC API, for clients and workers.
+    pub grpc: SocketAddr,
+    /// The other nodes, and `tenure cluster`.
+    pub peer: SocketAddr,
+    /// Metrics and health.
+    pub http: SocketAddr,
+}
+
+impl Listen {
+    /// The three ports of local node 1, on `ip`.
+    pub fn on(ip: IpAddr) -> Self {
+        Listen { grpc: SocketAddr::new(ip, 7233), peer: SocketAddr::new(ip, 7234), http: SocketAddr::new(ip, 8233) }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Listen::on(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+}
+
+/// What the nodes of a cluster must agree on. Fixed when the cluster is created; a later change of these keys is refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cluster {
+    /// Node id to the address at which the others reach its peer port. Empty: this node alone.
+    pub members: BTreeMap<String, String>,
+    /// Shards that carry workflows, 1 to 1024; the system shard comes on top.
+    pub shards: u32,
+    /// A namespace that is registered when the cluster is created; empty for none.
+    pub namespace: String,
+    /// How long that namespace keeps closed workflows.
+    #[serde(with = "humantime_serde")]
+    pub namespace_retention: Duration,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Cluster {
+            members: BTreeMap::new(),
+            shards: 8,
+            namespace: "default".to_owned(),
+            namespace_retention: Duration::from_secs(3 * 24 * 3600),
+        }
+    }
+}
+
+/// How fast the loss of a leader is noticed, and how much of the log is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Raft {
+    /// Between two signs of life from a leader.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    /// How long a leader that was heard is believed to live; nobody votes against it before.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// Once the lease is over, a follower stands for election after a random time between this and another lease.
+    #[serde(with = "humantime_serde")]
+    pub election_min: Duration,
+    /// Rows are flushed when this many bytes are only in memory and the log.
+    pub flush_bytes: u64,
+    /// Rows are flushed this long after the last time.
+    #[serde(with = "humantime_serde")]
+    pub flush_interval: Duration,
+    /// Flushed entries that stay in a shard's log, for followers that were away for a while.
+    pub keep_entries: u64,
+}
+
+impl Default for Raft {
+    fn default() -> Self {
+        let raft = tenure_raft::Options::new(1, BTreeMap::new());
+        Raft {
+            heartbeat: raft.heartbeat,
+            lease: raft.lease,
+            election_min: raft.election_min,
+            flush_bytes: raft.flush_bytes,
+            flush_interval: raft.flush_interval,
+            keep_entries: raft.keep_entries,
+        }
+    }
+}
+
+/// Memory for what is on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// Bytes of cached blocks, indexes and filters, shared by both databases.
+    pub block_cache_bytes: usize,
+    /// Bytes of a memtable of the log database.
+    pub log_write_buffer_bytes: usize,
+    /// Bytes of a memtable of each column family of the state database.
+    pub state_write_buffer_bytes: usize,
+    /// Bytes of decoded executions that each shard's leader keeps.
+    pub state_cache_bytes: u64,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        let storage = tenure_storage::Options::new("");
+        Storage {
+            block_cache_bytes: storage.block_cache,
+            log_write_buffer_bytes: storage.log_write_buffer,
+            state_write_buffer_bytes: storage.state_write_buffer,
+            state_cache_bytes: tenure_shard::Options::default().state_cache_bytes,
+        }
+    }
+}
+
+/// What a request or an execution may grow to; the same meaning as the reference server's limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one input, result, details or failure.
+    pub blob_size: usize,
+    /// Bytes of an execution's memo.
+    pub memo_size: usize,
+    /// Bytes of a workflow id, type, queue name and the like.
+    pub id_length: usize,
+    /// Events of one run, after which it is terminated.
+    pub history_count: i64,
+    /// Bytes of one run's history, after which it is terminated.
+    pub history_size: usize,
+    /// Activities of one run that may be open at once.
+    pub pending_activities: usize,
+    /// Signals that one run may receive.
+    pub signals: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let engine = tenure_engine::Limits::default();
+        Limits {
+            blob_size: engine.blob_size,
+            memo_size: engine.memo_size,
+            id_length: engine.id_length,
+            history_count: engine.history_count,
+            history_size: engine.history_size,
+            pending_activities: engine.pending_activities,
+            signals: engine.signals,
+        }
+    }
+}
+
+impl From<&Limits> for tenure_engine::Limits {
+    fn from(limits: &Limits) -> Self {
+        tenure_engine::Limits {
+            blob_size: limits.blob_size,
+            memo_size: limits.memo_size,
+            id_length: limits.id_length,
+            history_count: limits.history_count,
+            history_size: limits.history_size,
+            pending_activities: limits.pending_activities,
+            signals: limits.signals,
+            ..tenure_engine::Limits::default()
+        }
+    }
+}
+
+/// What is logged, to standard error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Directives of `tracing`'s env-filter, e.g. `info,tenure_raft=debug`.
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { filter: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Runtime {
+    /// Threads that run requests; 0: one per core.
+    pub worker_threads: usize,
+    /// How long a graceful stop may take before the rest is cut off.
+    #[serde(with = "humantime_serde")]
+    pub stop_timeout: Duration,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Runtime { worker_threads: 0, stop_timeout: Duration::from_secs(5) }
+    }
+}
+
+impl Config {
+    /// The members by id, this node among them also when none are listed. The configuration must be valid.
+    pub fn members(&self) -> BTreeMap<u64, String> {
+        if self.cluster.members.is_empty() {
+            return BTreeMap::from([(self.node.id, self.listen.peer.to_string())]);
+        }
+        self.cluster
+            .members
+            .iter()
+            .map(|(id, address)| (id.parse().expect("validated: a member's key is a node id"), address.clone()))
+            .collect()
+    }
+}

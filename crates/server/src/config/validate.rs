@@ -1,0 +1,103 @@
+//! Refuses what cannot work, before anything is opened.
+
+use super::{Config, ConfigError};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+impl Config {
+    /// Also to be called after changing a loaded configuration.
+    ///
+    /// # Errors
+    /// Names the first key that cannot work.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        require(self.node.id > 0, "node.id", || "must be 1 or more".into())?;
+        require(!self.node.data_dir.as_os_str().is_empty(), "node.data_dir", || "must name a directory".into())?;
+        self.validate_listen()?;
+        self.validate_cluster()?;
+        self.validate_raft()?;
+        for (key, value) in [
+            ("limits.blob_size", self.limits.blob_size),
+            ("limits.memo_size", self.limits.memo_size),
+            ("limits.id_length", self.limits.id_length),
+            ("limits.history_size", self.limits.history_size),
+            ("limits.pending_activities", self.limits.pending_activities),
+            ("limits.signals", self.limits.signals),
+            ("limits.history_count", usize::try_from(self.limits.history_count).unwrap_or(0)),
+        ] {
+            require(value > 0, key, || "must be more than 0".into())?;
+        }
+        const MIB: usize = 1 << 20;
+        for (key, value) in [
+            ("storage.block_cache_bytes", self.storage.block_cache_bytes),
+            ("storage.log_write_buffer_bytes", self.storage.log_write_buffer_bytes),
+            ("storage.state_write_buffer_bytes", self.storage.state_write_buffer_bytes),
+            ("raft.flush_bytes", usize::try_from(self.raft.flush_bytes).unwrap_or(usize::MAX)),
+        ] {
+            require(value >= MIB, key, || "must be 1 MiB (1048576) or more".into())?;
+        }
+        tracing_subscriber::EnvFilter::try_new(&self.log.filter)
+            .map_err(|error| invalid("log.filter", format!("{:?}: {error}", self.log.filter)))?;
+        require(self.runtime.worker_threads <= 1024, "runtime.worker_threads", || "must be 1024 or less".into())
+    }
+
+    fn validate_listen(&self) -> Result<(), ConfigError> {
+        let listen =
+            [("listen.grpc", self.listen.grpc), ("listen.peer", self.listen.peer), ("listen.http", self.listen.http)];
+        let mut seen = BTreeMap::new();
+        for (key, address) in listen {
+            if address.port() == 0 {
+                continue;
+            }
+            if let Some(other) = seen.insert(address, key) {
+                return Err(invalid(key, format!("{address} is also `{other}`")));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_cluster(&self) -> Result<(), ConfigError> {
+        require((1..=1024).contains(&self.cluster.shards), "cluster.shards", || {
+            format!("{} is not between 1 and 1024", self.cluster.shards)
+        })?;
+        let retention = self.cluster.namespace_retention;
+        require(retention >= Duration::from_secs(3600), "cluster.namespace_retention", || {
+            "must be an hour or more".into()
+        })?;
+        let mut addresses = BTreeMap::new();
+        for (id, address) in &self.cluster.members {
+            let key = format!("cluster.members.{id}");
+            require(id.parse::<u64>().is_ok_and(|id| id > 0), &key, || "the key must be a node id, 1 or more".into())?;
+            let (host, port) = address.rsplit_once(':').unwrap_or_default();
+            require(!host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0), &key, || {
+                format!("{address:?} is not HOST:PORT")
+            })?;
+            if let Some(other) = addresses.insert(address, id) {
+                return Err(invalid(&key, format!("{address} is also node {other}'s")));
+            }
+        }
+        let listed = self.cluster.members.is_empty() || self.members().contains_key(&self.node.id);
+        require(listed, "node.id", || format!("node {} is not one of `cluster.members`", self.node.id))
+    }
+
+    fn validate_raft(&self) -> Result<(), ConfigError> {
+        let raft = &self.raft;
+        require(raft.heartbeat >= Duration::from_millis(10), "raft.heartbeat", || "must be 10ms or more".into())?;
+        require(raft.lease >= raft.heartbeat * 3, "raft.lease", || {
+            "must be three heartbeats or more, or every hiccup is an election".into()
+        })?;
+        require(raft.lease <= Duration::from_secs(60), "raft.lease", || "must be a minute or less".into())?;
+        require(raft.election_min > raft.heartbeat, "raft.election_min", || "must be more than a heartbeat".into())?;
+        require(raft.election_min < raft.lease, "raft.election_min", || {
+            "must be less than `raft.lease`, so that candidates do not collide".into()
+        })?;
+        require(raft.flush_interval >= Duration::from_secs(1), "raft.flush_interval", || "must be 1s or more".into())
+    }
+}
+
+fn require(holds: bool, key: &str, message: impl FnOnce() -> String) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(invalid(key, message())) }
+}
+
+fn invalid(key: &str, message: String) -> ConfigError {
+    ConfigError::Invalid { key: key.to_owned(), message }
+}

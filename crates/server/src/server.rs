@@ -1,0 +1,294 @@
+//! A node, from its ports to its groups: what starts in which order, and stops in which.
+
+use crate::{
+    config::Config,
+    gauges::Gauges,
+    http::{self, Readiness},
+    namespace,
+    ready::Stage,
+    telemetry,
+};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use tenure_frontend::{Frontend, Services};
+use tenure_raft::{Node, NodeAddress};
+use tenure_shard::{RaftMesh, Shards};
+use tenure_storage::Storage;
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::server::HealthReporter;
+
+/// Why a node does not start. Each is one line, fit to be the last that a process says.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address} (`{key}`): {cause}")]
+    Listen { address: SocketAddr, key: &'static str, cause: std::io::Error },
+    #[error("{0} (`node.data_dir`)")]
+    DataDirectory(#[from] tenure_storage::OpenError),
+    #[error("{0}")]
+    Node(#[from] tenure_raft::StartError),
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// A part that the node cannot be without has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(String);
+
+/// Where a node really listens: the configuration may have asked for any free port.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    pub grpc: SocketAddr,
+    pub peer: SocketAddr,
+    pub http: SocketAddr,
+}
+
+/// A running node. Dropping it leaves everything as a crash would; [`Server::stop`] is the graceful way.
+pub struct Server {
+    addresses: Addresses,
+    stop_timeout: Duration,
+    node: Node,
+    shards: Shards,
+    stage: Arc<Stage>,
+    /// Ends the API: no new calls, and long polls come back empty.
+    closing: CancellationToken,
+    api: Mutex<Option<JoinHandle<()>>>,
+    /// Ends what only watches.
+    watching: CancellationToken,
+    failures: tokio::sync::Mutex<mpsc::Receiver<Failure>>,
+}
+
+impl Server {
+    /// Takes the ports, opens the data directory and joins or founds the cluster. In a cluster that is not founded yet,
+    /// this waits for the other nodes; the HTTP port answers meanwhile.
+    pub async fn start(config: Config) -> Result<Server, StartError> {
+        let grpc = listen(config.listen.grpc, "listen.grpc").await?;
+        let peer = listen(config.listen.peer, "listen.peer").await?;
+        let http = listen(config.listen.http, "listen.http").await?;
+        let at = |listener: &TcpListener, configured| listener.local_addr().unwrap_or(configured);
+        let addresses = Addresses {
+            grpc: at(&grpc, config.listen.grpc),
+            peer: at(&peer, config.listen.peer),
+            http: at(&http, config.listen.http),
+        };
+        let (failed, failures) = mpsc::channel(8);
+        let watching = CancellationToken::new();
+        // Until this function returns a server, nobody else would end what it has begun.
+        let undo = watching.clone().drop_guard();
+
+        let metrics = telemetry::metrics()?;
+        let stage = Arc::new(Stage::default());
+        let gauges = Arc::new(Gauges::default());
+        let (check, refresh) = (stage.clone(), gauges.clone());
+        let routes =
+            http::router(metrics.clone(), Arc::new(move || refresh.publish()), Arc::new(move || check.check()));
+        tokio::spawn(serve_http(http, routes, watching.clone(), failed.clone()));
+        tokio::spawn(upkeep(metrics, watching.clone()));
+
+        let options = storage_options(&config);
+        let opened = tokio::task::spawn_blocking(move || Storage::open(options)).await;
+        let storage = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        gauges.watch(storage.clone());
+
+        stage.set_waiting("waiting for the other nodes, to found or to join the cluster");
+        let node = Node::start(raft_options(&config, addresses), storage, peer).await?;
+        let shards = Shards::start(RaftMesh::new(node.clone()), shard_options(&config));
+        node.set_match_handler(Arc::new(shards.clone()));
+        let closing = CancellationToken::new();
+        let options = frontend_options(&config, &node);
+        let frontend = Frontend::new(shards.clone(), node.peers().clone(), options, closing.clone());
+        node.set_forward_handler(Arc::new(frontend.clone()));
+
+        let services = frontend.services();
+        stage.set_running(node.clone());
+        let told = tell_readiness(stage.clone(), node.clone(), services.health.clone());
+        tokio::spawn(watching.clone().run_until_cancelled_owned(told));
+        let api = tokio::spawn(serve_api(grpc, services, closing.clone(), failed));
+        namespace::register(&config.cluster, addresses.grpc, stage.clone(), watching.clone());
+        tracing::info!(
+            node = config.node.id, cluster = %node.cluster_id(), grpc = %addresses.grpc, peer = %addresses.peer,
+            http = %addresses.http, "started"
+        );
+        undo.disarm();
+        Ok(Server {
+            addresses,
+            stop_timeout: config.runtime.stop_timeout,
+            node,
+            shards,
+            stage,
+            closing,
+            api: Mutex::new(Some(api)),
+            watching,
+            failures: tokio::sync::Mutex::new(failures),
+        })
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// What `/readyz` says.
+    pub fn readiness(&self) -> Readiness {
+        self.stage.check()
+    }
+
+    /// Returns once clients may be sent here.
+    pub async fn ready(&self) {
+        while !self.readiness().ready {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Returns when a part has ended that the node cannot be without.
+    pub async fn failed(&self) -> Failure {
+        match self.failures.lock().await.recv().await {
+            Some(failure) => failure,
+            // All that could fail has ended, on purpose.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes no more calls, hands leaderships over, lets what is in flight finish, and makes everything durable.
+    pub async fn stop(&self) {
+        self.stage.set_waiting("stopping");
+        self.node.set_ready(false);
+        self.closing.cancel();
+        let api = self.api.lock().take();
+        // Calls that are in flight go on at the new leaders, over this node.
+        self.node.hand_over().await;
+        if let Some(mut api) = api
+            && timeout(self.stop_timeout, &mut api).await.is_err()
+        {
+            tracing::warn!("calls were still in flight after {:?}; they are cut off", self.stop_timeout);
+            api.abort();
+        }
+        self.shards.stop().await;
+        if let Err(error) = self.node.stop().await {
+            tracing::error!(%error, "the data directory was not closed cleanly; the next start replays the log");
+        }
+        self.watching.cancel();
+        tracing::info!("stopped");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.closing.cancel();
+        self.watching.cancel();
+    }
+}
+
+async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|cause| StartError::Listen { address, key, cause })
+}
+
+async fn serve_http(
+    listener: TcpListener,
+    routes: axum::Router,
+    watching: CancellationToken,
+    failed: mpsc::Sender<Failure>,
+) {
+    let served = watching.run_until_cancelled(async { axum::serve(listener, routes).await }).await;
+    if let Some(Err(error)) = served {
+        let _ = failed.try_send(Failure(format!("the HTTP port is closed: {error}")));
+    }
+}
+
+async fn serve_api(
+    listener: TcpListener,
+    services: Services,
+    closing: CancellationToken,
+    failed: mpsc::Sender<Failure>,
+) {
+    let served = tonic::transport::Server::builder()
+        // A worker's pollers share one connection, and a history page is large.
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(8 << 20)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .layer(services.layer)
+        .add_routes(services.routes)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60))),
+            closing.cancelled_owned(),
+        )
+        .await;
+    if let Err(error) = served {
+        let _ = failed.try_send(Failure(format!("the gRPC port is closed: {error}")));
+    }
+}
+
+/// Passes the readiness on to gRPC's health service and to `tenure cluster status`.
+async fn tell_readiness(stage: Arc<Stage>, node: Node, health: HealthReporter) {
+    let mut told = None;
+    loop {
+        let ready = stage.check().ready;
+        if told != Some(ready) {
+            node.set_ready(ready);
+            tenure_frontend::set_serving(&health, ready).await;
+            told = Some(ready);
+        }
+        tokio::time::sleep(Duration::from_millis(if ready { 100 } else { 10 })).await;
+    }
+}
+
+/// Folds what histograms recorded; without it they grow until somebody scrapes.
+async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, watching: CancellationToken) {
+    let fold = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            metrics.run_upkeep();
+        }
+    };
+    watching.run_until_cancelled(fold).await;
+}
+
+fn storage_options(config: &Config) -> tenure_storage::Options {
+    let mut options = tenure_storage::Options::new(&config.node.data_dir);
+    options.block_cache = config.storage.block_cache_bytes;
+    options.log_write_buffer = config.storage.log_write_buffer_bytes;
+    options.state_write_buffer = config.storage.state_write_buffer_bytes;
+    options
+}
+
+fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
+    let own = config.node.id;
+    let address = |(id, peer): (u64, String)| {
+        let api = if id == own { addresses.grpc.to_string() } else { String::new() };
+        (id, NodeAddress { peer, api })
+    };
+    let mut nodes: BTreeMap<_, _> = config.members().into_iter().map(address).collect();
+    if let Some(alone) = nodes.get_mut(&own).filter(|_| config.cluster.members.is_empty()) {
+        alone.peer = addresses.peer.to_string();
+    }
+    let mut options = tenure_raft::Options::new(own, nodes);
+    options.shards = config.cluster.shards;
+    options.version = env!("CARGO_PKG_VERSION").to_owned();
+    options.heartbeat = config.raft.heartbeat;
+    options.election_min = config.raft.election_min;
+    options.lease = config.raft.lease;
+    options.flush_bytes = config.raft.flush_bytes;
+    options.flush_interval = config.raft.flush_interval;
+    options.keep_entries = config.raft.keep_entries;
+    options
+}
+
+fn shard_options(config: &Config) -> tenure_shard::Options {
+    let limits = (&config.limits).into();
+    tenure_shard::Options { limits, state_cache_bytes: config.storage.state_cache_bytes, ..Default::default() }
+}
+
+fn frontend_options(config: &Config, node: &Node) -> tenure_frontend::Options {
+    tenure_frontend::Options {
+        limits: (&config.limits).into(),
+        cluster_id: node.cluster_id().to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Default::default()
+    }
+}

@@ -14,7 +14,7 @@ use tenure_engine::{
     codec,
     id::Stamp,
     key::{QueueKey, RunKey},
-    rows::{ReadError, ReadyTask, RowKey, StateReader, SystemTable},
+    rows::{PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
     state::ExecutionState,
     time::Timestamp,
 };
@@ -77,7 +77,8 @@ impl ShardReader {
 
 impl StateReader for ShardReader {
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
-        self.once(|view| view.execution(run))
+        // Its core row and what spilled out of it must be of one moment.
+        self.view()?.execution(run)
     }
 
     fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
@@ -97,7 +98,7 @@ impl StateReader for View<'_> {
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
         let key = RowKey::Execution(run.clone());
         let Some(core) = self.get(&key)? else { return Ok(None) };
-        match codec::decode::<ExecutionState>(&core) {
+        match ExecutionState::decode(&core, |kind| self.spilled(run, kind))? {
             Ok(state) => Ok(Some(Arc::new(state))),
             Err(cause) => Err(ReadError::Corrupt { key, cause: cause.to_string() }),
         }
@@ -268,6 +269,21 @@ impl View<'_> {
         }
         ended(&scan)?;
         Ok(chunks)
+    }
+
+    /// What spilled out of a run's core row, by event id.
+    fn spilled(&self, run: &RunKey, kind: PendingKind) -> Result<Vec<(i64, Bytes)>, ReadError> {
+        let prefix = self.prefix(table::EXECUTION).pending(run, kind).finish();
+        let mut scan = self.scan(Family::Rows, &prefix);
+        let mut rows = Vec::new();
+        scan.seek_to_first();
+        while let Some((key, value)) = scan.item() {
+            let id = KeyReader::new(&key[prefix.len()..]).i64().ok_or_else(|| malformed("pending row", key))?;
+            rows.push((id, Bytes::copy_from_slice(value)));
+            scan.next();
+        }
+        ended(&scan)?;
+        Ok(rows)
     }
 
     fn prefix(&self, table: u8) -> KeyWriter {

@@ -109,7 +109,6 @@ LONG = "x" * 1001
         {"workflow_task_timeout": {"seconds": -1}},
         {"retry_policy": {"maximum_attempts": -1}},
         {"retry_policy": {"backoff_coefficient": 0.5}},
-        {"cron_schedule": "not a cron"},
     ],
     ids=lambda f: "-".join(f"{k}" for k in f),
 )

@@ -46,10 +46,10 @@ impl Frontend {
         routes
             .add_service(workflow)
             .add_service(operator)
-            .add_service(health_service)
-            .add_service(reflection().build_v1().expect(COMPILED_IN))
+            .add_service(health_service.accept_compressed(CompressionEncoding::Gzip))
+            .add_service(reflection().build_v1().expect(COMPILED_IN).accept_compressed(CompressionEncoding::Gzip))
             // The older name, which grpcurl and others still ask for.
-            .add_service(reflection().build_v1alpha().expect(COMPILED_IN));
+            .add_service(reflection().build_v1alpha().expect(COMPILED_IN).accept_compressed(CompressionEncoding::Gzip));
         Services { routes: routes.routes(), health, layer: DeliveryLayer }
     }
 }

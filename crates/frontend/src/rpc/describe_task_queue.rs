@@ -56,7 +56,10 @@ impl Rpc for api::DescribeTaskQueueRequest {
         }
         if enhanced {
             let mut types = std::collections::BTreeMap::new();
-            for wanted in self.task_queue_types() {
+            // Who names no type asks for all.
+            let all = [TaskQueueType::Workflow, TaskQueueType::Activity];
+            let named: Vec<_> = self.task_queue_types().collect();
+            for &wanted in if named.is_empty() { all.as_slice() } else { named.as_slice() } {
                 let kind = match wanted {
                     TaskQueueType::Workflow => TaskKind::Workflow,
                     TaskQueueType::Activity => TaskKind::Activity,

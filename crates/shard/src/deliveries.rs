@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, time::Instant};
 /// Longer than any poll lives.
 const REMEMBERED: Duration = Duration::from_secs(180);
 /// Confirmations are gathered for this long.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 /// A confirmation that cannot be told in this time is left to the owner's question.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
@@ -65,6 +65,13 @@ impl Deliveries {
 
     fn set(&self, name: StartName, state: DeliveryState) {
         self.known.lock().insert(name, (state, Instant::now()));
+    }
+
+    fn forget(&self, owner: ShardId, starts: &[Stamp]) {
+        let mut known = self.known.lock();
+        for stamp in starts {
+            known.remove(&(owner, *stamp));
+        }
     }
 
     fn forget_old(&self) {
@@ -135,8 +142,11 @@ pub(crate) async fn confirm_deliveries(shared: Weak<Shared>, mut confirmed: mpsc
         for (owner, starts) in by_owner {
             let shared = shared.clone();
             tokio::spawn(async move {
-                let request = Request::Delivered { owner, starts };
-                shared.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await
+                let request = Request::Delivered { owner, starts: starts.clone() };
+                if shared.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await.is_ok() {
+                    // The owner knows, and will not ask.
+                    shared.deliveries.forget(owner, &starts);
+                }
             });
         }
         if cleaned.elapsed() > REMEMBERED / 4 {

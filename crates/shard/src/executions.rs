@@ -23,6 +23,8 @@ use tokio::sync::oneshot;
 pub(crate) type Engine =
     fn(&dyn tenure_engine::StateReader, &Envelope, &mut Context<'_>) -> Result<Transition, Refused>;
 
+type Answer = Result<Reply, CommandError>;
+
 /// Stamps that one entry may draw.
 const STAMPS: u64 = 1 << 20;
 
@@ -34,7 +36,7 @@ pub(crate) struct Executions {
 
 struct Waiting {
     envelope: Envelope,
-    reply: oneshot::Sender<Result<Reply, CommandError>>,
+    reply: oneshot::Sender<Answer>,
 }
 
 /// What is known of the commands of an entry before it is applied.
@@ -44,7 +46,7 @@ struct Outcome {
     states: Vec<(RunKey, Arc<tenure_engine::state::ExecutionState>)>,
     effects: Vec<Effect>,
     answered: Vec<(RunKey, BTreeMap<String, WorkflowQueryResult>)>,
-    replies: Vec<(oneshot::Sender<Result<Reply, CommandError>>, Result<Reply, CommandError>)>,
+    replies: Vec<(oneshot::Sender<Answer>, Answer)>,
 }
 
 impl Executions {

@@ -93,6 +93,13 @@ pub(crate) fn no_workflow(workflow: &WorkflowKey) -> ApiError {
     ApiError::not_found(format!("workflow not found for ID: {}", workflow.workflow_id))
 }
 
+fn no_run(run: &RunKey) -> ApiError {
+    ApiError::not_found(format!(
+        "workflow execution not found for workflow ID \"{}\" and run ID \"{}\"",
+        run.workflow.workflow_id, run.run_id
+    ))
+}
+
 impl LeaderRuntime {
     /// The run that is meant, and its state. To be called after a barrier.
     pub(crate) fn find_run(
@@ -105,8 +112,10 @@ impl LeaderRuntime {
             None => self.current_run(workflow)?.ok_or_else(|| no_workflow(workflow))?,
         };
         let run = workflow.run(run_id);
-        let state = self.rows.execution(&run)?.ok_or_else(|| no_workflow(workflow))?;
-        Ok((run, state))
+        match self.rows.execution(&run)? {
+            Some(state) => Ok((run, state)),
+            None => Err(no_run(&run).into()),
+        }
     }
 
     pub(crate) fn current_run(&self, workflow: &WorkflowKey) -> Result<Option<Uuid>, ReadError> {

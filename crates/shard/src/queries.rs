@@ -37,6 +37,8 @@ use uuid::Uuid;
 const FAILED_ATTEMPTS: i32 = 3;
 /// How long a sticky worker has for a query where the worker did not say; then any worker may answer.
 const STICKY_PATIENCE: Duration = Duration::from_secs(5);
+/// A worker that does not answer a query for this long may have died with it; another one is asked as well.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// A queue that nobody polled for this long has no worker that could answer.
 const POLLED_LATELY: Duration = Duration::from_secs(20);
 /// Queries of one run that may wait at once.
@@ -193,6 +195,7 @@ impl LeaderRuntime {
         let patience = state.sticky.as_ref().and_then(|s| s.schedule_to_start).unwrap_or(STICKY_PATIENCE);
         let sticky_until = now + patience;
         let mut sticky_tried = false;
+        let mut ask_again = tokio::time::interval_at(now + ANSWER_WITHIN, ANSWER_WITHIN);
         let outcome = loop {
             tokio::select! {
                 biased;
@@ -204,6 +207,7 @@ impl LeaderRuntime {
                     sticky_tried = true;
                     self.leave_sticky(id);
                 }
+                _ = ask_again.tick() => self.offer_again(id),
                 () = tokio::time::sleep_until(last_chance) => break Err(self.unanswered(id).await),
             }
         };
@@ -334,24 +338,22 @@ impl LeaderRuntime {
 
     /// The poll that took a query has gone: it is offered again.
     pub(crate) fn query_returned(self: &Arc<Self>, token: &QueryToken) -> Served {
-        let again = {
-            let mut inner = self.queries.inner.lock();
-            match inner.by_id.get_mut(&token.id) {
-                Some(query) if token.term == self.term => match &query.place {
-                    Place::Handed { home, offered } => {
-                        let again = (*home, offered.clone());
-                        query.place = Place::Offered { home: again.0, offered: again.1.clone() };
-                        Some(again)
-                    }
-                    _ => None,
-                },
-                _ => None,
-            }
-        };
-        if let Some((home, offered)) = again {
-            self.offer(home, offered);
+        if token.term == self.term {
+            self.offer_again(token.id);
         }
         Served::Answer(Answer::Done)
+    }
+
+    fn offer_again(self: &Arc<Self>, id: u64) {
+        let again = {
+            let mut inner = self.queries.inner.lock();
+            let Some(query) = inner.by_id.get_mut(&id) else { return };
+            let Place::Handed { home, offered } = &query.place else { return };
+            let again = (*home, offered.clone());
+            query.place = Place::Offered { home: again.0, offered: again.1.clone() };
+            again
+        };
+        self.offer(again.0, again.1);
     }
 
     /// A worker's answer to a query that it got on its own.
@@ -409,7 +411,7 @@ fn rejected(condition: i32, status: Status) -> Option<QueryRejected> {
         Ok(QueryRejectCondition::NotCompletedCleanly) => !matches!(status, Status::Running | Status::Completed),
         _ => false,
     };
-    reject.then(|| QueryRejected { status: status as i32 })
+    reject.then_some(QueryRejected { status: status as i32 })
 }
 
 /// Whether a worker can have, or get, a state to answer from.

@@ -121,9 +121,14 @@ impl LeaderRuntime {
     pub(crate) async fn return_task(self: &Arc<Self>, token: TaskToken, proposal: ProposalId) -> Served {
         self.starts.confirmed(&[token.stamp]);
         counter!("tenure_tasks_returned_total").increment(1);
-        let workflow = token.run.workflow.clone();
+        let run = token.run.clone();
+        let workflow = run.workflow.clone();
         match self.execute(Envelope { workflow, proposal, command: ShardCommand::ReturnTask { token } }).await {
-            Ok(_) => Served::Answer(Answer::Done),
+            Ok(_) => {
+                // Queries that rode on it ride on its next start.
+                self.workflow_task_ended(&run);
+                Served::Answer(Answer::Done)
+            }
             Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
             Err(CommandError::Api(error)) => Served::Answer(Answer::Refused(error)),
         }

@@ -90,6 +90,14 @@ impl Timers {
         }
     }
 
+    /// A timer could not be fired; it is tried again at `due`, unless its row changed meanwhile.
+    fn again(&self, run: RunKey, due: Timestamp) {
+        let mut inner = self.inner.lock();
+        if !inner.due.contains_key(&run) {
+            inner.insert(due, run);
+        }
+    }
+
     /// Takes up to `most` timers that are due, and tells when the next one is.
     fn take_due(&self, now: Timestamp, most: usize) -> (Vec<(Timestamp, RunKey)>, Option<Timestamp>) {
         let mut inner = self.inner.lock();
@@ -127,11 +135,12 @@ impl LeaderRuntime {
         loop {
             let mut wake = None;
             // Rows of timers that are firing would be loaded, and fired, again.
-            if self.timers.wants_reload() && firing.is_empty() {
-                if let Err(error) = self.timers.reload(&*self.rows) {
-                    tracing::error!(shard = self.shard, %error, "timers cannot be read");
-                    wake = Some(Instant::now() + RELOAD);
-                }
+            if self.timers.wants_reload()
+                && firing.is_empty()
+                && let Err(error) = self.timers.reload(&*self.rows)
+            {
+                tracing::error!(shard = self.shard, %error, "timers cannot be read");
+                wake = Some(Instant::now() + RELOAD);
             }
             let room = self.options.timers_in_flight.saturating_sub(firing.len());
             let (due, next) = self.timers.take_due(self.clock.now(), room);
@@ -149,7 +158,7 @@ impl LeaderRuntime {
                 () = self.timers.changed.notified() => {}
                 Some(again) = firing.next(), if !firing.is_empty() => {
                     if let Some((due, run)) = again {
-                        self.timers.armed(run, Some(due));
+                        self.timers.again(run, due);
                     }
                 }
                 () = tokio::time::sleep_until(wake.unwrap_or(far)) => {}

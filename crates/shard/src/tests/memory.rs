@@ -190,9 +190,17 @@ struct LogRows(Arc<Log>);
 
 impl StateReader for LogRows {
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
-        let key = RowKey::Execution(run.clone());
-        let decode = |value: Bytes| codec::decode(&value).expect("a state is readable");
-        Ok(self.0.get(&key).map(decode).map(Arc::new))
+        let Some(core) = self.0.get(&RowKey::Execution(run.clone())) else { return Ok(None) };
+        let spilled = |wanted| {
+            let rows = self.0.rows.lock();
+            let of_run = rows.iter().filter_map(|(key, value)| match key {
+                RowKey::Pending { run: of, kind, id } if of == run && *kind == wanted => Some((*id, value.clone())),
+                _ => None,
+            });
+            Ok::<_, ReadError>(of_run.collect())
+        };
+        let state = ExecutionState::decode(&core, spilled)?.expect("a state is readable");
+        Ok(Some(Arc::new(state)))
     }
 
     fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {

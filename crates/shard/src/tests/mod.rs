@@ -2,6 +2,7 @@
 
 mod engine;
 mod memory;
+mod whole;
 
 use crate::{CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId};
 use engine::{engine, row, signal, start, start_after};

@@ -1,0 +1,375 @@
+//! A leader with the real engine over rows in memory: poll responses, history and queries.
+
+use super::{NAMESPACE, SOON, envelope, eventually, leader, memory::Cluster, options, poll, token, workflow_in};
+use crate::{CommandError, HistoryPage, HistoryRequest, LeaderHandle, Options, QueryToken};
+use std::{sync::Arc, time::Duration};
+use tenure_api::{
+    command::v1::{
+        Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
+        command::Attributes as Verb,
+    },
+    common::v1::{ActivityType, Payload, Payloads, WorkflowType},
+    enums::v1::{CommandType, EventType, QueryRejectCondition, QueryResultType, TaskQueueKind},
+    error::Code,
+    query::v1::{WorkflowQuery, WorkflowQueryResult},
+    taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
+    workflowservice::v1 as api,
+};
+use tenure_engine::{QueueKey, ShardCommand, TaskKind, WorkflowKey, transition::transition};
+use tokio::{task::JoinHandle, time::Instant};
+
+fn cluster(options: &Options) -> Arc<Cluster> {
+    Cluster::start(&[1], 1, |_| 1, options, transition)
+}
+
+/// A leader, a workflow that was started on the queue `q`, and that queue.
+async fn started(options: &Options) -> (Arc<Cluster>, LeaderHandle, WorkflowKey, QueueKey) {
+    let cluster = cluster(options);
+    let leader = leader(&cluster, 1, 1).await;
+    let workflow = workflow_in(&cluster, 1, "w");
+    let request = api::StartWorkflowExecutionRequest {
+        namespace: "default".into(),
+        workflow_id: workflow.workflow_id.to_string(),
+        request_id: "start".into(),
+        workflow_type: Some(WorkflowType { name: "W".into() }),
+        task_queue: Some(normal("q")),
+        ..Default::default()
+    };
+    leader.execute(envelope(&workflow, ShardCommand::StartWorkflow(Box::new(request)))).await.unwrap();
+    (cluster, leader, workflow, queue(TaskKind::Workflow, "q"))
+}
+
+fn queue(kind: TaskKind, name: &str) -> QueueKey {
+    QueueKey { namespace: NAMESPACE, kind, name: name.into() }
+}
+
+fn normal(name: &str) -> TaskQueue {
+    TaskQueue { name: name.into(), kind: TaskQueueKind::Normal as i32, ..Default::default() }
+}
+
+/// Polls, and confirms the delivery.
+async fn take(cluster: &Cluster, leader: &LeaderHandle, queue: &QueueKey) -> api::PollWorkflowTaskQueueResponse {
+    let mut request = poll(queue, 1, SOON);
+    request.sticky = &*queue.name == "sticky";
+    let task = leader.poll_workflow(request).await.unwrap().expect("a task");
+    if task.query.is_none() {
+        cluster.node(1).deliver(token(&task)).expect("not refused").sent();
+    }
+    task
+}
+
+async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
+    let request = api::SignalWorkflowExecutionRequest {
+        namespace: "default".into(),
+        signal_name: name.into(),
+        workflow_execution: Some(tenure_api::common::v1::WorkflowExecution {
+            workflow_id: workflow.workflow_id.to_string(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    leader.execute(envelope(workflow, ShardCommand::SignalWorkflow(Box::new(request)))).await.unwrap();
+}
+
+fn completion(task: &api::PollWorkflowTaskQueueResponse) -> api::RespondWorkflowTaskCompletedRequest {
+    api::RespondWorkflowTaskCompletedRequest {
+        task_token: task.task_token.clone(),
+        namespace: "default".into(),
+        ..Default::default()
+    }
+}
+
+async fn complete(leader: &LeaderHandle, workflow: &WorkflowKey, request: api::RespondWorkflowTaskCompletedRequest) {
+    let token = tenure_engine::token::TaskToken::decode(&request.task_token).unwrap();
+    let command = ShardCommand::CompleteWorkflowTask { token, request: Box::new(request) };
+    leader.execute(envelope(workflow, command)).await.unwrap();
+}
+
+fn end() -> Command {
+    Command {
+        command_type: CommandType::CompleteWorkflowExecution as i32,
+        attributes: Some(Verb::CompleteWorkflowExecutionCommandAttributes(
+            CompleteWorkflowExecutionCommandAttributes::default(),
+        )),
+        ..Default::default()
+    }
+}
+
+fn read(workflow: &WorkflowKey) -> HistoryRequest {
+    HistoryRequest {
+        workflow: workflow.clone(),
+        run_id: None,
+        page_size: 0,
+        wait_new_event: false,
+        close_event_only: false,
+        next_page_token: Default::default(),
+        deadline: Instant::now() + SOON,
+    }
+}
+
+fn ids(page: &HistoryPage) -> Vec<i64> {
+    page.history.events.iter().map(|event| event.event_id).collect()
+}
+
+fn query(
+    leader: &LeaderHandle,
+    workflow: &WorkflowKey,
+    patience: Duration,
+) -> JoinHandle<Result<String, CommandError>> {
+    let (leader, workflow) = (leader.clone(), workflow.clone());
+    let query = WorkflowQuery { query_type: "status".into(), ..Default::default() };
+    let request = api::QueryWorkflowRequest { query: Some(query), ..Default::default() };
+    tokio::spawn(async move {
+        let response = leader.query(&workflow, request, Instant::now() + patience).await?;
+        let payloads = response.query_result.expect("an answer").payloads;
+        Ok(String::from_utf8_lossy(&payloads[0].data).into_owned())
+    })
+}
+
+fn text(answer: &str) -> Option<Payloads> {
+    let payload = Payload { data: answer.as_bytes().to_vec().into(), ..Default::default() };
+    Some(Payloads { payloads: vec![payload] })
+}
+
+fn answer(leader: &LeaderHandle, task: &api::PollWorkflowTaskQueueResponse, said: &str) {
+    let token = QueryToken::decode(&task.task_token).expect("a query's token");
+    let request = api::RespondQueryTaskCompletedRequest {
+        completed_type: QueryResultType::Answered as i32,
+        query_result: text(said),
+        ..Default::default()
+    };
+    leader.complete_query(&token, request).unwrap();
+}
+
+#[tokio::test]
+async fn a_tasks_history_ends_at_its_started_event_on_every_page() {
+    let (cluster, leader, workflow, q) = started(&Options { history_page_events: 3, ..options() }).await;
+    for n in 0..5 {
+        signal(&leader, &workflow, &format!("s{n}")).await;
+    }
+    let task = take(&cluster, &leader, &q).await;
+    let mut page =
+        HistoryPage { history: task.history.clone().unwrap(), next_page_token: task.next_page_token.clone() };
+    let mut got = ids(&page);
+    assert_eq!(got, [1, 2, 3]);
+    signal(&leader, &workflow, "later").await;
+    complete(&leader, &workflow, completion(&task)).await;
+    while !page.next_page_token.is_empty() {
+        page =
+            leader.history(HistoryRequest { next_page_token: page.next_page_token, ..read(&workflow) }).await.unwrap();
+        got.extend(ids(&page));
+    }
+    assert_eq!(got, (1..=task.started_event_id).collect::<Vec<_>>());
+    assert_eq!(page.history.events.last().unwrap().event_type(), EventType::WorkflowTaskStarted);
+}
+
+#[tokio::test]
+async fn a_sticky_worker_gets_only_what_is_new() {
+    let (cluster, leader, workflow, q) = started(&options()).await;
+    let first = take(&cluster, &leader, &q).await;
+    let sticky = queue(TaskKind::Workflow, "sticky");
+    let polling = tokio::spawn({
+        let (cluster, leader, sticky) = (cluster.clone(), leader.clone(), sticky.clone());
+        async move { take(&cluster, &leader, &sticky).await }
+    });
+    let attributes = StickyExecutionAttributes {
+        worker_task_queue: Some(TaskQueue {
+            name: "sticky".into(),
+            kind: TaskQueueKind::Sticky as i32,
+            normal_name: "q".into(),
+        }),
+        ..Default::default()
+    };
+    let request =
+        api::RespondWorkflowTaskCompletedRequest { sticky_attributes: Some(attributes), ..completion(&first) };
+    complete(&leader, &workflow, request).await;
+    signal(&leader, &workflow, "s").await;
+    let second = polling.await.unwrap();
+    let events: Vec<i64> = second.history.unwrap().events.iter().map(|event| event.event_id).collect();
+    assert_eq!(events, (first.started_event_id + 1..=second.started_event_id).collect::<Vec<_>>());
+    assert_eq!(second.previous_started_event_id, first.started_event_id);
+}
+
+#[tokio::test]
+async fn a_sticky_queue_without_a_worker_gives_its_task_to_the_normal_queue() {
+    let (cluster, leader, workflow, q) =
+        started(&Options { sticky_alive: Duration::from_millis(200), ..options() }).await;
+    let first = take(&cluster, &leader, &q).await;
+    let attributes = StickyExecutionAttributes {
+        worker_task_queue: Some(TaskQueue {
+            name: "sticky".into(),
+            kind: TaskQueueKind::Sticky as i32,
+            normal_name: "q".into(),
+        }),
+        ..Default::default()
+    };
+    let request =
+        api::RespondWorkflowTaskCompletedRequest { sticky_attributes: Some(attributes), ..completion(&first) };
+    complete(&leader, &workflow, request).await;
+    signal(&leader, &workflow, "s").await;
+    let second = take(&cluster, &leader, &q).await;
+    assert_eq!(second.history.unwrap().events[0].event_id, 1, "another worker needs all of it");
+}
+
+#[tokio::test]
+async fn a_long_poll_of_history_sees_events_as_they_come_and_the_end() {
+    let (cluster, leader, workflow, q) = started(&options()).await;
+    let mut page = leader.history(HistoryRequest { wait_new_event: true, ..read(&workflow) }).await.unwrap();
+    let mut got = ids(&page);
+    assert_eq!(got, [1, 2]);
+    let close = tokio::spawn({
+        let (leader, workflow) = (leader.clone(), workflow.clone());
+        let request = HistoryRequest { wait_new_event: true, close_event_only: true, ..read(&workflow) };
+        async move { leader.history(request).await.unwrap() }
+    });
+    let task = take(&cluster, &leader, &q).await;
+    complete(
+        &leader,
+        &workflow,
+        api::RespondWorkflowTaskCompletedRequest { commands: vec![end()], ..completion(&task) },
+    )
+    .await;
+    while !page.next_page_token.is_empty() {
+        let next_page_token = page.next_page_token;
+        page =
+            leader.history(HistoryRequest { wait_new_event: true, next_page_token, ..read(&workflow) }).await.unwrap();
+        got.extend(ids(&page));
+    }
+    assert_eq!(got, [1, 2, 3, 4, 5]);
+    let close = close.await.unwrap();
+    assert_eq!(ids(&close), [5]);
+    assert!(close.next_page_token.is_empty());
+}
+
+#[tokio::test]
+async fn history_reads_backwards_in_pages() {
+    let (_cluster, leader, workflow, _) = started(&options()).await;
+    for n in 0..5 {
+        signal(&leader, &workflow, &format!("s{n}")).await;
+    }
+    let mut got = Vec::new();
+    let mut next_page_token = bytes::Bytes::new();
+    loop {
+        let request = HistoryRequest { page_size: 3, next_page_token, ..read(&workflow) };
+        let page = leader.history_reverse(request).await.unwrap();
+        assert!(page.history.events.len() <= 3);
+        got.extend(ids(&page));
+        next_page_token = page.next_page_token;
+        if next_page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(got, (1..=7).rev().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_malformed_page_token_is_refused() {
+    let (_cluster, leader, workflow, _) = started(&options()).await;
+    let request = HistoryRequest { next_page_token: "junk".into(), ..read(&workflow) };
+    match leader.history(request).await {
+        Err(CommandError::Api(error)) => assert_eq!(error.code, Code::InvalidArgument),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_query_rides_on_the_pending_workflow_task() {
+    let (cluster, leader, workflow, q) = started(&options()).await;
+    let asked = query(&leader, &workflow, SOON);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let task = take(&cluster, &leader, &q).await;
+    assert!(task.query.is_none());
+    let (id, asks) = task.queries.first_key_value().expect("a query rides along");
+    assert_eq!(asks.query_type, "status");
+    let result = WorkflowQueryResult {
+        result_type: QueryResultType::Answered as i32,
+        answer: text("riding"),
+        ..Default::default()
+    };
+    let request =
+        api::RespondWorkflowTaskCompletedRequest { query_results: [(id.clone(), result)].into(), ..completion(&task) };
+    complete(&leader, &workflow, request).await;
+    assert_eq!(asked.await.unwrap().unwrap(), "riding");
+}
+
+#[tokio::test]
+async fn a_query_that_came_during_a_task_goes_on_its_own_after_it() {
+    let (cluster, leader, workflow, q) = started(&options()).await;
+    let task = take(&cluster, &leader, &q).await;
+    let asked = query(&leader, &workflow, SOON);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    complete(&leader, &workflow, completion(&task)).await;
+    let on_its_own = take(&cluster, &leader, &q).await;
+    assert_eq!(on_its_own.query.as_ref().unwrap().query_type, "status");
+    assert_eq!(on_its_own.history.as_ref().unwrap().events.len(), 4);
+    answer(&leader, &on_its_own, "alone");
+    assert_eq!(asked.await.unwrap().unwrap(), "alone");
+}
+
+#[tokio::test]
+async fn a_closed_run_answers_queries_unless_the_caller_wants_none() {
+    let (cluster, leader, workflow, q) = started(&options()).await;
+    let task = take(&cluster, &leader, &q).await;
+    complete(
+        &leader,
+        &workflow,
+        api::RespondWorkflowTaskCompletedRequest { commands: vec![end()], ..completion(&task) },
+    )
+    .await;
+    let asked = query(&leader, &workflow, SOON);
+    let on_its_own = take(&cluster, &leader, &q).await;
+    answer(&leader, &on_its_own, "after the end");
+    assert_eq!(asked.await.unwrap().unwrap(), "after the end");
+    let request = api::QueryWorkflowRequest {
+        query: Some(WorkflowQuery::default()),
+        query_reject_condition: QueryRejectCondition::NotOpen as i32,
+        ..Default::default()
+    };
+    let response = leader.query(&workflow, request, Instant::now() + SOON).await.unwrap();
+    assert!(response.query_rejected.is_some());
+}
+
+#[tokio::test]
+async fn a_query_without_a_worker_says_so() {
+    let options = Options { long_poll_margin: Duration::from_millis(100), ..options() };
+    let (cluster, leader, workflow, q) = started(&options).await;
+    let task = take(&cluster, &leader, &q).await;
+    complete(&leader, &workflow, completion(&task)).await;
+    let other = queue(TaskKind::Workflow, "q");
+    leader.worker_gone(&other);
+    match query(&leader, &workflow, Duration::from_millis(400)).await.unwrap() {
+        Err(CommandError::Api(error)) => assert_eq!(error.code, Code::FailedPrecondition, "{error}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_activity_goes_to_a_worker_of_its_queue() {
+    let (cluster, leader, workflow, q) = started(&options()).await;
+    let task = take(&cluster, &leader, &q).await;
+    let seconds = |seconds| Duration::from_secs(seconds).try_into().ok();
+    let schedule = Command {
+        command_type: CommandType::ScheduleActivityTask as i32,
+        attributes: Some(Verb::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {
+            activity_id: "a".into(),
+            activity_type: Some(ActivityType { name: "A".into() }),
+            task_queue: Some(normal("acts")),
+            start_to_close_timeout: seconds(10),
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    complete(
+        &leader,
+        &workflow,
+        api::RespondWorkflowTaskCompletedRequest { commands: vec![schedule], ..completion(&task) },
+    )
+    .await;
+    let activities = queue(TaskKind::Activity, "acts");
+    let activity = leader.poll_activity(poll(&activities, 1, SOON)).await.unwrap().expect("an activity");
+    assert_eq!(activity.activity_id, "a");
+    assert_eq!(activity.workflow_execution.unwrap().workflow_id, *workflow.workflow_id);
+    let description = leader.describe_queue(&activities).await.unwrap();
+    assert_eq!((description.backlog, description.pollers[0].identity.as_str()), (0, "worker"));
+    eventually(|| (description.add_rate > 0.0).then_some(())).await;
+}

@@ -43,6 +43,8 @@ struct Waiting {
 #[derive(Default)]
 struct Outcome {
     writes: WriteSet,
+    /// A command other than a heartbeat is among them.
+    urgent: bool,
     states: Vec<(RunKey, Arc<tenure_engine::state::ExecutionState>)>,
     effects: Vec<Effect>,
     answered: Vec<(RunKey, BTreeMap<String, WorkflowQueryResult>)>,
@@ -94,7 +96,12 @@ impl LeaderRuntime {
         use std::collections::hash_map::Entry;
         let workflow = command.envelope.workflow.clone();
         match self.executions.lanes.lock().entry(workflow.clone()) {
-            Entry::Occupied(mut lane) => lane.get_mut().push_back(command),
+            Entry::Occupied(mut lane) => {
+                if is_urgent(&command.envelope.command) {
+                    self.heartbeats.hurry();
+                }
+                lane.get_mut().push_back(command);
+            }
             Entry::Vacant(place) => {
                 place.insert(VecDeque::from([command]));
                 let runtime = self.clone();
@@ -139,6 +146,7 @@ impl LeaderRuntime {
         while bytes < self.options.batch_bytes
             && let Some(Waiting { mut envelope, reply }) = next()
         {
+            outcome.urgent |= is_urgent(&envelope.command);
             let mut context =
                 Context { now: self.clock.now(), ids: &mut ids, limits: &self.options.limits, credits: &[] };
             let result = match (self.engine)(&overlay, &envelope, &mut context) {
@@ -169,13 +177,15 @@ impl LeaderRuntime {
 
     /// Replicates what the commands wrote; then acts on the effects, and answers.
     async fn commit(self: &Arc<Self>, outcome: Outcome) {
-        let Outcome { mut writes, states, effects, answered, replies } = outcome;
+        let Outcome { mut writes, urgent, states, effects, answered, replies } = outcome;
         histogram!("tenure_shard_entry_commands").record(replies.len() as f64);
         let committed = if writes.ops.is_empty() {
             // Nothing to replicate, but the answers rest on rows: they hold if this node still leads.
             self.replica.linearizable().await
-        } else {
+        } else if urgent {
             self.propose(&mut writes).await
+        } else {
+            self.propose_heartbeats(writes.clone()).await
         };
         if let Err(NotLeader { .. }) = committed {
             for (reply, _) in replies {
@@ -211,6 +221,11 @@ impl LeaderRuntime {
             Effect::WorkflowTaskEnded { run } => self.workflow_task_ended(&run),
         }
     }
+}
+
+/// Heartbeats may wait for each other.
+fn is_urgent(command: &ShardCommand) -> bool {
+    !matches!(command, ShardCommand::HeartbeatActivity { .. })
 }
 
 fn size(op: &Op) -> usize {

@@ -11,6 +11,7 @@ mod dispatch;
 mod error;
 mod executions;
 mod handle;
+mod heartbeats;
 mod history;
 mod home;
 mod messages;

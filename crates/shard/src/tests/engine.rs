@@ -10,7 +10,7 @@ use tenure_api::{
 use tenure_engine::{
     Effect, Envelope, Op, QueueKey, Reply, RowKey, RunKey, ShardCommand, Stamp, StateReader, TaskKind, Timestamp,
     Transition, WriteSet, codec,
-    command::WorkflowTaskStarted,
+    command::{ActivityRef, WorkflowTaskStarted},
     rows::ReadyTask,
     token::TaskToken,
     transition::{Context, Refused},
@@ -27,6 +27,7 @@ pub(super) fn row(run: &RunKey, name: &str) -> RowKey {
 /// - start: makes a ready task in the named queue, or a timer if a start delay is given;
 /// - signal: appends its name to the row `signals`;
 /// - start of a workflow task: once, and again for the same proposal; its token's stamp is in the row `started`;
+/// - heartbeat: writes the row `beat`;
 /// - return: makes the task ready again;
 /// - timer: writes the time to the row `fired`.
 pub(super) fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
@@ -49,6 +50,10 @@ pub(super) fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Conte
             let mut signals: Vec<String> = read(rows, &row(&run, "signals"))?.unwrap_or_default();
             signals.push(request.signal_name.clone());
             put(row(&run, "signals"), codec::encode(&signals));
+        }
+        ShardCommand::HeartbeatActivity { .. } => {
+            put(row(&run, "beat"), codec::encode(&cx.now));
+            transition.reply = Reply::ActivityHeartbeat { cancel_requested: false };
         }
         ShardCommand::StartWorkflowTask(start) => {
             let ready: Option<ReadyTask> = read(rows, &row(&run, "ready"))?;
@@ -163,4 +168,9 @@ pub(super) fn signal(name: &str) -> ShardCommand {
         signal_name: name.into(),
         ..Default::default()
     }))
+}
+
+pub(super) fn heartbeat() -> ShardCommand {
+    let activity = ActivityRef::ById { run_id: None, activity_id: "a".into() };
+    ShardCommand::HeartbeatActivity { activity, request: Box::default() }
 }

@@ -5,7 +5,7 @@ mod memory;
 mod whole;
 
 use crate::{CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId};
-use engine::{engine, row, signal, start, start_after};
+use engine::{engine, heartbeat, row, signal, start, start_after};
 use memory::{Cluster, Log};
 use std::{sync::Arc, time::Duration};
 use tenure_api::workflowservice::v1::PollWorkflowTaskQueueResponse;
@@ -110,6 +110,29 @@ async fn a_hot_execution_gets_one_entry_for_many_signals_in_their_order() {
     assert_eq!(applied, names);
     let entries = entries_with(log, &signals);
     assert!(entries <= 2, "the first one alone at most, the others together; but {entries}");
+}
+
+#[tokio::test]
+async fn heartbeats_share_an_entry_and_hold_nothing_up() {
+    let options = Options { gather_heartbeats: Duration::from_secs(3600), ..options() };
+    let cluster = Cluster::start(&[1], 1, |_| 1, &options, engine);
+    let leader = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    let workflows: Vec<_> = (0..10).map(|n| workflow_in(&cluster, 1, &format!("h{n}"))).collect();
+    let calls: Vec<_> = workflows
+        .iter()
+        .map(|workflow| {
+            let (leader, envelope) = (leader.clone(), envelope(workflow, heartbeat()));
+            tokio::spawn(async move { leader.execute(envelope).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let before = log.entries.lock().len();
+    leader.execute(envelope(&workflows[0], signal("s"))).await.unwrap();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(log.entries.lock().len() - before, 2, "all heartbeats, and the signal");
 }
 
 #[tokio::test]

@@ -53,9 +53,11 @@ class Process:
         self.log = log
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("TENURE_")} | (environment or {})
         self.child: subprocess.Popen | None = None
+        self.asked = False
 
     def start(self) -> None:
         assert not self.running, f"{self.arguments} runs already"
+        self.asked = False
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
                 self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
@@ -81,12 +83,18 @@ class Process:
         if self.child:
             self.child.wait()
 
+    def ask_to_stop(self) -> None:
+        """Once: a second signal ends a node at once."""
+        if not self.asked:
+            self.asked = True
+            self.send(signal.SIGTERM)
+            self.send(signal.SIGCONT)
+
     def stop(self, seconds: float = 15) -> int | None:
         """Gracefully, and by force when that takes too long."""
         if not self.child:
             return None
-        self.send(signal.SIGTERM)
-        self.send(signal.SIGCONT)
+        self.ask_to_stop()
         try:
             return self.child.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -173,8 +181,7 @@ class Cluster:
 
     def __exit__(self, *_) -> None:
         for node in self.nodes:
-            node.send(signal.SIGTERM)
-            node.send(signal.SIGCONT)
+            node.ask_to_stop()
         for node in self.nodes:
             node.stop()
 
@@ -204,7 +211,7 @@ class Cluster:
 
     def leaders(self) -> dict[int, int]:
         """Shard to the node that leads it, zero when none is known."""
-        return {shard["id"]: shard["leader"] or 0 for shard in self.cli("status")["shards"]}
+        return {shard["shard"]: shard["leader"] for shard in self.cli("status")["shards"]}
 
     def busiest(self) -> Node:
         """The running node that leads the most shards."""

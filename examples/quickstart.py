@@ -30,9 +30,10 @@ def address(node: int) -> str:
     return f"127.0.0.1:{7233 + OFFSET + 10 * (node - 1)}"
 
 
-def cluster(*arguments: str) -> str:
-    """What scripts/cluster prints, indented."""
-    done = subprocess.run([ROOT / "scripts" / "cluster", *arguments], capture_output=True, text=True)
+async def cluster(*arguments: str) -> str:
+    """What scripts/cluster prints; the workers in this process go on meanwhile."""
+    command = [ROOT / "scripts" / "cluster", *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"scripts/cluster {' '.join(arguments)}: {done.stderr}{done.stdout}")
     return done.stdout.strip()
@@ -68,7 +69,7 @@ async def main() -> None:
         await reaches(order, "Paid")
         say("... and is tried a third time. getStatus: Paid. The order waits to be picked up")
 
-        say(cluster("kill", str(leader)) + " (kill -9)")
+        say(await cluster("kill", str(leader)) + " (kill -9)")
         killed = time.monotonic()
         await order.signal(OrderWorkflow.picked_up)
         acknowledged = time.monotonic() - killed
@@ -78,7 +79,7 @@ async def main() -> None:
         say(f"signal pickedUp, sent at once to node {others[0]}. getStatus: Picked up; node {new_leader} leads now")
         say(f"observed gap: {acknowledged:.2f} s until the signal was acknowledged, {went_on:.2f} s until the order moved")
 
-        say(cluster("restart", str(leader)))
+        say(await cluster("restart", str(leader)))
         await order.signal(OrderWorkflow.delivered)
         receipt = await order.result()
         say(f"{receipt.status}: {receipt.payment}; told the customer: {', '.join(receipt.notifications)}")

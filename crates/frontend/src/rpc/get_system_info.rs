@@ -26,9 +26,10 @@ fn capabilities() -> Capabilities {
         encoded_failure_attributes: true,
         // Flags that a worker sets when it completes a task are in the completed event.
         sdk_metadata: true,
+        // The command ModifyWorkflowProperties.
+        upsert_memo: true,
         supports_schedules: false,
         build_id_based_versioning: false,
-        upsert_memo: false,
         eager_workflow_start: false,
         count_group_by_execution_status: false,
         nexus: false,

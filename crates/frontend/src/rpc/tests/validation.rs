@@ -68,6 +68,7 @@ fn token(namespace: NamespaceId, kind: TaskKind) -> bytes::Bytes {
 }
 
 #[test]
+#[allow(deprecated)]
 fn start() {
     let good = || api::StartWorkflowExecutionRequest {
         workflow_id: "w".into(),

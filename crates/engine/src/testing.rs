@@ -17,8 +17,9 @@ use prost::Message;
 use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{Command, command::Attributes as Verb},
-    common::v1::{WorkflowExecution, WorkflowType},
+    common::v1::{Payloads, WorkflowExecution, WorkflowType},
     enums::v1::CommandType,
+    failure::v1::{Failure, failure::FailureInfo},
     history::v1::{History, HistoryEvent, history_event::Attributes},
     taskqueue::v1::TaskQueue,
     workflowservice::v1 as api,
@@ -362,25 +363,55 @@ fn details(attributes: &Attributes) -> Vec<String> {
             vec![a.activity_id.clone(), link("task", a.workflow_task_completed_event_id)]
         }
         ActivityTaskStartedEventAttributes(a) => {
-            vec![link("scheduled", a.scheduled_event_id), format!("attempt={}", a.attempt)]
+            let mut words = vec![link("scheduled", a.scheduled_event_id), format!("attempt={}", a.attempt)];
+            words.push(format!("by {}", a.identity));
+            words.extend(a.last_failure.as_ref().map(|f| format!("after {}", describe_failure(f))));
+            words
         }
         ActivityTaskCompletedEventAttributes(a) => {
-            vec![link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)]
+            let mut words = vec![link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)];
+            words.extend(describe_payloads(a.result.as_ref()));
+            words
         }
-        ActivityTaskFailedEventAttributes(a) => vec![
-            link("scheduled", a.scheduled_event_id),
-            link("started", a.started_event_id),
-            format!("{:?}", a.retry_state()),
-        ],
-        ActivityTaskTimedOutEventAttributes(a) => vec![
-            link("scheduled", a.scheduled_event_id),
-            link("started", a.started_event_id),
-            format!("{:?}", a.retry_state()),
-        ],
+        ActivityTaskFailedEventAttributes(a) => {
+            let mut words = vec![link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)];
+            words.push(format!("{:?}", a.retry_state()));
+            words.extend(a.failure.as_ref().map(describe_failure));
+            words
+        }
+        ActivityTaskTimedOutEventAttributes(a) => {
+            let mut words = vec![link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)];
+            words.push(format!("{:?}", a.retry_state()));
+            words.extend(a.failure.as_ref().map(describe_failure));
+            words
+        }
         ActivityTaskCancelRequestedEventAttributes(a) => vec![link("scheduled", a.scheduled_event_id)],
         ActivityTaskCanceledEventAttributes(a) => {
-            vec![link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)]
+            let mut words = vec![link("scheduled", a.scheduled_event_id), link("started", a.started_event_id)];
+            words.push(link("requested", a.latest_cancel_requested_event_id));
+            words.extend(describe_payloads(a.details.as_ref()));
+            words
         }
         _ => Vec::new(),
     }
+}
+
+fn describe_payloads(payloads: Option<&Payloads>) -> Vec<String> {
+    let payloads = payloads.map(|p| p.payloads.as_slice()).unwrap_or_default();
+    payloads.iter().map(|payload| String::from_utf8_lossy(&payload.data).into_owned()).collect()
+}
+
+/// Its kind, its message and its causes.
+fn describe_failure(failure: &Failure) -> String {
+    let kind = match &failure.failure_info {
+        Some(FailureInfo::ApplicationFailureInfo(info)) => info.r#type.clone(),
+        Some(FailureInfo::TimeoutFailureInfo(info)) => {
+            let kind = format!("{:?}", info.timeout_type());
+            [vec![kind], describe_payloads(info.last_heartbeat_details.as_ref())].concat().join(" ")
+        }
+        Some(FailureInfo::ServerFailureInfo(_)) => "Server".into(),
+        _ => "other".into(),
+    };
+    let cause = failure.cause.as_ref().map(|cause| format!(" because {}", describe_failure(cause))).unwrap_or_default();
+    format!("({kind} {:?}{cause})", failure.message)
 }

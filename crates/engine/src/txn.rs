@@ -118,15 +118,30 @@ impl<'a, 'c> Txn<'a, 'c> {
         event.event_time.get_or_insert_with(|| self.cx.now.to_proto());
         debug_assert!(self.state.is_running() || events::closes(event_type), "no event after the close");
         if self.state.workflow_task.begun().is_some() && events::is_buffered(event_type) {
-            let place = self.state.next_buffered;
-            self.state.next_buffered += 1;
-            match event.encoded_len() > LARGE_EVENT {
-                true => self.state.buffered.insert_large(place, Encoded::of(&event)),
-                false => self.state.buffered.insert(place, Encoded::of(&event)),
-            }
+            self.buffer(&event);
             return BUFFERED;
         }
         self.append(event)
+    }
+
+    /// Adds an event that comes of a workflow command but has to follow what all the commands bring. It is dropped
+    /// when they end the run.
+    pub(crate) fn add_after_commands(&mut self, attributes: Attributes) {
+        self.buffer(&HistoryEvent {
+            event_type: events::event_type(&attributes).into(),
+            event_time: Some(self.cx.now.to_proto()),
+            attributes: Some(attributes),
+            ..Default::default()
+        });
+    }
+
+    fn buffer(&mut self, event: &HistoryEvent) {
+        let place = self.state.next_buffered;
+        self.state.next_buffered += 1;
+        match event.encoded_len() > LARGE_EVENT {
+            true => self.state.buffered.insert_large(place, Encoded::of(event)),
+            false => self.state.buffered.insert(place, Encoded::of(event)),
+        }
     }
 
     fn append(&mut self, mut event: HistoryEvent) -> i64 {

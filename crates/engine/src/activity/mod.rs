@@ -9,6 +9,9 @@ mod schedule;
 mod state;
 mod timeouts;
 
+#[cfg(test)]
+mod tests;
+
 pub use describe::pending_infos;
 pub use state::{Heartbeat, PendingActivity, Phase, Started};
 pub use timeouts::Timeouts;
@@ -258,13 +261,12 @@ fn time_out(txn: &mut Txn<'_, '_>, id: i64, kind: TimeoutType) -> bool {
     true
 }
 
-/// The workflow command. Says whether the workflow has to be told of something: an activity that no worker has is
-/// cancelled at once.
+/// The workflow command. An activity that no worker has is cancelled at once.
 pub(crate) fn request_cancel(
     txn: &mut Txn<'_, '_>,
     task: &CompletedTask,
     command: RequestCancelActivityTaskCommandAttributes,
-) -> Result<bool, BadCommand> {
+) -> Result<(), BadCommand> {
     let bad = |message| BadCommand::new(Cause::BadRequestCancelActivityAttributes, message);
     let id = command.scheduled_event_id;
     if id <= 0 {
@@ -285,20 +287,20 @@ pub(crate) fn request_cancel(
         workflow_task_completed_event_id: task.completed_event_id,
     };
     let requested = txn.add_event(Attributes::ActivityTaskCancelRequestedEventAttributes(requested));
-    let Some(activity) = txn.state.activities.get_mut(id) else { return Ok(false) };
+    let Some(activity) = txn.state.activities.get_mut(id) else { return Ok(()) };
     activity.cancel_requested_event_id = Some(requested);
     if activity.started().is_some() {
-        return Ok(false);
+        return Ok(());
     }
     take(txn, id);
-    txn.add_event(Attributes::ActivityTaskCanceledEventAttributes(ActivityTaskCanceledEventAttributes {
+    txn.add_after_commands(Attributes::ActivityTaskCanceledEventAttributes(ActivityTaskCanceledEventAttributes {
         details: Some(not_started_details()),
         latest_cancel_requested_event_id: requested,
         scheduled_event_id: id,
         identity: task.identity.clone(),
         ..Default::default()
     }));
-    Ok(true)
+    Ok(())
 }
 
 /// An event that ends this activity waits for the running workflow task to end.

@@ -25,6 +25,8 @@ pub struct CompletedTask {
     pub completed_event_id: i64,
     /// The worker's.
     pub identity: String,
+    /// Events came while the task was running: its worker has not seen them.
+    pub unseen: bool,
 }
 
 /// A command that cannot be applied: the whole completion is forgotten and its workflow task fails with this cause.
@@ -69,13 +71,12 @@ fn cause_name(cause: Cause) -> String {
     name.split('_').map(|word| format!("{}{}", &word[..1], word[1..].to_ascii_lowercase())).collect()
 }
 
-/// Applies one command to a run that is not closed yet. Says whether the workflow has to be told of something at
-/// once.
-pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &CompletedTask, command: Command) -> Result<bool, BadCommand> {
+/// Applies one command to a run that is not closed yet.
+pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &CompletedTask, command: Command) -> Result<(), BadCommand> {
     let Command { command_type, user_metadata, attributes, .. } = command;
-    let done = match attributes {
-        Some(Verb::RequestCancelActivityTaskCommandAttributes(a)) => return activity::request_cancel(txn, task, a),
+    match attributes {
         Some(Verb::ScheduleActivityTaskCommandAttributes(a)) => activity::schedule(txn, task, a, user_metadata),
+        Some(Verb::RequestCancelActivityTaskCommandAttributes(a)) => activity::request_cancel(txn, task, a),
         Some(Verb::StartTimerCommandAttributes(a)) => timer::start(txn, task, a, user_metadata),
         Some(Verb::CancelTimerCommandAttributes(a)) => timer::cancel(txn, task, a),
         Some(Verb::RecordMarkerCommandAttributes(a)) => record_marker(txn, task, a, user_metadata),
@@ -94,8 +95,7 @@ pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &CompletedTask, command: Comman
             | Verb::RequestCancelNexusOperationCommandAttributes(_),
         ) => Err(unsupported(command_type)),
         None => Err(without_attributes(command_type)),
-    };
-    done.map(|()| false)
+    }
 }
 
 fn unsupported(command_type: i32) -> BadCommand {
@@ -295,10 +295,10 @@ fn removes(payload: &Payload) -> bool {
 }
 
 /// A run does not end while there is something that its worker has not seen.
-fn nothing_unseen(txn: &Txn<'_, '_>) -> Result<(), BadCommand> {
-    match txn.state.buffered.is_empty() {
-        true => Ok(()),
-        false => Err(BadCommand::bare(Cause::UnhandledCommand)),
+fn nothing_unseen(task: &CompletedTask) -> Result<(), BadCommand> {
+    match task.unseen {
+        true => Err(BadCommand::bare(Cause::UnhandledCommand)),
+        false => Ok(()),
     }
 }
 
@@ -314,7 +314,7 @@ fn complete_workflow(
     command: CompleteWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    nothing_unseen(txn)?;
+    nothing_unseen(task)?;
     check_blob(
         txn.limits(),
         Cause::BadCompleteWorkflowExecutionAttributes,
@@ -338,7 +338,7 @@ fn fail_workflow(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     const CAUSE: Cause = Cause::BadFailWorkflowExecutionAttributes;
-    nothing_unseen(txn)?;
+    nothing_unseen(task)?;
     if command.failure.is_none() {
         return Err(BadCommand::new(CAUSE, "Failure is not set on FailWorkflowExecutionCommand."));
     }
@@ -366,7 +366,7 @@ fn cancel_workflow(
     command: CancelWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    nothing_unseen(txn)?;
+    nothing_unseen(task)?;
     check_blob(
         txn.limits(),
         Cause::BadCancelWorkflowExecutionAttributes,

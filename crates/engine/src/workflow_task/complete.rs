@@ -30,16 +30,17 @@ pub(crate) fn complete(
     let completed_event_id = end_completed(txn, completed_attributes(&request));
     txn.state.sticky = sticky(&request);
 
-    let task = CompletedTask { completed_event_id, identity: request.identity };
-    let mut news = request.force_create_new_workflow_task;
+    let unseen = !txn.state.buffered.is_empty();
+    let task = CompletedTask { completed_event_id, identity: request.identity, unseen };
     for command in request.commands {
         // What follows the end of the run has no meaning any more.
         if !txn.state.is_running() {
             break;
         }
-        news |= commands::apply(txn, &task, command)?;
+        commands::apply(txn, &task, command)?;
     }
-    if !txn.state.is_running() || (txn.state.buffered.is_empty() && !news) {
+    let news = request.force_create_new_workflow_task || !txn.state.buffered.is_empty();
+    if !txn.state.is_running() || !news {
         return Ok(None);
     }
     schedule(txn, heartbeats.then_some(original_scheduled_at));

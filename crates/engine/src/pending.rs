@@ -1,7 +1,7 @@
 //! Pending things of one kind (activities, timers, buffered events), by event id.
 //!
 //! The first few live in the execution's core row; more spill into rows of their own, so that a command's cost
-//! follows what it touches. Where a thing lives is decided when it is added and never changes.
+//! follows what it touches. What has a row of its own keeps it.
 
 use crate::{
     codec::{self, DecodeError},
@@ -81,6 +81,15 @@ impl<T> Pending<T> {
     /// As [`Pending::insert`] for a large thing, which gets a row of its own in any case.
     pub fn insert_large(&mut self, id: i64, value: T) {
         self.place(id, value, true);
+    }
+
+    /// Moves a thing that has become large into a row of its own.
+    pub fn spill(&mut self, id: i64) {
+        if let Some(thing) = self.things.get_mut(&id).filter(|thing| !thing.spilled) {
+            thing.spilled = true;
+            self.spilled += 1;
+            self.dirty.insert(id);
+        }
     }
 
     fn place(&mut self, id: i64, value: T, spilled: bool) {

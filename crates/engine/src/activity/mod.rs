@@ -32,6 +32,7 @@ use crate::{
     txn::Txn,
     workflow_task::{self, BadCommand, CompletedTask},
 };
+use prost::Message;
 use state::Due;
 use tenure_api::{
     command::v1::RequestCancelActivityTaskCommandAttributes,
@@ -48,6 +49,9 @@ use tenure_api::{
 
 /// Details of an activity that was cancelled before a worker had it.
 const NOT_STARTED: &[u8] = br#""ACTIVITY_ID_NOT_STARTED""#;
+
+/// Bytes of heartbeat details from which an activity leaves the core row, which is written by every command.
+const LARGE_DETAILS: usize = 512;
 
 /// The most urgent and the least urgent priority key; what is beyond counts as the latter.
 const PRIORITIES: std::ops::RangeInclusive<i32> = 1..=5;
@@ -197,6 +201,17 @@ pub(crate) fn close_unstarted(
     let started_event_id = add_started_event(txn, &activity, txn.now(), identity, String::new());
     txn.add_event(closing(activity.scheduled_event_id, started_event_id));
     workflow_task::schedule_if_idle(txn);
+}
+
+/// A worker tells how far it got. Says whether it should stop.
+pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -> bool {
+    let now = txn.now();
+    if details.is_some_and(|details| details.encoded_len() > LARGE_DETAILS) {
+        txn.state.activities.spill(id);
+    }
+    let Some(activity) = txn.state.activities.get_mut(id) else { return true };
+    activity.beat(now, details);
+    activity.cancel_requested_event_id.is_some()
 }
 
 /// The attempt that is running ended with `failure`: it is retried after a while, or the reason why not is returned.

@@ -230,16 +230,16 @@ fn a_start_enters_history_with_the_end() {
     let mut t = Test::with([schedule(|_| ())]);
     let task = t.poll();
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
     "#]]);
     assert_eq!(task.input, payloads("in"));
     t.advance(2.0);
     t.complete(by_token(&task)).unwrap();
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskStarted scheduled=5 attempt=1 by worker
-        7 ActivityTaskCompleted scheduled=5 started=6 by worker ok
-        8 WorkflowTaskScheduled q
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by worker
+        7 ACTIVITY_TASK_COMPLETED scheduled=5 started=6 ok
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
     "#]]);
     let history = t.events();
     let time = |id: usize| history[id - 1].event_time.as_ref().unwrap().seconds;
@@ -264,15 +264,15 @@ fn a_failed_attempt_is_retried_without_a_trace_until_the_last() {
     assert!(t.ready().is_none(), "the back-off has doubled");
     t.advance(1.0);
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
     "#]]);
     let third = t.poll();
     t.fail(by_token(&third), failure("three")).unwrap();
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskStarted scheduled=5 attempt=3 by worker after (E "two")
-        7 ActivityTaskFailed scheduled=5 started=6 by worker MAXIMUM_ATTEMPTS_REACHED (E "three")
-        8 WorkflowTaskScheduled q
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 ACTIVITY_TASK_STARTED scheduled=5 attempt=3 by worker after (E "two")
+        7 ACTIVITY_TASK_FAILED scheduled=5 started=6 MaximumAttemptsReached (E "three")
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
     "#]]);
 }
 
@@ -283,10 +283,10 @@ fn non_retryable_types_fail_at_once() {
     let task = t.poll();
     t.fail(by_token(&task), failure("boom")).unwrap();
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskStarted scheduled=5 attempt=1 by worker
-        7 ActivityTaskFailed scheduled=5 started=6 by worker NON_RETRYABLE_FAILURE (E "boom")
-        8 WorkflowTaskScheduled q
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by worker
+        7 ACTIVITY_TASK_FAILED scheduled=5 started=6 NonRetryableFailure (E "boom")
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
     "#]]);
 }
 
@@ -327,58 +327,58 @@ fn timeouts_retry_or_close() {
         [30.0, 1.0, 0.0, 0.0],
         0,
         expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskTimedOut scheduled=5 TIMEOUT (ScheduleToStart "activity ScheduleToStart timeout")
-        7 WorkflowTaskScheduled q
-    "#]],
+            5 ACTIVITY_TASK_SCHEDULED a1 task=4
+            6 ACTIVITY_TASK_TIMED_OUT scheduled=5 started=0 Timeout (ScheduleToStart "activity ScheduleToStart timeout")
+            7 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]],
     );
     check_timeout(
         [30.0, 5.0, 2.0, 0.0],
         1,
         expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskTimedOut scheduled=5 TIMEOUT (ScheduleToStart beat "activity ScheduleToStart timeout" because (StartToClose "activity StartToClose timeout"))
-        7 WorkflowTaskScheduled q
-    "#]],
+            5 ACTIVITY_TASK_SCHEDULED a1 task=4
+            6 ACTIVITY_TASK_TIMED_OUT scheduled=5 started=0 Timeout (ScheduleToStart beat "activity ScheduleToStart timeout" because (StartToClose "activity StartToClose timeout"))
+            7 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]],
     );
     check_timeout(
         [30.0, 0.0, 2.0, 0.0],
         2,
         expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskStarted scheduled=5 attempt=2 by worker after (StartToClose "activity StartToClose timeout")
-        7 ActivityTaskTimedOut scheduled=5 started=6 MAXIMUM_ATTEMPTS_REACHED (StartToClose beat "activity StartToClose timeout" because (StartToClose "activity StartToClose timeout"))
-        8 WorkflowTaskScheduled q
-    "#]],
+            5 ACTIVITY_TASK_SCHEDULED a1 task=4
+            6 ACTIVITY_TASK_STARTED scheduled=5 attempt=2 by worker after (StartToClose "activity StartToClose timeout")
+            7 ACTIVITY_TASK_TIMED_OUT scheduled=5 started=6 MaximumAttemptsReached (StartToClose beat "activity StartToClose timeout" because (StartToClose "activity StartToClose timeout"))
+            8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]],
     );
     check_timeout(
         [30.0, 0.0, 20.0, 1.0],
         2,
         expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskStarted scheduled=5 attempt=2 by worker after (Heartbeat "activity Heartbeat timeout")
-        7 ActivityTaskTimedOut scheduled=5 started=6 MAXIMUM_ATTEMPTS_REACHED (Heartbeat beat "activity Heartbeat timeout" because (Heartbeat "activity Heartbeat timeout"))
-        8 WorkflowTaskScheduled q
-    "#]],
+            5 ACTIVITY_TASK_SCHEDULED a1 task=4
+            6 ACTIVITY_TASK_STARTED scheduled=5 attempt=2 by worker after (Heartbeat "activity Heartbeat timeout")
+            7 ACTIVITY_TASK_TIMED_OUT scheduled=5 started=6 MaximumAttemptsReached (Heartbeat beat "activity Heartbeat timeout" because (Heartbeat "activity Heartbeat timeout"))
+            8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]],
     );
     check_timeout(
         [2.0, 0.0, 20.0, 0.0],
         2,
         expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskStarted scheduled=5 attempt=1 by worker
-        7 ActivityTaskTimedOut scheduled=5 started=6 TIMEOUT (ScheduleToClose beat "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying")
-        8 WorkflowTaskScheduled q
-    "#]],
+            5 ACTIVITY_TASK_SCHEDULED a1 task=4
+            6 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by worker
+            7 ACTIVITY_TASK_TIMED_OUT scheduled=5 started=6 Timeout (ScheduleToClose beat "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying")
+            8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]],
     );
     check_timeout(
         [3.2, 0.0, 1.0, 0.0],
         1,
         expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskTimedOut scheduled=5 TIMEOUT (ScheduleToClose beat "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying" because (StartToClose "activity StartToClose timeout"))
-        7 WorkflowTaskScheduled q
-    "#]],
+            5 ACTIVITY_TASK_SCHEDULED a1 task=4
+            6 ACTIVITY_TASK_TIMED_OUT scheduled=5 started=0 Timeout (ScheduleToClose beat "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying" because (StartToClose "activity StartToClose timeout"))
+            7 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]],
     );
 }
 
@@ -389,15 +389,15 @@ fn a_timeout_after_a_cancel_request_is_not_retried() {
     t.work([cancel(5)]).unwrap();
     t.advance(3.0);
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 WorkflowExecutionSignaled s
-        7 WorkflowTaskScheduled q
-        8 WorkflowTaskStarted
-        9 WorkflowTaskCompleted
-        10 ActivityTaskCancelRequested scheduled=5
-        11 ActivityTaskStarted scheduled=5 attempt=1 by worker
-        12 ActivityTaskTimedOut scheduled=5 started=11 CANCEL_REQUESTED (StartToClose "activity StartToClose timeout")
-        13 WorkflowTaskScheduled q
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 WORKFLOW_EXECUTION_SIGNALED s
+        7 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        8 WORKFLOW_TASK_STARTED scheduled=7
+        9 WORKFLOW_TASK_COMPLETED scheduled=7 started=8
+        10 ACTIVITY_TASK_CANCEL_REQUESTED scheduled=5
+        11 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by worker
+        12 ACTIVITY_TASK_TIMED_OUT scheduled=5 started=11 CancelRequested (StartToClose "activity StartToClose timeout")
+        13 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
     "#]]);
 }
 
@@ -410,7 +410,12 @@ fn what_no_worker_has_is_cancelled_at_once() {
     for mut t in [ready, backing_off] {
         // The end of the activity follows what the commands bring.
         t.work([cancel(5), marker()]).unwrap();
-        expect![[""]].assert_eq(&t.since(10));
+        expect![[r#"
+            10 ACTIVITY_TASK_CANCEL_REQUESTED scheduled=5
+            11 MARKER_RECORDED m
+            12 ACTIVITY_TASK_CANCELED scheduled=5 started=0 requested=10 "ACTIVITY_ID_NOT_STARTED"
+            13 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]].assert_eq(&t.since(10));
         assert!(t.ready().is_none());
     }
 }
@@ -419,9 +424,9 @@ fn what_no_worker_has_is_cancelled_at_once() {
 fn a_run_may_end_with_the_command_after_a_cancel_request() {
     let t = Test::with([schedule(|_| ()), cancel(5), complete_workflow()]);
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskCancelRequested scheduled=5
-        7 WorkflowExecutionCompleted
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 ACTIVITY_TASK_CANCEL_REQUESTED scheduled=5
+        7 WORKFLOW_EXECUTION_COMPLETED task=4
     "#]]);
     assert!(t.ready().is_none());
 }
@@ -444,18 +449,18 @@ fn a_worker_that_has_it_is_told_to_cancel() {
     );
     t.cancel(by_token(&task)).unwrap();
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 WorkflowExecutionSignaled s
-        7 WorkflowTaskScheduled q
-        8 WorkflowTaskStarted
-        9 WorkflowTaskCompleted
-        10 ActivityTaskCancelRequested scheduled=5
-        11 WorkflowExecutionSignaled s
-        12 WorkflowTaskScheduled q
-        13 WorkflowTaskStarted
-        14 WorkflowTaskFailed WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES (Server "BadRequestCancelActivityAttributes: invalid history builder state for action: add-activitytask-cancel-requested-event, ScheduledEventID: 5")
-        15 ActivityTaskStarted scheduled=5 attempt=1 by worker
-        16 ActivityTaskCanceled scheduled=5 started=15 requested=10 by worker stopped
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 WORKFLOW_EXECUTION_SIGNALED s
+        7 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        8 WORKFLOW_TASK_STARTED scheduled=7
+        9 WORKFLOW_TASK_COMPLETED scheduled=7 started=8
+        10 ACTIVITY_TASK_CANCEL_REQUESTED scheduled=5
+        11 WORKFLOW_EXECUTION_SIGNALED s
+        12 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        13 WORKFLOW_TASK_STARTED scheduled=12
+        14 WORKFLOW_TASK_FAILED scheduled=12 started=13 BadRequestCancelActivityAttributes "BadRequestCancelActivityAttributes: invalid history builder state for action: add-activitytask-cancel-requested-event, ScheduledEventID: 5"
+        15 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by worker
+        16 ACTIVITY_TASK_CANCELED scheduled=5 started=15 requested=10 stopped
     "#]]);
 }
 
@@ -472,20 +477,20 @@ fn ends_wait_for_the_running_workflow_task() {
     // The worker asks to cancel what is over: nothing comes of it. The id is free again.
     t.respond(&task, [cancel(5), schedule(|_| ())]).unwrap();
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskScheduled a2
-        7 WorkflowExecutionSignaled s
-        8 WorkflowTaskScheduled q
-        9 WorkflowTaskStarted
-        10 WorkflowTaskCompleted
-        11 ActivityTaskCancelRequested scheduled=5
-        12 ActivityTaskScheduled a1
-        13 ActivityTaskStarted scheduled=5 attempt=1 by worker
-        14 WorkflowExecutionSignaled late
-        15 ActivityTaskStarted scheduled=6 attempt=1 by worker
-        16 ActivityTaskCompleted scheduled=5 started=13 by worker ok
-        17 ActivityTaskCompleted scheduled=6 started=15 by worker ok
-        18 WorkflowTaskScheduled q
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 ACTIVITY_TASK_SCHEDULED a2 task=4
+        7 WORKFLOW_EXECUTION_SIGNALED s
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        9 WORKFLOW_TASK_STARTED scheduled=8
+        10 WORKFLOW_TASK_COMPLETED scheduled=8 started=9
+        11 ACTIVITY_TASK_CANCEL_REQUESTED scheduled=5
+        12 ACTIVITY_TASK_SCHEDULED a1 task=10
+        13 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by worker
+        14 WORKFLOW_EXECUTION_SIGNALED late
+        15 ACTIVITY_TASK_STARTED scheduled=6 attempt=1 by worker
+        16 ACTIVITY_TASK_COMPLETED scheduled=5 started=13 ok
+        17 ACTIVITY_TASK_COMPLETED scheduled=6 started=15 ok
+        18 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
     "#]]);
 }
 
@@ -497,10 +502,10 @@ fn an_activity_is_completed_by_its_id_even_before_its_start() {
     refused(t.heartbeat(t.by_id(), "1"), NOT_RUNNING);
     t.complete(t.by_id()).unwrap();
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskStarted scheduled=5 attempt=1 by worker
-        7 ActivityTaskCompleted scheduled=5 started=6 by worker ok
-        8 WorkflowTaskScheduled q
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by worker
+        7 ACTIVITY_TASK_COMPLETED scheduled=5 started=6 ok
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
     "#]]);
     assert!(t.ready().is_none());
     refused(t.complete(t.by_id()), NO_SUCH_ID);
@@ -512,10 +517,10 @@ fn an_activity_is_completed_by_its_id_even_before_its_start() {
     t.fail(t.by_id(), failure("boom")).unwrap();
     t.complete(t.by_id()).unwrap();
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskStarted scheduled=5 attempt=2 by worker after (E "boom")
-        7 ActivityTaskCompleted scheduled=5 started=6 by worker ok
-        8 WorkflowTaskScheduled q
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 ACTIVITY_TASK_STARTED scheduled=5 attempt=2 by worker after (E "boom")
+        7 ACTIVITY_TASK_COMPLETED scheduled=5 started=6 ok
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
     "#]]);
 }
 
@@ -589,6 +594,17 @@ fn a_heartbeat_writes_the_core_row_alone() {
     }
     t.advance(2.0);
     assert_eq!(t.sim.state().activities.get(5).unwrap().attempt, 2, "it timed out at last");
+}
+
+#[test]
+fn large_heartbeat_details_leave_the_core_row() {
+    let mut t = Test::with([schedule(|_| ())]);
+    let task = t.poll();
+    t.heartbeat(by_token(&task), &"x".repeat(100_000)).unwrap();
+    t.sim.signal("s");
+    let bytes: usize = t.last_ops().iter().map(|op| if let Op::Put(_, value) = op { value.len() } else { 0 }).sum();
+    assert!(bytes < 4096, "a signal writes {bytes} bytes");
+    t.complete(by_token(&task)).unwrap();
 }
 
 #[test]
@@ -673,10 +689,10 @@ fn what_is_too_large_to_keep_fails_the_activity() {
     let large = "x".repeat(3 << 20);
     assert!(t.heartbeat(by_token(&task), &large).unwrap(), "the worker is told to stop");
     t.check(expect![[r#"
-        5 ActivityTaskScheduled a1
-        6 ActivityTaskStarted scheduled=5 attempt=1 by worker
-        7 ActivityTaskFailed scheduled=5 started=6 NON_RETRYABLE_FAILURE (Server "Heartbeat details exceed size limit.")
-        8 WorkflowTaskScheduled q
+        5 ACTIVITY_TASK_SCHEDULED a1 task=4
+        6 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by worker
+        7 ACTIVITY_TASK_FAILED scheduled=5 started=6 NonRetryableFailure (Server "Heartbeat details exceed size limit.")
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
     "#]]);
 }
 

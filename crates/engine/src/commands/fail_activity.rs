@@ -2,6 +2,7 @@
 
 use super::{Call, Outcome};
 use crate::{activity, command::ActivityRef, state, txn::Txn};
+use prost::Message;
 use tenure_api::{
     enums::v1::RetryState,
     error::ApiError,
@@ -18,9 +19,9 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
     }
     let mut txn = call.open_activity(activity)?;
     let id = activity::find_started(&txn, activity)?;
-    let now = txn.now();
-    if let (Some(details), Some(activity)) = (&request.last_heartbeat_details, txn.state.activities.get_mut(id)) {
-        activity.beat(now, Some(details));
+    let details = request.last_heartbeat_details.as_ref();
+    if details.is_some_and(|details| details.encoded_len() <= txn.limits().blob_size) {
+        activity::beat(&mut txn, id, details);
     }
     let failure = request.failure.clone().map(|failure| activity::within_limit(failure, txn.limits()));
     if let Err(retry_state) = activity::retry(&mut txn, id, failure.as_ref()) {

@@ -16,11 +16,6 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RecordAc
         fail_activity::too_large(&mut txn, id, "Heartbeat details exceed size limit.", &request.identity);
         return Ok(txn.finish(Reply::ActivityHeartbeat { cancel_requested: true }));
     }
-    let now = txn.now();
-    let mut cancel_requested = false;
-    if let Some(activity) = txn.state.activities.get_mut(id) {
-        activity.beat(now, request.details.as_ref());
-        cancel_requested = activity.cancel_requested_event_id.is_some();
-    }
+    let cancel_requested = activity::beat(&mut txn, id, request.details.as_ref());
     Ok(txn.finish(Reply::ActivityHeartbeat { cancel_requested }))
 }

@@ -89,7 +89,7 @@ fn a_workflow_with_one_activity() {
         3 WORKFLOW_TASK_STARTED scheduled=2
         4 WORKFLOW_TASK_COMPLETED scheduled=2 started=3
         5 ACTIVITY_TASK_SCHEDULED 1 task=4
-        6 ACTIVITY_TASK_STARTED scheduled=5 attempt=1
+        6 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by
         7 ACTIVITY_TASK_COMPLETED scheduled=5 started=6
         8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
         9 WORKFLOW_TASK_STARTED scheduled=8

@@ -415,7 +415,8 @@ fn what_no_worker_has_is_cancelled_at_once() {
             11 MARKER_RECORDED m
             12 ACTIVITY_TASK_CANCELED scheduled=5 started=0 requested=10 "ACTIVITY_ID_NOT_STARTED"
             13 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
-        "#]].assert_eq(&t.since(10));
+        "#]]
+        .assert_eq(&t.since(10));
         assert!(t.ready().is_none());
     }
 }

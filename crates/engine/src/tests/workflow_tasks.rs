@@ -120,9 +120,9 @@ fn a_timer_that_fired_unseen_can_be_cancelled() {
             5 TIMER_STARTED t task=4
             6 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
             7 WORKFLOW_TASK_STARTED scheduled=6
-            8 WORKFLOW_TASK_FAILED scheduled=6 started=7 UnhandledCommand "UnhandledCommand"
-            9 TIMER_FIRED t started=5
-            10 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            8 WORKFLOW_TASK_COMPLETED scheduled=6 started=7
+            9 TIMER_CANCELED t started=5 task=8
+            10 WORKFLOW_EXECUTION_COMPLETED task=8
         "#]],
     );
 }

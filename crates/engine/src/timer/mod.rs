@@ -69,7 +69,7 @@ pub(crate) fn start(
 
 pub(crate) fn cancel(
     txn: &mut Txn<'_, '_>,
-    task: &CompletedTask,
+    task: &mut CompletedTask,
     command: CancelTimerCommandAttributes,
 ) -> Result<(), BadCommand> {
     let bad = |message| BadCommand::new(Cause::BadCancelTimerAttributes, message);
@@ -91,6 +91,7 @@ pub(crate) fn cancel(
                 let action = "invalid history builder state for action: add-timer-canceled-event";
                 return Err(bad(format!("{action}, TimerID: {}", command.timer_id)));
             };
+            task.unseen -= 1;
             fired.started_event_id
         }
     };

@@ -25,8 +25,8 @@ pub struct CompletedTask {
     pub completed_event_id: i64,
     /// The worker's.
     pub identity: String,
-    /// Events came while the task was running: its worker has not seen them.
-    pub unseen: bool,
+    /// How many events came while the task was running: its worker has not seen them.
+    pub unseen: usize,
 }
 
 /// A command that cannot be applied: the whole completion is forgotten and its workflow task fails with this cause.
@@ -72,7 +72,7 @@ fn cause_name(cause: Cause) -> String {
 }
 
 /// Applies one command to a run that is not closed yet.
-pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &CompletedTask, command: Command) -> Result<(), BadCommand> {
+pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &mut CompletedTask, command: Command) -> Result<(), BadCommand> {
     let Command { command_type, user_metadata, attributes, .. } = command;
     match attributes {
         Some(Verb::ScheduleActivityTaskCommandAttributes(a)) => activity::schedule(txn, task, a, user_metadata),
@@ -297,8 +297,8 @@ fn removes(payload: &Payload) -> bool {
 /// A run does not end while there is something that its worker has not seen.
 fn nothing_unseen(task: &CompletedTask) -> Result<(), BadCommand> {
     match task.unseen {
-        true => Err(BadCommand::bare(Cause::UnhandledCommand)),
-        false => Ok(()),
+        0 => Ok(()),
+        _ => Err(BadCommand::bare(Cause::UnhandledCommand)),
     }
 }
 

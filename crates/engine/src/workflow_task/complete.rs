@@ -30,14 +30,14 @@ pub(crate) fn complete(
     let completed_event_id = end_completed(txn, completed_attributes(&request));
     txn.state.sticky = sticky(&request);
 
-    let unseen = !txn.state.buffered.is_empty();
-    let task = CompletedTask { completed_event_id, identity: request.identity, unseen };
+    let unseen = txn.state.buffered.len();
+    let mut task = CompletedTask { completed_event_id, identity: request.identity, unseen };
     for command in request.commands {
         // What follows the end of the run has no meaning any more.
         if !txn.state.is_running() {
             break;
         }
-        commands::apply(txn, &task, command)?;
+        commands::apply(txn, &mut task, command)?;
     }
     let news = request.force_create_new_workflow_task || !txn.state.buffered.is_empty();
     if !txn.state.is_running() || !news {

@@ -110,6 +110,13 @@ class Load:
         return time.perf_counter() - began
 
 
+def idle_share(pids: list[int], seconds: float = 5) -> float:
+    """Of one core, all server processes together, with nobody calling."""
+    before = sum(map(cpu_seconds, pids))
+    time.sleep(seconds)
+    return (sum(map(cpu_seconds, pids)) - before) / seconds
+
+
 async def measure(name: str, addresses, pids, counters, count: int, in_flight: int) -> None:
     load = Load(addresses)
     workers = await load.work(pollers=max(2, in_flight // 6))
@@ -131,7 +138,7 @@ async def measure(name: str, addresses, pids, counters, count: int, in_flight: i
     print(f"  {times[len(times) // 2] * 1000:9.1f} ms each (median), {times[int(len(times) * 0.99)] * 1000:.1f} ms (99 %)")
     for label in after:
         print(f"  {(after[label] - before[label]) / count:9.2f} {label} per workflow")
-    print(f"  {used / count * 1000:9.2f} ms CPU per workflow, all server processes together")
+    print(f"  {used / count * 1000:9.2f} ms CPU per workflow, all server processes together, what they use idle included")
     print(f"  {written / count / 1024:9.1f} KiB written to disk per workflow, all server processes together")
     print(f"  {sum(map(resident_mib, pids)) / len(pids):9.0f} MiB resident per server process")
 
@@ -148,7 +155,7 @@ def main() -> None:
         model = next((l.split(": ")[1] for l in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in l), "?")
         print(f"machine: {os.cpu_count()} x {model}, {platform.system()} {platform.release()}; load and servers share it")
         print(f"disk: 4 KiB write + fdatasync {raw_fdatasync_ms(directory):.2f} ms (median)")
-        print(f"build: {BINARY.parent.name} profile; 3 nodes, {args.shards} shards + system shard, log synced before every reply")
+        print(f"build: {BINARY.parent.name}; 3 nodes, {args.shards} shards + system shard, log synced before every reply")
         with Cluster(directory / "cluster", settings=f"[cluster]\nshards = {args.shards}\n") as cluster:
 
             def counters() -> dict[str, float]:
@@ -159,6 +166,7 @@ def main() -> None:
                 }
 
             pids = [node.pid for node in cluster.nodes]
+            print(f"idle: {idle_share(pids) * 100:.1f} % of a core, all three nodes together")
             for in_flight in args.in_flight:
                 count = args.workflows if in_flight > 1 else max(20, args.workflows // 5)
                 asyncio.run(measure("Tenure", cluster.addresses, pids, counters, count, in_flight))

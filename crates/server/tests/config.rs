@@ -37,17 +37,9 @@ fn what_is_refused_is_named() {
         ),
         ("[node\nid = 1", &[], "node.toml:1: unclosed table, expected `]`"),
         ("[node]\nid = 0", &[], "`node.id`: must be 1 or more"),
-        (
-            "[node]\nid = \"one\"",
-            &[],
-            "node.toml: `node.id`: invalid type: string \"one\", expected an integer",
-        ),
-        ("[listen]\ngrpc = \"localhost\"", &[], "node.toml: `listen.grpc`: invalid socket address syntax"),
-        (
-            "",
-            &[("TENURE_LISTEN__HTTP", "8233")],
-            "the environment: `listen.http`: invalid socket address syntax",
-        ),
+        ("[node]\nid = \"one\"", &[], "node.toml: `node.id`: invalid type: string \"one\", expected an integer"),
+        ("[listen]\ngrpc = \"localhost\"", &[], "`listen.grpc`: invalid socket address syntax"),
+        ("", &[("TENURE_LISTEN__HTTP", "8233")], "`listen.http`: invalid socket address syntax"),
         ("[listen]\ngrpc = \"127.0.0.1:7234\"", &[], "`listen.peer`: 127.0.0.1:7234 is also `listen.grpc`"),
         ("[cluster]\nshards = 0", &[], "`cluster.shards`: 0 is not between 1 and 1024"),
         ("[cluster]\nshards = 1025", &[], "`cluster.shards`: 1025 is not between 1 and 1024"),
@@ -55,14 +47,18 @@ fn what_is_refused_is_named() {
         ("[cluster.members]\none = \"a:1\"", &[], "`cluster.members.one`: the key must be a node id, 1 or more"),
         ("[cluster.members]\n1 = \"a\"", &[], "`cluster.members.1`: \"a\" is not HOST:PORT"),
         ("[cluster.members]\n1 = \"a:1\"\n2 = \"a:1\"", &[], "`cluster.members.2`: a:1 is also node 1's"),
-        ("[log]\nfilter = \"tenure=loud\"", &[], "`log.filter`: \"tenure=loud\": invalid filter directive"),
-        ("[raft]\nheartbeat = \"fast\"", &[], "x"),
+        (
+            "[log]\nfilter = \"tenure=loud\"",
+            &[],
+            "`log.filter`: \"tenure=loud\": error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
+        ),
+        ("[raft]\nheartbeat = \"fast\"", &[], "`raft.heartbeat`: invalid value: string \"fast\", expected a duration"),
         (
             "[raft]\nlease = \"100ms\"",
             &[],
             "`raft.lease`: must be three heartbeats or more, or every hiccup is an election",
         ),
-        ("node = 3", &[], "x"),
+        ("node = 3", &[], "`node`: invalid type: integer `3`, expected struct Node"),
     ] {
         refused(toml, env, message);
     }

@@ -161,7 +161,9 @@ impl Server {
         self.closing.cancel();
         let api = self.api.lock().take();
         // Calls that are in flight go on at the new leaders, over this node.
-        self.node.hand_over().await;
+        if timeout(self.stop_timeout, self.node.hand_over()).await.is_err() {
+            tracing::warn!("leaderships are left to an election");
+        }
         if let Some(mut api) = api
             && timeout(self.stop_timeout, &mut api).await.is_err()
         {

@@ -15,8 +15,9 @@ const BYTES: &[f64] = &[256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_04
 /// How many things went into one batch.
 const COUNTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0];
 
-/// openraft tells its whole state at `info`; what matters of it we say ourselves. A filter that names it wins.
-const QUIET: &str = "openraft=error";
+/// openraft tells its whole state at `info`, and calls every message that is late for a stop an error. What matters of it
+/// (leaders, the death of a group) the raft crate says. A filter that names it wins.
+const QUIET: &str = "openraft=off";
 
 /// Starts logging to standard error. A second call in one process is ignored.
 pub fn init_logs(log: &Log) {

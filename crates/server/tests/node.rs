@@ -1,7 +1,7 @@
 //! One node as a process would run it: what its ports say, what it refuses, and that it stops and comes back.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
-use tenure_server::{Server, config::Config};
+use tenure_server::{Server, StartError, config::Config};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -61,7 +61,18 @@ async fn a_node_serves_stops_and_comes_back() {
     assert!(TcpStream::connect(server.addresses().grpc).await.is_err(), "the API's port is closed");
     drop(server);
 
-    let again = started(alone(data.path())).await;
+    // Its tasks let go of the data directory one after the other.
+    let again = timeout(SOON, async {
+        loop {
+            match Server::start(alone(data.path())).await {
+                Ok(server) => break server,
+                Err(StartError::DataDirectory(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    let again = again.await.expect("the data directory is free soon");
+    timeout(SOON, again.ready()).await.expect("a node that is ready soon");
     assert_eq!(again.node().cluster_id(), cluster);
     timeout(SOON, again.stop()).await.unwrap();
 }

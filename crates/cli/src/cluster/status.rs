@@ -35,7 +35,6 @@ struct NodeView {
     /// Absent if the node did not answer.
     version: Option<String>,
     leads: usize,
-    free_bytes: u64,
     /// Why it did not answer.
     error: Option<String>,
 }
@@ -102,14 +101,12 @@ fn view(first: &StatusReply, replies: &BTreeMap<u64, Result<StatusReply, String>
 
 fn node_view(node: &NodeStatus, reply: Option<&Result<StatusReply, String>>, shards: &[ShardView]) -> NodeView {
     let answered = reply.and_then(|reply| reply.as_ref().ok());
-    let own = answered.and_then(|reply| reply.nodes.iter().find(|n| n.node_id == node.node_id));
     NodeView {
         node: node.node_id,
         address: node.peer_address.clone(),
         ready: answered.is_some_and(|reply| reply.ready),
         version: answered.map(|reply| reply.version.clone()),
         leads: shards.iter().filter(|shard| shard.leader == node.node_id).count(),
-        free_bytes: own.unwrap_or(node).free_bytes,
         error: reply.and_then(|reply| reply.as_ref().err().cloned()),
     }
 }
@@ -146,21 +143,17 @@ fn shard_view(replicas: &[(u64, &ShardStatus)]) -> ShardView {
 
 fn print(view: &View) {
     println!("Cluster {}", view.cluster_id);
-    let mut nodes = table(&["NODE", "ADDRESS", "STATE", "LEADS", "FREE", "VERSION"]);
+    let mut nodes = table(&["NODE", "ADDRESS", "STATE", "LEADS", "VERSION"]);
     for node in &view.nodes {
         let state = match (&node.error, node.ready) {
             (Some(error), _) => format!("down: {error}"),
             (None, true) => "ready".to_owned(),
             (None, false) => "not ready".to_owned(),
         };
-        let free = match node.free_bytes {
-            0 => "-".to_owned(),
-            bytes => format!("{} GiB", bytes >> 30),
-        };
         let leads = node.leads.to_string();
         row(
             &mut nodes,
-            [&node.node.to_string(), &node.address, &state, &leads, &free, node.version.as_deref().unwrap_or("-")],
+            [&node.node.to_string(), &node.address, &state, &leads, node.version.as_deref().unwrap_or("-")],
         );
     }
     println!("{nodes}\n");

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
@@ -150,6 +151,8 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--reference", action="store_true", help="the reference dev server (one node, SQLite file) beside it")
     args = parser.parse_args()
+    # So that the servers are stopped with us.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="tenure-bench-") as name:
         directory = Path(name)
         model = next((l.split(": ")[1] for l in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in l), "?")

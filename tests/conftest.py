@@ -1,5 +1,6 @@
 """Fixtures: the servers under test, raw and SDK clients for each address, logs of a test that failed."""
 
+import signal
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from temporalio.client import Client
 from harness.cluster import Cluster, Oracle
 from harness.hand import Hand
 from harness.rpc import Api
+
+
+def pytest_configure():
+    # `timeout` and CI end us so; as after Ctrl-C, fixtures then still stop their servers.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

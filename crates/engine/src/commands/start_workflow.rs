@@ -103,7 +103,9 @@ struct Plan {
 impl Plan {
     fn new(request: &StartWorkflowExecutionRequest, limits: &Limits, now: Timestamp) -> Result<Plan, ApiError> {
         let field = |name: &str, value| {
-            optional_duration(value).map_err(|error| ApiError::invalid_argument(format!("invalid {name}: {error}")))
+            optional_duration(value).map_err(|error| {
+                ApiError::invalid_argument(format!("An invalid {name}Seconds is set on request. cause: {error}"))
+            })
         };
         if request.workflow_id_reuse_policy() == Reuse::TerminateIfRunning
             && request.workflow_id_conflict_policy() != Conflict::Unspecified

@@ -43,8 +43,9 @@ fn fire_due(txn: &mut Txn<'_, '_>) {
 /// The run has used up its time.
 fn time_out(txn: &mut Txn<'_, '_>) {
     end_task_by_force(txn);
-    let retry_state = match txn.state.info.retry {
+    let retry_state = match &txn.state.info.retry {
         None => RetryState::RetryPolicyNotSet,
+        Some(policy) if policy.attempts_exhausted(txn.state.info.attempt) => RetryState::MaximumAttemptsReached,
         Some(_) => RetryState::Timeout,
     };
     txn.close(Status::TimedOut);

@@ -182,7 +182,7 @@ fn what_cannot_be_done_is_refused_by_name() {
     );
     check(
         |r| r.workflow_run_timeout = Some(prost_types::Duration { seconds: -1, nanos: 0 }),
-        expect!["InvalidArgument: invalid WorkflowRunTimeout: negative duration"],
+        expect!["InvalidArgument: An invalid WorkflowRunTimeoutSeconds is set on request. cause: negative duration"],
     );
     check(
         |r| {

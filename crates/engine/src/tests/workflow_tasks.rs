@@ -300,6 +300,31 @@ fn a_failure_on_a_sticky_queue_is_tried_on_the_normal_one_first() {
 }
 
 #[test]
+fn a_task_that_is_too_slow_on_a_sticky_queue_is_the_next_attempt() {
+    check(
+        |sim| {
+            let task = sim.poll();
+            sim.complete_with(&task, sticky(vec![])).unwrap();
+            sim.signal("a");
+            assert!(sim.poll().sticky);
+            sim.advance(Duration::from_secs(10));
+            let task = sim.poll();
+            assert_eq!((task.sticky, task.attempt), (false, 2));
+        },
+        expect![[r#"
+            1 WORKFLOW_EXECUTION_STARTED
+            2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            3 WORKFLOW_TASK_STARTED scheduled=2
+            4 WORKFLOW_TASK_COMPLETED scheduled=2 started=3
+            5 WORKFLOW_EXECUTION_SIGNALED a
+            6 WORKFLOW_TASK_SCHEDULED on sticky attempt=1 10s
+            7 WORKFLOW_TASK_STARTED scheduled=6
+            8 WORKFLOW_TASK_TIMED_OUT scheduled=6 started=7 StartToClose
+        "#]],
+    );
+}
+
+#[test]
 fn an_undelivered_task_is_the_same_attempt_with_another_token() {
     check(
         |sim| {

@@ -303,7 +303,8 @@ pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
         let event = timed_out(task, started.event_id, TimeoutType::StartToClose);
         txn.add_event(event);
     }
-    next_attempt(txn);
+    end_without_success(txn);
+    txn.state.workflow_task.attempt += 1;
     schedule(txn, None);
 }
 
@@ -322,17 +323,22 @@ pub(crate) fn leave_sticky_queue(txn: &mut Txn<'_, '_>) {
     make_ready(txn, task, undelivered);
 }
 
-/// The task is over without success.
+/// The task failed, or nobody came for it.
 fn next_attempt(txn: &mut Txn<'_, '_>) {
+    let was_sticky = end_without_success(txn);
+    txn.state.workflow_task.attempt = match was_sticky {
+        // The worker's cache may be to blame: once more from the beginning of history.
+        true => 1,
+        false => txn.state.workflow_task.attempt + 1,
+    };
+}
+
+/// Drops the pending task, and the worker's claim to the run. Says whether there was one.
+fn end_without_success(txn: &mut Txn<'_, '_>) -> bool {
     withdraw(txn);
     txn.effect(Effect::WorkflowTaskEnded { run: txn.run.clone() });
     txn.state.workflow_task.pending = None;
-    if txn.state.sticky.take().is_none() {
-        txn.state.workflow_task.attempt += 1;
-    } else {
-        // The worker's cache may be to blame: once more from the beginning of history.
-        txn.state.workflow_task.attempt = 1;
-    }
+    txn.state.sticky.take().is_some()
 }
 
 /// The started task never reached its worker: the same attempt is ready again.

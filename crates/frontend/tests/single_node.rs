@@ -215,7 +215,10 @@ async fn an_order_from_start_to_end() {
 
     // Fails once, and is tried again by its retry policy.
     let first = node.activity_task().await;
-    assert_eq!((first.attempt, first.workflow_namespace.as_str(), text(&first.input).as_str()), (1, NAMESPACE, "10 EUR"));
+    assert_eq!(
+        (first.attempt, first.workflow_namespace.as_str(), text(&first.input).as_str()),
+        (1, NAMESPACE, "10 EUR")
+    );
     let failed = RespondActivityTaskFailedRequest {
         namespace: NAMESPACE.into(),
         task_token: first.task_token.clone(),
@@ -357,11 +360,8 @@ async fn queries_on_their_own_and_riding_on_a_task() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_whose_worker_went_away_is_handed_out_again_at_once() {
     let mut node = node().await;
-    let poll = PollWorkflowTaskQueueRequest {
-        namespace: NAMESPACE.into(),
-        task_queue: queue("q"),
-        ..Default::default()
-    };
+    let poll =
+        PollWorkflowTaskQueueRequest { namespace: NAMESPACE.into(), task_queue: queue("q"), ..Default::default() };
     let mut gone = node.client.clone();
     // Waits, and is given up by its caller just as the task may be on its way.
     let polling = tokio::spawn(async move { gone.poll_workflow_task_queue(poll).await });

@@ -1,6 +1,7 @@
 //! DescribeTaskQueue and ListTaskQueuePartitions.
 
 use super::prelude::*;
+use std::collections::BTreeMap;
 use tenure_api::{
     enums::v1::{DescribeTaskQueueMode, TaskQueueType},
     taskqueue::v1::{
@@ -35,7 +36,9 @@ impl Rpc for api::DescribeTaskQueueRequest {
     }
 
     async fn run(self, queue: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
-        let enhanced = self.api_mode() == DescribeTaskQueueMode::Enhanced;
+        if self.api_mode() == DescribeTaskQueueMode::Enhanced {
+            return by_version(self, &queue, call).await;
+        }
         let nexus = self.task_queue_type() == TaskQueueType::Nexus;
         let described = if nexus { QueueDescription::default() } else { call.leader.describe_queue(&queue).await? };
         let mut response = Self::Response {
@@ -54,29 +57,35 @@ impl Rpc for api::DescribeTaskQueueRequest {
             response.task_queue_status =
                 Some(TaskQueueStatus { backlog_count_hint: described.backlog, ..Default::default() });
         }
-        if enhanced {
-            let mut types = std::collections::BTreeMap::new();
-            // Who names no type asks for all.
-            let all = [TaskQueueType::Workflow, TaskQueueType::Activity];
-            let named: Vec<_> = self.task_queue_types().collect();
-            for &wanted in if named.is_empty() { all.as_slice() } else { named.as_slice() } {
-                let kind = match wanted {
-                    TaskQueueType::Workflow => TaskKind::Workflow,
-                    TaskQueueType::Activity => TaskKind::Activity,
-                    TaskQueueType::Nexus | TaskQueueType::Unspecified => continue,
-                };
-                let described = call.leader.describe_queue(&QueueKey { kind, ..queue.clone() }).await?;
-                let info = TaskQueueTypeInfo {
-                    stats: self.report_stats.then(|| stats(&described)),
-                    pollers: if self.report_pollers { described.pollers } else { Vec::new() },
-                };
-                types.insert(wanted as i32, info);
-            }
-            let unversioned = TaskQueueVersionInfo { types_info: types, ..Default::default() };
-            response.versions_info.insert(String::new(), unversioned);
-        }
         Ok(response)
     }
+}
+
+/// The form that the CLI asks for: by version of the worker and by type of the task.
+#[allow(deprecated)]
+async fn by_version(
+    request: api::DescribeTaskQueueRequest,
+    queue: &QueueKey,
+    call: &Call,
+) -> Result<api::DescribeTaskQueueResponse, CommandError> {
+    let mut types_info = BTreeMap::new();
+    for (wanted, kind) in [(TaskQueueType::Workflow, TaskKind::Workflow), (TaskQueueType::Activity, TaskKind::Activity)]
+    {
+        if !request.task_queue_types.is_empty() && !request.task_queue_types.contains(&(wanted as i32)) {
+            continue;
+        }
+        let described = call.leader.describe_queue(&QueueKey { kind, ..queue.clone() }).await?;
+        let info = TaskQueueTypeInfo {
+            stats: request.report_stats.then(|| stats(&described)),
+            pollers: if request.report_pollers { described.pollers } else { Vec::new() },
+        };
+        types_info.insert(wanted as i32, info);
+    }
+    let unversioned = TaskQueueVersionInfo { types_info, ..Default::default() };
+    Ok(api::DescribeTaskQueueResponse {
+        versions_info: BTreeMap::from([(String::new(), unversioned)]),
+        ..Default::default()
+    })
 }
 
 fn stats(queue: &QueueDescription) -> TaskQueueStats {

@@ -57,6 +57,8 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(self))).await? {
             Reply::WorkflowStarted { run_id, started, status } => Ok(api::StartWorkflowExecutionResponse {
                 run_id: run_id.to_string(),
+                // A run that was there before may be one of a chain.
+                first_execution_run_id: if started { run_id.to_string() } else { String::new() },
                 started,
                 status,
                 link: Some(started_link(namespace, workflow_id, run_id)),

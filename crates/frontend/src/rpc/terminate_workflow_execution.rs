@@ -2,6 +2,9 @@
 
 use super::prelude::*;
 
+/// What history says where the request gives no reason; tools look for it.
+const DEFAULT_REASON: &str = "terminated by user via frontend";
+
 impl Rpc for api::TerminateWorkflowExecutionRequest {
     type Response = api::TerminateWorkflowExecutionResponse;
     type Target = RunTarget;
@@ -11,7 +14,11 @@ impl Rpc for api::TerminateWorkflowExecutionRequest {
     }
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
-        admission.execution(self.workflow_execution.as_ref())
+        let target = admission.execution(self.workflow_execution.as_ref())?;
+        if self.reason.is_empty() {
+            self.reason = DEFAULT_REASON.into();
+        }
+        Ok(target)
     }
 
     async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {

@@ -150,5 +150,5 @@ fn a_forgotten_shard_leaves_nothing() {
     storage.log().write_blocking(LogOp::Forget { shard: 1 }).unwrap();
     assert_eq!(storage.log().load(1).unwrap(), Default::default());
     drop(storage);
-    assert_eq!(open(&dir).shards(), []);
+    assert!(open(&dir).shards().is_empty());
 }

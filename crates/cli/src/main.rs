@@ -4,7 +4,7 @@ mod cluster;
 mod server;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::io::Write;
 
 /// Durable workflow execution: one binary, three nodes, no database.
 #[derive(Parser)]
@@ -26,19 +26,23 @@ enum Noun {
     Cluster(cluster::Args),
 }
 
-fn main() -> ExitCode {
+fn main() {
     let done = match Cli::parse().noun {
         Noun::Server(args) => server::run(args),
         Noun::Cluster(args) => cluster::run(args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    let code = match done {
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("tenure: {error:#}");
             let callers_fault = error.is::<Usage>() || error.is::<tenure_server::config::ConfigError>();
-            ExitCode::from(if callers_fault { 2 } else { 1 })
+            if callers_fault { 2 } else { 1 }
         }
-    }
+    };
+    let _ = std::io::stdout().flush();
+    // Not a return: that runs the destructors of RocksDB's globals, and a thread that still closes a database then
+    // aborts the process over a mutex that is gone.
+    signal_hook::low_level::exit(code)
 }
 
 /// The caller has to change how it calls.

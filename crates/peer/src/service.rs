@@ -11,8 +11,9 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
+use parking_lot::RwLock;
 use std::{
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::{mpsc, watch};
@@ -84,9 +85,9 @@ pub struct PeerService(Arc<Inner>);
 struct Inner {
     pool: Pool,
     gate: Arc<Gate>,
-    raft: OnceLock<Arc<dyn RaftHandler>>,
-    forward: OnceLock<Arc<dyn ForwardHandler>>,
-    matching: OnceLock<Arc<dyn MatchHandler>>,
+    raft: Slot<dyn RaftHandler>,
+    forward: Slot<dyn ForwardHandler>,
+    matching: Slot<dyn MatchHandler>,
     closed: watch::Sender<bool>,
 }
 
@@ -95,30 +96,33 @@ impl PeerService {
         PeerService(Arc::new(Inner {
             pool,
             gate,
-            raft: OnceLock::new(),
-            forward: OnceLock::new(),
-            matching: OnceLock::new(),
+            raft: Slot::default(),
+            forward: Slot::default(),
+            matching: Slot::default(),
             closed: watch::Sender::new(false),
         }))
     }
 
-    /// Ends the streams of all peers, which otherwise last as long as the peers do.
+    /// Ends the streams of all peers, which otherwise last as long as the peers do, and lets go of the handlers.
     pub fn close(&self) {
         self.0.closed.send_replace(true);
+        self.0.raft.clear();
+        self.0.forward.clear();
+        self.0.matching.clear();
     }
 
     /// # Panics
     /// If there is one already; so do the others.
     pub fn set_raft(&self, handler: Arc<dyn RaftHandler>) {
-        assert!(self.0.raft.set(handler).is_ok(), "one raft handler");
+        assert!(self.0.raft.set(handler), "one raft handler");
     }
 
     pub fn set_forward(&self, handler: Arc<dyn ForwardHandler>) {
-        assert!(self.0.forward.set(handler).is_ok(), "one forward handler");
+        assert!(self.0.forward.set(handler), "one forward handler");
     }
 
     pub fn set_matching(&self, handler: Arc<dyn MatchHandler>) {
-        assert!(self.0.matching.set(handler).is_ok(), "one match handler");
+        assert!(self.0.matching.set(handler), "one match handler");
     }
 
     /// For a tonic router.
@@ -135,8 +139,28 @@ impl PeerService {
     }
 }
 
-fn handler<T: ?Sized>(slot: &OnceLock<Arc<T>>) -> Result<Arc<T>, Status> {
-    slot.get().cloned().ok_or_else(|| Status::unavailable("the node is starting"))
+/// The place of a handler. It is emptied when the service closes: a handler holds the node, and the node this service.
+struct Slot<T: ?Sized>(RwLock<Option<Arc<T>>>);
+
+impl<T: ?Sized> Default for Slot<T> {
+    fn default() -> Slot<T> {
+        Slot(RwLock::new(None))
+    }
+}
+
+impl<T: ?Sized> Slot<T> {
+    /// False if there was one already.
+    fn set(&self, handler: Arc<T>) -> bool {
+        self.0.write().replace(handler).is_none()
+    }
+
+    fn get(&self) -> Result<Arc<T>, Status> {
+        self.0.read().clone().ok_or_else(|| Status::unavailable("the node is starting or stopping"))
+    }
+
+    fn clear(&self) {
+        self.0.write().take();
+    }
 }
 
 #[tonic::async_trait]
@@ -167,7 +191,7 @@ impl Peer for PeerService {
 
     async fn raft(&self, request: Request<Streaming<RaftFrame>>) -> Result<Response<Self::RaftStream>, Status> {
         let from = self.admit(&request).await?;
-        let raft = handler(&self.0.raft)?;
+        let raft = self.0.raft.get()?;
         let mut inbound = request.into_inner();
         let (replies, outbound) = mpsc::unbounded_channel();
         let pool = self.0.pool.clone();
@@ -198,19 +222,19 @@ impl Peer for PeerService {
         request: Request<Streaming<SnapshotChunk>>,
     ) -> Result<Response<SnapshotReply>, Status> {
         let from = self.admit(&request).await?;
-        handler(&self.0.raft)?.install_snapshot(from, request.into_inner()).await.map(Response::new)
+        self.0.raft.get()?.install_snapshot(from, request.into_inner()).await.map(Response::new)
     }
 
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardReply>, Status> {
         let from = self.admit(&request).await?;
-        let reply = handler(&self.0.forward)?.forward(from, request.into_inner()).await;
+        let reply = self.0.forward.get()?.forward(from, request.into_inner()).await;
         self.0.pool.faults().wait_healed(from).await;
         reply.map(Response::new)
     }
 
     async fn r#match(&self, request: Request<MatchRequest>) -> Result<Response<MatchReply>, Status> {
         let from = self.admit(&request).await?;
-        let reply = handler(&self.0.matching)?.matching(from, request.into_inner()).await;
+        let reply = self.0.matching.get()?.matching(from, request.into_inner()).await;
         self.0.pool.faults().wait_healed(from).await;
         reply.map(Response::new)
     }

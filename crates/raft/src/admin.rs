@@ -16,8 +16,8 @@ use tenure_engine::{
     },
 };
 use tenure_peer::admin::{
-    LocateReply, LocateRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply, StatusRequest, TransferLeaderReply,
-    TransferLeaderRequest,
+    LocateReply, LocateRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply, StatusRequest,
+    TransferLeaderReply, TransferLeaderRequest,
     admin_server::{Admin, AdminServer},
 };
 use tonic::{Request, Response, Status};

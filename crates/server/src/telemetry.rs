@@ -2,8 +2,8 @@
 
 use crate::config::{Log, LogFormat};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 use std::io::IsTerminal;
-use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
 /// Seconds, from a memory access's worth of work to a long poll.
@@ -32,8 +32,9 @@ pub fn init_logs(log: &Log) {
 
 /// The process's metrics, ready to be rendered for Prometheus; recording begins with the first call.
 pub(crate) fn metrics() -> Result<PrometheusHandle, BuildError> {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
+    static HANDLE: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut made = HANDLE.lock();
+    if let Some(handle) = &*made {
         return Ok(handle.clone());
     }
     let recorder = PrometheusBuilder::new()
@@ -42,11 +43,11 @@ pub(crate) fn metrics() -> Result<PrometheusHandle, BuildError> {
         .set_buckets(COUNTS)?
         .build_recorder();
     let handle = recorder.handle();
+    // An error: the process records into a recorder of its own, and this one stays empty.
     if metrics::set_global_recorder(recorder).is_ok() {
         describe();
-        let _ = HANDLE.set(handle.clone());
     }
-    Ok(HANDLE.get().cloned().unwrap_or(handle))
+    Ok(made.insert(handle).clone())
 }
 
 /// Help texts come from the table that people read, so that there is one of them.

@@ -38,7 +38,7 @@ async fn get(http: SocketAddr, path: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_serves_and_stops() {
+async fn a_node_serves_stops_and_comes_back() {
     let data = tempfile::tempdir().unwrap();
     let server = started(alone(data.path())).await;
     let http = server.addresses().http;
@@ -58,6 +58,22 @@ async fn a_node_serves_and_stops() {
     }
     timeout(SOON, server.stop()).await.expect("a node that stops soon");
     assert!(TcpStream::connect(server.addresses().grpc).await.is_err(), "the API's port is closed");
+    let cluster = server.node().cluster_id();
+    drop(server);
+    // Tasks that hold the old node end by themselves; the directory is free when the last of them has.
+    let again = timeout(SOON, async {
+        loop {
+            match Server::start(alone(data.path())).await {
+                Ok(server) => return server,
+                Err(refusal) => assert!(refusal.to_string().contains("in use"), "{refusal}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let server = again.await.expect("nothing keeps the old node alive");
+    assert_eq!(server.node().cluster_id(), cluster);
+    timeout(SOON, server.ready()).await.expect("a node that is ready soon");
+    timeout(SOON, server.stop()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

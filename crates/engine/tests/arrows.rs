@@ -20,10 +20,12 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 fn cargo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO"))
+    // At run time: checkouts share a target directory, and what was compiled in may be of another one.
+    let from_cargo = |name| std::env::var_os(name).unwrap_or_else(|| panic!("{name}: run with cargo"));
+    let output = Command::new(from_cargo("CARGO"))
         .args(arguments)
         .args(["--offline", "--locked"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .current_dir(from_cargo("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

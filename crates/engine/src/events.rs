@@ -2,7 +2,7 @@
 //! those that waited enter history.
 
 use tenure_api::{
-    enums::v1::EventType,
+    enums::v1::{EventType, WorkflowExecutionStatus as Status},
     history::v1::{HistoryEvent, history_event::Attributes},
 };
 
@@ -18,6 +18,19 @@ pub(crate) fn closes(event: EventType) -> bool {
             | WorkflowExecutionCanceled
             | WorkflowExecutionContinuedAsNew
     )
+}
+
+/// What the run's status is after its last event; `None` for an event that is not a last one.
+pub(crate) fn status_after(last: &Attributes) -> Option<Status> {
+    match last {
+        Attributes::WorkflowExecutionCompletedEventAttributes(_) => Some(Status::Completed),
+        Attributes::WorkflowExecutionFailedEventAttributes(_) => Some(Status::Failed),
+        Attributes::WorkflowExecutionTimedOutEventAttributes(_) => Some(Status::TimedOut),
+        Attributes::WorkflowExecutionTerminatedEventAttributes(_) => Some(Status::Terminated),
+        Attributes::WorkflowExecutionCanceledEventAttributes(_) => Some(Status::Canceled),
+        Attributes::WorkflowExecutionContinuedAsNewEventAttributes(_) => Some(Status::ContinuedAsNew),
+        _ => None,
+    }
 }
 
 /// Waits while a workflow task is running. Not so the run's and the task's own events, and what comes of workflow

@@ -7,6 +7,7 @@
 #![allow(deprecated)]
 
 pub mod activity;
+pub mod chain;
 pub mod codec;
 pub mod command;
 mod commands;

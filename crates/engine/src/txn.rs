@@ -20,10 +20,7 @@ use crate::{
 use bytes::Bytes;
 use prost::Message;
 use std::sync::Arc;
-use tenure_api::{
-    enums::v1::WorkflowExecutionStatus as Status,
-    history::v1::{History, HistoryEvent, history_event::Attributes},
-};
+use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
 
 /// Id of an event that is buffered: it gets its real one when the running workflow task ends.
 pub const BUFFERED: i64 = 0;
@@ -45,6 +42,7 @@ pub struct Txn<'a, 'c> {
     gone: Vec<(QueueKey, u8, Stamp)>,
     ops: Vec<Op>,
     effects: Vec<Effect>,
+    also: Vec<Transition>,
 }
 
 impl<'a, 'c> Txn<'a, 'c> {
@@ -81,6 +79,7 @@ impl<'a, 'c> Txn<'a, 'c> {
             gone: Vec::new(),
             ops: Vec::new(),
             effects: Vec::new(),
+            also: Vec::new(),
         }
     }
 
@@ -92,6 +91,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.gone.clear();
         self.ops.clear();
         self.effects.clear();
+        self.also.clear();
     }
 
     /// The shard's time.
@@ -245,16 +245,9 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.state.history_size + history_len(&self.events)
     }
 
-    /// Ends the run: nothing of it is pending any more. The closing event is added by the caller, afterwards.
-    pub(crate) fn close(&mut self, status: Status) {
-        debug_assert!(self.state.is_running(), "a run is closed once");
-        crate::workflow_task::forget(self);
-        activity::forget_all(self);
-        self.state.timers.clear();
-        self.state.buffered.clear();
-        self.state.sticky = None;
-        self.state.set_status(status);
-        self.state.closed_at = Some(self.cx.now);
+    /// What was done to another run of the workflow id in the same entry.
+    pub(crate) fn also(&mut self, other: Transition) {
+        self.also.push(other);
     }
 
     /// [`Txn::finish`] with a remembered outcome.
@@ -271,12 +264,18 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.write_history();
         self.write_ready_tasks();
         self.arm_timer_row();
-        let Txn { run, mut state, mut ops, effects, .. } = self;
+        let Txn { run, mut state, mut ops, effects, also, .. } = self;
         ops.extend(state.activities.take_writes(&run, PendingKind::Activity));
         ops.extend(state.timers.take_writes(&run, PendingKind::Timer));
         ops.extend(state.buffered.take_writes(&run, PendingKind::BufferedEvent));
         ops.push(Op::Put(RowKey::Execution(run.clone()), state.encode()));
-        Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects }
+        let mut whole = Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects };
+        for other in also {
+            whole.writes.ops.extend(other.writes.ops);
+            whole.states.extend(other.states);
+            whole.effects.extend(other.effects);
+        }
+        whole
     }
 
     /// A run whose history cannot be handled any more is ended.

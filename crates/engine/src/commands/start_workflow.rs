@@ -2,13 +2,13 @@
 
 use super::{Call, Outcome, Stop, terminate_workflow};
 use crate::{
+    chain::{NewRun, Timeouts},
     command::Reply,
     id::ProposalId,
-    key::RunKey,
     limits::Limits,
-    proto::{Encoded, duration_to_proto, optional_duration},
+    proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
-    state::{AttachedRequest, ExecutionInfo, ExecutionState},
+    state::{AttachedRequest, ExecutionState},
     time::Timestamp,
     transition::Transition,
     txn::{self, RequestKind, Txn},
@@ -16,7 +16,7 @@ use crate::{
 };
 use bytes::Bytes;
 use prost::Message;
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc};
 use tenure_api::{
     common::v1::{Payload, Payloads},
     enums::v1::{
@@ -34,25 +34,23 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
-const LONGEST_TASK_TIMEOUT: Duration = Duration::from_secs(120);
-
 pub(super) fn run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest) -> Outcome {
     refuse_what_is_missing(request)?;
     let request = &with_request_id(request, call.proposal);
-    let plan = Plan::new(request, call.cx.limits, call.cx.now)?;
+    let run_id = call.cx.ids.uuid();
+    let new = new_run(request, call.cx.limits, call.cx.now, run_id)?;
     if let Some(before) = started_before(&call, request)? {
         return Err(Stop::Answered(before));
     }
-    let Some(current_id) = call.current_run()? else { return Ok(start(call, request, plan)) };
-    let Some(current) = call.state(current_id)? else { return Ok(start(call, request, plan)) };
+    let Some(current_id) = call.current_run()? else { return Ok(start(call, new)) };
+    let Some(current) = call.state(current_id)? else { return Ok(start(call, new)) };
     if !current.is_running() {
         may_follow(request, current_id, &current)?;
-        return Ok(start(call, request, plan));
+        return Ok(start(call, new));
     }
     match conflict_policy(request) {
         Conflict::UseExisting => use_existing(call, request, current_id, &current),
-        Conflict::TerminateExisting => Ok(replace(call, request, plan, current_id, &current)),
+        Conflict::TerminateExisting => Ok(replace(call, new, current_id, &current)),
         Conflict::Fail | Conflict::Unspecified => {
             let message = format!(
                 "Workflow execution is already running. WorkflowId: {}, RunId: {current_id}.",
@@ -89,58 +87,65 @@ fn refuse_what_is_missing(request: &StartWorkflowExecutionRequest) -> Result<(),
     }
 }
 
-/// What the request's options come to.
-struct Plan {
-    execution_timeout: Option<Duration>,
-    run_timeout: Option<Duration>,
-    task_timeout: Duration,
-    delay: Duration,
-    retry: Option<RetryPolicy>,
-    execution_expires_at: Option<Timestamp>,
-    run_expires_at: Option<Timestamp>,
-}
-
-impl Plan {
-    fn new(request: &StartWorkflowExecutionRequest, limits: &Limits, now: Timestamp) -> Result<Plan, ApiError> {
-        let field = |name: &str, value| {
-            optional_duration(value).map_err(|error| {
-                ApiError::invalid_argument(format!("An invalid {name}Seconds is set on request. cause: {error}"))
-            })
-        };
-        if request.workflow_id_reuse_policy() == Reuse::TerminateIfRunning
-            && request.workflow_id_conflict_policy() != Conflict::Unspecified
-        {
-            return Err(ApiError::invalid_argument(
-                "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together \
-                 with a WorkflowIDConflictPolicy",
-            ));
-        }
-        check_sizes(request, limits)?;
-        let execution_timeout = field("WorkflowExecutionTimeout", request.workflow_execution_timeout.as_ref())?;
-        let run_timeout = field("WorkflowRunTimeout", request.workflow_run_timeout.as_ref())?;
-        let task_timeout = field("WorkflowTaskTimeout", request.workflow_task_timeout.as_ref())?;
-        let delay = field("WorkflowStartDelay", request.workflow_start_delay.as_ref())?.unwrap_or_default();
-
-        let run_timeout = match (run_timeout, execution_timeout) {
-            (Some(run), Some(execution)) => Some(run.min(execution)),
-            (run, execution) => run.or(execution),
-        };
-        let task_timeout = task_timeout.unwrap_or(DEFAULT_TASK_TIMEOUT).min(LONGEST_TASK_TIMEOUT);
-        Ok(Plan {
-            execution_timeout,
-            run_timeout,
-            task_timeout: run_timeout.map_or(task_timeout, |run| run.min(task_timeout)),
-            delay,
-            retry: request
-                .retry_policy
-                .as_ref()
-                .map(RetryPolicy::new)
-                .transpose()
-                .map_err(ApiError::invalid_argument)?,
-            execution_expires_at: execution_timeout.map(|timeout| now.after(timeout)),
-            run_expires_at: run_timeout.map(|timeout| now.after(timeout)),
+/// The run that the request asks for.
+fn new_run(
+    request: &StartWorkflowExecutionRequest,
+    limits: &Limits,
+    now: Timestamp,
+    run_id: Uuid,
+) -> Result<NewRun, ApiError> {
+    let field = |name: &str, value| {
+        optional_duration(value).map_err(|error| {
+            ApiError::invalid_argument(format!("An invalid {name}Seconds is set on request. cause: {error}"))
         })
+    };
+    if request.workflow_id_reuse_policy() == Reuse::TerminateIfRunning
+        && request.workflow_id_conflict_policy() != Conflict::Unspecified
+    {
+        return Err(ApiError::invalid_argument(
+            "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together \
+             with a WorkflowIDConflictPolicy",
+        ));
     }
+    check_sizes(request, limits)?;
+    let timeouts = Timeouts::new(
+        field("WorkflowExecutionTimeout", request.workflow_execution_timeout.as_ref())?,
+        field("WorkflowRunTimeout", request.workflow_run_timeout.as_ref())?,
+        field("WorkflowTaskTimeout", request.workflow_task_timeout.as_ref())?,
+    );
+    let delay = field("WorkflowStartDelay", request.workflow_start_delay.as_ref())?.unwrap_or_default();
+    let retry = request.retry_policy.as_ref().map(RetryPolicy::new).transpose().map_err(ApiError::invalid_argument)?;
+    let task_queue = request.task_queue.as_ref().map(|queue| TaskQueue {
+        name: queue.name.clone(),
+        kind: TaskQueueKind::Normal.into(),
+        ..Default::default()
+    });
+    let started = WorkflowExecutionStartedEventAttributes {
+        workflow_type: request.workflow_type.clone(),
+        task_queue,
+        input: request.input.clone(),
+        workflow_execution_timeout: timeouts.execution.map(duration_to_proto),
+        workflow_run_timeout: timeouts.run.map(duration_to_proto),
+        workflow_task_timeout: Some(duration_to_proto(timeouts.task)),
+        workflow_execution_expiration_time: timeouts.execution.map(|timeout| now.after(timeout).to_proto()),
+        identity: request.identity.clone(),
+        retry_policy: retry.as_ref().map(RetryPolicy::to_proto),
+        first_workflow_task_backoff: Some(duration_to_proto(delay)),
+        continued_failure: request.continued_failure.clone(),
+        last_completion_result: request.last_completion_result.clone(),
+        memo: request.memo.clone(),
+        search_attributes: request.search_attributes.clone(),
+        header: request.header.clone(),
+        priority: request.priority.clone(),
+        ..Default::default()
+    };
+    Ok(NewRun {
+        run_id,
+        request_id: request.request_id.clone(),
+        started,
+        user_metadata: request.user_metadata.clone(),
+        links: request.links.clone(),
+    })
 }
 
 fn check_sizes(request: &StartWorkflowExecutionRequest, limits: &Limits) -> Result<(), ApiError> {
@@ -239,26 +244,14 @@ fn use_existing(
 }
 
 /// Terminates the running run and starts the new one, in one entry.
-fn replace(
-    call: Call<'_, '_>,
-    request: &StartWorkflowExecutionRequest,
-    plan: Plan,
-    current_id: Uuid,
-    current: &ExecutionState,
-) -> Transition {
-    let Call { rows, cx, workflow, proposal } = call;
-    let new = workflow.run(cx.ids.uuid());
-    let mut old = Txn::over(rows, cx, workflow.run(current_id), ProposalId::default(), current.clone());
+fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current: &ExecutionState) -> Transition {
+    let mut old = Txn::over(call.rows, call.cx, call.workflow.run(current_id), ProposalId::default(), current.clone());
     let details = json(&format!("terminated by new runID: {}", new.run_id));
     let reason = "TerminateIfRunning WorkflowIdReusePolicy";
     terminate_workflow::terminate(&mut old, reason, Some(details), terminate_workflow::SERVER_IDENTITY, Vec::new());
-    let mut first = old.finish(Reply::Done);
-    let second = start_run(Call { rows, cx, workflow, proposal }, request, plan, new);
-    first.reply = second.reply;
-    first.writes.ops.extend(second.writes.ops);
-    first.states.extend(second.states);
-    first.effects.extend(second.effects);
-    first
+    let reply = started(new.run_id);
+    old.start_next(new);
+    old.finish(reply)
 }
 
 /// A string as SDKs would encode it.
@@ -268,89 +261,13 @@ fn json(text: &str) -> Payloads {
     Payloads { payloads: vec![Payload { metadata, data, ..Default::default() }] }
 }
 
-fn start(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, plan: Plan) -> Transition {
-    let run = call.workflow.run(call.cx.ids.uuid());
-    start_run(call, request, plan, run)
+fn start(call: Call<'_, '_>, new: NewRun) -> Transition {
+    let reply = started(new.run_id);
+    let mut txn = new.create(call.rows, call.cx, call.workflow, call.proposal);
+    workflow_task::schedule_if_idle(&mut txn);
+    txn.finish(reply)
 }
 
-fn start_run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, plan: Plan, run: RunKey) -> Transition {
-    let run_id = run.run_id;
-    let event = started_event(request, &plan, run_id);
-    let info = info(request, &plan, run_id, call.cx.now);
-    let mut txn = Txn::create(call.rows, call.cx, run, call.proposal, info);
-    txn.put_request_id(RequestKind::Start, &request.request_id);
-    txn.add(event);
-    match plan.delay {
-        Duration::ZERO => workflow_task::schedule_if_idle(&mut txn),
-        delay => txn.state.workflow_task.first_at = Some(txn.now().after(delay)),
-    }
-    txn.finish(Reply::WorkflowStarted { run_id, started: true, status: Status::Running.into() })
-}
-
-fn info(request: &StartWorkflowExecutionRequest, plan: &Plan, run_id: Uuid, now: Timestamp) -> ExecutionInfo {
-    let start = AttachedRequest {
-        request_id: request.request_id.as_str().into(),
-        event_id: 1,
-        event_type: EventType::WorkflowExecutionStarted.into(),
-    };
-    ExecutionInfo {
-        first_run_id: run_id,
-        request_ids: vec![start],
-        workflow_type: request.workflow_type.as_ref().map_or("", |t| &t.name).into(),
-        task_queue: request.task_queue.as_ref().map_or("", |queue| &queue.name).into(),
-        execution_timeout: plan.execution_timeout,
-        run_timeout: plan.run_timeout,
-        task_timeout: plan.task_timeout,
-        execution_expires_at: plan.execution_expires_at,
-        run_expires_at: plan.run_expires_at,
-        retry: plan.retry.clone(),
-        attempt: 1,
-        memo: request.memo.as_ref().filter(|memo| !memo.fields.is_empty()).map(Encoded::of),
-        search_attributes: request
-            .search_attributes
-            .as_ref()
-            .filter(|attributes| !attributes.indexed_fields.is_empty())
-            .map(Encoded::of),
-        user_metadata: request.user_metadata.as_ref().map(Encoded::of),
-        priority: request.priority.as_ref().map(Encoded::of),
-        started_at: now,
-        execution_at: now.after(plan.delay),
-    }
-}
-
-fn started_event(request: &StartWorkflowExecutionRequest, plan: &Plan, run_id: Uuid) -> HistoryEvent {
-    let task_queue = request.task_queue.as_ref().map(|queue| TaskQueue {
-        name: queue.name.clone(),
-        kind: TaskQueueKind::Normal.into(),
-        ..Default::default()
-    });
-    let attributes = WorkflowExecutionStartedEventAttributes {
-        workflow_id: request.workflow_id.clone(),
-        workflow_type: request.workflow_type.clone(),
-        task_queue,
-        input: request.input.clone(),
-        workflow_execution_timeout: plan.execution_timeout.map(duration_to_proto),
-        workflow_run_timeout: plan.run_timeout.map(duration_to_proto),
-        workflow_task_timeout: Some(duration_to_proto(plan.task_timeout)),
-        workflow_execution_expiration_time: plan.execution_expires_at.map(Timestamp::to_proto),
-        original_execution_run_id: run_id.to_string(),
-        first_execution_run_id: run_id.to_string(),
-        identity: request.identity.clone(),
-        retry_policy: plan.retry.as_ref().map(RetryPolicy::to_proto),
-        attempt: 1,
-        first_workflow_task_backoff: Some(duration_to_proto(plan.delay)),
-        continued_failure: request.continued_failure.clone(),
-        last_completion_result: request.last_completion_result.clone(),
-        memo: request.memo.clone(),
-        search_attributes: request.search_attributes.clone(),
-        header: request.header.clone(),
-        priority: request.priority.clone(),
-        ..Default::default()
-    };
-    HistoryEvent {
-        user_metadata: request.user_metadata.clone(),
-        links: request.links.clone(),
-        attributes: Some(Attributes::WorkflowExecutionStartedEventAttributes(attributes)),
-        ..Default::default()
-    }
+fn started(run_id: Uuid) -> Reply {
+    Reply::WorkflowStarted { run_id, started: true, status: Status::Running.into() }
 }

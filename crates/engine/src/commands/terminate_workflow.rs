@@ -8,7 +8,7 @@ use crate::{
 };
 use tenure_api::{
     common::v1::{Link, Payloads},
-    enums::v1::{WorkflowExecutionStatus as Status, WorkflowTaskFailedCause as Cause},
+    enums::v1::WorkflowTaskFailedCause as Cause,
     history::v1::{HistoryEvent, WorkflowExecutionTerminatedEventAttributes, history_event::Attributes},
     workflowservice::v1::TerminateWorkflowExecutionRequest,
 };
@@ -36,14 +36,16 @@ pub(crate) fn terminate(
     links: Vec<Link>,
 ) {
     end_task_by_force(txn);
-    txn.close(Status::Terminated);
-    txn.add(HistoryEvent {
-        links,
-        attributes: Some(Attributes::WorkflowExecutionTerminatedEventAttributes(
-            WorkflowExecutionTerminatedEventAttributes { reason: reason.into(), details, identity: identity.into() },
-        )),
-        ..Default::default()
-    });
+    let attributes =
+        WorkflowExecutionTerminatedEventAttributes { reason: reason.into(), details, identity: identity.into() };
+    txn.close(
+        HistoryEvent {
+            links,
+            attributes: Some(Attributes::WorkflowExecutionTerminatedEventAttributes(attributes)),
+            ..Default::default()
+        },
+        None,
+    );
 }
 
 /// The run is about to be closed by the server: a task that is running fails, and what waited for its end enters

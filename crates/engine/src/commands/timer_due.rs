@@ -9,8 +9,8 @@ use crate::{
     workflow_task,
 };
 use tenure_api::{
-    enums::v1::{RetryState, WorkflowExecutionStatus as Status},
-    history::v1::{WorkflowExecutionTimedOutEventAttributes, history_event::Attributes},
+    enums::v1::RetryState,
+    history::v1::{HistoryEvent, WorkflowExecutionTimedOutEventAttributes, history_event::Attributes},
 };
 use uuid::Uuid;
 
@@ -48,9 +48,12 @@ fn time_out(txn: &mut Txn<'_, '_>) {
         Some(policy) if policy.attempts_exhausted(txn.state.info.attempt) => RetryState::MaximumAttemptsReached,
         Some(_) => RetryState::Timeout,
     };
-    txn.close(Status::TimedOut);
-    txn.add_event(Attributes::WorkflowExecutionTimedOutEventAttributes(WorkflowExecutionTimedOutEventAttributes {
-        retry_state: retry_state.into(),
-        ..Default::default()
-    }));
+    let attributes = WorkflowExecutionTimedOutEventAttributes { retry_state: retry_state.into(), ..Default::default() };
+    txn.close(
+        HistoryEvent {
+            attributes: Some(Attributes::WorkflowExecutionTimedOutEventAttributes(attributes)),
+            ..Default::default()
+        },
+        None,
+    );
 }

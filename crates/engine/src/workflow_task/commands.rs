@@ -10,7 +10,7 @@ use tenure_api::{
         RecordMarkerCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes, command::Attributes as Verb,
     },
     common::v1::{Memo, Payload, SearchAttributes},
-    enums::v1::{CommandType, RetryState, WorkflowExecutionStatus as Status, WorkflowTaskFailedCause as Cause},
+    enums::v1::{CommandType, RetryState, WorkflowTaskFailedCause as Cause},
     error::ApiError,
     history::v1::{
         HistoryEvent, MarkerRecordedEventAttributes, UpsertWorkflowSearchAttributesEventAttributes,
@@ -303,9 +303,8 @@ fn nothing_unseen(task: &CompletedTask) -> Result<(), BadCommand> {
 }
 
 /// Closes the run with its last event.
-fn close(txn: &mut Txn<'_, '_>, status: Status, user_metadata: Option<UserMetadata>, attributes: Attributes) {
-    txn.close(status);
-    txn.add(HistoryEvent { user_metadata, attributes: Some(attributes), ..Default::default() });
+fn close(txn: &mut Txn<'_, '_>, user_metadata: Option<UserMetadata>, attributes: Attributes) {
+    txn.close(HistoryEvent { user_metadata, attributes: Some(attributes), ..Default::default() }, None);
 }
 
 fn complete_workflow(
@@ -327,7 +326,7 @@ fn complete_workflow(
         ..Default::default()
     };
     let event = Attributes::WorkflowExecutionCompletedEventAttributes(attributes);
-    close(txn, Status::Completed, user_metadata, event);
+    close(txn, user_metadata, event);
     Ok(())
 }
 
@@ -356,7 +355,7 @@ fn fail_workflow(
         workflow_task_completed_event_id: task.completed_event_id,
         ..Default::default()
     };
-    close(txn, Status::Failed, user_metadata, Attributes::WorkflowExecutionFailedEventAttributes(attributes));
+    close(txn, user_metadata, Attributes::WorkflowExecutionFailedEventAttributes(attributes));
     Ok(())
 }
 
@@ -377,6 +376,6 @@ fn cancel_workflow(
         workflow_task_completed_event_id: task.completed_event_id,
         details: command.details,
     };
-    close(txn, Status::Canceled, user_metadata, Attributes::WorkflowExecutionCanceledEventAttributes(attributes));
+    close(txn, user_metadata, Attributes::WorkflowExecutionCanceledEventAttributes(attributes));
     Ok(())
 }

@@ -1,0 +1,39 @@
+//! Runs of one workflow id that follow each other: how a run is created, and how it ends, with or without a
+//! successor.
+
+mod new_run;
+
+pub use new_run::NewRun;
+pub(crate) use new_run::Timeouts;
+
+use crate::{activity, command::Reply, events, id::ProposalId, txn::Txn, workflow_task};
+use tenure_api::history::v1::HistoryEvent;
+
+impl Txn<'_, '_> {
+    /// Ends the run with its last event: nothing of it is pending any more. Where a run follows in the chain, it is
+    /// created in the same entry. Every end of a run comes through here.
+    pub(crate) fn close(&mut self, last: HistoryEvent, next: Option<NewRun>) {
+        debug_assert!(self.state.is_running(), "a run is closed once");
+        let status = last.attributes.as_ref().and_then(events::status_after).expect("a closing event");
+        workflow_task::forget(self);
+        activity::forget_all(self);
+        self.state.timers.clear();
+        self.state.buffered.clear();
+        self.state.sticky = None;
+        self.state.set_status(status);
+        self.state.closed_at = Some(self.now());
+        self.add(last);
+        if let Some(next) = next {
+            self.start_next(next);
+        }
+    }
+
+    /// Creates another run of this workflow id in the same entry; it becomes the current one.
+    pub(crate) fn start_next(&mut self, next: NewRun) {
+        debug_assert!(!self.state.is_running(), "one run at a time");
+        let mut txn = next.create(self.rows, self.cx, &self.run.workflow, ProposalId::default());
+        workflow_task::schedule_if_idle(&mut txn);
+        let created = txn.finish(Reply::Done);
+        self.also(created);
+    }
+}

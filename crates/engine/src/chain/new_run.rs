@@ -1,0 +1,135 @@
+//! A run to be created, however it came about: by a client, by its parent, by the run before it.
+
+use crate::{
+    Timestamp, WorkflowKey,
+    id::ProposalId,
+    proto::{Encoded, optional_duration},
+    retry::RetryPolicy,
+    rows::StateReader,
+    state::{AttachedRequest, ExecutionInfo},
+    transition::Context,
+    txn::{RequestKind, Txn},
+};
+use std::time::Duration;
+use tenure_api::{
+    common::v1::Link,
+    enums::v1::EventType,
+    history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes},
+    sdk::v1::UserMetadata,
+};
+use uuid::Uuid;
+
+const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
+const LONGEST_TASK_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// All that the creation of a run takes. What the run is, is told by its first event.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    pub run_id: Uuid,
+    /// Id of the request that starts it.
+    pub request_id: String,
+    /// The first event. [`NewRun::create`] fills in the workflow id, the attempt, the original run and, for the first
+    /// run of a chain, the first run. Durations are not negative and retry policies are valid.
+    pub started: WorkflowExecutionStartedEventAttributes,
+    pub user_metadata: Option<UserMetadata>,
+    pub links: Vec<Link>,
+}
+
+impl NewRun {
+    /// Opens the new run, which becomes the workflow id's current one, with its first event. Its first workflow task
+    /// is the caller's to schedule ([`schedule_if_idle`](crate::workflow_task::schedule_if_idle)); where the event
+    /// tells a back-off, it is scheduled when that is over.
+    pub(crate) fn create<'a, 'c>(
+        mut self,
+        rows: &'a dyn StateReader,
+        cx: &'a mut Context<'c>,
+        workflow: &WorkflowKey,
+        proposal: ProposalId,
+    ) -> Txn<'a, 'c> {
+        self.complete(workflow);
+        let info = self.info(cx.now);
+        let backoff = self.backoff();
+        let NewRun { run_id, request_id, started, user_metadata, links } = self;
+        let mut txn = Txn::create(rows, cx, workflow.run(run_id), proposal, info);
+        txn.put_request_id(RequestKind::Start, &request_id);
+        txn.add(HistoryEvent {
+            user_metadata,
+            links,
+            attributes: Some(Attributes::WorkflowExecutionStartedEventAttributes(started)),
+            ..Default::default()
+        });
+        txn.state.workflow_task.first_at = backoff.map(|backoff| txn.now().after(backoff));
+        txn
+    }
+
+    fn complete(&mut self, workflow: &WorkflowKey) {
+        let started = &mut self.started;
+        started.workflow_id = workflow.workflow_id.to_string();
+        started.attempt = started.attempt.max(1);
+        started.original_execution_run_id = self.run_id.to_string();
+        if started.first_execution_run_id.is_empty() {
+            started.first_execution_run_id = self.run_id.to_string();
+        }
+        started.first_workflow_task_backoff.get_or_insert_default();
+    }
+
+    fn backoff(&self) -> Option<Duration> {
+        duration(self.started.first_workflow_task_backoff.as_ref())
+    }
+
+    fn info(&self, now: Timestamp) -> ExecutionInfo {
+        let started = &self.started;
+        let start = AttachedRequest {
+            request_id: self.request_id.as_str().into(),
+            event_id: 1,
+            event_type: EventType::WorkflowExecutionStarted.into(),
+        };
+        let run_timeout = duration(started.workflow_run_timeout.as_ref());
+        ExecutionInfo {
+            first_run_id: Uuid::try_parse(&started.first_execution_run_id).unwrap_or(self.run_id),
+            request_ids: vec![start],
+            workflow_type: started.workflow_type.as_ref().map_or("", |t| &t.name).into(),
+            task_queue: started.task_queue.as_ref().map_or("", |queue| &queue.name).into(),
+            execution_timeout: duration(started.workflow_execution_timeout.as_ref()),
+            run_timeout,
+            task_timeout: duration(started.workflow_task_timeout.as_ref()).unwrap_or(DEFAULT_TASK_TIMEOUT),
+            execution_expires_at: started.workflow_execution_expiration_time.as_ref().map(Timestamp::from_proto),
+            run_expires_at: run_timeout.map(|timeout| now.after(timeout)),
+            retry: started.retry_policy.as_ref().and_then(|policy| RetryPolicy::new(policy).ok()),
+            attempt: started.attempt,
+            memo: started.memo.as_ref().filter(|memo| !memo.fields.is_empty()).map(Encoded::of),
+            search_attributes: started
+                .search_attributes
+                .as_ref()
+                .filter(|attributes| !attributes.indexed_fields.is_empty())
+                .map(Encoded::of),
+            user_metadata: self.user_metadata.as_ref().map(Encoded::of),
+            priority: started.priority.as_ref().map(Encoded::of),
+            started_at: now,
+            execution_at: now.after(self.backoff().unwrap_or_default()),
+        }
+    }
+}
+
+fn duration(value: Option<&prost_types::Duration>) -> Option<Duration> {
+    optional_duration(value).ok().flatten()
+}
+
+/// The timeouts that a run gets for those that were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    pub(crate) execution: Option<Duration>,
+    pub(crate) run: Option<Duration>,
+    pub(crate) task: Duration,
+}
+
+impl Timeouts {
+    pub(crate) fn new(execution: Option<Duration>, run: Option<Duration>, task: Option<Duration>) -> Self {
+        let run = match (run, execution) {
+            (Some(run), Some(execution)) => Some(run.min(execution)),
+            (run, execution) => run.or(execution),
+        };
+        let task = task.unwrap_or(DEFAULT_TASK_TIMEOUT).min(LONGEST_TASK_TIMEOUT);
+        Timeouts { execution, run, task: run.map_or(task, |run| run.min(task)) }
+    }
+}

@@ -1,13 +1,16 @@
 //! What a shard can be asked to do, and what it answers. One variant per verb; the logic sits in `commands/<verb>.rs`.
 
 use crate::{
+    activity::BeatAnswer,
     id::{ProposalId, Stamp},
     key::{QueueKey, RunKey, WorkflowKey},
     time::Timestamp,
     token::TaskToken,
 };
 use serde::{Deserialize, Serialize};
-use tenure_api::{error::ApiError, history::v1::HistoryEvent, workflowservice::v1 as api};
+use tenure_api::{
+    activity::v1::ActivityOptions, error::ApiError, history::v1::HistoryEvent, workflowservice::v1 as api,
+};
 use uuid::Uuid;
 
 /// A command, for whom, and the id under which it may be tried again.
@@ -62,6 +65,10 @@ pub enum ShardCommand {
         activity: ActivityRef,
         request: Box<api::RecordActivityTaskHeartbeatRequest>,
     },
+    PauseActivity(Box<api::PauseActivityRequest>),
+    UnpauseActivity(Box<api::UnpauseActivityRequest>),
+    ResetActivity(Box<api::ResetActivityRequest>),
+    UpdateActivityOptions(Box<api::UpdateActivityOptionsRequest>),
     /// A started task that never reached a worker: it is ready again, as the same attempt with a new stamp.
     ReturnTask {
         token: TaskToken,
@@ -128,9 +135,9 @@ pub enum Reply {
     },
     /// Ready to be sent, but for the namespace's name.
     ActivityTaskStarted(Box<api::PollActivityTaskQueueResponse>),
-    ActivityHeartbeat {
-        cancel_requested: bool,
-    },
+    ActivityHeartbeat(BeatAnswer),
+    /// An activity's options after they were changed.
+    ActivityOptions(Box<ActivityOptions>),
     /// The command was applied and its caller gets this error: a completion with a bad command fails its workflow
     /// task, and the worker is told why.
     Failed(ApiError),

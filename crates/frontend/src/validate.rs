@@ -103,9 +103,15 @@ impl Admission<'_> {
         activity_id: &str,
     ) -> Result<(WorkflowKey, ActivityRef), ApiError> {
         required(activity_id, "ActivityId")?;
+        let RunTarget { workflow, run_id } = self.run(workflow_id, run)?;
+        Ok((workflow, ActivityRef::ById { run_id, activity_id: activity_id.to_owned() }))
+    }
+
+    /// A run as requests about its activities name it.
+    pub(crate) fn run(&self, workflow_id: &str, run: &str) -> Result<RunTarget, ApiError> {
         required(workflow_id, "WorkflowId")?;
         let run_id = run_id(run).ok_or_else(|| ApiError::invalid_argument("RunId is not valid UUID."))?;
-        Ok((self.workflow(workflow_id), ActivityRef::ById { run_id, activity_id: activity_id.to_owned() }))
+        Ok(RunTarget { workflow: self.workflow(workflow_id), run_id })
     }
 }
 

@@ -25,7 +25,9 @@ pub fn pending_infos(state: &ExecutionState) -> Vec<PendingActivityInfo> {
 fn pending_info(activity: &PendingActivity) -> PendingActivityInfo {
     let state = match &activity.phase {
         Phase::Started(_) if activity.cancel_requested_event_id.is_some() => PendingActivityState::CancelRequested,
+        Phase::Started(_) if activity.control.is_paused() => PendingActivityState::PauseRequested,
         Phase::Started(_) => PendingActivityState::Started,
+        Phase::Paused => PendingActivityState::Paused,
         Phase::Ready(_) | Phase::Backoff => PendingActivityState::Scheduled,
     };
     let mut info = PendingActivityInfo {
@@ -44,6 +46,8 @@ fn pending_info(activity: &PendingActivity) -> PendingActivityInfo {
         last_worker_version_stamp: activity.last_worker_version.as_ref().map(Encoded::decode),
         last_attempt_complete_time: activity.last_attempt_completed_at.map(|at| at.to_proto()),
         priority: activity.priority.as_ref().map(Encoded::decode),
+        paused: activity.control.is_paused(),
+        pause_info: activity.control.pause_info(),
         activity_options: Some(options(activity)),
         ..Default::default()
     };
@@ -55,7 +59,7 @@ fn pending_info(activity: &PendingActivity) -> PendingActivityInfo {
     info
 }
 
-fn options(activity: &PendingActivity) -> ActivityOptions {
+pub(super) fn options(activity: &PendingActivity) -> ActivityOptions {
     let name = activity.task_queue.to_string();
     ActivityOptions {
         task_queue: Some(TaskQueue { name: name.clone(), normal_name: name, ..Default::default() }),

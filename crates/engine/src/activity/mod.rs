@@ -3,8 +3,10 @@
 //! The started event of an attempt enters history together with the event that ends the activity, and only then: an
 //! attempt that is retried leaves no trace but the next one's `last_failure`.
 
+mod control;
 mod describe;
 mod failures;
+mod options;
 mod schedule;
 mod state;
 mod timeouts;
@@ -12,12 +14,15 @@ mod timeouts;
 #[cfg(test)]
 mod tests;
 
+pub use control::Control;
 pub use describe::pending_infos;
 pub use state::{Heartbeat, PendingActivity, Phase, Started};
 pub use timeouts::Timeouts;
 
+pub(crate) use control::{Again, Selection, matching, pause, reset, unpause};
 pub(crate) use describe::poll_response;
 pub(crate) use failures::{server as server_failure, within_limit};
+pub(crate) use options::{Change, update as update_options};
 pub(crate) use schedule::schedule;
 
 use crate::{
@@ -75,7 +80,9 @@ pub(crate) fn find(txn: &Txn<'_, '_>, activity: &ActivityRef) -> Result<i64, Api
     match activity {
         ActivityRef::Token(token) => {
             let id = token.scheduled_event_id;
-            let started = txn.state.activities.get(id).and_then(PendingActivity::started);
+            // A reset counts the attempt that is running as another one, and so makes its token stale.
+            let activity = txn.state.activities.get(id).filter(|activity| activity.attempt == token.attempt);
+            let started = activity.and_then(PendingActivity::started);
             started.filter(|started| started.stamp == token.stamp).map(|_| id).ok_or_else(not_running)
         }
         ActivityRef::ById { activity_id, .. } => find_by_id(&txn.state, activity_id).ok_or_else(|| {
@@ -133,7 +140,10 @@ pub(crate) fn withdraw(txn: &mut Txn<'_, '_>, id: i64) {
 
 /// A start that did not reach its worker is taken back: the same attempt is ready again.
 pub(crate) fn give_back(txn: &mut Txn<'_, '_>, id: i64) {
-    make_ready(txn, id, PendingActivity::give_back);
+    match txn.state.activities.get_mut(id) {
+        Some(activity) if activity.control.is_paused() => activity.phase = Phase::Paused,
+        _ => make_ready(txn, id, PendingActivity::give_back),
+    }
 }
 
 /// The activity's own priority key, or the run's.
@@ -203,15 +213,30 @@ pub(crate) fn close_unstarted(
     workflow_task::schedule_if_idle(txn);
 }
 
-/// A worker tells how far it got. Says whether it should stop.
-pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -> bool {
+/// What a worker learns when it tells how far it got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BeatAnswer {
+    pub cancel_requested: bool,
+    pub paused: bool,
+    /// Its attempt was counted back to the first.
+    pub reset: bool,
+}
+
+/// A worker tells how far it got.
+pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -> BeatAnswer {
     let now = txn.now();
     if details.is_some_and(|details| details.encoded_len() > LARGE_DETAILS) {
         txn.state.activities.spill(id);
     }
-    let Some(activity) = txn.state.activities.get_mut(id) else { return true };
+    let Some(activity) = txn.state.activities.get_mut(id) else {
+        return BeatAnswer { cancel_requested: true, ..BeatAnswer::default() };
+    };
     activity.beat(now, details);
-    activity.cancel_requested_event_id.is_some()
+    BeatAnswer {
+        cancel_requested: activity.cancel_requested_event_id.is_some(),
+        paused: activity.control.is_paused(),
+        reset: activity.control.is_reset(),
+    }
 }
 
 /// The attempt that is running ended with `failure`: it is retried after a while, or the reason why not is returned.

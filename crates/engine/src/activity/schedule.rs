@@ -1,6 +1,6 @@
 //! The workflow command that schedules an activity: its checks, its defaults, its event.
 
-use super::{PendingActivity, Phase, Timeouts, find_by_id, make_ready};
+use super::{Control, PendingActivity, Phase, Timeouts, find_by_id, make_ready};
 use crate::{
     id::Stamp,
     limits::Limits,
@@ -71,6 +71,7 @@ pub(crate) fn schedule(
         last_attempt_completed_at: None,
         last_worker_identity: "".into(),
         last_worker_version: None,
+        control: Control::default(),
     };
     let mut event = ActivityTaskScheduledEventAttributes {
         activity_id: command.activity_id,
@@ -97,7 +98,7 @@ pub(crate) fn schedule(
 }
 
 /// Checks all but the timeouts. The error is the reference server's message.
-fn check<'a>(
+pub(super) fn check<'a>(
     command: &'a ScheduleActivityTaskCommandAttributes,
     limits: &Limits,
 ) -> Result<(&'a str, TaskQueue, RetryPolicy), String> {

@@ -1,14 +1,17 @@
 //! One pending activity, and its transition table.
 //!
-//! | phase | start | return | fail or time-out, retried | retry due |
-//! |---|---|---|---|---|
-//! | `Ready` | `Started` | - | - | - |
-//! | `Started` | - | `Ready`, same attempt | `Backoff`, next attempt | - |
-//! | `Backoff` | - | - | - | `Ready` |
+//! | phase | start | return | fail or time-out, retried | retry due | pause | unpause |
+//! |---|---|---|---|---|---|---|
+//! | `Ready` | `Started` | - | - | - | `Paused` | - |
+//! | `Started` | - | `Ready`, same attempt | `Backoff`, next attempt | - | `Started` | `Started` |
+//! | `Backoff` | - | - | - | `Ready` | `Paused` | - |
+//! | `Paused` | - | - | - | - | - | `Ready` or `Backoff` |
+//!
+//! A started activity that is paused goes on until its attempt ends, and is `Paused` then.
 //!
 //! What ends an activity (completed, failed, cancelled, timed out for good) removes it from the pending ones.
 
-use super::{failures, timeouts::Timeouts};
+use super::{control::Control, failures, timeouts::Timeouts};
 use crate::{
     command::Poll,
     id::{ProposalId, Stamp},
@@ -50,6 +53,7 @@ pub struct PendingActivity {
     /// Of the attempt that was started last; empty before the first.
     pub last_worker_identity: Arc<str>,
     pub last_worker_version: Option<Encoded<WorkerVersionStamp>>,
+    pub control: Control,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,8 @@ pub enum Phase {
     Started(Started),
     /// The next attempt is made ready at `attempt_scheduled_at`.
     Backoff,
+    /// Nothing happens until it is unpaused; no time-out either.
+    Paused,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +93,7 @@ impl PendingActivity {
     pub fn started(&self) -> Option<&Started> {
         match &self.phase {
             Phase::Started(started) => Some(started),
-            Phase::Ready(_) | Phase::Backoff => None,
+            Phase::Ready(_) | Phase::Backoff | Phase::Paused => None,
         }
     }
 
@@ -95,7 +101,7 @@ impl PendingActivity {
     pub fn ready(&self) -> Option<Stamp> {
         match self.phase {
             Phase::Ready(stamp) => Some(stamp),
-            Phase::Started(_) | Phase::Backoff => None,
+            Phase::Started(_) | Phase::Backoff | Phase::Paused => None,
         }
     }
 
@@ -133,9 +139,16 @@ impl PendingActivity {
     /// The attempt ended with `failure`: goes into back-off, or says why there is no other attempt.
     pub(crate) fn retry(&mut self, failure: Option<&Failure>, now: Timestamp) -> Result<(), RetryState> {
         let delay = self.retry_delay(failure, now)?;
-        self.phase = Phase::Backoff;
         self.attempt += 1;
-        self.attempt_scheduled_at = now.after(delay);
+        if self.control.is_paused() {
+            self.phase = Phase::Paused;
+        } else {
+            self.phase = Phase::Backoff;
+            self.attempt_scheduled_at = now.after(delay);
+        }
+        if self.control.attempt_ended() {
+            self.heartbeat = None;
+        }
         self.last_failure = failure.map(|f| Encoded::of(&failures::kept(f)));
         self.last_attempt_completed_at = Some(now);
         Ok(())
@@ -177,6 +190,9 @@ impl PendingActivity {
 
     /// The earliest thing that is due by time alone.
     pub(crate) fn next_due(&self) -> Option<(Timestamp, Due)> {
+        if self.control.is_paused() {
+            return None;
+        }
         let after =
             |start: Timestamp, timeout: Option<Duration>, kind| timeout.map(|d| (start.after(d), Due::Timeout(kind)));
         let whole = after(self.scheduled_at, self.timeouts.schedule_to_close, TimeoutType::ScheduleToClose);
@@ -193,6 +209,7 @@ impl PendingActivity {
                 ]
             }
             Phase::Backoff => [Some((self.attempt_scheduled_at, Due::Retry)), None],
+            Phase::Paused => [None, None],
         };
         // `min_by_key` keeps the first of equals: a timeout of the phase goes before the whole activity's.
         let [first, second] = of_phase;
@@ -239,6 +256,7 @@ mod tests {
             last_attempt_completed_at: None,
             last_worker_identity: "".into(),
             last_worker_version: None,
+            control: Control::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Activities from the workflow command to the event that closes them.
 
+mod control;
+
 use crate::{
     command::{ActivityRef, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
     id::ProposalId,
@@ -176,7 +178,7 @@ impl Test {
     fn heartbeat(&mut self, activity: ActivityRef, details: &str) -> Result<bool, ApiError> {
         let request = RecordActivityTaskHeartbeatRequest { details: payloads(details), ..Default::default() };
         match self.send(ShardCommand::HeartbeatActivity { activity, request: Box::new(request) })? {
-            Reply::ActivityHeartbeat { cancel_requested } => Ok(cancel_requested),
+            Reply::ActivityHeartbeat(answer) => Ok(answer.cancel_requested),
             other => panic!("not an answer to a heartbeat: {other:?}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome, fail_activity};
 use crate::{
-    activity,
+    activity::{self, BeatAnswer},
     command::{ActivityRef, Reply},
 };
 use prost::Message;
@@ -14,8 +14,9 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RecordAc
     let id = activity::find_started(&txn, activity)?;
     if request.details.as_ref().is_some_and(|details| details.encoded_len() > txn.limits().blob_size) {
         fail_activity::too_large(&mut txn, id, "Heartbeat details exceed size limit.", &request.identity);
-        return Ok(txn.finish(Reply::ActivityHeartbeat { cancel_requested: true }));
+        let answer = BeatAnswer { cancel_requested: true, ..BeatAnswer::default() };
+        return Ok(txn.finish(Reply::ActivityHeartbeat(answer)));
     }
-    let cancel_requested = activity::beat(&mut txn, id, request.details.as_ref());
-    Ok(txn.finish(Reply::ActivityHeartbeat { cancel_requested }))
+    let answer = activity::beat(&mut txn, id, request.details.as_ref());
+    Ok(txn.finish(Reply::ActivityHeartbeat(answer)))
 }

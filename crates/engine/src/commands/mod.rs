@@ -7,7 +7,9 @@ mod complete_workflow_task;
 mod fail_activity;
 mod fail_workflow_task;
 mod heartbeat_activity;
+mod pause_activity;
 mod request_cancel_workflow;
+mod reset_activity;
 mod reset_sticky_task_queue;
 mod return_task;
 mod signal_workflow;
@@ -17,6 +19,8 @@ mod start_workflow_task;
 mod sticky_unavailable;
 pub(crate) mod terminate_workflow;
 mod timer_due;
+mod unpause_activity;
+mod update_activity_options;
 
 use crate::{
     command::{ActivityRef, Reply, ShardCommand},
@@ -72,6 +76,10 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         FailActivity { activity, request } => fail_activity::run(call, activity, request),
         CancelActivity { activity, request } => cancel_activity::run(call, activity, request),
         HeartbeatActivity { activity, request } => heartbeat_activity::run(call, activity, request),
+        PauseActivity(request) => pause_activity::run(call, request),
+        UnpauseActivity(request) => unpause_activity::run(call, request),
+        ResetActivity(request) => reset_activity::run(call, request),
+        UpdateActivityOptions(request) => update_activity_options::run(call, request),
         ReturnTask { token } => return_task::run(call, token),
         TimerDue { run_id } => timer_due::run(call, *run_id),
     }

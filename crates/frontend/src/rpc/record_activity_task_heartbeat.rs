@@ -1,6 +1,7 @@
 //! RecordActivityTaskHeartbeat, by token and by id.
 
 use super::prelude::*;
+use tenure_engine::activity::BeatAnswer;
 
 impl Rpc for api::RecordActivityTaskHeartbeatRequest {
     type Response = api::RecordActivityTaskHeartbeatResponse;
@@ -17,8 +18,9 @@ impl Rpc for api::RecordActivityTaskHeartbeatRequest {
 
     async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
         let workflow = token.run.workflow.clone();
-        let cancel_requested = heartbeat(call, workflow, ActivityRef::Token(token), self).await?;
-        Ok(Self::Response { cancel_requested, ..Default::default() })
+        let BeatAnswer { cancel_requested, paused, reset } =
+            heartbeat(call, workflow, ActivityRef::Token(token), self).await?;
+        Ok(Self::Response { cancel_requested, activity_paused: paused, activity_reset: reset })
     }
 }
 
@@ -43,8 +45,8 @@ impl Rpc for api::RecordActivityTaskHeartbeatByIdRequest {
             identity: self.identity,
             ..Default::default()
         };
-        let cancel_requested = heartbeat(call, workflow, activity, request).await?;
-        Ok(Self::Response { cancel_requested, ..Default::default() })
+        let BeatAnswer { cancel_requested, paused, reset } = heartbeat(call, workflow, activity, request).await?;
+        Ok(Self::Response { cancel_requested, activity_paused: paused, activity_reset: reset })
     }
 }
 
@@ -53,9 +55,9 @@ async fn heartbeat(
     workflow: WorkflowKey,
     activity: ActivityRef,
     request: api::RecordActivityTaskHeartbeatRequest,
-) -> Result<bool, CommandError> {
+) -> Result<BeatAnswer, CommandError> {
     match call.execute(workflow, ShardCommand::HeartbeatActivity { activity, request: Box::new(request) }).await? {
-        Reply::ActivityHeartbeat { cancel_requested } => Ok(cancel_requested),
+        Reply::ActivityHeartbeat(answer) => Ok(answer),
         reply => Err(unexpected(&reply)),
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Conte
         }
         ShardCommand::HeartbeatActivity { .. } => {
             put(row(&run, "beat"), codec::encode(&cx.now));
-            transition.reply = Reply::ActivityHeartbeat { cancel_requested: false };
+            transition.reply = Reply::ActivityHeartbeat(Default::default());
         }
         ShardCommand::StartWorkflowTask(start) => {
             let ready: Option<ReadyTask> = read(rows, &row(&run, "ready"))?;

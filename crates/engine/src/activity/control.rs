@@ -1,0 +1,179 @@
+//! What operators do to pending activities: pause, unpause, reset. History does not tell of it.
+
+use super::{Phase, make_ready, withdraw};
+use crate::{state::ExecutionState, time::Timestamp, txn::Txn};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tenure_api::{
+    error::{ApiError, Code},
+    workflow::v1::pending_activity_info::{
+        PauseInfo,
+        pause_info::{Manual, PausedBy},
+    },
+};
+
+/// What operators asked of one pending activity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    paused: Option<Paused>,
+    /// The attempt that is running was reset; its worker is told so.
+    reset: bool,
+    /// When that attempt ends, what it told by heartbeats is forgotten.
+    forget_heartbeat: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Paused {
+    at: Timestamp,
+    request_id: Arc<str>,
+    identity: Arc<str>,
+    reason: Arc<str>,
+}
+
+impl Control {
+    pub fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    pub(super) fn is_reset(&self) -> bool {
+        self.reset
+    }
+
+    /// The running attempt ended, and another one may follow. Says whether heartbeat details are to be forgotten.
+    pub(super) fn attempt_ended(&mut self) -> bool {
+        self.reset = false;
+        std::mem::take(&mut self.forget_heartbeat)
+    }
+
+    pub(super) fn pause_info(&self) -> Option<PauseInfo> {
+        self.paused.as_ref().map(|paused| PauseInfo {
+            pause_time: Some(paused.at.to_proto()),
+            paused_by: Some(PausedBy::Manual(Manual {
+                identity: paused.identity.to_string(),
+                reason: paused.reason.to_string(),
+            })),
+        })
+    }
+}
+
+/// Which pending activities a request means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Selection<'a> {
+    Id(&'a str),
+    Type(&'a str),
+    All,
+}
+
+/// The scheduled event ids of the activities that are meant: at least one.
+pub(crate) fn matching(state: &ExecutionState, selection: Option<Selection<'_>>) -> Result<Vec<i64>, ApiError> {
+    let Some(selection) = selection else {
+        return Err(ApiError::invalid_argument("Either Activity.Id or Activity.Type should be set on request."));
+    };
+    let activities = state.activities.iter().filter(|(_, activity)| match selection {
+        Selection::Id(id) => &*activity.activity_id == id,
+        Selection::Type(name) => &*activity.activity_type == name,
+        Selection::All => true,
+    });
+    let ids: Vec<i64> = activities.map(|(id, _)| id).collect();
+    if ids.is_empty() {
+        return Err(ApiError::not_found(
+            "Can't find pending activity with such ID. Invalid activityID or activity already completed",
+        ));
+    }
+    Ok(ids)
+}
+
+/// No other attempt begins until it is unpaused, and nothing of it times out. An attempt that is running goes on.
+pub(crate) fn pause(
+    txn: &mut Txn<'_, '_>,
+    id: i64,
+    request_id: &str,
+    identity: &str,
+    reason: &str,
+) -> Result<(), ApiError> {
+    let paused =
+        Paused { at: txn.now(), request_id: request_id.into(), identity: identity.into(), reason: reason.into() };
+    let Some(activity) = txn.state.activities.get(id) else { return Ok(()) };
+    match &activity.control.paused {
+        Some(before) if !request_id.is_empty() && *before.request_id == *request_id => return Ok(()),
+        Some(_) => return Err(ApiError::new(Code::FailedPrecondition, "activity is already paused")),
+        None => {}
+    }
+    withdraw(txn, id);
+    let Some(activity) = txn.state.activities.get_mut(id) else { return Ok(()) };
+    activity.control.paused = Some(paused);
+    if activity.started().is_none() {
+        activity.phase = Phase::Paused;
+    }
+    Ok(())
+}
+
+/// What else is to happen to an activity that is unpaused or reset.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Again {
+    /// Counts from one again.
+    pub(crate) attempts: bool,
+    /// Forgets what heartbeats told.
+    pub(crate) heartbeat: bool,
+    /// The next attempt begins at a random time within this.
+    pub(crate) jitter: Duration,
+}
+
+/// An activity that is not paused stays as it is.
+pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
+    let Some(activity) = txn.state.activities.get_mut(id) else { return };
+    if activity.control.paused.take().is_none() {
+        return;
+    }
+    if again.attempts {
+        activity.attempt = 1;
+    }
+    if again.heartbeat {
+        activity.heartbeat = None;
+    }
+    if activity.started().is_none() {
+        begin(txn, id, again.jitter);
+    }
+}
+
+/// As if no attempt had been made before. An attempt that is running goes on, and counts as the first.
+pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused: bool, jitter: Duration) {
+    withdraw(txn, id);
+    let Some(activity) = txn.state.activities.get_mut(id) else { return };
+    activity.attempt = 1;
+    if !keep_paused {
+        activity.control.paused = None;
+    }
+    if activity.started().is_some() {
+        activity.control.reset = true;
+        activity.control.forget_heartbeat |= heartbeat;
+        return;
+    }
+    if heartbeat {
+        activity.heartbeat = None;
+    }
+    if activity.control.is_paused() {
+        activity.last_failure = None;
+        return;
+    }
+    begin(txn, id, jitter);
+}
+
+/// The next attempt of an activity that no worker has, now or within `jitter`.
+fn begin(txn: &mut Txn<'_, '_>, id: i64, jitter: Duration) {
+    let at = txn.now().after(random_within(txn, jitter));
+    let Some(activity) = txn.state.activities.get_mut(id) else { return };
+    activity.last_failure = None;
+    activity.phase = Phase::Backoff;
+    activity.attempt_scheduled_at = at;
+    if jitter.is_zero() {
+        make_ready(txn, id, super::PendingActivity::wake);
+    }
+}
+
+fn random_within(txn: &mut Txn<'_, '_>, span: Duration) -> Duration {
+    match u64::try_from(span.as_nanos()) {
+        Ok(0) => Duration::ZERO,
+        span => Duration::from_nanos(txn.cx.ids.uuid().as_u64_pair().1 % span.unwrap_or(u64::MAX)),
+    }
+}

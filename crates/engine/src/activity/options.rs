@@ -1,0 +1,147 @@
+//! Options of a pending activity, changed by an operator: by field mask, or back to what its scheduled event says.
+
+use super::{PendingActivity, Phase, Timeouts, describe, make_ready, schedule, withdraw};
+use crate::{proto::Encoded, rows::ReadError, txn::Txn};
+use tenure_api::{
+    activity::v1::ActivityOptions,
+    command::v1::ScheduleActivityTaskCommandAttributes,
+    common::v1::{ActivityType, Priority},
+    enums::v1::TaskQueueKind,
+    error::ApiError,
+    history::v1::{ActivityTaskScheduledEventAttributes, history_event::Attributes},
+    taskqueue::v1::TaskQueue,
+};
+
+/// What to change: the masked fields of these options, or everything back to the beginning.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change<'a> {
+    Masked(&'a ActivityOptions, &'a [String]),
+    Restore,
+}
+
+/// Changes the options of one activity and returns what they are now.
+pub(crate) fn update(
+    txn: &mut Txn<'_, '_>,
+    id: i64,
+    change: Change<'_>,
+) -> Result<Result<ActivityOptions, ApiError>, ReadError> {
+    let Some(activity) = txn.state.activities.get(id) else {
+        return Ok(Err(ApiError::internal(format!("activity {id} is not pending"))));
+    };
+    let wanted = match change {
+        Change::Masked(options, mask) => merged(describe::options(activity), options, mask),
+        Change::Restore => match txn.event(id)?.and_then(|event| event.attributes) {
+            Some(Attributes::ActivityTaskScheduledEventAttributes(scheduled)) => Ok(original(scheduled)),
+            _ => Err(ApiError::internal(format!("history has no scheduled event {id}"))),
+        },
+    };
+    Ok(wanted.and_then(|wanted| apply(txn, id, wanted)))
+}
+
+/// The options that the activity was scheduled with.
+fn original(scheduled: ActivityTaskScheduledEventAttributes) -> ActivityOptions {
+    ActivityOptions {
+        task_queue: scheduled.task_queue,
+        schedule_to_close_timeout: scheduled.schedule_to_close_timeout,
+        schedule_to_start_timeout: scheduled.schedule_to_start_timeout,
+        start_to_close_timeout: scheduled.start_to_close_timeout,
+        heartbeat_timeout: scheduled.heartbeat_timeout,
+        retry_policy: scheduled.retry_policy,
+        priority: scheduled.priority,
+        ..Default::default()
+    }
+}
+
+/// `into` with the masked fields of `options`. Paths are in the proto's or in JSON's spelling; unknown ones count
+/// for nothing.
+fn merged(mut into: ActivityOptions, options: &ActivityOptions, mask: &[String]) -> Result<ActivityOptions, ApiError> {
+    let absent = |what: &str| ApiError::invalid_argument(format!("{what} is not provided"));
+    let retry = || options.retry_policy.clone().ok_or_else(|| absent("RetryPolicy"));
+    let priority = || options.priority.clone().ok_or_else(|| absent("Priority"));
+    for path in mask {
+        let kept = into.retry_policy.get_or_insert_default();
+        match snake_case(path).as_str() {
+            "task_queue.name" => {
+                let queue = options.task_queue.as_ref().ok_or_else(|| absent("TaskQueue"))?;
+                into.task_queue = Some(TaskQueue { name: queue.name.clone(), ..Default::default() });
+            }
+            "schedule_to_close_timeout" => into.schedule_to_close_timeout = options.schedule_to_close_timeout,
+            "schedule_to_start_timeout" => into.schedule_to_start_timeout = options.schedule_to_start_timeout,
+            "start_to_close_timeout" => into.start_to_close_timeout = options.start_to_close_timeout,
+            "heartbeat_timeout" => into.heartbeat_timeout = options.heartbeat_timeout,
+            "retry_policy" => into.retry_policy = Some(retry()?),
+            "retry_policy.initial_interval" => kept.initial_interval = retry()?.initial_interval,
+            "retry_policy.backoff_coefficient" => kept.backoff_coefficient = retry()?.backoff_coefficient,
+            "retry_policy.maximum_interval" => kept.maximum_interval = retry()?.maximum_interval,
+            "retry_policy.maximum_attempts" => kept.maximum_attempts = retry()?.maximum_attempts,
+            "priority" => into.priority.clone_from(&options.priority),
+            "priority.priority_key" => {
+                into.priority.get_or_insert_with(Priority::default).priority_key = priority()?.priority_key;
+            }
+            "priority.fairness_key" => {
+                into.priority.get_or_insert_with(Priority::default).fairness_key = priority()?.fairness_key;
+            }
+            "priority.fairness_weight" => {
+                into.priority.get_or_insert_with(Priority::default).fairness_weight = priority()?.fairness_weight;
+            }
+            _ => {}
+        }
+    }
+    Ok(into)
+}
+
+fn snake_case(path: &str) -> String {
+    let mut snake = String::with_capacity(path.len() + 8);
+    for c in path.chars() {
+        if c.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// Checks the options as those of a new activity would be, and gives them to this one.
+fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<ActivityOptions, ApiError> {
+    let Some(activity) = txn.state.activities.get(id) else { unreachable!("the caller saw it") };
+    let command = ScheduleActivityTaskCommandAttributes {
+        activity_id: activity.activity_id.to_string(),
+        activity_type: Some(ActivityType { name: activity.activity_type.to_string() }),
+        task_queue: wanted.task_queue.map(|queue| TaskQueue { name: queue.name, ..Default::default() }),
+        schedule_to_close_timeout: wanted.schedule_to_close_timeout,
+        schedule_to_start_timeout: wanted.schedule_to_start_timeout,
+        start_to_close_timeout: wanted.start_to_close_timeout,
+        heartbeat_timeout: wanted.heartbeat_timeout,
+        retry_policy: wanted.retry_policy,
+        priority: wanted.priority,
+        ..Default::default()
+    };
+    let checked = schedule::check(&command, txn.limits()).and_then(|(activity_type, queue, retry)| {
+        Ok((queue, retry, Timeouts::resolve(&command, activity_type, txn.state.info.run_timeout)?))
+    });
+    let (queue, retry, timeouts) = checked.map_err(ApiError::invalid_argument)?;
+
+    withdraw(txn, id);
+    let Some(activity) = txn.state.activities.get_mut(id) else { unreachable!("the caller saw it") };
+    activity.task_queue = queue.name.as_str().into();
+    activity.timeouts = timeouts;
+    activity.retry = retry;
+    activity.priority = command.priority.as_ref().map(Encoded::of);
+    reschedule(activity);
+    let options = ActivityOptions {
+        task_queue: Some(TaskQueue { name: queue.name, kind: TaskQueueKind::Normal.into(), ..Default::default() }),
+        ..describe::options(activity)
+    };
+    if matches!(activity.phase, Phase::Ready(_)) {
+        make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
+    }
+    Ok(options)
+}
+
+/// The wait before the next attempt follows the policy as it is now.
+fn reschedule(activity: &mut PendingActivity) {
+    let waits = matches!(activity.phase, Phase::Backoff | Phase::Paused);
+    let Some(ended) = activity.last_attempt_completed_at.filter(|_| waits && activity.attempt > 1) else { return };
+    activity.attempt_scheduled_at = ended.after(activity.retry.interval_after(activity.attempt - 1));
+    activity.last_failure = None;
+}

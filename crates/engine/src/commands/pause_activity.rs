@@ -1,0 +1,20 @@
+//! An operator pauses activities of a run.
+
+use super::{Call, Outcome, run_id_of};
+use crate::{
+    activity::{self, Selection},
+    state,
+};
+use tenure_api::workflowservice::v1::{PauseActivityRequest, pause_activity_request::Activity};
+
+pub(super) fn run(call: Call<'_, '_>, request: &PauseActivityRequest) -> Outcome {
+    let mut txn = call.open_running(run_id_of(request.execution.as_ref())?)?;
+    let selection = request.activity.as_ref().map(|activity| match activity {
+        Activity::Id(id) => Selection::Id(id),
+        Activity::Type(name) => Selection::Type(name),
+    });
+    for id in activity::matching(&txn.state, selection)? {
+        activity::pause(&mut txn, id, &request.request_id, &request.identity, &request.reason)?;
+    }
+    Ok(txn.finish_remembered(state::Outcome::Done))
+}

@@ -1,0 +1,26 @@
+//! An operator lets activities of a run begin anew.
+
+use super::{Call, Outcome, run_id_of};
+use crate::{
+    activity::{self, Change, Selection},
+    proto::optional_duration,
+    state,
+};
+use tenure_api::workflowservice::v1::{ResetActivityRequest, reset_activity_request::Activity};
+
+pub(super) fn run(call: Call<'_, '_>, request: &ResetActivityRequest) -> Outcome {
+    let mut txn = call.open_running(run_id_of(request.execution.as_ref())?)?;
+    let selection = request.activity.as_ref().map(|activity| match activity {
+        Activity::Id(id) => Selection::Id(id),
+        Activity::Type(name) => Selection::Type(name),
+        Activity::MatchAll(_) => Selection::All,
+    });
+    let jitter = optional_duration(request.jitter.as_ref()).ok().flatten().unwrap_or_default();
+    for id in activity::matching(&txn.state, selection)? {
+        if request.restore_original_options {
+            activity::update_options(&mut txn, id, Change::Restore)??;
+        }
+        activity::reset(&mut txn, id, request.reset_heartbeat, request.keep_paused, jitter);
+    }
+    Ok(txn.finish_remembered(state::Outcome::Done))
+}

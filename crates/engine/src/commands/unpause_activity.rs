@@ -1,0 +1,27 @@
+//! An operator lets paused activities of a run go on.
+
+use super::{Call, Outcome, run_id_of};
+use crate::{
+    activity::{self, Again, Selection},
+    proto::optional_duration,
+    state,
+};
+use tenure_api::workflowservice::v1::{UnpauseActivityRequest, unpause_activity_request::Activity};
+
+pub(super) fn run(call: Call<'_, '_>, request: &UnpauseActivityRequest) -> Outcome {
+    let mut txn = call.open_running(run_id_of(request.execution.as_ref())?)?;
+    let selection = request.activity.as_ref().map(|activity| match activity {
+        Activity::Id(id) => Selection::Id(id),
+        Activity::Type(name) => Selection::Type(name),
+        Activity::UnpauseAll(_) => Selection::All,
+    });
+    let again = Again {
+        attempts: request.reset_attempts,
+        heartbeat: request.reset_heartbeat,
+        jitter: optional_duration(request.jitter.as_ref()).ok().flatten().unwrap_or_default(),
+    };
+    for id in activity::matching(&txn.state, selection)? {
+        activity::unpause(&mut txn, id, again);
+    }
+    Ok(txn.finish_remembered(state::Outcome::Done))
+}

@@ -1,0 +1,32 @@
+//! An operator changes the options of activities of a run.
+
+use super::{Call, Outcome, run_id_of};
+use crate::{
+    activity::{self, Change, Selection},
+    command::Reply,
+};
+use tenure_api::{
+    error::ApiError,
+    workflowservice::v1::{UpdateActivityOptionsRequest, update_activity_options_request::Activity},
+};
+
+/// The answer is not remembered: the same change once more gives the same options.
+pub(super) fn run(call: Call<'_, '_>, request: &UpdateActivityOptionsRequest) -> Outcome {
+    let mut txn = call.open_running(run_id_of(request.execution.as_ref())?)?;
+    let selection = request.activity.as_ref().map(|activity| match activity {
+        Activity::Id(id) => Selection::Id(id),
+        Activity::Type(name) => Selection::Type(name),
+        Activity::MatchAll(_) => Selection::All,
+    });
+    let change = match (&request.activity_options, &request.update_mask) {
+        _ if request.restore_original => Change::Restore,
+        (Some(options), Some(mask)) => Change::Masked(options, &mask.paths),
+        (None, _) => return Err(ApiError::invalid_argument("ActivityOptions are not provided").into()),
+        (_, None) => return Err(ApiError::invalid_argument("UpdateMask is not provided").into()),
+    };
+    let mut updated = None;
+    for id in activity::matching(&txn.state, selection)? {
+        updated = Some(activity::update_options(&mut txn, id, change)??);
+    }
+    Ok(txn.finish(Reply::ActivityOptions(Box::new(updated.unwrap_or_default()))))
+}

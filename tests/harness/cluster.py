@@ -230,6 +230,14 @@ class Cluster:
         subprocess.run([BINARY, "cluster", "partition", "--address", node.peer, *peers], check=True, timeout=30,
                        stdout=subprocess.DEVNULL)
 
+    def transfer_leader(self, shard: int, to: Node) -> bool:
+        """Whether `to` leads the shard now."""
+        done = subprocess.run(
+            [BINARY, "cluster", "transfer-leader", "--address", to.peer, "--shard", str(shard), "--to", str(to.number)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30,
+        )
+        return done.returncode == 0
+
     def locate(self, workflow_id: str, namespace: str = "default") -> dict:
         """Slot, shard and leader of a workflow."""
         return self.cli("locate", "--namespace", namespace, "--workflow-id", workflow_id)
@@ -244,11 +252,12 @@ class Oracle(Process):
     LIMITS = ["frontend.rps", "frontend.namespaceRPS", "frontend.namespaceCount", "matching.rps", "history.rps",
               "history.persistenceMaxQPS", "frontend.persistenceMaxQPS", "matching.persistenceMaxQPS"]
 
-    def __init__(self, directory: Path, file: bool = False):
+    def __init__(self, directory: Path, file: bool = False, configuration: dict[str, object] | None = None):
         directory.mkdir(parents=True, exist_ok=True)
         port, http = free_ports(2)
         database = ["--db-filename", directory / "oracle.db"] if file else []
-        limits = [part for key in self.LIMITS for part in ("--dynamic-config-value", f"{key}=100000")]
+        values = dict.fromkeys(self.LIMITS, 100_000) | (configuration or {})
+        limits = [part for key, value in values.items() for part in ("--dynamic-config-value", f"{key}={value}")]
         super().__init__(
             [TEMPORAL, "server", "start-dev", "--headless", "--port", port, "--http-port", http, *limits, *database],
             directory / "oracle.log",

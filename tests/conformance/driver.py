@@ -1,0 +1,259 @@
+"""What a scenario holds in its hands: a worker and client whose every call is recorded."""
+
+import asyncio
+import copy
+import time
+import uuid
+
+import grpc
+from temporalio.api.common.v1 import GrpcStatus
+
+from harness.commands import request
+from harness.hand import Hand, complete_workflow
+from harness.rpc import Api, history, names
+
+from .normal import Normal
+
+PATIENCE_S = 20
+CLOSED = {"WorkflowExecutionCompleted", "WorkflowExecutionFailed", "WorkflowExecutionTimedOut",
+          "WorkflowExecutionTerminated", "WorkflowExecutionCanceled", "WorkflowExecutionContinuedAsNew"}
+
+
+class Call:
+    """One call: its reply or its error once it is there."""
+
+    def __init__(self, method: str, request):
+        self.method = method
+        self.request = request
+        self.reply = None
+        self.error: grpc.aio.AioRpcError | None = None
+
+
+class Recorder:
+    """An `Api` that writes down what it is asked and answered. In order of the asking."""
+
+    def __init__(self, api: Api, calls: list):
+        self.api = api
+        self.calls = calls
+
+    async def call(self, method: str, request, timeout: float = 10):
+        call = Call(method, request)
+        self.calls.append(call)
+        try:
+            call.reply = await self.api.call(method, request, timeout)
+        except grpc.aio.AioRpcError as error:
+            call.error = error
+            raise
+        return call.reply
+
+
+class Driver(Hand):
+    """A `Hand` on ids of its own. `s.peek` is the same hand unrecorded: what it asks is no part of the scenario."""
+
+    def __init__(self, apis: list[Api], namespace: str = "default"):
+        self.token = uuid.uuid4().hex[:10]
+        self.calls: list = []
+        self.began = time.time()
+        self.plain = apis
+        super().__init__([Recorder(api, self.calls) for api in apis], namespace)
+        self.id, self.queue = self.unique("wf"), self.unique("q")
+        self.open: list[asyncio.Task] = []
+        self.numbers = iter(range(1, 1_000_000))
+
+    def unique(self, name: str) -> str:
+        """An id of this scenario alone, that is recorded as `name`."""
+        return f"{name}-{self.token}"
+
+    def other(self, name: str, queue: str = "", namespace: str = "") -> "Driver":
+        """A hand for another workflow id; recorded with this one. By default on the same queue."""
+        hand = copy.copy(self)
+        hand.id, hand.run = self.unique(name), ""
+        hand.queue = self.unique(queue) if queue else self.queue
+        hand.namespace = namespace or self.namespace
+        return hand
+
+    @property
+    def peek(self) -> Hand:
+        hand = Hand(self.plain, self.namespace)
+        hand.id, hand.queue, hand.run = self.id, self.queue, self.run
+        return hand
+
+    def note(self, what: str, value) -> None:
+        """Something the scenario saw, to be compared as it is."""
+        self.calls.append((what, value))
+
+    async def start(self, **fields):
+        fields.setdefault("request_id", self.unique(f"start{next(self.numbers)}"))
+        return await super().start(**fields)
+
+    async def poll(self, queue: str = "", sticky: bool = False, timeout: float = PATIENCE_S):
+        """The next workflow task, waited for through as many polls as it takes; the last is recorded."""
+        return await self.patiently(lambda: super(Driver, self).poll(queue, sticky, timeout))
+
+    async def poll_activity(self, timeout: float = PATIENCE_S, queue: str = ""):
+        return await self.patiently(lambda: super(Driver, self).poll_activity(timeout, queue))
+
+    async def patiently(self, poll):
+        for _ in range(2):
+            before = len(self.calls)
+            task = await poll()
+            if task.task_token:
+                return task
+            del self.calls[before:]
+        raise TimeoutError("no task")
+
+    async def signal(self, name: str, *values: str, **fields):
+        fields.setdefault("request_id", self.unique(f"signal{next(self.numbers)}"))
+        return await super().signal(name, *values, **fields)
+
+    async def request_cancel(self, **fields):
+        fields.setdefault("request_id", self.unique(f"cancel{next(self.numbers)}"))
+        return await super().request_cancel(**fields)
+
+    async def call(self, method: str, timeout: float = 10, **fields):
+        """Any method; in this hand's namespace unless told."""
+        fields.setdefault("namespace", self.namespace)
+        return await self.api.call(method, request(method, **fields), timeout)
+
+    @property
+    def execution(self) -> dict:
+        return {"workflow_id": self.id}
+
+    async def begin(self, **fields):
+        """Starts, and takes the first workflow task."""
+        await self.start(**fields)
+        return await self.poll()
+
+    async def finish(self, *values: str):
+        """Completes the workflow with its next task."""
+        return await self.step(complete_workflow(*values))
+
+    def soon(self, call) -> asyncio.Task:
+        """Starts a call that is answered later; what is still open when the scenario ends is given up."""
+        task = asyncio.create_task(call)
+        self.open.append(task)
+        return task
+
+    async def leave(self) -> None:
+        for task in self.open:
+            task.cancel()
+        await asyncio.gather(*self.open, return_exceptions=True)
+
+    # --- waiting, unrecorded ---
+
+    async def until(self, probe, what: str, seconds: float = PATIENCE_S):
+        """The first true value of an async `probe`."""
+        deadline = time.monotonic() + seconds
+        while not (value := await probe()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what}: not within {seconds} s")
+            await asyncio.sleep(0.05)
+        return value
+
+    async def happened(self, name: str, count: int = 1, run: str = "") -> None:
+        """Waits until the run's history has `count` events of a type."""
+        async def there():
+            return names(await self.peek.events(run or self.run)).count(name) >= count
+
+        await self.until(there, f"{count} {name}")
+
+    async def closed(self, run: str = "") -> None:
+        async def over():
+            return names(await self.peek.events(run or self.run))[-1] in CLOSED
+
+        await self.until(over, "the end of the run")
+
+    async def described(self, condition, what: str = "description", run: str = ""):
+        """Waits until the description satisfies `condition`."""
+        async def found():
+            description = await self.peek.describe(run)
+            return description if condition(description) else None
+
+        return await self.until(found, what)
+
+
+async def refused(call) -> None:
+    """Awaits a call that is expected to be refused; the recorder has the error."""
+    try:
+        await call
+    except grpc.aio.AioRpcError:
+        pass
+
+
+# --- the record ---
+
+
+async def record(driver: Driver, ending: str) -> dict:
+    """All that the scenario saw, normalised: calls in order, then every run it touched, in order of appearance."""
+    normal = Normal(driver.token, driver.began)
+    histories = await touched(driver, normal)
+    calls = []
+    for call in driver.calls:
+        if isinstance(call, tuple):
+            calls.append(list(call))
+        elif call.error is not None:
+            calls.append([call.method, {"error": error(normal, call.error)}])
+        elif call.reply is not None:
+            calls.append([call.method, normal.message(call.reply)])
+        else:
+            calls.append([call.method, "unanswered"])
+    found = {"calls": calls}
+    if ending:
+        found["aborted"] = normal.text(ending)
+    found["histories"] = {
+        f"{normal.text(workflow)} {normal.name(run, 'run')}": [normal.event(event) for event in events]
+        for (_, workflow, run), events in histories.items()
+    }
+    return found
+
+
+def error(normal: Normal, error: grpc.aio.AioRpcError) -> dict:
+    found = {"code": error.code().name, "message": normal.text(error.details() or "")}
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            status = GrpcStatus.FromString(value)
+            found["details"] = [normal.any(detail) for detail in status.details]
+    return found
+
+
+async def touched(driver: Driver, normal: Normal) -> dict:
+    """Histories of all runs that replies and then those histories name, of workflow ids of this scenario."""
+    found: dict[tuple[str, str, str], list] = {}
+    ahead: list[tuple[str, str, str]] = []
+    for call in driver.calls:
+        if isinstance(call, Call) and call.reply is not None:
+            asked = {field.name: value for field, value in call.request.ListFields()}
+            named = asked.get("namespace", driver.namespace), asked.get("workflow_id", driver.id)
+            ahead.extend(runs_in(call.reply, *named))
+    while ahead:
+        namespace, workflow, run = key = ahead.pop(0)
+        if key in found or driver.token not in workflow:
+            continue
+        try:
+            found[key] = await history(driver.plain[0], workflow, run, namespace=namespace)
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.NOT_FOUND:
+                raise
+            found[key] = []
+        normal.learn(found[key])
+        for event in found[key]:
+            ahead.extend(runs_in(event, namespace, workflow))
+    return {key: events for key, events in found.items() if events}
+
+
+def runs_in(message, namespace: str, workflow: str) -> list[tuple[str, str, str]]:
+    """(namespace, workflow id, run id) that a message names; a bare run id is one of `workflow`."""
+    found = []
+    fields = {field.name: value for field, value in message.ListFields()}
+    namespace = fields.get("namespace", namespace) or namespace
+    workflow = fields.get("workflow_id", workflow)
+    for name, value in fields.items():
+        if name == "run_id" or name in ("new_execution_run_id", "new_run_id", "continued_execution_run_id"):
+            if value:
+                found.append((namespace, workflow, value))
+        elif hasattr(value, "ListFields"):
+            found.extend(runs_in(value, namespace, workflow))
+        elif hasattr(value, "add"):
+            for each in value:
+                found.extend(runs_in(each, namespace, workflow))
+    return found

@@ -1,0 +1,169 @@
+"""Protobuf messages as plain data that two runs of one scenario share: generated ids, times and sizes get names.
+
+An id's name is given by order of appearance, so a reference to the wrong run shows. A time says "now" or how many
+minutes from the scenario's beginning it lies, so a deadline that is off shows.
+"""
+
+import re
+
+from google.protobuf import symbol_database
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api import errordetails, failure, protocol, update  # noqa: F401  what an Any may hold
+from temporalio.api.errordetails.v1 import message_pb2 as _details  # noqa: F401
+from temporalio.api.update.v1 import message_pb2 as _updates  # noqa: F401
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+# Fields that measure the server and not the semantics.
+MEASURED = {
+    "approximate_backlog_age", "execution_duration", "history_size_bytes", "last_access_time", "rate_per_second",
+    "server_version", "task_id", "tasks_add_rate", "tasks_dispatch_rate",
+}
+# Of those, the ones that come and go with the load.
+FLEETING = {"poller_scaling_decision", "backlog_count_hint"}
+
+
+class Normal:
+    """The names given so far in one scenario. `token` is the part of all its ids that differs from run to run."""
+
+    def __init__(self, token: str, began: float):
+        self.token = token
+        self.began = began
+        self.named: dict[str, str] = {}
+        self.counts: dict[str, int] = {}
+        # Events of the final histories, so that a task shows those it was given by number and type.
+        self.known: dict[bytes, str] = {}
+
+    def text(self, value: str, kind: str = "id") -> str:
+        value = value.replace(f"-{self.token}", "")
+        return UUID.sub(lambda found: self.name(found.group(), kind), value)
+
+    def name(self, value: str, kind: str) -> str:
+        if value not in self.named:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            self.named[value] = f"{kind}-{self.counts[kind]}"
+        return self.named[value]
+
+    def message(self, message):
+        """A message as a dict of the fields that are set; well-known types as text."""
+        special = SPECIAL.get(message.DESCRIPTOR.full_name)
+        if special:
+            return special(self, message)
+        return {
+            field.name: self.field(field, value)
+            for field, value in message.ListFields()
+            if field.name not in FLEETING and not unset(value)
+        }
+
+    def field(self, field: FieldDescriptor, value):
+        if field.name in MEASURED:
+            return "~"
+        if field.message_type and field.message_type.GetOptions().map_entry:
+            of = field.message_type.fields_by_name["value"]
+            pairs = sorted((self.text(str(key), kind_of(field)), self.single(of, value[key])) for key in sorted(value))
+            return dict(pairs)
+        if field.is_repeated:
+            return [self.single(field, each) for each in value]
+        return self.single(field, value)
+
+    def single(self, field: FieldDescriptor, value):
+        if field.message_type:
+            return self.message(value)
+        if field.enum_type:
+            return enum(field.enum_type, value)
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return "<bytes>"
+        if field.type == FieldDescriptor.TYPE_STRING:
+            return self.text(value, kind_of(field))
+        return value
+
+    def event(self, event) -> list:
+        """[number and type, attributes and whatever else is set]."""
+        attributes = getattr(event, event.WhichOneof("attributes")) if event.WhichOneof("attributes") else None
+        rest = {
+            field.name: self.field(field, value)
+            for field, value in event.ListFields()
+            if field.name not in ("event_id", "event_type", "version", "task_id")
+            and not field.name.endswith("_event_attributes")
+        }
+        if rest.get("event_time") == "now":
+            del rest["event_time"]
+        return [title(event), {**(self.message(attributes) if attributes else {}), **rest}]
+
+    def learn(self, events) -> None:
+        self.known.update((event.SerializeToString(deterministic=True), title(event)) for event in events)
+
+    def history(self, history) -> list:
+        """Events as in the final history by title, others in full."""
+        return [
+            self.known.get(event.SerializeToString(deterministic=True)) or self.event(event)
+            for event in history.events
+        ]
+
+    def timestamp(self, value) -> str:
+        if value.seconds == 0:
+            return "epoch"
+        passed = value.ToNanoseconds() / 1e9 - self.began
+        minutes = round(passed / 60)
+        return "now" if minutes == 0 else f"now{minutes:+}min"
+
+    def payload(self, value) -> str:
+        metadata = dict(value.metadata)
+        encoding = metadata.pop("encoding", b"").decode()
+        more = "".join(f" {key}={metadata[key].decode(errors='replace')}" for key in sorted(metadata))
+        data = value.data.decode(errors="backslashreplace")
+        if len(data) > 200:
+            data = f"{len(data)} bytes"
+        return self.text(f"{encoding}{more}:{data}")
+
+    def any(self, value) -> dict:
+        name = value.type_url.rpartition("/")[2]
+        try:
+            message = symbol_database.Default().GetSymbol(name)()
+        except KeyError:
+            return {"@": name}
+        value.Unpack(message)
+        return {"@": name} | self.message(message)
+
+
+def unset(value) -> bool:
+    """Whether it is the time that Go sends for none: the first day of the year 1."""
+    return isinstance(value, Timestamp) and value.seconds == -62_135_596_800
+
+
+def title(event) -> str:
+    name = enum(event.DESCRIPTOR.fields_by_name["event_type"].enum_type, event.event_type)
+    return f"{event.event_id} {''.join(part.capitalize() for part in name.split('_'))}"
+
+
+def enum(kind, value: int):
+    """The value's name without the prefix that all of them share."""
+    found = kind.values_by_number.get(value)
+    if not found:
+        return value
+    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.name).upper() + "_"
+    return found.name.removeprefix(prefix)
+
+
+def kind_of(field: FieldDescriptor) -> str:
+    """What an id in this field identifies."""
+    for part, kind in (("run_id", "run"), ("request_id", "request"), ("namespace_id", "namespace")):
+        if part in field.name:
+            return kind
+    return "id"
+
+
+def duration(_, value) -> str:
+    return f"{value.ToNanoseconds() / 1e9:g}s"
+
+
+SPECIAL = {
+    "google.protobuf.Any": Normal.any,
+    "google.protobuf.Duration": duration,
+    "google.protobuf.Timestamp": Normal.timestamp,
+    "temporal.api.common.v1.Payload": Normal.payload,
+    "temporal.api.common.v1.Payloads": lambda normal, value: [normal.payload(each) for each in value.payloads],
+    "temporal.api.history.v1.History": Normal.history,
+    "temporal.api.history.v1.HistoryEvent": Normal.event,
+}

@@ -1,0 +1,33 @@
+"""Every conformance scenario against the reference server's recorded answers. `scripts/conformance` does more."""
+
+import pytest
+
+from conformance import compare
+from conformance.registry import load
+from conformance.runner import play_all
+
+SCENARIOS = load()
+LISTS = compare.load_lists()
+
+
+@pytest.fixture(scope="session")
+async def played(request, cluster) -> dict[str, dict]:
+    """The records of all scenarios that are to be tested, played together."""
+    wanted = {item.callspec.params["name"] for item in request.session.items if "played" in item.fixturenames}
+    return await play_all([SCENARIOS[name] for name in sorted(wanted)], cluster.addresses)
+
+
+@pytest.fixture(scope="session")
+def recorded() -> dict[str, dict]:
+    return compare.load_recorded()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name, played, recorded, request):
+    assert name in recorded, "scripts/conformance --record records it"
+    awaited = LISTS.awaits(name)
+    diff = compare.difference(name, recorded[name], played[name], LISTS)
+    if diff and awaited and request.config.getoption("--target") == "cluster":
+        pytest.xfail(f"waits for {awaited}")
+    assert not diff, diff

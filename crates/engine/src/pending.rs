@@ -1,7 +1,8 @@
-//! Pending things of one kind (activities, timers, buffered events), by event id.
+//! Pending things of one kind (activities, timers, buffered events), by event id and by their own keys.
 //!
-//! The first few live in the execution's core row; more spill into rows of their own, so that a command's cost
-//! follows what it touches. What has a row of its own keeps it.
+//! The first few live in the execution's core row; more spill into rows of their own, and what has a row of its own
+//! keeps it. In memory the copies of a state share what they have in common. So a command costs what it touches,
+//! however much is pending beside it: copying is constant, finding and changing one thing is logarithmic.
 
 use crate::{
     codec::{self, DecodeError},
@@ -9,45 +10,63 @@ use crate::{
     rows::{Op, PendingKind, RowKey},
 };
 use bytes::Bytes;
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::{Deref, DerefMut, RangeInclusive},
     sync::Arc,
 };
 
 /// How many things of a kind the core row holds.
 const INLINE: usize = 8;
 
+/// What a pending thing is found by besides its event id.
+pub trait Keyed {
+    /// Keys of one sort sort together, so that they can be walked in order (deadlines).
+    type Key: Ord + Clone + fmt::Debug;
+
+    fn keys(&self) -> impl IntoIterator<Item = Self::Key>;
+}
+
+/// Of things that are found by event id alone.
+pub type NoKey = std::convert::Infallible;
+
 #[derive(Clone, Debug)]
-pub struct Pending<T> {
-    things: BTreeMap<i64, Thing<T>>,
+pub struct Pending<T: Keyed> {
+    things: RedBlackTreeMapSync<i64, Arc<T>>,
+    index: RedBlackTreeSetSync<(T::Key, i64)>,
+    /// Those in the core row, in their encoding.
+    inline: BTreeMap<i64, Bytes>,
+    /// How many have a row of their own.
     spilled: usize,
-    /// Ids whose rows this transition has to write or delete.
+    /// Ids of what this transition has to encode again or whose rows it has to delete.
     dirty: BTreeSet<i64>,
 }
 
-#[derive(Clone, Debug)]
-struct Thing<T> {
-    value: Arc<T>,
-    spilled: bool,
-}
-
-impl<T> Default for Pending<T> {
+impl<T: Keyed> Default for Pending<T> {
     fn default() -> Self {
-        Pending { things: BTreeMap::new(), spilled: 0, dirty: BTreeSet::new() }
+        Pending {
+            things: RedBlackTreeMapSync::new_sync(),
+            index: RedBlackTreeSetSync::new_sync(),
+            inline: BTreeMap::new(),
+            spilled: 0,
+            dirty: BTreeSet::new(),
+        }
     }
 }
 
 /// Equal when the same things are pending, wherever they live.
-impl<T: PartialEq> PartialEq for Pending<T> {
+impl<T: Keyed + PartialEq> PartialEq for Pending<T> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
     }
 }
 
-impl<T> Pending<T> {
+impl<T: Keyed> Pending<T> {
     pub fn len(&self) -> usize {
-        self.things.len()
+        self.things.size()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -55,27 +74,37 @@ impl<T> Pending<T> {
     }
 
     pub fn get(&self, id: i64) -> Option<&T> {
-        self.things.get(&id).map(|thing| &*thing.value)
+        self.things.get(&id).map(|thing| &**thing)
     }
 
     /// In the order of ids.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, &T)> {
-        self.things.iter().map(|(&id, thing)| (id, &*thing.value))
+        self.things.iter().map(|(&id, thing)| (id, &**thing))
     }
 
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &T> {
-        self.things.values().map(|thing| &*thing.value)
+        self.things.values().map(|thing| &**thing)
     }
 
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = i64> {
         self.things.keys().copied()
     }
 
+    /// The first of those with this key.
+    pub fn find(&self, key: &T::Key) -> Option<i64> {
+        self.range(key.clone()..=key.clone()).next().map(|(_, id)| id)
+    }
+
+    /// Keys in order with the ids of what has them; things with the same key in the order of ids.
+    pub fn range(&self, keys: RangeInclusive<T::Key>) -> impl Iterator<Item = (&T::Key, i64)> {
+        let (from, to) = keys.into_inner();
+        self.index.range((from, i64::MIN)..=(to, i64::MAX)).map(|(key, id)| (key, *id))
+    }
+
     /// # Panics
     /// When something is pending under this id: event ids are never used twice.
     pub fn insert(&mut self, id: i64, value: T) {
-        let spilled = self.things.len() - self.spilled >= INLINE;
-        self.place(id, value, spilled);
+        self.place(id, value, self.inline.len() >= INLINE);
     }
 
     /// As [`Pending::insert`] for a large thing, which gets a row of its own in any case.
@@ -83,97 +112,149 @@ impl<T> Pending<T> {
         self.place(id, value, true);
     }
 
-    /// Moves a thing that has become large into a row of its own.
-    pub fn spill(&mut self, id: i64) {
-        if let Some(thing) = self.things.get_mut(&id).filter(|thing| !thing.spilled) {
-            thing.spilled = true;
-            self.spilled += 1;
-            self.dirty.insert(id);
+    fn place(&mut self, id: i64, value: T, spilled: bool) {
+        assert!(!self.things.contains_key(&id), "{id} is pending already");
+        match spilled {
+            true => self.spilled += 1,
+            false => _ = self.inline.insert(id, Bytes::new()),
         }
+        self.dirty.insert(id);
+        self.put(id, Arc::new(value));
     }
 
-    fn place(&mut self, id: i64, value: T, spilled: bool) {
-        if spilled {
+    /// Moves a thing that has become large into a row of its own.
+    pub fn spill(&mut self, id: i64) {
+        if self.inline.remove(&id).is_some() {
             self.spilled += 1;
             self.dirty.insert(id);
         }
-        let before = self.things.insert(id, Thing { value: Arc::new(value), spilled });
-        assert!(before.is_none(), "{id} is pending already");
     }
 
     pub fn remove(&mut self, id: i64) -> Option<Arc<T>> {
-        let thing = self.things.remove(&id)?;
-        if thing.spilled {
-            self.spilled -= 1;
-            self.dirty.insert(id);
+        let thing = self.things.get(&id)?.clone();
+        self.things.remove_mut(&id);
+        for key in thing.keys() {
+            self.index.remove_mut(&(key, id));
         }
-        Some(thing.value)
+        match self.inline.remove(&id) {
+            Some(_) => _ = self.dirty.remove(&id),
+            None => {
+                self.spilled -= 1;
+                self.dirty.insert(id);
+            }
+        }
+        Some(thing)
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        for (id, thing) in std::mem::take(&mut self.things) {
-            if thing.spilled {
-                self.dirty.insert(id);
+        let ids: Vec<i64> = self.ids().collect();
+        for id in ids {
+            self.remove(id);
+        }
+    }
+
+    fn put(&mut self, id: i64, thing: Arc<T>) {
+        if let Some(before) = self.things.get(&id) {
+            for key in before.keys() {
+                self.index.remove_mut(&(key, id));
             }
         }
-        self.spilled = 0;
-    }
-}
-
-impl<T: Clone> Pending<T> {
-    pub fn get_mut(&mut self, id: i64) -> Option<&mut T> {
-        let thing = self.things.get_mut(&id)?;
-        if thing.spilled {
-            self.dirty.insert(id);
+        for key in thing.keys() {
+            self.index.insert_mut((key, id));
         }
-        Some(Arc::make_mut(&mut thing.value))
+        self.things.insert_mut(id, thing);
     }
 }
 
-impl<T: Serialize> Pending<T> {
-    /// The writes of the rows that changed since the last call.
+impl<T: Keyed + Clone> Pending<T> {
+    /// The thing, to be changed. The change is seen when the guard is dropped.
+    pub fn get_mut(&mut self, id: i64) -> Option<Changing<'_, T>> {
+        let value = self.things.get(&id)?.clone();
+        Some(Changing { pending: self, id, value, changed: false })
+    }
+}
+
+/// A pending thing that is being changed.
+pub struct Changing<'a, T: Keyed + Clone> {
+    pending: &'a mut Pending<T>,
+    id: i64,
+    value: Arc<T>,
+    changed: bool,
+}
+
+impl<T: Keyed + Clone> Deref for Changing<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Keyed + Clone> DerefMut for Changing<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.changed = true;
+        Arc::make_mut(&mut self.value)
+    }
+}
+
+impl<T: Keyed + Clone> Drop for Changing<'_, T> {
+    fn drop(&mut self) {
+        if self.changed {
+            self.pending.dirty.insert(self.id);
+            self.pending.put(self.id, self.value.clone());
+        }
+    }
+}
+
+impl<T: Keyed + Serialize> Pending<T> {
+    /// The writes of the rows that changed since the last call; the core row is encoded afterwards.
     pub(crate) fn take_writes(&mut self, run: &RunKey, kind: PendingKind) -> Vec<Op> {
         let row = |id| RowKey::Pending { run: run.clone(), kind, id };
-        std::mem::take(&mut self.dirty)
-            .into_iter()
-            .map(|id| match self.things.get(&id) {
-                Some(thing) => Op::Put(row(id), codec::encode(&*thing.value)),
-                None => Op::Delete(row(id)),
-            })
-            .collect()
+        let mut ops = Vec::new();
+        for id in std::mem::take(&mut self.dirty) {
+            let encoded = self.things.get(&id).map(|thing| codec::encode(&**thing));
+            match (self.inline.get_mut(&id), encoded) {
+                (Some(place), Some(encoded)) => *place = encoded,
+                (None, Some(encoded)) => ops.push(Op::Put(row(id), encoded)),
+                (_, None) => ops.push(Op::Delete(row(id))),
+            }
+        }
+        ops
     }
 }
 
-impl<T: DeserializeOwned> Pending<T> {
+impl<T: Keyed + DeserializeOwned> Pending<T> {
     /// How many rows [`Pending::load`] has to be given after the core row was decoded.
     pub(crate) fn missing(&self) -> usize {
-        self.spilled - self.things.values().filter(|thing| thing.spilled).count()
+        (self.spilled + self.inline.len()).abs_diff(self.things.size())
     }
 
+    /// Takes the rows of a state that is read from disk: all of them, whatever is asked of it.
     pub(crate) fn load(&mut self, rows: Vec<(i64, Bytes)>) -> Result<(), DecodeError> {
         for (id, value) in rows {
-            let value = Arc::new(codec::decode(&value)?);
-            self.things.insert(id, Thing { value, spilled: true });
+            self.put(id, Arc::new(codec::decode(&value)?));
         }
         Ok(())
     }
 }
 
 /// The core row's part: what is inline, and how many rows there are besides.
-impl<T: Serialize> Serialize for Pending<T> {
+impl<T: Keyed> Serialize for Pending<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let inline: Vec<(i64, &T)> =
-            self.things.iter().filter(|(_, thing)| !thing.spilled).map(|(&id, thing)| (id, &*thing.value)).collect();
-        (inline, self.spilled).serialize(serializer)
+        debug_assert!(self.dirty.is_empty(), "what changed is encoded first");
+        (&self.inline, self.spilled).serialize(serializer)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pending<T> {
+impl<'de, T: Keyed + DeserializeOwned> Deserialize<'de> for Pending<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (inline, spilled) = <(Vec<(i64, T)>, usize)>::deserialize(deserializer)?;
-        let things =
-            inline.into_iter().map(|(id, value)| (id, Thing { value: Arc::new(value), spilled: false })).collect();
-        Ok(Pending { things, spilled, dirty: BTreeSet::new() })
+        let (inline, spilled) = <(BTreeMap<i64, Bytes>, usize)>::deserialize(deserializer)?;
+        let mut pending = Pending { spilled, ..Pending::default() };
+        for (&id, value) in &inline {
+            pending.put(id, Arc::new(codec::decode(value).map_err(serde::de::Error::custom)?));
+        }
+        pending.inline = inline;
+        Ok(pending)
     }
 }

@@ -3,15 +3,16 @@
 use crate::{
     activity::PendingActivity,
     codec::{self, DecodeError},
-    command::{Reply, WorkflowTaskStarted},
+    command::Reply,
     id::ProposalId,
-    pending::Pending,
+    key::RunKey,
+    pending::{Keyed, NoKey, Pending},
     proto::Encoded,
     retry::RetryPolicy,
     rows::PendingKind,
     time::Timestamp,
     timer::UserTimer,
-    workflow_task::WorkflowTask,
+    workflow_task::{self, WorkflowTask},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,14 @@ pub struct AttachedRequest {
 pub struct Sticky {
     pub queue: Arc<str>,
     pub schedule_to_start: Option<Duration>,
+}
+
+impl Keyed for Encoded<HistoryEvent> {
+    type Key = NoKey;
+
+    fn keys(&self) -> impl IntoIterator<Item = NoKey> {
+        []
+    }
 }
 
 impl ExecutionState {
@@ -194,18 +203,23 @@ struct Proposal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     Done,
-    WorkflowTaskCompleted { new_task: Option<Box<WorkflowTaskStarted>>, reset_history_event_id: i64 },
+    /// If the next task was started with it, that task knows the proposal.
+    WorkflowTaskCompleted {
+        reset_history_event_id: i64,
+    },
     Failed(ApiError),
 }
 
-impl From<Outcome> for Reply {
-    fn from(outcome: Outcome) -> Reply {
-        match outcome {
+impl Outcome {
+    /// The answer to `proposal`, out of what its run has become.
+    pub(crate) fn reply(&self, run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Reply {
+        match self {
             Outcome::Done => Reply::Done,
-            Outcome::WorkflowTaskCompleted { new_task, reset_history_event_id } => {
-                Reply::WorkflowTaskCompleted { new_task, reset_history_event_id }
-            }
-            Outcome::Failed(error) => Reply::Failed(error),
+            Outcome::WorkflowTaskCompleted { reset_history_event_id } => Reply::WorkflowTaskCompleted {
+                new_task: workflow_task::started_by(run, state, proposal).map(Box::new),
+                reset_history_event_id: *reset_history_event_id,
+            },
+            Outcome::Failed(error) => Reply::Failed(error.clone()),
         }
     }
 }

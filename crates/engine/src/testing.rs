@@ -1,6 +1,8 @@
 //! A shard in memory, for the tests of this crate and of those above it: rows in a map, a clock that is told what
 //! time it is, and one line per event to compare histories by.
 
+pub mod load;
+
 use crate::{
     codec,
     command::{Envelope, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
@@ -16,8 +18,8 @@ use bytes::Bytes;
 use prost::Message;
 use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 use tenure_api::{
-    command::v1::{Command, command::Attributes as Verb},
-    common::v1::{Payloads, WorkflowExecution, WorkflowType},
+    command::v1::{Command, ScheduleActivityTaskCommandAttributes, command::Attributes as Verb},
+    common::v1::{ActivityType, Payloads, WorkflowExecution, WorkflowType},
     enums::v1::CommandType,
     failure::v1::{Failure, failure::FailureInfo},
     history::v1::{History, HistoryEvent, history_event::Attributes},
@@ -174,6 +176,17 @@ pub fn command(attributes: Verb) -> Command {
         Verb::RequestCancelNexusOperationCommandAttributes(_) => CommandType::RequestCancelNexusOperation,
     };
     Command { command_type: command_type.into(), attributes: Some(attributes), ..Default::default() }
+}
+
+/// The workflow command for an activity on the queue `q` that may take ten seconds an attempt.
+pub fn schedule_activity(id: &str) -> Verb {
+    Verb::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {
+        activity_id: id.into(),
+        activity_type: Some(ActivityType { name: "A".into() }),
+        task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
+        start_to_close_timeout: Some(prost_types::Duration { seconds: 10, nanos: 0 }),
+        ..Default::default()
+    })
 }
 
 impl Sim {

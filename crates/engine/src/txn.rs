@@ -15,6 +15,7 @@ use crate::{
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
     state::{ExecutionInfo, ExecutionState, Outcome},
     time::Timestamp,
+    timer,
     transition::{Context, Effect, Transition},
 };
 use bytes::Bytes;
@@ -252,8 +253,9 @@ impl<'a, 'c> Txn<'a, 'c> {
 
     /// [`Txn::finish`] with a remembered outcome.
     pub fn finish_remembered(mut self, outcome: Outcome) -> Transition {
-        self.remember(outcome.clone());
-        self.finish(outcome.into())
+        let reply = outcome.reply(&self.run, &self.state, self.proposal);
+        self.remember(outcome);
+        self.finish(reply)
     }
 
     /// The transition: rows and effects of everything that was done.
@@ -346,7 +348,7 @@ pub(crate) fn earliest_deadline(state: &ExecutionState) -> Option<Timestamp> {
     if !state.is_running() {
         return None;
     }
-    let timers = state.timers.values().map(|timer| timer.fire_at).min();
+    let timers = timer::earliest_deadline(&state.timers);
     [state.info.run_expires_at, state.workflow_task.deadline(), timers, activity::earliest_deadline(&state.activities)]
         .into_iter()
         .flatten()

@@ -100,7 +100,7 @@ pub(crate) fn pause(
         None => {}
     }
     withdraw(txn, id);
-    let Some(activity) = txn.state.activities.get_mut(id) else { return Ok(()) };
+    let Some(mut activity) = txn.state.activities.get_mut(id) else { return Ok(()) };
     activity.control.paused = Some(paused);
     if activity.started().is_none() {
         activity.phase = Phase::Paused;
@@ -121,7 +121,7 @@ pub(crate) struct Again {
 
 /// An activity that is not paused stays as it is.
 pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
-    let Some(activity) = txn.state.activities.get_mut(id) else { return };
+    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
     if activity.control.paused.take().is_none() {
         return;
     }
@@ -131,7 +131,9 @@ pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
     if again.heartbeat {
         activity.heartbeat = None;
     }
-    if activity.started().is_none() {
+    let waits = activity.started().is_none();
+    drop(activity);
+    if waits {
         begin(txn, id, again.jitter);
     }
 }
@@ -139,7 +141,7 @@ pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
 /// As if no attempt had been made before. An attempt that is running goes on, and counts as the first.
 pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused: bool, jitter: Duration) {
     withdraw(txn, id);
-    let Some(activity) = txn.state.activities.get_mut(id) else { return };
+    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
     activity.attempt = 1;
     if !keep_paused {
         activity.control.paused = None;
@@ -156,16 +158,18 @@ pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused
         activity.last_failure = None;
         return;
     }
+    drop(activity);
     begin(txn, id, jitter);
 }
 
 /// The next attempt of an activity that no worker has, now or within `jitter`.
 fn begin(txn: &mut Txn<'_, '_>, id: i64, jitter: Duration) {
     let at = txn.now().after(random_within(txn, jitter));
-    let Some(activity) = txn.state.activities.get_mut(id) else { return };
+    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
     activity.last_failure = None;
     activity.phase = Phase::Backoff;
     activity.attempt_scheduled_at = at;
+    drop(activity);
     if jitter.is_zero() {
         make_ready(txn, id, super::PendingActivity::wake);
     }

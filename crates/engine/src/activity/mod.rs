@@ -16,7 +16,7 @@ mod tests;
 
 pub use control::Control;
 pub use describe::pending_infos;
-pub use state::{Heartbeat, PendingActivity, Phase, Started};
+pub use state::{ActivityKey, Heartbeat, PendingActivity, Phase, Started};
 pub use timeouts::Timeouts;
 
 pub(crate) use control::{Again, Selection, matching, pause, reset, unpause};
@@ -63,7 +63,16 @@ const PRIORITIES: std::ops::RangeInclusive<i32> = 1..=5;
 
 /// When something of the activities is due by time alone.
 pub(crate) fn earliest_deadline(activities: &Pending<PendingActivity>) -> Option<Timestamp> {
-    activities.values().filter_map(|activity| activity.next_due()).map(|(at, _)| at).min()
+    due_until(activities, Timestamp::MAX).next().map(|(at, _)| at)
+}
+
+/// What is due up to this time, the earliest first.
+fn due_until(activities: &Pending<PendingActivity>, end: Timestamp) -> impl Iterator<Item = (Timestamp, i64)> {
+    let due = activities.range(ActivityKey::Due(Timestamp::MIN)..=ActivityKey::Due(end));
+    due.filter_map(|(key, id)| match key {
+        ActivityKey::Due(at) => Some((*at, id)),
+        _ => None,
+    })
 }
 
 /// The run is being closed: its activities are no more.
@@ -104,7 +113,7 @@ pub(crate) fn find_started(txn: &Txn<'_, '_>, activity: &ActivityRef) -> Result<
 }
 
 fn find_by_id(state: &ExecutionState, activity_id: &str) -> Option<i64> {
-    state.activities.values().find(|a| &*a.activity_id == activity_id).map(|a| a.scheduled_event_id)
+    state.activities.find(&ActivityKey::Id(activity_id.into()))
 }
 
 fn not_running() -> ApiError {
@@ -114,9 +123,10 @@ fn not_running() -> ApiError {
 /// Moves an activity to `Phase::Ready` by `becomes_ready` and puts its ready task into its queue.
 fn make_ready(txn: &mut Txn<'_, '_>, id: i64, becomes_ready: fn(&mut PendingActivity, Stamp, Timestamp)) {
     let (stamp, now) = (txn.stamp(), txn.now());
-    let Some(activity) = txn.state.activities.get_mut(id) else { return };
-    becomes_ready(activity, stamp, now);
+    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
+    becomes_ready(&mut activity, stamp, now);
     let (task_queue, scheduled_at) = (activity.task_queue.clone(), activity.attempt_scheduled_at);
+    drop(activity);
     let task = ReadyTask {
         queue: txn.queue(TaskKind::Activity, &task_queue),
         priority: txn.state.activities.get(id).map_or(0, |activity| priority(&txn.state, activity)),
@@ -140,10 +150,13 @@ pub(crate) fn withdraw(txn: &mut Txn<'_, '_>, id: i64) {
 
 /// A start that did not reach its worker is taken back: the same attempt is ready again.
 pub(crate) fn give_back(txn: &mut Txn<'_, '_>, id: i64) {
-    match txn.state.activities.get_mut(id) {
-        Some(activity) if activity.control.is_paused() => activity.phase = Phase::Paused,
-        _ => make_ready(txn, id, PendingActivity::give_back),
+    if let Some(mut activity) = txn.state.activities.get_mut(id)
+        && activity.control.is_paused()
+    {
+        activity.phase = Phase::Paused;
+        return;
     }
+    make_ready(txn, id, PendingActivity::give_back);
 }
 
 /// The activity's own priority key, or the run's.
@@ -228,7 +241,7 @@ pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -
     if details.is_some_and(|details| details.encoded_len() > LARGE_DETAILS) {
         txn.state.activities.spill(id);
     }
-    let Some(activity) = txn.state.activities.get_mut(id) else {
+    let Some(mut activity) = txn.state.activities.get_mut(id) else {
         return BeatAnswer { cancel_requested: true, ..BeatAnswer::default() };
     };
     activity.beat(now, details);
@@ -243,7 +256,7 @@ pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -
 pub(crate) fn retry(txn: &mut Txn<'_, '_>, id: i64, failure: Option<&Failure>) -> Result<(), RetryState> {
     let now = txn.now();
     match txn.state.activities.get_mut(id) {
-        Some(activity) => activity.retry(failure, now),
+        Some(mut activity) => activity.retry(failure, now),
         None => Ok(()),
     }
 }
@@ -254,21 +267,15 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) -> bool {
     // What was fired may be due again at once: a retry that woke too late has no time left.
     loop {
         let now = txn.now();
-        let mut due: Vec<(Timestamp, i64, Due)> = txn
-            .state
-            .activities
-            .iter()
-            .filter_map(|(id, activity)| activity.next_due().map(|(at, due)| (at, id, due)))
-            .filter(|&(at, ..)| at <= now)
-            .collect();
+        let due: Vec<i64> = due_until(&txn.state.activities, now).map(|(_, id)| id).collect();
         if due.is_empty() {
             return closed;
         }
-        due.sort_by_key(|&(at, id, _)| (at, id));
-        for (_, id, due) in due {
-            match due {
-                Due::Retry => wake(txn, id),
-                Due::Timeout(kind) => closed |= time_out(txn, id, kind),
+        for id in due {
+            match txn.state.activities.get(id).and_then(PendingActivity::next_due) {
+                Some((_, Due::Retry)) => wake(txn, id),
+                Some((_, Due::Timeout(kind))) => closed |= time_out(txn, id, kind),
+                None => {}
             }
         }
     }
@@ -327,11 +334,12 @@ pub(crate) fn request_cancel(
         workflow_task_completed_event_id: task.completed_event_id,
     };
     let requested = txn.add_event(Attributes::ActivityTaskCancelRequestedEventAttributes(requested));
-    let Some(activity) = txn.state.activities.get_mut(id) else { return Ok(()) };
+    let Some(mut activity) = txn.state.activities.get_mut(id) else { return Ok(()) };
     activity.cancel_requested_event_id = Some(requested);
     if activity.started().is_some() {
         return Ok(());
     }
+    drop(activity);
     take(txn, id);
     txn.add_after_commands(Attributes::ActivityTaskCanceledEventAttributes(ActivityTaskCanceledEventAttributes {
         details: Some(not_started_details()),

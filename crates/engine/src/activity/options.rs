@@ -122,17 +122,19 @@ fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<Acti
     let (queue, retry, timeouts) = checked.map_err(ApiError::invalid_argument)?;
 
     withdraw(txn, id);
-    let Some(activity) = txn.state.activities.get_mut(id) else { unreachable!("the caller saw it") };
+    let Some(mut activity) = txn.state.activities.get_mut(id) else { unreachable!("the caller saw it") };
     activity.task_queue = queue.name.as_str().into();
     activity.timeouts = timeouts;
     activity.retry = retry;
     activity.priority = command.priority.as_ref().map(Encoded::of);
-    reschedule(activity);
+    reschedule(&mut activity);
     let options = ActivityOptions {
         task_queue: Some(TaskQueue { name: queue.name, kind: TaskQueueKind::Normal.into(), ..Default::default() }),
-        ..describe::options(activity)
+        ..describe::options(&activity)
     };
-    if matches!(activity.phase, Phase::Ready(_)) {
+    let ready = matches!(activity.phase, Phase::Ready(_));
+    drop(activity);
+    if ready {
         make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
     }
     Ok(options)

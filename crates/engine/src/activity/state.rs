@@ -15,6 +15,7 @@ use super::{control::Control, failures, timeouts::Timeouts};
 use crate::{
     command::Poll,
     id::{ProposalId, Stamp},
+    pending::Keyed,
     proto::Encoded,
     retry::RetryPolicy,
     time::Timestamp,
@@ -80,6 +81,32 @@ pub struct Started {
 pub struct Heartbeat {
     pub at: Timestamp,
     pub details: Option<Encoded<Payloads>>,
+}
+
+/// What a pending activity is found by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ActivityKey {
+    Id(Arc<str>),
+    /// The earliest thing that is due by time alone.
+    Due(Timestamp),
+    /// Its ready task.
+    Ready(Stamp),
+    /// The start that is running.
+    StartedBy(ProposalId),
+}
+
+impl Keyed for PendingActivity {
+    type Key = ActivityKey;
+
+    fn keys(&self) -> impl IntoIterator<Item = ActivityKey> {
+        let of_phase = match self.phase {
+            Phase::Ready(stamp) => Some(ActivityKey::Ready(stamp)),
+            Phase::Started(Started { proposal, .. }) => Some(ActivityKey::StartedBy(proposal)),
+            Phase::Backoff | Phase::Paused => None,
+        };
+        let due = self.next_due().map(|(at, _)| ActivityKey::Due(at));
+        [Some(ActivityKey::Id(self.activity_id.clone())), due, of_phase].into_iter().flatten()
+    }
 }
 
 /// What is due at an activity's deadline.

@@ -30,10 +30,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     workflow_task::check_sequence(&request.commands)?;
     let before = txn.state.clone();
     match workflow_task::complete(&mut txn, request.clone()) {
-        Ok(new_task) => {
-            let outcome = state::Outcome::WorkflowTaskCompleted { new_task, reset_history_event_id: 0 };
-            Ok(txn.finish_remembered(outcome))
-        }
+        Ok(()) => Ok(txn.finish_remembered(state::Outcome::WorkflowTaskCompleted { reset_history_event_id: 0 })),
         Err(bad) => {
             txn.start_over(before);
             workflow_task::fail(&mut txn, failed(&bad, request));

@@ -116,10 +116,10 @@ impl<'a, 'c> Call<'a, 'c> {
             None => self.current_run()?.ok_or_else(|| no_workflow(self.workflow))?,
         };
         let state = self.state(run_id)?.ok_or_else(|| no_run(self.workflow, run_id))?;
-        if let Some(outcome) = state.proposals.outcome(self.proposal) {
-            return Err(Stop::Answered(outcome.clone().into()));
-        }
         let run = self.workflow.run(run_id);
+        if let Some(outcome) = state.proposals.outcome(self.proposal) {
+            return Err(Stop::Answered(outcome.reply(&run, &state, self.proposal)));
+        }
         Ok(Txn::over(self.rows, self.cx, run, self.proposal, ExecutionState::clone(&state)))
     }
 

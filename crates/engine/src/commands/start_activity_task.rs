@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome, Stop};
 use crate::{
-    activity::{self, PendingActivity, Started},
+    activity::{self, ActivityKey, PendingActivity, Started},
     command::{Reply, StartTask},
     id::ProposalId,
     txn::Txn,
@@ -14,12 +14,12 @@ pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
     if let Some(id) = started_before(&txn) {
         return Err(Stop::Answered(reply(&txn, id)?));
     }
-    let ready = txn.state.activities.iter().find(|(_, activity)| activity.ready() == Some(start.stamp));
-    let Some((id, _)) = ready else { return Err(ApiError::not_found("the activity task is obsolete").into()) };
+    let ready = txn.state.activities.find(&ActivityKey::Ready(start.stamp));
+    let Some(id) = ready else { return Err(ApiError::not_found("the activity task is obsolete").into()) };
 
     activity::withdraw(&mut txn, id);
     let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal };
-    if let Some(activity) = txn.state.activities.get_mut(id) {
+    if let Some(mut activity) = txn.state.activities.get_mut(id) {
         activity.start(started, &start.poll);
     }
     let reply = reply(&txn, id)?;
@@ -28,8 +28,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
 
 /// The activity that this very proposal started.
 fn started_before(txn: &Txn<'_, '_>) -> Option<i64> {
-    let by_this = |a: &PendingActivity| a.started().is_some_and(|started| started.proposal == txn.proposal);
-    let tried_again = || txn.state.activities.iter().find(|(_, activity)| by_this(activity)).map(|(id, _)| id);
+    let tried_again = || txn.state.activities.find(&ActivityKey::StartedBy(txn.proposal));
     (txn.proposal != ProposalId::default()).then(tried_again).flatten()
 }
 

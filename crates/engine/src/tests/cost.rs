@@ -4,19 +4,14 @@ use super::{complete_workflow, timer};
 use crate::{
     command::{ActivityRef, Poll, Reply, ShardCommand, StartTask},
     key::TaskKind,
-    rows::Op,
-    testing::Sim,
+    rows::{Op, WriteSet},
+    testing::{Sim, load::PendingActivities, schedule_activity},
     token::TaskToken,
 };
 use expect_test::expect;
-use tenure_api::{
-    command::v1::{ScheduleActivityTaskCommandAttributes, command::Attributes as Verb},
-    common::v1::ActivityType,
-    taskqueue::v1::TaskQueue,
-};
 
-/// Ops of each entry of the log, by table.
-fn entries(sim: &Sim) -> String {
+/// Ops of an entry, by table.
+fn entry(set: &WriteSet) -> String {
     let name = |op: &Op| {
         let (verb, key) = match op {
             Op::Put(key, _) => ("put", key),
@@ -26,10 +21,11 @@ fn entries(sim: &Sim) -> String {
         let key = format!("{key:?}");
         format!("{verb} {}", key.split([' ', '(']).next().unwrap_or_default())
     };
-    let entry = |set: &crate::rows::WriteSet| {
-        let ops: Vec<String> = set.ops.iter().map(name).collect();
-        format!("{}: {}\n", ops.len(), ops.join(", "))
-    };
+    let ops: Vec<String> = set.ops.iter().map(name).collect();
+    format!("{}: {}\n", ops.len(), ops.join(", "))
+}
+
+fn entries(sim: &Sim) -> String {
     sim.log.iter().map(entry).collect()
 }
 
@@ -56,14 +52,7 @@ fn a_workflow_that_sleeps_once() {
 fn a_workflow_with_one_activity() {
     let mut sim = Sim::started();
     let task = sim.poll();
-    let schedule = ScheduleActivityTaskCommandAttributes {
-        activity_id: "1".into(),
-        activity_type: Some(ActivityType { name: "A".into() }),
-        task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
-        start_to_close_timeout: Some(prost_types::Duration { seconds: 10, nanos: 0 }),
-        ..Default::default()
-    };
-    sim.complete(&task, vec![Verb::ScheduleActivityTaskCommandAttributes(schedule)]).unwrap();
+    sim.complete(&task, vec![schedule_activity("1")]).unwrap();
     let ready = sim.ready(TaskKind::Activity).remove(0);
     let start = StartTask { run_id: ready.run.run_id, stamp: ready.stamp, poll: Poll::default() };
     let Ok(Reply::ActivityTaskStarted(started)) = sim.run(ShardCommand::StartActivityTask(start)) else {
@@ -114,4 +103,33 @@ fn a_signal_costs_the_same_however_much_is_pending() {
     let (few, many) = (ops(8), ops(500));
     assert_eq!(few.0, many.0);
     assert!(many.1 < few.1 + 16, "{many:?} against {few:?}");
+}
+
+#[test]
+fn an_activity_ends_at_the_same_cost_however_many_are_pending() {
+    let writes = |count, started| {
+        let writes = PendingActivities::new(count, started).complete().writes;
+        let bytes: usize = writes.ops.iter().map(|op| if let Op::Put(_, value) = op { value.len() } else { 0 }).sum();
+        (entry(&writes), bytes)
+    };
+    let (alone, _) = writes(1, 0);
+    expect!["4: put History, put Ready, add Backlog, put Execution\n"].assert_eq(&alone);
+    let (inline, few) = writes(8, 0);
+    assert_eq!(inline, alone);
+    let (inline, many) = writes(2000, 0);
+    assert_eq!(inline, alone);
+    assert!(many < few + 16, "{many} bytes against {few}");
+    // What has a row of its own takes that row with it, and no other.
+    let (spilled, many) = writes(2000, 1999);
+    expect!["5: put History, put Ready, add Backlog, del Pending, put Execution\n"].assert_eq(&spilled);
+    assert!(many < few * 9 / 8 + 16, "{many} bytes against {few}");
+}
+
+/// The bound is generous, because tests share their machine; `cargo bench` measures.
+#[test]
+fn an_activity_ends_as_fast_however_many_are_pending() {
+    let (alone, among_many) = (PendingActivities::new(1, 0), PendingActivities::new(2000, 1999));
+    let ratio = || among_many.time(200).as_secs_f64() / alone.time(200).as_secs_f64();
+    let best = (0..5).map(|_| ratio()).fold(f64::INFINITY, f64::min);
+    assert!(best < 4.0, "{best:.1} times as long");
 }

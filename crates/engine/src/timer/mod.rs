@@ -1,6 +1,7 @@
 //! User timers: started and cancelled by workflow commands, fired by time.
 
 use crate::{
+    pending::{Keyed, Pending},
     proto::{duration_to_proto, optional_duration},
     time::Timestamp,
     txn::Txn,
@@ -23,6 +24,27 @@ use tenure_api::{
 pub struct UserTimer {
     pub timer_id: Arc<str>,
     pub fire_at: Timestamp,
+}
+
+/// What a timer is found by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TimerKey {
+    Id(Arc<str>),
+    Due(Timestamp),
+}
+
+impl Keyed for UserTimer {
+    type Key = TimerKey;
+
+    fn keys(&self) -> impl IntoIterator<Item = TimerKey> {
+        [TimerKey::Id(self.timer_id.clone()), TimerKey::Due(self.fire_at)]
+    }
+}
+
+/// When the next one fires.
+pub(crate) fn earliest_deadline(timers: &Pending<UserTimer>) -> Option<Timestamp> {
+    let (_, first) = timers.range(TimerKey::Due(Timestamp::MIN)..=TimerKey::Due(Timestamp::MAX)).next()?;
+    timers.get(first).map(|timer| timer.fire_at)
 }
 
 pub(crate) fn start(
@@ -48,11 +70,11 @@ pub(crate) fn start(
         bad(format!("An invalid StartToFireTimeout is set on StartTimerCommand: {error}. TimerId={}", command.timer_id))
     })?;
     let duration = duration.unwrap_or_default();
-    if txn.state.timers.values().any(|timer| *timer.timer_id == command.timer_id) {
+    let timer_id: Arc<str> = command.timer_id.as_str().into();
+    if txn.state.timers.find(&TimerKey::Id(timer_id.clone())).is_some() {
         let action = "invalid history builder state for action: add-timer-started-event";
         return Err(BadCommand::new(Cause::StartTimerDuplicateId, format!("{action}, TimerID: {}", command.timer_id)));
     }
-    let timer_id: Arc<str> = command.timer_id.as_str().into();
     let id = txn.add(HistoryEvent {
         user_metadata,
         attributes: Some(Attributes::TimerStartedEventAttributes(TimerStartedEventAttributes {
@@ -76,7 +98,7 @@ pub(crate) fn cancel(
     if command.timer_id.is_empty() {
         return Err(bad("TimerId is not set on CancelTimerCommand.".into()));
     }
-    let pending = txn.state.timers.iter().find(|(_, timer)| *timer.timer_id == command.timer_id).map(|(id, _)| id);
+    let pending = txn.state.timers.find(&TimerKey::Id(command.timer_id.as_str().into()));
     let started_event_id = match pending {
         Some(id) => {
             txn.state.timers.remove(id);
@@ -106,11 +128,9 @@ pub(crate) fn cancel(
 
 /// Fires all timers that are due, in the order in which they are. Says whether any did.
 pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) -> bool {
-    let now = txn.now();
-    let mut due: Vec<(Timestamp, i64)> =
-        txn.state.timers.iter().filter(|(_, t)| t.fire_at <= now).map(|(id, t)| (t.fire_at, id)).collect();
-    due.sort_unstable();
-    for &(_, started_event_id) in &due {
+    let due = TimerKey::Due(Timestamp::MIN)..=TimerKey::Due(txn.now());
+    let due: Vec<i64> = txn.state.timers.range(due).map(|(_, id)| id).collect();
+    for &started_event_id in &due {
         let Some(timer) = txn.state.timers.remove(started_event_id) else { continue };
         txn.add_event(Attributes::TimerFiredEventAttributes(TimerFiredEventAttributes {
             timer_id: timer.timer_id.to_string(),

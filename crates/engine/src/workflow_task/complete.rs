@@ -1,25 +1,17 @@
 //! The end of a task whose worker answered: its commands become events, what waited follows, and where there is
 //! something new the next task is scheduled.
 
-use super::{BadCommand, CompletedTask, commands, describe_started, end_completed, schedule, start};
-use crate::{
-    command::{Poll, WorkflowTaskStarted},
-    proto::optional_duration,
-    state::Sticky,
-    txn::Txn,
-};
+use super::{BadCommand, CompletedTask, commands, end_completed, schedule, start};
+use crate::{command::Poll, proto::optional_duration, state::Sticky, txn::Txn};
 use tenure_api::{
     enums::v1::{VersioningBehavior, WorkflowTaskFailedCause as Cause},
     history::v1::WorkflowTaskCompletedEventAttributes,
     workflowservice::v1::RespondWorkflowTaskCompletedRequest,
 };
 
-/// Completes the started task. Gives the next task where the worker asked for it and there is one. After an error
+/// Completes the started task, and starts the next one where the worker asked for it and there is one. After an error
 /// the transaction is spoilt and has to be started over.
-pub(crate) fn complete(
-    txn: &mut Txn<'_, '_>,
-    request: RespondWorkflowTaskCompletedRequest,
-) -> Result<Option<Box<WorkflowTaskStarted>>, BadCommand> {
+pub(crate) fn complete(txn: &mut Txn<'_, '_>, request: RespondWorkflowTaskCompletedRequest) -> Result<(), BadCommand> {
     let Some((before, _)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
     let original_scheduled_at = before.original_scheduled_at;
     if !request.messages.is_empty() {
@@ -41,14 +33,13 @@ pub(crate) fn complete(
     }
     let news = request.force_create_new_workflow_task || !txn.state.buffered.is_empty();
     if !txn.state.is_running() || !news {
-        return Ok(None);
+        return Ok(());
     }
     schedule(txn, heartbeats.then_some(original_scheduled_at));
-    if !request.return_new_workflow_task {
-        return Ok(None);
+    if request.return_new_workflow_task {
+        start(txn, &Poll { identity: task.identity, ..Poll::default() });
     }
-    start(txn, &Poll { identity: task.identity, ..Poll::default() });
-    Ok(describe_started(&txn.run, &txn.state).map(Box::new))
+    Ok(())
 }
 
 fn completed_attributes(request: &RespondWorkflowTaskCompletedRequest) -> WorkflowTaskCompletedEventAttributes {

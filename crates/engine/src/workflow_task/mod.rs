@@ -23,7 +23,7 @@ pub use state::{PendingTask, Phase, Started, WorkflowTask};
 
 use crate::{
     command::{Poll, WorkflowTaskStarted},
-    id::Stamp,
+    id::{ProposalId, Stamp},
     key::{RunKey, TaskKind},
     rows::ReadyTask,
     state::ExecutionState,
@@ -228,6 +228,15 @@ pub(crate) fn describe_started(run: &RunKey, state: &ExecutionState) -> Option<W
         started_at: started.at,
         sticky: task.sticky,
     })
+}
+
+/// As [`describe_started`], for the proposal that started it.
+pub(crate) fn started_by(run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Option<WorkflowTaskStarted> {
+    let (_, started) = state.workflow_task.started()?;
+    if started.proposal != proposal {
+        return None;
+    }
+    describe_started(run, state)
 }
 
 /// Ends the started task as completed and returns the completed event's id. A transient task's events enter history

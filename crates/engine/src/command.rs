@@ -26,6 +26,7 @@ pub struct Envelope {
 #[derive(Clone, Debug)]
 pub enum ShardCommand {
     StartWorkflow(Box<api::StartWorkflowExecutionRequest>),
+    SignalWithStart(Box<api::SignalWithStartWorkflowExecutionRequest>),
     SignalWorkflow(Box<api::SignalWorkflowExecutionRequest>),
     RequestCancelWorkflow(Box<api::RequestCancelWorkflowExecutionRequest>),
     TerminateWorkflow(Box<api::TerminateWorkflowExecutionRequest>),
@@ -122,6 +123,8 @@ pub enum Reply {
     Done,
     WorkflowStarted {
         run_id: Uuid,
+        /// First run of the chain.
+        first_run_id: Uuid,
         /// False when the request was answered with a run that was there before.
         started: bool,
         /// Status of the run (`WorkflowExecutionStatus`).

@@ -62,7 +62,7 @@ pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
         task_queue: info.task_queue.to_string(),
         state_transition_count: state.transitions,
         history_size_bytes: state.history_size,
-        execution_duration: state.closed_at.map(|at| duration_to_proto(at.since(info.execution_at))),
+        execution_duration: state.closed_at.map(|at| at.less(info.execution_at)),
         root_execution: Some(execution),
         first_run_id: info.first_run_id.to_string(),
         priority: info.priority.as_ref().map(Encoded::decode),

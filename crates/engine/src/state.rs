@@ -2,6 +2,7 @@
 
 use crate::{
     activity::PendingActivity,
+    chain::Chain,
     codec::{self, DecodeError},
     command::Reply,
     id::ProposalId,
@@ -59,6 +60,7 @@ pub struct ExecutionState {
 pub struct ExecutionInfo {
     /// First run of the chain (continue-as-new, retries, cron).
     pub first_run_id: Uuid,
+    pub chain: Chain,
     /// Request ids of the start and of the starts that were answered with this run and attached to it.
     pub request_ids: Vec<AttachedRequest>,
     pub workflow_type: Arc<str>,

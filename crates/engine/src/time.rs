@@ -22,6 +22,18 @@ impl Timestamp {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// How long after `earlier` this is; negative if it is before.
+    pub fn less(self, earlier: Timestamp) -> prost_types::Duration {
+        let nanos = self.0.saturating_sub(earlier.0);
+        prost_types::Duration { seconds: nanos / 1_000_000_000, nanos: (nanos % 1_000_000_000) as i32 }
+    }
+
+    /// To the nearest millisecond.
+    #[must_use]
+    pub fn to_millis(self) -> Timestamp {
+        Timestamp(self.0.saturating_add(500_000).div_euclid(1_000_000).saturating_mul(1_000_000))
+    }
+
     pub fn to_proto(self) -> prost_types::Timestamp {
         prost_types::Timestamp {
             seconds: self.0.div_euclid(1_000_000_000),

@@ -21,7 +21,9 @@ use crate::{
 use bytes::Bytes;
 use prost::Message;
 use std::sync::Arc;
-use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
+use tenure_api::history::v1::{
+    History, HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes,
+};
 
 /// Id of an event that is buffered: it gets its real one when the running workflow task ends.
 pub const BUFFERED: i64 = 0;
@@ -44,6 +46,8 @@ pub struct Txn<'a, 'c> {
     ops: Vec<Op>,
     effects: Vec<Effect>,
     also: Vec<Transition>,
+    /// Of history, once it was asked for.
+    first_event: Option<Arc<WorkflowExecutionStartedEventAttributes>>,
 }
 
 impl<'a, 'c> Txn<'a, 'c> {
@@ -81,6 +85,7 @@ impl<'a, 'c> Txn<'a, 'c> {
             ops: Vec::new(),
             effects: Vec::new(),
             also: Vec::new(),
+            first_event: None,
         }
     }
 
@@ -200,6 +205,26 @@ impl<'a, 'c> Txn<'a, 'c> {
             return Ok(Some(event.clone()));
         }
         self.rows.event(&self.run, event_id)
+    }
+
+    /// Reads the first event ahead, for what may create a run like this one.
+    pub(crate) fn read_first_event(&mut self) -> Result<(), ReadError> {
+        match self.event(1)?.and_then(|event| event.attributes) {
+            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
+                self.first_event = Some(Arc::new(started));
+                Ok(())
+            }
+            _ => Err(ReadError::Corrupt {
+                key: RowKey::History { run: self.run.clone(), first_event_id: 1 },
+                cause: "history does not begin with a start".into(),
+            }),
+        }
+    }
+
+    /// # Panics
+    /// Without [`Txn::read_first_event`] before.
+    pub(crate) fn first_event(&self) -> Arc<WorkflowExecutionStartedEventAttributes> {
+        self.first_event.clone().expect("it was read ahead")
     }
 
     /// Names one start of a task, or a ready task.

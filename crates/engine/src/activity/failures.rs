@@ -25,7 +25,8 @@ pub(crate) fn out_of_time() -> Failure {
     timeout_with_message(TimeoutType::ScheduleToClose, message.into())
 }
 
-fn timeout_with_message(kind: TimeoutType, message: String) -> Failure {
+/// With a message of the caller's own.
+pub(crate) fn timeout_with_message(kind: TimeoutType, message: String) -> Failure {
     let info = api::TimeoutFailureInfo { timeout_type: kind.into(), last_heartbeat_details: None };
     Failure { message, source: SOURCE.into(), failure_info: Some(FailureInfo::TimeoutFailureInfo(info)), ..empty() }
 }

@@ -21,7 +21,7 @@ pub use timeouts::Timeouts;
 
 pub(crate) use control::{Again, Selection, matching, pause, reset, unpause};
 pub(crate) use describe::poll_response;
-pub(crate) use failures::{server as server_failure, within_limit};
+pub(crate) use failures::{server as server_failure, timeout_with_message as timeout_failure, within_limit};
 pub(crate) use options::{Change, update as update_options};
 pub(crate) use schedule::schedule;
 

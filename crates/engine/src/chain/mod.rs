@@ -1,10 +1,16 @@
 //! Runs of one workflow id that follow each other: how a run is created, and how it ends, with or without a
 //! successor.
 
+mod continue_as_new;
+pub mod cron;
 mod new_run;
+mod successor;
 
+pub(crate) use continue_as_new::continue_as_new;
 pub use new_run::NewRun;
 pub(crate) use new_run::Timeouts;
+pub use successor::Chain;
+pub(crate) use successor::{Ended, after_completion, after_failure, after_timeout};
 
 use crate::{activity, command::Reply, events, id::ProposalId, txn::Txn, workflow_task};
 use tenure_api::history::v1::HistoryEvent;

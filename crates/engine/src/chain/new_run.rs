@@ -1,9 +1,11 @@
 //! A run to be created, however it came about: by a client, by its parent, by the run before it.
 
+use super::{Chain, cron};
 use crate::{
     Timestamp, WorkflowKey,
+    commands::signal_workflow,
     id::ProposalId,
-    proto::{Encoded, optional_duration},
+    proto::{Encoded, duration_to_proto, optional_duration},
     retry::RetryPolicy,
     rows::StateReader,
     state::{AttachedRequest, ExecutionInfo},
@@ -13,8 +15,11 @@ use crate::{
 use std::time::Duration;
 use tenure_api::{
     common::v1::Link,
-    enums::v1::EventType,
-    history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes},
+    enums::v1::{ContinueAsNewInitiator, EventType},
+    history::v1::{
+        HistoryEvent, WorkflowExecutionSignaledEventAttributes, WorkflowExecutionStartedEventAttributes,
+        history_event::Attributes,
+    },
     sdk::v1::UserMetadata,
 };
 use uuid::Uuid;
@@ -33,6 +38,8 @@ pub struct NewRun {
     pub started: WorkflowExecutionStartedEventAttributes,
     pub user_metadata: Option<UserMetadata>,
     pub links: Vec<Link>,
+    /// Comes before the first workflow task.
+    pub signal: Option<WorkflowExecutionSignaledEventAttributes>,
 }
 
 impl NewRun {
@@ -49,17 +56,29 @@ impl NewRun {
         self.complete(workflow);
         let info = self.info(cx.now);
         let backoff = self.backoff();
-        let NewRun { run_id, request_id, started, user_metadata, links } = self;
+        let NewRun { run_id, request_id, started, user_metadata, links, signal } = self;
         let mut txn = Txn::create(rows, cx, workflow.run(run_id), proposal, info);
         txn.put_request_id(RequestKind::Start, &request_id);
         txn.add(HistoryEvent {
             user_metadata,
-            links,
+            links: links.clone(),
             attributes: Some(Attributes::WorkflowExecutionStartedEventAttributes(started)),
             ..Default::default()
         });
+        if let Some(signal) = signal {
+            signal_workflow::record(&mut txn, signal, links);
+        }
         txn.state.workflow_task.first_at = backoff.map(|backoff| txn.now().after(backoff));
         txn
+    }
+
+    /// The run has turns, and waits for the first of them.
+    pub(crate) fn set_cron(&mut self, schedule: &str, now: Timestamp) {
+        if let Some(backoff) = cron::backoff(schedule, now, now) {
+            self.started.cron_schedule = schedule.to_owned();
+            self.started.initiator = ContinueAsNewInitiator::CronSchedule.into();
+            self.started.first_workflow_task_backoff = Some(duration_to_proto(backoff));
+        }
     }
 
     fn complete(&mut self, workflow: &WorkflowKey) {
@@ -79,22 +98,27 @@ impl NewRun {
 
     fn info(&self, now: Timestamp) -> ExecutionInfo {
         let started = &self.started;
-        let start = AttachedRequest {
-            request_id: self.request_id.as_str().into(),
-            event_id: 1,
-            event_type: EventType::WorkflowExecutionStarted.into(),
+        let (event_id, event_type) = match self.signal {
+            None => (1, EventType::WorkflowExecutionStarted),
+            Some(_) => (2, EventType::WorkflowExecutionSignaled),
         };
+        let start =
+            AttachedRequest { request_id: self.request_id.as_str().into(), event_id, event_type: event_type.into() };
         let run_timeout = duration(started.workflow_run_timeout.as_ref());
+        let execution_at = now.after(self.backoff().unwrap_or_default());
+        let execution_expires_at = started.workflow_execution_expiration_time.as_ref().map(Timestamp::from_proto);
+        let run_expires_at = run_timeout.map(|timeout| execution_at.after(timeout));
         ExecutionInfo {
             first_run_id: Uuid::try_parse(&started.first_execution_run_id).unwrap_or(self.run_id),
+            chain: Chain::of(started),
             request_ids: vec![start],
             workflow_type: started.workflow_type.as_ref().map_or("", |t| &t.name).into(),
             task_queue: started.task_queue.as_ref().map_or("", |queue| &queue.name).into(),
             execution_timeout: duration(started.workflow_execution_timeout.as_ref()),
             run_timeout,
             task_timeout: duration(started.workflow_task_timeout.as_ref()).unwrap_or(DEFAULT_TASK_TIMEOUT),
-            execution_expires_at: started.workflow_execution_expiration_time.as_ref().map(Timestamp::from_proto),
-            run_expires_at: run_timeout.map(|timeout| now.after(timeout)),
+            execution_expires_at,
+            run_expires_at: run_expires_at.into_iter().chain(execution_expires_at).min(),
             retry: started.retry_policy.as_ref().and_then(|policy| RetryPolicy::new(policy).ok()),
             attempt: started.attempt,
             memo: started.memo.as_ref().filter(|memo| !memo.fields.is_empty()).map(Encoded::of),
@@ -106,7 +130,7 @@ impl NewRun {
             user_metadata: self.user_metadata.as_ref().map(Encoded::of),
             priority: started.priority.as_ref().map(Encoded::of),
             started_at: now,
-            execution_at: now.after(self.backoff().unwrap_or_default()),
+            execution_at,
         }
     }
 }

@@ -28,6 +28,9 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
         return Ok(txn.finish_remembered(state::Outcome::Failed(error)));
     }
     workflow_task::check_sequence(&request.commands)?;
+    if workflow_task::any_closes(&request.commands) {
+        txn.read_first_event()?;
+    }
     let before = txn.state.clone();
     match workflow_task::complete(&mut txn, request.clone()) {
         Ok(()) => Ok(txn.finish_remembered(state::Outcome::WorkflowTaskCompleted { reset_history_event_id: 0 })),

@@ -12,7 +12,8 @@ mod request_cancel_workflow;
 mod reset_activity;
 mod reset_sticky_task_queue;
 mod return_task;
-mod signal_workflow;
+mod signal_with_start;
+pub(crate) mod signal_workflow;
 mod start_activity_task;
 mod start_workflow;
 mod start_workflow_task;
@@ -63,6 +64,7 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
     use ShardCommand::*;
     match command {
         StartWorkflow(request) => start_workflow::run(call, request),
+        SignalWithStart(request) => signal_with_start::run(call, request),
         SignalWorkflow(request) => signal_workflow::run(call, request),
         RequestCancelWorkflow(request) => request_cancel_workflow::run(call, request),
         TerminateWorkflow(request) => terminate_workflow::run(call, request),

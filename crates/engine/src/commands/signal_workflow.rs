@@ -8,6 +8,7 @@ use crate::{
     workflow_task,
 };
 use tenure_api::{
+    common::v1::Link,
     error::ApiError,
     history::v1::{HistoryEvent, WorkflowExecutionSignaledEventAttributes, history_event::Attributes},
     workflowservice::v1::SignalWorkflowExecutionRequest,
@@ -23,32 +24,42 @@ pub(super) fn run(call: Call<'_, '_>, request: &SignalWorkflowExecutionRequest) 
     let mut txn = call.open_running(run_id)?;
     if request.request_id.is_empty() {
         txn.remember(state::Outcome::Done);
-    } else {
-        txn.put_request_id(RequestKind::Signal, &request.request_id);
     }
     signal(&mut txn, request)?;
     Ok(txn.finish(Reply::Done))
 }
 
 fn signal(txn: &mut Txn<'_, '_>, request: &SignalWorkflowExecutionRequest) -> Result<(), ApiError> {
+    check_limit(txn)?;
+    let attributes = WorkflowExecutionSignaledEventAttributes {
+        signal_name: request.signal_name.clone(),
+        input: request.input.clone(),
+        identity: request.identity.clone(),
+        header: request.header.clone(),
+        request_id: request.request_id.clone(),
+        ..Default::default()
+    };
+    record(txn, attributes, request.links.clone());
+    workflow_task::schedule_if_idle(txn);
+    Ok(())
+}
+
+pub(crate) fn check_limit(txn: &Txn<'_, '_>) -> Result<(), ApiError> {
     if txn.state.signals >= txn.limits().signals as u64 {
         return Err(ApiError::invalid_argument("exceeded workflow execution limit for signal events"));
     }
+    Ok(())
+}
+
+/// The signal is received; its request id, where it has one, is not received again.
+pub(crate) fn record(txn: &mut Txn<'_, '_>, attributes: WorkflowExecutionSignaledEventAttributes, links: Vec<Link>) {
     txn.state.signals += 1;
+    if !attributes.request_id.is_empty() {
+        txn.put_request_id(RequestKind::Signal, &attributes.request_id);
+    }
     txn.add(HistoryEvent {
-        links: request.links.clone(),
-        attributes: Some(Attributes::WorkflowExecutionSignaledEventAttributes(
-            WorkflowExecutionSignaledEventAttributes {
-                signal_name: request.signal_name.clone(),
-                input: request.input.clone(),
-                identity: request.identity.clone(),
-                header: request.header.clone(),
-                request_id: request.request_id.clone(),
-                ..Default::default()
-            },
-        )),
+        links,
+        attributes: Some(Attributes::WorkflowExecutionSignaledEventAttributes(attributes)),
         ..Default::default()
     });
-    workflow_task::schedule_if_idle(txn);
-    Ok(())
 }

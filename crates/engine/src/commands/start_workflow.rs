@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome, Stop, terminate_workflow};
 use crate::{
-    chain::{NewRun, Timeouts},
+    chain::{NewRun, Timeouts, cron},
     command::Reply,
     id::ProposalId,
     limits::Limits,
@@ -39,7 +39,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest) -
     let request = &with_request_id(request, call.proposal);
     let run_id = call.cx.ids.uuid();
     let new = new_run(request, call.cx.limits, call.cx.now, run_id)?;
-    if let Some(before) = started_before(&call, request)? {
+    if let Some(before) = started_before(&call, &request.request_id)? {
         return Err(Stop::Answered(before));
     }
     let Some(current_id) = call.current_run()? else { return Ok(start(call, new)) };
@@ -62,7 +62,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest) -
 }
 
 /// A caller without a request id of its own is told apart by its proposal.
-fn with_request_id(
+pub(super) fn with_request_id(
     request: &StartWorkflowExecutionRequest,
     proposal: ProposalId,
 ) -> Cow<'_, StartWorkflowExecutionRequest> {
@@ -74,9 +74,8 @@ fn with_request_id(
 }
 
 /// What would change the meaning of the run if it were ignored.
-fn refuse_what_is_missing(request: &StartWorkflowExecutionRequest) -> Result<(), ApiError> {
+pub(super) fn refuse_what_is_missing(request: &StartWorkflowExecutionRequest) -> Result<(), ApiError> {
     let missing = [
-        (!request.cron_schedule.is_empty(), "cron_schedule"),
         (!request.completion_callbacks.is_empty(), "completion_callbacks"),
         (request.versioning_override.is_some(), "versioning_override"),
         (request.time_skipping_config.is_some(), "time_skipping_config"),
@@ -88,7 +87,7 @@ fn refuse_what_is_missing(request: &StartWorkflowExecutionRequest) -> Result<(),
 }
 
 /// The run that the request asks for.
-fn new_run(
+pub(super) fn new_run(
     request: &StartWorkflowExecutionRequest,
     limits: &Limits,
     now: Timestamp,
@@ -108,6 +107,7 @@ fn new_run(
         ));
     }
     check_sizes(request, limits)?;
+    cron::check(&request.cron_schedule).map_err(|error| ApiError::invalid_argument(error.to_string()))?;
     let timeouts = Timeouts::new(
         field("WorkflowExecutionTimeout", request.workflow_execution_timeout.as_ref())?,
         field("WorkflowRunTimeout", request.workflow_run_timeout.as_ref())?,
@@ -127,7 +127,7 @@ fn new_run(
         workflow_execution_timeout: timeouts.execution.map(duration_to_proto),
         workflow_run_timeout: timeouts.run.map(duration_to_proto),
         workflow_task_timeout: Some(duration_to_proto(timeouts.task)),
-        workflow_execution_expiration_time: timeouts.execution.map(|timeout| now.after(timeout).to_proto()),
+        workflow_execution_expiration_time: timeouts.execution.map(|timeout| now.after(timeout).to_millis().to_proto()),
         identity: request.identity.clone(),
         retry_policy: retry.as_ref().map(RetryPolicy::to_proto),
         first_workflow_task_backoff: Some(duration_to_proto(delay)),
@@ -139,13 +139,16 @@ fn new_run(
         priority: request.priority.clone(),
         ..Default::default()
     };
-    Ok(NewRun {
+    let mut new = NewRun {
         run_id,
         request_id: request.request_id.clone(),
         started,
         user_metadata: request.user_metadata.clone(),
         links: request.links.clone(),
-    })
+        signal: None,
+    };
+    new.set_cron(&request.cron_schedule, now);
+    Ok(new)
 }
 
 fn check_sizes(request: &StartWorkflowExecutionRequest, limits: &Limits) -> Result<(), ApiError> {
@@ -162,16 +165,16 @@ fn check_sizes(request: &StartWorkflowExecutionRequest, limits: &Limits) -> Resu
 }
 
 /// The answer that a start with this request id got.
-fn started_before(call: &Call<'_, '_>, request: &StartWorkflowExecutionRequest) -> Result<Option<Reply>, Stop> {
-    let row = txn::request_row(call.workflow, RequestKind::Start, &request.request_id);
+pub(super) fn started_before(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Reply>, Stop> {
+    let row = txn::request_row(call.workflow, RequestKind::Start, request_id);
     let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) else { return Ok(None) };
     let Some(state) = call.state(run_id)? else { return Ok(None) };
-    let started = state.info.request_ids.first().is_some_and(|start| *start.request_id == request.request_id);
-    Ok(Some(Reply::WorkflowStarted { run_id, started, status: state.status().into() }))
+    let started = state.info.request_ids.first().is_some_and(|start| *start.request_id == *request_id);
+    Ok(Some(reply(run_id, &state, started)))
 }
 
 /// Whether a new run may follow the closed one.
-fn may_follow(
+pub(super) fn may_follow(
     request: &StartWorkflowExecutionRequest,
     closed_id: Uuid,
     closed: &ExecutionState,
@@ -198,7 +201,7 @@ fn already_started(message: String, run_id: Uuid, state: &ExecutionState) -> Api
     })
 }
 
-fn conflict_policy(request: &StartWorkflowExecutionRequest) -> Conflict {
+pub(super) fn conflict_policy(request: &StartWorkflowExecutionRequest) -> Conflict {
     match request.workflow_id_reuse_policy() {
         Reuse::TerminateIfRunning => Conflict::TerminateExisting,
         _ => request.workflow_id_conflict_policy(),
@@ -212,7 +215,7 @@ fn use_existing(
     run_id: Uuid,
     current: &ExecutionState,
 ) -> Outcome {
-    let reply = Reply::WorkflowStarted { run_id, started: false, status: current.status().into() };
+    let reply = reply(run_id, current, false);
     let options = request.on_conflict_options.unwrap_or_default();
     if !options.attach_request_id && !options.attach_links {
         return Err(Stop::Answered(reply));
@@ -244,7 +247,7 @@ fn use_existing(
 }
 
 /// Terminates the running run and starts the new one, in one entry.
-fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current: &ExecutionState) -> Transition {
+pub(super) fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current: &ExecutionState) -> Transition {
     let mut old = Txn::over(call.rows, call.cx, call.workflow.run(current_id), ProposalId::default(), current.clone());
     let details = json(&format!("terminated by new runID: {}", new.run_id));
     let reason = "TerminateIfRunning WorkflowIdReusePolicy";
@@ -261,7 +264,7 @@ fn json(text: &str) -> Payloads {
     Payloads { payloads: vec![Payload { metadata, data, ..Default::default() }] }
 }
 
-fn start(call: Call<'_, '_>, new: NewRun) -> Transition {
+pub(super) fn start(call: Call<'_, '_>, new: NewRun) -> Transition {
     let reply = started(new.run_id);
     let mut txn = new.create(call.rows, call.cx, call.workflow, call.proposal);
     workflow_task::schedule_if_idle(&mut txn);
@@ -269,5 +272,10 @@ fn start(call: Call<'_, '_>, new: NewRun) -> Transition {
 }
 
 fn started(run_id: Uuid) -> Reply {
-    Reply::WorkflowStarted { run_id, started: true, status: Status::Running.into() }
+    Reply::WorkflowStarted { run_id, first_run_id: run_id, started: true, status: Status::Running.into() }
+}
+
+/// About a run that was there before.
+pub(super) fn reply(run_id: Uuid, state: &ExecutionState, started: bool) -> Reply {
+    Reply::WorkflowStarted { run_id, first_run_id: state.info.first_run_id, started, status: state.status().into() }
 }

@@ -3,15 +3,13 @@
 use super::{Call, Outcome, Stop, terminate_workflow::end_task_by_force};
 use crate::{
     activity,
+    chain::{self, Ended},
     command::Reply,
     timer,
     txn::{Txn, earliest_deadline},
     workflow_task,
 };
-use tenure_api::{
-    enums::v1::RetryState,
-    history::v1::{HistoryEvent, WorkflowExecutionTimedOutEventAttributes, history_event::Attributes},
-};
+use tenure_api::history::v1::{HistoryEvent, WorkflowExecutionTimedOutEventAttributes, history_event::Attributes};
 use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
@@ -20,6 +18,9 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
         // Fired before, or moved meanwhile.
         return Err(Stop::Answered(Reply::Done));
     }
+    if has_expired(&txn) {
+        txn.read_first_event()?;
+    }
     // Bounded, because every round moves at least one deadline.
     while earliest_deadline(&txn.state).is_some_and(|at| at <= txn.now()) {
         fire_due(&mut txn);
@@ -27,9 +28,12 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
     Ok(txn.finish(Reply::Done))
 }
 
+fn has_expired(txn: &Txn<'_, '_>) -> bool {
+    txn.state.info.run_expires_at.is_some_and(|at| at <= txn.now())
+}
+
 fn fire_due(txn: &mut Txn<'_, '_>) {
-    let now = txn.now();
-    if txn.state.info.run_expires_at.is_some_and(|at| at <= now) {
+    if has_expired(txn) {
         return time_out(txn);
     }
     workflow_task::fire_due(txn);
@@ -43,17 +47,11 @@ fn fire_due(txn: &mut Txn<'_, '_>) {
 /// The run has used up its time.
 fn time_out(txn: &mut Txn<'_, '_>) {
     end_task_by_force(txn);
-    let retry_state = match &txn.state.info.retry {
-        None => RetryState::RetryPolicyNotSet,
-        Some(policy) if policy.attempts_exhausted(txn.state.info.attempt) => RetryState::MaximumAttemptsReached,
-        Some(_) => RetryState::Timeout,
+    let Ended { retry_state, next } = chain::after_timeout(txn);
+    let attributes = WorkflowExecutionTimedOutEventAttributes {
+        retry_state: retry_state.into(),
+        new_execution_run_id: next.as_ref().map(|next| next.run_id.to_string()).unwrap_or_default(),
     };
-    let attributes = WorkflowExecutionTimedOutEventAttributes { retry_state: retry_state.into(), ..Default::default() };
-    txn.close(
-        HistoryEvent {
-            attributes: Some(Attributes::WorkflowExecutionTimedOutEventAttributes(attributes)),
-            ..Default::default()
-        },
-        None,
-    );
+    let attributes = Some(Attributes::WorkflowExecutionTimedOutEventAttributes(attributes));
+    txn.close(HistoryEvent { attributes, ..Default::default() }, next);
 }

@@ -1,5 +1,6 @@
 //! Behaviour of whole runs: a script of commands against a shard in memory, and the history that comes of it.
 
+mod chains;
 mod closing;
 mod cost;
 mod describe;

@@ -173,10 +173,6 @@ fn what_cannot_be_done_is_refused_by_name() {
         check_error(Sim::default().run(ShardCommand::StartWorkflow(Box::new(request))), expected);
     }
     check(
-        |r| r.cron_schedule = "* * * * *".into(),
-        expect!["Unimplemented: StartWorkflowExecutionRequest.cron_schedule is not implemented"],
-    );
-    check(
         |r| r.completion_callbacks = vec![Default::default()],
         expect!["Unimplemented: StartWorkflowExecutionRequest.completion_callbacks is not implemented"],
     );

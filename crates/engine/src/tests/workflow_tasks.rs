@@ -486,13 +486,6 @@ fn bad_commands_fail_the_task_with_the_apis_cause() {
         4 WORKFLOW_TASK_FAILED scheduled=2 started=3 BadStartChildExecutionAttributes "BadStartChildExecutionAttributes: the command StartChildWorkflowExecution is not implemented by this server"
     "#]],
     );
-    check(
-        vec![Verb::ContinueAsNewWorkflowExecutionCommandAttributes(Default::default())],
-        expect![[r#"
-        BadContinueAsNewAttributes: the command ContinueAsNewWorkflowExecution is not implemented by this server
-        4 WORKFLOW_TASK_FAILED scheduled=2 started=3 BadContinueAsNewAttributes "BadContinueAsNewAttributes: the command ContinueAsNewWorkflowExecution is not implemented by this server"
-    "#]],
-    );
 }
 
 #[test]

@@ -1,6 +1,13 @@
 //! What a worker returns from a workflow task: each of the API's commands, checked and applied.
 
-use crate::{activity, limits::Limits, proto::Encoded, timer, txn::Txn};
+use crate::{
+    activity,
+    chain::{self, Ended, NewRun, continue_as_new},
+    limits::Limits,
+    proto::Encoded,
+    timer,
+    txn::Txn,
+};
 use prost::Message;
 use std::sync::Arc;
 use tenure_api::{
@@ -10,7 +17,7 @@ use tenure_api::{
         RecordMarkerCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes, command::Attributes as Verb,
     },
     common::v1::{Memo, Payload, SearchAttributes},
-    enums::v1::{CommandType, RetryState, WorkflowTaskFailedCause as Cause},
+    enums::v1::{CommandType, WorkflowTaskFailedCause as Cause},
     error::ApiError,
     history::v1::{
         HistoryEvent, MarkerRecordedEventAttributes, UpsertWorkflowSearchAttributesEventAttributes,
@@ -27,6 +34,16 @@ pub struct CompletedTask {
     pub identity: String,
     /// How many events came while the task was running: its worker has not seen them.
     pub unseen: usize,
+}
+
+impl CompletedTask {
+    /// A run does not end while there is something that its worker has not seen.
+    pub(crate) fn nothing_unseen(&self) -> Result<(), BadCommand> {
+        match self.unseen {
+            0 => Ok(()),
+            _ => Err(BadCommand::bare(Cause::UnhandledCommand)),
+        }
+    }
 }
 
 /// A command that cannot be applied: the whole completion is forgotten and its workflow task fails with this cause.
@@ -85,9 +102,9 @@ pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &mut CompletedTask, command: Co
         Some(Verb::CompleteWorkflowExecutionCommandAttributes(a)) => complete_workflow(txn, task, a, user_metadata),
         Some(Verb::FailWorkflowExecutionCommandAttributes(a)) => fail_workflow(txn, task, a, user_metadata),
         Some(Verb::CancelWorkflowExecutionCommandAttributes(a)) => cancel_workflow(txn, task, a, user_metadata),
+        Some(Verb::ContinueAsNewWorkflowExecutionCommandAttributes(a)) => continue_as_new(txn, task, a, user_metadata),
         Some(
-            Verb::ContinueAsNewWorkflowExecutionCommandAttributes(_)
-            | Verb::StartChildWorkflowExecutionCommandAttributes(_)
+            Verb::StartChildWorkflowExecutionCommandAttributes(_)
             | Verb::SignalExternalWorkflowExecutionCommandAttributes(_)
             | Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(_)
             | Verb::ProtocolMessageCommandAttributes(_)
@@ -124,6 +141,11 @@ pub(crate) fn check_sequence(commands: &[Command]) -> Result<(), ApiError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether one of the commands ends the run.
+pub(crate) fn any_closes(commands: &[Command]) -> bool {
+    commands.iter().any(|command| closes(command.command_type()))
 }
 
 fn closes(command: CommandType) -> bool {
@@ -294,17 +316,13 @@ fn removes(payload: &Payload) -> bool {
     }
 }
 
-/// A run does not end while there is something that its worker has not seen.
-fn nothing_unseen(task: &CompletedTask) -> Result<(), BadCommand> {
-    match task.unseen {
-        0 => Ok(()),
-        _ => Err(BadCommand::bare(Cause::UnhandledCommand)),
-    }
+/// Closes the run with its last event.
+fn close(txn: &mut Txn<'_, '_>, user_metadata: Option<UserMetadata>, attributes: Attributes, next: Option<NewRun>) {
+    txn.close(HistoryEvent { user_metadata, attributes: Some(attributes), ..Default::default() }, next);
 }
 
-/// Closes the run with its last event.
-fn close(txn: &mut Txn<'_, '_>, user_metadata: Option<UserMetadata>, attributes: Attributes) {
-    txn.close(HistoryEvent { user_metadata, attributes: Some(attributes), ..Default::default() }, None);
+fn id_of(next: Option<&NewRun>) -> String {
+    next.map(|next| next.run_id.to_string()).unwrap_or_default()
 }
 
 fn complete_workflow(
@@ -313,20 +331,21 @@ fn complete_workflow(
     command: CompleteWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    nothing_unseen(task)?;
+    task.nothing_unseen()?;
     check_blob(
         txn.limits(),
         Cause::BadCompleteWorkflowExecutionAttributes,
         "CompleteWorkflowExecutionCommandAttributes.Result",
         command.result.as_ref(),
     )?;
+    let next = chain::after_completion(txn, command.result.as_ref());
     let attributes = WorkflowExecutionCompletedEventAttributes {
         result: command.result,
         workflow_task_completed_event_id: task.completed_event_id,
-        ..Default::default()
+        new_execution_run_id: id_of(next.as_ref()),
     };
     let event = Attributes::WorkflowExecutionCompletedEventAttributes(attributes);
-    close(txn, user_metadata, event);
+    close(txn, user_metadata, event, next);
     Ok(())
 }
 
@@ -337,25 +356,19 @@ fn fail_workflow(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     const CAUSE: Cause = Cause::BadFailWorkflowExecutionAttributes;
-    nothing_unseen(task)?;
-    if command.failure.is_none() {
+    task.nothing_unseen()?;
+    let Some(failure) = command.failure else {
         return Err(BadCommand::new(CAUSE, "Failure is not set on FailWorkflowExecutionCommand."));
-    }
-    check_blob(txn.limits(), CAUSE, "FailWorkflowExecutionCommandAttributes.Failure", command.failure.as_ref())?;
-    let retry_state = match &txn.state.info.retry {
-        None => RetryState::RetryPolicyNotSet,
-        Some(policy) if !policy.retries(command.failure.as_ref()) => RetryState::NonRetryableFailure,
-        Some(policy) if policy.attempts_exhausted(txn.state.info.attempt) => RetryState::MaximumAttemptsReached,
-        // Whole runs are not tried again yet, and history says so.
-        Some(_) => RetryState::InternalServerError,
     };
+    check_blob(txn.limits(), CAUSE, "FailWorkflowExecutionCommandAttributes.Failure", Some(&failure))?;
+    let Ended { retry_state, next } = chain::after_failure(txn, &failure);
     let attributes = WorkflowExecutionFailedEventAttributes {
-        failure: command.failure,
+        failure: Some(failure),
         retry_state: retry_state.into(),
         workflow_task_completed_event_id: task.completed_event_id,
-        ..Default::default()
+        new_execution_run_id: id_of(next.as_ref()),
     };
-    close(txn, user_metadata, Attributes::WorkflowExecutionFailedEventAttributes(attributes));
+    close(txn, user_metadata, Attributes::WorkflowExecutionFailedEventAttributes(attributes), next);
     Ok(())
 }
 
@@ -365,7 +378,7 @@ fn cancel_workflow(
     command: CancelWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    nothing_unseen(task)?;
+    task.nothing_unseen()?;
     check_blob(
         txn.limits(),
         Cause::BadCancelWorkflowExecutionAttributes,
@@ -376,6 +389,6 @@ fn cancel_workflow(
         workflow_task_completed_event_id: task.completed_event_id,
         details: command.details,
     };
-    close(txn, user_metadata, Attributes::WorkflowExecutionCanceledEventAttributes(attributes));
+    close(txn, user_metadata, Attributes::WorkflowExecutionCanceledEventAttributes(attributes), None);
     Ok(())
 }

@@ -15,8 +15,8 @@ mod complete;
 mod events;
 mod state;
 
-pub(crate) use commands::check_sequence;
 pub use commands::{BadCommand, CompletedTask};
+pub(crate) use commands::{any_closes, check_blob, check_sequence};
 pub(crate) use complete::complete;
 pub use events::transient_events;
 pub use state::{PendingTask, Phase, Started, WorkflowTask};

@@ -20,6 +20,7 @@ mod respond_activity_task_completed;
 mod respond_activity_task_failed;
 mod respond_workflow_task;
 mod shutdown_worker;
+mod signal_with_start_workflow_execution;
 mod signal_workflow_execution;
 mod start_workflow_execution;
 mod terminate_workflow_execution;
@@ -141,6 +142,7 @@ forwarding_service! {
     WorkflowService;
     led {
         start_workflow_execution(StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse;
+        signal_with_start_workflow_execution(SignalWithStartWorkflowExecutionRequest) -> SignalWithStartWorkflowExecutionResponse;
         signal_workflow_execution(SignalWorkflowExecutionRequest) -> SignalWorkflowExecutionResponse;
         request_cancel_workflow_execution(RequestCancelWorkflowExecutionRequest) -> RequestCancelWorkflowExecutionResponse;
         terminate_workflow_execution(TerminateWorkflowExecutionRequest) -> TerminateWorkflowExecutionResponse;
@@ -182,7 +184,6 @@ forwarding_service! {
     }
     missing {
         execute_multi_operation(ExecuteMultiOperationRequest) -> ExecuteMultiOperationResponse;
-        signal_with_start_workflow_execution(SignalWithStartWorkflowExecutionRequest) -> SignalWithStartWorkflowExecutionResponse;
         reset_workflow_execution(ResetWorkflowExecutionRequest) -> ResetWorkflowExecutionResponse;
         delete_workflow_execution(DeleteWorkflowExecutionRequest) -> DeleteWorkflowExecutionResponse;
         list_open_workflow_executions(ListOpenWorkflowExecutionsRequest) -> ListOpenWorkflowExecutionsResponse;

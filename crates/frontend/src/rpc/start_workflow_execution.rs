@@ -6,7 +6,7 @@ use tenure_api::{
     enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
     error::Code,
 };
-use tenure_engine::retry::RetryPolicy;
+use tenure_engine::{chain::cron, retry::RetryPolicy};
 
 impl Rpc for api::StartWorkflowExecutionRequest {
     type Response = api::StartWorkflowExecutionResponse;
@@ -36,6 +36,7 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         if !self.cron_schedule.is_empty() && self.workflow_start_delay.is_some() {
             return Err(ApiError::invalid_argument("CronSchedule and WorkflowStartDelay may not be used together."));
         }
+        cron::check(&self.cron_schedule).map_err(|error| ApiError::invalid_argument(error.to_string()))?;
         check_policies(self.workflow_id_reuse_policy(), self.workflow_id_conflict_policy())?;
         if self.priority.as_ref().is_some_and(|priority| priority.priority_key < 0) {
             return Err(ApiError::invalid_argument("priority key can't be negative"));
@@ -55,15 +56,16 @@ impl Rpc for api::StartWorkflowExecutionRequest {
     async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (namespace, workflow_id) = (self.namespace.clone(), self.workflow_id.clone());
         match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(self))).await? {
-            Reply::WorkflowStarted { run_id, started, status } => Ok(api::StartWorkflowExecutionResponse {
-                run_id: run_id.to_string(),
-                // A run that was there before may be one of a chain.
-                first_execution_run_id: if started { run_id.to_string() } else { String::new() },
-                started,
-                status,
-                link: Some(started_link(namespace, workflow_id, run_id)),
-                ..Default::default()
-            }),
+            Reply::WorkflowStarted { run_id, first_run_id, started, status } => {
+                Ok(api::StartWorkflowExecutionResponse {
+                    run_id: run_id.to_string(),
+                    first_execution_run_id: first_run_id.to_string(),
+                    started,
+                    status,
+                    link: Some(started_link(namespace, workflow_id, run_id)),
+                    ..Default::default()
+                })
+            }
             reply => Err(unexpected(&reply)),
         }
     }
@@ -71,7 +73,7 @@ impl Rpc for api::StartWorkflowExecutionRequest {
 
 // Old SDKs still send the reuse policy that is deprecated.
 #[allow(deprecated)]
-fn check_policies(reuse: Reuse, conflict: Conflict) -> Result<(), ApiError> {
+pub(super) fn check_policies(reuse: Reuse, conflict: Conflict) -> Result<(), ApiError> {
     let with = match (reuse, conflict) {
         (Reuse::TerminateIfRunning, Conflict::Fail | Conflict::UseExisting | Conflict::TerminateExisting) => {
             "a WorkflowIDConflictPolicy".to_owned()

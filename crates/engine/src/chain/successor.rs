@@ -1,0 +1,148 @@
+//! Which run follows one that ends: the next attempt of its retry policy, or the next turn of its cron schedule.
+
+use super::{NewRun, cron};
+use crate::{
+    activity::timeout_failure,
+    proto::{duration_to_proto, optional_duration},
+    retry::RetryPolicy,
+    state::ExecutionInfo,
+    time::Timestamp,
+    txn::Txn,
+};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tenure_api::{
+    common::v1::Payloads,
+    enums::v1::{ContinueAsNewInitiator as Initiator, RetryState, TimeoutType},
+    failure::v1::{Failure, failure::FailureInfo},
+    history::v1::WorkflowExecutionStartedEventAttributes,
+};
+
+/// A run that was at work for less than this gives way only after the rest of it, so that a workflow that does nothing
+/// but begin again does not keep the server busy.
+const SHORTEST_RUN: Duration = Duration::from_secs(1);
+
+/// What a chain of runs adds to what is known of each of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Chain {
+    /// Empty: none.
+    pub cron_schedule: Arc<str>,
+}
+
+impl Chain {
+    pub(super) fn of(started: &WorkflowExecutionStartedEventAttributes) -> Self {
+        Chain { cron_schedule: started.cron_schedule.as_str().into() }
+    }
+}
+
+/// How a run ends that failed or timed out.
+pub(crate) struct Ended {
+    /// What its last event says.
+    pub(crate) retry_state: RetryState,
+    pub(crate) next: Option<NewRun>,
+}
+
+/// After a failure: the next attempt, or else the next turn.
+pub(crate) fn after_failure(txn: &mut Txn<'_, '_>, failure: &Failure) -> Ended {
+    let (initiator, backoff, retry_state) = match retry_backoff(&txn.state.info, failure, txn.now()) {
+        Ok(backoff) => (Initiator::Retry, backoff, RetryState::InProgress),
+        Err(retry_state) => match cron_backoff(txn) {
+            Some(backoff) => (Initiator::CronSchedule, backoff, retry_state),
+            None => return Ended { retry_state, next: None },
+        },
+    };
+    let mut next = following(txn, initiator, backoff);
+    next.started.continued_failure = Some(failure.clone());
+    match initiator {
+        Initiator::Retry => {
+            next.started.attempt = txn.state.info.attempt + 1;
+            next.started.last_completion_result = None;
+        }
+        _ => next.started.attempt = 1,
+    }
+    Ended { retry_state, next: Some(next) }
+}
+
+/// After the run has used up its time.
+pub(crate) fn after_timeout(txn: &mut Txn<'_, '_>) -> Ended {
+    match txn.state.info.execution_expires_at {
+        // The whole chain has.
+        Some(at) if at <= txn.now() => Ended { retry_state: RetryState::Timeout, next: None },
+        _ => after_failure(txn, &timeout_failure(TimeoutType::StartToClose, "workflow timeout".into())),
+    }
+}
+
+/// After a completion: the next turn.
+pub(crate) fn after_completion(txn: &mut Txn<'_, '_>, result: Option<&Payloads>) -> Option<NewRun> {
+    let backoff = cron_backoff(txn)?;
+    let mut next = following(txn, Initiator::CronSchedule, backoff);
+    next.started.attempt = 1;
+    next.started.last_completion_result = result.cloned();
+    Some(next)
+}
+
+/// A run that is like this one, whatever became of its memo and search attributes meanwhile. The caller fills in what
+/// it carries over from this one's end.
+pub(super) fn following(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Duration) -> NewRun {
+    let first = WorkflowExecutionStartedEventAttributes::clone(&txn.first_event());
+    let started = WorkflowExecutionStartedEventAttributes {
+        identity: String::new(),
+        continued_execution_run_id: txn.run.run_id.to_string(),
+        first_execution_run_id: txn.state.info.first_run_id.to_string(),
+        initiator: initiator.into(),
+        continued_failure: None,
+        first_workflow_task_backoff: Some(duration_to_proto(or_rest_of_shortest(txn, backoff))),
+        eager_execution_accepted: false,
+        ..first
+    };
+    NewRun {
+        run_id: txn.cx.ids.uuid(),
+        request_id: txn.cx.ids.uuid().to_string(),
+        started,
+        user_metadata: None,
+        links: Vec::new(),
+        signal: None,
+    }
+}
+
+/// The wait that was asked for, or what is left of the shortest life of a run.
+fn or_rest_of_shortest(txn: &Txn<'_, '_>, asked: Duration) -> Duration {
+    let lived = txn.now().since(at_work_since(&txn.state.info, txn.now()));
+    match lived.saturating_add(asked) < SHORTEST_RUN {
+        true => SHORTEST_RUN - lived,
+        false => asked,
+    }
+}
+
+/// The run's turn, or its start where it was woken before.
+fn at_work_since(info: &ExecutionInfo, now: Timestamp) -> Timestamp {
+    if info.execution_at <= now { info.execution_at } else { info.started_at }
+}
+
+fn cron_backoff(txn: &Txn<'_, '_>) -> Option<Duration> {
+    let info = &txn.state.info;
+    cron::backoff(&info.chain.cron_schedule, at_work_since(info, txn.now()), txn.now())
+}
+
+/// How long to wait before the next attempt, or why there is none.
+fn retry_backoff(info: &ExecutionInfo, failure: &Failure, now: Timestamp) -> Result<Duration, RetryState> {
+    let Some(policy) = &info.retry else { return Err(RetryState::RetryPolicyNotSet) };
+    if !policy.retries(Some(failure)) {
+        return Err(RetryState::NonRetryableFailure);
+    }
+    if policy.attempts_exhausted(info.attempt) {
+        return Err(RetryState::MaximumAttemptsReached);
+    }
+    let backoff = delay_of(failure, policy).unwrap_or_else(|| policy.interval_after(info.attempt));
+    match info.execution_expires_at {
+        Some(end) if now.after(backoff) > end => Err(RetryState::Timeout),
+        _ => Ok(backoff),
+    }
+}
+
+/// The workflow's own choice, within the policy's maximum; one that is no delay stands for the maximum.
+fn delay_of(failure: &Failure, policy: &RetryPolicy) -> Option<Duration> {
+    let Some(FailureInfo::ApplicationFailureInfo(info)) = &failure.failure_info else { return None };
+    let delay = optional_duration(Some(info.next_retry_delay.as_ref()?)).ok().flatten();
+    Some(delay.unwrap_or(policy.maximum_interval).min(policy.maximum_interval))
+}

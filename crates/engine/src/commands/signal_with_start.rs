@@ -1,0 +1,100 @@
+//! A signal for the running workflow, or for one that is started for it.
+
+use super::{Call, Outcome, Stop, signal_workflow, start_workflow};
+use crate::{
+    chain::NewRun,
+    txn::{self, RequestKind, Txn},
+    workflow_task,
+};
+use tenure_api::{
+    enums::v1::WorkflowIdConflictPolicy as Conflict,
+    history::v1::WorkflowExecutionSignaledEventAttributes,
+    workflowservice::v1::{SignalWithStartWorkflowExecutionRequest, StartWorkflowExecutionRequest},
+};
+use uuid::Uuid;
+
+pub(super) fn run(call: Call<'_, '_>, request: &SignalWithStartWorkflowExecutionRequest) -> Outcome {
+    let start = start_request(request);
+    start_workflow::refuse_what_is_missing(&start)?;
+    let start = &*start_workflow::with_request_id(&start, call.proposal);
+    let signal = signal(request, &start.request_id);
+    let run_id = call.cx.ids.uuid();
+    let new = start_workflow::new_run(start, call.cx.limits, call.cx.now, run_id)?;
+    let new = NewRun { signal: Some(signal.clone()), ..new };
+    if let Some(before) = signalled_before(&call, &start.request_id)? {
+        return Err(before);
+    }
+    let Some(current_id) = call.current_run()? else { return Ok(start_workflow::start(call, new)) };
+    let Some(current) = call.state(current_id)? else { return Ok(start_workflow::start(call, new)) };
+    if !current.is_running() {
+        start_workflow::may_follow(start, current_id, &current)?;
+        return Ok(start_workflow::start(call, new));
+    }
+    if start_workflow::conflict_policy(start) == Conflict::TerminateExisting {
+        return Ok(start_workflow::replace(call, new, current_id, &current));
+    }
+    let mut txn = call.open(Some(current_id))?;
+    signal_workflow::check_limit(&txn)?;
+    signal_workflow::record(&mut txn, signal, request.links.clone());
+    end_backoff(&mut txn);
+    workflow_task::schedule_if_idle(&mut txn);
+    Ok(txn.finish(start_workflow::reply(current_id, &current, false)))
+}
+
+/// Unlike other signals it does not wait for the end of a delay before the first task.
+fn end_backoff(txn: &mut Txn<'_, '_>) {
+    txn.state.workflow_task.first_at = None;
+}
+
+/// How a request with this id was answered.
+fn signalled_before(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Stop>, Stop> {
+    let row = txn::request_row(call.workflow, RequestKind::Signal, request_id);
+    let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) else { return Ok(None) };
+    let Some(state) = call.state(run_id)? else { return Ok(None) };
+    Ok(Some(Stop::Answered(start_workflow::reply(run_id, &state, false))))
+}
+
+fn signal(
+    request: &SignalWithStartWorkflowExecutionRequest,
+    request_id: &str,
+) -> WorkflowExecutionSignaledEventAttributes {
+    WorkflowExecutionSignaledEventAttributes {
+        signal_name: request.signal_name.clone(),
+        input: request.signal_input.clone(),
+        identity: request.identity.clone(),
+        header: request.header.clone(),
+        request_id: request_id.to_owned(),
+        ..Default::default()
+    }
+}
+
+/// What starts the run where there is none.
+fn start_request(request: &SignalWithStartWorkflowExecutionRequest) -> StartWorkflowExecutionRequest {
+    let request = request.clone();
+    StartWorkflowExecutionRequest {
+        namespace: request.namespace,
+        workflow_id: request.workflow_id,
+        workflow_type: request.workflow_type,
+        task_queue: request.task_queue,
+        input: request.input,
+        workflow_execution_timeout: request.workflow_execution_timeout,
+        workflow_run_timeout: request.workflow_run_timeout,
+        workflow_task_timeout: request.workflow_task_timeout,
+        identity: request.identity,
+        request_id: request.request_id,
+        workflow_id_reuse_policy: request.workflow_id_reuse_policy,
+        workflow_id_conflict_policy: request.workflow_id_conflict_policy,
+        retry_policy: request.retry_policy,
+        cron_schedule: request.cron_schedule,
+        memo: request.memo,
+        search_attributes: request.search_attributes,
+        header: request.header,
+        workflow_start_delay: request.workflow_start_delay,
+        user_metadata: request.user_metadata,
+        links: request.links,
+        versioning_override: request.versioning_override,
+        priority: request.priority,
+        time_skipping_config: request.time_skipping_config,
+        ..Default::default()
+    }
+}

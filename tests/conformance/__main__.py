@@ -123,7 +123,7 @@ def report(theirs: dict, ours: dict, lists: compare.Lists, whole: bool) -> bool:
             print(f"\n=== {name}\n{diff}")
     stale = lists.unused() if whole else []
     for entry in stale:
-        print(f"no difference is left that {entry.scenario} {entry.path} explains: take it from differences.toml")
+        print(f"no difference is left that {entry.path} of {entry.scenarios} explains: take it from differences.toml")
     waits = f", {waiting} waiting for a feature" if waiting else ""
     print(f"{len(ours)} scenarios, {equal} equal, {unexplained} unexplained differences{waits}")
     return not unexplained and not stale

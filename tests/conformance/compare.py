@@ -15,10 +15,13 @@ RECORDED = HERE / "recorded"
 class Entry:
     """Leaves that may differ: glob patterns of scenario names and of paths, with the reason."""
 
-    scenario: str
+    scenarios: list[str]
     path: str
     reason: str
     used: bool = False
+
+    def means(self, name: str) -> bool:
+        return any(matches(name, pattern) for pattern in self.scenarios)
 
 
 @dataclass
@@ -56,7 +59,7 @@ def lines_of(found: dict) -> list[tuple[str, str]]:
 
     def walk(value, path: str, label: str, depth: int) -> None:
         indent = "  " * depth
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             lines.append((path, f"{indent}{label}:"))
             for key, each in value.items():
                 walk(each, f"{path}.{key}", key, depth + 1)
@@ -89,7 +92,7 @@ def difference(name: str, theirs: dict, ours: dict, lists: Lists | None = None) 
     """A unified diff of two records; empty if they are equal but for what is meant."""
     left, right = lines_of(theirs), lines_of(ours)
     for entry in lists.differences if lists else []:
-        if not matches(name, entry.scenario):
+        if not entry.means(name):
             continue
         meant = lambda line: fnmatchcase(line[0], entry.path)  # noqa: E731
         entry.used = entry.used or [l for l in left if meant(l)] != [l for l in right if meant(l)]

@@ -58,6 +58,8 @@ class Driver(Hand):
         super().__init__([Recorder(api, self.calls) for api in apis], namespace)
         self.id, self.queue = self.unique("wf"), self.unique("q")
         self.open: list[asyncio.Task] = []
+        # Fields that are not compared, because they depend on the time of day.
+        self.vague: set[str] = set()
         self.numbers = iter(range(1, 1_000_000))
 
     def unique(self, name: str) -> str:
@@ -95,11 +97,10 @@ class Driver(Hand):
 
     async def patiently(self, poll):
         for _ in range(2):
-            before = len(self.calls)
             task = await poll()
             if task.task_token:
                 return task
-            del self.calls[before:]
+            self.calls[:] = [call for call in self.calls if not (isinstance(call, Call) and call.reply is task)]
         raise TimeoutError("no task")
 
     async def signal(self, name: str, *values: str, **fields):
@@ -157,6 +158,20 @@ class Driver(Hand):
 
         await self.until(there, f"{count} {name}")
 
+    async def no_sooner(self, seconds: float) -> None:
+        """Lets time pass for what shows nowhere until later, such as an event that is buffered."""
+        await asyncio.sleep(seconds)
+
+    async def polled(self, queue: str, kind: str = "WORKFLOW") -> None:
+        """Waits until a poll is seen waiting at a queue."""
+        asked = request("DescribeTaskQueue", namespace=self.namespace, task_queue={"name": queue},
+                        task_queue_type=f"TASK_QUEUE_TYPE_{kind}")
+
+        async def seen():
+            return (await self.plain[0].call("DescribeTaskQueue", asked)).pollers
+
+        await self.until(seen, f"a poll of {queue}")
+
     async def closed(self, run: str = "") -> None:
         async def over():
             return names(await self.peek.events(run or self.run))[-1] in CLOSED
@@ -186,7 +201,11 @@ async def refused(call) -> None:
 async def record(driver: Driver, ending: str) -> dict:
     """All that the scenario saw, normalised: calls in order, then every run it touched, in order of appearance."""
     normal = Normal(driver.token, driver.began)
-    histories = await touched(driver, normal)
+    normal.vague = driver.vague
+    runs = {
+        f"{normal.text(workflow)} {normal.name(run, 'run')}": normal.run(events)
+        for (_, workflow, run), events in (await touched(driver)).items()
+    }
     calls = []
     for call in driver.calls:
         if isinstance(call, tuple):
@@ -200,10 +219,7 @@ async def record(driver: Driver, ending: str) -> dict:
     found = {"calls": calls}
     if ending:
         found["aborted"] = normal.text(ending)
-    found["histories"] = {
-        f"{normal.text(workflow)} {normal.name(run, 'run')}": [normal.event(event) for event in events]
-        for (_, workflow, run), events in histories.items()
-    }
+    found["histories"] = runs
     return found
 
 
@@ -216,7 +232,7 @@ def error(normal: Normal, error: grpc.aio.AioRpcError) -> dict:
     return found
 
 
-async def touched(driver: Driver, normal: Normal) -> dict:
+async def touched(driver: Driver) -> dict:
     """Histories of all runs that replies and then those histories name, of workflow ids of this scenario."""
     found: dict[tuple[str, str, str], list] = {}
     ahead: list[tuple[str, str, str]] = []
@@ -235,7 +251,6 @@ async def touched(driver: Driver, normal: Normal) -> dict:
             if error.code() != grpc.StatusCode.NOT_FOUND:
                 raise
             found[key] = []
-        normal.learn(found[key])
         for event in found[key]:
             ahead.extend(runs_in(event, namespace, workflow))
     return {key: events for key, events in found.items() if events}

@@ -4,6 +4,7 @@ An id's name is given by order of appearance, so a reference to the wrong run sh
 minutes from the scenario's beginning it lies, so a deadline that is off shows.
 """
 
+import json
 import re
 
 from google.protobuf import symbol_database
@@ -23,6 +24,12 @@ MEASURED = {
 # Of those, the ones that come and go with the load.
 FLEETING = {"poller_scaling_decision", "backlog_count_hint"}
 
+# Ids that one half of the server gives another.
+OWN = {
+    "WorkflowTaskStartedEventAttributes": ["request_id"],
+    "ActivityTaskStartedEventAttributes": ["request_id"],
+}
+
 
 class Normal:
     """The names given so far in one scenario. `token` is the part of all its ids that differs from run to run."""
@@ -33,7 +40,9 @@ class Normal:
         self.named: dict[str, str] = {}
         self.counts: dict[str, int] = {}
         # Events of the final histories, so that a task shows those it was given by number and type.
-        self.known: dict[bytes, str] = {}
+        self.known: set[str] = set()
+        # Fields that depend on the time of day in this scenario.
+        self.vague: set[str] = set()
 
     def text(self, value: str, kind: str = "id") -> str:
         value = value.replace(f"-{self.token}", "")
@@ -50,19 +59,23 @@ class Normal:
         special = SPECIAL.get(message.DESCRIPTOR.full_name)
         if special:
             return special(self, message)
+        own = OWN.get(message.DESCRIPTOR.name, ())
         return {
             field.name: self.field(field, value)
             for field, value in message.ListFields()
-            if field.name not in FLEETING and not unset(value)
+            if field.name not in FLEETING and field.name not in own and not unset(value)
         }
 
     def field(self, field: FieldDescriptor, value):
-        if field.name in MEASURED:
+        if field.name in MEASURED or field.name in self.vague:
             return "~"
         if field.message_type and field.message_type.GetOptions().map_entry:
             of = field.message_type.fields_by_name["value"]
-            pairs = sorted((self.text(str(key), kind_of(field)), self.single(of, value[key])) for key in sorted(value))
-            return dict(pairs)
+            if field.name == "queries":
+                # Their ids are the server's own, in any form.
+                return {self.name(key, "query"): self.single(of, value[key]) for key in sorted(value)}
+            pairs = ((self.text(str(key), kind_of(field)), self.single(of, value[key])) for key in sorted(value))
+            return dict(sorted(pairs))
         if field.is_repeated:
             return [self.single(field, each) for each in value]
         return self.single(field, value)
@@ -89,17 +102,18 @@ class Normal:
         }
         if rest.get("event_time") == "now":
             del rest["event_time"]
-        return [title(event), {**(self.message(attributes) if attributes else {}), **rest}]
+        return [title(event), (self.message(attributes) if attributes else {}) | rest]
 
-    def learn(self, events) -> None:
-        self.known.update((event.SerializeToString(deterministic=True), title(event)) for event in events)
+    def run(self, events) -> list:
+        """A final history."""
+        found = [self.event(event) for event in events]
+        self.known.update(json.dumps(event) for event in found)
+        return found
 
     def history(self, history) -> list:
-        """Events as in the final history by title, others in full."""
-        return [
-            self.known.get(event.SerializeToString(deterministic=True)) or self.event(event)
-            for event in history.events
-        ]
+        """What a reply tells of a history: events as in the final one by title, others in full."""
+        events = [self.event(event) for event in history.events]
+        return [event[0] if json.dumps(event) in self.known else event for event in events]
 
     def timestamp(self, value) -> str:
         if value.seconds == 0:
@@ -155,7 +169,11 @@ def kind_of(field: FieldDescriptor) -> str:
 
 
 def duration(_, value) -> str:
-    return f"{value.ToNanoseconds() / 1e9:g}s"
+    seconds = value.ToNanoseconds() / 1e9
+    if abs(seconds - round(seconds, 1)) > 0.01:
+        # What is left of a time that a scenario gave; none gives hundredths.
+        return f"below {int(seconds) + 1}s"
+    return f"{round(seconds, 1):g}s"
 
 
 SPECIAL = {

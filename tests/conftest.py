@@ -11,6 +11,8 @@ from temporalio.client import Client
 from harness.cluster import Cluster, Oracle
 from harness.hand import Hand
 from harness.rpc import Api
+from harness.stage import Stage
+from programs.missing import MISSING
 
 
 def pytest_configure():
@@ -22,13 +24,26 @@ def pytest_addoption(parser):
     parser.addoption("--target", choices=["cluster", "oracle"], default="cluster",
                      help="oracle: the reference dev server instead of Tenure, to check the tests themselves")
     parser.addoption("--seed", type=int, default=None, help="of the fault tests; printed by each run")
+    parser.addoption("--all", action="store_true", help="all SDK programs, not only the short set")
+    parser.addoption("--missing", action="store_true", help="also what is listed as missing")
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--target") == "oracle":
-        for item in items:
-            if item.get_closest_marker("tenure"):
-                item.add_marker(pytest.mark.skip(reason="speaks of Tenure itself"))
+    oracle = config.getoption("--target") == "oracle"
+    if not config.getoption("--all") and not config.getoption("-k"):
+        longer = [item for item in items if is_program(item) and not item.get_closest_marker("short")]
+        config.hook.pytest_deselected(items=longer)
+        items[:] = [item for item in items if item not in longer]
+    for item in items:
+        lacks = {feature for mark in item.iter_markers("needs") for feature in mark.args} & MISSING
+        if oracle and item.get_closest_marker("tenure"):
+            item.add_marker(pytest.mark.skip(reason="speaks of Tenure itself"))
+        elif lacks and not oracle and not config.getoption("--missing"):
+            item.add_marker(pytest.mark.skip(reason=f"not built yet: {', '.join(sorted(lacks))}"))
+
+
+def is_program(item) -> bool:
+    return "programs" in item.path.parts
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +79,11 @@ async def clients(cluster):
 @pytest.fixture
 def hand(apis) -> Hand:
     return Hand(apis)
+
+
+@pytest.fixture
+def stage(clients) -> Stage:
+    return Stage(clients)
 
 
 SERVERS = pytest.StashKey()

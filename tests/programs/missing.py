@@ -1,0 +1,12 @@
+"""Features that Tenure lacks; the SDK programs that need one of them are skipped, except on the reference server."""
+
+MISSING = {
+    "children",
+    "continue-as-new",
+    "cron",
+    "external",
+    "suggest-continue-as-new",
+    "update-with-start",
+    "updates",
+    "workflow-retry",
+}

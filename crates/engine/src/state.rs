@@ -1,7 +1,7 @@
 //! A run's mutable state: everything that the engine knows of it besides its history.
 
 use crate::{
-    activity::PendingActivity,
+    activity::{self, PendingActivity},
     chain::Chain,
     codec::{self, DecodeError},
     command::Reply,
@@ -13,6 +13,7 @@ use crate::{
     rows::PendingKind,
     time::Timestamp,
     timer::UserTimer,
+    txn::earliest_deadline,
     workflow_task::{self, WorkflowTask},
 };
 use bytes::Bytes;
@@ -141,6 +142,16 @@ impl ExecutionState {
 
     pub fn is_running(&self) -> bool {
         self.status() == Status::Running
+    }
+
+    /// When something is due by time alone.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        earliest_deadline(self)
+    }
+
+    /// A worker has something of it, or could get it at once.
+    pub fn waits_for_worker(&self) -> bool {
+        self.workflow_task.pending.is_some() || activity::any_with_worker(&self.activities)
     }
 
     /// Last event in history; zero before the first.

@@ -11,6 +11,7 @@ mod forward;
 mod observe;
 mod rpc;
 mod services;
+mod test_service;
 mod validate;
 
 use std::{sync::Arc, time::Duration};

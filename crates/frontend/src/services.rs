@@ -1,8 +1,9 @@
 //! All gRPC services of the API's port: the API itself, health, reflection.
 
-use crate::{DeliveryLayer, Frontend};
+use crate::{DeliveryLayer, Frontend, test_service::TimeSkipping};
 use tenure_api::{
     operatorservice::v1::operator_service_server::OperatorServiceServer,
+    testservice::v1::test_service_server::TestServiceServer,
     workflowservice::v1::workflow_service_server::WorkflowServiceServer,
 };
 use tonic::{codec::CompressionEncoding, service::Routes};
@@ -50,6 +51,10 @@ impl Frontend {
             .add_service(reflection().build_v1().expect(COMPILED_IN).accept_compressed(CompressionEncoding::Gzip))
             // The older name, which grpcurl and others still ask for.
             .add_service(reflection().build_v1alpha().expect(COMPILED_IN).accept_compressed(CompressionEncoding::Gzip));
+        if let Some(time) = self.shards().virtual_time() {
+            let test = TestServiceServer::new(TimeSkipping(time.clone()));
+            routes.add_service(test.accept_compressed(CompressionEncoding::Gzip));
+        }
         Services { routes: routes.routes(), health, layer: DeliveryLayer }
     }
 }

@@ -26,6 +26,16 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub runtime: Runtime,
+    /// For tests of workflows, by a node that is alone; never read from a file.
+    #[serde(skip)]
+    pub time_skipping: Option<TimeSkipping>,
+}
+
+/// How time skipping begins: time skips once nothing locks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeSkipping {
+    Locked,
+    Unlocked,
 }
 
 /// Who this node is.

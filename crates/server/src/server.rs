@@ -1,7 +1,7 @@
 //! A node, from its ports to its groups: what starts in which order, and stops in which.
 
 use crate::{
-    config::Config,
+    config::{Config, TimeSkipping},
     gauges::Gauges,
     http::{self, Readiness},
     namespace,
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use tenure_frontend::{Frontend, Services};
 use tenure_raft::{Node, NodeAddress};
-use tenure_shard::{RaftMesh, Shards};
+use tenure_shard::{RaftMesh, Shards, VirtualTime};
 use tenure_storage::Storage;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -283,7 +283,9 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
 
 fn shard_options(config: &Config) -> tenure_shard::Options {
     let limits = (&config.limits).into();
-    tenure_shard::Options { limits, state_cache_bytes: config.storage.state_cache_bytes, ..Default::default() }
+    let virtual_time = config.time_skipping.map(|begin| VirtualTime::new(begin == TimeSkipping::Locked));
+    let state_cache_bytes = config.storage.state_cache_bytes;
+    tenure_shard::Options { limits, state_cache_bytes, virtual_time, ..Default::default() }
 }
 
 fn frontend_options(config: &Config, node: &Node) -> tenure_frontend::Options {

@@ -1,7 +1,14 @@
 //! One command at a time per workflow id: a lane for each that is busy. The commands that queue up while an entry is
 //! on its way are run together into the next one. Different workflow ids never wait for each other.
 
-use crate::{cache::StateCache, error::CommandError, overlay::Overlay, replica::NotLeader, runtime::LeaderRuntime};
+use crate::{
+    cache::StateCache,
+    error::CommandError,
+    overlay::Overlay,
+    replica::NotLeader,
+    runtime::LeaderRuntime,
+    virtual_time::{InFlight, VirtualTime, Waits},
+};
 use metrics::histogram;
 use parking_lot::Mutex;
 use rand::Rng;
@@ -37,6 +44,7 @@ pub(crate) struct Executions {
 struct Waiting {
     envelope: Envelope,
     reply: oneshot::Sender<Answer>,
+    in_flight: Option<InFlight>,
 }
 
 /// What is known of the commands of an entry before it is applied.
@@ -49,6 +57,8 @@ struct Outcome {
     effects: Vec<Effect>,
     answered: Vec<(RunKey, BTreeMap<String, WorkflowQueryResult>)>,
     replies: Vec<(oneshot::Sender<Answer>, Answer)>,
+    /// Until they are answered.
+    in_flight: Vec<InFlight>,
 }
 
 impl Executions {
@@ -84,7 +94,8 @@ impl LeaderRuntime {
     /// applied. The command goes on if the future is dropped.
     pub(crate) async fn execute(self: &Arc<Self>, envelope: Envelope) -> Result<Reply, CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Waiting { envelope, reply });
+        let in_flight = self.options.virtual_time.as_ref().map(VirtualTime::command);
+        self.enqueue(Waiting { envelope, reply, in_flight });
         tokio::select! {
             biased;
             answer = answer => answer.unwrap_or_else(|_| Err(ApiError::internal("the command was dropped").into())),
@@ -144,8 +155,9 @@ impl LeaderRuntime {
         let mut ids = self.executions.ids(self.term);
         let mut bytes = 0;
         while bytes < self.options.batch_bytes
-            && let Some(Waiting { mut envelope, reply }) = next()
+            && let Some(Waiting { mut envelope, reply, in_flight }) = next()
         {
+            outcome.in_flight.extend(in_flight);
             outcome.urgent |= is_urgent(&envelope.command);
             let mut context =
                 Context { now: self.clock.now(), ids: &mut ids, limits: &self.options.limits, credits: &[] };
@@ -177,7 +189,7 @@ impl LeaderRuntime {
 
     /// Replicates what the commands wrote; then acts on the effects, and answers.
     async fn commit(self: &Arc<Self>, outcome: Outcome) {
-        let Outcome { mut writes, urgent, states, effects, answered, replies } = outcome;
+        let Outcome { mut writes, urgent, states, effects, answered, replies, in_flight: _in_flight } = outcome;
         histogram!("tenure_shard_entry_commands").record(replies.len() as f64);
         let committed = if writes.ops.is_empty() {
             // Nothing to replicate, but the answers rest on rows: they hold if this node still leads.
@@ -192,6 +204,9 @@ impl LeaderRuntime {
                 _ = reply.send(Err(self.not_leader().into()));
             }
             return;
+        }
+        if let Some(time) = &self.options.virtual_time {
+            time.observe(states.iter().map(|(run, state)| (run, Waits::of(state))));
         }
         self.executions.cache.applied(&writes, states);
         for (run, results) in answered {

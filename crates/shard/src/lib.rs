@@ -31,6 +31,7 @@ mod starts;
 mod supervisor;
 mod system;
 mod timers;
+mod virtual_time;
 mod waiters;
 
 pub use deliveries::Delivery;
@@ -43,6 +44,7 @@ pub use query_token::QueryToken;
 pub use replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Replica, Rows, SYSTEM_SHARD, ShardId};
 pub use shards::{Lead, Shards};
 pub use shared::NoLeader;
+pub use virtual_time::{Unbalanced, VirtualTime};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What can be set about leaders and matching.
 
-use std::time::Duration;
+use crate::virtual_time::VirtualTime;
+use std::{sync::Arc, time::Duration};
 use tenure_engine::Limits;
 
 /// Defaults fit a small machine.
@@ -37,6 +38,8 @@ pub struct Options {
     pub history_page_bytes: usize,
     /// Events in one page.
     pub history_page_events: usize,
+    /// The clock of all leaders, where time is skipped. Only for a cluster of one node.
+    pub virtual_time: Option<Arc<VirtualTime>>,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
             sticky_alive: Duration::from_secs(10),
             history_page_bytes: 2 << 20,
             history_page_events: 1000,
+            virtual_time: None,
         }
     }
 }

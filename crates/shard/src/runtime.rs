@@ -68,13 +68,16 @@ impl LeaderRuntime {
         let begin = std::time::Instant::now();
         replica.linearizable().await?;
         let rows = replica.rows();
-        let clock = Clock::start(&*rows)?;
+        let clock = Clock::start(&*rows, shared.options.virtual_time.as_ref())?;
         // The new leader's time is on record before anything is told by it; and the entry proves the leadership.
         replica.propose(term, &WriteSet { ops: clock.record().into_iter().collect() }).await?;
         let options = shared.options.clone();
         let read = {
             let (rows, mesh, options) = (rows.clone(), shared.mesh.clone(), options.clone());
             move || {
+                if let Some(time) = &options.virtual_time {
+                    time.load(&*rows)?;
+                }
                 let timers = Timers::load(&*rows, options.timer_window)?;
                 let home = |queue: &QueueKey| mesh.shard_of(queue.slot());
                 Ok::<_, ReadError>((timers, Dispatch::load(&*rows, options.offer_window, home)?))

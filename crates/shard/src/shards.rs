@@ -9,6 +9,7 @@ use crate::{
     replica::{Mesh, NodeId, ShardId},
     shared::{Leader, NoLeader, Shared},
     supervisor,
+    virtual_time::VirtualTime,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -59,6 +60,11 @@ impl Shards {
 
     pub fn shard_of(&self, slot: u16) -> ShardId {
         self.shared.mesh.shard_of(slot)
+    }
+
+    /// The clock of all leaders, where time is skipped.
+    pub fn virtual_time(&self) -> Option<&Arc<VirtualTime>> {
+        self.shared.options.virtual_time.as_ref()
     }
 
     /// The shards that own slots.

@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 use tenure_engine::{Envelope, RunKey, ShardCommand, Timestamp, rows::ReadError};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 /// A timer whose command failed is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
@@ -132,6 +135,7 @@ impl LeaderRuntime {
         let ended = self.ended.clone();
         let ended = ended.cancelled();
         tokio::pin!(ended);
+        let mut jumps = self.clock.jumps();
         loop {
             let mut wake = None;
             // Rows of timers that are firing would be loaded, and fired, again.
@@ -156,6 +160,7 @@ impl LeaderRuntime {
             tokio::select! {
                 () = &mut ended => break,
                 () = self.timers.changed.notified() => {}
+                () = jumped(&mut jumps) => {}
                 Some(again) = firing.next(), if !firing.is_empty() => {
                     if let Some((due, run)) = again {
                         self.timers.again(run, due);
@@ -183,5 +188,13 @@ impl LeaderRuntime {
                 Some((self.clock.now().after(RETRY), run))
             }
         }
+    }
+}
+
+/// The time has jumped. Never, where it does not.
+async fn jumped(jumps: &mut Option<watch::Receiver<u64>>) {
+    match jumps {
+        Some(jumps) => _ = jumps.changed().await,
+        None => std::future::pending().await,
     }
 }

@@ -4,7 +4,7 @@ use super::run::until_stopped;
 use anyhow::Context;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use tenure_server::config::{Config, Listen, LogFormat};
+use tenure_server::config::{Config, Listen, LogFormat, TimeSkipping};
 
 /// Run a single node for development: nothing to configure, ready in under a second.
 ///
@@ -17,15 +17,23 @@ pub(crate) struct Args {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
     ip: IpAddr,
-    /// Port of the gRPC API; the port for `tenure cluster` is the one after it. 0 takes free ones.
+    /// Port of the gRPC API. 0 takes free ones.
     #[arg(long, short, default_value_t = 7233)]
     port: u16,
+    /// Port for `tenure cluster`; by default the gRPC port plus 1.
+    #[arg(long)]
+    peer_port: Option<u16>,
     /// Port of metrics and health; by default the gRPC port plus 1000.
     #[arg(long)]
     http_port: Option<u16>,
     /// The namespace to begin with.
     #[arg(long, short, default_value = "default")]
     namespace: String,
+    /// Let tests of workflows skip time, through the API's TestService: where nothing but timers is left to wait for,
+    /// time jumps to the next one. It begins locked, as SDKs expect, or `unlocked`.
+    #[arg(long, value_name = "BEGIN", num_args = 0..=1, require_equals = true, default_missing_value = "locked",
+        value_parser = parse_skipping, overrides_with = "time_skipping")]
+    time_skipping: Option<TimeSkipping>,
     /// What to log: a level, or directives such as `info,tenure_raft=debug`.
     #[arg(long, default_value = "warn")]
     log_level: String,
@@ -42,6 +50,14 @@ fn parse_format(name: &str) -> Result<LogFormat, &'static str> {
     }
 }
 
+fn parse_skipping(begin: &str) -> Result<TimeSkipping, &'static str> {
+    match begin {
+        "locked" => Ok(TimeSkipping::Locked),
+        "unlocked" => Ok(TimeSkipping::Unlocked),
+        _ => Err("must be locked or unlocked"),
+    }
+}
+
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let mut config = Config::load(None, &Config::environment())?;
     let beside = |offset: u16| if args.port == 0 { 0 } else { args.port.saturating_add(offset) };
@@ -50,9 +66,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     config.cluster.namespace = args.namespace;
     config.listen = Listen {
         grpc: SocketAddr::new(args.ip, args.port),
-        peer: SocketAddr::new(args.ip, beside(1)),
+        peer: SocketAddr::new(args.ip, args.peer_port.unwrap_or(beside(1))),
         http: SocketAddr::new(args.ip, args.http_port.unwrap_or(beside(1000))),
     };
+    config.time_skipping = args.time_skipping;
     config.log.filter = args.log_level;
     config.log.format = args.log_format;
     // Removed when this goes out of scope, after the server has stopped.

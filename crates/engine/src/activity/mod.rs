@@ -27,7 +27,7 @@ pub(crate) use schedule::schedule;
 
 use crate::{
     command::ActivityRef,
-    id::Stamp,
+    id::{ProposalId, Stamp},
     key::TaskKind,
     pending::Pending,
     proto::Encoded,
@@ -73,6 +73,12 @@ fn due_until(activities: &Pending<PendingActivity>, end: Timestamp) -> impl Iter
         ActivityKey::Due(at) => Some((*at, id)),
         _ => None,
     })
+}
+
+/// A worker has one, or could get it at once.
+pub(crate) fn any_with_worker(activities: &Pending<PendingActivity>) -> bool {
+    let keys = ActivityKey::Ready(Stamp::default())..=ActivityKey::StartedBy(ProposalId(u128::MAX));
+    activities.range(keys).next().is_some()
 }
 
 /// The run is being closed: its activities are no more.

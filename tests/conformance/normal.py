@@ -76,6 +76,9 @@ class Normal:
                 return {self.name(key, "query"): self.single(of, value[key]) for key in sorted(value)}
             pairs = ((self.text(str(key), kind_of(field)), self.single(of, value[key])) for key in sorted(value))
             return dict(sorted(pairs))
+        if field.name == "first_workflow_task_backoff" and 0 < value.ToNanoseconds() < 1e9:
+            # The rest of the second that a run must be apart from the one that it continues.
+            return "below 1s"
         if field.is_repeated:
             return [self.single(field, each) for each in value]
         return self.single(field, value)

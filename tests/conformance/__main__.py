@@ -108,23 +108,25 @@ def check(stack: ExitStack, directory: Path, chosen: dict, options) -> int:
 
 def report(theirs: dict, ours: dict, lists: compare.Lists, whole: bool) -> bool:
     """Prints every difference and the sum; whether all is well. `whole`: every scenario was played."""
-    equal, waiting, unexplained = 0, 0, 0
+    equal, unexplained = 0, 0
+    waiting: dict[tuple[str, str], list[bool]] = {}
     for name, found in ours.items():
         diff = compare.difference(name, theirs[name], found, lists) if name in theirs else "it is not recorded"
         awaited = lists.awaits(name)
-        if not diff:
-            equal += 1
-            if awaited:
-                print(f"{name} is equal and no longer waits for {awaited}: take it from awaiting.toml")
-        elif awaited:
-            waiting += 1
-        else:
+        if any(awaited):
+            waiting.setdefault(awaited, []).append(not diff)
+        elif diff:
             unexplained += 1
             print(f"\n=== {name}\n{diff}")
+        equal += not diff
+    for (pattern, feature), ended in waiting.items():
+        if any(ended):
+            print(f"{pattern} waits for {feature}, but {sum(ended)} of {len(ended)} are equal: see awaiting.toml")
     stale = lists.unused() if whole else []
     for entry in stale:
         print(f"no difference is left that {entry.path} of {entry.scenarios} explains: take it from differences.toml")
-    waits = f", {waiting} waiting for a feature" if waiting else ""
+    different = sum(not each for ended in waiting.values() for each in ended)
+    waits = f", {different} waiting for a feature" if different else ""
     print(f"{len(ours)} scenarios, {equal} equal, {unexplained} unexplained differences{waits}")
     return not unexplained and not stale
 

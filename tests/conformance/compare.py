@@ -31,9 +31,10 @@ class Lists:
     differences: list[Entry]
     awaiting: dict[str, str] = field(default_factory=dict)
 
-    def awaits(self, name: str) -> str:
-        """The feature that a scenario waits for, if any."""
-        return next((feature for pattern, feature in self.awaiting.items() if matches(name, pattern)), "")
+    def awaits(self, name: str) -> tuple[str, str]:
+        """The pattern under which a scenario waits, and for what; empty if it does not."""
+        found = ((pattern, feature) for pattern, feature in self.awaiting.items() if matches(name, pattern))
+        return next(found, ("", ""))
 
     def unused(self) -> list[Entry]:
         return [entry for entry in self.differences if not entry.used]

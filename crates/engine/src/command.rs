@@ -129,11 +129,15 @@ pub enum Reply {
         started: bool,
         /// Status of the run (`WorkflowExecutionStatus`).
         status: i32,
+        /// The first task, started for the caller (`request_eager_execution`).
+        task: Option<Box<WorkflowTaskStarted>>,
     },
     WorkflowTaskStarted(Box<WorkflowTaskStarted>),
     WorkflowTaskCompleted {
         /// The next task, started for the same worker (`return_new_workflow_task`).
         new_task: Option<Box<WorkflowTaskStarted>>,
+        /// Activities that were started for the same worker (`request_eager_execution`).
+        activities: Vec<TaskToken>,
         reset_history_event_id: i64,
     },
     /// Ready to be sent, but for the namespace's name.

@@ -230,6 +230,7 @@ impl Outcome {
             Outcome::Done => Reply::Done,
             Outcome::WorkflowTaskCompleted { reset_history_event_id } => Reply::WorkflowTaskCompleted {
                 new_task: workflow_task::started_by(run, state, proposal).map(Box::new),
+                activities: activity::started_by(run, state, proposal),
                 reset_history_event_id: *reset_history_event_id,
             },
             Outcome::Failed(error) => Reply::Failed(error.clone()),

@@ -45,13 +45,13 @@ pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
         call: &Call,
     ) -> impl Future<Output = Result<Self::Response, CommandError>> + Send;
 
-    /// The started task that the response carries to a worker.
-    fn task_token(_response: &Self::Response) -> Option<&[u8]> {
-        None
+    /// Tokens of the started tasks that the response carries to a worker.
+    fn task_tokens(_response: &Self::Response) -> Vec<Bytes> {
+        Vec::new()
     }
 
-    /// Takes the task out of the response, because its owner gave it up meanwhile.
-    fn withdraw(_response: &mut Self::Response) {}
+    /// Takes a task out of the response, because its owner gave it up meanwhile.
+    fn withdraw(_response: &mut Self::Response, _token: &Bytes) {}
 }
 
 /// An RPC that any node answers by itself.
@@ -282,20 +282,21 @@ impl Frontend {
         self.closing().run_until_cancelled(call).await
     }
 
-    /// Binds the fate of a started task to that of the response that carries it.
+    /// Binds the fate of started tasks to that of the response that carries them.
     fn hand_over<R: Rpc>(&self, mut response: R::Response) -> Response<R::Response> {
-        let Some(token) = R::task_token(&response).and_then(TaskToken::decode) else { return Response::new(response) };
-        match self.shards().deliver(token) {
-            Some(delivery) => {
-                let mut response = Response::new(response);
-                response.extensions_mut().insert(Handover::new(delivery));
-                response
-            }
-            None => {
-                R::withdraw(&mut response);
-                Response::new(response)
+        let mut deliveries = Vec::new();
+        for bytes in R::task_tokens(&response) {
+            let Some(token) = TaskToken::decode(&bytes) else { continue };
+            match self.shards().deliver(token) {
+                Some(delivery) => deliveries.push(delivery),
+                None => R::withdraw(&mut response, &bytes),
             }
         }
+        let mut response = Response::new(response);
+        if !deliveries.is_empty() {
+            response.extensions_mut().insert(Handover::new(deliveries));
+        }
+        response
     }
 }
 

@@ -12,17 +12,17 @@ use tenure_shard::Delivery;
 use tonic::body::Body as TonicBody;
 use tower::{Layer, Service};
 
-/// In the extensions of a response that carries a task. Lost with the response, it returns the task.
+/// In the extensions of a response that carries tasks. Lost with the response, it returns them.
 #[derive(Clone)]
-pub(crate) struct Handover(Arc<Mutex<Option<Delivery>>>);
+pub(crate) struct Handover(Arc<Mutex<Vec<Delivery>>>);
 
 impl Handover {
-    pub(crate) fn new(delivery: Delivery) -> Handover {
-        Handover(Arc::new(Mutex::new(Some(delivery))))
+    pub(crate) fn new(deliveries: Vec<Delivery>) -> Handover {
+        Handover(Arc::new(Mutex::new(deliveries)))
     }
 
-    fn take(self) -> Option<Delivery> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn take(self) -> Vec<Delivery> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -61,8 +61,8 @@ where
         let response = self.inner.call(request);
         Box::pin(async move {
             let mut response = response.await?;
-            Ok(match response.extensions_mut().remove::<Handover>().and_then(Handover::take) {
-                Some(delivery) => response.map(|body| TonicBody::new(Watched::new(body, delivery))),
+            Ok(match response.extensions_mut().remove::<Handover>().map(Handover::take) {
+                Some(deliveries) => response.map(|body| TonicBody::new(Watched::new(body, deliveries))),
                 None => response,
             })
         })
@@ -85,13 +85,13 @@ trait Fate: Unpin {
     fn broken(self);
 }
 
-impl Fate for Delivery {
+impl Fate for Vec<Delivery> {
     fn sent(self) {
-        Delivery::sent(self);
+        self.into_iter().for_each(Delivery::sent);
     }
 
     fn broken(self) {
-        Delivery::broken(self);
+        self.into_iter().for_each(Delivery::broken);
     }
 }
 

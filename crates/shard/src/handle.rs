@@ -10,11 +10,12 @@ use crate::{
 use std::sync::Arc;
 use tenure_api::{error::ApiError, history::v1::History, taskqueue::v1::PollerInfo, workflowservice::v1 as api};
 use tenure_engine::{
-    Envelope, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey,
+    Envelope, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey, activity,
     command::{Poll, WorkflowTaskStarted},
     rows::ReadError,
     state::ExecutionState,
     system::{SystemCommand, SystemReply},
+    token::TaskToken,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -186,6 +187,23 @@ impl LeaderHandle {
     ) -> Result<api::PollWorkflowTaskQueueResponse, CommandError> {
         self.0.starts.expect(started.token.clone(), node, self.0.options.confirm_within);
         self.0.workflow_task_response(started)
+    }
+
+    /// The response for an activity that was started by a completion (`Reply::WorkflowTaskCompleted::activities`);
+    /// `None` if that start is no longer running.
+    pub fn activity_task_response(
+        &self,
+        token: &TaskToken,
+        node: NodeId,
+    ) -> Result<Option<api::PollActivityTaskQueueResponse>, CommandError> {
+        self.0.starts.expect(token.clone(), node, self.0.options.confirm_within);
+        let scheduled = self.0.rows.event(&token.run, token.scheduled_event_id)?;
+        let state = self.0.rows.execution(&token.run)?;
+        let response = scheduled.zip(state).and_then(|(event, state)| activity::response_to(token, &state, event));
+        Ok(response.map(|response| api::PollActivityTaskQueueResponse {
+            workflow_namespace: self.0.shared.namespaces.name(token.namespace()).unwrap_or_default(),
+            ..response
+        }))
     }
 
     /// Pollers, backlog and rates of a queue that is homed here.

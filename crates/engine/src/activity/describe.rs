@@ -1,11 +1,10 @@
 //! What the API shows of a pending activity: to the worker that polled it, and to who describes the execution.
 
-use super::{PendingActivity, Phase, Started, timeouts::to_proto};
+use super::{PendingActivity, Phase, Started, eager::token, timeouts::to_proto};
 use crate::{
-    key::{RunKey, TaskKind},
+    key::RunKey,
     proto::{Encoded, duration_to_proto},
     state::ExecutionState,
-    token::TaskToken,
 };
 use tenure_api::{
     activity::v1::ActivityOptions,
@@ -85,16 +84,8 @@ pub(crate) fn poll_response(
         Some(Attributes::ActivityTaskScheduledEventAttributes(a)) => (a.header, a.input),
         _ => (None, None),
     };
-    let token = TaskToken {
-        kind: TaskKind::Activity,
-        run: run.clone(),
-        scheduled_event_id: activity.scheduled_event_id,
-        attempt: activity.attempt,
-        stamp: started.stamp,
-        activity_id: activity.activity_id.to_string(),
-    };
     PollActivityTaskQueueResponse {
-        task_token: token.encode(),
+        task_token: token(run, activity, started).encode(),
         workflow_type: Some(WorkflowType { name: state.info.workflow_type.to_string() }),
         workflow_execution: Some(WorkflowExecution {
             workflow_id: run.workflow.workflow_id.to_string(),

@@ -5,6 +5,7 @@
 
 mod control;
 mod describe;
+mod eager;
 mod failures;
 mod options;
 mod schedule;
@@ -21,6 +22,8 @@ pub use timeouts::Timeouts;
 
 pub(crate) use control::{Again, Selection, matching, pause, reset, unpause};
 pub(crate) use describe::poll_response;
+pub use eager::response_to;
+pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use failures::{server as server_failure, timeout_with_message as timeout_failure, within_limit};
 pub(crate) use options::{Change, update as update_options};
 pub(crate) use schedule::schedule;

@@ -26,7 +26,7 @@ const FAIRNESS_KEY_LENGTH: usize = 64;
 /// The workflow command.
 pub(crate) fn schedule(
     txn: &mut Txn<'_, '_>,
-    task: &CompletedTask,
+    task: &mut CompletedTask,
     command: ScheduleActivityTaskCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
@@ -94,6 +94,9 @@ pub(crate) fn schedule(
     activity.scheduled_event_id = id;
     txn.state.activities.insert(id, activity);
     make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
+    if command.request_eager_execution {
+        task.eager.push(id);
+    }
     Ok(())
 }
 

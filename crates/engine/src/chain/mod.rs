@@ -12,7 +12,14 @@ pub(crate) use new_run::Timeouts;
 pub use successor::Chain;
 pub(crate) use successor::{Ended, after_completion, after_failure, after_timeout};
 
-use crate::{activity, command::Reply, events, id::ProposalId, txn::Txn, workflow_task};
+use crate::{
+    activity,
+    command::{Poll, Reply, WorkflowTaskStarted},
+    events,
+    id::ProposalId,
+    txn::Txn,
+    workflow_task,
+};
 use tenure_api::history::v1::HistoryEvent;
 
 impl Txn<'_, '_> {
@@ -34,12 +41,21 @@ impl Txn<'_, '_> {
         }
     }
 
-    /// Creates another run of this workflow id in the same entry; it becomes the current one.
-    pub(crate) fn start_next(&mut self, next: NewRun) {
+    /// Creates another run of this workflow id in the same entry; it becomes the current one. Gives its first task if
+    /// it was started at once.
+    pub(crate) fn start_next(&mut self, next: NewRun) -> Option<Box<WorkflowTaskStarted>> {
         debug_assert!(!self.state.is_running(), "one run at a time");
+        let eager = next.eager_poll();
         let mut txn = next.create(self.rows, self.cx, &self.run.workflow, ProposalId::default());
-        workflow_task::schedule_if_idle(&mut txn);
+        let task = txn.begin(eager.as_ref());
         let created = txn.finish(Reply::Done);
         self.also(created);
+        task
+    }
+
+    /// Schedules the first task of a new run, unless it is delayed; starts it for the caller where that was accepted.
+    pub(crate) fn begin(&mut self, eager: Option<&Poll>) -> Option<Box<WorkflowTaskStarted>> {
+        workflow_task::schedule_if_idle(self);
+        eager.map(|poll| Box::new(workflow_task::start(self, poll)))
     }
 }

@@ -3,6 +3,7 @@
 use super::{Chain, cron};
 use crate::{
     Timestamp, WorkflowKey,
+    command::Poll,
     commands::signal_workflow,
     id::ProposalId,
     proto::{Encoded, duration_to_proto, optional_duration},
@@ -70,6 +71,18 @@ impl NewRun {
         }
         txn.state.workflow_task.first_at = backoff.map(|backoff| txn.now().after(backoff));
         txn
+    }
+
+    /// The poll for which the first task is started at once, where that was accepted.
+    pub(crate) fn eager_poll(&self) -> Option<Poll> {
+        let queue = self.started.task_queue.as_ref().map_or("", |queue| &queue.name).to_owned();
+        let identity = self.started.identity.clone();
+        self.started.eager_execution_accepted.then(|| Poll { identity, queue, ..Poll::default() })
+    }
+
+    /// The caller takes the first task along, unless it has to wait.
+    pub(crate) fn accept_eager_execution(&mut self) {
+        self.started.eager_execution_accepted = self.backoff().is_none();
     }
 
     /// The run has turns, and waits for the first of them.

@@ -3,7 +3,7 @@
 use super::{Call, Outcome, Stop, terminate_workflow};
 use crate::{
     chain::{NewRun, Timeouts, cron},
-    command::Reply,
+    command::{Reply, WorkflowTaskStarted},
     id::ProposalId,
     limits::Limits,
     proto::{duration_to_proto, optional_duration},
@@ -12,7 +12,7 @@ use crate::{
     time::Timestamp,
     transition::Transition,
     txn::{self, RequestKind, Txn},
-    workflow_task,
+    workflow_task::describe_started,
 };
 use bytes::Bytes;
 use prost::Message;
@@ -39,7 +39,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest) -
     let request = &with_request_id(request, call.proposal);
     let run_id = call.cx.ids.uuid();
     let new = new_run(request, call.cx.limits, call.cx.now, run_id)?;
-    if let Some(before) = started_before(&call, &request.request_id)? {
+    if let Some(before) = started_before(&call, &request.request_id, request.request_eager_execution)? {
         return Err(Stop::Answered(before));
     }
     let Some(current_id) = call.current_run()? else { return Ok(start(call, new)) };
@@ -148,6 +148,9 @@ pub(super) fn new_run(
         signal: None,
     };
     new.set_cron(&request.cron_schedule, now);
+    if request.request_eager_execution {
+        new.accept_eager_execution();
+    }
     Ok(new)
 }
 
@@ -164,13 +167,20 @@ fn check_sizes(request: &StartWorkflowExecutionRequest, limits: &Limits) -> Resu
     Ok(())
 }
 
-/// The answer that a start with this request id got.
-pub(super) fn started_before(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Reply>, Stop> {
+/// The answer that a start with this request id got. The first task is in it as long as it is running, since an eager
+/// caller may have missed it.
+fn started_before(call: &Call<'_, '_>, request_id: &str, eager: bool) -> Result<Option<Reply>, Stop> {
     let row = txn::request_row(call.workflow, RequestKind::Start, request_id);
     let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) else { return Ok(None) };
     let Some(state) = call.state(run_id)? else { return Ok(None) };
     let started = state.info.request_ids.first().is_some_and(|start| *start.request_id == *request_id);
-    Ok(Some(reply(run_id, &state, started)))
+    let is_first = state.workflow_task.attempt == 1 && state.workflow_task.last_completed_started_event_id == 0;
+    let first = describe_started(&call.workflow.run(run_id), &state).filter(|_| started && eager && is_first);
+    let mut reply = reply(run_id, &state, started);
+    if let Reply::WorkflowStarted { task, .. } = &mut reply {
+        *task = first.map(Box::new);
+    }
+    Ok(Some(reply))
 }
 
 /// Whether a new run may follow the closed one.
@@ -252,9 +262,9 @@ pub(super) fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current
     let details = json(&format!("terminated by new runID: {}", new.run_id));
     let reason = "TerminateIfRunning WorkflowIdReusePolicy";
     terminate_workflow::terminate(&mut old, reason, Some(details), terminate_workflow::SERVER_IDENTITY, Vec::new());
-    let reply = started(new.run_id);
-    old.start_next(new);
-    old.finish(reply)
+    let run_id = new.run_id;
+    let task = old.start_next(new);
+    old.finish(started(run_id, task))
 }
 
 /// A string as SDKs would encode it.
@@ -265,17 +275,18 @@ fn json(text: &str) -> Payloads {
 }
 
 pub(super) fn start(call: Call<'_, '_>, new: NewRun) -> Transition {
-    let reply = started(new.run_id);
+    let (run_id, eager) = (new.run_id, new.eager_poll());
     let mut txn = new.create(call.rows, call.cx, call.workflow, call.proposal);
-    workflow_task::schedule_if_idle(&mut txn);
-    txn.finish(reply)
+    let task = txn.begin(eager.as_ref());
+    txn.finish(started(run_id, task))
 }
 
-fn started(run_id: Uuid) -> Reply {
-    Reply::WorkflowStarted { run_id, first_run_id: run_id, started: true, status: Status::Running.into() }
+fn started(run_id: Uuid, task: Option<Box<WorkflowTaskStarted>>) -> Reply {
+    Reply::WorkflowStarted { run_id, first_run_id: run_id, started: true, status: Status::Running.into(), task }
 }
 
 /// About a run that was there before.
 pub(super) fn reply(run_id: Uuid, state: &ExecutionState, started: bool) -> Reply {
-    Reply::WorkflowStarted { run_id, first_run_id: state.info.first_run_id, started, status: state.status().into() }
+    let (first_run_id, status) = (state.info.first_run_id, state.status().into());
+    Reply::WorkflowStarted { run_id, first_run_id, started, status, task: None }
 }

@@ -3,6 +3,7 @@
 use super::{check_error, complete_workflow};
 use crate::{
     command::{Reply, ShardCommand},
+    id::ProposalId,
     key::{RunKey, TaskKind},
     rows::{RowKey, StateReader},
     testing::{Sim, start_request},
@@ -13,13 +14,16 @@ use std::{fmt::Write, time::Duration};
 use tenure_api::{
     command::v1::{
         ContinueAsNewWorkflowExecutionCommandAttributes as ContinueAsNew, FailWorkflowExecutionCommandAttributes,
-        command::Attributes as Verb,
+        RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes, command::Attributes as Verb,
     },
-    common::v1::{Header, Memo, Payload, Payloads, RetryPolicy},
+    common::v1::{ActivityType, Header, Memo, Payload, Payloads, RetryPolicy},
     enums::v1::WorkflowIdConflictPolicy as Conflict,
     failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo},
     history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes as Started, history_event::Attributes},
-    workflowservice::v1::{SignalWithStartWorkflowExecutionRequest, StartWorkflowExecutionRequest},
+    taskqueue::v1::TaskQueue,
+    workflowservice::v1::{
+        RespondWorkflowTaskCompletedRequest, SignalWithStartWorkflowExecutionRequest, StartWorkflowExecutionRequest,
+    },
 };
 
 fn seconds(seconds: i64) -> Option<prost_types::Duration> {
@@ -549,6 +553,83 @@ fn a_signal_with_start_ends_a_delay() {
         4 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
     "#]]
     .assert_eq(&sim.history());
+}
+
+#[test]
+fn a_start_may_take_the_first_task_along() {
+    let eager = |request_id: &str| StartWorkflowExecutionRequest {
+        request_eager_execution: true,
+        request_id: request_id.into(),
+        ..start_request()
+    };
+    let start = |sim: &mut Sim, request| match sim.run(ShardCommand::StartWorkflow(Box::new(request))) {
+        Ok(Reply::WorkflowStarted { task, .. }) => task,
+        other => panic!("not started: {other:?}"),
+    };
+    let mut sim = Sim::default();
+    let task = start(&mut sim, eager("r")).expect("the task came along");
+    assert!(sim.ready(TaskKind::Workflow).is_empty());
+    assert_eq!(start(&mut sim, eager("r")).as_ref(), Some(&task), "the answer may have been lost");
+    assert_eq!(start(&mut sim, StartWorkflowExecutionRequest { request_eager_execution: false, ..eager("r") }), None);
+    sim.complete(&task, vec![complete_workflow()]).unwrap();
+    assert_eq!(start(&mut sim, eager("r")), None);
+    expect![[r#"
+        1 WORKFLOW_EXECUTION_STARTED
+        2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        3 WORKFLOW_TASK_STARTED scheduled=2
+        4 WORKFLOW_TASK_COMPLETED scheduled=2 started=3
+        5 WORKFLOW_EXECUTION_COMPLETED task=4
+    "#]]
+    .assert_eq(&sim.history());
+
+    let mut undelivered = Sim::default();
+    let task = start(&mut undelivered, eager("r")).expect("the task came along");
+    undelivered.run(ShardCommand::ReturnTask { token: task.token }).unwrap();
+    assert_eq!(undelivered.ready(TaskKind::Workflow).len(), 1);
+
+    let mut delayed = Sim::default();
+    let request = StartWorkflowExecutionRequest { workflow_start_delay: seconds(9), ..eager("r") };
+    assert_eq!(start(&mut delayed, request), None);
+    assert!(!started(&delayed, &delayed.current_run()).eager_execution_accepted);
+
+    let conflict = Conflict::TerminateExisting.into();
+    let request = StartWorkflowExecutionRequest { workflow_id_conflict_policy: conflict, ..eager("r2") };
+    assert!(start(&mut delayed, request).is_some());
+}
+
+#[test]
+fn a_completion_may_take_activities_along() {
+    let schedule = |id: &str, request_eager_execution| {
+        Verb::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {
+            activity_id: id.into(),
+            activity_type: Some(ActivityType { name: "A".into() }),
+            task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
+            start_to_close_timeout: seconds(10),
+            request_eager_execution,
+            ..Default::default()
+        })
+    };
+    let cancel = Verb::RequestCancelActivityTaskCommandAttributes(RequestCancelActivityTaskCommandAttributes {
+        scheduled_event_id: 7,
+    });
+    let mut sim = Sim::started();
+    let task = sim.poll();
+    let commands = vec![schedule("a", true), schedule("b", false), schedule("c", true), cancel];
+    let commands = commands.into_iter().map(crate::testing::command).collect();
+    let request = RespondWorkflowTaskCompletedRequest { commands, ..Default::default() };
+    let command = ShardCommand::CompleteWorkflowTask { token: task.token, request: Box::new(request) };
+    let mut complete = || match sim.propose(ProposalId(7), command.clone()) {
+        Ok(Reply::WorkflowTaskCompleted { activities, .. }) => activities,
+        other => panic!("not completed: {other:?}"),
+    };
+    let taken = complete();
+    assert_eq!(complete(), taken, "a retry inside the server gives the first answer");
+    let ids: Vec<&str> = taken.iter().map(|token| &*token.activity_id).collect();
+    assert_eq!(ids, ["a"]);
+    let ready = sim.ready(TaskKind::Activity);
+    assert_eq!(ready.iter().map(|task| task.scheduled_event_id).collect::<Vec<_>>(), [6]);
+    sim.run(ShardCommand::ReturnTask { token: taken[0].clone() }).unwrap();
+    assert_eq!(sim.ready(TaskKind::Activity).len(), 2, "what was not delivered is ready again");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use super::{cancel_timer, complete_workflow, timer};
 use crate::{
     command::{ActivityRef, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
     events,
-    key::TaskKind,
-    rows::RowKey,
+    key::{RunKey, TaskKind},
+    rows::{RowKey, StateReader},
     testing::{MemoryRows, Sim, start_request},
     token::TaskToken,
     transition::Refused,
@@ -15,9 +15,10 @@ use proptest::prelude::*;
 use std::{collections::BTreeMap, time::Duration};
 use tenure_api::{
     command::v1::{
-        RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes, command::Attributes as Verb,
+        FailWorkflowExecutionCommandAttributes, RequestCancelActivityTaskCommandAttributes,
+        ScheduleActivityTaskCommandAttributes, command::Attributes as Verb,
     },
-    common::v1::ActivityType,
+    common::v1::{ActivityType, RetryPolicy},
     history::v1::{HistoryEvent, history_event::Attributes},
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
     workflowservice::v1 as api,
@@ -25,7 +26,8 @@ use tenure_api::{
 
 #[derive(Clone, Debug)]
 enum Step {
-    Start { run_timeout: i64, delay: i64 },
+    Start { run_timeout: i64, delay: i64, attempts: i32, cron: bool, eager: bool },
+    SignalWithStart,
     Poll,
     Complete { verbs: Vec<Command>, sticky: bool, force: bool, inline: bool },
     Fail,
@@ -49,25 +51,30 @@ enum Step {
 enum Command {
     Timer(u8, i64),
     CancelTimer(u8),
-    Activity(u8),
+    Activity(u8, bool),
     CancelActivity(i64),
     Close,
+    Fail,
+    ContinueAsNew,
 }
 
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         6 => (0u8..30, 0i64..40).prop_map(|(id, s)| Command::Timer(id, s)),
         2 => (0u8..30).prop_map(Command::CancelTimer),
-        6 => (0u8..30).prop_map(Command::Activity),
+        6 => (0u8..30, any::<bool>()).prop_map(|(id, eager)| Command::Activity(id, eager)),
         2 => (0i64..60).prop_map(Command::CancelActivity),
-        1 => Just(Command::Close),
+        1 => prop_oneof![Just(Command::Close), Just(Command::Fail), Just(Command::ContinueAsNew)],
     ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        1 => (prop_oneof![Just(0), 20i64..200], prop_oneof![Just(0), 1i64..20])
-            .prop_map(|(run_timeout, delay)| Step::Start { run_timeout, delay }),
+        1 => (prop_oneof![Just(0), 20i64..200], prop_oneof![Just(0), 1i64..20], 0i32..4, any::<(bool, bool)>())
+            .prop_map(|(run_timeout, delay, attempts, (cron, eager))| {
+                Step::Start { run_timeout, delay, attempts, cron, eager }
+            }),
+        1 => Just(Step::SignalWithStart),
         12 => Just(Step::Poll),
         10 => (prop::collection::vec(command(), 0..14), any::<bool>(), any::<bool>(), any::<bool>())
             .prop_map(|(verbs, sticky, force, inline)| Step::Complete { verbs, sticky, force, inline }),
@@ -95,7 +102,18 @@ struct World {
     task: Option<WorkflowTaskStarted>,
     stale: Option<WorkflowTaskStarted>,
     activity: Option<TaskToken>,
+    /// The current run.
+    run: RunKey,
+    /// That it received.
     signals: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let sim = Sim::started();
+        let run = sim.current_run();
+        World { sim, task: None, stale: None, activity: None, run, signals: 0 }
+    }
 }
 
 fn api_verb(command: &Command) -> Verb {
@@ -103,35 +121,60 @@ fn api_verb(command: &Command) -> Verb {
     match command {
         Command::Timer(id, s) => timer(&id.to_string(), *s),
         Command::CancelTimer(id) => cancel_timer(&id.to_string()),
-        Command::Activity(id) => Verb::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {
-            activity_id: id.to_string(),
-            activity_type: Some(ActivityType { name: "A".into() }),
-            task_queue: Some(TaskQueue { name: "a".into(), ..Default::default() }),
-            schedule_to_close_timeout: seconds(60),
-            start_to_close_timeout: seconds(7),
-            heartbeat_timeout: seconds(i64::from(*id % 3) * 2),
-            ..Default::default()
-        }),
+        Command::Activity(id, eager) => {
+            Verb::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {
+                activity_id: id.to_string(),
+                activity_type: Some(ActivityType { name: "A".into() }),
+                task_queue: Some(TaskQueue { name: "a".into(), ..Default::default() }),
+                schedule_to_close_timeout: seconds(60),
+                start_to_close_timeout: seconds(7),
+                heartbeat_timeout: seconds(i64::from(*id % 3) * 2),
+                request_eager_execution: *eager,
+                ..Default::default()
+            })
+        }
         Command::CancelActivity(id) => {
             let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id: *id };
             Verb::RequestCancelActivityTaskCommandAttributes(attributes)
         }
         Command::Close => complete_workflow(),
+        Command::Fail => Verb::FailWorkflowExecutionCommandAttributes(FailWorkflowExecutionCommandAttributes {
+            failure: Some(Default::default()),
+        }),
+        Command::ContinueAsNew => Verb::ContinueAsNewWorkflowExecutionCommandAttributes(Default::default()),
     }
 }
 
 impl World {
     fn take(&mut self, step: &Step) {
+        self.act(step);
+        let run = self.sim.current_run();
+        if run != self.run {
+            let before = self.sim.rows.execution(&self.run).expect("rows can be read").expect("a run stays");
+            assert!(!before.is_running(), "one run at a time");
+            check_history(&self.sim.rows.history(&self.run));
+            self.run = run;
+            self.signals = u64::from(matches!(step, Step::SignalWithStart));
+        }
+    }
+
+    fn act(&mut self, step: &Step) {
         match step {
-            Step::Start { run_timeout, delay } => {
+            Step::Start { run_timeout, delay, attempts, cron, eager } => {
                 let seconds = |s: i64| (s > 0).then_some(prost_types::Duration { seconds: s, nanos: 0 });
                 let request = api::StartWorkflowExecutionRequest {
                     workflow_run_timeout: seconds(*run_timeout),
                     workflow_start_delay: seconds(*delay),
+                    retry_policy: (*attempts > 0)
+                        .then(|| RetryPolicy { maximum_attempts: *attempts, ..Default::default() }),
+                    cron_schedule: if *cron && *delay == 0 { "@every 9s".into() } else { String::new() },
+                    request_eager_execution: *eager,
                     ..start_request()
                 };
-                if self.run(ShardCommand::StartWorkflow(Box::new(request))).is_some() {
-                    self.signals = 0;
+                if let Some(Reply::WorkflowStarted { task: Some(task), .. }) =
+                    self.run(ShardCommand::StartWorkflow(Box::new(request)))
+                {
+                    self.stale = self.task.replace(*task);
                 }
             }
             Step::Poll => {
@@ -175,6 +218,18 @@ impl World {
                 if self.task.as_ref().is_none_or(|now| now.token.stamp != task.token.stamp) {
                     let command = ShardCommand::CompleteWorkflowTask { token: task.token, request: Box::default() };
                     assert!(self.run(command).is_none(), "a stale token does nothing");
+                }
+            }
+            Step::SignalWithStart => {
+                let start = start_request();
+                let request = api::SignalWithStartWorkflowExecutionRequest {
+                    workflow_type: start.workflow_type,
+                    task_queue: start.task_queue,
+                    signal_name: "s".into(),
+                    ..Default::default()
+                };
+                if self.run(ShardCommand::SignalWithStart(Box::new(request))).is_some() {
+                    self.signals += 1;
                 }
             }
             Step::Signal => {
@@ -327,8 +382,7 @@ proptest! {
 
     #[test]
     fn rows_stay_sound(steps in prop::collection::vec(step(), 1..80)) {
-        let mut world =
-            World { sim: Sim::started(), task: None, stale: None, activity: None, signals: 0 };
+        let mut world = World::default();
         world.check();
         for step in &steps {
             world.take(step);

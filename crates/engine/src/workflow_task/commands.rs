@@ -34,6 +34,8 @@ pub struct CompletedTask {
     pub identity: String,
     /// How many events came while the task was running: its worker has not seen them.
     pub unseen: usize,
+    /// Activities that the worker would take along, by scheduled event id.
+    pub eager: Vec<i64>,
 }
 
 impl CompletedTask {

@@ -2,7 +2,7 @@
 //! something new the next task is scheduled.
 
 use super::{BadCommand, CompletedTask, commands, end_completed, schedule, start};
-use crate::{command::Poll, proto::optional_duration, state::Sticky, txn::Txn};
+use crate::{activity, command::Poll, proto::optional_duration, state::Sticky, txn::Txn};
 use tenure_api::{
     enums::v1::{VersioningBehavior, WorkflowTaskFailedCause as Cause},
     history::v1::WorkflowTaskCompletedEventAttributes,
@@ -23,13 +23,17 @@ pub(crate) fn complete(txn: &mut Txn<'_, '_>, request: RespondWorkflowTaskComple
     txn.state.sticky = sticky(&request);
 
     let unseen = txn.state.buffered.len();
-    let mut task = CompletedTask { completed_event_id, identity: request.identity, unseen };
+    let mut task = CompletedTask { completed_event_id, identity: request.identity, unseen, eager: Vec::new() };
     for command in request.commands {
         // What follows the end of the run has no meaning any more.
         if !txn.state.is_running() {
             break;
         }
         commands::apply(txn, &mut task, command)?;
+    }
+    if txn.state.is_running() {
+        let poll = Poll { identity: task.identity.clone(), ..Poll::default() };
+        activity::start_eagerly(txn, &task.eager, &poll);
     }
     let news = request.force_create_new_workflow_task || !txn.state.buffered.is_empty();
     if !txn.state.is_running() || !news {

@@ -30,7 +30,7 @@ fn capabilities() -> Capabilities {
         upsert_memo: true,
         supports_schedules: false,
         build_id_based_versioning: false,
-        eager_workflow_start: false,
+        eager_workflow_start: true,
         count_group_by_execution_status: false,
         nexus: false,
         server_scaled_deployments: false,

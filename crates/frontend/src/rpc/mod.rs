@@ -50,6 +50,7 @@ mod prelude {
         call::{Call, Kind, LocalRpc, Rpc, RunTarget, Scope},
         validate::{Admission, is_sticky, not_negative, required},
     };
+    pub(super) use bytes::Bytes;
     pub(super) use prost::Message;
     pub(super) use tenure_api::{error::ApiError, workflowservice::v1 as api};
     pub(super) use tenure_engine::{

@@ -34,11 +34,11 @@ impl Rpc for api::PollWorkflowTaskQueueRequest {
         Ok(call.leader.poll_workflow(request).await?.unwrap_or_default())
     }
 
-    fn task_token(response: &Self::Response) -> Option<&[u8]> {
-        Some(&response.task_token)
+    fn task_tokens(response: &Self::Response) -> Vec<Bytes> {
+        vec![response.task_token.clone()]
     }
 
-    fn withdraw(response: &mut Self::Response) {
+    fn withdraw(response: &mut Self::Response, _token: &Bytes) {
         *response = Self::Response::default();
     }
 }

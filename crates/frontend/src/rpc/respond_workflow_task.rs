@@ -21,20 +21,26 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
         let workflow = token.run.workflow.clone();
         let command = ShardCommand::CompleteWorkflowTask { token, request: Box::new(self) };
         match call.execute(workflow, command).await? {
-            Reply::WorkflowTaskCompleted { new_task, reset_history_event_id } => {
+            Reply::WorkflowTaskCompleted { new_task, activities, reset_history_event_id } => {
                 let next = new_task.map(|task| call.leader.workflow_task_response(&task, call.origin)).transpose()?;
-                Ok(Self::Response { workflow_task: next, reset_history_event_id, ..Default::default() })
+                let mut activity_tasks = Vec::new();
+                for token in activities {
+                    activity_tasks.extend(call.leader.activity_task_response(&token, call.origin)?);
+                }
+                Ok(Self::Response { workflow_task: next, activity_tasks, reset_history_event_id })
             }
             reply => Err(unexpected(&reply)),
         }
     }
 
-    fn task_token(response: &Self::Response) -> Option<&[u8]> {
-        response.workflow_task.as_ref().map(|task| &*task.task_token)
+    fn task_tokens(response: &Self::Response) -> Vec<Bytes> {
+        let next = response.workflow_task.iter().map(|task| &task.task_token);
+        next.chain(response.activity_tasks.iter().map(|task| &task.task_token)).cloned().collect()
     }
 
-    fn withdraw(response: &mut Self::Response) {
-        response.workflow_task = None;
+    fn withdraw(response: &mut Self::Response, token: &Bytes) {
+        response.workflow_task.take_if(|task| task.task_token == *token);
+        response.activity_tasks.retain(|task| task.task_token != *token);
     }
 }
 

@@ -56,18 +56,28 @@ impl Rpc for api::StartWorkflowExecutionRequest {
     async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (namespace, workflow_id) = (self.namespace.clone(), self.workflow_id.clone());
         match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(self))).await? {
-            Reply::WorkflowStarted { run_id, first_run_id, started, status } => {
+            Reply::WorkflowStarted { run_id, first_run_id, started, status, task } => {
                 Ok(api::StartWorkflowExecutionResponse {
                     run_id: run_id.to_string(),
                     first_execution_run_id: first_run_id.to_string(),
                     started,
                     status,
                     link: Some(started_link(namespace, workflow_id, run_id)),
-                    ..Default::default()
+                    eager_workflow_task: task
+                        .map(|task| call.leader.workflow_task_response(&task, call.origin))
+                        .transpose()?,
                 })
             }
             reply => Err(unexpected(&reply)),
         }
+    }
+
+    fn task_tokens(response: &Self::Response) -> Vec<Bytes> {
+        response.eager_workflow_task.iter().map(|task| task.task_token.clone()).collect()
+    }
+
+    fn withdraw(response: &mut Self::Response, _token: &Bytes) {
+        response.eager_workflow_task = None;
     }
 }
 

@@ -1,0 +1,59 @@
+//! Activities that the worker takes along with the answer to the completion that scheduled them.
+
+use super::{ActivityKey, PendingActivity, Started, poll_response, withdraw};
+use crate::{
+    command::Poll,
+    id::ProposalId,
+    key::{RunKey, TaskKind},
+    state::ExecutionState,
+    token::TaskToken,
+    txn::Txn,
+};
+use tenure_api::{history::v1::HistoryEvent, workflowservice::v1::PollActivityTaskQueueResponse};
+
+/// Starts those of the activities that are still ready: others were cancelled by a later command.
+pub(crate) fn start_eagerly(txn: &mut Txn<'_, '_>, activities: &[i64], poll: &Poll) {
+    for &id in activities {
+        if txn.state.activities.get(id).and_then(PendingActivity::ready).is_none() {
+            continue;
+        }
+        withdraw(txn, id);
+        let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal };
+        if let Some(mut activity) = txn.state.activities.get_mut(id) {
+            activity.start(started, poll);
+        }
+    }
+}
+
+/// The starts by this proposal that are still running.
+pub(crate) fn started_by(run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Vec<TaskToken> {
+    if proposal == ProposalId::default() {
+        return Vec::new();
+    }
+    let ids = state.activities.range(ActivityKey::StartedBy(proposal)..=ActivityKey::StartedBy(proposal));
+    let activities = ids.filter_map(|(_, id)| state.activities.get(id));
+    activities.filter_map(|activity| Some(token(run, activity, activity.started()?))).collect()
+}
+
+pub(super) fn token(run: &RunKey, activity: &PendingActivity, started: &Started) -> TaskToken {
+    TaskToken {
+        kind: TaskKind::Activity,
+        run: run.clone(),
+        scheduled_event_id: activity.scheduled_event_id,
+        attempt: activity.attempt,
+        stamp: started.stamp,
+        activity_id: activity.activity_id.to_string(),
+    }
+}
+
+/// What a worker gets for a started activity; `scheduled` is its scheduled event. `None` if that start is no longer
+/// running.
+pub fn response_to(
+    token: &TaskToken,
+    state: &ExecutionState,
+    scheduled: HistoryEvent,
+) -> Option<PollActivityTaskQueueResponse> {
+    let activity = state.activities.get(token.scheduled_event_id)?;
+    let started = activity.started().filter(|started| started.stamp == token.stamp)?;
+    Some(poll_response(&token.run, state, activity, started, scheduled))
+}

@@ -15,6 +15,7 @@ from temporalio.api.common.v1 import Header, Memo, RetryPolicy, WorkflowType
 from temporalio.api.enums.v1 import (
     CommandType,
     ContinueAsNewInitiator,
+    PendingWorkflowTaskState,
     RetryState,
     WorkflowExecutionStatus,
     WorkflowIdConflictPolicy,
@@ -25,7 +26,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from harness.hand import Hand, cancel_workflow, complete_workflow, failure
+from harness.hand import Hand, activity, cancel_activity, cancel_workflow, complete_workflow, failure
 from harness.rpc import data, describe, history, names, payload, payloads, seconds, signal, start_request, unique
 
 INITIATOR = ContinueAsNewInitiator
@@ -413,6 +414,91 @@ async def test_a_start_is_answered_with_the_chain_that_is_there(hand):
     assert (reply.run_id, reply.first_execution_run_id, reply.started) == (second.id, first.id, False)
 
 
+# --- eager execution ---
+
+
+def eager_activity(id: str, queue: str, eager: bool = True) -> Command:
+    command = activity(id, queue)
+    command.schedule_activity_task_command_attributes.request_eager_execution = eager
+    return command
+
+
+async def test_a_start_takes_the_first_task_along(hand):
+    reply = await hand.start(request_eager_execution=True)
+    task = reply.eager_workflow_task
+    assert (task.started_event_id, task.attempt, task.workflow_execution.run_id) == (3, 1, reply.run_id)
+    assert names(task.history.events) == ["WorkflowExecutionStarted", "WorkflowTaskScheduled", "WorkflowTaskStarted"]
+    assert task.history.events[0].workflow_execution_started_event_attributes.eager_execution_accepted
+    assert task.history.events[2].workflow_task_started_event_attributes.identity == "test"
+    assert (await hand.describe()).pending_workflow_task.state == PendingWorkflowTaskState.Value(
+        "PENDING_WORKFLOW_TASK_STATE_STARTED")
+    await hand.complete(task, complete_workflow("r"))
+    assert (await hand.event_names())[-1] == "WorkflowExecutionCompleted"
+
+
+@pytest.mark.parametrize("start", [{"workflow_start_delay": seconds(60)}, {"cron_schedule": "@every 60s"}])
+async def test_a_start_that_waits_takes_nothing_along(hand, start):
+    reply = await hand.start(request_eager_execution=True, **start)
+    assert not reply.HasField("eager_workflow_task")
+    [run] = await runs(hand)
+    assert not run.started.eager_execution_accepted
+
+
+async def test_a_start_that_finds_a_run_takes_nothing_along(hand):
+    await hand.start()
+    use = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
+    reply = await hand.start(request_eager_execution=True, workflow_id_conflict_policy=use)
+    assert not reply.HasField("eager_workflow_task")
+    replace = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
+    reply = await hand.start(request_eager_execution=True, workflow_id_conflict_policy=replace)
+    assert reply.HasField("eager_workflow_task")
+
+
+async def test_a_retry_of_an_eager_start_is_not_eager(hand):
+    reply = await hand.start(request_eager_execution=True, retry_policy=retrying(2))
+    await hand.complete(reply.eager_workflow_task, fail_with("a"))
+    assert [run.started.eager_execution_accepted for run in await runs(hand)] == [True, False]
+    await hand.step(complete_workflow())
+
+
+async def test_a_completion_takes_activities_along(hand):
+    await hand.start()
+    task = await hand.poll()
+    queue = hand.queue
+    commands = [eager_activity("a", queue), eager_activity("b", unique("q")), eager_activity("c", queue, eager=False)]
+    reply = await hand.complete(task, *commands)
+    assert [task.activity_id for task in reply.activity_tasks] == ["a", "b"]
+    first = reply.activity_tasks[0]
+    assert (first.workflow_namespace, first.activity_type.name, data(first.input)) == ("default", "A", [b"in"])
+    assert (first.attempt, first.workflow_execution.run_id) == (1, hand.run)
+    await hand.complete_activity(first, "done")
+    assert (await hand.event_names())[4:] == ["ActivityTaskScheduled"] * 3 + [
+        "ActivityTaskStarted", "ActivityTaskCompleted", "WorkflowTaskScheduled"]
+    assert (await hand.poll_activity()).activity_id == "c"
+
+
+async def test_an_activity_that_is_cancelled_at_once_is_not_taken_along(hand):
+    await hand.start()
+    reply = await hand.complete(await hand.poll(), eager_activity("a", hand.queue), cancel_activity(5))
+    assert not reply.activity_tasks
+    closing = Hand([hand.api])
+    await closing.start()
+    reply = await closing.complete(await closing.poll(), eager_activity("a", hand.queue), complete_workflow())
+    assert not reply.activity_tasks
+
+
+@pytest.mark.tenure
+async def test_what_a_caller_does_not_wait_for_comes_to_a_poll(hand):
+    """The caller goes before the answer comes: the first task is another's at once, not after its timeout."""
+    request = start_request(hand.id, hand.queue, request_eager_execution=True)
+    with pytest.raises(grpc.RpcError):
+        await hand.api.call("StartWorkflowExecution", request, timeout=0.0005)
+    again = await hand.api.call("StartWorkflowExecution", request)
+    task = again.eager_workflow_task if again.HasField("eager_workflow_task") else await hand.poll(timeout=5)
+    assert task.workflow_execution.run_id == again.run_id
+    await hand.complete(task, complete_workflow())
+
+
 # --- the SDK ---
 
 
@@ -445,6 +531,8 @@ async def test_the_sdk_follows_a_chain_to_its_result(clients):
         assert await client.execute_workflow(Countdown.run, 2, id=unique("wf"), task_queue=queue) == "done in True"
         policy = Policy(initial_interval=datetime.timedelta(milliseconds=100))
         assert await client.execute_workflow(ThirdTime.run, id=unique("wf"), task_queue=queue, retry_policy=policy) == 3
+        assert await client.execute_workflow(
+            Countdown.run, 1, id=unique("wf"), task_queue=queue, request_eager_start=True) == "done in True"
         handle = await client.start_workflow(
             Countdown.run, 0, id=unique("wf"), task_queue=queue, start_signal="s", start_signal_args=[1])
         assert await handle.result() == "done in False"

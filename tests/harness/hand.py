@@ -1,6 +1,8 @@
 """A worker driven by hand: one workflow id on a queue of its own, calls spread over all addresses in turn."""
 
+import asyncio
 import itertools
+import time
 import uuid
 
 from temporalio.api.command.v1 import (
@@ -11,17 +13,20 @@ from temporalio.api.command.v1 import (
     FailWorkflowExecutionCommandAttributes,
     RecordMarkerCommandAttributes,
     RequestCancelActivityTaskCommandAttributes,
+    RequestCancelExternalWorkflowExecutionCommandAttributes,
     ScheduleActivityTaskCommandAttributes,
+    SignalExternalWorkflowExecutionCommandAttributes,
+    StartChildWorkflowExecutionCommandAttributes,
     StartTimerCommandAttributes,
 )
-from temporalio.api.common.v1 import ActivityType, Payloads, RetryPolicy
+from temporalio.api.common.v1 import ActivityType, Payloads, RetryPolicy, WorkflowType
 from temporalio.api.enums.v1 import CommandType, TaskQueueKind, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.taskqueue.v1 import StickyExecutionAttributes, TaskQueue
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 
-from .rpc import Api, execution, history, names, payloads, seconds, signal, start_request, unique
+from .rpc import Api, execution, history, name_of, names, payloads, seconds, signal, start_request, unique
 
 
 class Hand:
@@ -141,6 +146,23 @@ class Hand:
     async def events(self, run_id: str = "", page: int = 0) -> list:
         return await history(self.api, self.id, run_id or self.run, namespace=self.namespace, page=page)
 
+    async def event(self, name: str, count: int = 1, seconds: float = 15):
+        """Waits until history has so many events of a name, and gives the attributes of the last of them."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = [event for event in await self.events() if name_of(event) == name]
+            if len(found) >= count:
+                return getattr(found[-1], found[-1].WhichOneof("attributes"))
+            assert time.monotonic() < deadline, f"no {name}: {await self.event_names()}"
+            await asyncio.sleep(0.05)
+
+    def beside(self, id: str = "", queue: str = "") -> "Hand":
+        """A hand at another workflow, through the same addresses."""
+        hand = Hand([])
+        hand.apis, hand.namespace, hand.id = self.apis, self.namespace, id or hand.id
+        hand.queue = queue or hand.queue
+        return hand
+
     async def event_names(self) -> list[str]:
         return names(await self.events())
 
@@ -224,6 +246,33 @@ def cancel_activity(scheduled_event_id: int) -> Command:
         command_type=CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK,
         request_cancel_activity_task_command_attributes=RequestCancelActivityTaskCommandAttributes(
             scheduled_event_id=scheduled_event_id
+        ),
+    )
+
+
+def child(id: str, queue: str, *, type: str = "C", **fields) -> Command:
+    return Command(
+        command_type=CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION,
+        start_child_workflow_execution_command_attributes=StartChildWorkflowExecutionCommandAttributes(
+            workflow_id=id, workflow_type=WorkflowType(name=type), task_queue=TaskQueue(name=queue), **fields
+        ),
+    )
+
+
+def signal_external(id: str, name: str = "s", run_id: str = "", **fields) -> Command:
+    return Command(
+        command_type=CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION,
+        signal_external_workflow_execution_command_attributes=SignalExternalWorkflowExecutionCommandAttributes(
+            execution=execution(id, run_id), signal_name=name, **fields
+        ),
+    )
+
+
+def cancel_external(id: str, run_id: str = "", **fields) -> Command:
+    return Command(
+        command_type=CommandType.COMMAND_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION,
+        request_cancel_external_workflow_execution_command_attributes=(
+            RequestCancelExternalWorkflowExecutionCommandAttributes(workflow_id=id, run_id=run_id, **fields)
         ),
     )
 

@@ -4,6 +4,7 @@ use crate::{
     activity::BeatAnswer,
     id::{ProposalId, Stamp},
     key::{QueueKey, RunKey, WorkflowKey},
+    outbox::{OutboxMessage, Receipt},
     time::Timestamp,
     token::TaskToken,
 };
@@ -73,6 +74,17 @@ pub enum ShardCommand {
     /// A started task that never reached a worker: it is ready again, as the same attempt with a new stamp.
     ReturnTask {
         token: TaskToken,
+    },
+    /// A message of another run's outbox.
+    Deliver {
+        from: RunKey,
+        message: Box<OutboxMessage>,
+    },
+    /// How the receiver of a message of the run's outbox answered.
+    Delivered {
+        run_id: Uuid,
+        stamp: Stamp,
+        receipt: Receipt,
     },
     /// The run's timer row is due.
     TimerDue {
@@ -145,6 +157,8 @@ pub enum Reply {
     ActivityHeartbeat(BeatAnswer),
     /// An activity's options after they were changed.
     ActivityOptions(Box<ActivityOptions>),
+    /// Of a message.
+    Received(Receipt),
     /// The command was applied and its caller gets this error: a completion with a bad command fails its workflow
     /// task, and the worker is told why.
     Failed(ApiError),

@@ -2,6 +2,7 @@
 
 use crate::{
     activity,
+    child::{self, Execution},
     key::RunKey,
     proto::{Encoded, duration_to_proto},
     state::ExecutionState,
@@ -25,6 +26,7 @@ pub fn describe(run: &RunKey, state: &ExecutionState) -> DescribeWorkflowExecuti
         execution_config: Some(config(state)),
         workflow_execution_info: Some(info(run, state)),
         pending_activities: activity::pending_infos(state),
+        pending_children: child::pending_infos(state),
         pending_workflow_task: pending_workflow_task(&state.workflow_task),
         workflow_extended_info: Some(extended_info(state)),
         ..Default::default()
@@ -37,7 +39,7 @@ fn config(state: &ExecutionState) -> WorkflowExecutionConfig {
     WorkflowExecutionConfig {
         task_queue: Some(TaskQueue { name, kind: TaskQueueKind::Normal.into(), ..Default::default() }),
         workflow_execution_timeout: info.execution_timeout.map(duration_to_proto),
-        workflow_run_timeout: info.run_timeout.map(duration_to_proto),
+        workflow_run_timeout: child::shown_run_timeout(info),
         default_workflow_task_timeout: Some(duration_to_proto(info.task_timeout)),
         user_metadata: info.user_metadata.as_ref().map(Encoded::decode),
     }
@@ -46,6 +48,7 @@ fn config(state: &ExecutionState) -> WorkflowExecutionConfig {
 /// The part that lists show too.
 pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
     let info = &state.info;
+    let lineage = info.lineage.as_ref();
     let execution =
         WorkflowExecution { workflow_id: run.workflow.workflow_id.to_string(), run_id: run.run_id.to_string() };
     WorkflowExecutionInfo {
@@ -63,7 +66,9 @@ pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
         state_transition_count: state.transitions,
         history_size_bytes: state.history_size,
         execution_duration: state.closed_at.map(|at| at.less(info.execution_at)),
-        root_execution: Some(execution),
+        root_execution: Some(lineage.map_or(execution, |lineage| lineage.root.to_proto())),
+        parent_namespace_id: lineage.map(|l| l.parent.workflow.namespace.to_string()).unwrap_or_default(),
+        parent_execution: lineage.map(|lineage| Execution::of(&lineage.parent).to_proto()),
         first_run_id: info.first_run_id.to_string(),
         priority: info.priority.as_ref().map(Encoded::decode),
         ..Default::default()

@@ -88,8 +88,8 @@ pub(crate) fn in_flush_order(events: Vec<HistoryEvent>) -> Vec<HistoryEvent> {
     first
 }
 
-/// The end of an activity names its started event, which may have got its id just now. `started` pairs scheduled
-/// with started event ids.
+/// The end of an activity or child names its started event, which may have got its id just now. `started` pairs scheduled
+/// or initiated with started event ids.
 pub(crate) fn fill_in_started_id(event: &mut HistoryEvent, started: &[(i64, i64)]) {
     use Attributes::*;
     let (scheduled, place) = match event.attributes.as_mut() {
@@ -97,6 +97,11 @@ pub(crate) fn fill_in_started_id(event: &mut HistoryEvent, started: &[(i64, i64)
         Some(ActivityTaskFailedEventAttributes(a)) => (a.scheduled_event_id, &mut a.started_event_id),
         Some(ActivityTaskTimedOutEventAttributes(a)) => (a.scheduled_event_id, &mut a.started_event_id),
         Some(ActivityTaskCanceledEventAttributes(a)) => (a.scheduled_event_id, &mut a.started_event_id),
+        Some(ChildWorkflowExecutionCompletedEventAttributes(a)) => (a.initiated_event_id, &mut a.started_event_id),
+        Some(ChildWorkflowExecutionFailedEventAttributes(a)) => (a.initiated_event_id, &mut a.started_event_id),
+        Some(ChildWorkflowExecutionTimedOutEventAttributes(a)) => (a.initiated_event_id, &mut a.started_event_id),
+        Some(ChildWorkflowExecutionCanceledEventAttributes(a)) => (a.initiated_event_id, &mut a.started_event_id),
+        Some(ChildWorkflowExecutionTerminatedEventAttributes(a)) => (a.initiated_event_id, &mut a.started_event_id),
         _ => return,
     };
     if let Some(&(_, id)) = started.iter().find(|(s, _)| *s == scheduled) {

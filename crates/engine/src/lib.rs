@@ -8,14 +8,17 @@
 
 pub mod activity;
 pub mod chain;
+pub mod child;
 pub mod codec;
 pub mod command;
 mod commands;
 pub mod describe;
 mod events;
+mod external;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod outbox;
 pub mod pending;
 pub mod proto;
 pub mod retry;

@@ -19,6 +19,12 @@ pub struct Limits {
     pub suggest_continue_as_new_size: usize,
     /// Activities of one run that may be open at once.
     pub pending_activities: usize,
+    /// Children of one run that may be open at once.
+    pub pending_children: usize,
+    /// Signals that one run may be sending to others at once.
+    pub pending_signals: usize,
+    /// Cancellations of others that one run may be asking for at once.
+    pub pending_cancels: usize,
     /// Signals that one run may receive.
     pub signals: usize,
 }
@@ -34,6 +40,9 @@ impl Default for Limits {
             suggest_continue_as_new_count: 4 * 1024,
             suggest_continue_as_new_size: 4 << 20,
             pending_activities: 2000,
+            pending_children: 2000,
+            pending_signals: 2000,
+            pending_cancels: 2000,
             signals: 10_000,
         }
     }

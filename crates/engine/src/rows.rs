@@ -19,6 +19,7 @@ pub enum PendingKind {
     Activity,
     Timer,
     BufferedEvent,
+    Child,
 }
 
 /// Tables of the system shard, each keyed by a string.
@@ -56,6 +57,9 @@ pub enum RowKey {
     /// A task that may be handed to a worker; rows of one queue sort by priority, then stamp. The value is a
     /// [`ReadyTask`].
     Ready { queue: QueueKey, priority: u8, stamp: Stamp },
+    /// A message for another workflow id; rows of one run sort by stamp. The value is an
+    /// [`OutboxMessage`](crate::outbox::OutboxMessage).
+    Outbox { run: RunKey, stamp: Stamp },
     /// Counter: ready tasks of a queue.
     Backlog(QueueKey),
     /// The shard's last recorded time: a new leader's clock never goes below it.

@@ -3,6 +3,7 @@
 use crate::{
     activity::{self, PendingActivity},
     chain::Chain,
+    child::{Lineage, Relations},
     codec::{self, DecodeError},
     command::Reply,
     id::ProposalId,
@@ -47,6 +48,7 @@ pub struct ExecutionState {
     pub next_buffered: i64,
     pub activities: Pending<PendingActivity>,
     pub timers: Pending<UserTimer>,
+    pub relations: Relations,
     /// Request id of the cancellation that was asked for.
     pub cancel_requested: Option<Arc<str>>,
     pub signals: u64,
@@ -59,6 +61,10 @@ pub struct ExecutionState {
 /// What the start of a run fixed, and what workflow commands seldom change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionInfo {
+    /// The namespace's name.
+    pub namespace: Arc<str>,
+    /// Where a child comes from.
+    pub lineage: Option<Lineage>,
     /// First run of the chain (continue-as-new, retries, cron).
     pub first_run_id: Uuid,
     pub chain: Chain,
@@ -125,6 +131,7 @@ impl ExecutionState {
             next_buffered: 1,
             activities: Pending::default(),
             timers: Pending::default(),
+            relations: Relations::default(),
             cancel_requested: None,
             signals: 0,
             proposals: Proposals::default(),
@@ -190,7 +197,18 @@ impl ExecutionState {
             {
                 return Ok(Err(error));
             }
-            let missing = state.activities.missing() + state.timers.missing() + state.buffered.missing();
+            if state.relations.children.missing() > 0
+                && let Err(error) = state.relations.children.load(spilled(PendingKind::Child)?)
+            {
+                return Ok(Err(error));
+            }
+            let missing = [
+                state.activities.missing(),
+                state.timers.missing(),
+                state.buffered.missing(),
+                state.relations.children.missing(),
+            ];
+            let missing: usize = missing.into_iter().sum();
             Ok(if missing == 0 { Ok(()) } else { Err(DecodeError::MissingRows(missing)) })
         };
         Ok(fill()?.map(|()| state))

@@ -9,6 +9,7 @@ use crate::{
     id::{Ids, ProposalId, Stamp},
     key::{NamespaceId, RunKey, TaskKind, WorkflowKey},
     limits::Limits,
+    outbox::{OutboxMessage, Receipt},
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable, WriteSet},
     state::ExecutionState,
     time::Timestamp,
@@ -57,6 +58,16 @@ impl MemoryRows {
     pub fn ready_tasks(&self) -> Vec<ReadyTask> {
         let ready = self.rows.iter().filter(|(key, _)| matches!(key, RowKey::Ready { .. }));
         ready.map(|(_, value)| codec::decode(value).expect("a ready row holds a ready task")).collect()
+    }
+
+    pub fn outbox(&self) -> Vec<(RunKey, Stamp, OutboxMessage)> {
+        let message = |(key, value): (&RowKey, &Bytes)| match key {
+            RowKey::Outbox { run, stamp } => {
+                Some((run.clone(), *stamp, codec::decode(value).expect("an outbox row holds a message")))
+            }
+            _ => None,
+        };
+        self.rows.iter().filter_map(message).collect()
     }
 
     /// Timer rows, earliest first.
@@ -205,10 +216,25 @@ impl Sim {
 
     /// Runs a command for [`workflow`] and applies what it writes.
     pub fn propose(&mut self, proposal: ProposalId, command: ShardCommand) -> Result<Reply, Refused> {
+        self.propose_for(workflow(), proposal, command)
+    }
+
+    /// Runs a command for a workflow id under a proposal of its own.
+    pub fn run_for(&mut self, workflow: WorkflowKey, command: ShardCommand) -> Result<Reply, Refused> {
+        self.seed += 1;
+        self.propose_for(workflow, ProposalId(1 << 64 | self.seed), command)
+    }
+
+    fn propose_for(
+        &mut self,
+        workflow: WorkflowKey,
+        proposal: ProposalId,
+        command: ShardCommand,
+    ) -> Result<Reply, Refused> {
         self.seed += 1;
         let mut ids = Ids::new(self.seed, Stamp { term: 1, counter: self.counter });
         let mut cx = Context { now: self.now, ids: &mut ids, limits: &self.limits, credits: &[] };
-        let envelope = Envelope { workflow: workflow(), proposal, command };
+        let envelope = Envelope { workflow, proposal, command };
         let transition = transition(&self.rows, &envelope, &mut cx)?;
         self.counter = ids.used_to();
         self.rows.apply(&transition.writes);
@@ -255,13 +281,25 @@ impl Sim {
     #[track_caller]
     pub fn poll(&mut self) -> WorkflowTaskStarted {
         let ready = self.ready(TaskKind::Workflow);
-        let task = ready.first().expect("a workflow task is ready");
+        self.poll_for(ready.first().expect("a workflow task is ready"))
+    }
+
+    /// Starts the ready workflow task of a workflow id.
+    #[track_caller]
+    pub fn poll_of(&mut self, workflow_id: &str) -> WorkflowTaskStarted {
+        let ready = self.ready(TaskKind::Workflow);
+        let of = ready.iter().find(|task| *task.run.workflow.workflow_id == *workflow_id);
+        self.poll_for(of.expect("a workflow task is ready"))
+    }
+
+    #[track_caller]
+    fn poll_for(&mut self, task: &ReadyTask) -> WorkflowTaskStarted {
         let start = StartTask {
             run_id: task.run.run_id,
             stamp: task.stamp,
             poll: Poll { identity: "worker".into(), queue: task.queue.name.to_string(), ..Poll::default() },
         };
-        match self.run(ShardCommand::StartWorkflowTask(start)) {
+        match self.run_for(task.run.workflow.clone(), ShardCommand::StartWorkflowTask(start)) {
             Ok(Reply::WorkflowTaskStarted(started)) => *started,
             other => panic!("not started: {other:?}"),
         }
@@ -279,7 +317,8 @@ impl Sim {
         request: api::RespondWorkflowTaskCompletedRequest,
     ) -> Result<Reply, Refused> {
         let request = Box::new(api::RespondWorkflowTaskCompletedRequest { identity: "worker".into(), ..request });
-        self.run(ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request })
+        let command = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request };
+        self.run_for(task.run.workflow.clone(), command)
     }
 
     pub fn fail(&mut self, task: &WorkflowTaskStarted) -> Result<Reply, Refused> {
@@ -301,9 +340,49 @@ impl Sim {
         let end = self.now.after(by);
         while let Some((due, run)) = self.rows.timers().into_iter().next().filter(|(due, _)| *due <= end) {
             self.now = self.now.max(due);
-            self.run(ShardCommand::TimerDue { run_id: run.run_id }).expect("a timer can always fire");
+            self.run_for(run.workflow, ShardCommand::TimerDue { run_id: run.run_id }).expect("a timer can always fire");
         }
         self.now = end;
+    }
+
+    /// Messages that were not answered yet, in the order of their keys.
+    pub fn outbox(&self) -> Vec<(RunKey, Stamp, OutboxMessage)> {
+        self.rows.outbox()
+    }
+
+    /// Has the message taken by its receiver.
+    pub fn deliver(&mut self, from: &RunKey, message: &OutboxMessage) -> Receipt {
+        let command = ShardCommand::Deliver { from: from.clone(), message: Box::new(message.clone()) };
+        match self.run_for(message.to.clone(), command) {
+            Ok(Reply::Received(receipt)) => receipt,
+            other => panic!("no receipt: {other:?}"),
+        }
+    }
+
+    /// Tells the sender of the receipt.
+    pub fn delivered(&mut self, from: &RunKey, stamp: Stamp, receipt: Receipt) {
+        let command = ShardCommand::Delivered { run_id: from.run_id, stamp, receipt };
+        self.run_for(from.workflow.clone(), command).expect("a receipt is always taken");
+    }
+
+    /// Delivers messages until there are none.
+    pub fn deliver_all(&mut self) {
+        while let Some((from, stamp, message)) = self.outbox().into_iter().next() {
+            let receipt = self.deliver(&from, &message);
+            self.delivered(&from, stamp, receipt);
+        }
+    }
+
+    /// The current run of a workflow id.
+    pub fn current_run_of(&self, workflow_id: &str) -> Option<RunKey> {
+        let key = WorkflowKey { workflow_id: workflow_id.into(), ..workflow() };
+        let row = self.rows.get(&RowKey::Current(key.clone())).expect("rows can be read")?;
+        Some(key.run(codec::decode::<CurrentRun>(&row).expect("a current row").run_id))
+    }
+
+    /// The history of a workflow id's current run, one line per event.
+    pub fn history_of(&self, workflow_id: &str) -> String {
+        self.current_run_of(workflow_id).map(|run| render(&self.rows.history(&run))).unwrap_or_default()
     }
 
     /// The current run's history, one line per event.
@@ -404,6 +483,51 @@ fn details(attributes: &Attributes) -> Vec<String> {
             words.push(link("requested", a.latest_cancel_requested_event_id));
             words.extend(describe_payloads(a.details.as_ref()));
             words
+        }
+        StartChildWorkflowExecutionInitiatedEventAttributes(a) => {
+            vec![a.workflow_id.clone(), link("task", a.workflow_task_completed_event_id)]
+        }
+        StartChildWorkflowExecutionFailedEventAttributes(a) => {
+            vec![a.workflow_id.clone(), link("initiated", a.initiated_event_id), format!("{:?}", a.cause())]
+        }
+        ChildWorkflowExecutionStartedEventAttributes(a) => vec![link("initiated", a.initiated_event_id)],
+        ChildWorkflowExecutionCompletedEventAttributes(a) => {
+            let ids = vec![link("initiated", a.initiated_event_id), link("started", a.started_event_id)];
+            [ids, describe_payloads(a.result.as_ref())].concat()
+        }
+        ChildWorkflowExecutionFailedEventAttributes(a) => {
+            let mut words = vec![link("initiated", a.initiated_event_id), link("started", a.started_event_id)];
+            words.push(format!("{:?}", a.retry_state()));
+            words.extend(a.failure.as_ref().map(describe_failure));
+            words
+        }
+        ChildWorkflowExecutionCanceledEventAttributes(a) => {
+            vec![link("initiated", a.initiated_event_id), link("started", a.started_event_id)]
+        }
+        ChildWorkflowExecutionTimedOutEventAttributes(a) => {
+            vec![link("initiated", a.initiated_event_id), link("started", a.started_event_id)]
+        }
+        ChildWorkflowExecutionTerminatedEventAttributes(a) => {
+            vec![link("initiated", a.initiated_event_id), link("started", a.started_event_id)]
+        }
+        SignalExternalWorkflowExecutionInitiatedEventAttributes(a) => {
+            let to = a.workflow_execution.as_ref().map_or("", |e| &e.workflow_id);
+            vec![a.signal_name.clone(), format!("to {to}")]
+        }
+        SignalExternalWorkflowExecutionFailedEventAttributes(a) => {
+            vec![link("initiated", a.initiated_event_id), format!("{:?}", a.cause())]
+        }
+        ExternalWorkflowExecutionSignaledEventAttributes(a) => vec![link("initiated", a.initiated_event_id)],
+        RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(a) => {
+            vec![format!("of {}", a.workflow_execution.as_ref().map_or("", |e| &e.workflow_id))]
+        }
+        RequestCancelExternalWorkflowExecutionFailedEventAttributes(a) => {
+            vec![link("initiated", a.initiated_event_id), format!("{:?}", a.cause())]
+        }
+        ExternalWorkflowExecutionCancelRequestedEventAttributes(a) => vec![link("initiated", a.initiated_event_id)],
+        WorkflowExecutionCancelRequestedEventAttributes(a) => {
+            let by = a.external_workflow_execution.as_ref().map(|e| format!("by {}", e.workflow_id));
+            by.into_iter().collect()
         }
         _ => Vec::new(),
     }

@@ -6,6 +6,7 @@ use crate::{
     id::{Ids, Stamp},
     key::{QueueKey, RunKey},
     limits::Limits,
+    outbox::OutboxEntry,
     rows::{ReadError, ReadyTask, StateReader, WriteSet},
     state::ExecutionState,
     time::Timestamp,
@@ -53,6 +54,8 @@ pub enum Effect {
         next_event_id: i64,
         closed: bool,
     },
+    /// The run has a message for another workflow id.
+    OutboxReady(OutboxEntry),
     /// The workflow task in flight ended without answering the queries that rode on it.
     WorkflowTaskEnded {
         run: RunKey,

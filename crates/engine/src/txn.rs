@@ -4,13 +4,14 @@
 //! effects. Dropping it instead forgets everything, which is how a command is refused whole.
 
 use crate::{
-    activity,
+    activity, child,
     command::Reply,
     commands::terminate_workflow::{SERVER_IDENTITY, terminate},
     events,
     id::{ProposalId, Stamp},
     key::{QueueKey, RunKey, TaskKind, WorkflowKey},
     limits::Limits,
+    outbox::{Body, OutboxEntry, OutboxMessage},
     proto::Encoded,
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
     state::{ExecutionInfo, ExecutionState, Outcome},
@@ -43,6 +44,7 @@ pub struct Txn<'a, 'c> {
     events: Vec<HistoryEvent>,
     ready: Vec<ReadyTask>,
     gone: Vec<(QueueKey, u8, Stamp)>,
+    outbox: Vec<(Stamp, OutboxMessage)>,
     ops: Vec<Op>,
     effects: Vec<Effect>,
     also: Vec<Transition>,
@@ -82,6 +84,7 @@ impl<'a, 'c> Txn<'a, 'c> {
             events: Vec::new(),
             ready: Vec::new(),
             gone: Vec::new(),
+            outbox: Vec::new(),
             ops: Vec::new(),
             effects: Vec::new(),
             also: Vec::new(),
@@ -95,6 +98,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.events.clear();
         self.ready.clear();
         self.gone.clear();
+        self.outbox.clear();
         self.ops.clear();
         self.effects.clear();
         self.also.clear();
@@ -171,6 +175,10 @@ impl<'a, 'c> Txn<'a, 'c> {
             let id = self.append(event);
             match attributes {
                 Some(Attributes::ActivityTaskStartedEventAttributes(a)) => started.push((a.scheduled_event_id, id)),
+                Some(Attributes::ChildWorkflowExecutionStartedEventAttributes(a)) => {
+                    started.push((a.initiated_event_id, id));
+                    child::start_has_event(self, a.initiated_event_id, id);
+                }
                 Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a)) => {
                     self.attached_request_has_event(&a.attached_request_id, id, event_type);
                 }
@@ -249,6 +257,24 @@ impl<'a, 'c> Txn<'a, 'c> {
         }
     }
 
+    /// Sends a message once this transition is applied.
+    pub(crate) fn send(&mut self, message: OutboxMessage) {
+        let stamp = self.stamp();
+        self.outbox.push((stamp, message));
+    }
+
+    /// Takes back what the workflow commands of this transition wanted to send.
+    pub(crate) fn unsend_commanded(&mut self) -> Vec<Body> {
+        let (unsent, kept) = std::mem::take(&mut self.outbox).into_iter().partition(|(_, m)| m.body.is_commanded());
+        self.outbox = kept;
+        unsent.into_iter().map(|(_, message): (Stamp, OutboxMessage)| message.body).collect()
+    }
+
+    /// Writes a row besides those of the run's state.
+    pub(crate) fn write(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
     /// A request with this id was applied to this run.
     pub(crate) fn put_request_id(&mut self, kind: RequestKind, request_id: &str) {
         let run_id = Bytes::copy_from_slice(self.run.run_id.as_bytes());
@@ -289,12 +315,14 @@ impl<'a, 'c> Txn<'a, 'c> {
         debug_assert!(self.state.is_running() || self.state.buffered.is_empty(), "a closed run waits for nothing");
         self.state.transitions += 1;
         self.write_history();
+        self.write_outbox();
         self.write_ready_tasks();
         self.arm_timer_row();
         let Txn { run, mut state, mut ops, effects, also, .. } = self;
         ops.extend(state.activities.take_writes(&run, PendingKind::Activity));
         ops.extend(state.timers.take_writes(&run, PendingKind::Timer));
         ops.extend(state.buffered.take_writes(&run, PendingKind::BufferedEvent));
+        ops.extend(state.relations.children.take_writes(&run, PendingKind::Child));
         ops.push(Op::Put(RowKey::Execution(run.clone()), state.encode()));
         let mut whole = Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects };
         for other in also {
@@ -342,6 +370,14 @@ impl<'a, 'c> Txn<'a, 'c> {
                 .push(Op::Put(RowKey::Ready { queue: queue.clone(), priority, stamp }, crate::codec::encode(&task)));
             self.ops.push(Op::Merge(RowKey::Backlog(queue), 1));
             self.effects.push(Effect::TaskReady(task));
+        }
+    }
+
+    fn write_outbox(&mut self) {
+        for (stamp, message) in std::mem::take(&mut self.outbox) {
+            let run = self.run.clone();
+            self.ops.push(Op::Put(RowKey::Outbox { run, stamp }, crate::codec::encode(&message)));
+            self.effects.push(Effect::OutboxReady(OutboxEntry { from: self.run.clone(), stamp, to: message.to }));
         }
     }
 
@@ -396,6 +432,7 @@ fn history_len(events: &[HistoryEvent]) -> i64 {
 pub(crate) enum RequestKind {
     Start,
     Signal,
+    Cancel,
 }
 
 /// The row of a request id; its value is the run's id.
@@ -403,6 +440,7 @@ pub(crate) fn request_row(workflow: &WorkflowKey, kind: RequestKind, request_id:
     let kind = match kind {
         RequestKind::Start => "start",
         RequestKind::Signal => "signal",
+        RequestKind::Cancel => "cancel",
     };
     RowKey::RequestId { workflow: workflow.clone(), request_id: format!("{kind}/{request_id}").into() }
 }

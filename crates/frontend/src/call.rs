@@ -34,6 +34,11 @@ pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
         Kind::Call
     }
 
+    /// Other namespaces that it names; the request is refused if one does not exist.
+    fn also_names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Checks the form, fills in what the caller left to us, and finds who answers. Runs on the receiving node, and
     /// again where the request is forwarded to: nothing is taken on trust from a peer.
     fn admit(&mut self, admission: &Admission<'_>) -> Result<Self::Target, ApiError>;
@@ -252,6 +257,11 @@ impl Frontend {
             Scope::Task { namespace, .. } => self.namespace(namespace, deadline).await?,
             Scope::Cluster => NO_NAMESPACE,
         };
+        for name in request.also_names() {
+            if !name.is_empty() {
+                self.namespace(name, deadline).await?;
+            }
+        }
         request.admit(&Admission { namespace, limits: &self.options().limits })
     }
 

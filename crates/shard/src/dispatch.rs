@@ -30,7 +30,7 @@ const FAR: Duration = Duration::from_secs(3600);
 /// The queues that this shard has ready tasks for, and what is to be said to their homes.
 pub(crate) struct Dispatch {
     queues: Mutex<HashMap<QueueKey, Window>>,
-    outboxes: Mutex<HashMap<ShardId, Arc<Outbox>>>,
+    notices: Mutex<HashMap<ShardId, Arc<Notices>>>,
     window: usize,
 }
 
@@ -47,7 +47,7 @@ struct Window {
 
 /// What has to be said to one home.
 #[derive(Default)]
-struct Outbox {
+struct Notices {
     pending: Mutex<Pending>,
     filled: Notify,
 }
@@ -109,7 +109,7 @@ impl Window {
     }
 }
 
-impl Outbox {
+impl Notices {
     fn offer(&self, key: TaskKey, offered: Offered) {
         self.pending.lock().offered.insert(key, offered);
         self.filled.notify_one();
@@ -150,7 +150,7 @@ impl Dispatch {
             first.fill(&queue, rows, window)?;
             queues.insert(queue, first);
         }
-        Ok(Dispatch { queues: Mutex::new(queues), outboxes: Mutex::default(), window })
+        Ok(Dispatch { queues: Mutex::new(queues), notices: Mutex::default(), window })
     }
 
     fn homes(&self) -> HashSet<ShardId> {
@@ -200,7 +200,7 @@ impl LeaderRuntime {
         };
         if let Some(fallen) = fallen {
             let fallen = Offered::Task(fallen);
-            self.outbox(home).revoke(fallen.queue().clone(), fallen.key(self.shard));
+            self.notices_for(home).revoke(fallen.queue().clone(), fallen.key(self.shard));
         }
         if let Some(new) = new {
             self.offer(home, Offered::Task(new));
@@ -230,7 +230,7 @@ impl LeaderRuntime {
             && !known
         {
             let gone = Offered::Task(gone);
-            self.outbox(home).revoke(queue.clone(), gone.key(self.shard));
+            self.notices_for(home).revoke(queue.clone(), gone.key(self.shard));
         }
         for task in filled {
             self.offer(home, Offered::Task(task));
@@ -239,34 +239,34 @@ impl LeaderRuntime {
 
     /// Says to a home that this may be handed out.
     pub(crate) fn offer(self: &Arc<Self>, home: ShardId, offered: Offered) {
-        self.outbox(home).offer(offered.key(self.shard), offered);
+        self.notices_for(home).offer(offered.key(self.shard), offered);
     }
 
     /// Says to a home that this must not be handed out any more.
     pub(crate) fn revoke(self: &Arc<Self>, home: ShardId, offered: &Offered) {
-        self.outbox(home).revoke(offered.queue().clone(), offered.key(self.shard));
+        self.notices_for(home).revoke(offered.queue().clone(), offered.key(self.shard));
     }
 
     /// Offers what was found in rows at start.
     pub(crate) fn offer_all(self: &Arc<Self>) {
         for home in self.dispatch.homes() {
-            // A new outbox begins by offering everything that is in memory.
-            self.outbox(home);
+            // New notices begin by offering everything that is in memory.
+            self.notices_for(home);
         }
     }
 
-    fn outbox(self: &Arc<Self>, home: ShardId) -> Arc<Outbox> {
-        let mut outboxes = self.dispatch.outboxes.lock();
-        let outbox = outboxes.entry(home).or_insert_with(|| {
-            let outbox = Arc::new(Outbox::default());
-            tokio::spawn(self.clone().run_outbox(home, outbox.clone()));
-            outbox
+    fn notices_for(self: &Arc<Self>, home: ShardId) -> Arc<Notices> {
+        let mut notices = self.dispatch.notices.lock();
+        let notices = notices.entry(home).or_insert_with(|| {
+            let notices = Arc::new(Notices::default());
+            tokio::spawn(self.clone().run_notices(home, notices.clone()));
+            notices
         });
-        outbox.clone()
+        notices.clone()
     }
 
     /// Keeps one home informed until this leader ends; a home that moved is told everything again.
-    async fn run_outbox(self: Arc<Self>, home: ShardId, outbox: Arc<Outbox>) {
+    async fn run_notices(self: Arc<Self>, home: ShardId, notices: Arc<Notices>) {
         let Some(replica) = self.shared.replica(home) else {
             tracing::error!(shard = self.shard, home, "the home of a queue is not known here");
             return;
@@ -278,7 +278,7 @@ impl LeaderRuntime {
         loop {
             tokio::select! {
                 () = self.ended.cancelled() => return,
-                () = outbox.filled.notified() => {}
+                () = notices.filled.notified() => {}
                 changed = leadership.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep_until(next) => {}
             }
@@ -289,9 +289,9 @@ impl LeaderRuntime {
             if told != Some((leader, now.term)) {
                 let tasks = self.dispatch.of_home(home).into_iter().map(Offered::Task);
                 let all = tasks.chain(self.queries.of_home(home)).map(|offered| (offered.key(self.shard), offered));
-                outbox.pending.lock().offered.extend(all);
+                notices.pending.lock().offered.extend(all);
             }
-            if self.say(home, leader, &outbox).await {
+            if self.say(home, leader, &notices).await {
                 told = Some((leader, now.term));
                 retry = RETRY;
             } else {
@@ -304,9 +304,9 @@ impl LeaderRuntime {
     }
 
     /// Says all that is pending; false if the home did not take it.
-    async fn say(&self, home: ShardId, leader: NodeId, outbox: &Outbox) -> bool {
+    async fn say(&self, home: ShardId, leader: NodeId, notices: &Notices) -> bool {
         loop {
-            let said = outbox.take();
+            let said = notices.take();
             if said.offered.is_empty() && said.revoked.is_empty() {
                 return true;
             }

@@ -233,6 +233,7 @@ impl LeaderRuntime {
             Effect::TaskReady(task) => self.task_ready(task),
             Effect::TaskGone { queue, stamp } => self.task_gone(&queue, stamp),
             Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run, next_event_id, closed),
+            Effect::OutboxReady(entry) => self.outbox.ready(entry),
             Effect::WorkflowTaskEnded { run } => self.workflow_task_ended(&run),
         }
     }

@@ -17,6 +17,7 @@ mod home;
 mod messages;
 mod namespaces;
 mod options;
+mod outbox;
 mod over_raft;
 mod overlay;
 mod polled;

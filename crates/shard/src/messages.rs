@@ -13,6 +13,7 @@ use tenure_api::error::ApiError;
 use tenure_engine::{
     ProposalId, QueueKey, RunKey, Stamp, TaskKind, Timestamp, WorkflowKey,
     command::{Poll, StartTask},
+    outbox::{OutboxMessage, Receipt},
     rows::ReadyTask,
     token::TaskToken,
 };
@@ -82,6 +83,8 @@ pub(crate) enum Request {
     Delivered { owner: ShardId, starts: Vec<Stamp> },
     /// The poll's node or the home to the owner: this one did not, no byte was sent.
     Return { owner: ShardId, token: TaskToken, proposal: ProposalId },
+    /// The sender's shard to the receiver's: a message of a run's outbox.
+    Deliver { to: ShardId, from: RunKey, message: OutboxMessage },
     /// Owner to the poll's node: what became of this?
     AskDelivery { token: TaskToken },
     /// Home to owner: how many ready tasks does the queue have with you?
@@ -163,6 +166,8 @@ pub(crate) enum Answer {
     Backlog(i64),
     LastPoll(Option<Duration>),
     ReadIndex(u64),
+    /// Of a message.
+    Received(Receipt),
 }
 
 /// What a node knows of a start that it should hand to a worker.

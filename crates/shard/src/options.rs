@@ -20,6 +20,10 @@ pub struct Options {
     pub timer_window: usize,
     /// Due timers whose commands run at once.
     pub timers_in_flight: usize,
+    /// Messages to other workflows that one leader holds the names of; the others stay on disk.
+    pub outbox_window: usize,
+    /// Messages of one leader that are being delivered at once.
+    pub messages_in_flight: usize,
     /// Ready tasks of one queue that its owner offers at once.
     pub offer_window: usize,
     /// How long an offer, a start or another call to a node may take before it is tried again.
@@ -52,6 +56,8 @@ impl Default for Options {
             gather_heartbeats: Duration::from_millis(100),
             timer_window: 10_000,
             timers_in_flight: 256,
+            outbox_window: 10_000,
+            messages_in_flight: 256,
             offer_window: 1000,
             call_timeout: Duration::from_secs(1),
             long_poll: Duration::from_secs(60),

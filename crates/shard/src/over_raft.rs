@@ -6,6 +6,7 @@ use futures::{FutureExt, future::BoxFuture};
 use std::{future::Future, sync::Arc, time::Duration};
 use tenure_engine::{
     QueueKey, RunKey, Stamp, Timestamp, WriteSet,
+    outbox::OutboxEntry,
     rows::{ReadError, ReadyTask},
 };
 use tenure_peer::{
@@ -156,6 +157,10 @@ impl Rows for ShardReader {
 
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError> {
         self.view()?.ready_queues()
+    }
+
+    fn outbox(&self, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
+        self.view()?.outbox(limit)
     }
 
     fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError> {

@@ -10,6 +10,7 @@ use crate::{
     home::Home,
     messages::Answer,
     options::Options,
+    outbox::Outbox,
     queries::Queries,
     query_token::QueryToken,
     replica::{NotLeader, Replica, Rows, ShardId},
@@ -39,6 +40,7 @@ pub(crate) struct LeaderRuntime {
     pub(crate) heartbeats: Heartbeats,
     pub(crate) timers: Timers,
     pub(crate) dispatch: Dispatch,
+    pub(crate) outbox: Outbox,
     pub(crate) home: Home,
     pub(crate) waiters: Waiters,
     pub(crate) queries: Queries,
@@ -79,12 +81,13 @@ impl LeaderRuntime {
                     time.load(&*rows)?;
                 }
                 let timers = Timers::load(&*rows, options.timer_window)?;
+                let outbox = Outbox::load(&*rows, options.outbox_window)?;
                 let home = |queue: &QueueKey| mesh.shard_of(queue.slot());
-                Ok::<_, ReadError>((timers, Dispatch::load(&*rows, options.offer_window, home)?))
+                Ok::<_, ReadError>((timers, outbox, Dispatch::load(&*rows, options.offer_window, home)?))
             }
         };
         let read = tokio::task::spawn_blocking(read).await;
-        let (timers, dispatch) = read.map_err(|e| ReadError::Storage(e.to_string()))??;
+        let (timers, outbox, dispatch) = read.map_err(|e| ReadError::Storage(e.to_string()))??;
         let runtime = LeaderRuntime {
             shard: replica.shard(),
             term,
@@ -96,6 +99,7 @@ impl LeaderRuntime {
             heartbeats: Heartbeats::default(),
             timers,
             dispatch,
+            outbox,
             home: Home::new(),
             waiters: Waiters::default(),
             queries: Queries::default(),
@@ -112,6 +116,7 @@ impl LeaderRuntime {
     /// Begins to act.
     pub(crate) fn start(self: &Arc<Self>) {
         tokio::spawn(self.clone().run_timers());
+        tokio::spawn(self.clone().run_outbox());
         tokio::spawn(self.clone().run_ticks());
         self.offer_all();
     }

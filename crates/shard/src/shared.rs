@@ -262,6 +262,7 @@ impl Shared {
                 | Request::Delivered { owner, .. }
                 | Request::Return { owner, .. }
                 | Request::Backlog { owner, .. } => *owner,
+                Request::Deliver { to, .. } => *to,
                 Request::ReadIndex { shard } => *shard,
             };
             match self.local(shard) {
@@ -295,6 +296,7 @@ impl LeaderRuntime {
                 Served::Answer(Answer::Done)
             }
             Request::Return { token, proposal, .. } => self.return_task(token, proposal).await,
+            Request::Deliver { from, message, .. } => self.receive(from, message).await,
             Request::Backlog { queue, .. } => match self.rows.backlog(&queue) {
                 Ok(tasks) => Served::Answer(Answer::Backlog(tasks)),
                 Err(error) => Served::refused(Code::DataLoss, error.to_string()),

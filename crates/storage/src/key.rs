@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub(crate) enum Family {
     /// Rows that are read by key.
     Rows,
-    /// Rows that come and go and are read in order: timers and ready tasks. Apart from the rest because of the many
+    /// Rows that come and go and are read in order: timers, ready tasks, messages. Apart from the rest because of the many
     /// tombstones.
     Index,
     /// History: large, written once, compacted apart from what changes.
@@ -40,7 +40,7 @@ impl Family {
     pub(crate) fn of(key: &[u8]) -> Option<Family> {
         match *key.first()? {
             table::APPLIED..=table::BACKLOG => Some(Family::Rows),
-            table::TIMER | table::READY => Some(Family::Index),
+            table::TIMER | table::READY | table::OUTBOX => Some(Family::Index),
             table::HISTORY => Some(Family::History),
             _ => None,
         }
@@ -59,6 +59,7 @@ pub(crate) mod table {
     pub(crate) const BACKLOG: u8 = 7;
     pub(crate) const TIMER: u8 = 64;
     pub(crate) const READY: u8 = 65;
+    pub(crate) const OUTBOX: u8 = 66;
     pub(crate) const HISTORY: u8 = 128;
 }
 
@@ -132,6 +133,7 @@ impl KeyWriter {
             PendingKind::Activity => 0,
             PendingKind::Timer => 1,
             PendingKind::BufferedEvent => 2,
+            PendingKind::Child => 3,
         })
     }
 
@@ -171,6 +173,7 @@ impl KeyWriter {
             RowKey::RequestId { workflow, request_id } => self.workflow(workflow).raw(request_id.as_bytes()),
             RowKey::Timer { due, run } => self.due(*due, run),
             RowKey::Ready { queue, priority, stamp } => self.queue(queue).u8(*priority).stamp(*stamp),
+            RowKey::Outbox { run, stamp } => self.run(run).stamp(*stamp),
             RowKey::Backlog(queue) => self.queue(queue),
             RowKey::Clock => self,
             RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
@@ -186,6 +189,7 @@ fn table_of(key: &RowKey) -> u8 {
         RowKey::RequestId { .. } => table::REQUEST_ID,
         RowKey::Timer { .. } => table::TIMER,
         RowKey::Ready { .. } => table::READY,
+        RowKey::Outbox { .. } => table::OUTBOX,
         RowKey::Backlog(_) => table::BACKLOG,
         RowKey::Clock => table::CLOCK,
         RowKey::System { .. } => table::SYSTEM,
@@ -267,6 +271,19 @@ impl<'a> KeyReader<'a> {
         Some(QueueKey { namespace, kind, name: self.str()?.into() })
     }
 
+    /// A run behind its slot.
+    fn run(&mut self) -> Option<RunKey> {
+        self.take::<2>()?;
+        let namespace = NamespaceId(self.uuid()?);
+        let workflow = WorkflowKey { namespace, workflow_id: self.str()?.into() };
+        Some(workflow.run(self.uuid()?))
+    }
+
+    /// The key of a message.
+    pub(crate) fn message(&mut self) -> Option<(RunKey, Stamp)> {
+        Some((self.run()?, Stamp { term: self.u64()?, counter: self.u64()? }))
+    }
+
     pub(crate) fn due(&mut self) -> Option<(Timestamp, RunKey)> {
         let due = Timestamp(self.i64()?);
         let namespace = NamespaceId(self.uuid()?);
@@ -322,6 +339,7 @@ mod tests {
                 priority,
                 stamp
             }),
+            (runs(), stamps()).prop_map(|(run, stamp)| RowKey::Outbox { run, stamp }),
             queues().prop_map(RowKey::Backlog),
             Just(RowKey::Clock),
             "[ab]{0,3}".prop_map(|key| RowKey::System { table: SystemTable::Namespace, key: key.into() }),
@@ -376,7 +394,9 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_back_from_keys_is_what_was_written(due: i64, run in runs(), queue in queues()) {
+        fn what_is_read_back_from_keys_is_what_was_written(due: i64, run in runs(), queue in queues(), stamp in stamps()) {
+            let key = KeyWriter::table(table::OUTBOX).run(&run).stamp(stamp).finish();
+            prop_assert_eq!(KeyReader::new(&key[1..]).message(), Some((run.clone(), stamp)));
             let key = KeyWriter::table(table::TIMER).due(Timestamp(due), &run).finish();
             prop_assert_eq!(KeyReader::new(&key[1..]).due(), Some((Timestamp(due), run)));
             let key = KeyWriter::table(table::READY).queue(&queue).u8(3).finish();

@@ -26,7 +26,7 @@ pub use eager::response_to;
 pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use failures::{server as server_failure, timeout_with_message as timeout_failure, within_limit};
 pub(crate) use options::{Change, update as update_options};
-pub(crate) use schedule::schedule;
+pub(crate) use schedule::{check_priority, check_queue, schedule};
 
 use crate::{
     command::ActivityRef,

@@ -105,7 +105,7 @@ pub(super) fn check<'a>(
     command: &'a ScheduleActivityTaskCommandAttributes,
     limits: &Limits,
 ) -> Result<(&'a str, TaskQueue, RetryPolicy), String> {
-    let task_queue = check_queue(command.task_queue.as_ref(), limits)?;
+    let task_queue = check_queue(command.task_queue.as_ref(), limits.id_length)?;
     if command.activity_id.is_empty() {
         return Err("activityId is not set".into());
     }
@@ -120,16 +120,17 @@ pub(super) fn check<'a>(
             return Err(format!("{name} exceeds length limit. Length={length} Limit={limit}"));
         }
     }
-    check_priority(command.priority.as_ref())?;
+    check_priority(command.priority.as_ref()).map_err(|error| format!("invalid priorities: {error}"))?;
     Ok((activity_type, task_queue, retry))
 }
 
-fn check_queue(queue: Option<&TaskQueue>, limits: &Limits) -> Result<TaskQueue, String> {
+/// The queue of a command, as a kind that is set. `limit`: bytes of its name.
+pub(crate) fn check_queue(queue: Option<&TaskQueue>, limit: usize) -> Result<TaskQueue, String> {
     let queue = queue.ok_or("taskQueue is not set")?;
     if queue.name.is_empty() {
         return Err("missing task queue name".into());
     }
-    if queue.name.len() > limits.id_length {
+    if queue.name.len() > limit {
         return Err("taskQueue length exceeds limit".into());
     }
     if queue.name.starts_with(RESERVED_QUEUE_PREFIX) {
@@ -142,16 +143,16 @@ fn check_queue(queue: Option<&TaskQueue>, limits: &Limits) -> Result<TaskQueue, 
     Ok(queue)
 }
 
-fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
+pub(crate) fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
     let Some(priority) = priority else { return Ok(()) };
     if priority.priority_key < 0 {
-        return Err("invalid priorities: priority key can't be negative".into());
+        return Err("priority key can't be negative".into());
     }
     if priority.fairness_key.len() > FAIRNESS_KEY_LENGTH {
-        return Err("invalid priorities: fairness key length exceeds limit".into());
+        return Err("fairness key length exceeds limit".into());
     }
     if priority.fairness_weight < 0.0 {
-        return Err("invalid priorities: must be greater than zero".into());
+        return Err("must be greater than zero".into());
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ pub use successor::Chain;
 pub(crate) use successor::{Ended, after_completion, after_failure, after_timeout};
 
 use crate::{
-    activity,
+    activity, child,
     command::{Poll, Reply, WorkflowTaskStarted},
     events,
     id::ProposalId,
@@ -30,11 +30,15 @@ impl Txn<'_, '_> {
         let status = last.attributes.as_ref().and_then(events::status_after).expect("a closing event");
         workflow_task::forget(self);
         activity::forget_all(self);
+        child::parent_closed(self);
         self.state.timers.clear();
         self.state.buffered.clear();
         self.state.sticky = None;
         self.state.set_status(status);
         self.state.closed_at = Some(self.now());
+        if next.is_none() {
+            child::report_close(self, &last);
+        }
         self.add(last);
         if let Some(next) = next {
             self.start_next(next);

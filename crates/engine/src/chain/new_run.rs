@@ -3,6 +3,7 @@
 use super::{Chain, cron};
 use crate::{
     Timestamp, WorkflowKey,
+    child::Lineage,
     command::Poll,
     commands::signal_workflow,
     id::ProposalId,
@@ -13,7 +14,7 @@ use crate::{
     transition::Context,
     txn::{RequestKind, Txn},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenure_api::{
     common::v1::Link,
     enums::v1::{ContinueAsNewInitiator, EventType},
@@ -31,6 +32,8 @@ const LONGEST_TASK_TIMEOUT: Duration = Duration::from_secs(120);
 /// All that the creation of a run takes. What the run is, is told by its first event.
 #[derive(Clone, Debug)]
 pub struct NewRun {
+    /// The namespace's name.
+    pub namespace: Arc<str>,
     pub run_id: Uuid,
     /// Id of the request that starts it.
     pub request_id: String,
@@ -57,7 +60,7 @@ impl NewRun {
         self.complete(workflow);
         let info = self.info(cx.now);
         let backoff = self.backoff();
-        let NewRun { run_id, request_id, started, user_metadata, links, signal } = self;
+        let NewRun { run_id, request_id, started, user_metadata, links, signal, .. } = self;
         let mut txn = Txn::create(rows, cx, workflow.run(run_id), proposal, info);
         txn.put_request_id(RequestKind::Start, &request_id);
         txn.add(HistoryEvent {
@@ -122,6 +125,8 @@ impl NewRun {
         let execution_expires_at = started.workflow_execution_expiration_time.as_ref().map(Timestamp::from_proto);
         let run_expires_at = run_timeout.map(|timeout| execution_at.after(timeout));
         ExecutionInfo {
+            namespace: self.namespace.clone(),
+            lineage: Lineage::read(started),
             first_run_id: Uuid::try_parse(&started.first_execution_run_id).unwrap_or(self.run_id),
             chain: Chain::of(started),
             request_ids: vec![start],

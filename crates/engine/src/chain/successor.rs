@@ -96,6 +96,7 @@ pub(super) fn following(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Du
         ..first
     };
     NewRun {
+        namespace: txn.state.info.namespace.clone(),
         run_id: txn.cx.ids.uuid(),
         request_id: txn.cx.ids.uuid().to_string(),
         started,

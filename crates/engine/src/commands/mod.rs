@@ -4,18 +4,19 @@
 mod cancel_activity;
 mod complete_activity;
 mod complete_workflow_task;
+mod delivered;
 mod fail_activity;
 mod fail_workflow_task;
 mod heartbeat_activity;
 mod pause_activity;
-mod request_cancel_workflow;
+pub(crate) mod request_cancel_workflow;
 mod reset_activity;
 mod reset_sticky_task_queue;
 mod return_task;
 mod signal_with_start;
 pub(crate) mod signal_workflow;
 mod start_activity_task;
-mod start_workflow;
+pub(crate) mod start_workflow;
 mod start_workflow_task;
 mod sticky_unavailable;
 pub(crate) mod terminate_workflow;
@@ -27,6 +28,7 @@ use crate::{
     command::{ActivityRef, Reply, ShardCommand},
     id::ProposalId,
     key::{TaskKind, WorkflowKey},
+    outbox,
     rows::{CurrentRun, ReadError, RowKey, StateReader, WriteSet},
     state::ExecutionState,
     token::TaskToken,
@@ -83,6 +85,8 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         ResetActivity(request) => reset_activity::run(call, request),
         UpdateActivityOptions(request) => update_activity_options::run(call, request),
         ReturnTask { token } => return_task::run(call, token),
+        Deliver { from, message } => outbox::receive(call, from, message),
+        Delivered { run_id, stamp, receipt } => delivered::run(call, *run_id, *stamp, *receipt),
         TimerDue { run_id } => timer_due::run(call, *run_id),
     }
 }

@@ -1,8 +1,9 @@
 //! A workflow is asked to cancel itself.
 
-use super::{Call, Outcome, Stop, run_id_of};
-use crate::{command::Reply, state, workflow_task};
+use super::{Call, Outcome, Stop, run_id_of, terminate_workflow::SERVER_IDENTITY};
+use crate::{child::Execution, command::Reply, key::RunKey, state, txn::Txn, workflow_task};
 use tenure_api::{
+    common::v1::Link,
     history::v1::{HistoryEvent, WorkflowExecutionCancelRequestedEventAttributes, history_event::Attributes},
     workflowservice::v1::RequestCancelWorkflowExecutionRequest,
 };
@@ -15,20 +16,52 @@ pub(super) fn run(call: Call<'_, '_>, request: &RequestCancelWorkflowExecutionRe
     if !txn.state.is_running() || txn.state.cancel_requested.is_some() {
         return Err(Stop::Answered(Reply::Done));
     }
-    txn.state.cancel_requested = Some(request.request_id.as_str().into());
+    request_cancel(
+        &mut txn,
+        &request.request_id,
+        request.links.clone(),
+        attributes(&request.reason, &request.identity),
+    );
+    Ok(txn.finish_remembered(state::Outcome::Done))
+}
+
+fn attributes(cause: &str, identity: &str) -> WorkflowExecutionCancelRequestedEventAttributes {
+    WorkflowExecutionCancelRequestedEventAttributes {
+        cause: cause.into(),
+        identity: identity.into(),
+        ..Default::default()
+    }
+}
+
+/// Another workflow asks for it. `initiated_event_id` is its event; zero where it closed with children.
+pub(crate) fn request_by(
+    txn: &mut Txn<'_, '_>,
+    request_id: &str,
+    reason: &str,
+    from: &RunKey,
+    initiated_event_id: i64,
+) {
+    let attributes = WorkflowExecutionCancelRequestedEventAttributes {
+        external_initiated_event_id: initiated_event_id,
+        external_workflow_execution: Some(Execution::of(from).to_proto()),
+        ..attributes(reason, SERVER_IDENTITY)
+    };
+    request_cancel(txn, request_id, Vec::new(), attributes);
+}
+
+fn request_cancel(
+    txn: &mut Txn<'_, '_>,
+    request_id: &str,
+    links: Vec<Link>,
+    attributes: WorkflowExecutionCancelRequestedEventAttributes,
+) {
+    txn.state.cancel_requested = Some(request_id.into());
     txn.add(HistoryEvent {
-        links: request.links.clone(),
-        attributes: Some(Attributes::WorkflowExecutionCancelRequestedEventAttributes(
-            WorkflowExecutionCancelRequestedEventAttributes {
-                cause: request.reason.clone(),
-                identity: request.identity.clone(),
-                ..Default::default()
-            },
-        )),
+        links,
+        attributes: Some(Attributes::WorkflowExecutionCancelRequestedEventAttributes(attributes)),
         ..Default::default()
     });
     // It does not wait for the end of a start delay.
     txn.state.workflow_task.first_at = None;
-    workflow_task::schedule_if_idle(&mut txn);
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    workflow_task::schedule_if_idle(txn);
 }

@@ -2,7 +2,9 @@
 
 use super::{Call, Outcome, Stop, run_id_of};
 use crate::{
+    child::Execution,
     command::Reply,
+    key::RunKey,
     state,
     txn::{self, RequestKind, Txn},
     workflow_task,
@@ -25,11 +27,16 @@ pub(super) fn run(call: Call<'_, '_>, request: &SignalWorkflowExecutionRequest) 
     if request.request_id.is_empty() {
         txn.remember(state::Outcome::Done);
     }
-    signal(&mut txn, request)?;
+    signal(&mut txn, request, None)?;
     Ok(txn.finish(Reply::Done))
 }
 
-fn signal(txn: &mut Txn<'_, '_>, request: &SignalWorkflowExecutionRequest) -> Result<(), ApiError> {
+/// Records the signal. `from`: the workflow that sent it.
+pub(crate) fn signal(
+    txn: &mut Txn<'_, '_>,
+    request: &SignalWorkflowExecutionRequest,
+    from: Option<&RunKey>,
+) -> Result<(), ApiError> {
     check_limit(txn)?;
     let attributes = WorkflowExecutionSignaledEventAttributes {
         signal_name: request.signal_name.clone(),
@@ -37,6 +44,7 @@ fn signal(txn: &mut Txn<'_, '_>, request: &SignalWorkflowExecutionRequest) -> Re
         identity: request.identity.clone(),
         header: request.header.clone(),
         request_id: request.request_id.clone(),
+        external_workflow_execution: from.map(|run| Execution::of(run).to_proto()),
         ..Default::default()
     };
     record(txn, attributes, request.links.clone());

@@ -3,6 +3,7 @@
 use super::{Call, Outcome, Stop, terminate_workflow};
 use crate::{
     chain::{NewRun, Timeouts, cron},
+    child::Lineage,
     command::{Reply, WorkflowTaskStarted},
     id::ProposalId,
     limits::Limits,
@@ -35,10 +36,22 @@ use tenure_api::{
 use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest) -> Outcome {
+    let request = with_request_id(request, call.proposal);
+    run_for(call, &request, None)
+}
+
+/// The start of a child.
+pub(crate) fn start_child(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, lineage: &Lineage) -> Outcome {
+    run_for(call, request, Some(lineage))
+}
+
+fn run_for(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, lineage: Option<&Lineage>) -> Outcome {
     refuse_what_is_missing(request)?;
-    let request = &with_request_id(request, call.proposal);
     let run_id = call.cx.ids.uuid();
-    let new = new_run(request, call.cx.limits, call.cx.now, run_id)?;
+    let mut new = new_run(request, call.cx.limits, call.cx.now, run_id)?;
+    if let Some(lineage) = lineage {
+        lineage.write(&mut new.started);
+    }
     if let Some(before) = started_before(&call, &request.request_id, request.request_eager_execution)? {
         return Err(Stop::Answered(before));
     }
@@ -140,6 +153,7 @@ pub(super) fn new_run(
         ..Default::default()
     };
     let mut new = NewRun {
+        namespace: request.namespace.as_str().into(),
         run_id,
         request_id: request.request_id.clone(),
         started,

@@ -482,9 +482,9 @@ fn bad_commands_fail_the_task_with_the_apis_cause() {
     check(
         vec![Verb::StartChildWorkflowExecutionCommandAttributes(Default::default())],
         expect![[r#"
-        BadStartChildExecutionAttributes: the command StartChildWorkflowExecution is not implemented by this server
-        4 WORKFLOW_TASK_FAILED scheduled=2 started=3 BadStartChildExecutionAttributes "BadStartChildExecutionAttributes: the command StartChildWorkflowExecution is not implemented by this server"
-    "#]],
+            BadStartChildExecutionAttributes: Required field WorkflowId is not set on StartChildWorkflowExecutionCommand. WorkflowType= Namespace=default
+            4 WORKFLOW_TASK_FAILED scheduled=2 started=3 BadStartChildExecutionAttributes "BadStartChildExecutionAttributes: Required field WorkflowId is not set on StartChildWorkflowExecutionCommand. WorkflowType= Namespace=default"
+        "#]],
     );
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     activity,
     chain::{self, Ended, NewRun, continue_as_new},
+    child, external,
     limits::Limits,
     proto::Encoded,
     timer,
@@ -98,6 +99,13 @@ pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &mut CompletedTask, command: Co
         Some(Verb::RequestCancelActivityTaskCommandAttributes(a)) => activity::request_cancel(txn, task, a),
         Some(Verb::StartTimerCommandAttributes(a)) => timer::start(txn, task, a, user_metadata),
         Some(Verb::CancelTimerCommandAttributes(a)) => timer::cancel(txn, task, a),
+        Some(Verb::StartChildWorkflowExecutionCommandAttributes(a)) => child::start(txn, task, a, user_metadata),
+        Some(Verb::SignalExternalWorkflowExecutionCommandAttributes(a)) => {
+            external::signal(txn, task, a, user_metadata)
+        }
+        Some(Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(a)) => {
+            external::request_cancel(txn, task, a, user_metadata)
+        }
         Some(Verb::RecordMarkerCommandAttributes(a)) => record_marker(txn, task, a, user_metadata),
         Some(Verb::UpsertWorkflowSearchAttributesCommandAttributes(a)) => upsert_search_attributes(txn, task, a),
         Some(Verb::ModifyWorkflowPropertiesCommandAttributes(a)) => modify_properties(txn, task, a),
@@ -106,10 +114,7 @@ pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &mut CompletedTask, command: Co
         Some(Verb::CancelWorkflowExecutionCommandAttributes(a)) => cancel_workflow(txn, task, a, user_metadata),
         Some(Verb::ContinueAsNewWorkflowExecutionCommandAttributes(a)) => continue_as_new(txn, task, a, user_metadata),
         Some(
-            Verb::StartChildWorkflowExecutionCommandAttributes(_)
-            | Verb::SignalExternalWorkflowExecutionCommandAttributes(_)
-            | Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(_)
-            | Verb::ProtocolMessageCommandAttributes(_)
+            Verb::ProtocolMessageCommandAttributes(_)
             | Verb::ScheduleNexusOperationCommandAttributes(_)
             | Verb::RequestCancelNexusOperationCommandAttributes(_),
         ) => Err(unsupported(command_type)),

@@ -1,6 +1,7 @@
 //! RespondWorkflowTaskCompleted and RespondWorkflowTaskFailed.
 
 use super::prelude::*;
+use tenure_api::command::v1::command::Attributes as Verb;
 
 impl Rpc for api::RespondWorkflowTaskCompletedRequest {
     type Response = api::RespondWorkflowTaskCompletedResponse;
@@ -8,6 +9,10 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
 
     fn scope(&self) -> Scope<'_> {
         Scope::Task { namespace: &self.namespace, token: &self.task_token }
+    }
+
+    fn also_names(&self) -> Vec<&str> {
+        self.commands.iter().filter_map(|command| namespace_of(command.attributes.as_ref()?)).collect()
     }
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<TaskToken, ApiError> {
@@ -41,6 +46,17 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
     fn withdraw(response: &mut Self::Response, token: &Bytes) {
         response.workflow_task.take_if(|task| task.task_token == *token);
         response.activity_tasks.retain(|task| task.task_token != *token);
+    }
+}
+
+/// Where a command reaches out of its workflow. (Deprecated, and in use.)
+#[allow(deprecated)]
+fn namespace_of(command: &Verb) -> Option<&str> {
+    match command {
+        Verb::StartChildWorkflowExecutionCommandAttributes(a) => Some(&a.namespace),
+        Verb::SignalExternalWorkflowExecutionCommandAttributes(a) => Some(&a.namespace),
+        Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(a) => Some(&a.namespace),
+        _ => None,
     }
 }
 

@@ -15,6 +15,7 @@ use std::{
 use tenure_api::history::v1::{History, HistoryEvent};
 use tenure_engine::{
     Op, QueueKey, RowKey, RunKey, Stamp, StateReader, Timestamp, WriteSet, codec,
+    outbox::{OutboxEntry, OutboxMessage},
     rows::{ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
 };
@@ -124,6 +125,15 @@ impl Log {
 
     pub(super) fn get(&self, key: &RowKey) -> Option<Bytes> {
         self.rows.lock().get(key).cloned()
+    }
+
+    pub(super) fn leader(&self) -> NodeId {
+        self.lead.lock().0
+    }
+
+    /// Rows whose keys are such.
+    pub(super) fn count(&self, wanted: impl Fn(&RowKey) -> bool) -> usize {
+        self.rows.lock().keys().filter(|key| wanted(key)).count()
     }
 
     fn apply(&self, writes: &WriteSet) {
@@ -244,6 +254,18 @@ impl Rows for LogRows {
             _ => None,
         });
         Ok(ready.take(limit).collect())
+    }
+
+    fn outbox(&self, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
+        let rows = self.0.rows.lock();
+        let entries = rows.iter().filter_map(|(key, value)| match key {
+            RowKey::Outbox { run, stamp } => {
+                let message: OutboxMessage = codec::decode(value).unwrap();
+                Some(OutboxEntry { from: run.clone(), stamp: *stamp, to: message.to })
+            }
+            _ => None,
+        });
+        Ok(entries.take(limit).collect())
     }
 
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError> {

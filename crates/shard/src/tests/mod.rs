@@ -2,6 +2,7 @@
 
 mod engine;
 mod memory;
+mod outbox;
 mod whole;
 
 use crate::{CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId};

@@ -14,6 +14,7 @@ use tenure_engine::{
     codec,
     id::Stamp,
     key::{QueueKey, RunKey},
+    outbox::{OutboxEntry, OutboxMessage},
     rows::{PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
     state::ExecutionState,
     time::Timestamp,
@@ -209,6 +210,26 @@ impl View<'_> {
         }
         ended(&scan)?;
         Ok(queues)
+    }
+
+    /// The first messages, by sending run and then in the order in which they were sent.
+    pub fn outbox(&self, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
+        let prefix = self.prefix(table::OUTBOX).finish();
+        let mut scan = self.scan(Family::Index, &prefix);
+        let mut entries = Vec::new();
+        scan.seek_to_first();
+        while entries.len() < limit
+            && let Some((key, value)) = scan.item()
+        {
+            let named = KeyReader::new(&key[prefix.len()..]).message();
+            let (from, stamp) = named.ok_or_else(|| malformed("message", key))?;
+            let message = codec::decode::<OutboxMessage>(value)
+                .map_err(|e| ReadError::Storage(format!("message {}: {e}", key.escape_ascii())))?;
+            entries.push(OutboxEntry { from, stamp, to: message.to });
+            scan.next();
+        }
+        ended(&scan)?;
+        Ok(entries)
     }
 
     /// A counter's value.

@@ -1,0 +1,44 @@
+//! The two ends of a close: a parent tells its children, a child tells its parent.
+
+use crate::{
+    key::WorkflowKey,
+    outbox::{Body, ChildRuns, ClosePolicy, OutboxMessage},
+    proto::Encoded,
+    txn::Txn,
+};
+use tenure_api::{enums::v1::ParentClosePolicy, history::v1::HistoryEvent};
+
+/// The run is being closed. What its last commands asked others for is not sent; children that were asked for before
+/// are told, by their policies, after the message that starts them.
+pub(crate) fn parent_closed(txn: &mut Txn<'_, '_>) {
+    let unsent = txn.unsend_commanded();
+    let children = std::mem::take(&mut txn.state.relations).children;
+    for (initiated_event_id, child) in children.iter() {
+        let starts = |body: &Body| matches!(body, Body::StartChild { lineage, .. } if lineage.initiated_event_id == initiated_event_id);
+        if unsent.iter().any(starts) {
+            continue;
+        }
+        let policy = match ParentClosePolicy::try_from(child.parent_close_policy) {
+            Ok(ParentClosePolicy::Terminate) => ClosePolicy::Terminate,
+            Ok(ParentClosePolicy::RequestCancel) => ClosePolicy::RequestCancel,
+            Ok(ParentClosePolicy::Abandon | ParentClosePolicy::Unspecified) | Err(_) => continue,
+        };
+        let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: child.workflow_id.clone() };
+        txn.send(OutboxMessage { to, body: Body::ParentClosed { initiated_event_id, policy } });
+    }
+    txn.state.relations.children = children;
+    txn.state.relations.children.clear();
+}
+
+/// The run has closed with this event and is the last of its chain: a parent hears of it.
+pub(crate) fn report_close(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
+    let info = txn.state.info.clone();
+    let Some(lineage) = &info.lineage else { return };
+    let body = Body::ChildClosed {
+        parent_run_id: lineage.parent.run_id,
+        initiated_event_id: lineage.initiated_event_id,
+        child: ChildRuns { first: info.first_run_id, last: txn.run.run_id },
+        event: Encoded::of(event),
+    };
+    txn.send(OutboxMessage { to: lineage.parent.workflow.clone(), body });
+}

@@ -1,0 +1,147 @@
+//! What the parent's history tells of its children.
+
+use super::{PendingChild, StartedChild};
+use crate::{
+    outbox::{ChildRuns, Receipt},
+    rows::ReadError,
+    txn::Txn,
+    workflow_task,
+};
+use tenure_api::{
+    common::v1::{WorkflowExecution, WorkflowType},
+    enums::v1::StartChildWorkflowExecutionFailedCause as Failed,
+    history::v1::{
+        ChildWorkflowExecutionStartedEventAttributes, HistoryEvent, StartChildWorkflowExecutionFailedEventAttributes,
+        history_event::Attributes,
+    },
+};
+use uuid::Uuid;
+
+/// The start was answered. A child that has closed meanwhile has told that it started.
+pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: Receipt) -> Result<(), ReadError> {
+    let cause = match (receipt, txn.state.relations.children.get(initiated_event_id)) {
+        (_, None | Some(PendingChild { started: Some(_), .. })) => return Ok(()),
+        (Receipt::ChildStarted { run_id }, Some(_)) => {
+            started(txn, initiated_event_id, run_id)?;
+            workflow_task::schedule_if_idle(txn);
+            return Ok(());
+        }
+        (Receipt::AlreadyExists, Some(_)) => Failed::WorkflowAlreadyExists,
+        (Receipt::Done | Receipt::NotFound | Receipt::TooManySignals | Receipt::Refused, Some(_)) => {
+            Failed::Unspecified
+        }
+    };
+    let Some(child) = txn.state.relations.children.remove(initiated_event_id) else { return Ok(()) };
+    let control = match txn.event(initiated_event_id)?.and_then(|event| event.attributes) {
+        Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(initiated)) => initiated.control,
+        _ => String::new(),
+    };
+    let attributes = StartChildWorkflowExecutionFailedEventAttributes {
+        namespace: txn.state.info.namespace.to_string(),
+        namespace_id: txn.run.workflow.namespace.to_string(),
+        workflow_id: child.workflow_id.to_string(),
+        workflow_type: Some(workflow_type(&child)),
+        cause: cause.into(),
+        control,
+        initiated_event_id,
+        workflow_task_completed_event_id: 0,
+    };
+    txn.add_event(Attributes::StartChildWorkflowExecutionFailedEventAttributes(attributes));
+    workflow_task::schedule_if_idle(txn);
+    Ok(())
+}
+
+fn workflow_type(child: &PendingChild) -> WorkflowType {
+    WorkflowType { name: child.workflow_type.to_string() }
+}
+
+fn execution(child: &PendingChild, run_id: Uuid) -> WorkflowExecution {
+    WorkflowExecution { workflow_id: child.workflow_id.to_string(), run_id: run_id.to_string() }
+}
+
+fn started(txn: &mut Txn<'_, '_>, initiated_event_id: i64, run_id: Uuid) -> Result<(), ReadError> {
+    let Some(child) = txn.state.relations.children.get(initiated_event_id) else { return Ok(()) };
+    let header = match txn.event(initiated_event_id)?.and_then(|event| event.attributes) {
+        Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(initiated)) => initiated.header,
+        _ => None,
+    };
+    let attributes = ChildWorkflowExecutionStartedEventAttributes {
+        namespace: txn.state.info.namespace.to_string(),
+        namespace_id: txn.run.workflow.namespace.to_string(),
+        initiated_event_id,
+        workflow_execution: Some(execution(child, run_id)),
+        workflow_type: Some(workflow_type(child)),
+        header,
+    };
+    let started_event_id = txn.add_event(Attributes::ChildWorkflowExecutionStartedEventAttributes(attributes));
+    if let Some(mut child) = txn.state.relations.children.get_mut(initiated_event_id) {
+        child.started = Some(StartedChild { run_id, started_event_id });
+    }
+    Ok(())
+}
+
+/// The started event was buffered and is in history now.
+pub(crate) fn start_has_event(txn: &mut Txn<'_, '_>, initiated_event_id: i64, event_id: i64) {
+    if let Some(mut child) = txn.state.relations.children.get_mut(initiated_event_id)
+        && let Some(started) = &mut child.started
+    {
+        started.started_event_id = event_id;
+    }
+}
+
+/// The child's last run has closed with this event. That may be heard before the answer to its start.
+pub(crate) fn closed(
+    txn: &mut Txn<'_, '_>,
+    initiated_event_id: i64,
+    runs: ChildRuns,
+    event: HistoryEvent,
+) -> Result<(), ReadError> {
+    if txn.state.relations.children.get(initiated_event_id).is_some_and(|child| child.started.is_none()) {
+        started(txn, initiated_event_id, runs.first)?;
+    }
+    let Some(child) = txn.state.relations.children.remove(initiated_event_id) else { return Ok(()) };
+    let namespace = txn.state.info.namespace.to_string();
+    let namespace_id = txn.run.workflow.namespace.to_string();
+    let started_event_id = child.started.map_or(0, |started| started.started_event_id);
+    let (workflow_execution, workflow_type) = (Some(execution(&child, runs.last)), Some(workflow_type(&child)));
+    macro_rules! tell {
+        ($event:ident { $($own:ident: $value:expr),* }) => {{
+            use tenure_api::history::v1::$event as Event;
+            Event {
+                $($own: $value,)*
+                namespace, namespace_id, workflow_execution, workflow_type, initiated_event_id, started_event_id,
+            }
+        }};
+    }
+    let attributes = match event.attributes {
+        Some(Attributes::WorkflowExecutionCompletedEventAttributes(a)) => {
+            Attributes::ChildWorkflowExecutionCompletedEventAttributes(tell!(
+                ChildWorkflowExecutionCompletedEventAttributes { result: a.result }
+            ))
+        }
+        Some(Attributes::WorkflowExecutionFailedEventAttributes(a)) => {
+            Attributes::ChildWorkflowExecutionFailedEventAttributes(tell!(
+                ChildWorkflowExecutionFailedEventAttributes { failure: a.failure, retry_state: a.retry_state }
+            ))
+        }
+        Some(Attributes::WorkflowExecutionCanceledEventAttributes(a)) => {
+            Attributes::ChildWorkflowExecutionCanceledEventAttributes(tell!(
+                ChildWorkflowExecutionCanceledEventAttributes { details: a.details }
+            ))
+        }
+        Some(Attributes::WorkflowExecutionTimedOutEventAttributes(a)) => {
+            Attributes::ChildWorkflowExecutionTimedOutEventAttributes(tell!(
+                ChildWorkflowExecutionTimedOutEventAttributes { retry_state: a.retry_state }
+            ))
+        }
+        Some(Attributes::WorkflowExecutionTerminatedEventAttributes(_)) => {
+            Attributes::ChildWorkflowExecutionTerminatedEventAttributes(tell!(
+                ChildWorkflowExecutionTerminatedEventAttributes {}
+            ))
+        }
+        _ => return Ok(()),
+    };
+    txn.add_event(attributes);
+    workflow_task::schedule_if_idle(txn);
+    Ok(())
+}

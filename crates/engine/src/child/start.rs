@@ -1,0 +1,232 @@
+//! The workflow command that starts a child: its checks, its defaults, its event, its message.
+
+use super::{Execution, Lineage, PendingChild, close_policy};
+use crate::{
+    activity::{check_priority, check_queue},
+    chain::{Timeouts, cron},
+    external::same_namespace,
+    key::WorkflowKey,
+    outbox::{Body, OutboxMessage},
+    proto::{Encoded, duration_to_proto, optional_duration},
+    retry::RetryPolicy,
+    txn::Txn,
+    workflow_task::{BadCommand, CompletedTask},
+};
+use prost::Message;
+use tenure_api::{
+    command::v1::StartChildWorkflowExecutionCommandAttributes,
+    common::v1::Priority,
+    enums::v1::{WorkflowIdReusePolicy, WorkflowTaskFailedCause as Cause},
+    history::v1::{HistoryEvent, StartChildWorkflowExecutionInitiatedEventAttributes, history_event::Attributes},
+    sdk::v1::UserMetadata,
+    taskqueue::v1::TaskQueue,
+    workflowservice::v1::StartWorkflowExecutionRequest,
+};
+
+const CAUSE: Cause = Cause::BadStartChildExecutionAttributes;
+const COMMAND: &str = "StartChildWorkflowExecutionCommand";
+
+/// The workflow command.
+pub(crate) fn start(
+    txn: &mut Txn<'_, '_>,
+    task: &CompletedTask,
+    mut command: StartChildWorkflowExecutionCommandAttributes,
+    user_metadata: Option<UserMetadata>,
+) -> Result<(), BadCommand> {
+    let bad = |message: String| BadCommand::new(CAUSE, message);
+    same_namespace(txn, CAUSE, &command.namespace)?;
+    command.namespace = txn.state.info.namespace.to_string();
+    with_queue(txn, &mut command);
+    let limits = txn.limits();
+    let options = Options::check(&command, limits.id_length).map_err(bad)?;
+    if command.input.as_ref().is_some_and(|input| input.encoded_len() > limits.blob_size) {
+        // The blank is the reference server's.
+        return Err(bad("StartChildWorkflowExecutionCommandAttributes. Input exceeds size limit.".into()).terminating());
+    }
+    if command.memo.as_ref().is_some_and(|memo| memo.encoded_len() > limits.memo_size) {
+        return Err(bad("StartChildWorkflowExecutionCommandAttributes.Memo exceeds size limit.".into()).terminating());
+    }
+    let pending = txn.state.relations.children.len();
+    if pending >= limits.pending_children {
+        let limit = limits.pending_children;
+        let what = "child workflow executions";
+        let message = format!("the number of pending {what}, {pending}, has reached the per-workflow limit of {limit}");
+        return Err(BadCommand::new(Cause::PendingChildWorkflowsLimitExceeded, message));
+    }
+
+    let event = initiated_event(txn, task, &command, &options);
+    let id = txn.add(HistoryEvent {
+        user_metadata: user_metadata.clone(),
+        attributes: Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(event.clone())),
+        ..Default::default()
+    });
+    let child = PendingChild {
+        workflow_id: command.workflow_id.as_str().into(),
+        workflow_type: command.workflow_type.as_ref().map_or("", |t| &t.name).into(),
+        parent_close_policy: event.parent_close_policy,
+        started: None,
+    };
+    let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: child.workflow_id.clone() };
+    txn.state.relations.children.insert(id, child);
+    let request = Encoded::of(&request(txn, id, event, user_metadata));
+    let lineage = lineage(txn, id);
+    txn.send(OutboxMessage { to, body: Body::StartChild { request, lineage } });
+    Ok(())
+}
+
+/// A child without a queue of its own runs where its parent does.
+fn with_queue(txn: &Txn<'_, '_>, command: &mut StartChildWorkflowExecutionCommandAttributes) {
+    let queue = command.task_queue.get_or_insert_with(TaskQueue::default);
+    if queue.name.is_empty() {
+        queue.name = txn.state.info.task_queue.to_string();
+    }
+}
+
+/// What was checked, in its final form.
+struct Options {
+    timeouts: Timeouts,
+    retry: Option<RetryPolicy>,
+    task_queue: TaskQueue,
+}
+
+impl Options {
+    /// The error is the reference server's message.
+    fn check(command: &StartChildWorkflowExecutionCommandAttributes, limit: usize) -> Result<Options, String> {
+        let namespace = &command.namespace;
+        let id = &command.workflow_id;
+        let workflow_type = command.workflow_type.as_ref().map_or("", |t| &t.name);
+        if id.is_empty() {
+            return Err(format!(
+                "Required field WorkflowId is not set on {COMMAND}. WorkflowType={workflow_type} Namespace={namespace}"
+            ));
+        }
+        if workflow_type.is_empty() {
+            return Err(format!(
+                "Required field WorkflowType is not set on {COMMAND}. WorkflowId={id} Namespace={namespace}"
+            ));
+        }
+        if id.len() > limit {
+            return Err(format!(
+                "WorkflowId on {COMMAND} exceeds length limit. WorkflowId={id} Length={} Limit={limit} \
+                 WorkflowType={workflow_type} Namespace={namespace}",
+                id.len()
+            ));
+        }
+        if workflow_type.len() > limit {
+            return Err(format!(
+                "WorkflowType on {COMMAND} exceeds length limit. WorkflowId={id} WorkflowType={workflow_type} \
+                 Length={} Limit={limit} Namespace={namespace}",
+                workflow_type.len()
+            ));
+        }
+        let context = format!("WorkflowId={id} WorkflowType={workflow_type} Namespace={namespace}");
+        let timeout = |name: &str, value| {
+            optional_duration(value).map_err(|error| format!("Invalid {name} on {COMMAND}: {error}. {context}"))
+        };
+        let execution_timeout = timeout("WorkflowExecutionTimeout", command.workflow_execution_timeout.as_ref())?;
+        let run_timeout = timeout("WorkflowRunTimeout", command.workflow_run_timeout.as_ref())?;
+        let task_timeout = timeout("WorkflowTaskTimeout", command.workflow_task_timeout.as_ref())?;
+        let retry = command.retry_policy.as_ref().map(RetryPolicy::new).transpose();
+        let retry = retry.map_err(|error| format!("invalid WorkflowRetryPolicy on {COMMAND}: {error}. {context}"))?;
+        cron::check(&command.cron_schedule)
+            .map_err(|error| format!("invalid CronSchedule on {COMMAND}: {error}. {context}"))?;
+        let task_queue = check_queue(command.task_queue.as_ref(), limit).map_err(|error| {
+            let name = command.task_queue.as_ref().map_or("", |queue| &queue.name);
+            let queue = format!("name:\"{name}\"  kind:TASK_QUEUE_KIND_NORMAL");
+            format!("invalid TaskQueue on {COMMAND}: {error}. {context} TaskQueue={queue}")
+        })?;
+        check_priority(command.priority.as_ref())?;
+        let timeouts = Timeouts::new(execution_timeout, run_timeout, task_timeout);
+        Ok(Options { timeouts, retry, task_queue })
+    }
+}
+
+fn initiated_event(
+    txn: &Txn<'_, '_>,
+    task: &CompletedTask,
+    command: &StartChildWorkflowExecutionCommandAttributes,
+    options: &Options,
+) -> StartChildWorkflowExecutionInitiatedEventAttributes {
+    let reuse = match command.workflow_id_reuse_policy() {
+        WorkflowIdReusePolicy::Unspecified if command.workflow_id_reuse_policy == 0 => {
+            WorkflowIdReusePolicy::AllowDuplicate.into()
+        }
+        _ => command.workflow_id_reuse_policy,
+    };
+    StartChildWorkflowExecutionInitiatedEventAttributes {
+        namespace: command.namespace.clone(),
+        namespace_id: txn.run.workflow.namespace.to_string(),
+        workflow_id: command.workflow_id.clone(),
+        workflow_type: command.workflow_type.clone(),
+        task_queue: Some(options.task_queue.clone()),
+        input: command.input.clone(),
+        workflow_execution_timeout: options.timeouts.execution.map(duration_to_proto),
+        workflow_run_timeout: Some(duration_to_proto(options.timeouts.run.unwrap_or_default())),
+        workflow_task_timeout: Some(duration_to_proto(options.timeouts.task)),
+        parent_close_policy: close_policy(command.parent_close_policy),
+        control: command.control.clone(),
+        workflow_task_completed_event_id: task.completed_event_id,
+        workflow_id_reuse_policy: reuse,
+        retry_policy: options.retry.as_ref().map(RetryPolicy::to_proto),
+        cron_schedule: command.cron_schedule.clone(),
+        header: command.header.clone(),
+        memo: command.memo.clone(),
+        search_attributes: command.search_attributes.clone(),
+        inherit_build_id: command.inherit_build_id,
+        priority: command.priority.clone(),
+        ..Default::default()
+    }
+}
+
+/// What the child is started with. Its id is the same however often the message is sent.
+fn request(
+    txn: &Txn<'_, '_>,
+    initiated_event_id: i64,
+    event: StartChildWorkflowExecutionInitiatedEventAttributes,
+    user_metadata: Option<UserMetadata>,
+) -> StartWorkflowExecutionRequest {
+    let inherited = txn.state.info.priority.as_ref().map(Encoded::decode);
+    StartWorkflowExecutionRequest {
+        namespace: event.namespace,
+        workflow_id: event.workflow_id,
+        workflow_type: event.workflow_type,
+        task_queue: event.task_queue,
+        input: event.input,
+        workflow_execution_timeout: event.workflow_execution_timeout,
+        workflow_run_timeout: event.workflow_run_timeout,
+        workflow_task_timeout: event.workflow_task_timeout,
+        // The version of the event is always zero: there is one cluster.
+        request_id: format!("{}:{initiated_event_id}:0", txn.run.run_id),
+        workflow_id_reuse_policy: event.workflow_id_reuse_policy,
+        retry_policy: event.retry_policy,
+        cron_schedule: event.cron_schedule,
+        memo: event.memo,
+        search_attributes: event.search_attributes,
+        header: event.header,
+        user_metadata,
+        priority: merge(inherited, event.priority),
+        ..Default::default()
+    }
+}
+
+/// A child has the parent's priority where it has none of its own.
+fn merge(parent: Option<Priority>, own: Option<Priority>) -> Option<Priority> {
+    let (parent, own) = match (parent, own) {
+        (Some(parent), Some(own)) => (parent, own),
+        (parent, own) => return own.or(parent),
+    };
+    Some(Priority {
+        priority_key: if own.priority_key == 0 { parent.priority_key } else { own.priority_key },
+        fairness_key: if own.fairness_key.is_empty() { parent.fairness_key } else { own.fairness_key },
+        fairness_weight: if own.fairness_weight == 0.0 { parent.fairness_weight } else { own.fairness_weight },
+    })
+}
+
+fn lineage(txn: &Txn<'_, '_>, initiated_event_id: i64) -> Lineage {
+    let root = match &txn.state.info.lineage {
+        Some(lineage) => lineage.root.clone(),
+        None => Execution::of(&txn.run),
+    };
+    let parent_namespace = txn.state.info.namespace.clone();
+    Lineage { parent: txn.run.clone(), parent_namespace, initiated_event_id, root }
+}

@@ -1,0 +1,56 @@
+//! Signals and cancellations that a workflow sends to others: asked for by workflow commands, answered through the
+//! outbox.
+
+mod cancel;
+mod signal;
+
+pub(crate) use cancel::{answered as cancel_answered, request_cancel};
+pub(crate) use signal::{answered as signal_answered, signal};
+
+use crate::{
+    key::WorkflowKey,
+    outbox::{Body, OutboxMessage},
+    rows::ReadError,
+    txn::Txn,
+    workflow_task::BadCommand,
+};
+use tenure_api::{
+    enums::v1::WorkflowTaskFailedCause as Cause,
+    history::v1::{HistoryEvent, history_event::Attributes},
+};
+use uuid::Uuid;
+
+/// A command for a workflow of another namespace is refused, as by the reference server's default.
+pub(crate) fn same_namespace(txn: &Txn<'_, '_>, cause: Cause, namespace: &str) -> Result<(), BadCommand> {
+    match namespace.is_empty() || *namespace == *txn.state.info.namespace {
+        true => Ok(()),
+        false => Err(BadCommand::new(cause, "cross namespace commands are not allowed")),
+    }
+}
+
+/// `None` where it is not set; an error where it is no run id.
+fn parse_run_id(run_id: &str) -> Result<Option<Uuid>, uuid::Error> {
+    match run_id {
+        "" => Ok(None),
+        run_id => Uuid::try_parse(run_id).map(Some),
+    }
+}
+
+fn send(txn: &mut Txn<'_, '_>, workflow_id: &str, body: Body) {
+    let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: workflow_id.into() };
+    txn.send(OutboxMessage { to, body });
+}
+
+/// One more of `count` may be under way.
+fn check_pending(count: u32, limit: usize, cause: Cause, what: &str) -> Result<(), BadCommand> {
+    if (count as usize) < limit {
+        return Ok(());
+    }
+    let message = format!("the number of pending {what}, {count}, has reached the per-workflow limit of {limit}");
+    Err(BadCommand::new(cause, message))
+}
+
+/// The attributes of the event with which a command began.
+fn initiated(txn: &Txn<'_, '_>, event_id: i64) -> Result<Option<Attributes>, ReadError> {
+    Ok(txn.event(event_id)?.and_then(|event: HistoryEvent| event.attributes))
+}

@@ -1,0 +1,145 @@
+//! A workflow signals another.
+
+use super::{check_pending, initiated, parse_run_id, same_namespace, send};
+use crate::{
+    commands::terminate_workflow::SERVER_IDENTITY,
+    outbox::{Body, Receipt, Target},
+    proto::Encoded,
+    rows::ReadError,
+    txn::Txn,
+    workflow_task::{self, BadCommand, CompletedTask, check_blob},
+};
+use tenure_api::{
+    command::v1::SignalExternalWorkflowExecutionCommandAttributes,
+    enums::v1::{SignalExternalWorkflowExecutionFailedCause as Failed, WorkflowTaskFailedCause as Cause},
+    history::v1::{
+        ExternalWorkflowExecutionSignaledEventAttributes, HistoryEvent,
+        SignalExternalWorkflowExecutionFailedEventAttributes, SignalExternalWorkflowExecutionInitiatedEventAttributes,
+        history_event::Attributes,
+    },
+    sdk::v1::UserMetadata,
+    workflowservice::v1::SignalWorkflowExecutionRequest,
+};
+use uuid::Uuid;
+
+const CAUSE: Cause = Cause::BadSignalWorkflowExecutionAttributes;
+
+/// The workflow command.
+pub(crate) fn signal(
+    txn: &mut Txn<'_, '_>,
+    task: &CompletedTask,
+    command: SignalExternalWorkflowExecutionCommandAttributes,
+    user_metadata: Option<UserMetadata>,
+) -> Result<(), BadCommand> {
+    same_namespace(txn, CAUSE, &command.namespace)?;
+    let run_id = check(&command, txn.limits().id_length).map_err(|message| BadCommand::new(CAUSE, message))?;
+    let field = "SignalExternalWorkflowExecutionCommandAttributes.Input";
+    check_blob(txn.limits(), CAUSE, field, command.input.as_ref())?;
+    let (pending, limit) = (txn.state.relations.signals, txn.limits().pending_signals);
+    check_pending(pending, limit, Cause::PendingSignalsLimitExceeded, "signals to external workflows")?;
+    txn.state.relations.signals += 1;
+
+    let workflow_id = command.execution.as_ref().map_or(String::new(), |execution| execution.workflow_id.clone());
+    let request = SignalWorkflowExecutionRequest {
+        signal_name: command.signal_name.clone(),
+        input: command.input.clone(),
+        header: command.header.clone(),
+        identity: SERVER_IDENTITY.into(),
+        request_id: txn.cx.ids.uuid().to_string(),
+        ..Default::default()
+    };
+    let initiated_event_id = txn.add(HistoryEvent {
+        user_metadata,
+        attributes: Some(Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(
+            SignalExternalWorkflowExecutionInitiatedEventAttributes {
+                workflow_task_completed_event_id: task.completed_event_id,
+                namespace: command.namespace,
+                namespace_id: txn.run.workflow.namespace.to_string(),
+                workflow_execution: command.execution,
+                signal_name: command.signal_name,
+                input: command.input,
+                control: command.control,
+                child_workflow_only: command.child_workflow_only,
+                header: command.header,
+            },
+        )),
+        ..Default::default()
+    });
+    let target = Target { run_id, child_workflow_only: command.child_workflow_only };
+    send(txn, &workflow_id, Body::Signal { initiated_event_id, target, request: Encoded::of(&request) });
+    Ok(())
+}
+
+/// The error is the reference server's message.
+fn check(command: &SignalExternalWorkflowExecutionCommandAttributes, limit: usize) -> Result<Option<Uuid>, String> {
+    const COMMAND: &str = "SignalExternalWorkflowExecutionCommand";
+    let execution = command.execution.as_ref().ok_or(format!("Execution is not set on {COMMAND}."))?;
+    let (workflow_id, run_id) = (&execution.workflow_id, &execution.run_id);
+    let (namespace, name) = (&command.namespace, &command.signal_name);
+    if workflow_id.is_empty() {
+        return Err(format!(
+            "WorkflowId is not set on {COMMAND}. Namespace={namespace} RunId={run_id} SignalName={name}"
+        ));
+    }
+    if workflow_id.len() > limit {
+        return Err(format!(
+            "WorkflowId on {COMMAND} exceeds length limit. WorkflowId={workflow_id} Length={} Limit={limit} \
+             Namespace={namespace} RunId={run_id} SignalName={name}",
+            workflow_id.len()
+        ));
+    }
+    let parsed = parse_run_id(run_id).map_err(|_| {
+        format!(
+            "Invalid RunId set on {COMMAND}. WorkflowId={workflow_id} Namespace={namespace} RunId={run_id} \
+             SignalName={name}"
+        )
+    })?;
+    if name.is_empty() {
+        return Err(format!(
+            "SignalName is not set on {COMMAND}. WorkflowId={workflow_id} Namespace={namespace} RunId={run_id}"
+        ));
+    }
+    Ok(parsed)
+}
+
+/// The receiver has answered.
+pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: Receipt) -> Result<(), ReadError> {
+    let Some(Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(initiated)) =
+        initiated(txn, initiated_event_id)?
+    else {
+        return Ok(());
+    };
+    txn.state.relations.signals = txn.state.relations.signals.saturating_sub(1);
+    let namespace = txn.state.info.namespace.to_string();
+    let cause = match receipt {
+        Receipt::Done => None,
+        Receipt::TooManySignals => Some(Failed::SignalCountLimitExceeded),
+        Receipt::NotFound | Receipt::ChildStarted { .. } | Receipt::AlreadyExists | Receipt::Refused => {
+            Some(Failed::ExternalWorkflowExecutionNotFound)
+        }
+    };
+    txn.add_event(match cause {
+        None => Attributes::ExternalWorkflowExecutionSignaledEventAttributes(
+            ExternalWorkflowExecutionSignaledEventAttributes {
+                initiated_event_id,
+                namespace,
+                namespace_id: initiated.namespace_id,
+                workflow_execution: initiated.workflow_execution,
+                control: initiated.control,
+            },
+        ),
+        Some(cause) => Attributes::SignalExternalWorkflowExecutionFailedEventAttributes(
+            SignalExternalWorkflowExecutionFailedEventAttributes {
+                cause: cause.into(),
+                workflow_task_completed_event_id: 0,
+                namespace,
+                namespace_id: initiated.namespace_id,
+                workflow_execution: initiated.workflow_execution,
+                initiated_event_id,
+                control: initiated.control,
+            },
+        ),
+    });
+    workflow_task::schedule_if_idle(txn);
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! The receiver's side.
+
+use super::{Body, ChildRuns, ClosePolicy, OutboxMessage, Receipt, Target};
+use crate::{
+    child,
+    command::Reply,
+    commands::{
+        Call, Outcome, Stop, request_cancel_workflow, signal_workflow, start_workflow, terminate_workflow, unchanged,
+    },
+    key::RunKey,
+    proto::Encoded,
+    state::ExecutionState,
+    transition::Refused,
+    txn::{RequestKind, Txn, request_row},
+};
+use std::sync::Arc;
+use tenure_api::{error::Code, history::v1::HistoryEvent, workflowservice::v1::SignalWorkflowExecutionRequest};
+use uuid::Uuid;
+
+const PARENT_CLOSED: &str = "by parent close policy";
+
+/// Takes a message; the reply is the receipt. A message that was taken before changes nothing.
+pub(crate) fn receive(call: Call<'_, '_>, from: &RunKey, message: &OutboxMessage) -> Outcome {
+    match &message.body {
+        Body::StartChild { request, lineage } => started(start_workflow::start_child(call, &request.decode(), lineage)),
+        Body::Signal { target, request, .. } => signal(call, from, *target, &request.decode()),
+        Body::RequestCancel { initiated_event_id, target, request_id, reason } => {
+            request_cancel(call, from, *initiated_event_id, *target, *request_id, reason)
+        }
+        Body::ParentClosed { initiated_event_id, policy } => parent_closed(call, from, *initiated_event_id, *policy),
+        Body::ChildClosed { parent_run_id, initiated_event_id, child, event } => {
+            child_closed(call, *parent_run_id, *initiated_event_id, *child, event)
+        }
+    }
+}
+
+fn receipt(receipt: Receipt) -> Outcome {
+    Ok(unchanged(Reply::Received(receipt)))
+}
+
+fn done(txn: Txn<'_, '_>) -> Outcome {
+    Ok(txn.finish(Reply::Received(Receipt::Done)))
+}
+
+fn started(outcome: Outcome) -> Outcome {
+    let translate = |reply| match reply {
+        Reply::WorkflowStarted { run_id, .. } => Reply::Received(Receipt::ChildStarted { run_id }),
+        _ => Reply::Received(Receipt::Refused),
+    };
+    match outcome {
+        Ok(mut transition) => {
+            transition.reply = translate(transition.reply);
+            Ok(transition)
+        }
+        Err(Stop::Answered(reply)) => Ok(unchanged(translate(reply))),
+        Err(Stop::Refused(Refused::Api(error))) if error.code == Code::AlreadyExists => receipt(Receipt::AlreadyExists),
+        Err(Stop::Refused(Refused::Api(_))) => receipt(Receipt::Refused),
+        Err(stop @ Stop::Refused(Refused::Read(_))) => Err(stop),
+    }
+}
+
+/// The run that is meant, if it is there and, where that is asked for, a child of the sender's. Nobody sends to
+/// himself.
+fn find(call: &Call<'_, '_>, from: &RunKey, target: Target) -> Result<Option<(Uuid, Arc<ExecutionState>)>, Stop> {
+    if from.workflow == *call.workflow {
+        return Ok(None);
+    }
+    let run_id = match target.run_id {
+        Some(run_id) => Some(run_id),
+        None => call.current_run()?,
+    };
+    let Some(run_id) = run_id else { return Ok(None) };
+    let Some(state) = call.state(run_id)? else { return Ok(None) };
+    let is_child = state.info.lineage.as_ref().is_some_and(|lineage| lineage.parent == *from);
+    Ok(Some((run_id, state)).filter(|_| is_child || !target.child_workflow_only))
+}
+
+fn signal(call: Call<'_, '_>, from: &RunKey, target: Target, request: &SignalWorkflowExecutionRequest) -> Outcome {
+    if call.rows.get(&request_row(call.workflow, RequestKind::Signal, &request.request_id))?.is_some() {
+        return receipt(Receipt::Done);
+    }
+    let Some((run_id, state)) = find(&call, from, target)? else { return receipt(Receipt::NotFound) };
+    if !state.is_running() {
+        // A child may have closed while its parent did not know.
+        return receipt(if target.child_workflow_only { Receipt::Done } else { Receipt::NotFound });
+    }
+    let mut txn = call.open(Some(run_id))?;
+    txn.put_request_id(RequestKind::Signal, &request.request_id);
+    match signal_workflow::signal(&mut txn, request, Some(from)) {
+        Ok(()) => done(txn),
+        Err(_) => receipt(Receipt::TooManySignals),
+    }
+}
+
+fn request_cancel(
+    call: Call<'_, '_>,
+    from: &RunKey,
+    initiated_event_id: i64,
+    target: Target,
+    request_id: Uuid,
+    reason: &str,
+) -> Outcome {
+    let request_id = request_id.to_string();
+    if call.rows.get(&request_row(call.workflow, RequestKind::Cancel, &request_id))?.is_some() {
+        return receipt(Receipt::Done);
+    }
+    let Some((run_id, state)) = find(&call, from, target)? else { return receipt(Receipt::NotFound) };
+    if !state.is_running() || state.cancel_requested.is_some() {
+        return receipt(Receipt::Done);
+    }
+    let mut txn = call.open(Some(run_id))?;
+    txn.put_request_id(RequestKind::Cancel, &request_id);
+    request_cancel_workflow::request_by(&mut txn, &request_id, reason, from, initiated_event_id);
+    done(txn)
+}
+
+fn parent_closed(call: Call<'_, '_>, from: &RunKey, initiated_event_id: i64, policy: ClosePolicy) -> Outcome {
+    let target = Target { run_id: None, child_workflow_only: true };
+    let Some((run_id, state)) = find(&call, from, target)? else { return receipt(Receipt::Done) };
+    let this_child = state.info.lineage.as_ref().is_some_and(|l| l.initiated_event_id == initiated_event_id);
+    if !state.is_running() || !this_child {
+        return receipt(Receipt::Done);
+    }
+    match policy {
+        ClosePolicy::RequestCancel if state.cancel_requested.is_some() => return receipt(Receipt::Done),
+        _ => {}
+    }
+    let mut txn = call.open(Some(run_id))?;
+    match policy {
+        ClosePolicy::RequestCancel => request_cancel_workflow::request_by(&mut txn, PARENT_CLOSED, "", from, 0),
+        ClosePolicy::Terminate => {
+            let identity = terminate_workflow::SERVER_IDENTITY;
+            terminate_workflow::terminate(&mut txn, PARENT_CLOSED, None, identity, Vec::new());
+        }
+    }
+    done(txn)
+}
+
+fn child_closed(
+    call: Call<'_, '_>,
+    parent_run_id: Uuid,
+    initiated_event_id: i64,
+    child: ChildRuns,
+    event: &Encoded<HistoryEvent>,
+) -> Outcome {
+    let waits = call
+        .state(parent_run_id)?
+        .is_some_and(|parent| parent.is_running() && parent.relations.children.get(initiated_event_id).is_some());
+    if !waits {
+        return receipt(Receipt::Done);
+    }
+    let mut txn = call.open(Some(parent_run_id))?;
+    child::closed(&mut txn, initiated_event_id, child, event.decode())?;
+    done(txn)
+}

@@ -1,5 +1,7 @@
 """Fixtures: the servers under test, raw and SDK clients for each address, logs of a test that failed."""
 
+import asyncio
+import functools
 import signal
 import tempfile
 from pathlib import Path
@@ -35,11 +37,24 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=longer)
         items[:] = [item for item in items if item not in longer]
     for item in items:
+        if is_program(item) and asyncio.iscoroutinefunction(item.obj):
+            item.obj = within(60, item.obj)
         lacks = {feature for mark in item.iter_markers("needs") for feature in mark.args} & MISSING
         if oracle and item.get_closest_marker("tenure"):
             item.add_marker(pytest.mark.skip(reason="speaks of Tenure itself"))
         elif lacks and not oracle and not config.getoption("--missing"):
             item.add_marker(pytest.mark.skip(reason=f"not built yet: {', '.join(sorted(lacks))}"))
+
+
+def within(seconds: float, test):
+    """Ends a test by cancelling it. (The time-out of pytest may strike inside one of the SDK's tasks instead.)"""
+
+    @functools.wraps(test)
+    async def limited(*arguments, **named):
+        async with asyncio.timeout(seconds):
+            return await test(*arguments, **named)
+
+    return limited
 
 
 def is_program(item) -> bool:

@@ -5,6 +5,8 @@ MISSING = {
     "continue-as-new",
     "cron",
     "external",
+    "search-attribute-definitions",
+    "signal-with-start",
     "suggest-continue-as-new",
     "update-with-start",
     "updates",

@@ -191,7 +191,6 @@ class Deprecated:
         self.may_go = True
 
 
-@pytest.mark.needs("search-attributes")
 async def test_patches(stage):
     """Old runs keep their way through two changes of the code; a new one is marked, and tells its version."""
     async with stage.worker(Before):

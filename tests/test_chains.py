@@ -487,6 +487,16 @@ async def test_an_activity_that_is_cancelled_at_once_is_not_taken_along(hand):
     assert not reply.activity_tasks
 
 
+async def test_a_start_that_is_repeated_takes_the_same_task_along(hand):
+    first = await hand.start(request_eager_execution=True, request_id="r")
+    for _ in range(3):
+        again = await hand.start(request_eager_execution=True, request_id="r")
+        assert again.eager_workflow_task.started_event_id == 3
+    assert not (await hand.start(request_id="r")).HasField("eager_workflow_task")
+    await hand.complete(first.eager_workflow_task, complete_workflow())
+    assert not (await hand.start(request_eager_execution=True, request_id="r")).HasField("eager_workflow_task")
+
+
 @pytest.mark.tenure
 async def test_what_a_caller_does_not_wait_for_comes_to_a_poll(hand):
     """The caller goes before the answer comes: the first task is another's at once, not after its timeout."""

@@ -2,13 +2,10 @@
 
 MISSING = {
     "children",
-    "continue-as-new",
-    "cron",
     "external",
     "search-attribute-definitions",
     "signal-with-start",
     "suggest-continue-as-new",
     "update-with-start",
     "updates",
-    "workflow-retry",
 }

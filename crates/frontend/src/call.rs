@@ -50,6 +50,9 @@ pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
         call: &Call,
     ) -> impl Future<Output = Result<Self::Response, CommandError>> + Send;
 
+    /// A caller that asks again gets the same task again.
+    const ASKED_AGAIN: bool = false;
+
     /// Tokens of the started tasks that the response carries to a worker.
     fn task_tokens(_response: &Self::Response) -> Vec<Bytes> {
         Vec::new()
@@ -297,7 +300,11 @@ impl Frontend {
         let mut deliveries = Vec::new();
         for bytes in R::task_tokens(&response) {
             let Some(token) = TaskToken::decode(&bytes) else { continue };
-            match self.shards().deliver(token) {
+            let delivery = match R::ASKED_AGAIN {
+                true => self.shards().deliver_again(token),
+                false => self.shards().deliver(token),
+            };
+            match delivery {
                 Some(delivery) => deliveries.push(delivery),
                 None => R::withdraw(&mut response, &bytes),
             }

@@ -51,16 +51,16 @@ impl Deliveries {
         known.entry(name).or_insert((DeliveryState::Unseen, Instant::now())).0
     }
 
-    fn begin(&self, name: StartName) -> bool {
+    fn begin(&self, name: StartName, again: bool) -> bool {
         let mut known = self.known.lock();
         match known.get(&name) {
+            None => {}
+            Some((DeliveryState::Sent, _)) if again => {}
             // Refused before, or handed out twice by a retry: once is enough.
-            Some(_) => false,
-            None => {
-                known.insert(name, (DeliveryState::Sending, Instant::now()));
-                true
-            }
+            Some(_) => return false,
         }
+        known.insert(name, (DeliveryState::Sending, Instant::now()));
+        true
     }
 
     fn set(&self, name: StartName, state: DeliveryState) {
@@ -91,8 +91,8 @@ impl Shared {
         self.deliveries.ask(self.start_name(token))
     }
 
-    pub(crate) fn deliver(self: &Arc<Self>, token: TaskToken) -> Option<Delivery> {
-        let begun = self.deliveries.begin(self.start_name(&token));
+    pub(crate) fn deliver(self: &Arc<Self>, token: TaskToken, again: bool) -> Option<Delivery> {
+        let begun = self.deliveries.begin(self.start_name(&token), again);
         begun.then(|| Delivery { shared: self.clone(), token: Some(token) })
     }
 }

@@ -128,7 +128,12 @@ impl Shards {
     /// To be called on the node that holds the worker's connection, before a started task is sent. `None`: the owner
     /// has given the task up meanwhile, it must not be sent.
     pub fn deliver(&self, token: TaskToken) -> Option<Delivery> {
-        self.shared.deliver(token)
+        self.shared.deliver(token, false)
+    }
+
+    /// As [`Shards::deliver`], for a task that its caller may ask for again when the answer was lost.
+    pub fn deliver_again(&self, token: TaskToken) -> Option<Delivery> {
+        self.shared.deliver(token, true)
     }
 
     /// Ends all leaders that are here; their calls fail with `NotLeader`.

@@ -60,9 +60,13 @@ impl NewRun {
         self.complete(workflow);
         let info = self.info(cx.now);
         let backoff = self.backoff();
+        let follows = !self.started.continued_execution_run_id.is_empty();
         let NewRun { run_id, request_id, started, user_metadata, links, signal, .. } = self;
         let mut txn = Txn::create(rows, cx, workflow.run(run_id), proposal, info);
-        txn.put_request_id(RequestKind::Start, &request_id);
+        if !follows {
+            // Of a run that follows another one nobody but the description knows it.
+            txn.put_request_id(RequestKind::Start, &request_id);
+        }
         txn.add(HistoryEvent {
             user_metadata,
             links: links.clone(),
@@ -105,7 +109,9 @@ impl NewRun {
         if started.first_execution_run_id.is_empty() {
             started.first_execution_run_id = self.run_id.to_string();
         }
-        started.first_workflow_task_backoff.get_or_insert_default();
+        if started.continued_execution_run_id.is_empty() {
+            started.first_workflow_task_backoff.get_or_insert_default();
+        }
     }
 
     fn backoff(&self) -> Option<Duration> {

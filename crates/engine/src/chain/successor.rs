@@ -27,11 +27,17 @@ const SHORTEST_RUN: Duration = Duration::from_secs(1);
 pub struct Chain {
     /// Empty: none.
     pub cron_schedule: Arc<str>,
+    /// What is no run timeout is told as one of zero: so continue-as-new has it.
+    pub tells_zero_run_timeout: bool,
 }
 
 impl Chain {
     pub(super) fn of(started: &WorkflowExecutionStartedEventAttributes) -> Self {
-        Chain { cron_schedule: started.cron_schedule.as_str().into() }
+        let is_zero = |timeout: &prost_types::Duration| *timeout == prost_types::Duration::default();
+        Chain {
+            cron_schedule: started.cron_schedule.as_str().into(),
+            tells_zero_run_timeout: started.workflow_run_timeout.as_ref().is_some_and(is_zero),
+        }
     }
 }
 
@@ -85,13 +91,14 @@ pub(crate) fn after_completion(txn: &mut Txn<'_, '_>, result: Option<&Payloads>)
 /// it carries over from this one's end.
 pub(super) fn following(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Duration) -> NewRun {
     let first = WorkflowExecutionStartedEventAttributes::clone(&txn.first_event());
+    let backoff = or_rest_of_shortest(txn, backoff);
     let started = WorkflowExecutionStartedEventAttributes {
         identity: String::new(),
         continued_execution_run_id: txn.run.run_id.to_string(),
         first_execution_run_id: txn.state.info.first_run_id.to_string(),
         initiator: initiator.into(),
         continued_failure: None,
-        first_workflow_task_backoff: Some(duration_to_proto(or_rest_of_shortest(txn, backoff))),
+        first_workflow_task_backoff: Some(backoff).filter(|wait| !wait.is_zero()).map(duration_to_proto),
         eager_execution_accepted: false,
         ..first
     };

@@ -137,10 +137,10 @@ pub fn pending_infos(state: &ExecutionState) -> Vec<PendingChildExecutionInfo> {
     state.relations.children.iter().map(info).collect()
 }
 
-/// A child's run timeout is shown where it has none, too.
+/// The run timeout of a child, and of a run that was continued as new, is shown where it has none, too.
 pub(crate) fn shown_run_timeout(info: &ExecutionInfo) -> Option<prost_types::Duration> {
-    let none = info.lineage.as_ref().map(|_| prost_types::Duration::default());
-    info.run_timeout.map(duration_to_proto).or(none)
+    let shown = info.lineage.is_some() || info.chain.tells_zero_run_timeout;
+    info.run_timeout.map(duration_to_proto).or(shown.then(prost_types::Duration::default))
 }
 
 /// The default is to terminate; what is unknown leaves the child alone.

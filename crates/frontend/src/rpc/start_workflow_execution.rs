@@ -72,6 +72,8 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         }
     }
 
+    const ASKED_AGAIN: bool = true;
+
     fn task_tokens(response: &Self::Response) -> Vec<Bytes> {
         response.eager_workflow_task.iter().map(|task| task.task_token.clone()).collect()
     }

@@ -31,6 +31,8 @@ pub enum ShardCommand {
     SignalWorkflow(Box<api::SignalWorkflowExecutionRequest>),
     RequestCancelWorkflow(Box<api::RequestCancelWorkflowExecutionRequest>),
     TerminateWorkflow(Box<api::TerminateWorkflowExecutionRequest>),
+    DeleteWorkflow(Box<api::DeleteWorkflowExecutionRequest>),
+    ResetWorkflow(Box<api::ResetWorkflowExecutionRequest>),
     /// A poll was matched with a ready workflow task.
     StartWorkflowTask(StartTask),
     CompleteWorkflowTask {
@@ -143,6 +145,10 @@ pub enum Reply {
         status: i32,
         /// The first task, started for the caller (`request_eager_execution`).
         task: Option<Box<WorkflowTaskStarted>>,
+    },
+    WorkflowReset {
+        /// The new run.
+        run_id: Uuid,
     },
     WorkflowTaskStarted(Box<WorkflowTaskStarted>),
     WorkflowTaskCompleted {

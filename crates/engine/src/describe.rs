@@ -86,7 +86,9 @@ fn extended_info(state: &ExecutionState) -> WorkflowExecutionExtendedInfo {
         execution_expiration_time: info.execution_expires_at.map(Timestamp::to_proto),
         run_expiration_time: info.run_expires_at.map(Timestamp::to_proto),
         cancel_requested: state.cancel_requested.is_some(),
-        original_start_time: Some(info.started_at.to_proto()),
+        last_reset_time: state.reset.at.map(Timestamp::to_proto),
+        original_start_time: Some(state.reset.original_started_at.unwrap_or(info.started_at).to_proto()),
+        reset_run_id: state.reset.run_id.map(|id| id.to_string()).unwrap_or_default(),
         request_id_infos: info.request_ids.iter().map(attached).collect(),
         ..Default::default()
     }

@@ -66,6 +66,11 @@ impl RetryPolicy {
         })
     }
 
+    /// The policy that sets nothing.
+    pub fn unlimited() -> Self {
+        RetryPolicy::new(&common::RetryPolicy::default()).expect("the defaults are valid")
+    }
+
     pub fn to_proto(&self) -> common::RetryPolicy {
         common::RetryPolicy {
             initial_interval: Some(duration_to_proto(self.initial_interval)),

@@ -110,6 +110,9 @@ pub trait StateReader {
     fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
     /// One event of a run's history (an activity's scheduled event carries its input).
     fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError>;
+    /// Rows of a run's history in order, by the id of their first event, from the first that begins at `from` or later
+    /// on. Ends early once there are `max_bytes`, but not before one row.
+    fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError>;
     /// The rows of a system table in key order.
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError>;
 }

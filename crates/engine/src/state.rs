@@ -10,6 +10,8 @@ use crate::{
     key::RunKey,
     pending::{Keyed, NoKey, Pending},
     proto::Encoded,
+    removal::Removal,
+    reset::Resets,
     retry::RetryPolicy,
     rows::PendingKind,
     time::Timestamp,
@@ -56,6 +58,8 @@ pub struct ExecutionState {
     /// Due time of the run's timer row. Never later than the earliest deadline; it may be earlier, because it is
     /// only moved back when it fires.
     pub timer_row: Option<Timestamp>,
+    pub removal: Removal,
+    pub reset: Resets,
 }
 
 /// What the start of a run fixed, and what workflow commands seldom change.
@@ -136,6 +140,8 @@ impl ExecutionState {
             signals: 0,
             proposals: Proposals::default(),
             timer_row: None,
+            removal: Removal::default(),
+            reset: Resets::default(),
         }
     }
 
@@ -151,14 +157,19 @@ impl ExecutionState {
         self.status() == Status::Running
     }
 
-    /// When something is due by time alone.
+    /// When something of a running run is due by time alone.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        earliest_deadline(self)
+        earliest_deadline(self).filter(|_| self.is_running())
     }
 
     /// A worker has something of it, or could get it at once.
     pub fn waits_for_worker(&self) -> bool {
         self.workflow_task.pending.is_some() || activity::any_with_worker(&self.activities)
+    }
+
+    /// Nobody sees the run any more; its rows go in a while.
+    pub fn is_deleted(&self) -> bool {
+        self.removal.deleted
     }
 
     /// Last event in history; zero before the first.
@@ -258,7 +269,7 @@ impl Outcome {
 
 impl Proposals {
     /// A retry inside the server comes within its caller's deadline; this is a generous one.
-    const KEPT: Duration = Duration::from_secs(120);
+    pub(crate) const KEPT: Duration = Duration::from_secs(120);
     const AT_MOST: usize = 32;
 
     pub fn outcome(&self, id: ProposalId) -> Option<&Outcome> {

@@ -110,6 +110,22 @@ impl StateReader for MemoryRows {
         Ok(self.history(run).into_iter().find(|event| event.event_id == event_id))
     }
 
+    fn history_rows(&self, of: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
+        let mut left = max_bytes as i64;
+        let row = |(key, value): (&RowKey, &Bytes)| match key {
+            RowKey::History { run, first_event_id } if run == of && *first_event_id >= from => {
+                Some((*first_event_id, value.clone()))
+            }
+            _ => None,
+        };
+        let rows = self.rows.iter().filter_map(row).enumerate().take_while(|(index, (_, value))| {
+            let fits = *index == 0 || left > 0;
+            left -= value.len() as i64;
+            fits
+        });
+        Ok(rows.map(|(_, row)| row).collect())
+    }
+
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
         let row = |(key, value): (&RowKey, &Bytes)| match key {
             RowKey::System { table: t, key } if *t == table => Some((key.clone(), value.clone())),
@@ -125,6 +141,8 @@ pub struct Sim {
     pub rows: MemoryRows,
     pub now: Timestamp,
     pub limits: Limits,
+    /// The namespace's.
+    pub retention: Option<Duration>,
     /// Write sets that were not empty: the entries of a log.
     pub log: Vec<WriteSet>,
     pub effects: Vec<Effect>,
@@ -138,6 +156,7 @@ impl Default for Sim {
             rows: MemoryRows::default(),
             now: Timestamp(1_000_000_000_000_000_000),
             limits: Limits::default(),
+            retention: Some(Duration::from_secs(3 * 24 * 3600)),
             log: Vec::new(),
             effects: Vec::new(),
             seed: 0,
@@ -233,7 +252,8 @@ impl Sim {
     ) -> Result<Reply, Refused> {
         self.seed += 1;
         let mut ids = Ids::new(self.seed, Stamp { term: 1, counter: self.counter });
-        let mut cx = Context { now: self.now, ids: &mut ids, limits: &self.limits, credits: &[] };
+        let mut cx =
+            Context { now: self.now, ids: &mut ids, limits: &self.limits, retention: self.retention, credits: &[] };
         let envelope = Envelope { workflow, proposal, command };
         let transition = transition(&self.rows, &envelope, &mut cx)?;
         self.counter = ids.used_to();

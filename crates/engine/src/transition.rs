@@ -11,7 +11,7 @@ use crate::{
     state::ExecutionState,
     time::Timestamp,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tenure_api::error::ApiError;
 
 /// All that a transition sees besides rows and its command.
@@ -20,6 +20,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     pub ids: &'a mut Ids,
     pub limits: &'a Limits,
+    /// How long the namespace keeps closed runs; `None` where this leader does not know.
+    pub retention: Option<Duration>,
     /// Polls that may be used up; one entry then both creates and starts the task.
     pub credits: &'a [Credit],
 }

@@ -302,6 +302,16 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.also.push(other);
     }
 
+    /// Events of this transition so far.
+    pub(crate) fn events(&self) -> &[HistoryEvent] {
+        &self.events
+    }
+
+    /// Writes a row besides those that follow from the state.
+    pub(crate) fn write(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
     /// [`Txn::finish`] with a remembered outcome.
     pub fn finish_remembered(mut self, outcome: Outcome) -> Transition {
         let reply = outcome.reply(&self.run, &self.state, self.proposal);
@@ -331,6 +341,15 @@ impl<'a, 'c> Txn<'a, 'c> {
             whole.effects.extend(other.effects);
         }
         whole
+    }
+
+    /// [`Txn::finish`] of a run that is no more: its last rows go.
+    pub(crate) fn finish_gone(mut self, reply: Reply) -> Transition {
+        debug_assert!(!self.state.is_running(), "only closed runs go");
+        self.ops.push(Op::Delete(RowKey::Execution(self.run.clone())));
+        self.ops.extend(self.state.timer_row.map(|due| Op::Delete(RowKey::Timer { due, run: self.run.clone() })));
+        let effects = vec![Effect::TimerArmed { run: self.run, due: None }];
+        Transition { reply, writes: WriteSet { ops: self.ops }, states: Vec::new(), effects }
     }
 
     /// A run whose history cannot be handled any more is ended.
@@ -387,8 +406,8 @@ impl<'a, 'c> Txn<'a, 'c> {
         let armed = self.state.timer_row;
         let due = match (armed, deadline) {
             (None, None) => return,
-            // Nothing can be due in a closed run.
-            (Some(_), None) if !self.state.is_running() => None,
+            // Nothing else can be due in a closed run.
+            (_, deadline) if !self.state.is_running() => deadline,
             (Some(armed), None) => Some(armed).filter(|&at| at > self.cx.now),
             (Some(armed), Some(deadline)) if armed <= deadline && armed > self.cx.now => Some(armed),
             (_, Some(deadline)) => Some(deadline),
@@ -407,7 +426,7 @@ impl<'a, 'c> Txn<'a, 'c> {
 /// When something of the run is due by time alone.
 pub(crate) fn earliest_deadline(state: &ExecutionState) -> Option<Timestamp> {
     if !state.is_running() {
-        return None;
+        return state.removal.due;
     }
     let timers = timer::earliest_deadline(&state.timers);
     [state.info.run_expires_at, state.workflow_task.deadline(), timers, activity::earliest_deadline(&state.activities)]
@@ -433,6 +452,7 @@ pub(crate) enum RequestKind {
     Start,
     Signal,
     Cancel,
+    Reset,
 }
 
 /// The row of a request id; its value is the run's id.
@@ -441,6 +461,7 @@ pub(crate) fn request_row(workflow: &WorkflowKey, kind: RequestKind, request_id:
         RequestKind::Start => "start",
         RequestKind::Signal => "signal",
         RequestKind::Cancel => "cancel",
+        RequestKind::Reset => "reset",
     };
     RowKey::RequestId { workflow: workflow.clone(), request_id: format!("{kind}/{request_id}").into() }
 }

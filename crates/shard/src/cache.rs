@@ -40,7 +40,8 @@ impl StateCache {
     pub(crate) fn applied(&self, writes: &WriteSet, states: Vec<(RunKey, Arc<ExecutionState>)>) {
         let size = |run: &RunKey| {
             writes.ops.iter().rev().find_map(|op| match op {
-                Op::Put(RowKey::Execution(key), value) if key == run => Some(value.len() as u64),
+                Op::Put(RowKey::Execution(key), value) if key == run => Some(Some(value.len() as u64)),
+                Op::Delete(RowKey::Execution(key)) if key == run => Some(None),
                 _ => None,
             })
         };
@@ -50,7 +51,7 @@ impl StateCache {
             }
         }
         for (run, state) in states {
-            match size(&run) {
+            match size(&run).flatten() {
                 Some(bytes) => self.0.insert(run, Cached { state, bytes: bytes * DECODED + OVERHEAD }),
                 None => _ = self.0.remove(&run),
             }

@@ -159,8 +159,14 @@ impl LeaderRuntime {
         {
             outcome.in_flight.extend(in_flight);
             outcome.urgent |= is_urgent(&envelope.command);
-            let mut context =
-                Context { now: self.clock.now(), ids: &mut ids, limits: &self.options.limits, credits: &[] };
+            let namespace = self.shared.namespaces.by_id(envelope.workflow.namespace);
+            let mut context = Context {
+                now: self.clock.now(),
+                ids: &mut ids,
+                limits: &self.options.limits,
+                retention: namespace.and_then(|namespace| namespace.retention()),
+                credits: &[],
+            };
             let result = match (self.engine)(&overlay, &envelope, &mut context) {
                 Ok(transition) => {
                     bytes += transition.writes.ops.iter().map(size).sum::<usize>();

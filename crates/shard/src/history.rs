@@ -107,14 +107,16 @@ impl LeaderRuntime {
         workflow: &WorkflowKey,
         run_id: Option<Uuid>,
     ) -> Result<(RunKey, Arc<ExecutionState>), CommandError> {
+        let current = run_id.is_none();
         let run_id = match run_id {
             Some(run_id) => run_id,
             None => self.current_run(workflow)?.ok_or_else(|| no_workflow(workflow))?,
         };
         let run = workflow.run(run_id);
         match self.rows.execution(&run)? {
-            Some(state) => Ok((run, state)),
-            None => Err(no_run(&run).into()),
+            Some(state) if !state.is_deleted() => Ok((run, state)),
+            _ if current => Err(no_workflow(workflow).into()),
+            _ => Err(no_run(&run).into()),
         }
     }
 

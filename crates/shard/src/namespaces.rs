@@ -28,6 +28,14 @@ pub struct Namespace {
     pub description: DescribeNamespaceResponse,
 }
 
+impl Namespace {
+    /// How long closed runs are kept.
+    pub fn retention(&self) -> Option<Duration> {
+        let config = self.description.config.as_ref()?;
+        config.workflow_execution_retention_ttl.and_then(|ttl| Duration::try_from(ttl).ok())
+    }
+}
+
 /// The namespaces that this node knows of.
 #[derive(Default)]
 pub(crate) struct Namespaces {

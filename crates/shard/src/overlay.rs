@@ -42,6 +42,9 @@ impl<'a> Overlay<'a> {
                     if let RowKey::Execution(run) = key {
                         self.states.remove(run);
                     }
+                    if let RowKey::History { run, first_event_id } = key {
+                        self.history.remove(&(run.clone(), *first_event_id));
+                    }
                     self.written.insert(key.clone(), None);
                 }
                 // Counters are not read by transitions.
@@ -90,6 +93,21 @@ impl StateReader for Overlay<'_> {
             return Ok(history.events.into_iter().find(|event| event.event_id == event_id));
         }
         self.rows.event(run, event_id)
+    }
+
+    fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
+        let mut rows: BTreeMap<i64, Bytes> = self.rows.history_rows(run, from, max_bytes)?.into_iter().collect();
+        rows.retain(|&first_event_id, _| {
+            let key = RowKey::History { run: run.clone(), first_event_id };
+            !matches!(self.written.get(&key), Some(None))
+        });
+        // What was written meanwhile follows; it is not to be read before all that is committed.
+        let read = rows.values().map(Bytes::len).sum::<usize>();
+        if read < max_bytes {
+            let written = self.history.range((run.clone(), from)..=(run.clone(), i64::MAX));
+            rows.extend(written.map(|((_, first_event_id), chunk)| (*first_event_id, chunk.clone())));
+        }
+        Ok(rows.into_iter().collect())
     }
 
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {

@@ -27,7 +27,8 @@ impl LeaderRuntime {
     async fn run_system(&self, proposal: ProposalId, command: SystemCommand) -> Result<SystemReply, CommandError> {
         let _one = self.system.lock().await;
         let mut ids = self.executions.ids(self.term);
-        let mut context = Context { now: self.clock.now(), ids: &mut ids, limits: &self.options.limits, credits: &[] };
+        let limits = &self.options.limits;
+        let mut context = Context { now: self.clock.now(), ids: &mut ids, limits, retention: None, credits: &[] };
         let outcome = system::transition(&*self.rows, proposal, &command, &mut context);
         let (reply, mut writes) = match outcome {
             Ok((reply, writes)) => (Ok(reply), writes),

@@ -148,6 +148,17 @@ fn make_ready(txn: &mut Txn<'_, '_>, id: i64, becomes_ready: fn(&mut PendingActi
     txn.put_ready(task);
 }
 
+/// The run was rebuilt from its history: each of its activities begins its first attempt.
+pub(crate) fn make_all_ready(txn: &mut Txn<'_, '_>) {
+    let ids: Vec<i64> = txn.state.activities.ids().collect();
+    for id in ids {
+        make_ready(txn, id, |activity, stamp, now| {
+            activity.phase = Phase::Ready(stamp);
+            activity.attempt_scheduled_at = now;
+        });
+    }
+}
+
 /// Removes the activity's ready task, if it has one.
 pub(crate) fn withdraw(txn: &mut Txn<'_, '_>, id: i64) {
     let Some(activity) = txn.state.activities.get(id) else { return };

@@ -6,6 +6,7 @@ use crate::{
     limits::Limits,
     proto::Encoded,
     retry::RetryPolicy,
+    time::Timestamp,
     txn::Txn,
     workflow_task::{BadCommand, CompletedTask},
 };
@@ -34,9 +35,9 @@ pub(crate) fn schedule(
     let bad = |message| BadCommand::new(Cause::BadScheduleActivityAttributes, message);
     let checked = check(&command, limits).and_then(|(activity_type, task_queue, retry)| {
         let timeouts = Timeouts::resolve(&command, activity_type, txn.state.info.run_timeout)?;
-        Ok((activity_type.to_owned(), task_queue, retry, timeouts))
+        Ok((task_queue, retry, timeouts))
     });
-    let (activity_type, task_queue, retry, timeouts) = checked.map_err(bad)?;
+    let (task_queue, retry, timeouts) = checked.map_err(bad)?;
     if command.input.as_ref().is_some_and(|input| input.encoded_len() > limits.blob_size) {
         return Err(bad("ScheduleActivityTaskCommandAttributes.Input exceeds size limit.".into()).terminating());
     }
@@ -53,26 +54,6 @@ pub(crate) fn schedule(
         return Err(BadCommand::new(Cause::ScheduleActivityDuplicateId, message));
     }
 
-    let mut activity = PendingActivity {
-        scheduled_event_id: 0,
-        activity_id: command.activity_id.as_str().into(),
-        activity_type: activity_type.into(),
-        task_queue: task_queue.name.as_str().into(),
-        priority: command.priority.as_ref().map(Encoded::of),
-        timeouts,
-        retry,
-        scheduled_at: txn.now(),
-        attempt: 1,
-        attempt_scheduled_at: txn.now(),
-        phase: Phase::Ready(Stamp::default()),
-        cancel_requested_event_id: None,
-        heartbeat: None,
-        last_failure: None,
-        last_attempt_completed_at: None,
-        last_worker_identity: "".into(),
-        last_worker_version: None,
-        control: Control::default(),
-    };
     let mut event = ActivityTaskScheduledEventAttributes {
         activity_id: command.activity_id,
         activity_type: command.activity_type,
@@ -80,12 +61,13 @@ pub(crate) fn schedule(
         header: command.header,
         input: command.input,
         workflow_task_completed_event_id: task.completed_event_id,
-        retry_policy: Some(activity.retry.to_proto()),
+        retry_policy: Some(retry.to_proto()),
         use_workflow_build_id: command.use_workflow_build_id,
         priority: command.priority,
         ..Default::default()
     };
     timeouts.write_to(&mut event);
+    let mut activity = PendingActivity::scheduled(0, txn.now(), &event);
     let id = txn.add(HistoryEvent {
         user_metadata,
         attributes: Some(Attributes::ActivityTaskScheduledEventAttributes(event)),
@@ -98,6 +80,33 @@ pub(crate) fn schedule(
         task.eager.push(id);
     }
     Ok(())
+}
+
+impl PendingActivity {
+    /// As its scheduled event tells.
+    pub(crate) fn scheduled(id: i64, at: Timestamp, event: &ActivityTaskScheduledEventAttributes) -> Self {
+        let retry = event.retry_policy.as_ref().and_then(|policy| RetryPolicy::new(policy).ok());
+        PendingActivity {
+            scheduled_event_id: id,
+            activity_id: event.activity_id.as_str().into(),
+            activity_type: event.activity_type.as_ref().map_or("", |t| &t.name).into(),
+            task_queue: event.task_queue.as_ref().map_or("", |queue| &queue.name).into(),
+            priority: event.priority.as_ref().map(Encoded::of),
+            timeouts: Timeouts::read_from(event),
+            retry: retry.unwrap_or_else(RetryPolicy::unlimited),
+            scheduled_at: at,
+            attempt: 1,
+            attempt_scheduled_at: at,
+            phase: Phase::Ready(Stamp::default()),
+            cancel_requested_event_id: None,
+            heartbeat: None,
+            last_failure: None,
+            last_attempt_completed_at: None,
+            last_worker_identity: "".into(),
+            last_worker_version: None,
+            control: Control::default(),
+        }
+    }
 }
 
 /// Checks all but the timeouts. The error is the reference server's message.

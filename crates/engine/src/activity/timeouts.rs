@@ -60,6 +60,19 @@ impl Timeouts {
     }
 }
 
+impl Timeouts {
+    /// As [`Timeouts::write_to`] wrote them.
+    pub(crate) fn read_from(event: &ActivityTaskScheduledEventAttributes) -> Self {
+        let field = |value: Option<&_>| optional_duration(value).ok().flatten();
+        Timeouts {
+            schedule_to_close: field(event.schedule_to_close_timeout.as_ref()),
+            schedule_to_start: field(event.schedule_to_start_timeout.as_ref()),
+            start_to_close: field(event.start_to_close_timeout.as_ref()),
+            heartbeat: field(event.heartbeat_timeout.as_ref()),
+        }
+    }
+}
+
 /// The API's form of a timeout: zero for no limit.
 pub(crate) fn to_proto(timeout: Option<Duration>) -> prost_types::Duration {
     duration_to_proto(timeout.unwrap_or_default())

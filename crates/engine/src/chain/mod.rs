@@ -8,7 +8,7 @@ mod successor;
 
 pub(crate) use continue_as_new::continue_as_new;
 pub use new_run::NewRun;
-pub(crate) use new_run::Timeouts;
+pub(crate) use new_run::{Timeouts, memo, search_attributes};
 pub use successor::Chain;
 pub(crate) use successor::{Ended, after_completion, after_failure, after_timeout};
 
@@ -17,6 +17,7 @@ use crate::{
     command::{Poll, Reply, WorkflowTaskStarted},
     events,
     id::ProposalId,
+    removal,
     txn::Txn,
     workflow_task,
 };
@@ -36,6 +37,7 @@ impl Txn<'_, '_> {
         self.state.sticky = None;
         self.state.set_status(status);
         self.state.closed_at = Some(self.now());
+        removal::keep(self);
         if next.is_none() {
             child::report_close(self, &last);
         }

@@ -16,7 +16,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
-    common::v1::Link,
+    common::v1::{Link, Memo, SearchAttributes},
     enums::v1::{ContinueAsNewInitiator, EventType},
     history::v1::{
         HistoryEvent, WorkflowExecutionSignaledEventAttributes, WorkflowExecutionStartedEventAttributes,
@@ -145,18 +145,26 @@ impl NewRun {
             run_expires_at: run_expires_at.into_iter().chain(execution_expires_at).min(),
             retry: started.retry_policy.as_ref().and_then(|policy| RetryPolicy::new(policy).ok()),
             attempt: started.attempt,
-            memo: started.memo.as_ref().filter(|memo| !memo.fields.is_empty()).map(Encoded::of),
-            search_attributes: started
-                .search_attributes
-                .as_ref()
-                .filter(|attributes| !attributes.indexed_fields.is_empty())
-                .map(Encoded::of),
+            memo: memo(started),
+            search_attributes: search_attributes(started),
             user_metadata: self.user_metadata.as_ref().map(Encoded::of),
             priority: started.priority.as_ref().map(Encoded::of),
             started_at: now,
             execution_at,
         }
     }
+}
+
+/// The memo that a run begins with.
+pub(crate) fn memo(started: &WorkflowExecutionStartedEventAttributes) -> Option<Encoded<Memo>> {
+    started.memo.as_ref().filter(|memo| !memo.fields.is_empty()).map(Encoded::of)
+}
+
+/// The search attributes that a run begins with.
+pub(crate) fn search_attributes(
+    started: &WorkflowExecutionStartedEventAttributes,
+) -> Option<Encoded<SearchAttributes>> {
+    started.search_attributes.as_ref().filter(|attributes| !attributes.indexed_fields.is_empty()).map(Encoded::of)
 }
 
 fn duration(value: Option<&prost_types::Duration>) -> Option<Duration> {

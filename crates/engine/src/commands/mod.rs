@@ -4,6 +4,7 @@
 mod cancel_activity;
 mod complete_activity;
 mod complete_workflow_task;
+mod delete_workflow;
 mod delivered;
 mod fail_activity;
 mod fail_workflow_task;
@@ -12,6 +13,7 @@ mod pause_activity;
 pub(crate) mod request_cancel_workflow;
 mod reset_activity;
 mod reset_sticky_task_queue;
+mod reset_workflow;
 mod return_task;
 mod signal_with_start;
 pub(crate) mod signal_workflow;
@@ -70,6 +72,8 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         SignalWorkflow(request) => signal_workflow::run(call, request),
         RequestCancelWorkflow(request) => request_cancel_workflow::run(call, request),
         TerminateWorkflow(request) => terminate_workflow::run(call, request),
+        DeleteWorkflow(request) => delete_workflow::run(call, request),
+        ResetWorkflow(request) => reset_workflow::run(call, request),
         StartWorkflowTask(start) => start_workflow_task::run(call, start),
         CompleteWorkflowTask { token, request } => complete_workflow_task::run(call, token, request),
         FailWorkflowTask { token, request } => fail_workflow_task::run(call, token, request),
@@ -111,21 +115,28 @@ impl<'a, 'c> Call<'a, 'c> {
     }
 
     pub(crate) fn state(&self, run_id: Uuid) -> Result<Option<Arc<ExecutionState>>, ReadError> {
-        self.rows.execution(&self.workflow.run(run_id))
+        let state = self.rows.execution(&self.workflow.run(run_id))?;
+        Ok(state.filter(|state| !state.is_deleted()))
     }
 
     /// A working copy of the run, or of the current one. A proposal that this run remembers is answered as the first
     /// time.
     pub(crate) fn open(self, run_id: Option<Uuid>) -> Result<Txn<'a, 'c>, Stop> {
+        let current = run_id.is_none();
         let run_id = match run_id {
             Some(run_id) => run_id,
             None => self.current_run()?.ok_or_else(|| no_workflow(self.workflow))?,
         };
-        let state = self.state(run_id)?.ok_or_else(|| no_run(self.workflow, run_id))?;
         let run = self.workflow.run(run_id);
-        if let Some(outcome) = state.proposals.outcome(self.proposal) {
-            return Err(Stop::Answered(outcome.reply(&run, &state, self.proposal)));
+        let state = self.rows.execution(&run)?;
+        if let Some(state) = &state
+            && let Some(outcome) = state.proposals.outcome(self.proposal)
+        {
+            return Err(Stop::Answered(outcome.reply(&run, state, self.proposal)));
         }
+        let Some(state) = state.filter(|state| !state.is_deleted()) else {
+            return Err(if current { no_workflow(self.workflow) } else { no_run(self.workflow, run_id) }.into());
+        };
         Ok(Txn::over(self.rows, self.cx, run, self.proposal, ExecutionState::clone(&state)))
     }
 

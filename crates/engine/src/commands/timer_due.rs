@@ -5,6 +5,8 @@ use crate::{
     activity,
     chain::{self, Ended},
     command::Reply,
+    removal,
+    state::ExecutionState,
     timer,
     txn::{Txn, earliest_deadline},
     workflow_task,
@@ -13,10 +15,15 @@ use tenure_api::history::v1::{HistoryEvent, WorkflowExecutionTimedOutEventAttrib
 use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
-    let mut txn = call.open(Some(run_id))?;
+    let run = call.workflow.run(run_id);
+    let Some(state) = call.rows.execution(&run)? else { return Err(Stop::Answered(Reply::Done)) };
+    let mut txn = Txn::over(call.rows, call.cx, run, call.proposal, ExecutionState::clone(&state));
     if txn.state.timer_row.is_none_or(|at| at > txn.now()) {
         // Fired before, or moved meanwhile.
         return Err(Stop::Answered(Reply::Done));
+    }
+    if !txn.state.is_running() {
+        return Ok(removal::fire_due(txn)?);
     }
     if has_expired(&txn) {
         txn.read_first_event()?;

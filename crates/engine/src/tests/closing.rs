@@ -62,7 +62,7 @@ fn a_run_ends_when_its_time_is_up() {
 }
 
 #[test]
-fn a_closed_run_leaves_no_tasks_and_no_timers() {
+fn a_closed_run_leaves_no_tasks_and_only_waits_for_its_removal() {
     let mut sim = Sim::started();
     let task = sim.poll();
     let timers = (0..20).map(|i| timer(&i.to_string(), 60 + i)).collect();
@@ -73,9 +73,11 @@ fn a_closed_run_leaves_no_tasks_and_no_timers() {
         .rows
         .rows()
         .map(|(key, _)| key)
-        .filter(|key| matches!(key, RowKey::Ready { .. } | RowKey::Timer { .. } | RowKey::Pending { .. }))
+        .filter(|key| matches!(key, RowKey::Ready { .. } | RowKey::Pending { .. }))
         .collect();
     assert_eq!(left, Vec::<&RowKey>::new());
+    let removal = sim.now.after(sim.retention.unwrap());
+    assert_eq!(sim.rows.timers(), [(removal, sim.current_run())]);
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn a_workflow_that_sleeps_once() {
         4: put History, del Timer, put Timer, put Execution
         5: put History, put Ready, add Backlog, del Timer, put Execution
         5: put History, del Ready, add Backlog, put Timer, put Execution
-        3: put History, del Timer, put Execution
+        4: put History, del Timer, put Timer, put Execution
     "#]]
     .assert_eq(&entries(&sim));
 }
@@ -69,7 +69,7 @@ fn a_workflow_with_one_activity() {
         3: del Ready, add Backlog, put Execution
         4: put History, put Ready, add Backlog, put Execution
         4: put History, del Ready, add Backlog, put Execution
-        3: put History, del Timer, put Execution
+        4: put History, del Timer, put Timer, put Execution
     "#]]
     .assert_eq(&entries(&sim));
     expect![[r#"

@@ -5,6 +5,8 @@ mod closing;
 mod cost;
 mod describe;
 mod properties;
+mod removal;
+mod reset;
 mod starts;
 mod workflow_tasks;
 

@@ -6,6 +6,7 @@ use crate::{
     child, external,
     limits::Limits,
     proto::Encoded,
+    state::ExecutionInfo,
     timer,
     txn::Txn,
 };
@@ -107,7 +108,7 @@ pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &mut CompletedTask, command: Co
             external::request_cancel(txn, task, a, user_metadata)
         }
         Some(Verb::RecordMarkerCommandAttributes(a)) => record_marker(txn, task, a, user_metadata),
-        Some(Verb::UpsertWorkflowSearchAttributesCommandAttributes(a)) => upsert_search_attributes(txn, task, a),
+        Some(Verb::UpsertWorkflowSearchAttributesCommandAttributes(a)) => change_search_attributes(txn, task, a),
         Some(Verb::ModifyWorkflowPropertiesCommandAttributes(a)) => modify_properties(txn, task, a),
         Some(Verb::CompleteWorkflowExecutionCommandAttributes(a)) => complete_workflow(txn, task, a, user_metadata),
         Some(Verb::FailWorkflowExecutionCommandAttributes(a)) => fail_workflow(txn, task, a, user_metadata),
@@ -255,7 +256,7 @@ fn record_marker(
     Ok(())
 }
 
-fn upsert_search_attributes(
+fn change_search_attributes(
     txn: &mut Txn<'_, '_>,
     task: &CompletedTask,
     command: UpsertWorkflowSearchAttributesCommandAttributes,
@@ -265,10 +266,7 @@ fn upsert_search_attributes(
         return Err(BadCommand::new(CAUSE, "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand."));
     };
     check_blob(txn.limits(), CAUSE, "UpsertWorkflowSearchAttributesCommand.SearchAttributes", Some(&upserted))?;
-    let info = Arc::make_mut(&mut txn.state.info);
-    let mut merged = info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default();
-    merge(&mut merged.indexed_fields, &upserted.indexed_fields);
-    info.search_attributes = Some(merged).filter(|s| !s.indexed_fields.is_empty()).map(|s| Encoded::of(&s));
+    upsert_search_attributes(Arc::make_mut(&mut txn.state.info), &upserted);
     txn.add_event(Attributes::UpsertWorkflowSearchAttributesEventAttributes(
         UpsertWorkflowSearchAttributesEventAttributes {
             workflow_task_completed_event_id: task.completed_event_id,
@@ -287,20 +285,31 @@ fn modify_properties(
     let Some(upserted) = command.upserted_memo.filter(|memo| !memo.fields.is_empty()) else {
         return Err(BadCommand::new(CAUSE, "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand."));
     };
-    let limit = txn.limits().memo_size;
-    let info = Arc::make_mut(&mut txn.state.info);
-    let mut merged: Memo = info.memo.as_ref().map(Encoded::decode).unwrap_or_default();
-    merge(&mut merged.fields, &upserted.fields);
-    if merged.encoded_len() > limit {
+    if upsert_memo(Arc::make_mut(&mut txn.state.info), &upserted) > txn.limits().memo_size {
         let message = "ModifyWorkflowPropertiesCommandAttributes.Memo exceeds size limit.";
         return Err(BadCommand::new(CAUSE, message).terminating());
     }
-    info.memo = Some(merged).filter(|memo| !memo.fields.is_empty()).map(|memo| Encoded::of(&memo));
     txn.add_event(Attributes::WorkflowPropertiesModifiedEventAttributes(WorkflowPropertiesModifiedEventAttributes {
         workflow_task_completed_event_id: task.completed_event_id,
         upserted_memo: Some(upserted),
     }));
     Ok(())
+}
+
+/// Takes changed search attributes into those of the run.
+pub(crate) fn upsert_search_attributes(info: &mut ExecutionInfo, upserted: &SearchAttributes) {
+    let mut merged = info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default();
+    merge(&mut merged.indexed_fields, &upserted.indexed_fields);
+    info.search_attributes = Some(merged).filter(|s| !s.indexed_fields.is_empty()).map(|s| Encoded::of(&s));
+}
+
+/// Takes changed memo fields into the memo of the run. Gives the bytes that it has now.
+pub(crate) fn upsert_memo(info: &mut ExecutionInfo, upserted: &Memo) -> usize {
+    let mut merged: Memo = info.memo.as_ref().map(Encoded::decode).unwrap_or_default();
+    merge(&mut merged.fields, &upserted.fields);
+    let size = merged.encoded_len();
+    info.memo = Some(merged).filter(|memo| !memo.fields.is_empty()).map(|memo| Encoded::of(&memo));
+    size
 }
 
 type Fields = std::collections::BTreeMap<String, Payload>;

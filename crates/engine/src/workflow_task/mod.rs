@@ -16,13 +16,14 @@ mod events;
 mod state;
 
 pub use commands::{BadCommand, CompletedTask};
-pub(crate) use commands::{any_closes, check_blob, check_sequence};
+pub(crate) use commands::{any_closes, check_blob, check_sequence, upsert_memo, upsert_search_attributes};
 pub(crate) use complete::complete;
 pub use events::transient_events;
 pub use state::{PendingTask, Phase, Started, WorkflowTask};
 
 use crate::{
     command::{Poll, WorkflowTaskStarted},
+    commands::terminate_workflow::SERVER_IDENTITY,
     id::{ProposalId, Stamp},
     key::{RunKey, TaskKind},
     rows::ReadyTask,
@@ -38,11 +39,13 @@ use std::time::Duration;
 use tenure_api::{
     common::v1::WorkerVersionStamp,
     enums::v1::{SuggestContinueAsNewReason as Suggest, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause as Cause},
-    failure::v1::Failure,
+    failure::v1::{Failure, ResetWorkflowFailureInfo, failure::FailureInfo},
     history::v1::{
-        History, WorkflowTaskCompletedEventAttributes, WorkflowTaskFailedEventAttributes, history_event::Attributes,
+        History, WorkflowTaskCompletedEventAttributes, WorkflowTaskFailedEventAttributes,
+        WorkflowTaskStartedEventAttributes, history_event::Attributes,
     },
 };
+use uuid::Uuid;
 
 /// Priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
 const DEFAULT_PRIORITY: u8 = 3;
@@ -282,6 +285,40 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
         txn.add_event(Attributes::WorkflowTaskFailedEventAttributes(attributes));
     }
     next_attempt(txn);
+}
+
+/// The run was rebuilt up to this task, and goes on from here in its own way.
+pub(crate) fn fail_for_reset(txn: &mut Txn<'_, '_>, reason: &str, base_run_id: Uuid) {
+    let Some(task) = txn.state.workflow_task.pending.take() else { return };
+    let started_event_id = match task.phase {
+        Phase::Started(started) => started.event_id,
+        Phase::Ready { .. } => {
+            let attributes = WorkflowTaskStartedEventAttributes {
+                scheduled_event_id: task.scheduled_event_id,
+                identity: SERVER_IDENTITY.into(),
+                request_id: txn.cx.ids.uuid().to_string(),
+                history_size_bytes: txn.history_size(),
+                ..Default::default()
+            };
+            txn.add_event(Attributes::WorkflowTaskStartedEventAttributes(attributes))
+        }
+    };
+    let failure = Failure {
+        message: reason.into(),
+        failure_info: Some(FailureInfo::ResetWorkflowFailureInfo(ResetWorkflowFailureInfo::default())),
+        ..Default::default()
+    };
+    let attributes = WorkflowTaskFailedEventAttributes {
+        scheduled_event_id: task.scheduled_event_id,
+        started_event_id,
+        cause: Cause::ResetWorkflow.into(),
+        failure: Some(failure),
+        identity: SERVER_IDENTITY.into(),
+        base_run_id: base_run_id.to_string(),
+        new_run_id: txn.run.run_id.to_string(),
+        ..Default::default()
+    };
+    txn.add_event(Attributes::WorkflowTaskFailedEventAttributes(attributes));
 }
 
 /// What is due by time: the running task, the wait in a sticky queue, the delayed first task.

@@ -3,6 +3,7 @@
 //! `led`.
 
 mod change_namespace;
+mod delete_workflow_execution;
 mod describe_task_queue;
 mod describe_workflow_execution;
 mod get_system_info;
@@ -15,6 +16,7 @@ mod read_namespaces;
 mod record_activity_task_heartbeat;
 mod request_cancel_workflow_execution;
 mod reset_sticky_task_queue;
+mod reset_workflow_execution;
 mod respond_activity_task_canceled;
 mod respond_activity_task_completed;
 mod respond_activity_task_failed;
@@ -165,6 +167,8 @@ forwarding_service! {
         get_workflow_execution_history(GetWorkflowExecutionHistoryRequest) -> GetWorkflowExecutionHistoryResponse;
         get_workflow_execution_history_reverse(GetWorkflowExecutionHistoryReverseRequest) -> GetWorkflowExecutionHistoryReverseResponse;
         describe_workflow_execution(DescribeWorkflowExecutionRequest) -> DescribeWorkflowExecutionResponse;
+        reset_workflow_execution(ResetWorkflowExecutionRequest) -> ResetWorkflowExecutionResponse;
+        delete_workflow_execution(DeleteWorkflowExecutionRequest) -> DeleteWorkflowExecutionResponse;
         pause_activity(PauseActivityRequest) -> PauseActivityResponse;
         unpause_activity(UnpauseActivityRequest) -> UnpauseActivityResponse;
         reset_activity(ResetActivityRequest) -> ResetActivityResponse;
@@ -185,8 +189,6 @@ forwarding_service! {
     }
     missing {
         execute_multi_operation(ExecuteMultiOperationRequest) -> ExecuteMultiOperationResponse;
-        reset_workflow_execution(ResetWorkflowExecutionRequest) -> ResetWorkflowExecutionResponse;
-        delete_workflow_execution(DeleteWorkflowExecutionRequest) -> DeleteWorkflowExecutionResponse;
         list_open_workflow_executions(ListOpenWorkflowExecutionsRequest) -> ListOpenWorkflowExecutionsResponse;
         list_closed_workflow_executions(ListClosedWorkflowExecutionsRequest) -> ListClosedWorkflowExecutionsResponse;
         list_workflow_executions(ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse;

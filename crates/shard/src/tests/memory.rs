@@ -223,6 +223,11 @@ impl StateReader for LogRows {
         Ok(events.into_iter().find(|event| event.event_id == event_id))
     }
 
+    fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
+        let chunks = self.history(run, from, i64::MAX, max_bytes)?;
+        Ok(chunks.into_iter().map(|c| (c.first_event_id, c.events)).filter(|(first, _)| *first >= from).collect())
+    }
+
     fn system_rows(&self, wanted: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
         let rows = self.0.rows.lock();
         let of_table = rows.iter().filter_map(|(key, value)| match key {

@@ -90,6 +90,10 @@ impl StateReader for ShardReader {
         self.once(|view| view.event(run, event_id))
     }
 
+    fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
+        self.once(|view| view.history_rows(run, from, max_bytes))
+    }
+
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
         self.once(|view| view.system_rows(table))
     }
@@ -122,6 +126,23 @@ impl StateReader for View<'_> {
             cause: e.to_string(),
         })?;
         Ok(history.events.into_iter().find(|event| event.event_id == event_id))
+    }
+
+    fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
+        let prefix = self.prefix(table::HISTORY).run(run).finish();
+        let mut scan = self.scan(Family::History, &prefix);
+        scan.seek(self.prefix(table::HISTORY).run(run).i64(from).finish());
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(chunk) = chunk(&scan, &prefix)? {
+            if bytes >= max_bytes && !rows.is_empty() {
+                break;
+            }
+            bytes += chunk.events.len();
+            rows.push((chunk.first_event_id, chunk.events));
+            scan.next();
+        }
+        ended(&scan)?;
+        Ok(rows)
     }
 
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {

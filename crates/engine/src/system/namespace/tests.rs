@@ -21,6 +21,9 @@ impl StateReader for Rows {
     fn event(&self, _: &RunKey, _: i64) -> Result<Option<HistoryEvent>, ReadError> {
         Ok(None)
     }
+    fn history_rows(&self, _: &RunKey, _: i64, _: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
+        Ok(Vec::new())
+    }
     fn system_rows(&self, wanted: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
         let rows = self.0.borrow();
         let of_table = rows.iter().filter_map(|(key, value)| match key {
@@ -35,7 +38,7 @@ impl StateReader for Rows {
 fn run(rows: &Rows, proposal: u128, command: SystemCommand) -> Result<SystemReply, (Code, String)> {
     let mut ids = Ids::new(proposal, Stamp::default());
     let limits = Limits::default();
-    let mut cx = Context { now: Timestamp(1), ids: &mut ids, limits: &limits, credits: &[] };
+    let mut cx = Context { now: Timestamp(1), ids: &mut ids, limits: &limits, retention: None, credits: &[] };
     let (reply, writes) =
         transition(rows, ProposalId(proposal), &command, &mut cx).map_err(|refused| match refused {
             Refused::Api(error) => (error.code, error.message),

@@ -1,0 +1,111 @@
+//! Closed runs go: when their namespace's retention is over, or because somebody deletes them. The run's timer row
+//! waits for it, and a long history goes in pieces.
+
+use crate::{
+    codec,
+    command::Reply,
+    rows::{CurrentRun, Op, ReadError, RowKey},
+    state::Proposals,
+    time::Timestamp,
+    transition::Transition,
+    txn::{self, RequestKind, Txn},
+};
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
+
+/// A leader that does not know the retention yet asks again after this time.
+const UNKNOWN: Duration = Duration::from_secs(60 * 60);
+
+/// Bytes of history that one entry removes, about.
+pub(crate) const PIECE: usize = 256 << 10;
+
+/// The end of a closed run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// When rows go next; `None` while the run is running.
+    pub(crate) due: Option<Timestamp>,
+    /// Nobody sees the run any more.
+    pub(crate) deleted: bool,
+}
+
+/// The run was closed: it is kept for the namespace's retention.
+pub(crate) fn keep(txn: &mut Txn<'_, '_>) {
+    txn.state.removal.due = Some(txn.now().after(txn.cx.retention.unwrap_or(UNKNOWN)));
+}
+
+/// The closed run is gone for everybody at once. Its rows stay for as long as a retry of the request may come.
+pub(crate) fn delete(txn: &mut Txn<'_, '_>) {
+    txn.state.removal = Removal { due: Some(txn.now().after(Proposals::KEPT)), deleted: true };
+}
+
+/// The timer row of a closed run is due.
+pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
+    if !txn.state.removal.deleted
+        && let Some(later) = kept_until(&txn).filter(|&at| at > txn.now())
+    {
+        txn.state.removal.due = Some(later);
+        return Ok(txn.finish(Reply::Done));
+    }
+    let rows = txn.rows.history_rows(&txn.run, i64::MIN, PIECE)?;
+    let last_piece = rows.iter().map(|(_, events)| events.len()).sum::<usize>() < PIECE;
+    for (first_event_id, events) in rows {
+        let row = RowKey::History { run: txn.run.clone(), first_event_id };
+        let events = History::decode(events)
+            .map_err(|error| ReadError::Corrupt { key: row.clone(), cause: error.to_string() })?
+            .events;
+        for (kind, request_id) in events.iter().filter_map(request) {
+            forget_request(&mut txn, kind, request_id)?;
+        }
+        txn.write(Op::Delete(row));
+    }
+    if !last_piece {
+        txn.state.removal = Removal { due: Some(txn.now()), deleted: true };
+        return Ok(txn.finish(Reply::Done));
+    }
+    let requests: Vec<_> = txn.state.info.request_ids.iter().map(|request| request.request_id.clone()).collect();
+    for request_id in requests {
+        forget_request(&mut txn, RequestKind::Start, &request_id)?;
+    }
+    forget_current(&mut txn)?;
+    Ok(txn.finish_gone(Reply::Done))
+}
+
+/// By the retention as it is now: it may have grown since the run was closed.
+fn kept_until(txn: &Txn<'_, '_>) -> Option<Timestamp> {
+    let closed_at = txn.state.closed_at?;
+    Some(txn.cx.retention.map_or(txn.now().after(UNKNOWN), |retention| closed_at.after(retention)))
+}
+
+/// The request whose row an event is the reason for.
+fn request(event: &HistoryEvent) -> Option<(RequestKind, &str)> {
+    match event.attributes.as_ref()? {
+        Attributes::WorkflowExecutionSignaledEventAttributes(a) => Some((RequestKind::Signal, &a.request_id)),
+        Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a) => {
+            Some((RequestKind::Start, &a.attached_request_id))
+        }
+        _ => None,
+    }
+}
+
+/// Deletes the request's row if it is this run's.
+fn forget_request(txn: &mut Txn<'_, '_>, kind: RequestKind, request_id: &str) -> Result<(), ReadError> {
+    let row = txn::request_row(&txn.run.workflow, kind, request_id);
+    if txn.rows.get(&row)?.is_some_and(|run_id| *run_id == *txn.run.run_id.as_bytes()) {
+        txn.write(Op::Delete(row));
+    }
+    Ok(())
+}
+
+/// Deletes the workflow id's current run if it is this one.
+fn forget_current(txn: &mut Txn<'_, '_>) -> Result<(), ReadError> {
+    let key = RowKey::Current(txn.run.workflow.clone());
+    let Some(value) = txn.rows.get(&key)? else { return Ok(()) };
+    let current = codec::decode::<CurrentRun>(&value)
+        .map_err(|error| ReadError::Corrupt { key: key.clone(), cause: error.to_string() })?;
+    if current.run_id == txn.run.run_id {
+        txn.write(Op::Delete(key));
+    }
+    Ok(())
+}

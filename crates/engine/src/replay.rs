@@ -1,0 +1,121 @@
+//! The state of a run out of its events: what a reset begins with.
+//!
+//! History tells all that a run needs to go on. What it does not tell (attempts, heartbeats, retries so far) begins
+//! anew.
+
+use crate::{
+    activity::{PendingActivity, Phase as ActivityPhase},
+    id::{ProposalId, Stamp},
+    proto::optional_duration,
+    state::{ExecutionInfo, ExecutionState},
+    time::Timestamp,
+    timer::UserTimer,
+    workflow_task::{self, PendingTask, Phase, Started},
+};
+use std::sync::Arc;
+use tenure_api::history::v1::{
+    HistoryEvent, WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes, history_event::Attributes,
+};
+use uuid::Uuid;
+
+/// The state before the first event. `info` is that of a run with the same first event; what later events changed in
+/// it is undone.
+pub(crate) fn begin(info: &ExecutionInfo, first: &HistoryEvent) -> ExecutionState {
+    let mut info = info.clone();
+    if let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes {
+        info.memo = crate::chain::memo(started);
+        info.search_attributes = crate::chain::search_attributes(started);
+        info.priority = started.priority.as_ref().map(crate::proto::Encoded::of);
+    }
+    info.request_ids.truncate(1);
+    ExecutionState::new(info)
+}
+
+/// Takes one event of history into the state. Activities that are scheduled have no ready task yet.
+pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
+    use Attributes::*;
+    let at = event.event_time.as_ref().map(Timestamp::from_proto).unwrap_or_default();
+    let id = event.event_id;
+    state.next_event_id = id + 1;
+    let Some(attributes) = &event.attributes else { return };
+    match attributes {
+        WorkflowTaskScheduledEventAttributes(a) => state.workflow_task.pending = Some(scheduled_task(state, id, at, a)),
+        WorkflowTaskStartedEventAttributes(a) => {
+            if let Some(task) = &mut state.workflow_task.pending {
+                task.phase = Phase::Started(started_task(id, at, a));
+            }
+        }
+        WorkflowTaskCompletedEventAttributes(a) => {
+            state.workflow_task.last_completed_started_event_id = a.started_event_id;
+            state.workflow_task.pending = None;
+        }
+        WorkflowTaskTimedOutEventAttributes(_) | WorkflowTaskFailedEventAttributes(_) => {
+            state.workflow_task.pending = None;
+        }
+        ActivityTaskScheduledEventAttributes(a) => {
+            let activity = PendingActivity::scheduled(id, at, a);
+            state.activities.insert(id, PendingActivity { phase: ActivityPhase::Ready(Stamp::default()), ..activity });
+        }
+        ActivityTaskCancelRequestedEventAttributes(a) => {
+            if let Some(activity) = state.activities.get_mut(a.scheduled_event_id) {
+                activity.cancel_requested_event_id = Some(id);
+            }
+        }
+        ActivityTaskCompletedEventAttributes(a) => drop(state.activities.remove(a.scheduled_event_id)),
+        ActivityTaskFailedEventAttributes(a) => drop(state.activities.remove(a.scheduled_event_id)),
+        ActivityTaskTimedOutEventAttributes(a) => drop(state.activities.remove(a.scheduled_event_id)),
+        ActivityTaskCanceledEventAttributes(a) => drop(state.activities.remove(a.scheduled_event_id)),
+        TimerStartedEventAttributes(a) => {
+            let after = optional_duration(a.start_to_fire_timeout.as_ref()).ok().flatten().unwrap_or_default();
+            state.timers.insert(id, UserTimer { timer_id: a.timer_id.as_str().into(), fire_at: at.after(after) });
+        }
+        TimerFiredEventAttributes(a) => drop(state.timers.remove(a.started_event_id)),
+        TimerCanceledEventAttributes(a) => drop(state.timers.remove(a.started_event_id)),
+        WorkflowExecutionSignaledEventAttributes(_) => state.signals += 1,
+        WorkflowExecutionCancelRequestedEventAttributes(_) => state.cancel_requested = Some("".into()),
+        UpsertWorkflowSearchAttributesEventAttributes(a) => {
+            if let Some(upserted) = &a.search_attributes {
+                workflow_task::upsert_search_attributes(Arc::make_mut(&mut state.info), upserted);
+            }
+        }
+        WorkflowPropertiesModifiedEventAttributes(a) => {
+            if let Some(upserted) = &a.upserted_memo {
+                workflow_task::upsert_memo(Arc::make_mut(&mut state.info), upserted);
+            }
+        }
+        // Of the rest nothing is kept in the state.
+        _ => {}
+    }
+}
+
+fn scheduled_task(
+    state: &ExecutionState,
+    id: i64,
+    at: Timestamp,
+    event: &WorkflowTaskScheduledEventAttributes,
+) -> PendingTask {
+    let timeout = optional_duration(event.start_to_close_timeout.as_ref()).ok().flatten();
+    PendingTask {
+        scheduled_event_id: id,
+        transient: false,
+        scheduled_at: at,
+        original_scheduled_at: at,
+        timeout: timeout.unwrap_or(state.info.task_timeout),
+        queue: state.info.task_queue.clone(),
+        sticky: false,
+        phase: Phase::Ready { stamp: Stamp::default(), deadline: None, undelivered: None },
+    }
+}
+
+fn started_task(id: i64, at: Timestamp, event: &WorkflowTaskStartedEventAttributes) -> Started {
+    Started {
+        stamp: Stamp::default(),
+        at,
+        proposal: ProposalId::default(),
+        event_id: id,
+        request_id: Uuid::try_parse(&event.request_id).unwrap_or_default(),
+        identity: event.identity.clone(),
+        history_size: event.history_size_bytes,
+        suggestions: event.suggest_continue_as_new_reasons.clone(),
+    }
+}

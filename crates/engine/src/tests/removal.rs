@@ -1,0 +1,109 @@
+//! Closed runs are kept for their namespace's retention and not longer; deleted ones are gone at once.
+
+use super::{check_error, complete_workflow, timer};
+use crate::{
+    command::ShardCommand,
+    removal,
+    rows::RowKey,
+    state::Proposals,
+    testing::{Sim, execution, start_request, workflow},
+};
+use expect_test::expect;
+use std::time::Duration;
+use tenure_api::workflowservice::v1 as api;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn closed() -> Sim {
+    let mut sim = Sim::started();
+    sim.signal("a");
+    let task = sim.poll();
+    sim.complete(&task, vec![timer("t", 5), complete_workflow()]).unwrap();
+    sim
+}
+
+fn delete(sim: &mut Sim) -> Result<crate::Reply, crate::transition::Refused> {
+    sim.run(ShardCommand::DeleteWorkflow(Box::new(api::DeleteWorkflowExecutionRequest {
+        workflow_execution: execution(),
+        ..Default::default()
+    })))
+}
+
+/// Rows besides counters.
+fn left(sim: &Sim) -> Vec<RowKey> {
+    sim.rows.rows().map(|(key, _)| key.clone()).collect()
+}
+
+#[test]
+fn a_closed_run_goes_when_its_retention_is_over_and_not_before() {
+    let mut sim = closed();
+    sim.retention = Some(DAY);
+    sim.start(start_request());
+    sim.terminate().unwrap();
+    sim.advance(DAY - Duration::from_secs(1));
+    assert!(!sim.history().is_empty());
+    sim.advance(Duration::from_secs(2));
+    // The first run was closed while the retention was three days.
+    assert_eq!(sim.rows.timers().len(), 1);
+    assert!(sim.rows.rows().all(|(key, _)| !matches!(key, RowKey::Current(_))), "the current run is no more");
+    sim.advance(DAY * 2);
+    assert_eq!(left(&sim), []);
+}
+
+#[test]
+fn a_retention_that_grew_keeps_runs_that_are_closed_already() {
+    let mut sim = closed();
+    sim.retention = Some(DAY * 10);
+    sim.advance(DAY * 9);
+    assert!(sim.history().contains("COMPLETED"));
+    sim.advance(DAY * 2);
+    assert_eq!(left(&sim), []);
+}
+
+#[test]
+fn a_leader_that_does_not_know_the_retention_removes_nothing() {
+    let mut sim = Sim::started();
+    sim.retention = None;
+    sim.terminate().unwrap();
+    sim.advance(DAY * 30);
+    assert!(sim.history().contains("TERMINATED"));
+    sim.retention = Some(DAY);
+    sim.advance(DAY);
+    assert_eq!(left(&sim), []);
+}
+
+#[test]
+fn a_deleted_run_is_gone_at_once_and_its_rows_soon() {
+    let mut sim = Sim::started();
+    sim.signal("a");
+    delete(&mut sim).unwrap();
+    check_error(delete(&mut sim), expect!["NotFound: workflow not found for ID: w"]);
+    check_error(sim.terminate(), expect!["NotFound: workflow not found for ID: w"]);
+    let again = sim.start(start_request());
+    sim.advance(Proposals::KEPT + Duration::from_secs(1));
+    assert_eq!(sim.current_run(), workflow().run(again));
+    let of_others = sim.rows.rows().filter(|(key, _)| matches!(key, RowKey::Execution(run) if run.run_id != again));
+    assert_eq!(of_others.count(), 0);
+    delete(&mut sim).unwrap();
+    sim.advance(Proposals::KEPT);
+    assert_eq!(left(&sim), []);
+}
+
+#[test]
+fn a_long_history_goes_in_pieces() {
+    let mut sim = Sim::started();
+    for _ in 0..40 {
+        let request = api::SignalWorkflowExecutionRequest {
+            signal_name: "x".repeat(100 << 10),
+            request_id: sim.log.len().to_string(),
+            ..Default::default()
+        };
+        sim.run(ShardCommand::SignalWorkflow(Box::new(request))).unwrap();
+    }
+    sim.terminate().unwrap();
+    let entries = sim.log.len();
+    sim.advance(DAY * 4);
+    assert_eq!(left(&sim), []);
+    let pieces = sim.log.len() - entries;
+    assert!((10..=20).contains(&pieces), "{pieces} entries for 4 MiB in pieces of {}", removal::PIECE);
+}

@@ -1,0 +1,214 @@
+//! Resets: the new run's history, what is pending in it, and what it is told again.
+
+use super::{check_error, complete_workflow, timer};
+use crate::{
+    command::{Reply, ShardCommand},
+    describe::describe,
+    key::TaskKind,
+    rows::StateReader,
+    testing::{Sim, execution, render, start_request, workflow},
+    transition::Refused,
+};
+use expect_test::{Expect, expect};
+use std::time::Duration;
+use tenure_api::{
+    command::v1::{ScheduleActivityTaskCommandAttributes, command::Attributes as Verb},
+    common::v1::ActivityType,
+    enums::v1::{ResetReapplyExcludeType, ResetReapplyType},
+    taskqueue::v1::TaskQueue,
+    workflowservice::v1 as api,
+};
+use uuid::Uuid;
+
+fn reset(
+    sim: &mut Sim,
+    finish: i64,
+    with: impl FnOnce(&mut api::ResetWorkflowExecutionRequest),
+) -> Result<Reply, Refused> {
+    let mut request = api::ResetWorkflowExecutionRequest {
+        workflow_execution: execution(),
+        reason: "again".into(),
+        workflow_task_finish_event_id: finish,
+        request_id: sim.log.len().to_string(),
+        ..Default::default()
+    };
+    with(&mut request);
+    sim.run(ShardCommand::ResetWorkflow(Box::new(request)))
+}
+
+#[track_caller]
+fn new_run(reply: Result<Reply, Refused>) -> Uuid {
+    match reply {
+        Ok(Reply::WorkflowReset { run_id }) => run_id,
+        other => panic!("not reset: {other:?}"),
+    }
+}
+
+fn activity(id: &str) -> Verb {
+    Verb::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {
+        activity_id: id.into(),
+        activity_type: Some(ActivityType { name: "A".into() }),
+        task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
+        start_to_close_timeout: Some(prost_types::Duration { seconds: 10, nanos: 0 }),
+        ..Default::default()
+    })
+}
+
+/// Two completed tasks; the second one was told of `first`, a third one waits because of `second`.
+fn two_tasks() -> Sim {
+    let mut sim = Sim::started();
+    let task = sim.poll();
+    sim.complete(&task, vec![activity("a"), timer("t", 100)]).unwrap();
+    sim.signal("first");
+    let task = sim.poll();
+    sim.complete(&task, vec![timer("u", 200)]).unwrap();
+    sim.signal("second");
+    sim
+}
+
+#[track_caller]
+fn check(finish: i64, with: impl FnOnce(&mut api::ResetWorkflowExecutionRequest), expected: Expect) {
+    let mut sim = two_tasks();
+    let run_id = new_run(reset(&mut sim, finish, with));
+    assert_eq!(sim.current_run(), workflow().run(run_id));
+    expected.assert_eq(&sim.history());
+}
+
+#[test]
+fn the_task_fails_and_signals_are_told_again() {
+    check(
+        4,
+        |_| (),
+        expect![[r#"
+            1 WORKFLOW_EXECUTION_STARTED
+            2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            3 WORKFLOW_TASK_STARTED scheduled=2
+            4 WORKFLOW_TASK_FAILED scheduled=2 started=3 ResetWorkflow "again"
+            5 WORKFLOW_EXECUTION_SIGNALED first
+            6 WORKFLOW_EXECUTION_SIGNALED second
+            7 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]],
+    );
+}
+
+#[test]
+fn signals_are_not_told_again_where_they_are_excluded() {
+    let expected = || {
+        expect![[r#"
+            1 WORKFLOW_EXECUTION_STARTED
+            2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            3 WORKFLOW_TASK_STARTED scheduled=2
+            4 WORKFLOW_TASK_FAILED scheduled=2 started=3 ResetWorkflow "again"
+            5 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]]
+    };
+    // Event 3 starts the task: the new run starts it by itself.
+    check(3, |request| request.reset_reapply_type = ResetReapplyType::None.into(), expected());
+    check(4, |request| request.reset_reapply_exclude_types = vec![ResetReapplyExcludeType::Signal.into()], expected());
+}
+
+#[test]
+fn what_is_pending_before_the_point_is_pending_after_it() {
+    let mut sim = two_tasks();
+    sim.advance(Duration::from_secs(50));
+    new_run(reset(&mut sim, 10, |_| ()));
+    expect![[r#"
+        1 WORKFLOW_EXECUTION_STARTED
+        2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        3 WORKFLOW_TASK_STARTED scheduled=2
+        4 WORKFLOW_TASK_COMPLETED scheduled=2 started=3
+        5 ACTIVITY_TASK_SCHEDULED a task=4
+        6 TIMER_STARTED t task=4
+        7 WORKFLOW_EXECUTION_SIGNALED first
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        9 WORKFLOW_TASK_STARTED scheduled=8
+        10 WORKFLOW_TASK_FAILED scheduled=8 started=9 ResetWorkflow "again"
+        11 WORKFLOW_EXECUTION_SIGNALED second
+        12 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+    "#]]
+    .assert_eq(&sim.history());
+    let state = sim.state();
+    assert_eq!((state.activities.len(), state.timers.len(), state.signals), (1, 1, 2));
+    assert_eq!(sim.ready(TaskKind::Activity).len(), 1, "the base run's task is gone");
+    assert_eq!(state.workflow_task.last_completed_started_event_id, 3);
+    // The timer counts from its own start.
+    sim.advance(Duration::from_secs(50));
+    assert!(sim.history().contains("TIMER_FIRED t"));
+    let task = sim.poll();
+    sim.complete(&task, vec![complete_workflow()]).unwrap();
+    assert!(sim.history().ends_with("WORKFLOW_EXECUTION_COMPLETED task=15\n"), "{}", sim.history());
+}
+
+#[test]
+fn the_base_run_is_terminated_and_knows_its_successor() {
+    let mut sim = two_tasks();
+    let base = sim.current_run();
+    sim.poll();
+    sim.signal("third");
+    let new = new_run(reset(&mut sim, 4, |_| ()));
+    expect![[r#"
+        14 WORKFLOW_TASK_STARTED scheduled=13
+        15 WORKFLOW_TASK_FAILED scheduled=13 started=14 ForceCloseCommand
+        16 WORKFLOW_EXECUTION_SIGNALED third
+        17 WORKFLOW_EXECUTION_TERMINATED "again"
+    "#]]
+    .assert_eq(&render(&sim.rows.history(&base)[13..]));
+    assert!(sim.history().contains("SIGNALED third"));
+    let state = sim.rows.execution(&base).unwrap().unwrap();
+    let shown = describe(&base, &state).workflow_extended_info.unwrap();
+    assert_eq!(shown.reset_run_id, new.to_string());
+    let shown = describe(&sim.current_run(), &sim.state());
+    assert_eq!(shown.workflow_execution_info.unwrap().first_run_id, base.run_id.to_string());
+    let extended = shown.workflow_extended_info.unwrap();
+    assert_eq!(extended.last_reset_time, Some(sim.now.to_proto()));
+    assert_eq!(extended.request_id_infos.len(), 1);
+}
+
+#[test]
+fn a_closed_run_can_be_reset_and_the_running_one_goes() {
+    let mut sim = Sim::started();
+    let base = sim.current_run();
+    let task = sim.poll();
+    sim.complete(&task, vec![complete_workflow()]).unwrap();
+    let other = sim.start(start_request());
+    sim.signal("of another run");
+    let execution = base.clone();
+    new_run(reset(&mut sim, 4, |request| {
+        request.workflow_execution.as_mut().unwrap().run_id = execution.run_id.to_string();
+    }));
+    expect![[r#"
+        1 WORKFLOW_EXECUTION_STARTED
+        2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        3 WORKFLOW_TASK_STARTED scheduled=2
+        4 WORKFLOW_TASK_FAILED scheduled=2 started=3 ResetWorkflow "again"
+        5 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+    "#]]
+    .assert_eq(&sim.history());
+    let other = render(&sim.rows.history(&workflow().run(other)));
+    assert!(other.ends_with("TERMINATED \"again\"\n"), "{other}");
+}
+
+#[test]
+fn a_request_resets_once() {
+    let mut sim = two_tasks();
+    let first = new_run(reset(&mut sim, 4, |request| request.request_id = "r".into()));
+    let entries = sim.log.len();
+    assert_eq!(new_run(reset(&mut sim, 4, |request| request.request_id = "r".into())), first);
+    assert_eq!(sim.log.len(), entries);
+}
+
+#[test]
+fn only_ends_of_tasks_are_points_to_reset_to() {
+    for finish in [-1, 0, 1, 14, 100] {
+        check_error(
+            reset(&mut two_tasks(), finish, |_| ()),
+            expect!["InvalidArgument: Workflow task finish ID must be > 1 && <= workflow last event ID."],
+        );
+    }
+    check_error(
+        reset(&mut two_tasks(), 5, |_| ()),
+        expect![
+            "InvalidArgument: StateRebuilder unable to Rebuild mutable state to event ID: 4, version: 0, this event must be at the boundary"
+        ],
+    );
+}

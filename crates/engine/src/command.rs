@@ -10,7 +10,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use tenure_api::{
-    activity::v1::ActivityOptions, error::ApiError, history::v1::HistoryEvent, workflowservice::v1 as api,
+    activity::v1::ActivityOptions, error::ApiError, history::v1::HistoryEvent, workflow::v1::WorkflowExecutionOptions,
+    workflowservice::v1 as api,
 };
 use uuid::Uuid;
 
@@ -72,6 +73,7 @@ pub enum ShardCommand {
     PauseActivity(Box<api::PauseActivityRequest>),
     UnpauseActivity(Box<api::UnpauseActivityRequest>),
     ResetActivity(Box<api::ResetActivityRequest>),
+    UpdateWorkflowOptions(Box<api::UpdateWorkflowExecutionOptionsRequest>),
     UpdateActivityOptions(Box<api::UpdateActivityOptionsRequest>),
     /// A started task that never reached a worker: it is ready again, as the same attempt with a new stamp.
     ReturnTask {
@@ -161,6 +163,8 @@ pub enum Reply {
     /// Ready to be sent, but for the namespace's name.
     ActivityTaskStarted(Box<api::PollActivityTaskQueueResponse>),
     ActivityHeartbeat(BeatAnswer),
+    /// A workflow's options after they were changed.
+    WorkflowOptions(Box<WorkflowExecutionOptions>),
     /// An activity's options after they were changed.
     ActivityOptions(Box<ActivityOptions>),
     /// Of a message.

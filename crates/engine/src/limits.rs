@@ -25,6 +25,8 @@ pub struct Limits {
     pub pending_signals: usize,
     /// Cancellations of others that one run may be asking for at once.
     pub pending_cancels: usize,
+    /// Events that may wait for the end of a workflow task; with one more the task fails.
+    pub buffered_events: usize,
     /// Signals that one run may receive.
     pub signals: usize,
 }
@@ -43,6 +45,7 @@ impl Default for Limits {
             pending_children: 2000,
             pending_signals: 2000,
             pending_cancels: 2000,
+            buffered_events: 100,
             signals: 10_000,
         }
     }

@@ -57,7 +57,7 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
             state.activities.insert(id, PendingActivity { phase: ActivityPhase::Ready(Stamp::default()), ..activity });
         }
         ActivityTaskCancelRequestedEventAttributes(a) => {
-            if let Some(activity) = state.activities.get_mut(a.scheduled_event_id) {
+            if let Some(mut activity) = state.activities.get_mut(a.scheduled_event_id) {
                 activity.cancel_requested_event_id = Some(id);
             }
         }
@@ -82,6 +82,9 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
             if let Some(upserted) = &a.upserted_memo {
                 workflow_task::upsert_memo(Arc::make_mut(&mut state.info), upserted);
             }
+        }
+        WorkflowExecutionOptionsUpdatedEventAttributes(a) if a.attached_request_id.is_empty() => {
+            Arc::make_mut(&mut state.info).priority = a.priority.as_ref().map(crate::proto::Encoded::of);
         }
         // Of the rest nothing is kept in the state.
         _ => {}

@@ -6,7 +6,7 @@
 use crate::{
     activity, child,
     command::Reply,
-    commands::terminate_workflow::{SERVER_IDENTITY, terminate},
+    commands::terminate_workflow::{SERVER_IDENTITY, end_task_by_force, terminate},
     events,
     id::{ProposalId, Stamp},
     key::{QueueKey, RunKey, TaskKind, WorkflowKey},
@@ -18,12 +18,14 @@ use crate::{
     time::Timestamp,
     timer,
     transition::{Context, Effect, Transition},
+    workflow_task,
 };
 use bytes::Bytes;
 use prost::Message;
 use std::sync::Arc;
-use tenure_api::history::v1::{
-    History, HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes,
+use tenure_api::{
+    error::ApiError,
+    history::v1::{History, HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes},
 };
 
 /// Id of an event that is buffered: it gets its real one when the running workflow task ends.
@@ -50,6 +52,8 @@ pub struct Txn<'a, 'c> {
     also: Vec<Transition>,
     /// Of history, once it was asked for.
     first_event: Option<Arc<WorkflowExecutionStartedEventAttributes>>,
+    /// As the transaction found the run; `None` for a new one.
+    before: Option<ExecutionState>,
 }
 
 impl<'a, 'c> Txn<'a, 'c> {
@@ -62,6 +66,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         info: ExecutionInfo,
     ) -> Self {
         let mut txn = Txn::over(rows, cx, run, proposal, ExecutionState::new(info));
+        txn.before = None;
         let current = CurrentRun { run_id: txn.run.run_id };
         txn.ops.push(Op::Put(RowKey::Current(txn.run.workflow.clone()), crate::codec::encode(&current)));
         txn
@@ -75,6 +80,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         proposal: ProposalId,
         state: ExecutionState,
     ) -> Self {
+        let before = Some(state.clone());
         Txn {
             cx,
             rows,
@@ -89,6 +95,7 @@ impl<'a, 'c> Txn<'a, 'c> {
             effects: Vec::new(),
             also: Vec::new(),
             first_event: None,
+            before,
         }
     }
 
@@ -179,7 +186,9 @@ impl<'a, 'c> Txn<'a, 'c> {
                     started.push((a.initiated_event_id, id));
                     child::start_has_event(self, a.initiated_event_id, id);
                 }
-                Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a)) => {
+                Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a))
+                    if !a.attached_request_id.is_empty() =>
+                {
                     self.attached_request_has_event(&a.attached_request_id, id, event_type);
                 }
                 _ => {}
@@ -321,7 +330,8 @@ impl<'a, 'c> Txn<'a, 'c> {
 
     /// The transition: rows and effects of everything that was done.
     pub fn finish(mut self, reply: Reply) -> Transition {
-        self.enforce_history_limits();
+        self.enforce_buffer_limit();
+        let reply = self.enforce_history_limits().map_or(reply, Reply::Failed);
         debug_assert!(self.state.is_running() || self.state.buffered.is_empty(), "a closed run waits for nothing");
         self.state.transitions += 1;
         self.write_history();
@@ -352,17 +362,32 @@ impl<'a, 'c> Txn<'a, 'c> {
         Transition { reply, writes: WriteSet { ops: self.ops }, states: Vec::new(), effects }
     }
 
-    /// A run whose history cannot be handled any more is ended.
-    fn enforce_history_limits(&mut self) {
-        let (count, size) = (self.state.last_event_id() + self.state.buffered.len() as i64, self.history_size());
+    /// Where too much waits for the end of a running workflow task, the task has to end.
+    fn enforce_buffer_limit(&mut self) {
+        if self.state.buffered.len() <= self.limits().buffered_events || self.state.workflow_task.begun().is_none() {
+            return;
+        }
+        end_task_by_force(self);
+        workflow_task::schedule(self, None);
+    }
+
+    /// A run whose history would become too long is ended instead of what was about to be done, and this is the
+    /// answer.
+    fn enforce_history_limits(&mut self) -> Option<ApiError> {
         let limits = self.limits();
-        let reason = match (count > limits.history_count, size > limits.history_size as i64) {
-            _ if !self.state.is_running() => return,
+        let too_large = self.history_size() > limits.history_size as i64;
+        let too_many = self.state.last_event_id() > limits.history_count;
+        let reason = match (too_many, too_large) {
             (_, true) => "Workflow history size exceeds limit.",
             (true, _) => "Workflow history count exceeds limit.",
-            (false, false) => return,
+            (false, false) => return None,
         };
+        let before = self.before.take().filter(ExecutionState::is_running)?;
+        self.start_over(before);
+        let error = ApiError::invalid_argument(reason);
+        self.remember(Outcome::Failed(error.clone()));
         terminate(self, reason, None, SERVER_IDENTITY, Vec::new());
+        Some(error)
     }
 
     fn write_history(&mut self) {

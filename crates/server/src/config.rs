@@ -183,8 +183,14 @@ pub struct Limits {
     pub history_size: usize,
     /// Activities of one run that may be open at once.
     pub pending_activities: usize,
+    /// Events that may wait for the end of a workflow task; with one more the task fails.
+    pub buffered_events: usize,
     /// Signals that one run may receive.
     pub signals: usize,
+    /// Events of one run from which its workers are told to continue as new.
+    pub suggest_continue_as_new_count: i64,
+    /// Bytes of one run's history from which its workers are told to continue as new.
+    pub suggest_continue_as_new_size: usize,
 }
 
 impl Default for Limits {
@@ -197,7 +203,10 @@ impl Default for Limits {
             history_count: engine.history_count,
             history_size: engine.history_size,
             pending_activities: engine.pending_activities,
+            buffered_events: engine.buffered_events,
             signals: engine.signals,
+            suggest_continue_as_new_count: engine.suggest_continue_as_new_count,
+            suggest_continue_as_new_size: engine.suggest_continue_as_new_size,
         }
     }
 }
@@ -211,8 +220,10 @@ impl From<&Limits> for tenure_engine::Limits {
             history_count: limits.history_count,
             history_size: limits.history_size,
             pending_activities: limits.pending_activities,
+            buffered_events: limits.buffered_events,
             signals: limits.signals,
-            ..tenure_engine::Limits::default()
+            suggest_continue_as_new_count: limits.suggest_continue_as_new_count,
+            suggest_continue_as_new_size: limits.suggest_continue_as_new_size,
         }
     }
 }

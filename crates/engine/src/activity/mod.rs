@@ -168,6 +168,23 @@ pub(crate) fn withdraw(txn: &mut Txn<'_, '_>, id: i64) {
     txn.take_ready(queue, priority, stamp);
 }
 
+/// Removes the ready tasks of all activities, and gives the activities that had one.
+pub(crate) fn withdraw_all(txn: &mut Txn<'_, '_>) -> Vec<i64> {
+    let ready = |activity: &PendingActivity| activity.ready().is_some();
+    let ids: Vec<i64> = txn.state.activities.iter().filter(|(_, a)| ready(a)).map(|(id, _)| id).collect();
+    for &id in &ids {
+        withdraw(txn, id);
+    }
+    ids
+}
+
+/// What [`withdraw_all`] removed is ready again.
+pub(crate) fn put_back(txn: &mut Txn<'_, '_>, ids: Vec<i64>) {
+    for id in ids {
+        make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
+    }
+}
+
 /// A start that did not reach its worker is taken back: the same attempt is ready again.
 pub(crate) fn give_back(txn: &mut Txn<'_, '_>, id: i64) {
     if let Some(mut activity) = txn.state.activities.get_mut(id)

@@ -25,6 +25,7 @@ pub(crate) mod terminate_workflow;
 mod timer_due;
 mod unpause_activity;
 mod update_activity_options;
+mod update_workflow_options;
 
 use crate::{
     command::{ActivityRef, Reply, ShardCommand},
@@ -87,6 +88,7 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         PauseActivity(request) => pause_activity::run(call, request),
         UnpauseActivity(request) => unpause_activity::run(call, request),
         ResetActivity(request) => reset_activity::run(call, request),
+        UpdateWorkflowOptions(request) => update_workflow_options::run(call, request),
         UpdateActivityOptions(request) => update_activity_options::run(call, request),
         ReturnTask { token } => return_task::run(call, token),
         Deliver { from, message } => outbox::receive(call, from, message),

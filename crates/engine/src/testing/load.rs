@@ -48,7 +48,8 @@ impl PendingActivities {
     /// Completes the activity that was started. Nothing is applied, so it can be done again.
     pub fn complete(&self) -> Transition {
         let mut ids = Ids::new(1, Stamp { term: 2, counter: 1 });
-        let mut cx = Context { now: self.now, ids: &mut ids, limits: &Limits::default(), credits: &[] };
+        let mut cx =
+            Context { now: self.now, ids: &mut ids, limits: &Limits::default(), retention: None, credits: &[] };
         transition(self, &self.completion, &mut cx).expect("completed")
     }
 
@@ -76,6 +77,10 @@ impl StateReader for PendingActivities {
 
     fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
         self.rows.event(run, event_id)
+    }
+
+    fn history_rows(&self, _: &RunKey, _: i64, _: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
+        Ok(Vec::new())
     }
 
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {

@@ -4,6 +4,8 @@ mod chains;
 mod closing;
 mod cost;
 mod describe;
+mod limits;
+mod options;
 mod properties;
 mod removal;
 mod reset;

@@ -285,8 +285,9 @@ fn modify_properties(
     let Some(upserted) = command.upserted_memo.filter(|memo| !memo.fields.is_empty()) else {
         return Err(BadCommand::new(CAUSE, "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand."));
     };
+    check_blob(txn.limits(), CAUSE, "ModifyWorkflowPropertiesCommandAttributes", Some(&upserted))?;
     if upsert_memo(Arc::make_mut(&mut txn.state.info), &upserted) > txn.limits().memo_size {
-        let message = "ModifyWorkflowPropertiesCommandAttributes.Memo exceeds size limit.";
+        let message = "ModifyWorkflowPropertiesCommandAttributes. Memo exceeds size limit.";
         return Err(BadCommand::new(CAUSE, message).terminating());
     }
     txn.add_event(Attributes::WorkflowPropertiesModifiedEventAttributes(WorkflowPropertiesModifiedEventAttributes {
@@ -350,7 +351,8 @@ fn complete_workflow(
     task.nothing_unseen()?;
     check_blob(
         txn.limits(),
-        Cause::BadCompleteWorkflowExecutionAttributes,
+        // The reference server's cause.
+        Cause::BadScheduleActivityAttributes,
         "CompleteWorkflowExecutionCommandAttributes.Result",
         command.result.as_ref(),
     )?;

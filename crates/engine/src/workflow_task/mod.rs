@@ -22,6 +22,7 @@ pub use events::transient_events;
 pub use state::{PendingTask, Phase, Started, WorkflowTask};
 
 use crate::{
+    activity,
     command::{Poll, WorkflowTaskStarted},
     commands::terminate_workflow::SERVER_IDENTITY,
     id::{ProposalId, Stamp},
@@ -145,6 +146,25 @@ fn withdraw(txn: &mut Txn<'_, '_>) {
     let (queue, stamp) = (txn.queue(TaskKind::Workflow, queue), *stamp);
     let priority = priority(&txn.state);
     txn.take_ready(queue, priority, stamp);
+}
+
+/// Changes what decides over the place of tasks in their queues. Ready tasks of the run leave theirs before, and get a
+/// new place after.
+pub(crate) fn with_tasks_withdrawn(txn: &mut Txn<'_, '_>, change: impl FnOnce(&mut Txn<'_, '_>)) {
+    withdraw(txn);
+    let activities = activity::withdraw_all(txn);
+    change(txn);
+    activity::put_back(txn, activities);
+    match txn.state.workflow_task.pending.take() {
+        Some(mut task @ PendingTask { phase: Phase::Ready { .. }, .. }) => {
+            let undelivered = match &mut task.phase {
+                Phase::Ready { undelivered, .. } => undelivered.take(),
+                Phase::Started(_) => None,
+            };
+            make_ready(txn, task, undelivered);
+        }
+        other => txn.state.workflow_task.pending = other,
+    }
 }
 
 /// The run is being closed: its task is no more.

@@ -26,6 +26,7 @@ mod signal_with_start_workflow_execution;
 mod signal_workflow_execution;
 mod start_workflow_execution;
 mod terminate_workflow_execution;
+mod update_workflow_execution_options;
 
 #[cfg(test)]
 mod tests;
@@ -169,6 +170,7 @@ forwarding_service! {
         describe_workflow_execution(DescribeWorkflowExecutionRequest) -> DescribeWorkflowExecutionResponse;
         reset_workflow_execution(ResetWorkflowExecutionRequest) -> ResetWorkflowExecutionResponse;
         delete_workflow_execution(DeleteWorkflowExecutionRequest) -> DeleteWorkflowExecutionResponse;
+        update_workflow_execution_options(UpdateWorkflowExecutionOptionsRequest) -> UpdateWorkflowExecutionOptionsResponse;
         pause_activity(PauseActivityRequest) -> PauseActivityResponse;
         unpause_activity(UnpauseActivityRequest) -> UnpauseActivityResponse;
         reset_activity(ResetActivityRequest) -> ResetActivityResponse;
@@ -236,7 +238,6 @@ forwarding_service! {
         poll_nexus_task_queue(PollNexusTaskQueueRequest) -> PollNexusTaskQueueResponse;
         respond_nexus_task_completed(RespondNexusTaskCompletedRequest) -> RespondNexusTaskCompletedResponse;
         respond_nexus_task_failed(RespondNexusTaskFailedRequest) -> RespondNexusTaskFailedResponse;
-        update_workflow_execution_options(UpdateWorkflowExecutionOptionsRequest) -> UpdateWorkflowExecutionOptionsResponse;
         create_workflow_rule(CreateWorkflowRuleRequest) -> CreateWorkflowRuleResponse;
         describe_workflow_rule(DescribeWorkflowRuleRequest) -> DescribeWorkflowRuleResponse;
         delete_workflow_rule(DeleteWorkflowRuleRequest) -> DeleteWorkflowRuleResponse;

@@ -21,7 +21,9 @@ impl Config {
             ("limits.id_length", self.limits.id_length),
             ("limits.history_size", self.limits.history_size),
             ("limits.pending_activities", self.limits.pending_activities),
+            ("limits.buffered_events", self.limits.buffered_events),
             ("limits.signals", self.limits.signals),
+            ("limits.suggest_continue_as_new_size", self.limits.suggest_continue_as_new_size),
             ("limits.history_count", usize::try_from(self.limits.history_count).unwrap_or(0)),
         ] {
             require(value > 0, key, || "must be more than 0".into())?;

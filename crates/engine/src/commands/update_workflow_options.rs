@@ -1,0 +1,70 @@
+//! The options of a running workflow are changed.
+
+use super::{Call, Outcome, run_id_of};
+use crate::{command::Reply, proto::Encoded, workflow_task};
+use std::sync::Arc;
+use tenure_api::{
+    common::v1::Priority,
+    error::ApiError,
+    history::v1::{HistoryEvent, WorkflowExecutionOptionsUpdatedEventAttributes, history_event::Attributes},
+    workflow::v1::WorkflowExecutionOptions,
+    workflowservice::v1::UpdateWorkflowExecutionOptionsRequest,
+};
+
+/// The answer is not remembered: the same change once more changes nothing.
+pub(super) fn run(call: Call<'_, '_>, request: &UpdateWorkflowExecutionOptionsRequest) -> Outcome {
+    let mut txn = call.open_running(run_id_of(request.workflow_execution.as_ref())?)?;
+    let before = txn.state.info.priority.as_ref().map(Encoded::decode);
+    let wanted = request.workflow_execution_options.clone().unwrap_or_default();
+    let paths = request.update_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
+    let priority = merged(before.clone(), wanted.priority, paths)?;
+    let options = WorkflowExecutionOptions { priority: priority.clone(), ..Default::default() };
+    let reply = Reply::WorkflowOptions(Box::new(options));
+    if priority == before {
+        return Err(super::Stop::Answered(reply));
+    }
+    workflow_task::with_tasks_withdrawn(&mut txn, |txn| {
+        Arc::make_mut(&mut txn.state.info).priority = priority.as_ref().map(Encoded::of);
+    });
+    txn.add(HistoryEvent {
+        worker_may_ignore: true,
+        attributes: Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(
+            WorkflowExecutionOptionsUpdatedEventAttributes {
+                unset_versioning_override: true,
+                identity: request.identity.clone(),
+                priority,
+                ..Default::default()
+            },
+        )),
+        ..Default::default()
+    });
+    Ok(txn.finish(reply))
+}
+
+/// `into` with the masked fields of `priority`.
+fn merged(
+    mut into: Option<Priority>,
+    priority: Option<Priority>,
+    paths: &[String],
+) -> Result<Option<Priority>, ApiError> {
+    let given = priority.clone().unwrap_or_default();
+    for path in paths {
+        match path.as_str() {
+            "priority" => into.clone_from(&priority),
+            "priority.priority_key" => into.get_or_insert_default().priority_key = given.priority_key,
+            "priority.fairness_key" => into.get_or_insert_default().fairness_key.clone_from(&given.fairness_key),
+            "priority.fairness_weight" => into.get_or_insert_default().fairness_weight = given.fairness_weight,
+            "versioning_override" => {}
+            path => {
+                let message = "temporal.api.workflow.v1.WorkflowExecutionOptions";
+                return Err(ApiError::invalid_argument(format!(
+                    "error parsing UpdateMask: proto: invalid path \"{path}\" for message \"{message}\""
+                )));
+            }
+        }
+    }
+    if into.as_ref().is_some_and(|priority| priority.priority_key < 0) {
+        return Err(ApiError::invalid_argument("priority key can't be negative"));
+    }
+    Ok(into)
+}

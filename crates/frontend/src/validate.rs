@@ -80,15 +80,24 @@ impl Admission<'_> {
         if token.namespace() != self.namespace {
             return Err(foreign_token());
         }
-        if token.kind != kind {
-            return Err(ApiError::invalid_argument("Invalid TaskToken."));
+        match (token.kind, kind) {
+            (TaskKind::Workflow, TaskKind::Workflow) | (TaskKind::Activity, TaskKind::Activity) => Ok(token),
+            (_, TaskKind::Workflow) => Err(ApiError::not_found("Workflow task not found.")),
+            (_, TaskKind::Activity) => Err(ApiError::not_found(
+                "invalid activityID or activity already timed out or invoking workflow is completed",
+            )),
         }
-        Ok(token)
     }
 
     pub(crate) fn query_token(&self, bytes: &[u8]) -> Result<QueryToken, ApiError> {
         present(bytes)?;
-        let token = QueryToken::decode(bytes).ok_or_else(malformed_token)?;
+        let Some(token) = QueryToken::decode(bytes) else {
+            return Err(match TaskToken::decode(bytes) {
+                Some(token) if token.namespace() != self.namespace => foreign_token(),
+                Some(_) => ApiError::not_found("query task not found, or already expired"),
+                None => malformed_token(),
+            });
+        };
         if token.namespace != self.namespace {
             return Err(foreign_token());
         }

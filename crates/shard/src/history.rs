@@ -128,6 +128,17 @@ impl LeaderRuntime {
         Ok(Some(current.run_id))
     }
 
+    /// The run that a page is of: the token's, which must be the one that is asked for.
+    fn run_of_page(request: &HistoryRequest, token: Option<&PageToken>) -> Result<Option<Uuid>, ApiError> {
+        let Some(token) = token else { return Ok(request.run_id) };
+        match request.run_id {
+            Some(run_id) if run_id != token.run_id => {
+                Err(ApiError::invalid_argument("RunId in the request does not match the NextPageToken."))
+            }
+            _ => Ok(Some(token.run_id)),
+        }
+    }
+
     fn page_events(&self, asked: usize) -> usize {
         match asked {
             0 => self.options.history_page_events,
@@ -138,7 +149,7 @@ impl LeaderRuntime {
     pub(crate) async fn history(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
         let token = PageToken::decode(&request.next_page_token)?;
         self.barrier().await?;
-        let run_id = token.as_ref().map(|token| token.run_id).or(request.run_id);
+        let run_id = Self::run_of_page(&request, token.as_ref())?;
         let (run, state) = self.find_run(&request.workflow, run_id)?;
         let token = match token {
             // The pages of an earlier look at the run come first.
@@ -221,7 +232,7 @@ impl LeaderRuntime {
     pub(crate) async fn history_reverse(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
         let token = PageToken::decode(&request.next_page_token)?;
         self.barrier().await?;
-        let run_id = token.as_ref().map(|token| token.run_id).or(request.run_id);
+        let run_id = Self::run_of_page(&request, token.as_ref())?;
         let (run, state) = self.find_run(&request.workflow, run_id)?;
         let from = token.map_or(state.next_event_id - 1, |token| token.next);
         let most = self.page_events(request.page_size);

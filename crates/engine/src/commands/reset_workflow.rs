@@ -37,15 +37,15 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     if let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) {
         return Err(Stop::Answered(Reply::WorkflowReset { run_id }));
     }
-    let not_found = || super::no_workflow(call.workflow);
-    let current_id = call.current_run()?.ok_or_else(not_found)?;
-    let base_id = run_id_of(request.workflow_execution.as_ref())?;
-    let base = call.workflow.run(base_id.unwrap_or(current_id));
-    let base_state = match (call.state(base.run_id)?, base_id) {
-        (Some(state), _) => state,
-        (None, None) => return Err(not_found().into()),
-        (None, Some(run_id)) => return Err(super::no_run(call.workflow, run_id).into()),
+    let current_id = call.current_run()?;
+    let (base, base_state) = match (run_id_of(request.workflow_execution.as_ref())?, current_id) {
+        (Some(run_id), _) => {
+            (run_id, call.state(run_id)?.ok_or_else(|| super::no_run(call.workflow, run_id))?)
+        }
+        (None, Some(run_id)) => (run_id, call.state(run_id)?.ok_or_else(|| super::no_workflow(call.workflow))?),
+        (None, None) => return Err(super::no_workflow(call.workflow).into()),
     };
+    let (base, current_id) = (call.workflow.run(base), current_id.unwrap_or(base));
     let finish = request.workflow_task_finish_event_id;
     if finish <= 1 || finish > base_state.last_event_id() {
         let message = "Workflow task finish ID must be > 1 && <= workflow last event ID.";

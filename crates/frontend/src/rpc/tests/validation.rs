@@ -232,7 +232,8 @@ fn task_tokens() {
             };
             with(token(OURS, $kind), "");
             with(token(THEIRS, $kind), "Operation requested with a token from a different namespace.");
-            with(token(OURS, $other), "Invalid TaskToken.");
+            let mut other = api::$Request { task_token: token(OURS, $other), ..Default::default() };
+            assert_eq!(admit(&mut other).err().map(|(code, _)| code), Some(Code::NotFound));
             with(Default::default(), "Task token not set on request.");
             with("garbage".into(), "Error deserializing task token.");
         )*};
@@ -255,7 +256,10 @@ fn query_tokens() {
     with(token(THEIRS), "Operation requested with a token from a different namespace.");
     with(Default::default(), "Task token not set on request.");
     with("garbage".into(), "Error deserializing task token.");
-    with(self::token(OURS, TaskKind::Workflow), "Error deserializing task token.");
+    with(self::token(THEIRS, TaskKind::Workflow), "Operation requested with a token from a different namespace.");
+    let task_token = self::token(OURS, TaskKind::Workflow);
+    let mut of_a_task = api::RespondQueryTaskCompletedRequest { task_token, ..Default::default() };
+    assert_eq!(admit(&mut of_a_task).err().map(|(code, _)| code), Some(Code::NotFound));
 }
 
 #[test]

@@ -39,9 +39,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     }
     let current_id = call.current_run()?;
     let (base, base_state) = match (run_id_of(request.workflow_execution.as_ref())?, current_id) {
-        (Some(run_id), _) => {
-            (run_id, call.state(run_id)?.ok_or_else(|| super::no_run(call.workflow, run_id))?)
-        }
+        (Some(run_id), _) => (run_id, call.state(run_id)?.ok_or_else(|| super::no_run(call.workflow, run_id))?),
         (None, Some(run_id)) => (run_id, call.state(run_id)?.ok_or_else(|| super::no_workflow(call.workflow))?),
         (None, None) => return Err(super::no_workflow(call.workflow).into()),
     };

@@ -148,6 +148,10 @@ pub enum Reply {
         /// The first task, started for the caller (`request_eager_execution`).
         task: Option<Box<WorkflowTaskStarted>>,
     },
+    WorkflowSignaled {
+        /// The run that got the signal, now or when the request came before.
+        run_id: Uuid,
+    },
     WorkflowReset {
         /// The new run.
         run_id: Uuid,

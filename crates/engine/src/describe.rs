@@ -9,6 +9,7 @@ use crate::{
     time::Timestamp,
     workflow_task::{Phase, WorkflowTask},
 };
+use prost::Message;
 use tenure_api::{
     common::v1::{WorkflowExecution, WorkflowType},
     enums::v1::{PendingWorkflowTaskState, TaskQueueKind},
@@ -20,17 +21,35 @@ use tenure_api::{
     workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
 
+/// Bytes of what was pending at the close of a run, beyond which it is not kept.
+const KEPT_PENDING: usize = 64 << 10;
+
 /// The answer to DescribeWorkflowExecution.
 pub fn describe(run: &RunKey, state: &ExecutionState) -> DescribeWorkflowExecutionResponse {
+    let pending = state.pending_at_close.as_ref().map_or_else(|| pending(state), Encoded::decode);
     DescribeWorkflowExecutionResponse {
         execution_config: Some(config(state)),
         workflow_execution_info: Some(info(run, state)),
+        workflow_extended_info: Some(extended_info(state)),
+        ..pending
+    }
+}
+
+/// What is under way, and nothing else.
+fn pending(state: &ExecutionState) -> DescribeWorkflowExecutionResponse {
+    DescribeWorkflowExecutionResponse {
         pending_activities: activity::pending_infos(state),
         pending_children: child::pending_infos(state),
         pending_workflow_task: pending_workflow_task(&state.workflow_task),
-        workflow_extended_info: Some(extended_info(state)),
         ..Default::default()
     }
+}
+
+/// What is under way in a run that is about to be closed, if anything is: describe goes on to show it.
+pub(crate) fn pending_at_close(state: &ExecutionState) -> Option<Encoded<DescribeWorkflowExecutionResponse>> {
+    let pending = pending(state);
+    let kept = (1..=KEPT_PENDING).contains(&pending.encoded_len());
+    kept.then(|| Encoded::of(&pending))
 }
 
 fn config(state: &ExecutionState) -> WorkflowExecutionConfig {

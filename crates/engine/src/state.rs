@@ -28,6 +28,7 @@ use tenure_api::{
     error::ApiError,
     history::v1::HistoryEvent,
     sdk::v1::UserMetadata,
+    workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
 use uuid::Uuid;
 
@@ -59,6 +60,8 @@ pub struct ExecutionState {
     /// only moved back when it fires.
     pub timer_row: Option<Timestamp>,
     pub removal: Removal,
+    /// What describe goes on to show as pending after the close; only those fields are set.
+    pub pending_at_close: Option<Encoded<DescribeWorkflowExecutionResponse>>,
     pub reset: Resets,
 }
 
@@ -141,6 +144,7 @@ impl ExecutionState {
             proposals: Proposals::default(),
             timer_row: None,
             removal: Removal::default(),
+            pending_at_close: None,
             reset: Resets::default(),
         }
     }

@@ -292,6 +292,12 @@ impl Sim {
         self.rows.execution(&self.current_run()).expect("rows can be read").expect("the current run is there")
     }
 
+    /// Timer rows of running runs, earliest first. Those of closed runs wait for their removal.
+    pub fn deadlines(&self) -> Vec<(Timestamp, RunKey)> {
+        let running = |run: &RunKey| self.rows.execution(run).ok().flatten().is_some_and(|state| state.is_running());
+        self.rows.timers().into_iter().filter(|(_, run)| running(run)).collect()
+    }
+
     /// Ready tasks of a kind.
     pub fn ready(&self, kind: TaskKind) -> Vec<ReadyTask> {
         self.rows.ready_tasks().into_iter().filter(|task| task.queue.kind == kind).collect()

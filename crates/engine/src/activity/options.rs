@@ -28,6 +28,10 @@ pub(crate) fn update(
     let Some(activity) = txn.state.activities.get(id) else {
         return Ok(Err(ApiError::internal(format!("activity {id} is not pending"))));
     };
+    let kind = match change {
+        Change::Masked(..) => TaskQueueKind::Normal,
+        Change::Restore => TaskQueueKind::Unspecified,
+    };
     let wanted = match change {
         Change::Masked(options, mask) => merged(describe::options(activity), options, mask),
         Change::Restore => match txn.event(id)?.and_then(|event| event.attributes) {
@@ -35,7 +39,12 @@ pub(crate) fn update(
             _ => Err(ApiError::internal(format!("history has no scheduled event {id}"))),
         },
     };
-    Ok(wanted.and_then(|wanted| apply(txn, id, wanted)))
+    Ok(wanted.and_then(|wanted| {
+        let queue = apply(txn, id, wanted)?;
+        let activity = txn.state.activities.get(id).map(describe::options).unwrap_or_default();
+        let task_queue = Some(TaskQueue { name: queue, kind: kind.into(), ..Default::default() });
+        Ok(ActivityOptions { task_queue, ..activity })
+    }))
 }
 
 /// The options that the activity was scheduled with.
@@ -101,8 +110,8 @@ fn snake_case(path: &str) -> String {
     snake
 }
 
-/// Checks the options as those of a new activity would be, and gives them to this one.
-fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<ActivityOptions, ApiError> {
+/// Checks the options as those of a new activity would be, and gives them to this one. Returns its queue.
+fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<String, ApiError> {
     let Some(activity) = txn.state.activities.get(id) else { unreachable!("the caller saw it") };
     let command = ScheduleActivityTaskCommandAttributes {
         activity_id: activity.activity_id.to_string(),
@@ -116,6 +125,7 @@ fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<Acti
         priority: wanted.priority,
         ..Default::default()
     };
+    schedule::check_priority(command.priority.as_ref()).map_err(ApiError::invalid_argument)?;
     let checked = schedule::check(&command, txn.limits()).and_then(|(activity_type, queue, retry)| {
         Ok((queue, retry, Timeouts::resolve(&command, activity_type, txn.state.info.run_timeout)?))
     });
@@ -128,16 +138,12 @@ fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<Acti
     activity.retry = retry;
     activity.priority = command.priority.as_ref().map(Encoded::of);
     reschedule(&mut activity);
-    let options = ActivityOptions {
-        task_queue: Some(TaskQueue { name: queue.name, kind: TaskQueueKind::Normal.into(), ..Default::default() }),
-        ..describe::options(&activity)
-    };
     let ready = matches!(activity.phase, Phase::Ready(_));
     drop(activity);
     if ready {
         make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
     }
-    Ok(options)
+    Ok(queue.name)
 }
 
 /// The wait before the next attempt follows the policy as it is now.

@@ -15,7 +15,7 @@ pub(crate) use successor::{Ended, after_completion, after_failure, after_timeout
 use crate::{
     activity, child,
     command::{Poll, Reply, WorkflowTaskStarted},
-    events,
+    describe, events,
     id::ProposalId,
     removal,
     txn::Txn,
@@ -29,6 +29,7 @@ impl Txn<'_, '_> {
     pub(crate) fn close(&mut self, last: HistoryEvent, next: Option<NewRun>) {
         debug_assert!(self.state.is_running(), "a run is closed once");
         let status = last.attributes.as_ref().and_then(events::status_after).expect("a closing event");
+        self.state.pending_at_close = describe::pending_at_close(&self.state);
         workflow_task::forget(self);
         activity::forget_all(self);
         child::parent_closed(self);

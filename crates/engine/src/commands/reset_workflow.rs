@@ -152,6 +152,8 @@ fn rebuild(base: &ExecutionState, kept: &[HistoryEvent], now: Timestamp) -> Opti
         at: Some(now),
         original_started_at: Some(base.reset.original_started_at.unwrap_or(base.info.started_at)),
     };
+    // The rebuilding counts too.
+    state.transitions = 1;
     let info = Arc::make_mut(&mut state.info);
     info.started_at = now;
     info.execution_at = now;

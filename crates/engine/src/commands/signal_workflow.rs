@@ -15,20 +15,24 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionSignaledEventAttributes, history_event::Attributes},
     workflowservice::v1::SignalWorkflowExecutionRequest,
 };
+use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, request: &SignalWorkflowExecutionRequest) -> Outcome {
     let run_id = run_id_of(request.workflow_execution.as_ref())?;
     if !request.request_id.is_empty()
-        && call.rows.get(&txn::request_row(call.workflow, RequestKind::Signal, &request.request_id))?.is_some()
+        && let Some(before) =
+            call.rows.get(&txn::request_row(call.workflow, RequestKind::Signal, &request.request_id))?
     {
-        return Err(Stop::Answered(Reply::Done));
+        let run_id = Uuid::from_slice(&before).unwrap_or_default();
+        return Err(Stop::Answered(Reply::WorkflowSignaled { run_id }));
     }
     let mut txn = call.open_running(run_id)?;
     if request.request_id.is_empty() {
         txn.remember(state::Outcome::Done);
     }
     signal(&mut txn, request, None)?;
-    Ok(txn.finish(Reply::Done))
+    let run_id = txn.run.run_id;
+    Ok(txn.finish(Reply::WorkflowSignaled { run_id }))
 }
 
 /// Records the signal. `from`: the workflow that sent it.

@@ -389,7 +389,7 @@ fn a_run_that_timed_out_is_tried_again_within_the_time_of_the_chain() {
           WorkflowExecutionTimedOut Timeout
     "#]]
     .assert_eq(&render(&sim));
-    assert_eq!(sim.rows.timers(), []);
+    assert_eq!(sim.deadlines(), []);
     let mut sim = Sim::default();
     sim.start(StartWorkflowExecutionRequest { workflow_execution_timeout: seconds(2), ..full_request() });
     sim.advance(Duration::from_secs(60));
@@ -644,7 +644,7 @@ fn a_chain_leaves_one_current_run_and_nothing_ready_of_the_others() {
           WorkflowExecutionStarted
     "#]],
     );
-    let timers: Vec<RunKey> = sim.rows.timers().into_iter().map(|(_, run)| run).collect();
+    let timers: Vec<RunKey> = sim.deadlines().into_iter().map(|(_, run)| run).collect();
     assert_eq!(timers, [sim.current_run()]);
     sim.advance(Duration::from_secs(1));
     let ready: Vec<RunKey> = sim.rows.ready_tasks().into_iter().map(|task| task.run).collect();

@@ -12,7 +12,7 @@ use crate::{
     rows::{Op, ReadError, RowKey, StateReader},
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
-    transition::Context,
+    transition::{Context, Transition},
     txn::{self, RequestKind, Txn},
     workflow_task,
 };
@@ -37,54 +37,21 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     if let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) {
         return Err(Stop::Answered(Reply::WorkflowReset { run_id }));
     }
-    let current_id = call.current_run()?;
-    let (base, base_state) = match (run_id_of(request.workflow_execution.as_ref())?, current_id) {
-        (Some(run_id), _) => (run_id, call.state(run_id)?.ok_or_else(|| super::no_run(call.workflow, run_id))?),
-        (None, Some(run_id)) => (run_id, call.state(run_id)?.ok_or_else(|| super::no_workflow(call.workflow))?),
-        (None, None) => return Err(super::no_workflow(call.workflow).into()),
-    };
-    let (base, current_id) = (call.workflow.run(base), current_id.unwrap_or(base));
+    let (base, current_id) = runs(&call, request)?;
     let finish = request.workflow_task_finish_event_id;
-    if finish <= 1 || finish > base_state.last_event_id() {
+    if finish <= 1 || finish > base.state.last_event_id() {
         let message = "Workflow task finish ID must be > 1 && <= workflow last event ID.";
         return Err(ApiError::invalid_argument(message).into());
     }
 
     let Call { rows, cx, workflow, proposal } = call;
     let new = workflow.run(cx.ids.uuid());
-    let kept = history(rows, &base, 1, finish)?;
-    let state =
-        rebuild(&base_state, &kept, cx.now).ok_or_else(|| ApiError::invalid_argument(not_a_boundary(finish)))?;
-
-    // What follows the point in the base run and in the runs after it, those that the current one is ended with too.
-    let mut since = history(rows, &base, finish, i64::MAX)?;
-    let (mut last_of_chain, mut next) = (base.run_id, since.last().and_then(next_run));
-    while let Some(run_id) = next {
-        let events = history(rows, &workflow.run(run_id), 1, i64::MAX)?;
-        (last_of_chain, next) = (run_id, events.last().and_then(next_run));
-        since.extend(events);
-    }
-
-    let mut replaced = Vec::new();
-    let current =
-        if base.run_id == current_id { Some(base_state.clone()) } else { rows.execution(&workflow.run(current_id))? };
-    if let Some(current) = current.filter(|current| current.is_running()) {
-        let run = workflow.run(current_id);
-        let mut old = Txn::over(rows, cx, run, ProposalId::default(), ExecutionState::clone(&current));
-        terminate(&mut old, &request.reason, None, RESETTER, Vec::new());
-        if last_of_chain == current_id {
-            since.extend(old.events().iter().cloned());
-        }
-        if base.run_id == current_id {
-            old.state.reset.run_id = Some(new.run_id);
-        }
-        replaced.push(old.finish(Reply::Done));
-    }
-    if base.run_id != current_id || replaced.is_empty() {
-        let mut old = Txn::over(rows, cx, base.clone(), ProposalId::default(), ExecutionState::clone(&base_state));
-        old.state.reset.run_id = Some(new.run_id);
-        replaced.push(old.finish(Reply::Done));
-    }
+    let kept = history(rows, &base.run, 1, finish)?;
+    let mut state =
+        rebuild(&base.state, &kept, cx.now).ok_or_else(|| ApiError::invalid_argument(not_a_boundary(finish)))?;
+    state.reset.request_id = Some(request.request_id.as_str().into());
+    let mut chain = Chain::of(rows, &base.run, finish)?;
+    let replaced = replace(rows, cx, &base, current_id, new.run_id, &request.reason, &mut chain)?;
 
     let run_id = new.run_id;
     let mut txn = Txn::reborn(rows, cx, new, proposal, state, kept);
@@ -96,11 +63,83 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     for request_id in starts {
         txn.put_request_id(RequestKind::Start, &request_id);
     }
-    workflow_task::fail_for_reset(&mut txn, &request.reason, base.run_id);
+    workflow_task::fail_for_reset(&mut txn, &request.reason, base.run.run_id);
     activity::make_all_ready(&mut txn);
-    reapply(&mut txn, &since, request);
+    reapply(&mut txn, &chain.since, request);
     workflow_task::schedule_if_idle(&mut txn);
     Ok(txn.finish(Reply::WorkflowReset { run_id }))
+}
+
+/// The run that is reset.
+struct Base {
+    run: RunKey,
+    state: Arc<ExecutionState>,
+}
+
+/// The run that is meant, and the current one.
+fn runs(call: &Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -> Result<(Base, Uuid), Stop> {
+    let current_id = call.current_run()?;
+    let asked = run_id_of(request.workflow_execution.as_ref())?;
+    let not_found = || match asked {
+        Some(run_id) => super::no_run(call.workflow, run_id),
+        None => super::no_workflow(call.workflow),
+    };
+    let run_id = asked.or(current_id).ok_or_else(not_found)?;
+    let state = call.state(run_id)?.ok_or_else(not_found)?;
+    Ok((Base { run: call.workflow.run(run_id), state }, current_id.unwrap_or(run_id)))
+}
+
+/// What happened since the point, in the base run and in those that continued it.
+struct Chain {
+    since: Vec<HistoryEvent>,
+    last_run: Uuid,
+}
+
+impl Chain {
+    fn of(rows: &dyn StateReader, base: &RunKey, from: i64) -> Result<Chain, ReadError> {
+        let mut chain = Chain { since: history(rows, base, from, i64::MAX)?, last_run: base.run_id };
+        let mut next = chain.since.last().and_then(next_run);
+        while let Some(run_id) = next {
+            let events = history(rows, &base.workflow.run(run_id), 1, i64::MAX)?;
+            next = events.last().and_then(next_run);
+            chain.since.extend(events);
+            chain.last_run = run_id;
+        }
+        Ok(chain)
+    }
+}
+
+/// Ends the current run if it is running, and notes in the base run what took its place. What the current run was told
+/// but has not in its history yet is told on if it belongs to the chain.
+fn replace(
+    rows: &dyn StateReader,
+    cx: &mut Context<'_>,
+    base: &Base,
+    current_id: Uuid,
+    new_id: Uuid,
+    reason: &str,
+    chain: &mut Chain,
+) -> Result<Vec<Transition>, ReadError> {
+    let mut replaced = Vec::new();
+    let mut state = ExecutionState::clone(&base.state);
+    state.reset.run_id = Some(new_id);
+    let mut old = Txn::over(rows, cx, base.run.clone(), ProposalId::default(), state);
+    if base.run.run_id != current_id {
+        replaced.push(old.finish(Reply::Done));
+        let run = base.run.workflow.run(current_id);
+        let Some(current) = rows.execution(&run)? else { return Ok(replaced) };
+        old = Txn::over(rows, cx, run, ProposalId::default(), ExecutionState::clone(&current));
+    }
+    if old.state.is_running() {
+        terminate(&mut old, reason, None, RESETTER, Vec::new());
+    } else if base.run.run_id != current_id {
+        return Ok(replaced);
+    }
+    if chain.last_run == current_id {
+        chain.since.extend(old.events().iter().cloned());
+    }
+    replaced.push(old.finish(Reply::Done));
+    Ok(replaced)
 }
 
 /// The reference server's words.
@@ -149,6 +188,7 @@ fn rebuild(base: &ExecutionState, kept: &[HistoryEvent], now: Timestamp) -> Opti
     state.workflow_task.pending.as_ref()?;
     state.reset = Resets {
         run_id: None,
+        request_id: None,
         at: Some(now),
         original_started_at: Some(base.reset.original_started_at.unwrap_or(base.info.started_at)),
     };

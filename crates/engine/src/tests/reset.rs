@@ -189,6 +189,15 @@ fn a_closed_run_can_be_reset_and_the_running_one_goes() {
 }
 
 #[test]
+fn a_reset_run_leaves_nothing_behind() {
+    let mut sim = two_tasks();
+    new_run(reset(&mut sim, 4, |_| ()));
+    sim.terminate().unwrap();
+    sim.advance(sim.retention.unwrap());
+    assert_eq!(sim.rows.rows().count(), 0, "{:?}", sim.rows.rows().map(|(key, _)| key).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_request_resets_once() {
     let mut sim = two_tasks();
     let first = new_run(reset(&mut sim, 4, |request| request.request_id = "r".into()));

@@ -316,11 +316,6 @@ impl<'a, 'c> Txn<'a, 'c> {
         &self.events
     }
 
-    /// Writes a row besides those that follow from the state.
-    pub(crate) fn write(&mut self, op: Op) {
-        self.ops.push(op);
-    }
-
     /// [`Txn::finish`] with a remembered outcome.
     pub fn finish_remembered(mut self, outcome: Outcome) -> Transition {
         let reply = outcome.reply(&self.run, &self.state, self.proposal);

@@ -68,6 +68,9 @@ pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
     for request_id in requests {
         forget_request(&mut txn, RequestKind::Start, &request_id)?;
     }
+    if let Some(request_id) = txn.state.cancel_requested.clone() {
+        forget_request(&mut txn, RequestKind::Cancel, &request_id)?;
+    }
     if let Some(request_id) = txn.state.reset.request_id.clone() {
         forget_request(&mut txn, RequestKind::Reset, &request_id)?;
     }

@@ -5,6 +5,7 @@
 
 use crate::{
     activity::{PendingActivity, Phase as ActivityPhase},
+    child::{PendingChild, StartedChild},
     id::{ProposalId, Stamp},
     proto::optional_duration,
     state::{ExecutionInfo, ExecutionState},
@@ -71,6 +72,21 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         }
         TimerFiredEventAttributes(a) => drop(state.timers.remove(a.started_event_id)),
         TimerCanceledEventAttributes(a) => drop(state.timers.remove(a.started_event_id)),
+        StartChildWorkflowExecutionInitiatedEventAttributes(a) => {
+            state.relations.children.insert(id, PendingChild::initiated(a));
+        }
+        StartChildWorkflowExecutionFailedEventAttributes(a) => child_gone(state, a.initiated_event_id),
+        ChildWorkflowExecutionStartedEventAttributes(a) => {
+            let run_id = a.workflow_execution.as_ref().and_then(|child| Uuid::try_parse(&child.run_id).ok());
+            if let (Some(mut child), Some(run_id)) = (state.relations.children.get_mut(a.initiated_event_id), run_id) {
+                child.started = Some(StartedChild { run_id, started_event_id: id });
+            }
+        }
+        ChildWorkflowExecutionCompletedEventAttributes(a) => child_gone(state, a.initiated_event_id),
+        ChildWorkflowExecutionFailedEventAttributes(a) => child_gone(state, a.initiated_event_id),
+        ChildWorkflowExecutionCanceledEventAttributes(a) => child_gone(state, a.initiated_event_id),
+        ChildWorkflowExecutionTimedOutEventAttributes(a) => child_gone(state, a.initiated_event_id),
+        ChildWorkflowExecutionTerminatedEventAttributes(a) => child_gone(state, a.initiated_event_id),
         WorkflowExecutionSignaledEventAttributes(_) => state.signals += 1,
         WorkflowExecutionCancelRequestedEventAttributes(_) => state.cancel_requested = Some("".into()),
         UpsertWorkflowSearchAttributesEventAttributes(a) => {
@@ -86,9 +102,13 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         WorkflowExecutionOptionsUpdatedEventAttributes(a) if a.attached_request_id.is_empty() => {
             Arc::make_mut(&mut state.info).priority = a.priority.as_ref().map(crate::proto::Encoded::of);
         }
-        // Of the rest nothing is kept in the state.
+        // Of the rest nothing is kept in the state: what was asked of others is answered to the run that asked.
         _ => {}
     }
+}
+
+fn child_gone(state: &mut ExecutionState, initiated_event_id: i64) {
+    state.relations.children.remove(initiated_event_id);
 }
 
 fn scheduled_task(

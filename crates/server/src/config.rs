@@ -183,6 +183,12 @@ pub struct Limits {
     pub history_size: usize,
     /// Activities of one run that may be open at once.
     pub pending_activities: usize,
+    /// Children of one run that may be open at once.
+    pub pending_children: usize,
+    /// Signals that one run may be sending to others at once.
+    pub pending_signals: usize,
+    /// Cancellations of others that one run may be asking for at once.
+    pub pending_cancels: usize,
     /// Events that may wait for the end of a workflow task; with one more the task fails.
     pub buffered_events: usize,
     /// Signals that one run may receive.
@@ -203,6 +209,9 @@ impl Default for Limits {
             history_count: engine.history_count,
             history_size: engine.history_size,
             pending_activities: engine.pending_activities,
+            pending_children: engine.pending_children,
+            pending_signals: engine.pending_signals,
+            pending_cancels: engine.pending_cancels,
             buffered_events: engine.buffered_events,
             signals: engine.signals,
             suggest_continue_as_new_count: engine.suggest_continue_as_new_count,
@@ -220,6 +229,9 @@ impl From<&Limits> for tenure_engine::Limits {
             history_count: limits.history_count,
             history_size: limits.history_size,
             pending_activities: limits.pending_activities,
+            pending_children: limits.pending_children,
+            pending_signals: limits.pending_signals,
+            pending_cancels: limits.pending_cancels,
             buffered_events: limits.buffered_events,
             signals: limits.signals,
             suggest_continue_as_new_count: limits.suggest_continue_as_new_count,

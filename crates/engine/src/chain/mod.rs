@@ -27,25 +27,37 @@ impl Txn<'_, '_> {
     /// Ends the run with its last event: nothing of it is pending any more. Where a run follows in the chain, it is
     /// created in the same entry. Every end of a run comes through here.
     pub(crate) fn close(&mut self, last: HistoryEvent, next: Option<NewRun>) {
+        self.state.pending_at_close = describe::pending_at_close(&self.state);
+        child::parent_closed(self);
+        if next.is_none() {
+            child::report_close(self, &last);
+        }
+        self.end(last);
+        if let Some(next) = next {
+            self.start_next(next);
+        }
+    }
+
+    /// As [`Txn::close`], but another run takes the place of this one with the children that it has, and so neither
+    /// they nor a parent hear of it.
+    pub(crate) fn close_replaced(&mut self, last: HistoryEvent) {
+        self.state.pending_at_close = describe::pending_at_close(&self.state);
+        child::forget_all(self);
+        self.end(last);
+    }
+
+    fn end(&mut self, last: HistoryEvent) {
         debug_assert!(self.state.is_running(), "a run is closed once");
         let status = last.attributes.as_ref().and_then(events::status_after).expect("a closing event");
-        self.state.pending_at_close = describe::pending_at_close(&self.state);
         workflow_task::forget(self);
         activity::forget_all(self);
-        child::parent_closed(self);
         self.state.timers.clear();
         self.state.buffered.clear();
         self.state.sticky = None;
         self.state.set_status(status);
         self.state.closed_at = Some(self.now());
         removal::keep(self);
-        if next.is_none() {
-            child::report_close(self, &last);
-        }
         self.add(last);
-        if let Some(next) = next {
-            self.start_next(next);
-        }
     }
 
     /// Creates another run of this workflow id in the same entry; it becomes the current one. Gives its first task if

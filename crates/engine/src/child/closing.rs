@@ -1,8 +1,10 @@
 //! The two ends of a close: a parent tells its children, a child tells its parent.
 
+use super::PendingChild;
 use crate::{
     key::WorkflowKey,
     outbox::{Body, ChildRuns, ClosePolicy, OutboxMessage},
+    pending::Pending,
     proto::Encoded,
     txn::Txn,
 };
@@ -11,8 +13,7 @@ use tenure_api::{enums::v1::ParentClosePolicy, history::v1::HistoryEvent};
 /// The run is being closed. What its last commands asked others for is not sent; children that were asked for before
 /// are told, by their policies, after the message that starts them.
 pub(crate) fn parent_closed(txn: &mut Txn<'_, '_>) {
-    let unsent = txn.unsend_commanded();
-    let children = std::mem::take(&mut txn.state.relations).children;
+    let (unsent, children) = forget_all(txn);
     for (initiated_event_id, child) in children.iter() {
         let starts = |body: &Body| matches!(body, Body::StartChild { lineage, .. } if lineage.initiated_event_id == initiated_event_id);
         if unsent.iter().any(starts) {
@@ -26,8 +27,15 @@ pub(crate) fn parent_closed(txn: &mut Txn<'_, '_>) {
         let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: child.workflow_id.clone() };
         txn.send(OutboxMessage { to, body: Body::ParentClosed { initiated_event_id, policy } });
     }
-    txn.state.relations.children = children;
+}
+
+/// Nothing is pending between the run and others any more. Gives what was.
+pub(crate) fn forget_all(txn: &mut Txn<'_, '_>) -> (Vec<Body>, Pending<PendingChild>) {
+    let unsent = txn.unsend_commanded();
+    let children = txn.state.relations.children.clone();
     txn.state.relations.children.clear();
+    (txn.state.relations.signals, txn.state.relations.cancels) = (0, 0);
+    (unsent, children)
 }
 
 /// The run has closed with this event and is the last of its chain: a parent hears of it.

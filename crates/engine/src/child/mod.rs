@@ -13,7 +13,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use closing::{parent_closed, report_close};
+pub(crate) use closing::{forget_all, parent_closed, report_close};
 pub(crate) use results::{answered, closed, start_has_event};
 pub(crate) use start::start;
 

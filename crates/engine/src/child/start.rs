@@ -60,12 +60,7 @@ pub(crate) fn start(
         attributes: Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(event.clone())),
         ..Default::default()
     });
-    let child = PendingChild {
-        workflow_id: command.workflow_id.as_str().into(),
-        workflow_type: command.workflow_type.as_ref().map_or("", |t| &t.name).into(),
-        parent_close_policy: event.parent_close_policy,
-        started: None,
-    };
+    let child = PendingChild::initiated(&event);
     let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: child.workflow_id.clone() };
     txn.state.relations.children.insert(id, child);
     let request = Encoded::of(&request(txn, id, event, user_metadata));
@@ -229,4 +224,16 @@ fn lineage(txn: &Txn<'_, '_>, initiated_event_id: i64) -> Lineage {
     };
     let parent_namespace = txn.state.info.namespace.clone();
     Lineage { parent: txn.run.clone(), parent_namespace, initiated_event_id, root }
+}
+
+impl PendingChild {
+    /// As the event that initiated it tells.
+    pub(crate) fn initiated(event: &StartChildWorkflowExecutionInitiatedEventAttributes) -> Self {
+        PendingChild {
+            workflow_id: event.workflow_id.as_str().into(),
+            workflow_type: event.workflow_type.as_ref().map_or("", |t| &t.name).into(),
+            parent_close_policy: event.parent_close_policy,
+            started: None,
+        }
+    }
 }

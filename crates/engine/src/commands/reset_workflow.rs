@@ -1,7 +1,10 @@
 //! A run is reset: a new one with the same history up to a workflow task takes its place, and is told what came in
 //! from outside since.
 
-use super::{Call, Outcome, Stop, run_id_of, terminate_workflow::terminate};
+use super::{
+    Call, Outcome, Stop, run_id_of,
+    terminate_workflow::{end_task_by_force, terminated},
+};
 use crate::{
     activity,
     command::Reply,
@@ -131,7 +134,8 @@ fn replace(
         old = Txn::over(rows, cx, run, ProposalId::default(), ExecutionState::clone(&current));
     }
     if old.state.is_running() {
-        terminate(&mut old, reason, None, RESETTER, Vec::new());
+        end_task_by_force(&mut old);
+        old.close_replaced(terminated(reason, None, RESETTER, Vec::new()));
     } else if base.run.run_id != current_id {
         return Ok(replaced);
     }

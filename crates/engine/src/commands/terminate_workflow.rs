@@ -36,16 +36,18 @@ pub(crate) fn terminate(
     links: Vec<Link>,
 ) {
     end_task_by_force(txn);
+    txn.close(terminated(reason, details, identity, links), None);
+}
+
+/// The last event of a run that is terminated.
+pub(crate) fn terminated(reason: &str, details: Option<Payloads>, identity: &str, links: Vec<Link>) -> HistoryEvent {
     let attributes =
         WorkflowExecutionTerminatedEventAttributes { reason: reason.into(), details, identity: identity.into() };
-    txn.close(
-        HistoryEvent {
-            links,
-            attributes: Some(Attributes::WorkflowExecutionTerminatedEventAttributes(attributes)),
-            ..Default::default()
-        },
-        None,
-    );
+    HistoryEvent {
+        links,
+        attributes: Some(Attributes::WorkflowExecutionTerminatedEventAttributes(attributes)),
+        ..Default::default()
+    }
 }
 
 /// The run is about to be closed by the server: a task that is running fails, and what waited for its end enters

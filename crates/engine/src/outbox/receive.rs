@@ -2,7 +2,7 @@
 
 use super::{Body, ChildRuns, ClosePolicy, OutboxMessage, Receipt, Target};
 use crate::{
-    child,
+    child::{self, PendingChild},
     command::Reply,
     commands::{
         Call, Outcome, Stop, request_cancel_workflow, signal_workflow, start_workflow, terminate_workflow, unchanged,
@@ -143,13 +143,33 @@ fn child_closed(
     child: ChildRuns,
     event: &Encoded<HistoryEvent>,
 ) -> Outcome {
-    let waits = call
-        .state(parent_run_id)?
-        .is_some_and(|parent| parent.is_running() && parent.relations.children.get(initiated_event_id).is_some());
-    if !waits {
+    let Some(parent_run_id) = waiting_parent(&call, parent_run_id, initiated_event_id, child)? else {
         return receipt(Receipt::Done);
-    }
+    };
     let mut txn = call.open(Some(parent_run_id))?;
     child::closed(&mut txn, initiated_event_id, child, event.decode())?;
     done(txn)
+}
+
+/// The run that waits for the child: its parent, or the run that a reset made of that one and that knows the child.
+fn waiting_parent(
+    call: &Call<'_, '_>,
+    parent_run_id: Uuid,
+    initiated_event_id: i64,
+    child: ChildRuns,
+) -> Result<Option<Uuid>, Stop> {
+    let (mut run_id, mut was_reset) = (parent_run_id, false);
+    while let Some(parent) = call.state(run_id)? {
+        if parent.is_running() {
+            let pending = parent.relations.children.get(initiated_event_id);
+            let is_it = |pending: &PendingChild| match pending.started {
+                Some(started) => started.run_id == child.first,
+                None => !was_reset,
+            };
+            return Ok(pending.is_some_and(is_it).then_some(run_id));
+        }
+        let Some(next) = parent.reset.run_id else { break };
+        (run_id, was_reset) = (next, true);
+    }
+    Ok(None)
 }

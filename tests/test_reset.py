@@ -8,10 +8,11 @@ from temporalio.api.enums.v1 import ResetReapplyExcludeType, ResetReapplyType, W
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 
 from harness.cluster import TEMPORAL
-from harness.hand import activity, complete_workflow, marker, start_timer
+from harness.commands import command
+from harness.hand import Hand, activity, complete_workflow, marker, start_timer
 from harness.rpc import data, execution, history, name_of, names, payloads, seconds
 from test_admin import error
-from test_semantics import FIRST_TASK, TASK
+from test_semantics import FIRST_TASK, TASK, eventually
 
 RESET_TASK = FIRST_TASK[:3] + ["WorkflowTaskFailed"]
 
@@ -191,3 +192,42 @@ async def test_the_official_cli_resets(twice, cluster, type, expected):
         assert found == expected
     else:
         assert found.count("WorkflowTaskFailed") == 1 and found.count("WorkflowTaskCompleted") == 1
+
+
+# --- children ---
+
+
+async def with_child(hand, child) -> str:
+    """Starts a run with a child that runs, and a second completed task; gives that task's id."""
+    await hand.start()
+    await hand.step(command(
+        "START_CHILD_WORKFLOW_EXECUTION", namespace="default", workflow_id=child.id,
+        workflow_type={"name": "C"}, task_queue={"name": child.queue}, parent_close_policy="PARENT_CLOSE_POLICY_TERMINATE"))
+    await hand.step(marker("m"))
+    return next(e.event_id for e in reversed(await hand.events()) if name_of(e) == "WorkflowTaskCompleted")
+
+
+async def test_a_child_goes_on_and_the_new_run_hears_of_its_end(hand, apis):
+    child = Hand(apis)
+    finish = await with_child(hand, child)
+    await reset(hand, finish)
+    shown = (await hand.describe()).pending_children
+    assert [pending.workflow_id for pending in shown] == [child.id]
+    await child.step(complete_workflow("x"))
+    await eventually(lambda: heard(hand))
+    assert not (await hand.describe()).pending_children
+    task = await hand.poll()
+    await hand.complete(task, complete_workflow())
+
+
+async def heard(hand) -> bool:
+    return "ChildWorkflowExecutionCompleted" in names(await current(hand))
+
+
+async def test_a_child_from_after_the_point_goes_on_and_is_not_heard_of(hand, apis):
+    child = Hand(apis)
+    await with_child(hand, child)
+    await reset(hand, 4)
+    assert not (await hand.describe()).pending_children
+    await child.step(complete_workflow())
+    assert names(await current(hand)) == RESET_TASK + TASK[:1]

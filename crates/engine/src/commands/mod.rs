@@ -25,7 +25,7 @@ pub(crate) mod terminate_workflow;
 mod timer_due;
 mod unpause_activity;
 mod update_activity_options;
-mod update_workflow_options;
+pub(crate) mod update_workflow_options;
 
 use crate::{
     command::{ActivityRef, Reply, ShardCommand},

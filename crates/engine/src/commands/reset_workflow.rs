@@ -4,6 +4,7 @@
 use super::{
     Call, Outcome, Stop, run_id_of,
     terminate_workflow::{end_task_by_force, terminated},
+    update_workflow_options,
 };
 use crate::{
     activity,
@@ -25,6 +26,7 @@ use tenure_api::{
     enums::v1::{ResetReapplyExcludeType as Exclude, ResetReapplyType as Reapply},
     error::ApiError,
     history::v1::{History, HistoryEvent, history_event::Attributes},
+    workflow::v1::{PostResetOperation, post_reset_operation::Variant},
     workflowservice::v1::ResetWorkflowExecutionRequest,
 };
 use uuid::Uuid;
@@ -69,6 +71,9 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     workflow_task::fail_for_reset(&mut txn, &request.reason, base.run.run_id);
     activity::make_all_ready(&mut txn);
     reapply(&mut txn, &chain.since, request);
+    for operation in &request.post_reset_operations {
+        operate(&mut txn, operation)?;
+    }
     workflow_task::schedule_if_idle(&mut txn);
     Ok(txn.finish(Reply::WorkflowReset { run_id }))
 }
@@ -204,6 +209,19 @@ fn rebuild(base: &ExecutionState, kept: &[HistoryEvent], now: Timestamp) -> Opti
     info.run_expires_at = info.run_timeout.map(|timeout| now.after(timeout));
     info.execution_expires_at = info.execution_timeout.map(|timeout| now.after(timeout));
     Some(state)
+}
+
+/// What the request wants done to the new run before its first task.
+fn operate(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), ApiError> {
+    let refused = |what: &str| ApiError::invalid_argument(format!("unsupported post reset operation: {what}"));
+    match &operation.variant {
+        Some(Variant::UpdateWorkflowOptions(update)) => {
+            let wanted = update.workflow_execution_options.clone().unwrap_or_default();
+            update_workflow_options::update(txn, wanted, update.update_mask.as_ref(), "").map(drop)
+        }
+        Some(Variant::SignalWorkflow(_)) => Err(refused("*workflow.PostResetOperation_SignalWorkflow_")),
+        None => Err(refused("<nil>")),
+    }
 }
 
 /// Tells the new run what the old ones were told since.

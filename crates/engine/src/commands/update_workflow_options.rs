@@ -1,7 +1,8 @@
 //! The options of a running workflow are changed.
 
-use super::{Call, Outcome, run_id_of};
-use crate::{command::Reply, proto::Encoded, workflow_task};
+use super::{Call, Outcome, Stop, run_id_of};
+use crate::{command::Reply, proto::Encoded, txn::Txn, workflow_task};
+use prost_types::FieldMask;
 use std::sync::Arc;
 use tenure_api::{
     common::v1::Priority,
@@ -14,16 +15,29 @@ use tenure_api::{
 /// The answer is not remembered: the same change once more changes nothing.
 pub(super) fn run(call: Call<'_, '_>, request: &UpdateWorkflowExecutionOptionsRequest) -> Outcome {
     let mut txn = call.open_running(run_id_of(request.workflow_execution.as_ref())?)?;
-    let before = txn.state.info.priority.as_ref().map(Encoded::decode);
     let wanted = request.workflow_execution_options.clone().unwrap_or_default();
-    let paths = request.update_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
-    let priority = merged(before.clone(), wanted.priority, paths)?;
-    let options = WorkflowExecutionOptions { priority: priority.clone(), ..Default::default() };
-    let reply = Reply::WorkflowOptions(Box::new(options));
-    if priority == before {
-        return Err(super::Stop::Answered(reply));
+    let changed = update(&mut txn, wanted, request.update_mask.as_ref(), &request.identity)?;
+    let priority = txn.state.info.priority.as_ref().map(Encoded::decode);
+    let reply = Reply::WorkflowOptions(Box::new(WorkflowExecutionOptions { priority, ..Default::default() }));
+    match changed {
+        true => Ok(txn.finish(reply)),
+        false => Err(Stop::Answered(reply)),
     }
-    workflow_task::with_tasks_withdrawn(&mut txn, |txn| {
+}
+
+/// Changes the masked options of a run. Says whether anything changed.
+pub(crate) fn update(
+    txn: &mut Txn<'_, '_>,
+    wanted: WorkflowExecutionOptions,
+    mask: Option<&FieldMask>,
+    identity: &str,
+) -> Result<bool, ApiError> {
+    let before = txn.state.info.priority.as_ref().map(Encoded::decode);
+    let priority = merged(before.clone(), wanted.priority, mask.map_or(&[][..], |mask| &mask.paths))?;
+    if priority == before {
+        return Ok(false);
+    }
+    workflow_task::with_tasks_withdrawn(txn, |txn| {
         Arc::make_mut(&mut txn.state.info).priority = priority.as_ref().map(Encoded::of);
     });
     txn.add(HistoryEvent {
@@ -31,14 +45,14 @@ pub(super) fn run(call: Call<'_, '_>, request: &UpdateWorkflowExecutionOptionsRe
         attributes: Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(
             WorkflowExecutionOptionsUpdatedEventAttributes {
                 unset_versioning_override: true,
-                identity: request.identity.clone(),
+                identity: identity.into(),
                 priority,
                 ..Default::default()
             },
         )),
         ..Default::default()
     });
-    Ok(txn.finish(reply))
+    Ok(true)
 }
 
 /// `into` with the masked fields of `priority`.

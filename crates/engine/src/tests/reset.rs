@@ -13,9 +13,13 @@ use expect_test::{Expect, expect};
 use std::time::Duration;
 use tenure_api::{
     command::v1::{ScheduleActivityTaskCommandAttributes, command::Attributes as Verb},
-    common::v1::ActivityType,
+    common::v1::{ActivityType, Priority},
     enums::v1::{ResetReapplyExcludeType, ResetReapplyType},
     taskqueue::v1::TaskQueue,
+    workflow::v1::{
+        PostResetOperation, WorkflowExecutionOptions,
+        post_reset_operation::{UpdateWorkflowOptions, Variant},
+    },
     workflowservice::v1 as api,
 };
 use uuid::Uuid;
@@ -186,6 +190,37 @@ fn a_closed_run_can_be_reset_and_the_running_one_goes() {
     .assert_eq(&sim.history());
     let other = render(&sim.rows.history(&workflow().run(other)));
     assert!(other.ends_with("TERMINATED \"again\"\n"), "{other}");
+}
+
+#[test]
+fn options_of_the_new_run_may_change_with_it() {
+    let mut sim = two_tasks();
+    let options = WorkflowExecutionOptions {
+        priority: Some(Priority { priority_key: 1, ..Default::default() }),
+        ..Default::default()
+    };
+    let variant = Variant::UpdateWorkflowOptions(UpdateWorkflowOptions {
+        workflow_execution_options: Some(options),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["priority".into()] }),
+    });
+    let operation = |variant| PostResetOperation { variant };
+    new_run(reset(&mut sim, 4, |request| request.post_reset_operations = vec![operation(Some(variant))]));
+    expect![[r#"
+        1 WORKFLOW_EXECUTION_STARTED
+        2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        3 WORKFLOW_TASK_STARTED scheduled=2
+        4 WORKFLOW_TASK_FAILED scheduled=2 started=3 ResetWorkflow "again"
+        5 WORKFLOW_EXECUTION_SIGNALED first
+        6 WORKFLOW_EXECUTION_SIGNALED second
+        7 WORKFLOW_EXECUTION_OPTIONS_UPDATED
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+    "#]]
+    .assert_eq(&sim.history());
+    assert_eq!(sim.ready(TaskKind::Workflow)[0].priority, 1);
+    check_error(
+        reset(&mut sim, 4, |request| request.post_reset_operations = vec![operation(None)]),
+        expect!["InvalidArgument: unsupported post reset operation: <nil>"],
+    );
 }
 
 #[test]

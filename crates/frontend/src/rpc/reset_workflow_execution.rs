@@ -1,6 +1,7 @@
 //! ResetWorkflowExecution.
 
-use super::prelude::*;
+use super::{prelude::*, update_workflow_execution_options::check_options};
+use tenure_api::workflow::v1::post_reset_operation::Variant;
 
 impl Rpc for api::ResetWorkflowExecutionRequest {
     type Response = api::ResetWorkflowExecutionResponse;
@@ -13,8 +14,10 @@ impl Rpc for api::ResetWorkflowExecutionRequest {
     fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
         let target = admission.execution(self.workflow_execution.as_ref())?;
         admission.name(&self.request_id, "RequestId")?;
-        if !self.post_reset_operations.is_empty() {
-            return Err(ApiError::unimplemented("ResetWorkflowExecutionRequest.post_reset_operations"));
+        for operation in &self.post_reset_operations {
+            if let Some(Variant::UpdateWorkflowOptions(update)) = &operation.variant {
+                check_options(update.workflow_execution_options.as_ref())?;
+            }
         }
         Ok(target)
     }

@@ -1,7 +1,7 @@
 //! UpdateWorkflowExecutionOptions.
 
 use super::prelude::*;
-use tenure_api::common::v1::WorkflowExecution;
+use tenure_api::{common::v1::WorkflowExecution, workflow::v1::WorkflowExecutionOptions};
 
 impl Rpc for api::UpdateWorkflowExecutionOptionsRequest {
     type Response = api::UpdateWorkflowExecutionOptionsResponse;
@@ -17,17 +17,8 @@ impl Rpc for api::UpdateWorkflowExecutionOptionsRequest {
         if self.update_mask.is_none() {
             return Err(ApiError::invalid_argument("UpdateMask is required"));
         }
-        let Some(options) = &self.workflow_execution_options else {
-            return Err(ApiError::invalid_argument("WorkflowExecutionOptions is required"));
-        };
-        let missing = [
-            (options.versioning_override.is_some(), "versioning_override"),
-            (options.time_skipping_config.is_some(), "time_skipping_config"),
-        ];
-        match missing.into_iter().find(|(set, _)| *set) {
-            Some((_, field)) => Err(ApiError::unimplemented(&format!("WorkflowExecutionOptions.{field}"))),
-            None => Ok(target),
-        }
+        check_options(self.workflow_execution_options.as_ref())?;
+        Ok(target)
     }
 
     async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
@@ -37,5 +28,18 @@ impl Rpc for api::UpdateWorkflowExecutionOptionsRequest {
             }
             reply => Err(unexpected(&reply)),
         }
+    }
+}
+
+/// Options are there, and only such as there are here.
+pub(super) fn check_options(options: Option<&WorkflowExecutionOptions>) -> Result<(), ApiError> {
+    let options = options.ok_or_else(|| ApiError::invalid_argument("WorkflowExecutionOptions is required"))?;
+    let missing = [
+        (options.versioning_override.is_some(), "versioning_override"),
+        (options.time_skipping_config.is_some(), "time_skipping_config"),
+    ];
+    match missing.into_iter().find(|(set, _)| *set) {
+        Some((_, field)) => Err(ApiError::unimplemented(&format!("WorkflowExecutionOptions.{field}"))),
+        None => Ok(()),
     }
 }

@@ -71,8 +71,9 @@ fn merged(
             "versioning_override" => {}
             path => {
                 let message = "temporal.api.workflow.v1.WorkflowExecutionOptions";
+                // With the no-break space that the reference server has there.
                 return Err(ApiError::invalid_argument(format!(
-                    "error parsing UpdateMask: proto: invalid path \"{path}\" for message \"{message}\""
+                    "error parsing UpdateMask: proto:\u{a0}invalid path \"{path}\" for message \"{message}\""
                 )));
             }
         }

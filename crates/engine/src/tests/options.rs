@@ -65,7 +65,7 @@ fn bad_options_are_refused() {
     check_error(
         update(&mut sim, None, &["nope"]),
         expect![[
-            r#"InvalidArgument: error parsing UpdateMask: proto: invalid path "nope" for message "temporal.api.workflow.v1.WorkflowExecutionOptions""#
+            r#"InvalidArgument: error parsing UpdateMask: proto: invalid path "nope" for message "temporal.api.workflow.v1.WorkflowExecutionOptions""#
         ]],
     );
 }

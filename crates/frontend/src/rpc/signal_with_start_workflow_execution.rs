@@ -1,10 +1,7 @@
 //! SignalWithStartWorkflowExecution.
 
-use super::{prelude::*, start_workflow_execution::check_policies};
-use tenure_api::{
-    common::v1::{Link, link},
-    enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict},
-};
+use super::{prelude::*, signal_workflow_execution::signal_link, start_workflow_execution::check_policies};
+use tenure_api::enums::v1::WorkflowIdConflictPolicy as Conflict;
 use tenure_engine::{chain::cron, retry::RetryPolicy};
 
 impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
@@ -65,24 +62,15 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
     }
 
     async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        let signalled = link::WorkflowEvent {
-            namespace: self.namespace.clone(),
-            workflow_id: self.workflow_id.clone(),
-            run_id: String::new(),
-            reference: Some(link::workflow_event::Reference::RequestIdRef(link::workflow_event::RequestIdReference {
-                request_id: self.request_id.clone(),
-                event_type: EventType::WorkflowExecutionSignaled.into(),
-            })),
-        };
+        let (namespace, request_id) = (self.namespace.clone(), self.request_id.clone());
+        let workflow_id = self.workflow_id.clone();
         match call.execute(target.workflow, ShardCommand::SignalWithStart(Box::new(self))).await? {
             Reply::WorkflowStarted { run_id, first_run_id, started, .. } => {
-                let run_id = run_id.to_string();
-                let signalled = link::WorkflowEvent { run_id: run_id.clone(), ..signalled };
                 Ok(Self::Response {
-                    run_id,
+                    run_id: run_id.to_string(),
                     first_execution_run_id: first_run_id.to_string(),
                     started,
-                    signal_link: Some(Link { variant: Some(link::Variant::WorkflowEvent(signalled)) }),
+                    signal_link: Some(signal_link(namespace, workflow_id, run_id, request_id)),
                 })
             }
             reply => Err(unexpected(&reply)),

@@ -38,7 +38,7 @@ impl Rpc for api::SignalWorkflowExecutionRequest {
 }
 
 /// Points at the signal's event by its request, because that event may have no id yet.
-fn signal_link(namespace: String, workflow_id: String, run_id: Uuid, request_id: String) -> Link {
+pub(super) fn signal_link(namespace: String, workflow_id: String, run_id: Uuid, request_id: String) -> Link {
     use link::workflow_event::{Reference, RequestIdReference};
     let event_type = EventType::WorkflowExecutionSignaled.into();
     let event = link::WorkflowEvent {

@@ -45,8 +45,6 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         if self.memo.as_ref().is_some_and(|memo| memo.encoded_len() > admission.limits.memo_size) {
             return Err(ApiError::invalid_argument("Memo size exceeds limit."));
         }
-        // Starting at once with the caller as the worker is optional, and not done here.
-        self.request_eager_execution = false;
         if self.request_id.is_empty() {
             self.request_id = Uuid::new_v4().to_string();
         }

@@ -1,8 +1,6 @@
 """Features that Tenure lacks; the SDK programs that need one of them are skipped, except on the reference server."""
 
 MISSING = {
-    "children",
-    "external",
     "search-attribute-definitions",
     "signal-with-start",
     "suggest-continue-as-new",

@@ -17,9 +17,12 @@ def changed(plain: dict, fields: dict) -> dict:
     return {name: value for name, value in (plain | fields).items() if value is not None}
 
 
-async def check(s: Driver, *commands: Command) -> None:
+async def check(s: Driver, *commands: Command, then: str = "") -> None:
+    """`then`: what comes of commands that are accepted."""
     task = await s.begin()
     await refused(s.complete(task, *commands))
+    if then:
+        await s.happened(then)
     await s.describe()
     if (await s.peek.describe()).workflow_execution_info.status == 1:
         await s.finish()
@@ -173,7 +176,8 @@ async def continue_as_new(s: Driver, fields: dict):
 })
 async def signal_external(s: Driver, fields: dict):
     plain = {"execution": {"workflow_id": "other"}, "signal_name": "s"}
-    await check(s, command("SIGNAL_EXTERNAL_WORKFLOW_EXECUTION", **changed(plain, fields)))
+    then = "SignalExternalWorkflowExecutionFailed" if fields.get("signal_name") else ""
+    await check(s, command("SIGNAL_EXTERNAL_WORKFLOW_EXECUTION", **changed(plain, fields)), then=then)
 
 
 @cases({
@@ -183,4 +187,6 @@ async def signal_external(s: Driver, fields: dict):
     "long-reason": {"reason": LONG},
 })
 async def cancel_external(s: Driver, fields: dict):
-    await check(s, command("REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION", **changed({"workflow_id": "other"}, fields)))
+    then = "RequestCancelExternalWorkflowExecutionFailed" if fields.get("reason") else ""
+    fields = changed({"workflow_id": "other"}, fields)
+    await check(s, command("REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION", **fields), then=then)

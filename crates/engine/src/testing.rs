@@ -51,6 +51,10 @@ impl MemoryRows {
         self.rows.iter()
     }
 
+    pub fn counters(&self) -> impl Iterator<Item = (&RowKey, i64)> {
+        self.counters.iter().map(|(key, count)| (key, *count))
+    }
+
     pub fn counter(&self, key: &RowKey) -> i64 {
         self.counters.get(key).copied().unwrap_or(0)
     }

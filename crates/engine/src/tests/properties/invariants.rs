@@ -1,0 +1,201 @@
+//! What holds of a shard's rows at any time.
+
+use crate::{
+    events,
+    key::{RunKey, TaskKind},
+    rows::{RowKey, StateReader},
+    state::ExecutionState,
+    testing::Sim,
+    txn::earliest_deadline,
+};
+use std::collections::BTreeMap;
+use tenure_api::{
+    enums::v1::EventType,
+    history::v1::{HistoryEvent, history_event::Attributes},
+};
+use uuid::Uuid;
+
+/// All runs, with their states.
+fn runs(sim: &Sim) -> impl Iterator<Item = (&RunKey, std::sync::Arc<ExecutionState>)> {
+    sim.rows.rows().filter_map(|(key, _)| match key {
+        RowKey::Execution(run) => Some((run, sim.rows.execution(run).expect("readable").expect("there"))),
+        _ => None,
+    })
+}
+
+/// Closed runs, and how many events their histories have.
+pub(super) fn closed(sim: &Sim) -> Vec<(Uuid, usize)> {
+    let closed = runs(sim).filter(|(_, state)| !state.is_running());
+    closed.map(|(run, _)| (run.run_id, sim.rows.history(run).len())).collect()
+}
+
+/// `signals` counts those that each run has accepted.
+pub(super) fn check(sim: &Sim, signals: &BTreeMap<Uuid, usize>) {
+    let mut running = 0;
+    for (run, state) in runs(sim) {
+        let history = sim.rows.history(run);
+        assert_eq!(history.len() as i64, state.last_event_id());
+        check_history(&history);
+        running += usize::from(state.is_running());
+        match state.is_running() {
+            true => check_running(sim, run, &state, &history, signals.get(&run.run_id).copied().unwrap_or(0)),
+            false => check_closed(sim, run, &state, &history),
+        }
+        check_timer_row(sim, run, &state);
+        check_tasks(sim, run, &state);
+    }
+    assert!(running <= 1, "one run of a workflow id at a time");
+    if running == 1 {
+        assert!(sim.state().is_running(), "the one that runs is the current one");
+    }
+    check_backlogs(sim);
+}
+
+fn check_running(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[HistoryEvent], signals: usize) {
+    assert!(sim.current_run() == *run);
+    assert!(state.buffered.is_empty() || state.workflow_task.begun().is_some(), "events wait for a task");
+    let told: Vec<HistoryEvent> =
+        history.iter().cloned().chain(state.buffered.values().map(|event| event.decode())).collect();
+    let of = |event: EventType| told.iter().filter(|e| e.event_type() == event).count();
+    assert_eq!(of(EventType::WorkflowExecutionSignaled), signals, "no signal is lost, none comes twice");
+    for event in history {
+        let (pending, ended) = match event.event_type() {
+            EventType::ActivityTaskScheduled => (state.activities.get(event.event_id).is_some(), ends_activity as End),
+            EventType::TimerStarted => (state.timers.get(event.event_id).is_some(), ends_timer as End),
+            _ => continue,
+        };
+        let ends = told.iter().filter(|e| e.attributes.as_ref().and_then(ended) == Some(event.event_id)).count();
+        assert_eq!(ends + usize::from(pending), 1, "{event:?} is pending or has ended, once");
+    }
+}
+
+fn check_closed(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[HistoryEvent]) {
+    let last = history.last().expect("a closed run has events");
+    assert!(events::closes(last.event_type()), "{last:?}");
+    assert!(state.closed_at.is_some());
+    assert!(state.activities.is_empty() && state.timers.is_empty() && state.buffered.is_empty());
+    assert!(state.workflow_task.pending.is_none());
+    assert!(!sim.rows.rows().any(|(key, _)| matches!(key, RowKey::Pending { run: of, .. } if of == run)));
+    let next = match last.attributes.as_ref() {
+        Some(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(a)) => &a.new_execution_run_id,
+        Some(Attributes::WorkflowExecutionCompletedEventAttributes(a)) => &a.new_execution_run_id,
+        Some(Attributes::WorkflowExecutionFailedEventAttributes(a)) => &a.new_execution_run_id,
+        Some(Attributes::WorkflowExecutionTimedOutEventAttributes(a)) => &a.new_execution_run_id,
+        _ => return,
+    };
+    if !next.is_empty() {
+        let next = run.workflow.run(next.parse().expect("a run id"));
+        assert!(sim.rows.execution(&next).unwrap().is_some(), "the next run of the chain is there");
+    }
+}
+
+/// Ids of what an event ends.
+type End = fn(&Attributes) -> Option<i64>;
+
+fn ends_activity(attributes: &Attributes) -> Option<i64> {
+    match attributes {
+        Attributes::ActivityTaskCompletedEventAttributes(a) => Some(a.scheduled_event_id),
+        Attributes::ActivityTaskFailedEventAttributes(a) => Some(a.scheduled_event_id),
+        Attributes::ActivityTaskTimedOutEventAttributes(a) => Some(a.scheduled_event_id),
+        Attributes::ActivityTaskCanceledEventAttributes(a) => Some(a.scheduled_event_id),
+        _ => None,
+    }
+}
+
+fn ends_timer(attributes: &Attributes) -> Option<i64> {
+    match attributes {
+        Attributes::TimerFiredEventAttributes(a) => Some(a.started_event_id),
+        Attributes::TimerCanceledEventAttributes(a) => Some(a.started_event_id),
+        _ => None,
+    }
+}
+
+/// At most one timer row, and no deadline that it would miss.
+fn check_timer_row(sim: &Sim, run: &RunKey, state: &ExecutionState) {
+    let armed: Vec<_> = sim.rows.timers().into_iter().filter(|(_, of)| of == run).map(|(at, _)| at).collect();
+    assert_eq!(armed, Vec::from_iter(state.timer_row));
+    let Some(deadline) = earliest_deadline(state) else { return };
+    assert!(state.timer_row.is_some_and(|row| row <= deadline), "no deadline is missed");
+    assert!(deadline > sim.now || state.timer_row == Some(deadline), "time was let pass");
+}
+
+/// What can be handed to a worker is in a queue, and nothing else is.
+fn check_tasks(sim: &Sim, run: &RunKey, state: &ExecutionState) {
+    let ready = sim.rows.ready_tasks();
+    let of = |kind| ready.iter().filter(|task| task.run == *run && task.queue.kind == kind).count();
+    let waits = state.workflow_task.pending.is_some() && !state.workflow_task.is_started();
+    assert_eq!(of(TaskKind::Workflow), usize::from(waits));
+    let activities = state.activities.values().filter(|activity| activity.ready().is_some()).count();
+    assert_eq!(of(TaskKind::Activity), activities);
+}
+
+fn check_backlogs(sim: &Sim) {
+    let mut ready = BTreeMap::new();
+    for task in sim.rows.ready_tasks() {
+        *ready.entry(RowKey::Backlog(task.queue)).or_insert(0) += 1;
+    }
+    let counted: BTreeMap<_, _> = sim.rows.counters().filter(|(_, count)| *count != 0).collect();
+    assert_eq!(counted, ready.iter().map(|(key, count)| (key, *count)).collect());
+}
+
+fn check_history(history: &[HistoryEvent]) {
+    for (index, event) in history.iter().enumerate() {
+        let id = index as i64 + 1;
+        assert_eq!(event.event_id, id, "ids have no gaps");
+        assert!(!events::closes(event.event_type()) || index + 1 == history.len(), "nothing follows the close");
+        let attributes = event.attributes.as_ref().expect("attributes");
+        assert_eq!(events::event_type(attributes), event.event_type());
+        for (linked, expected) in links(attributes) {
+            assert!(linked < id, "{event:?} points ahead");
+            let linked = history.get(usize::try_from(linked - 1).expect("an event id")).expect("an event");
+            assert_eq!(linked.event_type(), expected, "{event:?}");
+        }
+        if let Attributes::WorkflowTaskCompletedEventAttributes(a) = attributes {
+            assert_eq!(a.started_event_id + 1, id, "nothing comes into a running task");
+        }
+    }
+}
+
+/// The events that an event points at. An end without a start points at none.
+fn links(attributes: &Attributes) -> Vec<(i64, EventType)> {
+    use {Attributes::*, EventType as E};
+    let started = |id: i64, event| (id != 0).then_some((id, event));
+    let activity = |scheduled, id| {
+        let scheduled = (scheduled, E::ActivityTaskScheduled);
+        [Some(scheduled), started(id, E::ActivityTaskStarted)].into_iter().flatten().collect()
+    };
+    let task = |scheduled, id| {
+        let scheduled = (scheduled, E::WorkflowTaskScheduled);
+        [Some(scheduled), started(id, E::WorkflowTaskStarted)].into_iter().flatten().collect()
+    };
+    let of_commands = |id| vec![(id, E::WorkflowTaskCompleted)];
+    match attributes {
+        WorkflowTaskStartedEventAttributes(a) => vec![(a.scheduled_event_id, E::WorkflowTaskScheduled)],
+        WorkflowTaskCompletedEventAttributes(a) => task(a.scheduled_event_id, a.started_event_id),
+        WorkflowTaskFailedEventAttributes(a) => task(a.scheduled_event_id, a.started_event_id),
+        WorkflowTaskTimedOutEventAttributes(a) => task(a.scheduled_event_id, a.started_event_id),
+        ActivityTaskScheduledEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
+        ActivityTaskStartedEventAttributes(a) => vec![(a.scheduled_event_id, E::ActivityTaskScheduled)],
+        ActivityTaskCompletedEventAttributes(a) => activity(a.scheduled_event_id, a.started_event_id),
+        ActivityTaskFailedEventAttributes(a) => activity(a.scheduled_event_id, a.started_event_id),
+        ActivityTaskTimedOutEventAttributes(a) => activity(a.scheduled_event_id, a.started_event_id),
+        ActivityTaskCanceledEventAttributes(a) => activity(a.scheduled_event_id, a.started_event_id),
+        ActivityTaskCancelRequestedEventAttributes(a) => {
+            vec![
+                (a.scheduled_event_id, E::ActivityTaskScheduled),
+                (a.workflow_task_completed_event_id, E::WorkflowTaskCompleted),
+            ]
+        }
+        TimerStartedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
+        TimerFiredEventAttributes(a) => vec![(a.started_event_id, E::TimerStarted)],
+        TimerCanceledEventAttributes(a) => {
+            vec![(a.started_event_id, E::TimerStarted), (a.workflow_task_completed_event_id, E::WorkflowTaskCompleted)]
+        }
+        MarkerRecordedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
+        WorkflowExecutionCompletedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
+        WorkflowExecutionFailedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
+        WorkflowExecutionCanceledEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
+        WorkflowExecutionContinuedAsNewEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
+        _ => Vec::new(),
+    }
+}

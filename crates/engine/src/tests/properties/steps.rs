@@ -1,0 +1,276 @@
+//! What scripts are made of.
+
+use super::super::{cancel_timer, complete_workflow, timer};
+use crate::state::ExecutionState;
+use proptest::prelude::*;
+use tenure_api::{
+    command::v1::{
+        CancelWorkflowExecutionCommandAttributes, ContinueAsNewWorkflowExecutionCommandAttributes,
+        FailWorkflowExecutionCommandAttributes, RecordMarkerCommandAttributes,
+        RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes, command::Attributes as Verb,
+    },
+    common::v1::{ActivityType, RetryPolicy, WorkflowType},
+    failure::v1::Failure,
+    taskqueue::v1::TaskQueue,
+};
+
+/// Which one of what is pending.
+const WHICH: std::ops::Range<usize> = 0..20;
+
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Start(Start),
+    SignalWithStart(Start),
+    Poll,
+    /// Polls first if the worker has no task.
+    Complete(Completion),
+    Fail,
+    Return,
+    /// Completes with a token that another start of the task made stale.
+    Stale,
+    Signal,
+    RequestCancel,
+    Terminate,
+    ResetSticky,
+    StickyUnavailable,
+    PollActivity,
+    /// Polls first if the worker has none.
+    Activity(Report),
+    ActivityById(usize, Report),
+    ReturnActivity,
+    Operate(usize, Operation),
+    /// The last command comes again, under the same proposal.
+    Again,
+    /// A timer that nobody armed.
+    FalseTimer,
+    Advance(u64),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Start {
+    pub(super) run_timeout: i64,
+    pub(super) delay: i64,
+    pub(super) retries: bool,
+    pub(super) cron: bool,
+    /// With the first task in the answer.
+    pub(super) eager: bool,
+    /// `WorkflowIdConflictPolicy`.
+    pub(super) conflict: i32,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Completion {
+    pub(super) commands: Vec<Command>,
+    pub(super) end: Option<Command>,
+    pub(super) sticky: bool,
+    pub(super) force: bool,
+    /// With the next task in the answer.
+    pub(super) inline: bool,
+}
+
+/// What a worker says of an activity.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Report {
+    Complete,
+    Fail,
+    Cancel,
+    Heartbeat,
+}
+
+/// What an operator does to an activity.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Operation {
+    Pause,
+    Unpause,
+    Reset {
+        keep_paused: bool,
+    },
+    /// Seconds from schedule to close.
+    Limit(i64),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    Timer { seconds: i64 },
+    CancelTimer(usize),
+    Activity { attempts: i32, eager: bool },
+    CancelActivity(usize),
+    Marker,
+    Complete,
+    Fail,
+    Cancel,
+    ContinueAsNew,
+    Bad(Bad),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bad {
+    NamelessTimer,
+    NamelessActivity,
+    TimerAgain,
+    ActivityAgain,
+    UnknownTimer,
+    UnknownActivity,
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    use Bad::*;
+    let bad = [NamelessTimer, NamelessActivity, TimerAgain, ActivityAgain, UnknownTimer, UnknownActivity];
+    prop_oneof![
+        24 => (0i64..40).prop_map(|seconds| Command::Timer { seconds }),
+        12 => WHICH.prop_map(Command::CancelTimer),
+        24 => (0i32..3, prop::bool::weighted(0.2)).prop_map(|(attempts, eager)| Command::Activity { attempts, eager }),
+        12 => WHICH.prop_map(Command::CancelActivity),
+        4 => Just(Command::Marker),
+        1 => prop::sample::select(bad.to_vec()).prop_map(Command::Bad),
+    ]
+}
+
+fn end() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        1 => Just(Command::Complete),
+        1 => Just(Command::Fail),
+        1 => Just(Command::Cancel),
+        2 => Just(Command::ContinueAsNew),
+    ]
+}
+
+/// Enough commands for more to be pending than the core row holds.
+fn completion() -> impl Strategy<Value = Completion> {
+    let commands = prop::collection::vec(command(), 0..9);
+    let end = prop_oneof![12 => Just(None), 1 => end().prop_map(Some)];
+    let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.1), prop::bool::weighted(0.2));
+    (commands, end, flags).prop_map(|(commands, end, (sticky, force, inline))| Completion {
+        commands,
+        end,
+        sticky,
+        force,
+        inline,
+    })
+}
+
+fn start() -> impl Strategy<Value = Start> {
+    let run_timeout = prop_oneof![Just(0), 20i64..200];
+    let delay = prop_oneof![3 => Just(0), 1 => 1i64..20];
+    let conflict = prop_oneof![6 => Just(0), 1 => 1i32..4];
+    let flags = (any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.3));
+    (run_timeout, delay, flags, conflict).prop_map(|(run_timeout, delay, (retries, cron, eager), conflict)| Start {
+        run_timeout,
+        delay,
+        retries,
+        cron: cron && delay == 0,
+        eager,
+        conflict,
+    })
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    prop_oneof![
+        6 => Just(Report::Complete),
+        4 => Just(Report::Fail),
+        2 => Just(Report::Cancel),
+        2 => Just(Report::Heartbeat),
+    ]
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        3 => Just(Operation::Pause),
+        3 => Just(Operation::Unpause),
+        2 => any::<bool>().prop_map(|keep_paused| Operation::Reset { keep_paused }),
+        1 => (0i64..100).prop_map(Operation::Limit),
+    ]
+}
+
+pub(super) fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => start().prop_map(Step::Start),
+        1 => start().prop_map(Step::SignalWithStart),
+        6 => Just(Step::Poll),
+        20 => completion().prop_map(Step::Complete),
+        2 => Just(Step::Fail),
+        2 => Just(Step::Return),
+        2 => Just(Step::Stale),
+        8 => Just(Step::Signal),
+        1 => Just(Step::RequestCancel),
+        1 => Just(Step::Terminate),
+        1 => Just(Step::ResetSticky),
+        1 => Just(Step::StickyUnavailable),
+        4 => Just(Step::PollActivity),
+        16 => report().prop_map(Step::Activity),
+        2 => (WHICH, report()).prop_map(|(which, report)| Step::ActivityById(which, report)),
+        1 => Just(Step::ReturnActivity),
+        3 => (WHICH, operation()).prop_map(|(which, operation)| Step::Operate(which, operation)),
+        3 => Just(Step::Again),
+        1 => Just(Step::FalseTimer),
+        4 => (1u64..30).prop_map(Step::Advance),
+    ]
+}
+
+pub(super) fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    (seconds > 0).then_some(prost_types::Duration { seconds, nanos: 0 })
+}
+
+pub(super) fn one_of<T>(these: &[T], which: usize) -> Option<&T> {
+    these.get(which % these.len().max(1))
+}
+
+impl Command {
+    /// The API's command. `None`: nothing of the kind is pending. `fresh` names what is new.
+    pub(super) fn verb(&self, state: &ExecutionState, fresh: &str) -> Option<Verb> {
+        let timers: Vec<&str> = state.timers.values().map(|timer| &*timer.timer_id).collect();
+        let activities: Vec<&str> = state.activities.values().map(|activity| &*activity.activity_id).collect();
+        let scheduled: Vec<i64> = state.activities.ids().collect();
+        Some(match self {
+            Command::Timer { seconds } => timer(fresh, *seconds),
+            Command::CancelTimer(which) => cancel_timer(one_of(&timers, *which)?),
+            Command::Activity { attempts, eager } => activity(fresh, *attempts, *eager),
+            Command::CancelActivity(which) => cancel_activity(*one_of(&scheduled, *which)?),
+            Command::Marker => Verb::RecordMarkerCommandAttributes(RecordMarkerCommandAttributes {
+                marker_name: "m".into(),
+                ..Default::default()
+            }),
+            Command::Complete => complete_workflow(),
+            Command::Fail => Verb::FailWorkflowExecutionCommandAttributes(FailWorkflowExecutionCommandAttributes {
+                failure: Some(Failure::default()),
+            }),
+            Command::Cancel => {
+                Verb::CancelWorkflowExecutionCommandAttributes(CancelWorkflowExecutionCommandAttributes::default())
+            }
+            Command::ContinueAsNew => {
+                Verb::ContinueAsNewWorkflowExecutionCommandAttributes(ContinueAsNewWorkflowExecutionCommandAttributes {
+                    workflow_type: Some(WorkflowType { name: "W".into() }),
+                    task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
+                    ..Default::default()
+                })
+            }
+            Command::Bad(Bad::NamelessTimer) => timer("", 1),
+            Command::Bad(Bad::NamelessActivity) => activity("", 1, false),
+            Command::Bad(Bad::TimerAgain) => timer(one_of(&timers, 0)?, 1),
+            Command::Bad(Bad::ActivityAgain) => activity(one_of(&activities, 0)?, 1, false),
+            Command::Bad(Bad::UnknownTimer) => cancel_timer("unknown"),
+            Command::Bad(Bad::UnknownActivity) => cancel_activity(1),
+        })
+    }
+}
+
+fn cancel_activity(scheduled_event_id: i64) -> Verb {
+    let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
+    Verb::RequestCancelActivityTaskCommandAttributes(attributes)
+}
+
+/// Every third has no heartbeat.
+fn activity(id: &str, maximum_attempts: i32, request_eager_execution: bool) -> Verb {
+    let heartbeat = id.parse::<i64>().unwrap_or(0) % 3 * 2;
+    Verb::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {
+        activity_id: id.into(),
+        activity_type: Some(ActivityType { name: "A".into() }),
+        task_queue: Some(TaskQueue { name: "a".into(), ..Default::default() }),
+        schedule_to_close_timeout: seconds(60),
+        start_to_close_timeout: seconds(7),
+        heartbeat_timeout: seconds(heartbeat),
+        request_eager_execution,
+        retry_policy: Some(RetryPolicy { maximum_attempts, ..Default::default() }),
+        ..Default::default()
+    })
+}

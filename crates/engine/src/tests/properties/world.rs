@@ -1,0 +1,305 @@
+//! The shard, and what its workers hold.
+
+use super::{
+    invariants,
+    steps::{Completion, Operation, Report, Start, Step, one_of, seconds},
+};
+use crate::{
+    command::{ActivityRef, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
+    id::ProposalId,
+    key::TaskKind,
+    testing::{Sim, command, execution, start_request},
+    token::TaskToken,
+    transition::Refused,
+};
+use std::{collections::BTreeMap, time::Duration};
+use tenure_api::{
+    activity::v1::ActivityOptions,
+    common::v1::RetryPolicy,
+    taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
+    workflowservice::v1::{self as api, pause_activity_request, reset_activity_request, unpause_activity_request},
+};
+use uuid::Uuid;
+
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) sim: Sim,
+    task: Option<WorkflowTaskStarted>,
+    stale: Option<WorkflowTaskStarted>,
+    activity: Option<TaskToken>,
+    /// Signals that were accepted, by run.
+    pub(super) signals: BTreeMap<Uuid, usize>,
+    /// How many events the history of a closed run has.
+    closed: BTreeMap<Uuid, usize>,
+    requests: u128,
+    /// Of timers and activities that were begun.
+    names: u32,
+    /// The last command, if it answers a retry as it answered the first time.
+    last: Option<(ProposalId, ShardCommand, Option<String>)>,
+}
+
+impl World {
+    pub(super) fn started() -> World {
+        World { sim: Sim::started(), ..World::default() }
+    }
+
+    pub(super) fn take(&mut self, step: &Step) {
+        match step {
+            Step::Start(start) => {
+                let request = self.start_request(start);
+                let started = self.run(ShardCommand::StartWorkflow(Box::new(request)));
+                if let Some(Reply::WorkflowStarted { task: Some(task), .. }) = started {
+                    self.stale = self.task.replace(*task);
+                }
+            }
+            Step::SignalWithStart(start) => {
+                let start = self.start_request(start);
+                let request = api::SignalWithStartWorkflowExecutionRequest {
+                    workflow_id: start.workflow_id,
+                    workflow_type: start.workflow_type,
+                    task_queue: start.task_queue,
+                    workflow_run_timeout: start.workflow_run_timeout,
+                    workflow_id_conflict_policy: start.workflow_id_conflict_policy,
+                    request_id: start.request_id,
+                    ..Default::default()
+                };
+                if self.run(ShardCommand::SignalWithStart(Box::new(request))).is_some() {
+                    self.signalled();
+                }
+            }
+            Step::Poll => {
+                if let Some(Reply::WorkflowTaskStarted(task)) = self.poll(TaskKind::Workflow) {
+                    self.stale = self.task.replace(*task);
+                }
+            }
+            Step::Complete(completion) => self.complete(completion),
+            Step::Fail => {
+                let Some(task) = self.task.take() else { return };
+                self.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request: Box::default() });
+            }
+            Step::Return => {
+                let Some(task) = self.task.take() else { return };
+                self.run(ShardCommand::ReturnTask { token: task.token });
+            }
+            Step::Stale => {
+                let Some(task) = self.stale.clone() else { return };
+                if self.task.as_ref().is_none_or(|now| now.token.stamp != task.token.stamp) {
+                    let complete = ShardCommand::CompleteWorkflowTask { token: task.token, request: Box::default() };
+                    assert!(self.run(complete).is_none(), "a stale token does nothing");
+                }
+            }
+            Step::Signal => {
+                let request =
+                    api::SignalWorkflowExecutionRequest { request_id: self.request_id(), ..Default::default() };
+                if self.run(ShardCommand::SignalWorkflow(Box::new(request))).is_some() {
+                    self.signalled();
+                }
+            }
+            Step::RequestCancel => {
+                let request_id = self.request_id();
+                let request = api::RequestCancelWorkflowExecutionRequest { request_id, ..Default::default() };
+                self.run(ShardCommand::RequestCancelWorkflow(Box::new(request)));
+            }
+            Step::Terminate => drop(self.run(ShardCommand::TerminateWorkflow(Box::default()))),
+            Step::ResetSticky => drop(self.run(ShardCommand::ResetStickyTaskQueue { run_id: None })),
+            Step::StickyUnavailable => {
+                let Some(task) = self.sim.ready(TaskKind::Workflow).pop() else { return };
+                self.run(ShardCommand::StickyUnavailable { run_id: task.run.run_id, stamp: task.stamp });
+            }
+            Step::PollActivity => {
+                if let Some(Reply::ActivityTaskStarted(task)) = self.poll(TaskKind::Activity) {
+                    self.activity = TaskToken::decode(&task.task_token);
+                }
+            }
+            Step::Activity(report) => {
+                if self.activity.is_none() {
+                    self.take(&Step::PollActivity);
+                }
+                let Some(token) = self.activity.clone() else { return };
+                self.report(ActivityRef::Token(token), *report);
+                if !matches!(report, Report::Heartbeat) {
+                    self.activity = None;
+                }
+            }
+            Step::ActivityById(which, report) => {
+                let activity_id = self.pending_activity(*which);
+                self.report(ActivityRef::ById { run_id: None, activity_id }, *report);
+            }
+            Step::ReturnActivity => {
+                let Some(token) = self.activity.clone() else { return };
+                self.run(ShardCommand::ReturnTask { token });
+            }
+            Step::Operate(which, operation) => {
+                let command = operate(&self.pending_activity(*which), *operation);
+                self.run(command);
+            }
+            Step::Again => self.again(),
+            Step::FalseTimer => {
+                let run_id = self.sim.current_run().run_id;
+                let due = self.sim.state().timer_row.is_some_and(|at| at <= self.sim.now);
+                let entries = self.sim.log.len();
+                self.run(ShardCommand::TimerDue { run_id });
+                assert!(due || self.sim.log.len() == entries, "nothing is due");
+            }
+            Step::Advance(seconds) => {
+                self.sim.advance(Duration::from_secs(*seconds));
+                self.last = None;
+            }
+        }
+    }
+
+    fn complete(&mut self, completion: &Completion) {
+        if self.task.is_none() {
+            self.take(&Step::Poll);
+        }
+        let Some(task) = self.task.take() else { return };
+        let state = self.sim.state();
+        let verbs = completion.commands.iter().chain(&completion.end).filter_map(|command| {
+            self.names += 1;
+            command.verb(&state, &self.names.to_string())
+        });
+        let request = api::RespondWorkflowTaskCompletedRequest {
+            commands: verbs.map(command).collect(),
+            sticky_attributes: completion.sticky.then(|| StickyExecutionAttributes {
+                worker_task_queue: Some(TaskQueue { name: "sticky".into(), ..Default::default() }),
+                schedule_to_start_timeout: seconds(5),
+            }),
+            force_create_new_workflow_task: completion.force,
+            return_new_workflow_task: completion.inline,
+            ..Default::default()
+        };
+        let complete = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Box::new(request) };
+        let entries = self.sim.log.len();
+        if let Some(Reply::WorkflowTaskCompleted { new_task, activities, .. }) = self.run(complete) {
+            self.task = new_task.map(|task| *task);
+            self.activity = activities.into_iter().next().or(self.activity.take());
+        }
+        if self.sim.log.len() > entries {
+            self.stale = Some(task);
+        }
+    }
+
+    /// Id of a pending activity, or of none.
+    fn pending_activity(&self, which: usize) -> String {
+        let state = self.sim.state();
+        let pending: Vec<&str> = state.activities.values().map(|activity| &*activity.activity_id).collect();
+        (*one_of(&pending, which).unwrap_or(&"unknown")).to_owned()
+    }
+
+    fn signalled(&mut self) {
+        let run_id = self.sim.current_run().run_id;
+        *self.signals.entry(run_id).or_default() += 1;
+    }
+
+    fn request_id(&mut self) -> String {
+        self.requests += 1;
+        self.requests.to_string()
+    }
+
+    fn start_request(&mut self, start: &Start) -> api::StartWorkflowExecutionRequest {
+        api::StartWorkflowExecutionRequest {
+            request_id: self.request_id(),
+            workflow_run_timeout: seconds(start.run_timeout),
+            workflow_start_delay: seconds(start.delay),
+            retry_policy: start.retries.then(|| RetryPolicy { maximum_attempts: 3, ..Default::default() }),
+            cron_schedule: if start.cron { "@every 25s".into() } else { String::new() },
+            workflow_id_conflict_policy: start.conflict,
+            request_eager_execution: start.eager,
+            ..start_request()
+        }
+    }
+
+    /// Runs a command as a frontend sends it, with a proposal of its own.
+    fn run(&mut self, command: ShardCommand) -> Option<Reply> {
+        self.requests += 1;
+        let proposal = ProposalId(2 << 64 | self.requests);
+        let reply = self.propose(proposal, command.clone());
+        let told = reply.as_ref().map(|reply| format!("{reply:?}"));
+        self.last = (!may_act_again(&command)).then_some((proposal, command, told));
+        reply
+    }
+
+    fn propose(&mut self, proposal: ProposalId, command: ShardCommand) -> Option<Reply> {
+        let entries = self.sim.log.len();
+        match self.sim.propose(proposal, command) {
+            Ok(Reply::Failed(_)) => None,
+            Ok(reply) => Some(reply),
+            Err(Refused::Api(error)) => {
+                assert_ne!(error.code, tenure_api::error::Code::Internal, "{error}");
+                assert_eq!(self.sim.log.len(), entries, "what is refused is refused whole");
+                None
+            }
+            Err(Refused::Read(error)) => panic!("{error}"),
+        }
+    }
+
+    fn again(&mut self) {
+        let Some((proposal, command, told)) = self.last.clone() else { return };
+        let entries = self.sim.log.len();
+        let reply = self.propose(proposal, command.clone()).map(|reply| format!("{reply:?}"));
+        assert_eq!(self.sim.log.len(), entries, "a retry never acts twice: {command:?}");
+        assert_eq!(reply.is_some(), told.is_some(), "a retry is answered as the first try: {command:?}");
+    }
+
+    fn poll(&mut self, kind: TaskKind) -> Option<Reply> {
+        let task = self.sim.ready(kind).pop()?;
+        let start = StartTask { run_id: task.run.run_id, stamp: task.stamp, poll: Poll::default() };
+        let started = self.run(match kind {
+            TaskKind::Workflow => ShardCommand::StartWorkflowTask(start),
+            TaskKind::Activity => ShardCommand::StartActivityTask(start),
+        });
+        assert!(started.is_some(), "a ready task can be started");
+        started
+    }
+
+    fn report(&mut self, activity: ActivityRef, report: Report) {
+        self.run(match report {
+            Report::Complete => ShardCommand::CompleteActivity { activity, request: Box::default() },
+            Report::Fail => ShardCommand::FailActivity { activity, request: Box::default() },
+            Report::Cancel => ShardCommand::CancelActivity { activity, request: Box::default() },
+            Report::Heartbeat => ShardCommand::HeartbeatActivity { activity, request: Box::default() },
+        });
+    }
+
+    pub(super) fn check(&mut self) {
+        invariants::check(&self.sim, &self.signals);
+        for (run_id, events) in invariants::closed(&self.sim) {
+            let then = *self.closed.entry(run_id).or_insert(events);
+            assert_eq!(events, then, "nothing happens in a closed run");
+        }
+    }
+}
+
+/// It sets what it set before.
+fn may_act_again(command: &ShardCommand) -> bool {
+    matches!(command, ShardCommand::HeartbeatActivity { .. } | ShardCommand::UpdateActivityOptions(_))
+}
+
+fn operate(id: &str, operation: Operation) -> ShardCommand {
+    let id = id.to_owned();
+    match operation {
+        Operation::Pause => ShardCommand::PauseActivity(Box::new(api::PauseActivityRequest {
+            execution: execution(),
+            activity: Some(pause_activity_request::Activity::Id(id)),
+            ..Default::default()
+        })),
+        Operation::Unpause => ShardCommand::UnpauseActivity(Box::new(api::UnpauseActivityRequest {
+            execution: execution(),
+            activity: Some(unpause_activity_request::Activity::Id(id)),
+            ..Default::default()
+        })),
+        Operation::Reset { keep_paused } => ShardCommand::ResetActivity(Box::new(api::ResetActivityRequest {
+            execution: execution(),
+            activity: Some(reset_activity_request::Activity::Id(id)),
+            keep_paused,
+            ..Default::default()
+        })),
+        Operation::Limit(limit) => ShardCommand::UpdateActivityOptions(Box::new(api::UpdateActivityOptionsRequest {
+            execution: execution(),
+            activity: Some(api::update_activity_options_request::Activity::Id(id)),
+            activity_options: Some(ActivityOptions { schedule_to_close_timeout: seconds(limit), ..Default::default() }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["schedule_to_close_timeout".into()] }),
+            ..Default::default()
+        })),
+    }
+}

@@ -212,7 +212,7 @@ impl LeaderRuntime {
             return;
         }
         if let Some(time) = &self.options.virtual_time {
-            time.observe(states.iter().map(|(run, state)| (run, Waits::of(state))));
+            time.committed(&writes, states.iter().map(|(run, state)| (run, Waits::of(state))));
         }
         self.executions.cache.applied(&writes, states);
         for (run, results) in answered {

@@ -4,11 +4,11 @@
 use crate::{clock::wall, replica::Rows};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
-use tenure_engine::{RunKey, Timestamp, rows::ReadError, state::ExecutionState};
+use tenure_engine::{Op, RowKey, RunKey, Stamp, Timestamp, WriteSet, rows::ReadError, state::ExecutionState};
 use tokio::{sync::watch, time::Instant};
 
 /// See the module.
@@ -38,6 +38,8 @@ struct Inner {
     with_workers: usize,
     due: BTreeSet<(Timestamp, Waiter)>,
     sleepers: u64,
+    /// From run to run, not answered yet.
+    messages: HashSet<(RunKey, Stamp)>,
 }
 
 /// What a run waits for.
@@ -64,6 +66,14 @@ impl Inner {
         self.base.after(self.since.elapsed())
     }
 
+    fn written(&mut self, op: &Op) {
+        match op {
+            Op::Put(RowKey::Outbox { run, stamp }, _) => _ = self.messages.insert((run.clone(), *stamp)),
+            Op::Delete(RowKey::Outbox { run, stamp }) => _ = self.messages.remove(&(run.clone(), *stamp)),
+            _ => {}
+        }
+    }
+
     fn observe(&mut self, run: &RunKey, waits: Waits) {
         if let Some(before) = self.runs.remove(run) {
             self.with_workers -= usize::from(before.for_worker);
@@ -82,7 +92,7 @@ impl Inner {
 
     /// Jumps if the time for that has come. What is due by now is about to happen, and is waited for.
     fn skip(&mut self) -> bool {
-        let idle = self.locks == 0 && self.commands == 0 && self.with_workers == 0;
+        let idle = self.locks == 0 && self.commands == 0 && self.with_workers == 0 && self.messages.is_empty();
         let now = self.now();
         match self.due.first() {
             Some((due, _)) if idle && *due > now => {
@@ -106,6 +116,7 @@ impl VirtualTime {
             with_workers: 0,
             due: BTreeSet::new(),
             sleepers: 0,
+            messages: HashSet::new(),
         };
         Arc::new(VirtualTime { inner: Mutex::new(inner), jumps: watch::Sender::new(0) })
     }
@@ -178,9 +189,10 @@ impl VirtualTime {
         InFlight(self.clone())
     }
 
-    /// These runs were committed.
-    pub(crate) fn observe<'a>(&self, runs: impl IntoIterator<Item = (&'a RunKey, Waits)>) {
+    /// These rows, and with them these runs, were committed.
+    pub(crate) fn committed<'a>(&self, writes: &WriteSet, runs: impl IntoIterator<Item = (&'a RunKey, Waits)>) {
         self.change(|inner| {
+            writes.ops.iter().for_each(|op| inner.written(op));
             for (run, waits) in runs {
                 inner.observe(run, waits);
             }
@@ -193,11 +205,13 @@ impl VirtualTime {
         for queue in rows.ready_queues()? {
             runs.extend(rows.ready(&queue, None, usize::MAX)?.into_iter().map(|task| task.run));
         }
+        let mut inner = self.inner.lock();
         for run in runs {
             if let Some(state) = rows.execution(&run)? {
-                self.observe([(&run, Waits::of(&state))]);
+                inner.observe(&run, Waits::of(&state));
             }
         }
+        inner.messages.extend(rows.outbox(usize::MAX)?.into_iter().map(|entry| (entry.from, entry.stamp)));
         Ok(())
     }
 
@@ -266,6 +280,13 @@ mod tests {
         WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: "w".into() }.run(Uuid::nil())
     }
 
+    impl VirtualTime {
+        fn observe(&self, runs: impl IntoIterator<Item = (RunKey, Waits)>) {
+            let runs = Vec::from_iter(runs);
+            self.committed(&WriteSet::default(), runs.iter().map(|(run, waits)| (run, *waits)));
+        }
+    }
+
     fn due(at: Timestamp) -> Waits {
         Waits { for_worker: false, due: Some(at) }
     }
@@ -282,23 +303,34 @@ mod tests {
         let time = VirtualTime::new(true);
         let began = time.now();
         let end = began.after(DAY);
-        time.observe([(&run(), due(end))]);
+        time.observe([(run(), due(end))]);
         check(&time, began);
 
         let command = time.command();
         time.unlock().unwrap();
         check(&time, began);
-        time.observe([(&run(), Waits { for_worker: true, ..due(end) })]);
+        time.observe([(run(), Waits { for_worker: true, ..due(end) })]);
         drop(command);
         check(&time, began);
-        time.observe([(&run(), due(end))]);
+        time.observe([(run(), due(end))]);
         check(&time, end);
+
+        // A message that is under way is waited for.
+        time.lock();
+        let row = RowKey::Outbox { run: run(), stamp: Stamp::default() };
+        let sent = WriteSet { ops: vec![Op::Put(row.clone(), bytes::Bytes::new())] };
+        time.committed(&sent, [(&run(), due(end.after(DAY)))]);
+        time.unlock().unwrap();
+        check(&time, end);
+        time.committed(&WriteSet { ops: vec![Op::Delete(row)] }, []);
+        check(&time, end.after(DAY));
+        let end = end.after(DAY);
 
         // What is due is about to happen: time waits for it.
         let later = WorkflowKey { workflow_id: "later".into(), ..run().workflow }.run(Uuid::nil());
-        time.observe([(&later, due(end.after(DAY)))]);
+        time.observe([(later, due(end.after(DAY)))]);
         check(&time, end);
-        time.observe([(&run(), Waits::default())]);
+        time.observe([(run(), Waits::default())]);
         check(&time, end.after(DAY));
     }
 
@@ -306,7 +338,7 @@ mod tests {
     async fn time_stops_where_somebody_sleeps() {
         let time = VirtualTime::new(true);
         let began = time.now();
-        time.observe([(&run(), due(began.after(DAY)))]);
+        time.observe([(run(), due(began.after(DAY)))]);
         time.sleep_unlocked(DAY / 2).await.unwrap();
         check(&time, began.after(DAY / 2));
 

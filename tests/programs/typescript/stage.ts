@@ -11,8 +11,13 @@ type Play = (stage: Stage) => Promise<void>;
 export type Program = { name: string; play: Play };
 export const programs: Program[] = [];
 
-/** `short`: runs without --all. `needs`: features, see tests/programs/missing.py. The test reads both from the source. */
-export function program(name: string, _kind: { short?: boolean; needs?: string[] }, play: Play): void {
+/**
+ * Told to the test, which reads it from the source. `short`: runs without --all; `needs`: features, see
+ * tests/programs/missing.py; `tenure`: not for the reference server.
+ */
+type Kind = { short?: boolean; needs?: string[]; tenure?: boolean };
+
+export function program(name: string, _kind: Kind, play: Play): void {
   programs.push({ name, play });
 }
 

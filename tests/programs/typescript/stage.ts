@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, Connection, type ClientOptions, type WorkflowHandle, type WorkflowStartOptions } from '@temporalio/client';
+import {
+  Client, Connection, type ClientOptions, type WorkflowHandle, type WorkflowHandleWithFirstExecutionRunId,
+  type WorkflowStartOptions,
+} from '@temporalio/client';
 import { NativeConnection, Worker, type WorkerOptions, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { Workflow, WorkflowResultType } from '@temporalio/common';
 import proto, { type temporal } from '@temporalio/proto';
@@ -62,9 +65,9 @@ export class Stage {
     return await worker.runUntil(play);
   }
 
-  async start<W extends Workflow>(workflow: W | string, options: Options<W> = {}): Promise<WorkflowHandle<W>> {
+  async start<W extends Workflow>(workflow: W | string, options: Options<W> = {}): Promise<WorkflowHandleWithFirstExecutionRunId<W>> {
     const all = { taskQueue: this.queue, workflowId: unique('wf'), args: [], ...options };
-    return (await this.client.workflow.start(workflow as string, all)) as unknown as WorkflowHandle<W>;
+    return (await this.client.workflow.start(workflow as string, all)) as unknown as WorkflowHandleWithFirstExecutionRunId<W>;
   }
 
   /** Starts and waits for the result. */
@@ -98,7 +101,7 @@ export async function events(handle: WorkflowHandle): Promise<temporal.api.histo
 }
 
 /** The first true value of `probe`. */
-export async function eventually<T>(probe: () => Promise<T>, seconds = 20): Promise<T> {
+export async function eventually<T>(probe: () => Promise<T>, seconds = 20): Promise<NonNullable<T>> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     const value = await probe();

@@ -16,7 +16,7 @@ program('activities are tried again', { short: true }, async (stage) => {
     assert.equal(await handle.result(), 3);
     const started = (await events(handle)).map((event) => event.activityTaskStartedEventAttributes).filter(Boolean);
     assert.deepEqual([started.length, started[0]!.attempt, started[0]!.lastFailure!.message], [1, 3, 'attempt 2']);
-    for (const [type, attempts] of [['Passing', 4], ['Fatal', 1]]) {
+    for (const [type, attempts] of [['Passing', 4], ['Fatal', 1]] as const) {
       const { cause } = await fails(stage.run(flakyOne, { args: [9, type] }), WorkflowFailedError);
       assert(cause instanceof ActivityFailure && cause.cause instanceof ApplicationFailure);
       assert.deepEqual([cause.cause.message, cause.cause.details], [`attempt ${attempts}`, [attempts]]);
@@ -58,7 +58,7 @@ program('an activity is completed from elsewhere', { short: true }, async (stage
     const handle = await stage.start(waits);
     const [pending] = await eventually(async () => {
       const { raw } = await handle.describe();
-      return raw.pendingActivities?.some(({ state }) => state === 2) && raw.pendingActivities;
+      return raw.pendingActivities?.some(({ state }) => state === 2) ? raw.pendingActivities : undefined;
     });
     const there: AsyncCompletionClient = stage.client.activity;
     const id = { workflowId: handle.workflowId, runId: handle.firstExecutionRunId, activityId: pending!.activityId! };

@@ -4,7 +4,6 @@ import {
   WorkflowUpdateStage, type WorkflowHandle,
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import proto, { type temporal } from '@temporalio/proto';
 import { ask, close, fault, ledger, lines, put, putLater, spoil, whoAmI, write } from '../workflows/messages.ts';
 import { endedAs, eventNames, fails, program, sleep, type Stage, unique } from '../stage.ts';
 
@@ -31,7 +30,6 @@ program('queries see the signals before them', { short: true }, async (stage) =>
 });
 
 program('queries are rejected by status', {}, async (stage) => {
-  const { QueryRejectCondition } = proto.temporal.api.enums.v1;
   for (const [end, condition, rejected] of [
     ['well', 'NOT_OPEN', true],
     ['well', 'NOT_COMPLETED_CLEANLY', false],
@@ -40,8 +38,7 @@ program('queries are rejected by status', {}, async (stage) => {
     await withLedger(stage, async (handle) => {
       await handle.signal(close, end);
       await endedAs(handle, end === 'well' ? 'COMPLETED' : 'FAILED');
-      const client = stage.clientWith({ queryRejectCondition: condition } as object);
-      client.workflow.options.queryRejectCondition = QueryRejectCondition[`QUERY_REJECT_CONDITION_${condition}`];
+      const client = stage.clientWith({ workflow: { queryRejectCondition: condition } });
       const asked = client.workflow.getHandle(handle.workflowId).query(lines);
       if (rejected) await fails(asked, QueryRejectedError);
       else assert.deepEqual(await asked, []);

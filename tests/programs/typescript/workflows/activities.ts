@@ -23,7 +23,7 @@ export async function impatient(ms: number, options: object): Promise<string> {
   try {
     return await proxyActivities<typeof activities>({ retry: { maximumAttempts: 1 }, ...options }).slow(ms);
   } catch (error) {
-    if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure) return error.cause.timeoutType;
+    if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure) return `${error.cause.timeoutType}`;
     throw error;
   }
 }

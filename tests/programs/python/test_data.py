@@ -78,7 +78,6 @@ async def test_memo_and_summaries(stage):
     assert any(e.HasField("workflow_properties_modified_event_attributes") for e in happened)
 
 
-@pytest.mark.needs("search-attribute-definitions")
 async def test_search_attributes(stage):
     kinds = {CITY.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD, SIZE.name: IndexedValueType.INDEXED_VALUE_TYPE_INT}
     try:
@@ -86,7 +85,8 @@ async def test_search_attributes(stage):
             AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
         )
     except RPCError as error:
-        assert error.status == RPCStatusCode.ALREADY_EXISTS
+        # The latter: any name may be used without.
+        assert error.status in (RPCStatusCode.ALREADY_EXISTS, RPCStatusCode.UNIMPLEMENTED)
     async with stage.worker(Announcer, activities=[greet]):
         handle = await stage.start(
             Announcer.run, True,

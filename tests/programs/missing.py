@@ -1,7 +1,6 @@
 """Features that Tenure lacks; the SDK programs that need one of them are skipped, except on the reference server."""
 
 MISSING = {
-    "suggest-continue-as-new",
     "update-with-start",
     "updates",
 }

@@ -197,7 +197,8 @@ pub struct WorkflowTaskStarted {
     pub transient_events: Vec<u8>,
     pub scheduled_at: Timestamp,
     pub started_at: Timestamp,
-    /// The poll was on the sticky queue: the worker has the history up to `previous_started_event_id`.
+    /// The worker has the history up to `previous_started_event_id`: it polled its sticky queue, or has just completed
+    /// the task before.
     pub sticky: bool,
 }
 

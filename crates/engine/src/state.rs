@@ -5,7 +5,7 @@ use crate::{
     chain::Chain,
     child::{Lineage, Relations},
     codec::{self, DecodeError},
-    command::Reply,
+    command::{Reply, WorkflowTaskStarted},
     id::ProposalId,
     key::RunKey,
     pending::{Keyed, NoKey, Pending},
@@ -262,7 +262,9 @@ impl Outcome {
         match self {
             Outcome::Done => Reply::Done,
             Outcome::WorkflowTaskCompleted { reset_history_event_id } => Reply::WorkflowTaskCompleted {
-                new_task: workflow_task::started_by(run, state, proposal).map(Box::new),
+                // Its worker has what came before.
+                new_task: workflow_task::started_by(run, state, proposal)
+                    .map(|task| Box::new(WorkflowTaskStarted { sticky: true, ..task })),
                 activities: activity::started_by(run, state, proposal),
                 reset_history_event_id: *reset_history_event_id,
             },

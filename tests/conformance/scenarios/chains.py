@@ -16,10 +16,17 @@ def again(s: Driver, **changed):
     return command("CONTINUE_AS_NEW_WORKFLOW_EXECUTION", **fields)
 
 
+async def goes_on(s: Driver, **changed):
+    """Continues as new with the next task. Not before a second has passed, or the next run waits for the rest of it."""
+    task = await s.poll()
+    await s.no_sooner(1.1)
+    await s.complete(task, again(s, **changed))
+
+
 @scenario
 async def continues_as_new(s: Driver):
     await s.start(input=payloads("one"))
-    await s.step(again(s, input=payloads("two")))
+    await goes_on(s, input=payloads("two"))
     await s.describe()
     await s.finish("out")
     await s.describe()
@@ -29,8 +36,8 @@ async def continues_as_new(s: Driver):
 @scenario
 async def continues_as_new_twice(s: Driver):
     await s.start()
-    await s.step(again(s))
-    await s.step(again(s))
+    await goes_on(s)
+    await goes_on(s)
     await s.finish()
     await s.describe()
 
@@ -46,7 +53,7 @@ OLD = {
 @scenario
 async def next_run_inherits(s: Driver):
     await s.start(**OLD)
-    await s.step(again(s))
+    await goes_on(s)
     await s.describe()
     await s.finish()
 
@@ -54,25 +61,25 @@ async def next_run_inherits(s: Driver):
 @scenario
 async def next_run_has_other_options(s: Driver):
     await s.start(**OLD)
-    await s.step(again(
+    await goes_on(
         s, workflow_type={"name": "U"}, task_queue={"name": s.unique("other")}, input=payloads("in"),
         workflow_run_timeout=seconds(1800), workflow_task_timeout=seconds(120), retry_policy={"maximum_attempts": 5},
-        memo={"fields": {"n": payloads("2").payloads[0]}}, header={"fields": {"i": payloads("2").payloads[0]}}))
+        memo={"fields": {"n": payloads("2").payloads[0]}}, header={"fields": {"i": payloads("2").payloads[0]}})
     await s.describe()
 
 
 @scenario
 async def next_run_is_told_of_a_result_and_a_failure(s: Driver):
     await s.start()
-    await s.step(again(s, last_completion_result=payloads("last"), failure=failure("no"),
-                       initiator="CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE"))
+    await goes_on(s, last_completion_result=payloads("last"), failure=failure("no"),
+                  initiator="CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE")
     await s.describe()
 
 
 @scenario
 async def next_run_waits(s: Driver):
     await s.start()
-    await s.step(again(s, backoff_start_interval=seconds(600)))
+    await goes_on(s, backoff_start_interval=seconds(600))
     await s.describe()
     await s.signal("s")
     await s.describe()
@@ -84,7 +91,7 @@ async def what_was_open_stays_behind(s: Driver):
     await s.step(activity("a", s.queue), start_timer("t", 600))
     task = await s.poll_activity()
     await s.signal("s")
-    await s.step(again(s))
+    await goes_on(s)
     await refused(s.complete_activity(task))
     await s.finish()
 
@@ -92,7 +99,7 @@ async def what_was_open_stays_behind(s: Driver):
 @scenario
 async def signal_goes_to_the_current_run(s: Driver):
     first = await s.start()
-    await s.step(again(s))
+    await goes_on(s)
     await s.signal("s")
     await refused(s.signal("s", run_id=first.run_id))
     await s.finish()
@@ -101,14 +108,14 @@ async def signal_goes_to_the_current_run(s: Driver):
 @scenario
 async def request_id_of_a_start_finds_the_first_run(s: Driver):
     await s.start(request_id="r")
-    await s.step(again(s))
+    await goes_on(s)
     await refused(s.start(request_id="r"))
 
 
 @scenario
 async def terminated_by_the_first_run_id(s: Driver):
     first = await s.start()
-    await s.step(again(s))
+    await goes_on(s)
     await s.call("TerminateWorkflowExecution", workflow_execution=s.execution, first_execution_run_id=first.run_id)
     await s.describe()
 
@@ -116,7 +123,7 @@ async def terminated_by_the_first_run_id(s: Driver):
 @scenario
 async def execution_timeout_spans_the_chain(s: Driver):
     await s.start(workflow_execution_timeout=seconds(6))
-    await s.step(again(s))
+    await goes_on(s)
     run = (await s.peek.describe()).workflow_execution_info.execution.run_id
     await s.closed(run)
     await s.describe()
@@ -214,7 +221,7 @@ async def during_the_wait_for_a_retry(s: Driver, act):
 async def continues_as_new_within_a_retry(s: Driver):
     await s.start(retry_policy=POLICY)
     await s.step(fail_workflow("first"))
-    await s.step(again(s))
+    await goes_on(s)
     await s.finish()
 
 
@@ -299,6 +306,6 @@ async def during_the_wait_for_cron(s: Driver, act):
 async def cron_continues_as_new(s: Driver):
     s.vague |= BY_THE_CLOCK
     await s.start(cron_schedule="@every 1s")
-    await s.step(again(s, cron_schedule="@every 1s"))
+    await goes_on(s, cron_schedule="@every 1s")
     await s.finish("out")
     await s.step()

@@ -120,12 +120,12 @@ impl NewRun {
 
     fn info(&self, now: Timestamp) -> ExecutionInfo {
         let started = &self.started;
-        let (event_id, event_type) = match self.signal {
-            None => (1, EventType::WorkflowExecutionStarted),
-            Some(_) => (2, EventType::WorkflowExecutionSignaled),
+        let start = AttachedRequest {
+            request_id: self.request_id.as_str().into(),
+            // The signal is what the request came for.
+            event_id: if self.signal.is_some() { 2 } else { 1 },
+            event_type: EventType::WorkflowExecutionStarted.into(),
         };
-        let start =
-            AttachedRequest { request_id: self.request_id.as_str().into(), event_id, event_type: event_type.into() };
         let run_timeout = duration(started.workflow_run_timeout.as_ref());
         let execution_at = now.after(self.backoff().unwrap_or_default());
         let execution_expires_at = started.workflow_execution_expiration_time.as_ref().map(Timestamp::from_proto);

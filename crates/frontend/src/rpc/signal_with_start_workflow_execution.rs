@@ -65,14 +65,12 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
         let (namespace, request_id) = (self.namespace.clone(), self.request_id.clone());
         let workflow_id = self.workflow_id.clone();
         match call.execute(target.workflow, ShardCommand::SignalWithStart(Box::new(self))).await? {
-            Reply::WorkflowStarted { run_id, first_run_id, started, .. } => {
-                Ok(Self::Response {
-                    run_id: run_id.to_string(),
-                    first_execution_run_id: first_run_id.to_string(),
-                    started,
-                    signal_link: Some(signal_link(namespace, workflow_id, run_id, request_id)),
-                })
-            }
+            Reply::WorkflowStarted { run_id, first_run_id, started, .. } => Ok(Self::Response {
+                run_id: run_id.to_string(),
+                first_execution_run_id: first_run_id.to_string(),
+                started,
+                signal_link: Some(signal_link(namespace, workflow_id, run_id, request_id)),
+            }),
             reply => Err(unexpected(&reply)),
         }
     }

@@ -4,6 +4,7 @@ use super::prelude::*;
 
 /// What history says where the request gives no reason; tools look for it.
 const DEFAULT_REASON: &str = "terminated by user via frontend";
+const DEFAULT_IDENTITY: &str = "frontend-service";
 
 impl Rpc for api::TerminateWorkflowExecutionRequest {
     type Response = api::TerminateWorkflowExecutionResponse;
@@ -17,6 +18,9 @@ impl Rpc for api::TerminateWorkflowExecutionRequest {
         let target = admission.execution(self.workflow_execution.as_ref())?;
         if self.reason.is_empty() {
             self.reason = DEFAULT_REASON.into();
+        }
+        if self.identity.is_empty() {
+            self.identity = DEFAULT_IDENTITY.into();
         }
         Ok(target)
     }

@@ -39,6 +39,8 @@ pub(super) enum Step {
     ActivityById(usize, Report),
     ReturnActivity,
     Operate(usize, Operation),
+    /// The run is reset to one of its workflow tasks.
+    Reset(usize),
     /// The last command comes again, under the same proposal.
     Again,
     /// A timer that nobody armed.
@@ -201,6 +203,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (WHICH, report()).prop_map(|(which, report)| Step::ActivityById(which, report)),
         1 => Just(Step::ReturnActivity),
         3 => (WHICH, operation()).prop_map(|(which, operation)| Step::Operate(which, operation)),
+        1 => WHICH.prop_map(Step::Reset),
         3 => Just(Step::Again),
         1 => Just(Step::FalseTimer),
         4 => (1u64..30).prop_map(Step::Advance),

@@ -16,6 +16,8 @@ use std::{collections::BTreeMap, time::Duration};
 use tenure_api::{
     activity::v1::ActivityOptions,
     common::v1::RetryPolicy,
+    enums::v1::EventType,
+    history::v1::HistoryEvent,
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
     workflowservice::v1::{self as api, pause_activity_request, reset_activity_request, unpause_activity_request},
 };
@@ -133,6 +135,7 @@ impl World {
                 let command = operate(&self.pending_activity(*which), *operation);
                 self.run(command);
             }
+            Step::Reset(which) => self.reset(*which),
             Step::Again => self.again(),
             Step::FalseTimer => {
                 let run_id = self.sim.current_run().run_id;
@@ -210,6 +213,32 @@ impl World {
     }
 
     /// Runs a command as a frontend sends it, with a proposal of its own.
+    fn reset(&mut self, which: usize) {
+        let base = self.sim.current_run();
+        let ends_task = |event: &HistoryEvent| {
+            matches!(
+                event.event_type(),
+                EventType::WorkflowTaskStarted
+                    | EventType::WorkflowTaskCompleted
+                    | EventType::WorkflowTaskFailed
+                    | EventType::WorkflowTaskTimedOut
+            )
+        };
+        let history = self.sim.rows.history(&base);
+        let points: Vec<i64> = history.iter().filter(|event| ends_task(event)).map(|event| event.event_id).collect();
+        let Some(&workflow_task_finish_event_id) = points.get(which % points.len().max(1)) else { return };
+        let request_id = self.request_id();
+        let reset = self.run(ShardCommand::ResetWorkflow(Box::new(api::ResetWorkflowExecutionRequest {
+            workflow_task_finish_event_id,
+            request_id,
+            ..Default::default()
+        })));
+        let Some(Reply::WorkflowReset { run_id }) = reset else { panic!("a run can be reset to each of its tasks") };
+        // What the run was told is told to its successor.
+        let signals = self.signals.get(&base.run_id).copied().unwrap_or(0);
+        self.signals.insert(run_id, signals);
+    }
+
     fn run(&mut self, command: ShardCommand) -> Option<Reply> {
         self.requests += 1;
         let proposal = ProposalId(2 << 64 | self.requests);

@@ -118,12 +118,9 @@ fn parent_closed(call: Call<'_, '_>, from: &RunKey, initiated_event_id: i64, pol
     let target = Target { run_id: None, child_workflow_only: true };
     let Some((run_id, state)) = find(&call, from, target)? else { return receipt(Receipt::Done) };
     let this_child = state.info.lineage.as_ref().is_some_and(|l| l.initiated_event_id == initiated_event_id);
-    if !state.is_running() || !this_child {
+    let asked_before = policy == ClosePolicy::RequestCancel && state.cancel_requested.is_some();
+    if !state.is_running() || !this_child || asked_before {
         return receipt(Receipt::Done);
-    }
-    match policy {
-        ClosePolicy::RequestCancel if state.cancel_requested.is_some() => return receipt(Receipt::Done),
-        _ => {}
     }
     let mut txn = call.open(Some(run_id))?;
     match policy {

@@ -7,6 +7,7 @@ use crate::{
     outbox::{OutboxMessage, Receipt},
     time::Timestamp,
     token::TaskToken,
+    update::Found,
 };
 use serde::{Deserialize, Serialize};
 use tenure_api::{
@@ -34,6 +35,12 @@ pub enum ShardCommand {
     TerminateWorkflow(Box<api::TerminateWorkflowExecutionRequest>),
     DeleteWorkflow(Box<api::DeleteWorkflowExecutionRequest>),
     ResetWorkflow(Box<api::ResetWorkflowExecutionRequest>),
+    UpdateWorkflow(Box<api::UpdateWorkflowExecutionRequest>),
+    /// One entry starts the workflow, or finds it, and admits the update.
+    UpdateWithStart {
+        start: Box<api::StartWorkflowExecutionRequest>,
+        update: Box<api::UpdateWorkflowExecutionRequest>,
+    },
     /// A poll was matched with a ready workflow task.
     StartWorkflowTask(StartTask),
     CompleteWorkflowTask {
@@ -156,6 +163,19 @@ pub enum Reply {
         /// The new run.
         run_id: Uuid,
     },
+    /// How far the update has come, and where to wait for it.
+    Update {
+        run_id: Uuid,
+        found: Found,
+    },
+    UpdateWithStart {
+        run_id: Uuid,
+        /// False when the run was there before.
+        started: bool,
+        /// Status of the run (`WorkflowExecutionStatus`).
+        status: i32,
+        found: Found,
+    },
     WorkflowTaskStarted(Box<WorkflowTaskStarted>),
     WorkflowTaskCompleted {
         /// The next task, started for the same worker (`return_new_workflow_task`).
@@ -200,6 +220,8 @@ pub struct WorkflowTaskStarted {
     /// The worker has the history up to `previous_started_event_id`: it polled its sticky queue, or has just completed
     /// the task before.
     pub sticky: bool,
+    /// Updates ride on it.
+    pub updates: bool,
 }
 
 /// Decoded `transient_events`.

@@ -37,6 +37,7 @@ pub mod timer;
 pub mod token;
 pub mod transition;
 pub mod txn;
+pub mod update;
 pub mod workflow_task;
 
 pub use command::{Envelope, Reply, ShardCommand};

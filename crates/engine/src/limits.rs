@@ -29,6 +29,12 @@ pub struct Limits {
     pub buffered_events: usize,
     /// Signals that one run may receive.
     pub signals: usize,
+    /// Updates of one run that may be open at once.
+    pub updates_in_flight: usize,
+    /// Updates that one run may accept.
+    pub updates: usize,
+    /// Updates from which workers are told to continue as new.
+    pub suggest_continue_as_new_updates: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +53,9 @@ impl Default for Limits {
             pending_cancels: 2000,
             buffered_events: 100,
             signals: 10_000,
+            updates_in_flight: 10,
+            updates: 2000,
+            suggest_continue_as_new_updates: 1800,
         }
     }
 }

@@ -36,6 +36,9 @@ impl<M> PartialEq for Encoded<M> {
     }
 }
 
+/// Bytes equal themselves.
+impl<M> Eq for Encoded<M> {}
+
 impl<M: Message + Default + fmt::Debug> fmt::Debug for Encoded<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.decode().fmt(f)

@@ -11,6 +11,7 @@ use crate::{
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
     timer::UserTimer,
+    update,
     workflow_task::{self, PendingTask, Phase, Started},
 };
 use std::sync::Arc;
@@ -102,6 +103,9 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         WorkflowExecutionOptionsUpdatedEventAttributes(a) if a.attached_request_id.is_empty() => {
             Arc::make_mut(&mut state.info).priority = a.priority.as_ref().map(crate::proto::Encoded::of);
         }
+        WorkflowExecutionUpdateAdmittedEventAttributes(_)
+        | WorkflowExecutionUpdateAcceptedEventAttributes(_)
+        | WorkflowExecutionUpdateCompletedEventAttributes(_) => update::reset::replay(state, event),
         // Of the rest nothing is kept in the state: what was asked of others is answered to the run that asked.
         _ => {}
     }
@@ -140,5 +144,6 @@ fn started_task(id: i64, at: Timestamp, event: &WorkflowTaskStartedEventAttribut
         identity: event.identity.clone(),
         history_size: event.history_size_bytes,
         suggestions: event.suggest_continue_as_new_reasons.clone(),
+        keeps: false,
     }
 }

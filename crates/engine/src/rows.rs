@@ -20,6 +20,7 @@ pub enum PendingKind {
     Timer,
     BufferedEvent,
     Child,
+    Update,
 }
 
 /// Tables of the system shard, each keyed by a string.
@@ -43,14 +44,14 @@ pub enum RowKey {
     /// The core of an `ExecutionState`.
     Execution(RunKey),
     /// One pending thing that spilled out of the core row; `id` is its scheduled or started event id, or for a
-    /// buffered event its place in the order of arrival.
+    /// buffered event or an update its place in the order of arrival.
     Pending { run: RunKey, kind: PendingKind, id: i64 },
     /// Workflow id -> its current (latest) run.
     Current(WorkflowKey),
     /// Encoded `temporal.api.history.v1.History` that begins with this event. Chunks of a run follow each other
     /// without gap or overlap, so their concatenation is again an encoded `History`.
     History { run: RunKey, first_event_id: i64 },
-    /// A signal's (later: an update's) request id that was applied to this workflow id.
+    /// A request id that was applied to this workflow id, or the id of an update that has its outcome.
     RequestId { workflow: WorkflowKey, request_id: Arc<str> },
     /// An execution's earliest deadline; at most one row per run. The value is empty.
     Timer { due: Timestamp, run: RunKey },

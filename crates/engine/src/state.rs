@@ -17,6 +17,7 @@ use crate::{
     time::Timestamp,
     timer::UserTimer,
     txn::earliest_deadline,
+    update::Updates,
     workflow_task::{self, WorkflowTask},
 };
 use bytes::Bytes;
@@ -52,6 +53,7 @@ pub struct ExecutionState {
     pub activities: Pending<PendingActivity>,
     pub timers: Pending<UserTimer>,
     pub relations: Relations,
+    pub updates: Updates,
     /// Request id of the cancellation that was asked for.
     pub cancel_requested: Option<Arc<str>>,
     pub signals: u64,
@@ -139,6 +141,7 @@ impl ExecutionState {
             activities: Pending::default(),
             timers: Pending::default(),
             relations: Relations::default(),
+            updates: Updates::default(),
             cancel_requested: None,
             signals: 0,
             proposals: Proposals::default(),
@@ -217,11 +220,17 @@ impl ExecutionState {
             {
                 return Ok(Err(error));
             }
+            if state.updates.in_flight.missing() > 0
+                && let Err(error) = state.updates.in_flight.load(spilled(PendingKind::Update)?)
+            {
+                return Ok(Err(error));
+            }
             let missing = [
                 state.activities.missing(),
                 state.timers.missing(),
                 state.buffered.missing(),
                 state.relations.children.missing(),
+                state.updates.in_flight.missing(),
             ];
             let missing: usize = missing.into_iter().sum();
             Ok(if missing == 0 { Ok(()) } else { Err(DecodeError::MissingRows(missing)) })

@@ -479,6 +479,13 @@ fn details(attributes: &Attributes) -> Vec<String> {
             vec![link("task", a.workflow_task_completed_event_id), format!("{:?}", a.retry_state())]
         }
         WorkflowExecutionTimedOutEventAttributes(a) => vec![format!("{:?}", a.retry_state())],
+        WorkflowExecutionUpdateAcceptedEventAttributes(a) => {
+            vec![a.accepted_request_message_id.clone(), link("after", a.accepted_request_sequencing_event_id)]
+        }
+        WorkflowExecutionUpdateCompletedEventAttributes(a) => {
+            let update_id = a.meta.as_ref().map(|meta| meta.update_id.clone()).unwrap_or_default();
+            vec![update_id, link("accepted", a.accepted_event_id)]
+        }
         MarkerRecordedEventAttributes(a) => vec![a.marker_name.clone()],
         WorkflowExecutionOptionsUpdatedEventAttributes(a) => vec![a.attached_request_id.clone()],
         ActivityTaskScheduledEventAttributes(a) => {

@@ -10,6 +10,7 @@ use crate::{
     rows::{ReadError, ReadyTask, StateReader, WriteSet},
     state::ExecutionState,
     time::Timestamp,
+    update::UpdateStatus,
 };
 use std::{sync::Arc, time::Duration};
 use tenure_api::error::ApiError;
@@ -61,6 +62,14 @@ pub enum Effect {
     /// The workflow task in flight ended without answering the queries that rode on it.
     WorkflowTaskEnded {
         run: RunKey,
+    },
+    /// An update was accepted, got its outcome, or is no more.
+    UpdateAdvanced {
+        run: RunKey,
+        update_id: Arc<str>,
+        /// Of the update that this is about; the id alone may be used again after a rejection.
+        admission: i64,
+        status: Result<UpdateStatus, ApiError>,
     },
 }
 

@@ -134,6 +134,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         event.event_type = event_type.into();
         event.event_time.get_or_insert_with(|| self.cx.now.to_proto());
         debug_assert!(self.state.is_running() || events::closes(event_type), "no event after the close");
+        workflow_task::persist(self);
         if self.state.workflow_task.begun().is_some() && events::is_buffered(event_type) {
             self.buffer(&event);
             return BUFFERED;
@@ -338,6 +339,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         ops.extend(state.timers.take_writes(&run, PendingKind::Timer));
         ops.extend(state.buffered.take_writes(&run, PendingKind::BufferedEvent));
         ops.extend(state.relations.children.take_writes(&run, PendingKind::Child));
+        ops.extend(state.updates.in_flight.take_writes(&run, PendingKind::Update));
         ops.push(Op::Put(RowKey::Execution(run.clone()), state.encode()));
         let mut whole = Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects };
         for other in also {

@@ -193,10 +193,16 @@ pub struct Limits {
     pub buffered_events: usize,
     /// Signals that one run may receive.
     pub signals: usize,
+    /// Updates of one run that may be open at once.
+    pub updates_in_flight: usize,
+    /// Updates that one run may accept.
+    pub updates: usize,
     /// Events of one run from which its workers are told to continue as new.
     pub suggest_continue_as_new_count: i64,
     /// Bytes of one run's history from which its workers are told to continue as new.
     pub suggest_continue_as_new_size: usize,
+    /// Updates of one run from which its workers are told to continue as new.
+    pub suggest_continue_as_new_updates: usize,
 }
 
 impl Default for Limits {
@@ -214,8 +220,11 @@ impl Default for Limits {
             pending_cancels: engine.pending_cancels,
             buffered_events: engine.buffered_events,
             signals: engine.signals,
+            updates_in_flight: engine.updates_in_flight,
+            updates: engine.updates,
             suggest_continue_as_new_count: engine.suggest_continue_as_new_count,
             suggest_continue_as_new_size: engine.suggest_continue_as_new_size,
+            suggest_continue_as_new_updates: engine.suggest_continue_as_new_updates,
         }
     }
 }
@@ -234,8 +243,11 @@ impl From<&Limits> for tenure_engine::Limits {
             pending_cancels: limits.pending_cancels,
             buffered_events: limits.buffered_events,
             signals: limits.signals,
+            updates_in_flight: limits.updates_in_flight,
+            updates: limits.updates,
             suggest_continue_as_new_count: limits.suggest_continue_as_new_count,
             suggest_continue_as_new_size: limits.suggest_continue_as_new_size,
+            suggest_continue_as_new_updates: limits.suggest_continue_as_new_updates,
         }
     }
 }

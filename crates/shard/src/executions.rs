@@ -241,6 +241,9 @@ impl LeaderRuntime {
             Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run, next_event_id, closed),
             Effect::OutboxReady(entry) => self.outbox.ready(entry),
             Effect::WorkflowTaskEnded { run } => self.workflow_task_ended(&run),
+            Effect::UpdateAdvanced { run, update_id, admission, status } => {
+                self.updates.advanced(run, update_id, admission, status);
+            }
         }
     }
 }

@@ -6,9 +6,13 @@ use crate::{
     query_token::QueryToken,
     replica::{NodeId, ShardId},
     runtime::LeaderRuntime,
+    updates::{UpdateProgress, UpdateWithStart},
 };
 use std::sync::Arc;
-use tenure_api::{error::ApiError, history::v1::History, taskqueue::v1::PollerInfo, workflowservice::v1 as api};
+use tenure_api::{
+    enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage, error::ApiError, history::v1::History,
+    taskqueue::v1::PollerInfo, workflowservice::v1 as api,
+};
 use tenure_engine::{
     Envelope, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey, activity,
     command::{Poll, WorkflowTaskStarted},
@@ -142,6 +146,41 @@ impl LeaderHandle {
         deadline: Instant,
     ) -> Result<api::QueryWorkflowResponse, CommandError> {
         self.0.query(workflow, request, deadline).await
+    }
+
+    /// Runs [`ShardCommand::UpdateWorkflow`](tenure_engine::ShardCommand) and waits for a stage of the update; answers
+    /// with what there is when that takes long. `deadline` is the caller's.
+    pub async fn update(
+        &self,
+        envelope: Envelope,
+        update_id: String,
+        wanted: Stage,
+        deadline: Instant,
+    ) -> Result<UpdateProgress, CommandError> {
+        self.0.update(envelope, update_id, wanted, deadline).await
+    }
+
+    /// As [`LeaderHandle::update`], for `ShardCommand::UpdateWithStart`.
+    pub async fn update_with_start(
+        &self,
+        envelope: Envelope,
+        update_id: String,
+        wanted: Stage,
+        deadline: Instant,
+    ) -> Result<UpdateWithStart, CommandError> {
+        self.0.update_with_start(envelope, update_id, wanted, deadline).await
+    }
+
+    /// Waits for a stage of an update that was asked for before. NOT_FOUND if the run does not know it.
+    pub async fn poll_update(
+        &self,
+        workflow: &WorkflowKey,
+        run_id: Option<Uuid>,
+        update_id: String,
+        wanted: Stage,
+        deadline: Instant,
+    ) -> Result<UpdateProgress, CommandError> {
+        self.0.poll_update(workflow, run_id, update_id, wanted, deadline).await
     }
 
     /// A worker's answer to a query that was handed out on its own ([`QueryToken`] says where).

@@ -32,6 +32,7 @@ mod starts;
 mod supervisor;
 mod system;
 mod timers;
+mod updates;
 mod virtual_time;
 mod waiters;
 
@@ -45,6 +46,7 @@ pub use query_token::QueryToken;
 pub use replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Replica, Rows, SYSTEM_SHARD, ShardId};
 pub use shards::{Lead, Shards};
 pub use shared::NoLeader;
+pub use updates::{UpdateProgress, UpdateWithStart};
 pub use virtual_time::{Unbalanced, VirtualTime};
 
 #[cfg(test)]

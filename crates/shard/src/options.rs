@@ -34,6 +34,8 @@ pub struct Options {
     pub long_poll_margin: Duration,
     /// How long a history long poll waits at most.
     pub history_wait: Duration,
+    /// How long a caller waits for its update at most before it is told how far that has come.
+    pub update_wait: Duration,
     /// A started task whose delivery is not confirmed for this long is asked after.
     pub confirm_within: Duration,
     /// A sticky queue nobody polled for this long has lost its worker.
@@ -63,6 +65,7 @@ impl Default for Options {
             long_poll: Duration::from_secs(60),
             long_poll_margin: Duration::from_millis(800),
             history_wait: Duration::from_secs(20),
+            update_wait: Duration::from_secs(20),
             confirm_within: Duration::from_secs(3),
             sticky_alive: Duration::from_secs(10),
             history_page_bytes: 2 << 20,

@@ -11,11 +11,12 @@ use tenure_api::{
     common::v1::{WorkflowExecution, WorkflowType},
     enums::v1::TaskQueueKind,
     history::v1::History,
+    protocol::v1::Message,
     query::v1::WorkflowQuery,
     taskqueue::v1::TaskQueue,
     workflowservice::v1 as api,
 };
-use tenure_engine::{RunKey, command::WorkflowTaskStarted, state::ExecutionState};
+use tenure_engine::{RunKey, command::WorkflowTaskStarted, state::ExecutionState, update};
 
 impl LeaderRuntime {
     /// The response for a started workflow task, with the queries that ride on it. Its history ends at its started
@@ -30,6 +31,7 @@ impl LeaderRuntime {
         if next_page_token.is_empty() {
             history.events.extend(started.transient());
         }
+        let messages = if started.updates { self.messages(started)? } else { Vec::new() };
         Ok(api::PollWorkflowTaskQueueResponse {
             task_token: started.token.encode(),
             workflow_execution: Some(execution(&started.run)),
@@ -43,8 +45,16 @@ impl LeaderRuntime {
             scheduled_time: Some(started.scheduled_at.to_proto()),
             started_time: Some(started.started_at.to_proto()),
             queries: self.queries.ride(&started.run),
+            messages,
             ..Default::default()
         })
+    }
+
+    /// The updates that ride on a started task.
+    fn messages(&self, started: &WorkflowTaskStarted) -> Result<Vec<Message>, CommandError> {
+        let state = self.rows.execution(&started.run)?;
+        let of = |state: &ExecutionState| update::messages(state, started.token.stamp, started.started_event_id);
+        Ok(state.as_deref().map(of).unwrap_or_default())
     }
 
     /// The response that carries a query on its own. A sticky worker has the history already.

@@ -17,6 +17,7 @@ use crate::{
     shared::{Served, Shared},
     starts::Starts,
     timers::Timers,
+    updates::UpdateWaiters,
     waiters::Waiters,
 };
 use metrics::{gauge, histogram};
@@ -43,6 +44,7 @@ pub(crate) struct LeaderRuntime {
     pub(crate) outbox: Outbox,
     pub(crate) home: Home,
     pub(crate) waiters: Waiters,
+    pub(crate) updates: UpdateWaiters,
     pub(crate) queries: Queries,
     pub(crate) starts: Starts,
     /// System commands run one at a time.
@@ -102,6 +104,7 @@ impl LeaderRuntime {
             outbox,
             home: Home::new(),
             waiters: Waiters::default(),
+            updates: UpdateWaiters::default(),
             queries: Queries::default(),
             starts: Starts::default(),
             system: tokio::sync::Mutex::default(),

@@ -134,6 +134,7 @@ impl KeyWriter {
             PendingKind::Timer => 1,
             PendingKind::BufferedEvent => 2,
             PendingKind::Child => 3,
+            PendingKind::Update => 4,
         })
     }
 

@@ -19,7 +19,7 @@ use crate::{
     id::ProposalId,
     removal,
     txn::Txn,
-    workflow_task,
+    update, workflow_task,
 };
 use tenure_api::history::v1::HistoryEvent;
 
@@ -29,6 +29,7 @@ impl Txn<'_, '_> {
     pub(crate) fn close(&mut self, last: HistoryEvent, next: Option<NewRun>) {
         self.state.pending_at_close = describe::pending_at_close(&self.state);
         child::parent_closed(self);
+        update::close(self, next.is_some());
         if next.is_none() {
             child::report_close(self, &last);
         }
@@ -43,6 +44,7 @@ impl Txn<'_, '_> {
     pub(crate) fn close_replaced(&mut self, last: HistoryEvent) {
         self.state.pending_at_close = describe::pending_at_close(&self.state);
         child::forget_all(self);
+        update::close(self, false);
         self.end(last);
     }
 

@@ -8,6 +8,7 @@ use crate::{
     state,
     token::TaskToken,
     txn::Txn,
+    update,
     workflow_task::{self, BadCommand, Failed},
 };
 use std::time::Duration;
@@ -28,14 +29,18 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
         return Ok(txn.finish_remembered(state::Outcome::Failed(error)));
     }
     workflow_task::check_sequence(&request.commands)?;
+    update::check_form(&request.messages)?;
     if workflow_task::any_closes(&request.commands) {
         txn.read_first_event()?;
     }
     let before = txn.state.clone();
     match workflow_task::complete(&mut txn, request.clone()) {
-        Ok(()) => Ok(txn.finish_remembered(state::Outcome::WorkflowTaskCompleted { reset_history_event_id: 0 })),
+        Ok(reset_history_event_id) => {
+            Ok(txn.finish_remembered(state::Outcome::WorkflowTaskCompleted { reset_history_event_id }))
+        }
         Err(bad) => {
             txn.start_over(before);
+            update::abort_sent(&mut txn);
             workflow_task::fail(&mut txn, failed(&bad, request));
             match bad.terminates {
                 true => terminate(&mut txn, &bad.message(), None, SERVER_IDENTITY, Vec::new()),

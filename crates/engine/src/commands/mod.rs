@@ -25,6 +25,8 @@ pub(crate) mod terminate_workflow;
 mod timer_due;
 mod unpause_activity;
 mod update_activity_options;
+mod update_with_start;
+mod update_workflow;
 pub(crate) mod update_workflow_options;
 
 use crate::{
@@ -75,6 +77,8 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         TerminateWorkflow(request) => terminate_workflow::run(call, request),
         DeleteWorkflow(request) => delete_workflow::run(call, request),
         ResetWorkflow(request) => reset_workflow::run(call, request),
+        UpdateWorkflow(request) => update_workflow::run(call, request),
+        UpdateWithStart { start, update } => update_with_start::run(call, start, update),
         StartWorkflowTask(start) => start_workflow_task::run(call, start),
         CompleteWorkflowTask { token, request } => complete_workflow_task::run(call, token, request),
         FailWorkflowTask { token, request } => fail_workflow_task::run(call, token, request),

@@ -13,7 +13,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>) -> Outcome {
         && !txn.state.workflow_task.is_started();
     match waits_there {
         true => workflow_task::leave_sticky_queue(&mut txn),
-        false => txn.state.sticky = None,
+        false => drop(workflow_task::lose_worker(&mut txn)),
     }
     Ok(txn.finish(Reply::Done))
 }

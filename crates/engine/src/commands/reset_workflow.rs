@@ -18,7 +18,7 @@ use crate::{
     time::Timestamp,
     transition::{Context, Transition},
     txn::{self, RequestKind, Txn},
-    workflow_task,
+    update, workflow_task,
 };
 use prost::Message;
 use std::sync::Arc;
@@ -228,6 +228,8 @@ fn operate(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), 
 fn reapply(txn: &mut Txn<'_, '_>, since: &[HistoryEvent], request: &ResetWorkflowExecutionRequest) {
     let excluded = |kind: Exclude| request.reset_reapply_exclude_types.contains(&kind.into());
     let signals = request.reset_reapply_type() != Reapply::None && !excluded(Exclude::Signal);
+    let all = matches!(request.reset_reapply_type(), Reapply::Unspecified | Reapply::AllEligible);
+    let updates = all && !excluded(Exclude::Update);
     for event in since {
         match &event.attributes {
             Some(Attributes::WorkflowExecutionSignaledEventAttributes(a)) if signals => {
@@ -241,6 +243,7 @@ fn reapply(txn: &mut Txn<'_, '_>, since: &[HistoryEvent], request: &ResetWorkflo
                     ..Default::default()
                 });
             }
+            _ if updates => update::reset::readmit(txn, event),
             _ => {}
         }
     }
@@ -256,10 +259,12 @@ impl<'a, 'c> Txn<'a, 'c> {
         mut state: ExecutionState,
         kept: Vec<HistoryEvent>,
     ) -> Self {
-        let chunk = History { events: kept }.encode_to_vec();
+        let kept = History { events: kept };
+        let chunk = kept.encode_to_vec();
         state.history_size = chunk.len() as i64;
         let mut txn = Txn::create(rows, cx, run, proposal, ExecutionInfo::clone(&state.info));
         txn.state = state;
+        update::reset::keep_outcomes(&mut txn, &kept.events);
         txn.write(Op::Put(RowKey::History { run: txn.run.clone(), first_event_id: 1 }, chunk.into()));
         txn
     }

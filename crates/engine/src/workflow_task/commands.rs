@@ -9,6 +9,7 @@ use crate::{
     state::ExecutionInfo,
     timer,
     txn::Txn,
+    update::{self, Inbox},
 };
 use prost::Message;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub struct CompletedTask {
     pub unseen: usize,
     /// Activities that the worker would take along, by scheduled event id.
     pub eager: Vec<i64>,
+    pub(crate) inbox: Inbox,
 }
 
 impl CompletedTask {
@@ -107,6 +109,7 @@ pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &mut CompletedTask, command: Co
         Some(Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(a)) => {
             external::request_cancel(txn, task, a, user_metadata)
         }
+        Some(Verb::ProtocolMessageCommandAttributes(a)) => update::command(txn, task, &a),
         Some(Verb::RecordMarkerCommandAttributes(a)) => record_marker(txn, task, a, user_metadata),
         Some(Verb::UpsertWorkflowSearchAttributesCommandAttributes(a)) => change_search_attributes(txn, task, a),
         Some(Verb::ModifyWorkflowPropertiesCommandAttributes(a)) => modify_properties(txn, task, a),
@@ -115,9 +118,7 @@ pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &mut CompletedTask, command: Co
         Some(Verb::CancelWorkflowExecutionCommandAttributes(a)) => cancel_workflow(txn, task, a, user_metadata),
         Some(Verb::ContinueAsNewWorkflowExecutionCommandAttributes(a)) => continue_as_new(txn, task, a, user_metadata),
         Some(
-            Verb::ProtocolMessageCommandAttributes(_)
-            | Verb::ScheduleNexusOperationCommandAttributes(_)
-            | Verb::RequestCancelNexusOperationCommandAttributes(_),
+            Verb::ScheduleNexusOperationCommandAttributes(_) | Verb::RequestCancelNexusOperationCommandAttributes(_),
         ) => Err(unsupported(command_type)),
         None => Err(without_attributes(command_type)),
     }
@@ -156,7 +157,7 @@ pub(crate) fn any_closes(commands: &[Command]) -> bool {
     commands.iter().any(|command| closes(command.command_type()))
 }
 
-fn closes(command: CommandType) -> bool {
+pub(super) fn closes(command: CommandType) -> bool {
     use CommandType::*;
     matches!(
         command,

@@ -1,49 +1,125 @@
 //! The end of a task whose worker answered: its commands become events, what waited follows, and where there is
 //! something new the next task is scheduled.
 
-use super::{BadCommand, CompletedTask, commands, end_completed, schedule, start};
-use crate::{activity, command::Poll, proto::optional_duration, state::Sticky, txn::Txn};
+use super::{
+    BadCommand, CompletedTask, PendingTask, Started, begin, commands, end_completed, schedule, schedule_speculative,
+};
+use crate::{
+    activity,
+    command::Poll,
+    proto::optional_duration,
+    state::Sticky,
+    txn::Txn,
+    update::{self, Inbox},
+};
 use tenure_api::{
-    enums::v1::{VersioningBehavior, WorkflowTaskFailedCause as Cause},
-    history::v1::WorkflowTaskCompletedEventAttributes,
+    enums::v1::VersioningBehavior, history::v1::WorkflowTaskCompletedEventAttributes,
     workflowservice::v1::RespondWorkflowTaskCompletedRequest,
 };
 
-/// Completes the started task, and starts the next one where the worker asked for it and there is one. After an error
-/// the transaction is spoilt and has to be started over.
-pub(crate) fn complete(txn: &mut Txn<'_, '_>, request: RespondWorkflowTaskCompletedRequest) -> Result<(), BadCommand> {
-    let Some((before, _)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
+/// Completes the started task, and starts the next one where the worker asked for it and there is one. Gives the event
+/// that the worker goes back to, because the task left no trace; zero: it did. After an error the transaction is spoilt
+/// and has to be started over.
+pub(crate) fn complete(txn: &mut Txn<'_, '_>, request: RespondWorkflowTaskCompletedRequest) -> Result<i64, BadCommand> {
+    let Some((before, started)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
     let original_scheduled_at = before.original_scheduled_at;
-    if !request.messages.is_empty() {
-        let message = "messages are not implemented by this server";
-        return Err(BadCommand::new(Cause::BadUpdateWorkflowExecutionMessage, message));
-    }
-    let heartbeats = request.force_create_new_workflow_task && request.commands.is_empty();
-    let completed_event_id = end_completed(txn, completed_attributes(&request));
+    let force_new = request.force_create_new_workflow_task;
+    let heartbeats = force_new && request.commands.is_empty();
+    let poll = Poll { identity: request.identity.clone(), ..Poll::default() };
+    let next = Next { wanted: request.return_new_workflow_task, poll };
     txn.state.sticky = sticky(&request);
-
+    if leaves_no_trace(txn, before, started, &request) {
+        return without_trace(txn, request, &next);
+    }
+    let completed_event_id = end_completed(txn, completed_attributes(&request));
     let unseen = txn.state.buffered.len();
-    let mut task = CompletedTask { completed_event_id, identity: request.identity, unseen, eager: Vec::new() };
+    let inbox = Inbox::new(request.messages, completed_event_id);
+    let mut task = CompletedTask { completed_event_id, identity: request.identity, unseen, eager: Vec::new(), inbox };
     for command in request.commands {
         // What follows the end of the run has no meaning any more.
         if !txn.state.is_running() {
             break;
         }
+        if commands::closes(command.command_type()) {
+            update::read_rejections(txn, &mut task.inbox)?;
+        }
         commands::apply(txn, &mut task, command)?;
     }
-    if txn.state.is_running() {
-        let poll = Poll { identity: task.identity.clone(), ..Poll::default() };
-        activity::start_eagerly(txn, &task.eager, &poll);
+    update::read_rest(txn, &mut task.inbox)?;
+    if !txn.state.is_running() {
+        return Ok(0);
     }
-    let news = request.force_create_new_workflow_task || !txn.state.buffered.is_empty();
-    if !txn.state.is_running() || !news {
-        return Ok(());
+    activity::start_eagerly(txn, &task.eager, &next.poll);
+    // A worker that forces the next task to keep its place goes on with the updates that it has.
+    if !force_new {
+        update::reject_unprocessed(txn);
     }
-    schedule(txn, heartbeats.then_some(original_scheduled_at));
-    if request.return_new_workflow_task {
-        start(txn, &Poll { identity: task.identity, ..Poll::default() });
+    if force_new || !txn.state.buffered.is_empty() {
+        schedule(txn, heartbeats.then_some(original_scheduled_at));
+        next.start(txn);
+    } else {
+        next.for_updates(txn);
     }
-    Ok(())
+    Ok(0)
+}
+
+/// A speculative task that brought nothing but rejections is forgotten, if its worker can forget it too: all that it
+/// was shown is this task, or it says that it can forget more.
+fn leaves_no_trace(
+    txn: &Txn<'_, '_>,
+    task: &PendingTask,
+    started: &Started,
+    request: &RespondWorkflowTaskCompletedRequest,
+) -> bool {
+    /// The last task's completed event, and this one's scheduled and started events.
+    const SHOWN: i64 = 3;
+    let workflow_task = &txn.state.workflow_task;
+    let forgets_more = request.capabilities.is_some_and(|c| c.discard_speculative_workflow_task_with_events);
+    task.transient
+        && workflow_task.is_speculative()
+        && request.commands.is_empty()
+        && !request.force_create_new_workflow_task
+        && request.messages.iter().all(update::leaves_no_trace)
+        && (forgets_more || started.event_id == workflow_task.last_completed_started_event_id + SHOWN)
+}
+
+fn without_trace(
+    txn: &mut Txn<'_, '_>,
+    request: RespondWorkflowTaskCompletedRequest,
+    next: &Next,
+) -> Result<i64, BadCommand> {
+    txn.state.workflow_task.pending = None;
+    update::read_rest(txn, &mut Inbox::new(request.messages, txn.state.last_event_id()))?;
+    update::reject_unprocessed(txn);
+    next.for_updates(txn);
+    Ok(txn.state.workflow_task.last_completed_started_event_id)
+}
+
+/// What becomes of the next task.
+struct Next {
+    /// The worker takes it with the answer.
+    wanted: bool,
+    poll: Poll,
+}
+
+impl Next {
+    /// The next task, if updates wait for one. It is speculative if it is started at once.
+    fn for_updates(&self, txn: &mut Txn<'_, '_>) {
+        if !txn.state.updates.any_unsent() {
+            return;
+        }
+        match self.wanted {
+            true => schedule_speculative(txn),
+            false => schedule(txn, None),
+        }
+        self.start(txn);
+    }
+
+    fn start(&self, txn: &mut Txn<'_, '_>) {
+        if self.wanted {
+            begin(txn, &self.poll, true);
+        }
+    }
 }
 
 fn completed_attributes(request: &RespondWorkflowTaskCompletedRequest) -> WorkflowTaskCompletedEventAttributes {

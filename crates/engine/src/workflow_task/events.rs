@@ -12,7 +12,7 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 
-/// The events of a transient task that is pending: they follow history where the API shows it, without being in it.
+/// The events of a transient task that is running: they follow history where the API shows it, without being in it.
 pub fn transient_events(state: &ExecutionState) -> Vec<HistoryEvent> {
     match (&state.workflow_task.pending, state.workflow_task.started()) {
         (Some(task), Some((_, started))) if task.transient => transient_history(state, task, started),
@@ -22,23 +22,29 @@ pub fn transient_events(state: &ExecutionState) -> Vec<HistoryEvent> {
 
 /// The scheduled and started events that a transient task has instead of history.
 pub(super) fn transient_history(state: &ExecutionState, task: &PendingTask, started: &Started) -> Vec<HistoryEvent> {
-    let attempt = state.workflow_task.attempt;
-    let scheduled = scheduled_attributes(state, &task.queue, TaskQueueKind::Normal, task.timeout, attempt);
-    let event = |event_id, at: Timestamp, attributes| HistoryEvent {
+    vec![scheduled_event(state, task), started_event(task, started)]
+}
+
+pub(super) fn scheduled_event(state: &ExecutionState, task: &PendingTask) -> HistoryEvent {
+    let kind = if task.sticky { TaskQueueKind::Sticky } else { TaskQueueKind::Normal };
+    let attributes = scheduled_attributes(state, &task.queue, kind, task.timeout, state.workflow_task.attempt);
+    let attributes = Attributes::WorkflowTaskScheduledEventAttributes(attributes);
+    event(task.scheduled_event_id, task.scheduled_at, attributes)
+}
+
+pub(super) fn started_event(task: &PendingTask, started: &Started) -> HistoryEvent {
+    let attributes = started_attributes(task.scheduled_event_id, started);
+    event(started.event_id, started.at, Attributes::WorkflowTaskStartedEventAttributes(attributes))
+}
+
+fn event(event_id: i64, at: Timestamp, attributes: Attributes) -> HistoryEvent {
+    HistoryEvent {
         event_id,
         event_type: crate::events::event_type(&attributes).into(),
         event_time: Some(at.to_proto()),
         attributes: Some(attributes),
         ..Default::default()
-    };
-    vec![
-        event(task.scheduled_event_id, task.scheduled_at, Attributes::WorkflowTaskScheduledEventAttributes(scheduled)),
-        event(
-            started.event_id,
-            started.at,
-            Attributes::WorkflowTaskStartedEventAttributes(started_attributes(task.scheduled_event_id, started)),
-        ),
-    ]
+    }
 }
 
 pub(super) fn scheduled_attributes(

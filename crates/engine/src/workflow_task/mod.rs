@@ -9,6 +9,10 @@
 //! The first attempt's events are in history as they happen. Further attempts are *transient*: their scheduled and
 //! started events are kept here and enter history only when one completes, or when other events come before its
 //! start. A task that fails on a sticky queue is tried on the normal queue first, as the same attempt.
+//!
+//! A first attempt that is there for updates only is transient too, and called *speculative*: its events enter
+//! history as soon as another event comes, or when it ends in any other way than by rejecting them all. If that is
+//! how it ends, it never was.
 
 mod commands;
 mod complete;
@@ -33,8 +37,9 @@ use crate::{
     token::TaskToken,
     transition::Effect,
     txn::Txn,
+    update,
 };
-use events::{scheduled_attributes, started_attributes, timed_out, transient_history};
+use events::{scheduled_attributes, scheduled_event, started_attributes, started_event, timed_out, transient_history};
 use prost::Message;
 use std::time::Duration;
 use tenure_api::{
@@ -52,6 +57,9 @@ use uuid::Uuid;
 const DEFAULT_PRIORITY: u8 = 3;
 const LOWEST_PRIORITY: i32 = 5;
 
+/// For so long a speculative task waits in a normal queue; then history learns of it.
+const SPECULATIVE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// From the attempt after this one on, the task's timeout grows, so that a workflow that cannot make progress costs
 /// less and less.
 const ATTEMPTS_AT_FULL_SPEED: i32 = 3;
@@ -67,6 +75,19 @@ pub(crate) fn schedule_if_idle(txn: &mut Txn<'_, '_>) {
     }
 }
 
+/// There is an update to take to the worker.
+pub(crate) fn schedule_for_update(txn: &mut Txn<'_, '_>) {
+    if txn.state.workflow_task.pending.is_none() {
+        schedule_speculative(txn);
+    }
+}
+
+/// Schedules a task of which history need not know. It does not wait for the end of a start delay, nor end it.
+pub(crate) fn schedule_speculative(txn: &mut Txn<'_, '_>) {
+    debug_assert!(txn.state.workflow_task.attempt == 1 && txn.state.buffered.is_empty(), "only the updates are news");
+    place(txn, true, None);
+}
+
 /// Schedules the next task. `heartbeat_since` is set where the worker forced it to keep its place.
 pub(crate) fn schedule(txn: &mut Txn<'_, '_>, heartbeat_since: Option<Timestamp>) {
     debug_assert!(txn.state.workflow_task.pending.is_none(), "one task at a time");
@@ -76,11 +97,15 @@ pub(crate) fn schedule(txn: &mut Txn<'_, '_>, heartbeat_since: Option<Timestamp>
         txn.state.workflow_task.attempt = 1;
         txn.flush_buffered();
     }
+    let transient = txn.state.workflow_task.attempt > 1;
+    place(txn, transient, heartbeat_since);
+}
+
+fn place(txn: &mut Txn<'_, '_>, transient: bool, heartbeat_since: Option<Timestamp>) {
     let attempt = txn.state.workflow_task.attempt;
-    let transient = attempt > 1;
     let timeout = txn.state.info.task_timeout.saturating_add(extra_timeout(attempt));
     let (queue, sticky) = match &txn.state.sticky {
-        Some(sticky) if !transient => (sticky.queue.clone(), true),
+        Some(sticky) if attempt == 1 => (sticky.queue.clone(), true),
         _ => (txn.state.info.task_queue.clone(), false),
     };
     let now = txn.now();
@@ -114,8 +139,12 @@ fn extra_timeout(attempt: i32) -> Duration {
 
 fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<Started>) {
     let stamp = txn.stamp();
-    let patience = txn.state.sticky.as_ref().and_then(|sticky| sticky.schedule_to_start);
-    let deadline = patience.filter(|_| task.sticky).map(|patience| txn.now().after(patience));
+    let patience = match &txn.state.sticky {
+        Some(sticky) if task.sticky => sticky.schedule_to_start,
+        _ if task.transient && txn.state.workflow_task.attempt == 1 => Some(SPECULATIVE_PATIENCE),
+        _ => None,
+    };
+    let deadline = patience.map(|patience| txn.now().after(patience));
     txn.put_ready(ReadyTask {
         queue: txn.queue(TaskKind::Workflow, &task.queue),
         priority: priority(&txn.state),
@@ -167,6 +196,24 @@ pub(crate) fn with_tasks_withdrawn(txn: &mut Txn<'_, '_>, change: impl FnOnce(&m
     }
 }
 
+/// What there is of a speculative task enters history: it is one like others now.
+pub(crate) fn persist(txn: &mut Txn<'_, '_>) {
+    if !txn.state.workflow_task.is_speculative() {
+        return;
+    }
+    let Some(mut task) = txn.state.workflow_task.pending.take() else { return };
+    txn.state.workflow_task.first_at = None;
+    txn.add(scheduled_event(&txn.state, &task));
+    if let Phase::Started(started) = &task.phase {
+        txn.add(started_event(&task, started));
+    }
+    if let (Phase::Ready { deadline, .. }, false) = (&mut task.phase, task.sticky) {
+        *deadline = None;
+    }
+    task.transient = false;
+    txn.state.workflow_task.pending = Some(task);
+}
+
 /// The run is being closed: its task is no more.
 pub(crate) fn forget(txn: &mut Txn<'_, '_>) {
     withdraw(txn);
@@ -176,12 +223,19 @@ pub(crate) fn forget(txn: &mut Txn<'_, '_>) {
 
 /// Starts the pending task for a poll; the caller knows that it is ready.
 pub(crate) fn start(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
+    let keeps = txn.state.workflow_task.pending.as_ref().is_some_and(|task| task.sticky);
+    begin(txn, poll, keeps)
+}
+
+/// `keeps`: the poll's worker has the run as its last task left it.
+fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted {
     withdraw(txn);
     let Some(mut task) = txn.state.workflow_task.pending.take() else { unreachable!("the caller saw a ready task") };
     let now = txn.now();
     let (stamp, proposal, identity) = (txn.stamp(), txn.proposal, poll.identity.clone());
+    update::send(txn, stamp, keeps);
     if let Phase::Ready { undelivered: Some(before), .. } = task.phase {
-        task.phase = Phase::Started(Started { stamp, at: now, proposal, identity, ..before });
+        task.phase = Phase::Started(Started { stamp, at: now, proposal, identity, keeps, ..before });
         txn.state.workflow_task.pending = Some(task);
         return describe_started(&txn.run, &txn.state).expect("it was started just now");
     }
@@ -200,6 +254,7 @@ pub(crate) fn start(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
         event_id: if task.transient { task.scheduled_event_id + 1 } else { txn.state.next_event_id },
         request_id: txn.cx.ids.uuid(),
         identity,
+        keeps,
         history_size: txn.history_size(),
         suggestions: suggestions(txn),
     };
@@ -221,6 +276,9 @@ fn suggestions(txn: &Txn<'_, '_>) -> Vec<i32> {
     }
     if txn.state.next_event_id >= limits.suggest_continue_as_new_count {
         reasons.push(Suggest::TooManyHistoryEvents.into());
+    }
+    if txn.state.updates.total() >= limits.suggest_continue_as_new_updates as u64 {
+        reasons.push(Suggest::TooManyUpdates.into());
     }
     reasons
 }
@@ -249,7 +307,8 @@ pub(crate) fn describe_started(run: &RunKey, state: &ExecutionState) -> Option<W
         transient_events: History { events: transient_events }.encode_to_vec(),
         scheduled_at: task.scheduled_at,
         started_at: started.at,
-        sticky: task.sticky,
+        sticky: started.keeps,
+        updates: update::rides(state, started.stamp),
     })
 }
 
@@ -290,6 +349,9 @@ pub(crate) struct Failed {
 
 /// The started task failed. The caller decides whether another one is scheduled.
 pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
+    if txn.state.workflow_task.is_started() {
+        persist(txn);
+    }
     let Some((task, started)) = txn.state.workflow_task.begun() else { return };
     if !task.transient {
         let attributes = WorkflowTaskFailedEventAttributes {
@@ -346,13 +408,14 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) {
     if txn.state.workflow_task.deadline().is_none_or(|at| at > txn.now()) {
         return;
     }
+    persist(txn);
     match &txn.state.workflow_task.pending {
         None => schedule(txn, None),
         Some(PendingTask { phase: Phase::Started(_), .. }) => time_out(txn),
         Some(task @ PendingTask { phase: Phase::Ready { undelivered: None, .. }, .. }) => {
             let event = timed_out(task, 0, TimeoutType::ScheduleToStart);
             withdraw(txn);
-            txn.state.sticky = None;
+            lose_worker(txn);
             txn.state.workflow_task.pending = None;
             txn.add_event(event);
             schedule(txn, None);
@@ -364,6 +427,7 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) {
 
 /// The started task took too long; the next attempt is scheduled.
 pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
+    persist(txn);
     let Some((task, started)) = txn.state.workflow_task.started() else { return };
     if !task.transient {
         let event = timed_out(task, started.event_id, TimeoutType::StartToClose);
@@ -378,7 +442,7 @@ pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
 /// know.
 pub(crate) fn leave_sticky_queue(txn: &mut Txn<'_, '_>) {
     withdraw(txn);
-    txn.state.sticky = None;
+    lose_worker(txn);
     let Some(mut task) = txn.state.workflow_task.pending.take() else { return };
     task.queue = txn.state.info.task_queue.clone();
     task.sticky = false;
@@ -404,6 +468,12 @@ fn end_without_success(txn: &mut Txn<'_, '_>) -> bool {
     withdraw(txn);
     txn.effect(Effect::WorkflowTaskEnded { run: txn.run.clone() });
     txn.state.workflow_task.pending = None;
+    lose_worker(txn)
+}
+
+/// The worker that kept the run keeps it no more: what it was sent is sent again. Says whether there was one.
+pub(crate) fn lose_worker(txn: &mut Txn<'_, '_>) -> bool {
+    update::unsend(txn, None);
     txn.state.sticky.take().is_some()
 }
 
@@ -415,6 +485,7 @@ pub(crate) fn give_back(txn: &mut Txn<'_, '_>) {
     let (task, started) = (task.clone(), started.clone());
     txn.state.workflow_task.pending = None;
     txn.effect(Effect::WorkflowTaskEnded { run: txn.run.clone() });
+    update::unsend(txn, Some(started.stamp));
     if task.transient {
         // History does not know of the start, so nothing has to wait for its end.
         txn.flush_buffered();

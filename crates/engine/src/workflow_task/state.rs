@@ -29,7 +29,7 @@ impl Default for WorkflowTask {
 pub struct PendingTask {
     /// For a transient task the id that its scheduled event will get.
     pub scheduled_event_id: i64,
-    /// Its events are not in history.
+    /// Its events are not in history: it is a further attempt, or speculative.
     pub transient: bool,
     pub scheduled_at: Timestamp,
     /// Of the first of a row of tasks that were forced by the worker, which heartbeats with them.
@@ -64,6 +64,8 @@ pub struct Started {
     pub event_id: i64,
     pub request_id: Uuid,
     pub identity: String,
+    /// Its worker has the run as the last task left it.
+    pub keeps: bool,
     /// Bytes of history that its started event tells.
     pub history_size: i64,
     /// `SuggestContinueAsNewReason`s that its started event tells.
@@ -76,6 +78,11 @@ impl WorkflowTask {
             Some(task @ PendingTask { phase: Phase::Started(started), .. }) => Some((task, started)),
             _ => None,
         }
+    }
+
+    /// The pending task is there for updates only: if they are all rejected, it never was.
+    pub fn is_speculative(&self) -> bool {
+        self.attempt == 1 && self.pending.as_ref().is_some_and(|task| task.transient)
     }
 
     pub fn is_started(&self) -> bool {

@@ -6,10 +6,12 @@ mod change_namespace;
 mod delete_workflow_execution;
 mod describe_task_queue;
 mod describe_workflow_execution;
+mod execute_multi_operation;
 mod get_system_info;
 mod get_workflow_execution_history;
 mod operate_activities;
 mod poll_activity_task_queue;
+mod poll_workflow_execution_update;
 mod poll_workflow_task_queue;
 mod query_workflow;
 mod read_namespaces;
@@ -26,6 +28,7 @@ mod signal_with_start_workflow_execution;
 mod signal_workflow_execution;
 mod start_workflow_execution;
 mod terminate_workflow_execution;
+mod update_workflow_execution;
 mod update_workflow_execution_options;
 
 #[cfg(test)]
@@ -151,6 +154,9 @@ forwarding_service! {
         request_cancel_workflow_execution(RequestCancelWorkflowExecutionRequest) -> RequestCancelWorkflowExecutionResponse;
         terminate_workflow_execution(TerminateWorkflowExecutionRequest) -> TerminateWorkflowExecutionResponse;
         query_workflow(QueryWorkflowRequest) -> QueryWorkflowResponse;
+        update_workflow_execution(UpdateWorkflowExecutionRequest) -> UpdateWorkflowExecutionResponse;
+        poll_workflow_execution_update(PollWorkflowExecutionUpdateRequest) -> PollWorkflowExecutionUpdateResponse;
+        execute_multi_operation(ExecuteMultiOperationRequest) -> ExecuteMultiOperationResponse;
         poll_workflow_task_queue(PollWorkflowTaskQueueRequest) -> PollWorkflowTaskQueueResponse;
         respond_workflow_task_completed(RespondWorkflowTaskCompletedRequest) -> RespondWorkflowTaskCompletedResponse;
         respond_workflow_task_failed(RespondWorkflowTaskFailedRequest) -> RespondWorkflowTaskFailedResponse;
@@ -190,7 +196,6 @@ forwarding_service! {
         record_worker_heartbeat(RecordWorkerHeartbeatRequest) -> RecordWorkerHeartbeatResponse;
     }
     missing {
-        execute_multi_operation(ExecuteMultiOperationRequest) -> ExecuteMultiOperationResponse;
         list_open_workflow_executions(ListOpenWorkflowExecutionsRequest) -> ListOpenWorkflowExecutionsResponse;
         list_closed_workflow_executions(ListClosedWorkflowExecutionsRequest) -> ListClosedWorkflowExecutionsResponse;
         list_workflow_executions(ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse;
@@ -229,8 +234,6 @@ forwarding_service! {
         validate_worker_deployment_version_compute_config(ValidateWorkerDeploymentVersionComputeConfigRequest) -> ValidateWorkerDeploymentVersionComputeConfigResponse;
         update_worker_deployment_version_metadata(UpdateWorkerDeploymentVersionMetadataRequest) -> UpdateWorkerDeploymentVersionMetadataResponse;
         set_worker_deployment_manager(SetWorkerDeploymentManagerRequest) -> SetWorkerDeploymentManagerResponse;
-        update_workflow_execution(UpdateWorkflowExecutionRequest) -> UpdateWorkflowExecutionResponse;
-        poll_workflow_execution_update(PollWorkflowExecutionUpdateRequest) -> PollWorkflowExecutionUpdateResponse;
         start_batch_operation(StartBatchOperationRequest) -> StartBatchOperationResponse;
         stop_batch_operation(StopBatchOperationRequest) -> StopBatchOperationResponse;
         describe_batch_operation(DescribeBatchOperationRequest) -> DescribeBatchOperationResponse;

@@ -55,16 +55,15 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         let (namespace, workflow_id) = (self.namespace.clone(), self.workflow_id.clone());
         match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(self))).await? {
             Reply::WorkflowStarted { run_id, first_run_id, started, status, task } => {
-                Ok(api::StartWorkflowExecutionResponse {
-                    run_id: run_id.to_string(),
-                    first_execution_run_id: first_run_id.to_string(),
+                let task = task.map(|task| call.leader.workflow_task_response(&task, call.origin)).transpose()?;
+                let answer = Self::Response {
                     started,
                     status,
-                    link: Some(started_link(namespace, workflow_id, run_id)),
-                    eager_workflow_task: task
-                        .map(|task| call.leader.workflow_task_response(&task, call.origin))
-                        .transpose()?,
-                })
+                    first_execution_run_id: first_run_id.to_string(),
+                    eager_workflow_task: task,
+                    ..Default::default()
+                };
+                Ok(response(namespace, workflow_id, run_id, answer))
             }
             reply => Err(unexpected(&reply)),
         }
@@ -79,6 +78,17 @@ impl Rpc for api::StartWorkflowExecutionRequest {
     fn withdraw(response: &mut Self::Response, _token: &Bytes) {
         response.eager_workflow_task = None;
     }
+}
+
+/// Adds to a response which run it is about.
+pub(super) fn response(
+    namespace: String,
+    workflow_id: String,
+    run_id: Uuid,
+    answer: api::StartWorkflowExecutionResponse,
+) -> api::StartWorkflowExecutionResponse {
+    let link = Some(started_link(namespace, workflow_id, run_id));
+    api::StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
 }
 
 // Old SDKs still send the reuse policy that is deprecated.

@@ -26,6 +26,9 @@ impl Config {
             ("limits.pending_cancels", self.limits.pending_cancels),
             ("limits.buffered_events", self.limits.buffered_events),
             ("limits.signals", self.limits.signals),
+            ("limits.updates_in_flight", self.limits.updates_in_flight),
+            ("limits.updates", self.limits.updates),
+            ("limits.suggest_continue_as_new_updates", self.limits.suggest_continue_as_new_updates),
             ("limits.suggest_continue_as_new_size", self.limits.suggest_continue_as_new_size),
             ("limits.history_count", usize::try_from(self.limits.history_count).unwrap_or(0)),
         ] {

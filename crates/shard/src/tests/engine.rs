@@ -142,6 +142,7 @@ fn started(run: &RunKey, stamp: Stamp) -> WorkflowTaskStarted {
         scheduled_at: Timestamp(0),
         started_at: Timestamp(0),
         sticky: false,
+        updates: false,
     }
 }
 

@@ -1,0 +1,18 @@
+//! An update for a running workflow. One of the same id is joined, wherever it has come to.
+
+use super::{Call, Outcome, Stop, run_id_of};
+use crate::{command::Reply, update};
+use tenure_api::workflowservice::v1::UpdateWorkflowExecutionRequest;
+
+pub(super) fn run(call: Call<'_, '_>, request: &UpdateWorkflowExecutionRequest) -> Outcome {
+    let run_id = run_id_of(request.workflow_execution.as_ref())?;
+    let mut txn = call.open(run_id)?;
+    super::same_chain(&txn.state, &request.first_execution_run_id)?;
+    let wanted = request.request.clone().unwrap_or_default();
+    let run_id = txn.run.run_id;
+    if let Some(found) = update::same_update(&txn, &wanted)? {
+        return Err(Stop::Answered(Reply::Update { run_id, found }));
+    }
+    let found = update::admit(&mut txn, &wanted)?;
+    Ok(txn.finish(Reply::Update { run_id, found }))
+}

@@ -1,0 +1,274 @@
+//! What a worker says of updates when it completes its workflow task: acceptances, rejections and responses, in the
+//! order of the commands that name them, and the rest after all commands.
+
+use super::{
+    Accepted, CompletedUpdate, PendingUpdate, Phase, UpdateStatus, completed, drop_update, request_message_id, row,
+    tell,
+};
+use crate::{
+    codec,
+    proto::Encoded,
+    rows::Op,
+    state::AttachedRequest,
+    txn::Txn,
+    workflow_task::{BadCommand, CompletedTask},
+};
+use prost::Message as _;
+use std::sync::Arc;
+use tenure_api::{
+    command::v1::ProtocolMessageCommandAttributes,
+    enums::v1::{EventType, WorkflowTaskFailedCause as Cause},
+    error::ApiError,
+    history::v1::{
+        WorkflowExecutionUpdateAcceptedEventAttributes, WorkflowExecutionUpdateCompletedEventAttributes,
+        history_event::Attributes,
+    },
+    protocol::v1::Message,
+    update::v1::{Acceptance, Outcome, Rejection, Request, Response, outcome},
+};
+
+/// The one protocol that there is.
+const PROTOCOL: &str = "temporal.api.update.v1";
+
+/// The messages of a completion that were not read yet.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    messages: Vec<Message>,
+    /// The last event before those of the completion's commands and messages.
+    since: i64,
+    /// Updates that got their outcome, or were rejected, in this completion.
+    settled: Vec<Arc<str>>,
+}
+
+fn bad(detail: impl Into<String>) -> BadCommand {
+    BadCommand::new(Cause::BadUpdateWorkflowExecutionMessage, detail)
+}
+
+/// What is no message at all is refused without failing the task: it is not the workflow's doing.
+pub(crate) fn check_form(messages: &[Message]) -> Result<(), ApiError> {
+    for message in messages {
+        let Some(body) = &message.body else { return Err(ApiError::invalid_argument("nil message body")) };
+        if !type_name(&body.type_url).contains('.') {
+            let message = format!("failed to extract protocol type: no . found in {:?}", body.type_url);
+            return Err(ApiError::invalid_argument(message));
+        }
+    }
+    Ok(())
+}
+
+fn type_name(type_url: &str) -> &str {
+    type_url.rsplit('/').next().unwrap_or(type_url)
+}
+
+impl Inbox {
+    pub(crate) fn new(messages: Vec<Message>, since: i64) -> Self {
+        Inbox { messages, since, settled: Vec::new() }
+    }
+}
+
+/// History tells nothing of a rejection, but of whatever else a message says.
+pub(crate) fn leaves_no_trace(message: &Message) -> bool {
+    message.body.as_ref().is_some_and(|body| body.type_url.ends_with(".Rejection"))
+}
+
+/// The command `ProtocolMessage`: the message that it names is read now.
+pub(crate) fn command(
+    txn: &mut Txn<'_, '_>,
+    task: &mut CompletedTask,
+    command: &ProtocolMessageCommandAttributes,
+) -> Result<(), BadCommand> {
+    if command.message_id.is_empty() {
+        return Err(bad("MessageID is not set on ProtocolMessageCommand."));
+    }
+    let named = |message: &Message| message.id == command.message_id;
+    let Some(at) = task.inbox.messages.iter().position(named) else {
+        return Err(bad(format!("ProtocolMessageCommand referenced absent message ID {}", command.message_id)));
+    };
+    let message = task.inbox.messages.remove(at);
+    read(txn, &mut task.inbox, message)
+}
+
+/// Reads the messages that no command named. After the end of the run they have no meaning any more.
+pub(crate) fn read_rest(txn: &mut Txn<'_, '_>, inbox: &mut Inbox) -> Result<(), BadCommand> {
+    for message in std::mem::take(&mut inbox.messages) {
+        if !txn.state.is_running() {
+            break;
+        }
+        read(txn, inbox, message)?;
+    }
+    Ok(())
+}
+
+/// The run is about to be closed by a command: rejections stand, whether a command named them or not.
+pub(crate) fn read_rejections(txn: &mut Txn<'_, '_>, inbox: &mut Inbox) -> Result<(), BadCommand> {
+    let (rejections, rest) = std::mem::take(&mut inbox.messages).into_iter().partition(leaves_no_trace);
+    inbox.messages = rest;
+    let rejections: Vec<Message> = rejections;
+    rejections.into_iter().try_for_each(|message| read(txn, inbox, message))
+}
+
+fn read(txn: &mut Txn<'_, '_>, inbox: &mut Inbox, message: Message) -> Result<(), BadCommand> {
+    let Message { protocol_instance_id: update_id, body, .. } = message;
+    let body = body.unwrap_or_default();
+    let name = type_name(&body.type_url);
+    if body.value.len() > txn.limits().blob_size {
+        return Err(bad(format!("Message type {name} exceeds size limit.")).terminating());
+    }
+    let (protocol, kind) = name.rsplit_once('.').unwrap_or(("", name));
+    if protocol != PROTOCOL {
+        return Err(bad(format!("unsupported protocol type {protocol}")));
+    }
+    let malformed = |error: prost::DecodeError| bad(format!("unable to unmarshal request: {error}"));
+    let value = &*body.value;
+    match kind {
+        "Acceptance" => accept(txn, inbox, &update_id, Acceptance::decode(value).map_err(malformed)?),
+        "Rejection" => reject(txn, inbox, &update_id, Rejection::decode(value).map_err(malformed)?),
+        "Response" => respond(txn, inbox, &update_id, Response::decode(value).map_err(malformed)?),
+        _ => Err(bad(format!("Message type *update.{kind} not supported"))),
+    }
+}
+
+/// An update that a message is about, in the state that lets it be.
+enum Meant {
+    /// Not accepted yet.
+    Open {
+        admission: i64,
+        request_id: Arc<str>,
+        request: Option<Request>,
+    },
+    Accepted(i64, Accepted),
+}
+
+impl Meant {
+    fn open(admission: i64, request: Request) -> Self {
+        Meant::Open { admission, request_id: request.request_id.as_str().into(), request: Some(request) }
+    }
+}
+
+/// The update that the message is about. One that the server does not know (any more) is taken as the worker tells it.
+fn meant(
+    txn: &mut Txn<'_, '_>,
+    inbox: &Inbox,
+    update_id: &str,
+    kind: &str,
+    told: Option<Request>,
+) -> Result<Option<Meant>, BadCommand> {
+    let wrong = |state: &str| {
+        bad(format!(
+            "invalid state transition attempted for Update {update_id}: received *update.{kind} message while in \
+             state {state}"
+        ))
+    };
+    if inbox.settled.iter().any(|settled| &**settled == update_id) {
+        return Err(wrong("ProvisionallyCompleted"));
+    }
+    let provisional = |accepted: &Accepted| match accepted.event_id > inbox.since {
+        true => "ProvisionallyAccepted",
+        false => "Accepted",
+    };
+    let response = kind == "Response";
+    match txn.state.updates.find(update_id).map(|(admission, update)| (admission, &update.phase)) {
+        Some((_, Phase::Admitted(_))) if response => Err(wrong("Admitted")),
+        Some((_, Phase::Sent(..))) if response => Err(wrong("Sent")),
+        Some((_, Phase::Told { .. })) if response => Err(wrong("Sent")),
+        Some((admission, Phase::Admitted(request) | Phase::Sent(request, _))) => {
+            Ok(Some(Meant::open(admission, request.decode())))
+        }
+        // History has its request already.
+        Some((admission, Phase::Told { request_id })) => {
+            Ok(Some(Meant::Open { admission, request_id: request_id.clone(), request: None }))
+        }
+        Some((admission, Phase::Accepted(accepted))) if response => {
+            Ok(Some(Meant::Accepted(admission, accepted.clone())))
+        }
+        Some((_, Phase::Accepted(accepted))) => Err(wrong(provisional(accepted))),
+        Some((_, Phase::Aborted { .. })) => Ok(None),
+        None => match (completed(txn.rows, &txn.run, update_id), told) {
+            (Ok(Some(_)), _) => Err(wrong("Completed")),
+            (_, Some(_)) if kind == "Rejection" => Ok(None),
+            (_, Some(request)) => Ok(Some(Meant::open(revive(txn, update_id, &request), request))),
+            (_, None) => Err(bad(format!(
+                "update {update_id} wasn't found on the server. This is most likely a transient error which will be \
+                 resolved automatically by retries"
+            ))),
+        },
+    }
+}
+
+fn revive(txn: &mut Txn<'_, '_>, update_id: &str, request: &Request) -> i64 {
+    let updates = &mut txn.state.updates;
+    updates.admissions += 1;
+    let phase = Phase::Admitted(Encoded::of(request));
+    updates.in_flight.insert(updates.admissions, PendingUpdate { update_id: update_id.into(), phase });
+    updates.admissions
+}
+
+fn accept(txn: &mut Txn<'_, '_>, inbox: &Inbox, update_id: &str, message: Acceptance) -> Result<(), BadCommand> {
+    let missing = |field: &str| bad(format!("invalid *update.Acceptance: {field} is not set"));
+    let sequencing_event_id = message.accepted_request_sequencing_event_id;
+    if sequencing_event_id == 0 {
+        return Err(missing("accepted_request_sequencing_event_id"));
+    }
+    if message.accepted_request_message_id.is_empty() {
+        return Err(missing("accepted_request_message_id"));
+    }
+    let told = message.accepted_request;
+    let Some(Meant::Open { admission, request_id, request }) = meant(txn, inbox, update_id, "Acceptance", told)? else {
+        return Ok(());
+    };
+    let event_id = txn.add_event(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(
+        WorkflowExecutionUpdateAcceptedEventAttributes {
+            protocol_instance_id: update_id.to_owned(),
+            accepted_request_message_id: request_message_id(update_id),
+            accepted_request_sequencing_event_id: sequencing_event_id,
+            accepted_request: request,
+        },
+    ));
+    if !request_id.is_empty() {
+        let event_type = EventType::WorkflowExecutionUpdateAccepted.into();
+        let attached = AttachedRequest { request_id: request_id.clone(), event_id, event_type };
+        Arc::make_mut(&mut txn.state.info).request_ids.push(attached);
+    }
+    let accepted = Accepted { event_id, request_id };
+    let status = UpdateStatus::accepted(&accepted);
+    txn.state.updates.set(admission, Phase::Accepted(accepted));
+    tell(txn, &update_id.into(), admission, Ok(status));
+    Ok(())
+}
+
+fn reject(txn: &mut Txn<'_, '_>, inbox: &mut Inbox, update_id: &str, message: Rejection) -> Result<(), BadCommand> {
+    let told = message.rejected_request;
+    let Some(Meant::Open { admission, request_id, .. }) = meant(txn, inbox, update_id, "Rejection", told)? else {
+        return Ok(());
+    };
+    let outcome = Outcome { value: Some(outcome::Value::Failure(message.failure.unwrap_or_default())) };
+    drop_update(txn, admission, Ok(UpdateStatus::completed(&outcome, &request_id)));
+    inbox.settled.push(update_id.into());
+    Ok(())
+}
+
+fn respond(txn: &mut Txn<'_, '_>, inbox: &mut Inbox, update_id: &str, message: Response) -> Result<(), BadCommand> {
+    let invalid = |what: &str| bad(format!("invalid *update.Response: {what}"));
+    let Some(outcome) = message.outcome else { return Err(invalid("outcome is not set")) };
+    let Some(meta) = message.meta else { return Err(invalid("meta is not set")) };
+    if meta.update_id != update_id {
+        return Err(invalid(&format!("meta.update_id != {update_id}")));
+    }
+    let Some(Meant::Accepted(admission, accepted)) = meant(txn, inbox, update_id, "Response", None)? else {
+        return Ok(());
+    };
+    let status = UpdateStatus::completed(&outcome, &accepted.request_id);
+    let completed_event_id = txn.add_event(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(
+        WorkflowExecutionUpdateCompletedEventAttributes {
+            meta: Some(meta),
+            accepted_event_id: accepted.event_id,
+            outcome: Some(outcome),
+        },
+    ));
+    let completed = CompletedUpdate { accepted, completed_event_id };
+    txn.write(Op::Put(row(&txn.run, update_id), codec::encode(&completed)));
+    txn.state.updates.completed += 1;
+    drop_update(txn, admission, Ok(status));
+    inbox.settled.push(update_id.into());
+    Ok(())
+}

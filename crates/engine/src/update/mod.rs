@@ -1,0 +1,247 @@
+//! Updates: requests that a run's worker accepts or rejects, and answers. An update's admission is state without an
+//! event; its acceptance and its outcome are events.
+
+mod admit;
+mod messages;
+pub(crate) mod reset;
+mod state;
+#[cfg(test)]
+pub(crate) mod tests;
+mod with_start;
+
+pub(crate) use admit::{admit, same_update, update_id};
+pub(crate) use messages::{Inbox, check_form, command, leaves_no_trace, read_rejections, read_rest};
+pub use state::{Accepted, CompletedUpdate, PendingUpdate, Phase, Updates};
+pub use with_start::{start_failed, update_failed, update_refused};
+
+use crate::{
+    codec,
+    id::Stamp,
+    key::RunKey,
+    proto::Encoded,
+    rows::{ReadError, RowKey, StateReader},
+    state::ExecutionState,
+    transition::Effect,
+    txn::Txn,
+};
+use prost::{Message as _, Name};
+use std::sync::Arc;
+use tenure_api::{
+    enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope, UpdateWorkflowExecutionLifecycleStage as Stage},
+    error::{ApiError, Code},
+    errordetails::v1::{ResourceExhaustedFailure, WorkflowNotReadyFailure},
+    failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo},
+    history::v1::history_event::Attributes,
+    protocol::v1::{Message, message::SequencingId},
+    update::v1::{Outcome, Request, outcome},
+};
+
+/// An update as its callers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateStatus {
+    pub stage: Stage,
+    /// At the last stage, and only there.
+    pub outcome: Option<Encoded<Outcome>>,
+    /// The request's own id; empty if it had none.
+    pub request_id: Arc<str>,
+}
+
+/// An update of a run, as a look at its state finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Tells this admission from others of the same update id; zero once the outcome is in history.
+    pub admission: i64,
+    /// An error: the update was aborted.
+    pub status: Result<UpdateStatus, ApiError>,
+}
+
+impl UpdateStatus {
+    fn admitted() -> Self {
+        UpdateStatus { stage: Stage::Admitted, outcome: None, request_id: "".into() }
+    }
+
+    fn accepted(accepted: &Accepted) -> Self {
+        UpdateStatus { stage: Stage::Accepted, outcome: None, request_id: accepted.request_id.clone() }
+    }
+
+    fn completed(outcome: &Outcome, request_id: &Arc<str>) -> Self {
+        UpdateStatus { stage: Stage::Completed, outcome: Some(Encoded::of(outcome)), request_id: request_id.clone() }
+    }
+}
+
+/// The update of this id, wherever it has come to. Not found: never admitted, or rejected.
+pub fn find(
+    rows: &dyn StateReader,
+    run: &RunKey,
+    state: &ExecutionState,
+    update_id: &str,
+) -> Result<Option<Found>, ReadError> {
+    if let Some((admission, update)) = state.updates.find(update_id) {
+        let status = match &update.phase {
+            Phase::Admitted(_) | Phase::Sent(..) | Phase::Told { .. } => Ok(UpdateStatus::admitted()),
+            Phase::Accepted(accepted) if state.is_running() => Ok(UpdateStatus::accepted(accepted)),
+            Phase::Accepted(accepted) => Ok(UpdateStatus::completed(&run_closed(), &accepted.request_id)),
+            Phase::Aborted { followed } => Err(aborted(*followed)),
+        };
+        return Ok(Some(Found { admission, status }));
+    }
+    let Some(completed) = completed(rows, run, update_id)? else { return Ok(None) };
+    let event = rows.event(run, completed.completed_event_id)?;
+    match event.and_then(|event| event.attributes) {
+        Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(a)) => {
+            let status = UpdateStatus::completed(&a.outcome.unwrap_or_default(), &completed.accepted.request_id);
+            Ok(Some(Found { admission: 0, status: Ok(status) }))
+        }
+        _ => Err(ReadError::Corrupt { key: row(run, update_id), cause: "its event is not there".into() }),
+    }
+}
+
+fn completed(rows: &dyn StateReader, run: &RunKey, update_id: &str) -> Result<Option<CompletedUpdate>, ReadError> {
+    let key = row(run, update_id);
+    let Some(value) = rows.get(&key)? else { return Ok(None) };
+    codec::decode(&value).map(Some).map_err(|error| ReadError::Corrupt { key, cause: error.to_string() })
+}
+
+/// The row of an update that has its outcome.
+pub(crate) fn row(run: &RunKey, update_id: &str) -> RowKey {
+    let request_id = format!("update/{}/{update_id}", run.run_id).into();
+    RowKey::RequestId { workflow: run.workflow.clone(), request_id }
+}
+
+/// NOT_FOUND, for an update id that the run does not know.
+pub fn not_found(update_id: &str) -> ApiError {
+    ApiError::not_found(format!("update \"{update_id}\" not found"))
+}
+
+fn aborted(followed: bool) -> ApiError {
+    if !followed {
+        return ApiError::not_found("workflow update was aborted by closing workflow");
+    }
+    let message = "workflow operation can not be applied because workflow is closing";
+    exhausted(ResourceExhaustedCause::BusyWorkflow, message)
+}
+
+fn exhausted(cause: ResourceExhaustedCause, message: impl Into<String>) -> ApiError {
+    let scope = ResourceExhaustedScope::Namespace.into();
+    ApiError::new(Code::ResourceExhausted, message).with(&ResourceExhaustedFailure { cause: cause.into(), scope })
+}
+
+fn not_ready(why: &str) -> ApiError {
+    let message = format!("Unable to perform workflow execution update due to {why}.");
+    ApiError::failed_precondition(message).with(&WorkflowNotReadyFailure::default())
+}
+
+fn server_failure(kind: &str, message: &str) -> Outcome {
+    let info = ApplicationFailureInfo { r#type: kind.into(), non_retryable: true, ..Default::default() };
+    Outcome {
+        value: Some(outcome::Value::Failure(Failure {
+            message: message.into(),
+            source: "Server".into(),
+            failure_info: Some(FailureInfo::ApplicationFailureInfo(info)),
+            ..Default::default()
+        })),
+    }
+}
+
+/// What an accepted update comes to when its run ends.
+fn run_closed() -> Outcome {
+    let message = "Workflow Update failed because the Workflow completed before the Update completed.";
+    server_failure("AcceptedUpdateCompletedWorkflow", message)
+}
+
+fn unprocessed() -> Outcome {
+    let message = "Workflow Update is rejected because it wasn't processed by worker. Probably, Workflow Update is \
+                   not supported by the worker.";
+    server_failure("UnprocessedUpdate", message)
+}
+
+fn tell(txn: &mut Txn<'_, '_>, update_id: &Arc<str>, admission: i64, status: Result<UpdateStatus, ApiError>) {
+    let effect = Effect::UpdateAdvanced { run: txn.run.clone(), update_id: update_id.clone(), admission, status };
+    txn.effect(effect);
+}
+
+/// Takes an update away, and says why to those who wait for it.
+fn drop_update(txn: &mut Txn<'_, '_>, admission: i64, status: Result<UpdateStatus, ApiError>) {
+    if let Some(update) = txn.state.updates.in_flight.remove(admission) {
+        tell(txn, &update.update_id, admission, status);
+    }
+}
+
+/// A workflow task is started: the updates that wait go along. `keeps`: its worker kept what it was sent before.
+pub(crate) fn send(txn: &mut Txn<'_, '_>, stamp: Stamp, keeps: bool) {
+    for admission in txn.state.updates.in_flight.ids().collect::<Vec<_>>() {
+        let request = match txn.state.updates.in_flight.get(admission).map(|update| &update.phase) {
+            Some(Phase::Admitted(request)) => request.clone(),
+            Some(Phase::Sent(request, _)) if !keeps => request.clone(),
+            _ => continue,
+        };
+        txn.state.updates.set(admission, Phase::Sent(request, stamp));
+    }
+}
+
+/// The worker that updates were sent to is gone, or failed: they are sent again. With a stamp: those of that start.
+pub(crate) fn unsend(txn: &mut Txn<'_, '_>, start: Option<Stamp>) {
+    for admission in txn.state.updates.sent() {
+        if let Some(Phase::Sent(request, by)) = txn.state.updates.in_flight.get(admission).map(|u| u.phase.clone())
+            && start.is_none_or(|start| start == by)
+        {
+            txn.state.updates.set(admission, Phase::Admitted(request));
+        }
+    }
+}
+
+/// The worker completed its task without a word on these.
+pub(crate) fn reject_unprocessed(txn: &mut Txn<'_, '_>) {
+    let in_flight = txn.state.updates.in_flight.iter();
+    let has = |phase: &Phase| matches!(phase, Phase::Sent(..) | Phase::Told { .. });
+    let unanswered: Vec<i64> = in_flight.filter(|(_, update)| has(&update.phase)).map(|(id, _)| id).collect();
+    for admission in unanswered {
+        drop_update(txn, admission, Ok(UpdateStatus::completed(&unprocessed(), &"".into())));
+    }
+}
+
+/// The server failed the task that carried these.
+pub(crate) fn abort_sent(txn: &mut Txn<'_, '_>) {
+    for admission in txn.state.updates.sent() {
+        drop_update(txn, admission, Err(not_ready("unexpected workflow task failure")));
+    }
+}
+
+/// The run is being closed. `followed`: by another run of the chain.
+pub(crate) fn close(txn: &mut Txn<'_, '_>, followed: bool) {
+    for admission in txn.state.updates.in_flight.ids().collect::<Vec<_>>() {
+        let Some(update) = txn.state.updates.in_flight.get(admission).cloned() else { continue };
+        let status = match &update.phase {
+            Phase::Accepted(accepted) => Ok(UpdateStatus::completed(&run_closed(), &accepted.request_id)),
+            _ => {
+                txn.state.updates.set(admission, Phase::Aborted { followed });
+                Err(aborted(followed))
+            }
+        };
+        tell(txn, &update.update_id, admission, status);
+    }
+}
+
+/// The messages that the start of this stamp took along; `started_event_id` is its started event's.
+pub fn messages(state: &ExecutionState, start: Stamp, started_event_id: i64) -> Vec<Message> {
+    let sent = state.updates.in_flight.values().filter_map(|update| match &update.phase {
+        Phase::Sent(request, by) if *by == start => Some((update, request)),
+        _ => None,
+    });
+    sent.map(|(update, request)| Message {
+        id: request_message_id(&update.update_id),
+        protocol_instance_id: update.update_id.to_string(),
+        sequencing_id: Some(SequencingId::EventId(started_event_id - 1)),
+        body: Some(prost_types::Any { type_url: Request::type_url(), value: request.decode().encode_to_vec() }),
+    })
+    .collect()
+}
+
+/// Whether a start took any along.
+pub(crate) fn rides(state: &ExecutionState, start: Stamp) -> bool {
+    state.updates.in_flight.values().any(|update| matches!(&update.phase, Phase::Sent(_, by) if *by == start))
+}
+
+fn request_message_id(update_id: &str) -> String {
+    format!("{update_id}/request")
+}

@@ -1,0 +1,83 @@
+//! Updates and resets: what the kept history tells of updates is so in the new run; an update that was accepted after
+//! the point is admitted to it anew, by an event from which the worker learns of it.
+
+use super::{Accepted, CompletedUpdate, PendingUpdate, Phase, admit::update_id, row};
+use crate::{codec, rows::Op, state::ExecutionState, txn::Txn};
+use std::{collections::BTreeMap, sync::Arc};
+use tenure_api::{
+    enums::v1::UpdateAdmittedEventOrigin as Origin,
+    history::v1::{HistoryEvent, WorkflowExecutionUpdateAdmittedEventAttributes, history_event::Attributes},
+    update::v1::Request,
+};
+
+/// Takes an event into the state of a run that is rebuilt.
+pub(crate) fn replay(state: &mut ExecutionState, event: &HistoryEvent) {
+    use Attributes::*;
+    match &event.attributes {
+        Some(WorkflowExecutionUpdateAdmittedEventAttributes(a)) => told(state, &a.request.clone().unwrap_or_default()),
+        Some(WorkflowExecutionUpdateAcceptedEventAttributes(a)) => {
+            let mut request_id: Arc<str> = a.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
+            if let Some((admission, update)) = state.updates.find(&a.protocol_instance_id) {
+                if let Phase::Told { request_id: told } = &update.phase {
+                    request_id = told.clone();
+                }
+                state.updates.in_flight.remove(admission);
+            }
+            let accepted = Accepted { event_id: event.event_id, request_id };
+            insert(state, &a.protocol_instance_id, Phase::Accepted(accepted));
+        }
+        Some(WorkflowExecutionUpdateCompletedEventAttributes(a)) => {
+            let update_id = a.meta.as_ref().map_or("", |meta| &meta.update_id);
+            if let Some((admission, _)) = state.updates.find(update_id) {
+                state.updates.in_flight.remove(admission);
+                state.updates.completed += 1;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn told(state: &mut ExecutionState, request: &Request) {
+    insert(state, update_id(request), Phase::Told { request_id: request.request_id.as_str().into() });
+}
+
+fn insert(state: &mut ExecutionState, update_id: &str, phase: Phase) {
+    let updates = &mut state.updates;
+    updates.admissions += 1;
+    updates.in_flight.insert(updates.admissions, PendingUpdate { update_id: update_id.into(), phase });
+}
+
+/// Writes the rows of the updates whose outcome is in the history that the new run begins with.
+pub(crate) fn keep_outcomes(txn: &mut Txn<'_, '_>, kept: &[HistoryEvent]) {
+    use Attributes::*;
+    let mut open = BTreeMap::new();
+    for event in kept {
+        match &event.attributes {
+            Some(WorkflowExecutionUpdateAcceptedEventAttributes(a)) => {
+                let request_id = a.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
+                open.insert(&*a.protocol_instance_id, Accepted { event_id: event.event_id, request_id });
+            }
+            Some(WorkflowExecutionUpdateCompletedEventAttributes(a)) => {
+                let update_id = a.meta.as_ref().map_or("", |meta| &meta.update_id);
+                let Some(accepted) = open.remove(update_id) else { continue };
+                let completed = CompletedUpdate { accepted, completed_event_id: event.event_id };
+                txn.write(Op::Put(row(&txn.run, update_id), codec::encode(&completed)));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Tells the new run of an update that the old one has accepted, or was told of in the same way.
+pub(crate) fn readmit(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
+    let request = match &event.attributes {
+        Some(Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(a)) => a.request.clone(),
+        Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(a)) => a.accepted_request.clone(),
+        _ => None,
+    };
+    let Some(request) = request.filter(|request| txn.state.updates.find(update_id(request)).is_none()) else { return };
+    told(&mut txn.state, &request);
+    let attributes =
+        WorkflowExecutionUpdateAdmittedEventAttributes { request: Some(request), origin: Origin::Reapply.into() };
+    txn.add_event(Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(attributes));
+}

@@ -1,0 +1,106 @@
+//! What is kept of a run's updates.
+//!
+//! | | task starts | task fails | accepted | rejected | response | run closes |
+//! |---|---|---|---|---|---|---|
+//! | `Admitted` | `Sent` | - | `Accepted` | gone | - | `Aborted` |
+//! | `Sent` | `Sent` | `Admitted` | `Accepted` | gone | - | `Aborted` |
+//! | `Told` | - | - | `Accepted` | gone | - | `Aborted` |
+//! | `Accepted` | - | - | - | - | a row of its own | stays, as a failure |
+//!
+//! A rejection leaves no trace: the same id may be admitted again. One that the server fails (a bad completion, or a
+//! worker that answers without it) is gone as well.
+
+use crate::{
+    id::Stamp,
+    pending::{Keyed, Pending},
+    proto::Encoded,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tenure_api::update::v1::Request;
+
+/// The updates of a run that are not completed, by the order of their admission, and how many there were.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Updates {
+    pub in_flight: Pending<PendingUpdate>,
+    /// Admissions so far; each is named by its number.
+    pub admissions: i64,
+    /// Updates that have their outcome in history.
+    pub completed: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingUpdate {
+    pub update_id: Arc<str>,
+    pub phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Waits for a workflow task to carry it.
+    Admitted(Encoded<Request>),
+    /// The start of this stamp took it to the worker.
+    Sent(Encoded<Request>, Stamp),
+    /// An event of history tells the worker of it: the run came of a reset.
+    Told {
+        /// The request's own, if it had one.
+        request_id: Arc<str>,
+    },
+    Accepted(Accepted),
+    /// The run ended first.
+    Aborted {
+        /// Another run of the chain followed, which may take the update.
+        followed: bool,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    pub event_id: i64,
+    /// The request's own, if it had one.
+    pub request_id: Arc<str>,
+}
+
+/// The row of an update that has its outcome; see [`row`](super::row).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompletedUpdate {
+    pub accepted: Accepted,
+    pub completed_event_id: i64,
+}
+
+impl Keyed for PendingUpdate {
+    type Key = Arc<str>;
+
+    fn keys(&self) -> impl IntoIterator<Item = Arc<str>> {
+        [self.update_id.clone()]
+    }
+}
+
+impl Updates {
+    pub fn find(&self, update_id: &str) -> Option<(i64, &PendingUpdate)> {
+        let admission = self.in_flight.find(&update_id.into())?;
+        self.in_flight.get(admission).map(|update| (admission, update))
+    }
+
+    /// Some update has to be taken to the worker yet.
+    pub fn any_unsent(&self) -> bool {
+        self.in_flight.values().any(|update| matches!(update.phase, Phase::Admitted(_)))
+    }
+
+    /// Distinct updates so far, as far as they were not refused.
+    pub fn total(&self) -> u64 {
+        self.completed + self.in_flight.len() as u64
+    }
+
+    pub(super) fn set(&mut self, admission: i64, phase: Phase) {
+        if let Some(mut update) = self.in_flight.get_mut(admission) {
+            update.phase = phase;
+        }
+    }
+
+    /// Those that the worker has and has not answered.
+    pub(super) fn sent(&self) -> Vec<i64> {
+        let sent = self.in_flight.iter().filter(|(_, update)| matches!(update.phase, Phase::Sent(..)));
+        sent.map(|(admission, _)| admission).collect()
+    }
+}

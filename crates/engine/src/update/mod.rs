@@ -209,16 +209,18 @@ pub(crate) fn abort_sent(txn: &mut Txn<'_, '_>) {
 
 /// The run is being closed. `followed`: by another run of the chain.
 pub(crate) fn close(txn: &mut Txn<'_, '_>, followed: bool) {
-    for admission in txn.state.updates.in_flight.ids().collect::<Vec<_>>() {
-        let Some(update) = txn.state.updates.in_flight.get(admission).cloned() else { continue };
+    let left: Vec<_> = txn.state.updates.in_flight.iter().map(|(id, update)| (id, update.clone())).collect();
+    txn.state.updates.in_flight.clear();
+    for (admission, mut update) in left {
         let status = match &update.phase {
             Phase::Accepted(accepted) => Ok(UpdateStatus::completed(&run_closed(), &accepted.request_id)),
             _ => {
-                txn.state.updates.set(admission, Phase::Aborted { followed });
+                update.phase = Phase::Aborted { followed };
                 Err(aborted(followed))
             }
         };
         tell(txn, &update.update_id, admission, status);
+        txn.state.updates.left.push((admission, update));
     }
 }
 

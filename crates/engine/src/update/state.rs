@@ -27,6 +27,8 @@ pub struct Updates {
     pub admissions: i64,
     /// Updates that have their outcome in history.
     pub completed: u64,
+    /// Of a closed run: the updates that were open at its end, by admission.
+    pub left: Vec<(i64, PendingUpdate)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,8 +80,12 @@ impl Keyed for PendingUpdate {
 
 impl Updates {
     pub fn find(&self, update_id: &str) -> Option<(i64, &PendingUpdate)> {
-        let admission = self.in_flight.find(&update_id.into())?;
-        self.in_flight.get(admission).map(|update| (admission, update))
+        match self.in_flight.find(&update_id.into()) {
+            Some(admission) => self.in_flight.get(admission).map(|update| (admission, update)),
+            None => {
+                self.left.iter().find(|(_, update)| &*update.update_id == update_id).map(|(id, update)| (*id, update))
+            }
+        }
     }
 
     /// Some update has to be taken to the worker yet.

@@ -6,7 +6,9 @@ use crate::{
     rows::{RowKey, StateReader},
     state::ExecutionState,
     testing::Sim,
+    transition::Effect,
     txn::earliest_deadline,
+    update::Phase,
 };
 use std::collections::BTreeMap;
 use tenure_api::{
@@ -42,6 +44,7 @@ pub(super) fn check(sim: &Sim, signals: &BTreeMap<Uuid, usize>) {
             false => check_closed(sim, run, &state, &history),
         }
         check_timer_row(sim, run, &state);
+        check_updates(sim, run, &state);
         check_tasks(sim, run, &state);
     }
     assert!(running <= 1, "one run of a workflow id at a time");
@@ -74,7 +77,7 @@ fn check_closed(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[Hist
     assert!(events::closes(last.event_type()), "{last:?}");
     assert!(state.closed_at.is_some());
     assert!(state.activities.is_empty() && state.timers.is_empty() && state.buffered.is_empty());
-    assert!(state.workflow_task.pending.is_none());
+    assert!(state.workflow_task.pending.is_none() && state.updates.in_flight.is_empty());
     assert!(!sim.rows.rows().any(|(key, _)| matches!(key, RowKey::Pending { run: of, .. } if of == run)));
     let next = match last.attributes.as_ref() {
         Some(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(a)) => &a.new_execution_run_id,
@@ -117,6 +120,31 @@ fn check_timer_row(sim: &Sim, run: &RunKey, state: &ExecutionState) {
     let Some(deadline) = earliest_deadline(state) else { return };
     assert!(state.timer_row.is_some_and(|row| row <= deadline), "no deadline is missed");
     assert!(deadline > sim.now || state.timer_row == Some(deadline), "time was let pass");
+}
+
+/// Every update is on its way, or its callers know what became of it.
+fn check_updates(sim: &Sim, run: &RunKey, state: &ExecutionState) {
+    let settles = |effect: &&Effect| match effect {
+        Effect::UpdateAdvanced { run: of, status, .. } if of == run => {
+            !matches!(status, Ok(status) if status.outcome.is_none())
+        }
+        _ => false,
+    };
+    let mut settled = BTreeMap::new();
+    for effect in sim.effects.iter().filter(settles) {
+        if let Effect::UpdateAdvanced { admission, .. } = effect {
+            *settled.entry(*admission).or_insert(0) += 1;
+        }
+    }
+    for admission in 1..=state.updates.admissions {
+        let open = state.updates.in_flight.get(admission).is_some();
+        let settled = settled.get(&admission).copied().unwrap_or(0);
+        assert_eq!(settled, usize::from(!open), "update {admission} is settled once");
+    }
+    let waits = |phase: &Phase| matches!(phase, Phase::Admitted(_) | Phase::Sent(..));
+    if state.updates.in_flight.values().any(|update| waits(&update.phase)) {
+        assert!(state.workflow_task.pending.is_some(), "an update does not wait for nothing");
+    }
 }
 
 /// What can be handed to a worker is in a queue, and nothing else is.
@@ -190,6 +218,9 @@ fn links(attributes: &Attributes) -> Vec<(i64, EventType)> {
         TimerFiredEventAttributes(a) => vec![(a.started_event_id, E::TimerStarted)],
         TimerCanceledEventAttributes(a) => {
             vec![(a.started_event_id, E::TimerStarted), (a.workflow_task_completed_event_id, E::WorkflowTaskCompleted)]
+        }
+        WorkflowExecutionUpdateCompletedEventAttributes(a) => {
+            vec![(a.accepted_event_id, E::WorkflowExecutionUpdateAccepted)]
         }
         MarkerRecordedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
         WorkflowExecutionCompletedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),

@@ -14,6 +14,8 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 
+/// Ids of updates.
+const UPDATES: std::ops::Range<u8> = 0..4;
 /// Which one of what is pending.
 const WHICH: std::ops::Range<usize> = 0..20;
 
@@ -24,6 +26,7 @@ pub(super) enum Step {
     Poll,
     /// Polls first if the worker has no task.
     Complete(Completion),
+    Update(u8),
     Fail,
     Return,
     /// Completes with a token that another start of the task made stale.
@@ -64,10 +67,20 @@ pub(super) struct Start {
 pub(super) struct Completion {
     pub(super) commands: Vec<Command>,
     pub(super) end: Option<Command>,
+    /// What it says of updates, in order.
+    pub(super) words: Vec<(Word, u8)>,
     pub(super) sticky: bool,
     pub(super) force: bool,
     /// With the next task in the answer.
     pub(super) inline: bool,
+}
+
+/// What a worker says of an update.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Word {
+    Accept,
+    Reject,
+    Respond,
 }
 
 /// What a worker says of an activity.
@@ -137,14 +150,20 @@ fn end() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn words() -> impl Strategy<Value = Vec<(Word, u8)>> {
+    let word = prop_oneof![4 => Just(Word::Accept), 4 => Just(Word::Reject), 2 => Just(Word::Respond)];
+    prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec((word, UPDATES), 1..3)]
+}
+
 /// Enough commands for more to be pending than the core row holds.
 fn completion() -> impl Strategy<Value = Completion> {
-    let commands = prop::collection::vec(command(), 0..9);
+    let commands = prop_oneof![1 => Just(Vec::new()), 2 => prop::collection::vec(command(), 0..9)];
     let end = prop_oneof![12 => Just(None), 1 => end().prop_map(Some)];
     let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.1), prop::bool::weighted(0.2));
-    (commands, end, flags).prop_map(|(commands, end, (sticky, force, inline))| Completion {
+    (commands, end, words(), flags).prop_map(|(commands, end, words, (sticky, force, inline))| Completion {
         commands,
         end,
+        words,
         sticky,
         force,
         inline,
@@ -190,6 +209,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => start().prop_map(Step::SignalWithStart),
         6 => Just(Step::Poll),
         20 => completion().prop_map(Step::Complete),
+        8 => UPDATES.prop_map(Step::Update),
         2 => Just(Step::Fail),
         2 => Just(Step::Return),
         2 => Just(Step::Stale),

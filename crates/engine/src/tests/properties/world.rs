@@ -2,7 +2,7 @@
 
 use super::{
     invariants,
-    steps::{Completion, Operation, Report, Start, Step, one_of, seconds},
+    steps::{Completion, Operation, Report, Start, Step, Word, one_of, seconds},
 };
 use crate::{
     command::{ActivityRef, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
@@ -11,6 +11,7 @@ use crate::{
     testing::{Sim, command, execution, start_request},
     token::TaskToken,
     transition::Refused,
+    update::tests as updates,
 };
 use std::{collections::BTreeMap, time::Duration};
 use tenure_api::{
@@ -18,10 +19,19 @@ use tenure_api::{
     common::v1::RetryPolicy,
     enums::v1::EventType,
     history::v1::HistoryEvent,
+    protocol::v1::Message,
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
     workflowservice::v1::{self as api, pause_activity_request, reset_activity_request, unpause_activity_request},
 };
 use uuid::Uuid;
+
+fn message(word: Word, id: &str) -> Message {
+    match word {
+        Word::Accept => updates::accept(id),
+        Word::Reject => updates::reject(id),
+        Word::Respond => updates::respond(id),
+    }
+}
 
 #[derive(Default)]
 pub(super) struct World {
@@ -75,6 +85,7 @@ impl World {
                 }
             }
             Step::Complete(completion) => self.complete(completion),
+            Step::Update(id) => drop(self.run(ShardCommand::UpdateWorkflow(updates::update_request(&id.to_string())))),
             Step::Fail => {
                 let Some(task) = self.task.take() else { return };
                 self.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request: Box::default() });
@@ -167,6 +178,7 @@ impl World {
                 worker_task_queue: Some(TaskQueue { name: "sticky".into(), ..Default::default() }),
                 schedule_to_start_timeout: seconds(5),
             }),
+            messages: completion.words.iter().map(|(word, id)| message(*word, &id.to_string())).collect(),
             force_create_new_workflow_task: completion.force,
             return_new_workflow_task: completion.inline,
             ..Default::default()

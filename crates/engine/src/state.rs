@@ -258,6 +258,7 @@ struct Proposal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     Done,
+    Signaled,
     /// If the next task was started with it, that task knows the proposal.
     WorkflowTaskCompleted {
         reset_history_event_id: i64,
@@ -270,6 +271,7 @@ impl Outcome {
     pub(crate) fn reply(&self, run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Reply {
         match self {
             Outcome::Done => Reply::Done,
+            Outcome::Signaled => Reply::WorkflowSignaled { run_id: run.run_id },
             Outcome::WorkflowTaskCompleted { reset_history_event_id } => Reply::WorkflowTaskCompleted {
                 // Its worker has what came before.
                 new_task: workflow_task::started_by(run, state, proposal)

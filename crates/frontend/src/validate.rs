@@ -112,6 +112,10 @@ impl Admission<'_> {
         activity_id: &str,
     ) -> Result<(WorkflowKey, ActivityRef), ApiError> {
         required(activity_id, "ActivityId")?;
+        if workflow_id.is_empty() {
+            // One without a workflow is meant, and there are none.
+            return Err(ApiError::not_found(format!("activity not found for ID: {activity_id}")));
+        }
         let RunTarget { workflow, run_id } = self.run(workflow_id, run)?;
         Ok((workflow, ActivityRef::ById { run_id, activity_id: activity_id.to_owned() }))
     }

@@ -33,7 +33,7 @@ use tenure_engine::{QueueKey, RunKey, TaskKind, WorkflowKey, state::ExecutionSta
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
-/// A query is not kept waiting behind a workflow task that failed more often than this.
+/// A query is not kept waiting behind a workflow task from this attempt on.
 const FAILED_ATTEMPTS: i32 = 3;
 /// How long a sticky worker has for a query where the worker did not say; then any worker may answer.
 const STICKY_PATIENCE: Duration = Duration::from_secs(5);
@@ -425,7 +425,7 @@ fn answerable(state: &ExecutionState) -> Result<(), ApiError> {
     if state.is_running() && never_ran && task.pending.is_none() {
         return Err(not_ready("workflow task is not scheduled yet"));
     }
-    if state.is_running() && task.attempt > FAILED_ATTEMPTS {
+    if state.is_running() && task.attempt >= FAILED_ATTEMPTS {
         return Err(not_ready("Unable to query workflow due to Workflow Task in failed state."));
     }
     Ok(())

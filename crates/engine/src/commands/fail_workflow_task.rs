@@ -1,15 +1,29 @@
 //! A worker could not run its workflow task: code that panics, replay that diverges.
 
-use super::{Call, Outcome};
+use super::{
+    Call, Outcome, Stop, already_completed,
+    terminate_workflow::{SERVER_IDENTITY, terminate},
+};
 use crate::{
     state,
     token::TaskToken,
     workflow_task::{self, Failed},
 };
-use tenure_api::workflowservice::v1::RespondWorkflowTaskFailedRequest;
+use tenure_api::{enums::v1::WorkflowTaskFailedCause as Cause, workflowservice::v1::RespondWorkflowTaskFailedRequest};
+
+/// Why a run is terminated whose worker cannot send its answer.
+const TOO_LARGE: &str = "GrpcMessageTooLarge";
 
 pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkflowTaskFailedRequest) -> Outcome {
-    let mut txn = call.open_workflow_task(token)?;
+    let closed = call.state(token.run.run_id)?.is_some_and(|state| !state.is_running());
+    let mut txn = call.open_workflow_task(token).map_err(|stop| match stop {
+        Stop::Refused(_) if closed => already_completed().into(),
+        stop => stop,
+    })?;
+    if request.cause() == Cause::GrpcMessageTooLarge {
+        terminate(&mut txn, TOO_LARGE, None, SERVER_IDENTITY, Vec::new());
+        return Ok(txn.finish_remembered(state::Outcome::Done));
+    }
     let failed = Failed {
         cause: request.cause(),
         failure: request.failure.clone(),

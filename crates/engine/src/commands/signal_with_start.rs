@@ -1,17 +1,12 @@
 //! A signal for the running workflow, or for one that is started for it.
 
 use super::{Call, Outcome, Stop, signal_workflow, start_workflow};
-use crate::{
-    chain::NewRun,
-    txn::{self, RequestKind, Txn},
-    workflow_task,
-};
+use crate::{chain::NewRun, txn::Txn, workflow_task};
 use tenure_api::{
     enums::v1::WorkflowIdConflictPolicy as Conflict,
     history::v1::WorkflowExecutionSignaledEventAttributes,
     workflowservice::v1::{SignalWithStartWorkflowExecutionRequest, StartWorkflowExecutionRequest},
 };
-use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, request: &SignalWithStartWorkflowExecutionRequest) -> Outcome {
     let start = start_request(request);
@@ -48,8 +43,7 @@ fn end_backoff(txn: &mut Txn<'_, '_>) {
 
 /// How a request with this id was answered.
 fn signalled_before(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Stop>, Stop> {
-    let row = txn::request_row(call.workflow, RequestKind::Signal, request_id);
-    let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) else { return Ok(None) };
+    let Some(run_id) = signal_workflow::received_by(call, request_id)? else { return Ok(None) };
     let Some(state) = call.state(run_id)? else { return Ok(None) };
     Ok(Some(Stop::Answered(start_workflow::reply(run_id, &state, false))))
 }

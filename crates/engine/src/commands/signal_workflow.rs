@@ -5,6 +5,7 @@ use crate::{
     child::Execution,
     command::Reply,
     key::RunKey,
+    rows::ReadError,
     state,
     txn::{self, RequestKind, Txn},
     workflow_task,
@@ -19,20 +20,25 @@ use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, request: &SignalWorkflowExecutionRequest) -> Outcome {
     let run_id = run_id_of(request.workflow_execution.as_ref())?;
-    if !request.request_id.is_empty()
-        && let Some(before) =
-            call.rows.get(&txn::request_row(call.workflow, RequestKind::Signal, &request.request_id))?
-    {
-        let run_id = Uuid::from_slice(&before).unwrap_or_default();
+    if let Some(run_id) = received_by(&call, &request.request_id)? {
         return Err(Stop::Answered(Reply::WorkflowSignaled { run_id }));
     }
     let mut txn = call.open_running(run_id)?;
     if request.request_id.is_empty() {
-        txn.remember(state::Outcome::Done);
+        txn.remember(state::Outcome::Signaled);
     }
     signal(&mut txn, request, None)?;
     let run_id = txn.run.run_id;
     Ok(txn.finish(Reply::WorkflowSignaled { run_id }))
+}
+
+/// The run that received the signal with this request id.
+pub(crate) fn received_by(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Uuid>, ReadError> {
+    if request_id.is_empty() {
+        return Ok(None);
+    }
+    let row = call.rows.get(&txn::request_row(call.workflow, RequestKind::Signal, request_id))?;
+    Ok(row.and_then(|value| Uuid::from_slice(&value).ok()))
 }
 
 /// Records the signal. `from`: the workflow that sent it.

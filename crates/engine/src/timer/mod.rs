@@ -2,7 +2,7 @@
 
 use crate::{
     pending::{Keyed, Pending},
-    proto::{duration_to_proto, optional_duration},
+    proto::optional_duration,
     time::Timestamp,
     txn::Txn,
     workflow_task::{BadCommand, CompletedTask},
@@ -79,7 +79,7 @@ pub(crate) fn start(
         user_metadata,
         attributes: Some(Attributes::TimerStartedEventAttributes(TimerStartedEventAttributes {
             timer_id: command.timer_id,
-            start_to_fire_timeout: Some(duration_to_proto(duration)),
+            start_to_fire_timeout: command.start_to_fire_timeout,
             workflow_task_completed_event_id: task.completed_event_id,
         })),
         ..Default::default()

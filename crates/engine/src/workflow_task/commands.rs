@@ -135,7 +135,11 @@ fn unsupported(command_type: i32) -> BadCommand {
 /// failing the task: it is not the workflow's doing.
 pub(crate) fn check_sequence(commands: &[Command]) -> Result<(), ApiError> {
     if let Some(unknown) = commands.iter().find(|c| cause_and_name(c.command_type).is_none()) {
-        return Err(ApiError::invalid_argument(format!("unknown command type: {}", unknown.command_type)));
+        let name = match unknown.command_type {
+            0 => "Unspecified".to_owned(),
+            number => number.to_string(),
+        };
+        return Err(ApiError::invalid_argument(format!("unknown command type: {name}")));
     }
     let name = |command: &Command| cause_and_name(command.command_type).map_or("", |(_, name)| name);
     let closing = commands.iter().position(|command| closes(command.command_type()));

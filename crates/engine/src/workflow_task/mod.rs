@@ -367,6 +367,10 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
         txn.add_event(Attributes::WorkflowTaskFailedEventAttributes(attributes));
     }
     next_attempt(txn);
+    if failed.cause == Cause::ResetWorkflow {
+        // What follows a reset is another task.
+        txn.state.workflow_task.attempt = 1;
+    }
 }
 
 /// The run was rebuilt up to this task, and goes on from here in its own way.

@@ -9,6 +9,7 @@ mod describe_workflow_execution;
 mod execute_multi_operation;
 mod get_system_info;
 mod get_workflow_execution_history;
+mod links;
 mod operate_activities;
 mod poll_activity_task_queue;
 mod poll_workflow_execution_update;

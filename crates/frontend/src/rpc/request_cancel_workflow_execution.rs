@@ -1,6 +1,6 @@
 //! RequestCancelWorkflowExecution.
 
-use super::prelude::*;
+use super::{links, prelude::*};
 
 impl Rpc for api::RequestCancelWorkflowExecutionRequest {
     type Response = api::RequestCancelWorkflowExecutionResponse;
@@ -12,6 +12,7 @@ impl Rpc for api::RequestCancelWorkflowExecutionRequest {
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
         let target = admission.execution(self.workflow_execution.as_ref())?;
+        links::check(&self.links)?;
         if self.request_id.is_empty() {
             self.request_id = Uuid::new_v4().to_string();
         }

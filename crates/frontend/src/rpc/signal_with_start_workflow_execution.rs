@@ -1,7 +1,11 @@
 //! SignalWithStartWorkflowExecution.
 
-use super::{prelude::*, signal_workflow_execution::signal_link, start_workflow_execution::check_policies};
-use tenure_api::enums::v1::WorkflowIdConflictPolicy as Conflict;
+use super::{
+    links::{self, Linked},
+    prelude::*,
+    start_workflow_execution::check_policies,
+};
+use tenure_api::enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict};
 use tenure_engine::{chain::cron, retry::RetryPolicy};
 
 impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
@@ -50,6 +54,7 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
             return Err(ApiError::invalid_argument(message));
         }
         check_policies(self.workflow_id_reuse_policy(), conflict)?;
+        links::check(&self.links)?;
         admission.blob(self.signal_input.as_ref())?;
         admission.blob(self.input.as_ref())?;
         if self.memo.as_ref().is_some_and(|memo| memo.encoded_len() > admission.limits.memo_size) {
@@ -62,14 +67,14 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
     }
 
     async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        let (namespace, request_id) = (self.namespace.clone(), self.request_id.clone());
-        let workflow_id = self.workflow_id.clone();
+        let linked = Linked { namespace: self.namespace.clone(), workflow_id: self.workflow_id.clone() };
+        let request_id = self.request_id.clone();
         match call.execute(target.workflow, ShardCommand::SignalWithStart(Box::new(self))).await? {
             Reply::WorkflowStarted { run_id, first_run_id, started, .. } => Ok(Self::Response {
                 run_id: run_id.to_string(),
                 first_execution_run_id: first_run_id.to_string(),
                 started,
-                signal_link: Some(signal_link(namespace, workflow_id, run_id, request_id)),
+                signal_link: Some(linked.to_request(run_id, request_id, EventType::WorkflowExecutionSignaled)),
             }),
             reply => Err(unexpected(&reply)),
         }

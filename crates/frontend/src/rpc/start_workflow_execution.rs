@@ -1,12 +1,17 @@
 //! StartWorkflowExecution.
 
-use super::prelude::*;
+use super::{
+    links::{self, Linked},
+    prelude::*,
+};
 use tenure_api::{
-    common::v1::{Link, link},
-    enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
+    enums::v1::{WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
     error::Code,
 };
 use tenure_engine::{chain::cron, retry::RetryPolicy};
+
+/// Bytes.
+const LONGEST_FAIRNESS_KEY: usize = 64;
 
 impl Rpc for api::StartWorkflowExecutionRequest {
     type Response = api::StartWorkflowExecutionResponse;
@@ -41,6 +46,14 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         if self.priority.as_ref().is_some_and(|priority| priority.priority_key < 0) {
             return Err(ApiError::invalid_argument("priority key can't be negative"));
         }
+        if self.priority.as_ref().is_some_and(|priority| priority.fairness_key.len() > LONGEST_FAIRNESS_KEY) {
+            return Err(ApiError::invalid_argument("fairness key length exceeds limit"));
+        }
+        if self.on_conflict_options.is_some_and(|on| on.attach_completion_callbacks && !on.attach_request_id) {
+            let message = "attaching request ID is required for attaching completion callbacks";
+            return Err(ApiError::invalid_argument(message));
+        }
+        links::check(&self.links)?;
         admission.blob(self.input.as_ref())?;
         if self.memo.as_ref().is_some_and(|memo| memo.encoded_len() > admission.limits.memo_size) {
             return Err(ApiError::invalid_argument("Memo size exceeds limit."));
@@ -87,7 +100,7 @@ pub(super) fn response(
     run_id: Uuid,
     answer: api::StartWorkflowExecutionResponse,
 ) -> api::StartWorkflowExecutionResponse {
-    let link = Some(started_link(namespace, workflow_id, run_id));
+    let link = Some(Linked { namespace, workflow_id }.to_start(run_id));
     api::StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
 }
 
@@ -106,17 +119,4 @@ pub(super) fn check_policies(reuse: Reuse, conflict: Conflict) -> Result<(), Api
     let reuse = reuse.as_str_name();
     let message = format!("Invalid WorkflowIDReusePolicy: {reuse} cannot be used together with {with}");
     Err(ApiError::new(Code::InvalidArgument, message))
-}
-
-/// Points at the run's first event.
-fn started_link(namespace: String, workflow_id: String, run_id: Uuid) -> Link {
-    use link::workflow_event::{EventReference, Reference};
-    let first = EventReference { event_id: 1, event_type: EventType::WorkflowExecutionStarted as i32 };
-    let event = link::WorkflowEvent {
-        namespace,
-        workflow_id,
-        run_id: run_id.to_string(),
-        reference: Some(Reference::EventRef(first)),
-    };
-    Link { variant: Some(link::Variant::WorkflowEvent(event)) }
 }

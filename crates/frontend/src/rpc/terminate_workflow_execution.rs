@@ -1,6 +1,6 @@
 //! TerminateWorkflowExecution.
 
-use super::prelude::*;
+use super::{links, prelude::*};
 
 /// What history says where the request gives no reason; tools look for it.
 const DEFAULT_REASON: &str = "terminated by user via frontend";
@@ -16,6 +16,7 @@ impl Rpc for api::TerminateWorkflowExecutionRequest {
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
         let target = admission.execution(self.workflow_execution.as_ref())?;
+        links::check(&self.links)?;
         if self.reason.is_empty() {
             self.reason = DEFAULT_REASON.into();
         }

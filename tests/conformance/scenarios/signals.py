@@ -28,6 +28,12 @@ async def signal(s: Driver, **changed):
     "long-request-id": {"request_id": LONG},
     "big-input": {"input": payloads(b"x" * ((2 << 20) + 1))},
     "bad-link": {"links": [{"workflow_event": {}}]},
+    "link-without-workflow-id": {"links": [{"workflow_event": {"namespace": "default"}}]},
+    "link-without-run-id": {"links": [{"workflow_event": {"namespace": "default", "workflow_id": "linked"}}]},
+    "link-to-no-event-type": {"links": [{"workflow_event": LINK["workflow_event"] | {"event_ref": {"event_id": 3}}}]},
+    "link-to-a-job": {"links": [{"batch_job": {}}]},
+    "empty-link": {"links": [{}]},
+    "long-link": {"links": [{"workflow_event": LINK["workflow_event"] | {"workflow_id": "x" * 5000}}]},
     "many-links": {"links": [LINK] * 11},
 })
 async def bad(s: Driver, changed: dict):

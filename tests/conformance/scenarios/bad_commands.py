@@ -88,6 +88,7 @@ async def timer(s: Driver, fields: dict):
     "upsert-system": ("UPSERT_WORKFLOW_SEARCH_ATTRIBUTES", {
         "search_attributes": {"indexed_fields": {"RunId": payloads("x").payloads[0]}}}),
     "modify-nothing": ("MODIFY_WORKFLOW_PROPERTIES", {}),
+    "modify-empty": ("MODIFY_WORKFLOW_PROPERTIES", {"upserted_memo": {}}),
     "modify-big": ("MODIFY_WORKFLOW_PROPERTIES", {"upserted_memo": {"fields": {"m": payloads(BIG).payloads[0]}}}),
     "protocol-message-no-id": ("PROTOCOL_MESSAGE", {}),
     "protocol-message-unknown": ("PROTOCOL_MESSAGE", {"message_id": "none"}),

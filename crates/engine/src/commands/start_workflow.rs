@@ -130,7 +130,10 @@ pub(super) fn new_run(
     let retry = request.retry_policy.as_ref().map(RetryPolicy::new).transpose().map_err(ApiError::invalid_argument)?;
     let task_queue = request.task_queue.as_ref().map(|queue| TaskQueue {
         name: queue.name.clone(),
-        kind: TaskQueueKind::Normal.into(),
+        kind: match queue.kind() {
+            TaskQueueKind::Sticky => TaskQueueKind::Sticky.into(),
+            _ => TaskQueueKind::Normal.into(),
+        },
         ..Default::default()
     });
     let started = WorkflowExecutionStartedEventAttributes {

@@ -98,6 +98,13 @@ pub(crate) fn cancel(
     if command.timer_id.is_empty() {
         return Err(bad("TimerId is not set on CancelTimerCommand.".into()));
     }
+    let (length, limit) = (command.timer_id.len(), txn.limits().id_length);
+    if length > limit {
+        return Err(bad(format!(
+            "TimerId on CancelTimerCommand exceeds length limit. TimerId={} Length={length} Limit={limit}",
+            command.timer_id,
+        )));
+    }
     let pending = txn.state.timers.find(&TimerKey::Id(command.timer_id.as_str().into()));
     let started_event_id = match pending {
         Some(id) => {

@@ -267,9 +267,12 @@ fn change_search_attributes(
     command: UpsertWorkflowSearchAttributesCommandAttributes,
 ) -> Result<(), BadCommand> {
     const CAUSE: Cause = Cause::BadSearchAttributes;
-    let Some(upserted) = command.search_attributes.filter(|s| !s.indexed_fields.is_empty()) else {
-        return Err(BadCommand::new(CAUSE, "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand."));
-    };
+    let missing =
+        |what: &str| BadCommand::new(CAUSE, format!("{what} is not set on UpsertWorkflowSearchAttributesCommand."));
+    let upserted = command.search_attributes.ok_or_else(|| missing("SearchAttributes"))?;
+    if upserted.indexed_fields.is_empty() {
+        return Err(missing("IndexedFields"));
+    }
     check_blob(txn.limits(), CAUSE, "UpsertWorkflowSearchAttributesCommand.SearchAttributes", Some(&upserted))?;
     upsert_search_attributes(Arc::make_mut(&mut txn.state.info), &upserted);
     txn.add_event(Attributes::UpsertWorkflowSearchAttributesEventAttributes(
@@ -287,9 +290,11 @@ fn modify_properties(
     command: ModifyWorkflowPropertiesCommandAttributes,
 ) -> Result<(), BadCommand> {
     const CAUSE: Cause = Cause::BadModifyWorkflowPropertiesAttributes;
-    let Some(upserted) = command.upserted_memo.filter(|memo| !memo.fields.is_empty()) else {
-        return Err(BadCommand::new(CAUSE, "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand."));
-    };
+    let missing = |what: &str| BadCommand::new(CAUSE, format!("{what} is not set on ModifyWorkflowPropertiesCommand."));
+    let upserted = command.upserted_memo.ok_or_else(|| missing("UpsertedMemo"))?;
+    if upserted.fields.is_empty() {
+        return Err(missing("UpsertedMemo.Fields"));
+    }
     check_blob(txn.limits(), CAUSE, "ModifyWorkflowPropertiesCommandAttributes", Some(&upserted))?;
     if upsert_memo(Arc::make_mut(&mut txn.state.info), &upserted) > txn.limits().memo_size {
         let message = "ModifyWorkflowPropertiesCommandAttributes. Memo exceeds size limit.";

@@ -109,23 +109,24 @@ def check(stack: ExitStack, directory: Path, chosen: dict, options) -> int:
 def report(theirs: dict, ours: dict, lists: compare.Lists, whole: bool) -> bool:
     """Prints every difference and the sum; whether all is well. `whole`: every scenario was played."""
     equal, unexplained = 0, 0
-    waiting: dict[tuple[str, str], list[bool]] = {}
+    waiting: dict[tuple[str, str], dict[str, bool]] = {}
     for name, found in ours.items():
         diff = compare.difference(name, theirs[name], found, lists) if name in theirs else "it is not recorded"
         awaited = lists.awaits(name)
         if any(awaited):
-            waiting.setdefault(awaited, []).append(not diff)
+            waiting.setdefault(awaited, {})[name] = bool(diff)
         elif diff:
             unexplained += 1
             print(f"\n=== {name}\n{diff}")
         equal += not diff
-    for (pattern, feature), ended in waiting.items():
-        if any(ended):
-            print(f"{pattern} waits for {feature}, but {sum(ended)} of {len(ended)} are equal: see awaiting.toml")
+    for (pattern, feature), differ in waiting.items():
+        left = [name for name, differs in differ.items() if differs]
+        if len(left) < len(differ):
+            print(f"{pattern} waits for {feature}, but only these of {len(differ)} do: {', '.join(left) or 'none'}")
     stale = lists.unused() if whole else []
     for entry in stale:
         print(f"no difference is left that {entry.path} of {entry.scenarios} explains: take it from differences.toml")
-    different = sum(not each for ended in waiting.values() for each in ended)
+    different = sum(sum(differ.values()) for differ in waiting.values())
     waits = f", {different} waiting for a feature" if different else ""
     print(f"{len(ours)} scenarios, {equal} equal, {unexplained} unexplained differences{waits}")
     return not unexplained and not stale

@@ -112,14 +112,14 @@ async def fails_for_good_after_retries(s: Driver):
 
 
 @scenario
-async def two_at_once(s: Driver):
-    await s.start()
-    await s.step(start_child(s), start_child(s, workflow_id=s.unique("child2"), task_queue={"name": s.unique("cq2")}))
-    await s.happened("ChildWorkflowExecutionStarted")
-    await s.described(lambda d: all(child.run_id for child in d.pending_children))
+async def two_of_one_parent(s: Driver):
+    await parent(s)
+    await s.signal("s")
+    await s.step(start_child(s, workflow_id=s.unique("child2"), task_queue={"name": s.unique("cq2")}))
+    await s.step()
     await s.describe()
-    await s.other("child", "cq").describe()
-    await s.other("child2", "cq2").describe()
+    await s.other("child2", "cq2").finish("out")
+    await s.finish()
 
 
 @scenario

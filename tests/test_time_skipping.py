@@ -56,7 +56,7 @@ class Skipping(Api):
 async def running(directory, *options):
     port, http = free_ports(2)
     process = Process([BINARY, "server", "start-dev", "--time-skipping", *options, "--port", port,
-                       "--http-port", http], directory / f"skipping-{port}.log")
+                       "--peer-port", "0", "--http-port", http], directory / f"skipping-{port}.log")
     process.start()
     api = Skipping(f"127.0.0.1:{port}")
     try:

@@ -5,14 +5,14 @@ use crate::{
     key::{RunKey, TaskKind},
     rows::{RowKey, StateReader},
     state::ExecutionState,
-    testing::Sim,
+    testing::{Sim, workflow},
     transition::Effect,
     txn::earliest_deadline,
     update::Phase,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tenure_api::{
-    enums::v1::EventType,
+    enums::v1::{EventType, WorkflowTaskFailedCause as Cause},
     history::v1::{HistoryEvent, history_event::Attributes},
 };
 use uuid::Uuid;
@@ -33,38 +33,55 @@ pub(super) fn closed(sim: &Sim) -> Vec<(Uuid, usize)> {
 
 /// `signals` counts those that each run has accepted.
 pub(super) fn check(sim: &Sim, signals: &BTreeMap<Uuid, usize>) {
-    let mut running = 0;
+    let mut running = BTreeSet::new();
     for (run, state) in runs(sim) {
         let history = sim.rows.history(run);
         assert_eq!(history.len() as i64, state.last_event_id());
         check_history(&history);
-        running += usize::from(state.is_running());
-        match state.is_running() {
-            true => check_running(sim, run, &state, &history, signals.get(&run.run_id).copied().unwrap_or(0)),
-            false => check_closed(sim, run, &state, &history),
+        if state.is_running() {
+            assert!(running.insert(&run.workflow), "one run of a workflow id at a time");
+            assert!(sim.current_run_of(&run.workflow.workflow_id).as_ref() == Some(run), "and that is the current one");
+            let told = told(&state, &history);
+            check_running(&state, &history, &told);
+            if run.workflow == workflow() {
+                let signals = signals.get(&run.run_id).copied().unwrap_or(0);
+                assert_eq!(
+                    count(&told, EventType::WorkflowExecutionSignaled),
+                    signals,
+                    "none is lost, none comes twice"
+                );
+            }
+        } else {
+            check_closed(sim, run, &state, &history);
         }
         check_timer_row(sim, run, &state);
         check_updates(sim, run, &state);
         check_tasks(sim, run, &state);
     }
-    assert!(running <= 1, "one run of a workflow id at a time");
-    if running == 1 {
-        assert!(sim.state().is_running(), "the one that runs is the current one");
-    }
     check_backlogs(sim);
 }
 
-fn check_running(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[HistoryEvent], signals: usize) {
-    assert!(sim.current_run() == *run);
+/// What has happened to a run, whether it is in history yet or not.
+fn told(state: &ExecutionState, history: &[HistoryEvent]) -> Vec<HistoryEvent> {
+    history.iter().cloned().chain(state.buffered.values().map(|event| event.decode())).collect()
+}
+
+fn count(told: &[HistoryEvent], event: EventType) -> usize {
+    told.iter().filter(|e| e.event_type() == event).count()
+}
+
+fn check_running(state: &ExecutionState, history: &[HistoryEvent], told: &[HistoryEvent]) {
+    use EventType::*;
     assert!(state.buffered.is_empty() || state.workflow_task.begun().is_some(), "events wait for a task");
-    let told: Vec<HistoryEvent> =
-        history.iter().cloned().chain(state.buffered.values().map(|event| event.decode())).collect();
-    let of = |event: EventType| told.iter().filter(|e| e.event_type() == event).count();
-    assert_eq!(of(EventType::WorkflowExecutionSignaled), signals, "no signal is lost, none comes twice");
+    if !came_of_reset(history) {
+        check_external(state, told);
+    }
     for event in history {
+        let id = event.event_id;
         let (pending, ended) = match event.event_type() {
-            EventType::ActivityTaskScheduled => (state.activities.get(event.event_id).is_some(), ends_activity as End),
-            EventType::TimerStarted => (state.timers.get(event.event_id).is_some(), ends_timer as End),
+            ActivityTaskScheduled => (state.activities.get(id).is_some(), ends_activity as End),
+            TimerStarted => (state.timers.get(id).is_some(), ends_timer as End),
+            StartChildWorkflowExecutionInitiated => (state.relations.children.get(id).is_some(), ends_child as End),
             _ => continue,
         };
         let ends = told.iter().filter(|e| e.attributes.as_ref().and_then(ended) == Some(event.event_id)).count();
@@ -72,11 +89,37 @@ fn check_running(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[His
     }
 }
 
+/// What such a run had asked of others when it branched off is not followed up yet.
+fn came_of_reset(history: &[HistoryEvent]) -> bool {
+    history.iter().filter_map(|event| event.attributes.as_ref()).any(|attributes| {
+        matches!(attributes, Attributes::WorkflowTaskFailedEventAttributes(a) if a.cause() == Cause::ResetWorkflow)
+    })
+}
+
+/// Signals and cancellations for others are under way or were answered, once.
+fn check_external(state: &ExecutionState, told: &[HistoryEvent]) {
+    use EventType::*;
+    let under_way = |initiated, ends: [EventType; 2]| {
+        count(told, initiated) - ends.into_iter().map(|end| count(told, end)).sum::<usize>()
+    };
+    let signals = [SignalExternalWorkflowExecutionFailed, ExternalWorkflowExecutionSignaled];
+    let signals = under_way(SignalExternalWorkflowExecutionInitiated, signals);
+    assert_eq!(signals, state.relations.signals as usize, "each signal is answered once");
+    let cancels = [RequestCancelExternalWorkflowExecutionFailed, ExternalWorkflowExecutionCancelRequested];
+    let cancels = under_way(RequestCancelExternalWorkflowExecutionInitiated, cancels);
+    assert_eq!(cancels, state.relations.cancels as usize, "each cancellation is answered once");
+}
+
 fn check_closed(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[HistoryEvent]) {
     let last = history.last().expect("a closed run has events");
     assert!(events::closes(last.event_type()), "{last:?}");
     assert!(state.closed_at.is_some());
-    assert!(state.activities.is_empty() && state.timers.is_empty() && state.buffered.is_empty());
+    assert!(
+        state.activities.is_empty()
+            && state.timers.is_empty()
+            && state.buffered.is_empty()
+            && state.relations.children.is_empty()
+    );
     assert!(state.workflow_task.pending.is_none() && state.updates.in_flight.is_empty());
     assert!(!sim.rows.rows().any(|(key, _)| matches!(key, RowKey::Pending { run: of, .. } if of == run)));
     let next = match last.attributes.as_ref() {
@@ -109,6 +152,18 @@ fn ends_timer(attributes: &Attributes) -> Option<i64> {
     match attributes {
         Attributes::TimerFiredEventAttributes(a) => Some(a.started_event_id),
         Attributes::TimerCanceledEventAttributes(a) => Some(a.started_event_id),
+        _ => None,
+    }
+}
+
+fn ends_child(attributes: &Attributes) -> Option<i64> {
+    match attributes {
+        Attributes::StartChildWorkflowExecutionFailedEventAttributes(a) => Some(a.initiated_event_id),
+        Attributes::ChildWorkflowExecutionCompletedEventAttributes(a) => Some(a.initiated_event_id),
+        Attributes::ChildWorkflowExecutionFailedEventAttributes(a) => Some(a.initiated_event_id),
+        Attributes::ChildWorkflowExecutionCanceledEventAttributes(a) => Some(a.initiated_event_id),
+        Attributes::ChildWorkflowExecutionTimedOutEventAttributes(a) => Some(a.initiated_event_id),
+        Attributes::ChildWorkflowExecutionTerminatedEventAttributes(a) => Some(a.initiated_event_id),
         _ => None,
     }
 }
@@ -196,6 +251,10 @@ fn links(attributes: &Attributes) -> Vec<(i64, EventType)> {
         let scheduled = (scheduled, E::WorkflowTaskScheduled);
         [Some(scheduled), started(id, E::WorkflowTaskStarted)].into_iter().flatten().collect()
     };
+    let child = |initiated, id| {
+        let initiated = (initiated, E::StartChildWorkflowExecutionInitiated);
+        [Some(initiated), started(id, E::ChildWorkflowExecutionStarted)].into_iter().flatten().collect()
+    };
     let of_commands = |id| vec![(id, E::WorkflowTaskCompleted)];
     match attributes {
         WorkflowTaskStartedEventAttributes(a) => vec![(a.scheduled_event_id, E::WorkflowTaskScheduled)],
@@ -222,6 +281,14 @@ fn links(attributes: &Attributes) -> Vec<(i64, EventType)> {
         WorkflowExecutionUpdateCompletedEventAttributes(a) => {
             vec![(a.accepted_event_id, E::WorkflowExecutionUpdateAccepted)]
         }
+        StartChildWorkflowExecutionInitiatedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
+        StartChildWorkflowExecutionFailedEventAttributes(a) => child(a.initiated_event_id, 0),
+        ChildWorkflowExecutionStartedEventAttributes(a) => child(a.initiated_event_id, 0),
+        ChildWorkflowExecutionCompletedEventAttributes(a) => child(a.initiated_event_id, a.started_event_id),
+        ChildWorkflowExecutionFailedEventAttributes(a) => child(a.initiated_event_id, a.started_event_id),
+        ChildWorkflowExecutionCanceledEventAttributes(a) => child(a.initiated_event_id, a.started_event_id),
+        ChildWorkflowExecutionTimedOutEventAttributes(a) => child(a.initiated_event_id, a.started_event_id),
+        ChildWorkflowExecutionTerminatedEventAttributes(a) => child(a.initiated_event_id, a.started_event_id),
         MarkerRecordedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
         WorkflowExecutionCompletedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),
         WorkflowExecutionFailedEventAttributes(a) => of_commands(a.workflow_task_completed_event_id),

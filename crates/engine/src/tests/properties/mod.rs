@@ -46,6 +46,8 @@ fn play(script: &[steps::Step]) {
         world.take(step);
         world.check();
     }
+    world.sim.deliver_all();
+    world.check();
     let mut replica = MemoryRows::default();
     for entry in &world.sim.log {
         replica.apply(entry);

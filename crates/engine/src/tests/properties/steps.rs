@@ -7,9 +7,11 @@ use tenure_api::{
     command::v1::{
         CancelWorkflowExecutionCommandAttributes, ContinueAsNewWorkflowExecutionCommandAttributes,
         FailWorkflowExecutionCommandAttributes, RecordMarkerCommandAttributes,
-        RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes, command::Attributes as Verb,
+        RequestCancelActivityTaskCommandAttributes, RequestCancelExternalWorkflowExecutionCommandAttributes,
+        ScheduleActivityTaskCommandAttributes, SignalExternalWorkflowExecutionCommandAttributes,
+        StartChildWorkflowExecutionCommandAttributes, command::Attributes as Verb,
     },
-    common::v1::{ActivityType, RetryPolicy, WorkflowType},
+    common::v1::{ActivityType, RetryPolicy, WorkflowExecution, WorkflowType},
     failure::v1::Failure,
     taskqueue::v1::TaskQueue,
 };
@@ -49,6 +51,16 @@ pub(super) enum Step {
     /// A timer that nobody armed.
     FalseTimer,
     Advance(u64),
+    /// A message reaches its receiver; the receipt may be lost on its way back.
+    Deliver {
+        which: usize,
+        lost: bool,
+    },
+    /// The worker of another workflow id answers its task.
+    Other {
+        which: usize,
+        end: Option<Command>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +123,9 @@ pub(super) enum Command {
     Activity { attempts: i32, eager: bool },
     CancelActivity(usize),
     Marker,
+    Child { which: usize, policy: i32 },
+    SignalOther(usize),
+    CancelOther(usize),
     Complete,
     Fail,
     Cancel,
@@ -137,6 +152,9 @@ fn command() -> impl Strategy<Value = Command> {
         24 => (0i32..3, prop::bool::weighted(0.2)).prop_map(|(attempts, eager)| Command::Activity { attempts, eager }),
         12 => WHICH.prop_map(Command::CancelActivity),
         4 => Just(Command::Marker),
+        10 => (WHICH, 0i32..4).prop_map(|(which, policy)| Command::Child { which, policy }),
+        4 => WHICH.prop_map(Command::SignalOther),
+        4 => WHICH.prop_map(Command::CancelOther),
         1 => prop::sample::select(bad.to_vec()).prop_map(Command::Bad),
     ]
 }
@@ -227,6 +245,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Again),
         1 => Just(Step::FalseTimer),
         4 => (1u64..30).prop_map(Step::Advance),
+        10 => (WHICH, prop::bool::weighted(0.3)).prop_map(|(which, lost)| Step::Deliver { which, lost }),
+        5 => (WHICH, prop::option::of(end())).prop_map(|(which, end)| Step::Other { which, end }),
     ]
 }
 
@@ -253,6 +273,28 @@ impl Command {
                 marker_name: "m".into(),
                 ..Default::default()
             }),
+            Command::Child { which, policy } => {
+                Verb::StartChildWorkflowExecutionCommandAttributes(StartChildWorkflowExecutionCommandAttributes {
+                    workflow_id: other(*which),
+                    workflow_type: Some(WorkflowType { name: "C".into() }),
+                    task_queue: Some(TaskQueue { name: "c".into(), ..Default::default() }),
+                    parent_close_policy: *policy,
+                    ..Default::default()
+                })
+            }
+            Command::SignalOther(which) => Verb::SignalExternalWorkflowExecutionCommandAttributes(
+                SignalExternalWorkflowExecutionCommandAttributes {
+                    execution: Some(WorkflowExecution { workflow_id: other(*which), ..Default::default() }),
+                    signal_name: "s".into(),
+                    ..Default::default()
+                },
+            ),
+            Command::CancelOther(which) => Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(
+                RequestCancelExternalWorkflowExecutionCommandAttributes {
+                    workflow_id: other(*which),
+                    ..Default::default()
+                },
+            ),
             Command::Complete => complete_workflow(),
             Command::Fail => Verb::FailWorkflowExecutionCommandAttributes(FailWorkflowExecutionCommandAttributes {
                 failure: Some(Failure::default()),
@@ -275,6 +317,11 @@ impl Command {
             Command::Bad(Bad::UnknownActivity) => cancel_activity(1),
         })
     }
+}
+
+/// Another workflow id.
+fn other(which: usize) -> String {
+    format!("c{}", which % 3)
 }
 
 fn cancel_activity(scheduled_event_id: i64) -> Verb {

@@ -2,13 +2,15 @@
 
 use super::{
     invariants,
-    steps::{Completion, Operation, Report, Start, Step, Word, one_of, seconds},
+    steps::{Command, Completion, Operation, Report, Start, Step, Word, one_of, seconds},
 };
 use crate::{
     command::{ActivityRef, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
-    id::ProposalId,
-    key::TaskKind,
-    testing::{Sim, command, execution, start_request},
+    id::{ProposalId, Stamp},
+    key::{RunKey, TaskKind},
+    outbox::OutboxMessage,
+    rows::{ReadyTask, StateReader},
+    testing::{Sim, command, execution, start_request, workflow},
     token::TaskToken,
     transition::Refused,
     update::tests as updates,
@@ -116,7 +118,7 @@ impl World {
             Step::Terminate => drop(self.run(ShardCommand::TerminateWorkflow(Box::default()))),
             Step::ResetSticky => drop(self.run(ShardCommand::ResetStickyTaskQueue { run_id: None })),
             Step::StickyUnavailable => {
-                let Some(task) = self.sim.ready(TaskKind::Workflow).pop() else { return };
+                let Some(task) = self.ready(TaskKind::Workflow) else { return };
                 self.run(ShardCommand::StickyUnavailable { run_id: task.run.run_id, stamp: task.stamp });
             }
             Step::PollActivity => {
@@ -148,6 +150,8 @@ impl World {
             }
             Step::Reset(which) => self.reset(*which),
             Step::Again => self.again(),
+            Step::Deliver { which, lost } => self.deliver(*which, *lost),
+            Step::Other { which, end } => self.other(*which, end.as_ref()),
             Step::FalseTimer => {
                 let run_id = self.sim.current_run().run_id;
                 let due = self.sim.state().timer_row.is_some_and(|at| at <= self.sim.now);
@@ -160,6 +164,32 @@ impl World {
                 self.last = None;
             }
         }
+    }
+
+    /// Those from one run to one workflow id arrive in order.
+    fn deliver(&mut self, which: usize, lost: bool) {
+        let messages = self.sim.outbox();
+        let Some((from, _, message)) = one_of(&messages, which) else { return };
+        let lane = |(sender, _, of): &&(RunKey, Stamp, OutboxMessage)| sender == from && of.to == message.to;
+        let Some((from, stamp, message)) = messages.iter().find(lane) else { return };
+        let receipt = self.sim.deliver(from, message);
+        if !lost {
+            self.sim.delivered(from, *stamp, receipt);
+        }
+        self.last = None;
+    }
+
+    fn other(&mut self, which: usize, end: Option<&Command>) {
+        let mut ready = self.sim.ready(TaskKind::Workflow);
+        ready.retain(|task| task.run.workflow != workflow());
+        let Some(task) = one_of(&ready, which) else { return };
+        let id = task.run.workflow.workflow_id.clone();
+        let state = self.sim.rows.execution(&task.run).expect("readable").expect("there");
+        let task = self.sim.poll_of(&id);
+        let verbs = end.and_then(|end| end.verb(&state, "unused"));
+        // It may be too early to end: a signal came meanwhile.
+        drop(self.sim.complete(&task, verbs.into_iter().collect()));
+        self.last = None;
     }
 
     fn complete(&mut self, completion: &Completion) {
@@ -282,8 +312,13 @@ impl World {
         assert_eq!(reply.is_some(), told.is_some(), "a retry is answered as the first try: {command:?}");
     }
 
+    /// A ready task of the workflow that most steps are about.
+    fn ready(&self, kind: TaskKind) -> Option<ReadyTask> {
+        self.sim.ready(kind).into_iter().rfind(|task| task.run.workflow == workflow())
+    }
+
     fn poll(&mut self, kind: TaskKind) -> Option<Reply> {
-        let task = self.sim.ready(kind).pop()?;
+        let task = self.ready(kind)?;
         let start = StartTask { run_id: task.run.run_id, stamp: task.stamp, poll: Poll::default() };
         let started = self.run(match kind {
             TaskKind::Workflow => ShardCommand::StartWorkflowTask(start),

@@ -109,6 +109,19 @@ pub(crate) fn fill_in_started_id(event: &mut HistoryEvent, started: &[(i64, i64)
     }
 }
 
+/// The initiated event of the child whose end this tells.
+pub(crate) fn child_ended(attributes: &Attributes) -> Option<i64> {
+    use Attributes::*;
+    match attributes {
+        ChildWorkflowExecutionCompletedEventAttributes(a) => Some(a.initiated_event_id),
+        ChildWorkflowExecutionFailedEventAttributes(a) => Some(a.initiated_event_id),
+        ChildWorkflowExecutionCanceledEventAttributes(a) => Some(a.initiated_event_id),
+        ChildWorkflowExecutionTimedOutEventAttributes(a) => Some(a.initiated_event_id),
+        ChildWorkflowExecutionTerminatedEventAttributes(a) => Some(a.initiated_event_id),
+        _ => None,
+    }
+}
+
 /// The type that goes with the attributes.
 pub(crate) fn event_type(attributes: &Attributes) -> EventType {
     macro_rules! table {

@@ -9,6 +9,7 @@ use crate::{
     time::Timestamp,
     transition::Transition,
     txn::{self, RequestKind, Txn},
+    update,
 };
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,9 @@ pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
         for (kind, request_id) in events.iter().filter_map(request) {
             forget_request(&mut txn, kind, request_id)?;
         }
+        for update_id in events.iter().filter_map(completed_update) {
+            txn.write(Op::Delete(update::row(&txn.run, update_id)));
+        }
         txn.write(Op::Delete(row));
     }
     if !last_piece {
@@ -91,6 +95,14 @@ fn request(event: &HistoryEvent) -> Option<(RequestKind, &str)> {
         Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a) => {
             Some((RequestKind::Start, &a.attached_request_id))
         }
+        _ => None,
+    }
+}
+
+/// Id of the update whose outcome an event tells.
+fn completed_update(event: &HistoryEvent) -> Option<&str> {
+    match event.attributes.as_ref()? {
+        Attributes::WorkflowExecutionUpdateCompletedEventAttributes(a) => Some(&a.meta.as_ref()?.update_id),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@
 use crate::{
     activity::{PendingActivity, Phase as ActivityPhase},
     child::{PendingChild, StartedChild},
+    events,
     id::{ProposalId, Stamp},
     proto::optional_duration,
     state::{ExecutionInfo, ExecutionState},
@@ -76,18 +77,15 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         StartChildWorkflowExecutionInitiatedEventAttributes(a) => {
             state.relations.children.insert(id, PendingChild::initiated(a));
         }
-        StartChildWorkflowExecutionFailedEventAttributes(a) => child_gone(state, a.initiated_event_id),
+        StartChildWorkflowExecutionFailedEventAttributes(a) => {
+            state.relations.children.remove(a.initiated_event_id);
+        }
         ChildWorkflowExecutionStartedEventAttributes(a) => {
             let run_id = a.workflow_execution.as_ref().and_then(|child| Uuid::try_parse(&child.run_id).ok());
             if let (Some(mut child), Some(run_id)) = (state.relations.children.get_mut(a.initiated_event_id), run_id) {
                 child.started = Some(StartedChild { run_id, started_event_id: id });
             }
         }
-        ChildWorkflowExecutionCompletedEventAttributes(a) => child_gone(state, a.initiated_event_id),
-        ChildWorkflowExecutionFailedEventAttributes(a) => child_gone(state, a.initiated_event_id),
-        ChildWorkflowExecutionCanceledEventAttributes(a) => child_gone(state, a.initiated_event_id),
-        ChildWorkflowExecutionTimedOutEventAttributes(a) => child_gone(state, a.initiated_event_id),
-        ChildWorkflowExecutionTerminatedEventAttributes(a) => child_gone(state, a.initiated_event_id),
         WorkflowExecutionSignaledEventAttributes(_) => state.signals += 1,
         WorkflowExecutionCancelRequestedEventAttributes(_) => state.cancel_requested = Some("".into()),
         UpsertWorkflowSearchAttributesEventAttributes(a) => {
@@ -106,13 +104,12 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         WorkflowExecutionUpdateAdmittedEventAttributes(_)
         | WorkflowExecutionUpdateAcceptedEventAttributes(_)
         | WorkflowExecutionUpdateCompletedEventAttributes(_) => update::reset::replay(state, event),
-        // Of the rest nothing is kept in the state: what was asked of others is answered to the run that asked.
-        _ => {}
+        _ => {
+            if let Some(initiated_event_id) = events::child_ended(attributes) {
+                state.relations.children.remove(initiated_event_id);
+            }
+        }
     }
-}
-
-fn child_gone(state: &mut ExecutionState, initiated_event_id: i64) {
-    state.relations.children.remove(initiated_event_id);
 }
 
 fn scheduled_task(

@@ -11,6 +11,8 @@ pub struct Resets {
     pub run_id: Option<Uuid>,
     /// Of the request that created this run by a reset.
     pub request_id: Option<Arc<str>>,
+    /// The last event that this run has in common with the one that was reset.
+    pub kept_to: i64,
     /// When this run was created by a reset.
     pub at: Option<Timestamp>,
     /// Start of the run that was reset first.

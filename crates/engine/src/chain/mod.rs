@@ -39,11 +39,14 @@ impl Txn<'_, '_> {
         }
     }
 
-    /// As [`Txn::close`], but another run takes the place of this one with the children that it has, and so neither
-    /// they nor a parent hear of it.
-    pub(crate) fn close_replaced(&mut self, last: HistoryEvent) {
+    /// As [`Txn::close`], but a reset puts another run in the place of this one, and so a parent does not hear of it.
+    /// `keeps_children`: that run has them, and so neither do they.
+    pub(crate) fn close_replaced(&mut self, last: HistoryEvent, keeps_children: bool) {
         self.state.pending_at_close = describe::pending_at_close(&self.state);
-        child::forget_all(self);
+        match keeps_children {
+            true => drop(child::forget_all(self)),
+            false => child::parent_closed(self),
+        }
         update::close(self, false);
         self.end(last);
     }

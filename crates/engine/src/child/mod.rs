@@ -7,6 +7,7 @@
 //! | started | - | gone | told |
 
 mod closing;
+pub(crate) mod reset;
 mod results;
 mod start;
 

@@ -22,6 +22,7 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
     workflowservice::v1::StartWorkflowExecutionRequest,
 };
+use uuid::Uuid;
 
 const CAUSE: Cause = Cause::BadStartChildExecutionAttributes;
 const COMMAND: &str = "StartChildWorkflowExecutionCommand";
@@ -60,13 +61,27 @@ pub(crate) fn start(
         attributes: Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(event.clone())),
         ..Default::default()
     });
-    let child = PendingChild::initiated(&event);
-    let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: child.workflow_id.clone() };
-    txn.state.relations.children.insert(id, child);
-    let request = Encoded::of(&request(txn, id, event, user_metadata));
-    let lineage = lineage(txn, id);
-    txn.send(OutboxMessage { to, body: Body::StartChild { request, lineage } });
+    txn.state.relations.children.insert(id, PendingChild::initiated(&event));
+    let by = txn.run.run_id;
+    ask(txn, by, id, event, user_metadata);
     Ok(())
+}
+
+/// Asks for the start of the child that the event tells of. `by`: the run that wrote the event.
+pub(super) fn ask(
+    txn: &mut Txn<'_, '_>,
+    by: Uuid,
+    initiated_event_id: i64,
+    initiated: StartChildWorkflowExecutionInitiatedEventAttributes,
+    user_metadata: Option<UserMetadata>,
+) {
+    let workflow_id = initiated.workflow_id.as_str().into();
+    let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id };
+    // The version of the event is always zero: there is one cluster.
+    let request_id = format!("{by}:{initiated_event_id}:0");
+    let request = Encoded::of(&request(txn, request_id, initiated, user_metadata));
+    let lineage = lineage(txn, initiated_event_id);
+    txn.send(OutboxMessage { to, body: Body::StartChild { request, lineage } });
 }
 
 /// A child without a queue of its own runs where its parent does.
@@ -176,7 +191,7 @@ fn initiated_event(
 /// What the child is started with. Its id is the same however often the message is sent.
 fn request(
     txn: &Txn<'_, '_>,
-    initiated_event_id: i64,
+    request_id: String,
     event: StartChildWorkflowExecutionInitiatedEventAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> StartWorkflowExecutionRequest {
@@ -190,8 +205,7 @@ fn request(
         workflow_execution_timeout: event.workflow_execution_timeout,
         workflow_run_timeout: event.workflow_run_timeout,
         workflow_task_timeout: event.workflow_task_timeout,
-        // The version of the event is always zero: there is one cluster.
-        request_id: format!("{}:{initiated_event_id}:0", txn.run.run_id),
+        request_id,
         workflow_id_reuse_policy: event.workflow_id_reuse_policy,
         retry_policy: event.retry_policy,
         cron_schedule: event.cron_schedule,

@@ -7,8 +7,9 @@ use super::{
     update_workflow_options,
 };
 use crate::{
-    activity,
+    activity, child,
     command::Reply,
+    external,
     id::ProposalId,
     key::RunKey,
     replay,
@@ -59,7 +60,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     let replaced = replace(rows, cx, &base, current_id, new.run_id, &request.reason, &mut chain)?;
 
     let run_id = new.run_id;
-    let mut txn = Txn::reborn(rows, cx, new, proposal, state, kept);
+    let mut txn = Txn::reborn(rows, cx, new, proposal, state, kept.clone());
     for transition in replaced {
         txn.also(transition);
     }
@@ -70,7 +71,10 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     }
     workflow_task::fail_for_reset(&mut txn, &request.reason, base.run.run_id);
     activity::make_all_ready(&mut txn);
-    reapply(&mut txn, &chain.since, request);
+    let base_id = base.run.run_id;
+    reapply(&mut txn, &chain, base_id, request);
+    child::reset::ask_again(&mut txn, &kept, base_id, kept.iter().chain(chain.of_run(base_id)));
+    external::reset::ask_again(&mut txn, &kept);
     for operation in &request.post_reset_operations {
         operate(&mut txn, operation)?;
     }
@@ -99,21 +103,26 @@ fn runs(call: &Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -> Result<
 
 /// What happened since the point, in the base run and in those that continued it.
 struct Chain {
-    since: Vec<HistoryEvent>,
+    since: Vec<(Uuid, HistoryEvent)>,
     last_run: Uuid,
 }
 
 impl Chain {
     fn of(rows: &dyn StateReader, base: &RunKey, from: i64) -> Result<Chain, ReadError> {
-        let mut chain = Chain { since: history(rows, base, from, i64::MAX)?, last_run: base.run_id };
-        let mut next = chain.since.last().and_then(next_run);
-        while let Some(run_id) = next {
-            let events = history(rows, &base.workflow.run(run_id), 1, i64::MAX)?;
-            next = events.last().and_then(next_run);
-            chain.since.extend(events);
+        let mut chain = Chain { since: Vec::new(), last_run: base.run_id };
+        let mut events = history(rows, base, from, i64::MAX)?;
+        loop {
+            let next = events.last().and_then(next_run);
+            chain.since.extend(events.into_iter().map(|event| (chain.last_run, event)));
+            let Some(run_id) = next else { break };
+            events = history(rows, &base.workflow.run(run_id), 1, i64::MAX)?;
             chain.last_run = run_id;
         }
         Ok(chain)
+    }
+
+    fn of_run(&self, run_id: Uuid) -> impl Iterator<Item = &HistoryEvent> {
+        self.since.iter().filter(move |(of, _)| *of == run_id).map(|(_, event)| event)
     }
 }
 
@@ -140,12 +149,13 @@ fn replace(
     }
     if old.state.is_running() {
         end_task_by_force(&mut old);
-        old.close_replaced(terminated(reason, None, RESETTER, Vec::new()));
+        let keeps_children = base.run.run_id == current_id;
+        old.close_replaced(terminated(reason, None, RESETTER, Vec::new()), keeps_children);
     } else if base.run.run_id != current_id {
         return Ok(replaced);
     }
     if chain.last_run == current_id {
-        chain.since.extend(old.events().iter().cloned());
+        chain.since.extend(old.events().iter().map(|event| (current_id, event.clone())));
     }
     replaced.push(old.finish(Reply::Done));
     Ok(replaced)
@@ -198,6 +208,7 @@ fn rebuild(base: &ExecutionState, kept: &[HistoryEvent], now: Timestamp) -> Opti
     state.reset = Resets {
         run_id: None,
         request_id: None,
+        kept_to: state.last_event_id(),
         at: Some(now),
         original_started_at: Some(base.reset.original_started_at.unwrap_or(base.info.started_at)),
     };
@@ -224,13 +235,16 @@ fn operate(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), 
     }
 }
 
-/// Tells the new run what the old ones were told since.
-fn reapply(txn: &mut Txn<'_, '_>, since: &[HistoryEvent], request: &ResetWorkflowExecutionRequest) {
+/// Tells the new run what the old ones were told since. Ids of events mean the same in the base run alone.
+fn reapply(txn: &mut Txn<'_, '_>, chain: &Chain, base: Uuid, request: &ResetWorkflowExecutionRequest) {
     let excluded = |kind: Exclude| request.reset_reapply_exclude_types.contains(&kind.into());
     let signals = request.reset_reapply_type() != Reapply::None && !excluded(Exclude::Signal);
     let all = matches!(request.reset_reapply_type(), Reapply::Unspecified | Reapply::AllEligible);
     let updates = all && !excluded(Exclude::Update);
-    for event in since {
+    for (run_id, event) in &chain.since {
+        if *run_id == base {
+            child::reset::retell(txn, event);
+        }
         match &event.attributes {
             Some(Attributes::WorkflowExecutionSignaledEventAttributes(a)) if signals => {
                 txn.state.signals += 1;

@@ -1,8 +1,8 @@
 //! A workflow asks another to cancel itself.
 
-use super::{check_pending, initiated, parse_run_id, same_namespace, send};
+use super::{check_pending, initiated, parse_run_id, same_namespace, send, target};
 use crate::{
-    outbox::{Body, Receipt, Target},
+    outbox::{Body, Receipt},
     rows::ReadError,
     txn::Txn,
     workflow_task::{self, BadCommand, CompletedTask},
@@ -18,7 +18,6 @@ use tenure_api::{
     },
     sdk::v1::UserMetadata,
 };
-use uuid::Uuid;
 
 const CAUSE: Cause = Cause::BadRequestCancelExternalWorkflowExecutionAttributes;
 
@@ -30,41 +29,46 @@ pub(crate) fn request_cancel(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     same_namespace(txn, CAUSE, &command.namespace)?;
-    let run_id = check(&command, txn.limits().id_length)
-        .and_then(|run_id| not_started_here(txn, task, &command).map(|()| run_id))
+    check(&command, txn.limits().id_length)
+        .and_then(|()| not_started_here(txn, task, &command))
         .map_err(|message| BadCommand::new(CAUSE, message))?;
     let (pending, limit) = (txn.state.relations.cancels, txn.limits().pending_cancels);
     check_pending(pending, limit, Cause::PendingRequestCancelLimitExceeded, "requests to cancel external workflows")?;
-    txn.state.relations.cancels += 1;
 
-    let execution = WorkflowExecution { workflow_id: command.workflow_id.clone(), run_id: command.run_id };
+    let initiated = RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
+        workflow_task_completed_event_id: task.completed_event_id,
+        namespace: command.namespace,
+        namespace_id: txn.run.workflow.namespace.to_string(),
+        workflow_execution: Some(WorkflowExecution { workflow_id: command.workflow_id, run_id: command.run_id }),
+        control: command.control,
+        child_workflow_only: command.child_workflow_only,
+        reason: command.reason,
+    };
     let initiated_event_id = txn.add(HistoryEvent {
         user_metadata,
-        attributes: Some(Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(
-            RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
-                workflow_task_completed_event_id: task.completed_event_id,
-                namespace: command.namespace,
-                namespace_id: txn.run.workflow.namespace.to_string(),
-                workflow_execution: Some(execution),
-                control: command.control,
-                child_workflow_only: command.child_workflow_only,
-                reason: command.reason.clone(),
-            },
-        )),
+        attributes: Some(Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(initiated.clone())),
         ..Default::default()
     });
-    let target = Target { run_id, child_workflow_only: command.child_workflow_only };
-    let request_id = txn.cx.ids.uuid();
-    let body = Body::RequestCancel { initiated_event_id, target, request_id, reason: command.reason };
-    send(txn, &command.workflow_id, body);
+    request(txn, initiated_event_id, initiated);
     Ok(())
 }
 
+/// Sends the request that the event tells of.
+pub(super) fn request(
+    txn: &mut Txn<'_, '_>,
+    initiated_event_id: i64,
+    initiated: RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
+) {
+    txn.state.relations.cancels += 1;
+    let execution = initiated.workflow_execution.unwrap_or_default();
+    let target = target(&execution.run_id, initiated.child_workflow_only);
+    let request_id = txn.cx.ids.uuid();
+    let body = Body::RequestCancel { initiated_event_id, target, request_id, reason: initiated.reason };
+    send(txn, &execution.workflow_id, body);
+}
+
 /// The error is the reference server's message.
-fn check(
-    command: &RequestCancelExternalWorkflowExecutionCommandAttributes,
-    limit: usize,
-) -> Result<Option<Uuid>, String> {
+fn check(command: &RequestCancelExternalWorkflowExecutionCommandAttributes, limit: usize) -> Result<(), String> {
     const COMMAND: &str = "RequestCancelExternalWorkflowExecutionCommand";
     let RequestCancelExternalWorkflowExecutionCommandAttributes { namespace, workflow_id, run_id, .. } = command;
     if workflow_id.is_empty() {
@@ -77,7 +81,7 @@ fn check(
             workflow_id.len()
         ));
     }
-    parse_run_id(run_id).map_err(|_| {
+    parse_run_id(run_id).map(drop).map_err(|_| {
         format!("Invalid RunId set on {COMMAND}. WorkflowId={workflow_id} RunId={run_id} Namespace={namespace}")
     })
 }

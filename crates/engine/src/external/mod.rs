@@ -2,6 +2,7 @@
 //! outbox.
 
 mod cancel;
+pub(crate) mod reset;
 mod signal;
 
 pub(crate) use cancel::{answered as cancel_answered, request_cancel};
@@ -9,7 +10,7 @@ pub(crate) use signal::{answered as signal_answered, signal};
 
 use crate::{
     key::WorkflowKey,
-    outbox::{Body, OutboxMessage},
+    outbox::{Body, OutboxMessage, Target},
     rows::ReadError,
     txn::Txn,
     workflow_task::BadCommand,
@@ -39,6 +40,11 @@ fn parse_run_id(run_id: &str) -> Result<Option<Uuid>, uuid::Error> {
 fn send(txn: &mut Txn<'_, '_>, workflow_id: &str, body: Body) {
     let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: workflow_id.into() };
     txn.send(OutboxMessage { to, body });
+}
+
+/// The run id was checked when the command came.
+fn target(run_id: &str, child_workflow_only: bool) -> Target {
+    Target { run_id: parse_run_id(run_id).ok().flatten(), child_workflow_only }
 }
 
 /// One more of `count` may be under way.

@@ -1,9 +1,9 @@
 //! A workflow signals another.
 
-use super::{check_pending, initiated, parse_run_id, same_namespace, send};
+use super::{check_pending, initiated, parse_run_id, same_namespace, send, target};
 use crate::{
     commands::terminate_workflow::SERVER_IDENTITY,
-    outbox::{Body, Receipt, Target},
+    outbox::{Body, Receipt},
     proto::Encoded,
     rows::ReadError,
     txn::Txn,
@@ -20,7 +20,6 @@ use tenure_api::{
     sdk::v1::UserMetadata,
     workflowservice::v1::SignalWorkflowExecutionRequest,
 };
-use uuid::Uuid;
 
 const CAUSE: Cause = Cause::BadSignalWorkflowExecutionAttributes;
 
@@ -32,46 +31,54 @@ pub(crate) fn signal(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     same_namespace(txn, CAUSE, &command.namespace)?;
-    let run_id = check(&command, txn.limits().id_length).map_err(|message| BadCommand::new(CAUSE, message))?;
+    check(&command, txn.limits().id_length).map_err(|message| BadCommand::new(CAUSE, message))?;
     let field = "SignalExternalWorkflowExecutionCommandAttributes.Input";
     check_blob(txn.limits(), CAUSE, field, command.input.as_ref())?;
     let (pending, limit) = (txn.state.relations.signals, txn.limits().pending_signals);
     check_pending(pending, limit, Cause::PendingSignalsLimitExceeded, "signals to external workflows")?;
-    txn.state.relations.signals += 1;
 
-    let workflow_id = command.execution.as_ref().map_or(String::new(), |execution| execution.workflow_id.clone());
+    let initiated = SignalExternalWorkflowExecutionInitiatedEventAttributes {
+        workflow_task_completed_event_id: task.completed_event_id,
+        namespace: command.namespace,
+        namespace_id: txn.run.workflow.namespace.to_string(),
+        workflow_execution: command.execution,
+        signal_name: command.signal_name,
+        input: command.input,
+        control: command.control,
+        child_workflow_only: command.child_workflow_only,
+        header: command.header,
+    };
+    let initiated_event_id = txn.add(HistoryEvent {
+        user_metadata,
+        attributes: Some(Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(initiated.clone())),
+        ..Default::default()
+    });
+    request(txn, initiated_event_id, initiated);
+    Ok(())
+}
+
+/// Sends the signal that the event tells of.
+pub(super) fn request(
+    txn: &mut Txn<'_, '_>,
+    initiated_event_id: i64,
+    initiated: SignalExternalWorkflowExecutionInitiatedEventAttributes,
+) {
+    txn.state.relations.signals += 1;
+    let execution = initiated.workflow_execution.unwrap_or_default();
     let request = SignalWorkflowExecutionRequest {
-        signal_name: command.signal_name.clone(),
-        input: command.input.clone(),
-        header: command.header.clone(),
+        signal_name: initiated.signal_name,
+        input: initiated.input,
+        header: initiated.header,
         identity: SERVER_IDENTITY.into(),
         request_id: txn.cx.ids.uuid().to_string(),
         ..Default::default()
     };
-    let initiated_event_id = txn.add(HistoryEvent {
-        user_metadata,
-        attributes: Some(Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(
-            SignalExternalWorkflowExecutionInitiatedEventAttributes {
-                workflow_task_completed_event_id: task.completed_event_id,
-                namespace: command.namespace,
-                namespace_id: txn.run.workflow.namespace.to_string(),
-                workflow_execution: command.execution,
-                signal_name: command.signal_name,
-                input: command.input,
-                control: command.control,
-                child_workflow_only: command.child_workflow_only,
-                header: command.header,
-            },
-        )),
-        ..Default::default()
-    });
-    let target = Target { run_id, child_workflow_only: command.child_workflow_only };
-    send(txn, &workflow_id, Body::Signal { initiated_event_id, target, request: Encoded::of(&request) });
-    Ok(())
+    let target = target(&execution.run_id, initiated.child_workflow_only);
+    send(txn, &execution.workflow_id, Body::Signal { initiated_event_id, target, request: Encoded::of(&request) });
 }
 
 /// The error is the reference server's message.
-fn check(command: &SignalExternalWorkflowExecutionCommandAttributes, limit: usize) -> Result<Option<Uuid>, String> {
+fn check(command: &SignalExternalWorkflowExecutionCommandAttributes, limit: usize) -> Result<(), String> {
     const COMMAND: &str = "SignalExternalWorkflowExecutionCommand";
     let execution = command.execution.as_ref().ok_or(format!("Execution is not set on {COMMAND}."))?;
     let (workflow_id, run_id) = (&execution.workflow_id, &execution.run_id);
@@ -88,7 +95,7 @@ fn check(command: &SignalExternalWorkflowExecutionCommandAttributes, limit: usiz
             workflow_id.len()
         ));
     }
-    let parsed = parse_run_id(run_id).map_err(|_| {
+    parse_run_id(run_id).map_err(|_| {
         format!(
             "Invalid RunId set on {COMMAND}. WorkflowId={workflow_id} Namespace={namespace} RunId={run_id} \
              SignalName={name}"
@@ -99,7 +106,7 @@ fn check(command: &SignalExternalWorkflowExecutionCommandAttributes, limit: usiz
             "SignalName is not set on {COMMAND}. WorkflowId={workflow_id} Namespace={namespace} RunId={run_id}"
         ));
     }
-    Ok(parsed)
+    Ok(())
 }
 
 /// The receiver has answered.

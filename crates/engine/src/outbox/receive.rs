@@ -155,18 +155,22 @@ fn waiting_parent(
     initiated_event_id: i64,
     child: ChildRuns,
 ) -> Result<Option<Uuid>, Stop> {
-    let (mut run_id, mut was_reset) = (parent_run_id, false);
+    // Up to this event of theirs the runs looked at so far are the same.
+    let (mut run_id, mut shared) = (parent_run_id, i64::MAX);
     while let Some(parent) = call.state(run_id)? {
+        if run_id != parent_run_id {
+            shared = shared.min(parent.reset.kept_to);
+        }
         if parent.is_running() {
             let pending = parent.relations.children.get(initiated_event_id);
             let is_it = |pending: &PendingChild| match pending.started {
                 Some(started) => started.run_id == child.first,
-                None => !was_reset,
+                None => initiated_event_id <= shared,
             };
             return Ok(pending.is_some_and(is_it).then_some(run_id));
         }
         let Some(next) = parent.reset.run_id else { break };
-        (run_id, was_reset) = (next, true);
+        run_id = next;
     }
     Ok(None)
 }

@@ -7,6 +7,7 @@ use crate::{
     rows::RowKey,
     state::Proposals,
     testing::{Sim, execution, start_request, workflow},
+    update::tests as updates,
 };
 use expect_test::expect;
 use std::time::Duration;
@@ -84,6 +85,24 @@ fn a_deleted_run_is_gone_at_once_and_its_rows_soon() {
     assert_eq!(sim.current_run(), workflow().run(again));
     let of_others = sim.rows.rows().filter(|(key, _)| matches!(key, RowKey::Execution(run) if run.run_id != again));
     assert_eq!(of_others.count(), 0);
+    delete(&mut sim).unwrap();
+    sim.advance(Proposals::KEPT);
+    assert_eq!(left(&sim), []);
+}
+
+#[test]
+fn updates_of_a_run_go_with_it() {
+    let mut sim = Sim::started();
+    let task = sim.poll();
+    sim.complete(&task, vec![]).unwrap();
+    for id in ["completed", "accepted", "admitted"] {
+        sim.run(ShardCommand::UpdateWorkflow(updates::update_request(id))).unwrap();
+    }
+    let task = sim.poll();
+    let messages = vec![updates::accept("completed"), updates::respond("completed"), updates::accept("accepted")];
+    sim.complete_with(&task, api::RespondWorkflowTaskCompletedRequest { messages, ..Default::default() }).unwrap();
+    let history = sim.history();
+    assert!(history.contains("UPDATE_COMPLETED completed"), "{history}");
     delete(&mut sim).unwrap();
     sim.advance(Proposals::KEPT);
     assert_eq!(left(&sim), []);

@@ -3,6 +3,7 @@
 mod bad_commands;
 mod closing;
 mod external;
+mod resets;
 mod results;
 
 use crate::{

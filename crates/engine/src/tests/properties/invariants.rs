@@ -1,8 +1,12 @@
 //! What holds of a shard's rows at any time.
 
+use super::seen::Situation;
 use crate::{
     events,
     key::{RunKey, TaskKind},
+    outbox::Body,
+    removal::Removal,
+    reset::Resets,
     rows::{RowKey, StateReader},
     state::ExecutionState,
     testing::{Sim, workflow},
@@ -12,7 +16,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tenure_api::{
-    enums::v1::{EventType, WorkflowTaskFailedCause as Cause},
+    enums::v1::EventType,
     history::v1::{HistoryEvent, history_event::Attributes},
 };
 use uuid::Uuid;
@@ -25,10 +29,33 @@ fn runs(sim: &Sim) -> impl Iterator<Item = (&RunKey, std::sync::Arc<ExecutionSta
     })
 }
 
-/// Closed runs, and how many events their histories have.
-pub(super) fn closed(sim: &Sim) -> Vec<(Uuid, usize)> {
+/// Closed runs, without what may change in them: when they go, and what became of them.
+pub(super) fn closed(sim: &Sim) -> Vec<(RunKey, ExecutionState)> {
     let closed = runs(sim).filter(|(_, state)| !state.is_running());
-    closed.map(|(run, _)| (run.run_id, sim.rows.history(run).len())).collect()
+    let fixed = |state: &ExecutionState| {
+        let mut state = state.clone();
+        (state.transitions, state.timer_row) = (0, None);
+        (state.removal, state.reset) = (Removal::default(), Resets::default());
+        state
+    };
+    closed.map(|(run, state)| (run.clone(), fixed(&state))).collect()
+}
+
+pub(super) fn running(sim: &Sim) -> Vec<RunKey> {
+    runs(sim).filter(|(_, state)| state.is_running()).map(|(run, _)| run.clone()).collect()
+}
+
+/// Rows besides counters.
+pub(super) fn left(sim: &Sim) -> Vec<RowKey> {
+    sim.rows.rows().map(|(key, _)| key.clone()).collect()
+}
+
+/// What invariants find to say something about.
+pub(super) fn situations(sim: &Sim) -> Vec<Situation> {
+    let spills = sim.rows.rows().any(|(key, _)| matches!(key, RowKey::Pending { .. }));
+    let wait = runs(sim).any(|(_, state)| !state.buffered.is_empty());
+    let found = [(spills, Situation::MorePendingThanInline), (wait, Situation::EventsWait)];
+    found.into_iter().filter(|(found, _)| *found).map(|(_, situation)| situation).collect()
 }
 
 /// `signals` counts those that each run has accepted.
@@ -43,19 +70,17 @@ pub(super) fn check(sim: &Sim, signals: &BTreeMap<Uuid, usize>) {
             assert!(sim.current_run_of(&run.workflow.workflow_id).as_ref() == Some(run), "and that is the current one");
             let told = told(&state, &history);
             check_running(&state, &history, &told);
-            if run.workflow == workflow() {
-                let signals = signals.get(&run.run_id).copied().unwrap_or(0);
-                assert_eq!(
-                    count(&told, EventType::WorkflowExecutionSignaled),
-                    signals,
-                    "none is lost, none comes twice"
-                );
-            }
+            check_messages(sim, run, &state);
         } else {
             check_closed(sim, run, &state, &history);
         }
+        if run.workflow == workflow() {
+            let told = count(&told(&state, &history), EventType::WorkflowExecutionSignaled);
+            let signals = signals.get(&run.run_id).copied().unwrap_or(0);
+            assert_eq!(told, signals, "none is lost, none comes twice");
+        }
         check_timer_row(sim, run, &state);
-        check_updates(sim, run, &state);
+        check_updates(sim, run, &state, &history);
         check_tasks(sim, run, &state);
     }
     check_backlogs(sim);
@@ -73,9 +98,7 @@ fn count(told: &[HistoryEvent], event: EventType) -> usize {
 fn check_running(state: &ExecutionState, history: &[HistoryEvent], told: &[HistoryEvent]) {
     use EventType::*;
     assert!(state.buffered.is_empty() || state.workflow_task.begun().is_some(), "events wait for a task");
-    if !came_of_reset(history) {
-        check_external(state, told);
-    }
+    check_external(state, told);
     for event in history {
         let id = event.event_id;
         let (pending, ended) = match event.event_type() {
@@ -87,13 +110,6 @@ fn check_running(state: &ExecutionState, history: &[HistoryEvent], told: &[Histo
         let ends = told.iter().filter(|e| e.attributes.as_ref().and_then(ended) == Some(event.event_id)).count();
         assert_eq!(ends + usize::from(pending), 1, "{event:?} is pending or has ended, once");
     }
-}
-
-/// What such a run had asked of others when it branched off is not followed up yet.
-fn came_of_reset(history: &[HistoryEvent]) -> bool {
-    history.iter().filter_map(|event| event.attributes.as_ref()).any(|attributes| {
-        matches!(attributes, Attributes::WorkflowTaskFailedEventAttributes(a) if a.cause() == Cause::ResetWorkflow)
-    })
 }
 
 /// Signals and cancellations for others are under way or were answered, once.
@@ -108,6 +124,19 @@ fn check_external(state: &ExecutionState, told: &[HistoryEvent]) {
     let cancels = [RequestCancelExternalWorkflowExecutionFailed, ExternalWorkflowExecutionCancelRequested];
     let cancels = under_way(RequestCancelExternalWorkflowExecutionInitiated, cancels);
     assert_eq!(cancels, state.relations.cancels as usize, "each cancellation is answered once");
+}
+
+/// What a run waits for an answer to is under way, once.
+fn check_messages(sim: &Sim, run: &RunKey, state: &ExecutionState) {
+    let messages: Vec<_> = sim.outbox().into_iter().filter(|(from, _, _)| from == run).collect();
+    let count = |is_it: fn(&Body) -> bool| messages.iter().filter(|(_, _, message)| is_it(&message.body)).count();
+    assert_eq!(count(|body| matches!(body, Body::Signal { .. })), state.relations.signals as usize);
+    assert_eq!(count(|body| matches!(body, Body::RequestCancel { .. })), state.relations.cancels as usize);
+    for (id, child) in state.relations.children.iter().filter(|(_, child)| child.started.is_none()) {
+        let starts = |body: &Body| matches!(body, Body::StartChild { lineage, .. } if lineage.initiated_event_id == id);
+        let starts = messages.iter().filter(|(_, _, message)| starts(&message.body)).count();
+        assert_eq!(starts, 1, "{child:?} is being started");
+    }
 }
 
 fn check_closed(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[HistoryEvent]) {
@@ -178,7 +207,7 @@ fn check_timer_row(sim: &Sim, run: &RunKey, state: &ExecutionState) {
 }
 
 /// Every update is on its way, or its callers know what became of it.
-fn check_updates(sim: &Sim, run: &RunKey, state: &ExecutionState) {
+fn check_updates(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[HistoryEvent]) {
     let settles = |effect: &&Effect| match effect {
         Effect::UpdateAdvanced { run: of, status, .. } if of == run => {
             !matches!(status, Ok(status) if status.outcome.is_none())
@@ -191,10 +220,19 @@ fn check_updates(sim: &Sim, run: &RunKey, state: &ExecutionState) {
             *settled.entry(*admission).or_insert(0) += 1;
         }
     }
+    // What a reset took over of them may have been settled in the run before.
+    let taken_over = history.iter().take_while(|event| event.event_id <= state.reset.kept_to).filter(|event| {
+        matches!(
+            event.event_type(),
+            EventType::WorkflowExecutionUpdateAdmitted | EventType::WorkflowExecutionUpdateAccepted
+        )
+    });
+    let taken_over = taken_over.count() as i64;
     for admission in 1..=state.updates.admissions {
         let open = state.updates.in_flight.get(admission).is_some();
         let settled = settled.get(&admission).copied().unwrap_or(0);
-        assert_eq!(settled, usize::from(!open), "update {admission} is settled once");
+        let once = settled == usize::from(!open) || (settled == 0 && admission <= taken_over);
+        assert!(once, "update {admission} was settled {settled} times");
     }
     let waits = |phase: &Phase| matches!(phase, Phase::Admitted(_) | Phase::Sent(..));
     if state.updates.in_flight.values().any(|update| waits(&update.phase)) {

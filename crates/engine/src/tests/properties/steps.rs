@@ -20,6 +20,8 @@ use tenure_api::{
 const UPDATES: std::ops::Range<u8> = 0..4;
 /// Which one of what is pending.
 const WHICH: std::ops::Range<usize> = 0..20;
+/// The last of the points that a run can be reset to.
+pub(super) const LAST: usize = usize::MAX;
 
 #[derive(Clone, Debug)]
 pub(super) enum Step {
@@ -79,8 +81,8 @@ pub(super) struct Start {
 pub(super) struct Completion {
     pub(super) commands: Vec<Command>,
     pub(super) end: Option<Command>,
-    /// What it says of updates, in order.
-    pub(super) words: Vec<(Word, u8)>,
+    /// What it says of which updates, in order.
+    pub(super) words: Vec<(Word, usize)>,
     pub(super) sticky: bool,
     pub(super) force: bool,
     /// With the next task in the answer.
@@ -153,8 +155,8 @@ fn command() -> impl Strategy<Value = Command> {
         12 => WHICH.prop_map(Command::CancelActivity),
         4 => Just(Command::Marker),
         10 => (WHICH, 0i32..4).prop_map(|(which, policy)| Command::Child { which, policy }),
-        4 => WHICH.prop_map(Command::SignalOther),
-        4 => WHICH.prop_map(Command::CancelOther),
+        8 => WHICH.prop_map(Command::SignalOther),
+        8 => WHICH.prop_map(Command::CancelOther),
         1 => prop::sample::select(bad.to_vec()).prop_map(Command::Bad),
     ]
 }
@@ -168,14 +170,18 @@ fn end() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn words() -> impl Strategy<Value = Vec<(Word, u8)>> {
-    let word = prop_oneof![4 => Just(Word::Accept), 4 => Just(Word::Reject), 2 => Just(Word::Respond)];
-    prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec((word, UPDATES), 1..3)]
+fn words() -> impl Strategy<Value = Vec<(Word, usize)>> {
+    let word = prop_oneof![4 => Just(Word::Accept), 2 => Just(Word::Reject), 4 => Just(Word::Respond)];
+    prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec((word, WHICH), 1..4)]
 }
 
 /// Enough commands for more to be pending than the core row holds.
 fn completion() -> impl Strategy<Value = Completion> {
-    let commands = prop_oneof![1 => Just(Vec::new()), 2 => prop::collection::vec(command(), 0..9)];
+    let commands = prop_oneof![
+        3 => Just(Vec::new()),
+        6 => prop::collection::vec(command(), 0..9),
+        1 => prop::collection::vec(command(), 16..40),
+    ];
     let end = prop_oneof![12 => Just(None), 1 => end().prop_map(Some)];
     let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.1), prop::bool::weighted(0.2));
     (commands, end, words(), flags).prop_map(|(commands, end, words, (sticky, force, inline))| Completion {
@@ -188,7 +194,7 @@ fn completion() -> impl Strategy<Value = Completion> {
     })
 }
 
-fn start() -> impl Strategy<Value = Start> {
+pub(super) fn start() -> impl Strategy<Value = Start> {
     let run_timeout = prop_oneof![Just(0), 20i64..200];
     let delay = prop_oneof![3 => Just(0), 1 => 1i64..20];
     let conflict = prop_oneof![6 => Just(0), 1 => 1i32..4];
@@ -241,12 +247,12 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (WHICH, report()).prop_map(|(which, report)| Step::ActivityById(which, report)),
         1 => Just(Step::ReturnActivity),
         3 => (WHICH, operation()).prop_map(|(which, operation)| Step::Operate(which, operation)),
-        1 => WHICH.prop_map(Step::Reset),
+        3 => WHICH.prop_map(Step::Reset),
         3 => Just(Step::Again),
         1 => Just(Step::FalseTimer),
-        4 => (1u64..30).prop_map(Step::Advance),
-        10 => (WHICH, prop::bool::weighted(0.3)).prop_map(|(which, lost)| Step::Deliver { which, lost }),
-        5 => (WHICH, prop::option::of(end())).prop_map(|(which, end)| Step::Other { which, end }),
+        5 => (1u64..50).prop_map(Step::Advance),
+        16 => (WHICH, prop::bool::weighted(0.3)).prop_map(|(which, lost)| Step::Deliver { which, lost }),
+        14 => (WHICH, prop::option::weighted(0.7, end())).prop_map(|(which, end)| Step::Other { which, end }),
     ]
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     invariants,
-    steps::{Command, Completion, Operation, Report, Start, Step, Word, one_of, seconds},
+    seen::{Seen, Situation},
+    steps::{Command, Completion, LAST, Operation, Report, Start, Step, Word, one_of, seconds},
 };
 use crate::{
     command::{ActivityRef, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
@@ -10,15 +11,16 @@ use crate::{
     key::{RunKey, TaskKind},
     outbox::OutboxMessage,
     rows::{ReadyTask, StateReader},
+    state::ExecutionState,
     testing::{Sim, command, execution, start_request, workflow},
     token::TaskToken,
     transition::Refused,
-    update::tests as updates,
+    update::{PendingUpdate, Phase, tests as updates},
 };
 use std::{collections::BTreeMap, time::Duration};
 use tenure_api::{
     activity::v1::ActivityOptions,
-    common::v1::RetryPolicy,
+    common::v1::{RetryPolicy, WorkflowExecution},
     enums::v1::EventType,
     history::v1::HistoryEvent,
     protocol::v1::Message,
@@ -27,12 +29,20 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-fn message(word: Word, id: &str) -> Message {
-    match word {
+/// What the worker says of one of the updates that it can say so of; now and then of one that nobody knows.
+fn message(state: &ExecutionState, word: Word, which: usize) -> Option<Message> {
+    let fits = |update: &&PendingUpdate| match word {
+        Word::Accept | Word::Reject => matches!(update.phase, Phase::Sent(..) | Phase::Told { .. }),
+        // One that is accepted by the same answer is among them.
+        Word::Respond => !matches!(update.phase, Phase::Admitted(_)),
+    };
+    let known: Vec<_> = state.updates.in_flight.values().filter(fits).map(|update| &*update.update_id).collect();
+    let id = if which == 0 { "unknown" } else { one_of(&known, which)? };
+    Some(match word {
         Word::Accept => updates::accept(id),
         Word::Reject => updates::reject(id),
         Word::Respond => updates::respond(id),
-    }
+    })
 }
 
 #[derive(Default)]
@@ -43,8 +53,9 @@ pub(super) struct World {
     activity: Option<TaskToken>,
     /// Signals that were accepted, by run.
     pub(super) signals: BTreeMap<Uuid, usize>,
-    /// How many events the history of a closed run has.
-    closed: BTreeMap<Uuid, usize>,
+    /// Closed runs as they were found first.
+    closed: BTreeMap<Uuid, ExecutionState>,
+    pub(super) seen: Seen,
     requests: u128,
     /// Of timers and activities that were begun.
     names: u32,
@@ -53,10 +64,6 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn started() -> World {
-        World { sim: Sim::started(), ..World::default() }
-    }
-
     pub(super) fn take(&mut self, step: &Step) {
         match step {
             Step::Start(start) => {
@@ -173,8 +180,9 @@ impl World {
         let lane = |(sender, _, of): &&(RunKey, Stamp, OutboxMessage)| sender == from && of.to == message.to;
         let Some((from, stamp, message)) = messages.iter().find(lane) else { return };
         let receipt = self.sim.deliver(from, message);
-        if !lost {
-            self.sim.delivered(from, *stamp, receipt);
+        match lost {
+            true => self.seen.situation(Situation::ReceiptLost),
+            false => self.sim.delivered(from, *stamp, receipt),
         }
         self.last = None;
     }
@@ -208,7 +216,7 @@ impl World {
                 worker_task_queue: Some(TaskQueue { name: "sticky".into(), ..Default::default() }),
                 schedule_to_start_timeout: seconds(5),
             }),
-            messages: completion.words.iter().map(|(word, id)| message(*word, &id.to_string())).collect(),
+            messages: completion.words.iter().filter_map(|(word, which)| message(&state, *word, *which)).collect(),
             force_create_new_workflow_task: completion.force,
             return_new_workflow_task: completion.inline,
             ..Default::default()
@@ -268,7 +276,8 @@ impl World {
         };
         let history = self.sim.rows.history(&base);
         let points: Vec<i64> = history.iter().filter(|event| ends_task(event)).map(|event| event.event_id).collect();
-        let Some(&workflow_task_finish_event_id) = points.get(which % points.len().max(1)) else { return };
+        let chosen = if which == LAST { points.last() } else { one_of(&points, which) };
+        let Some(&workflow_task_finish_event_id) = chosen else { return };
         let request_id = self.request_id();
         let reset = self.run(ShardCommand::ResetWorkflow(Box::new(api::ResetWorkflowExecutionRequest {
             workflow_task_finish_event_id,
@@ -276,6 +285,14 @@ impl World {
             ..Default::default()
         })));
         let Some(Reply::WorkflowReset { run_id }) = reset else { panic!("a run can be reset to each of its tasks") };
+        self.seen.situation(Situation::Reset);
+        let relations = &self.sim.state().relations;
+        if relations.signals + relations.cancels > 0 {
+            self.seen.situation(Situation::ResetWithAQuestionOpen);
+        }
+        if !relations.children.is_empty() {
+            self.seen.situation(Situation::ResetWithAChildOfBoth);
+        }
         // What the run was told is told to its successor.
         let signals = self.signals.get(&base.run_id).copied().unwrap_or(0);
         self.signals.insert(run_id, signals);
@@ -298,6 +315,9 @@ impl World {
             Err(Refused::Api(error)) => {
                 assert_ne!(error.code, tenure_api::error::Code::Internal, "{error}");
                 assert_eq!(self.sim.log.len(), entries, "what is refused is refused whole");
+                if !self.sim.state().is_running() {
+                    self.seen.situation(Situation::RefusedByClosedRun);
+                }
                 None
             }
             Err(Refused::Read(error)) => panic!("{error}"),
@@ -306,6 +326,7 @@ impl World {
 
     fn again(&mut self) {
         let Some((proposal, command, told)) = self.last.clone() else { return };
+        self.seen.situation(Situation::TriedAgain);
         let entries = self.sim.log.len();
         let reply = self.propose(proposal, command.clone()).map(|reply| format!("{reply:?}"));
         assert_eq!(self.sim.log.len(), entries, "a retry never acts twice: {command:?}");
@@ -339,10 +360,45 @@ impl World {
 
     pub(super) fn check(&mut self) {
         invariants::check(&self.sim, &self.signals);
-        for (run_id, events) in invariants::closed(&self.sim) {
-            let then = *self.closed.entry(run_id).or_insert(events);
-            assert_eq!(events, then, "nothing happens in a closed run");
+        for (run, state) in invariants::closed(&self.sim) {
+            if let Some(then) = self.closed.get(&run.run_id) {
+                assert_eq!(*then, state, "nothing happens in a closed run");
+                continue;
+            }
+            for event in self.sim.rows.history(&run) {
+                self.seen.event(event.event_type());
+            }
+            self.closed.insert(run.run_id, state);
         }
+        for situation in invariants::situations(&self.sim) {
+            self.seen.situation(situation);
+        }
+    }
+
+    /// Every run ends, and is deleted or kept for its time.
+    pub(super) fn end(&mut self) {
+        loop {
+            let running = invariants::running(&self.sim);
+            let Some(run) = running.first() else { break };
+            let terminate = ShardCommand::TerminateWorkflow(Box::default());
+            self.sim.run_for(run.workflow.clone(), terminate).expect("terminated");
+            self.sim.deliver_all();
+        }
+        self.check();
+        for (index, (run, _)) in invariants::closed(&self.sim).into_iter().enumerate() {
+            if index % 2 == 0 {
+                self.seen.situation(Situation::KeptForItsRetention);
+                continue;
+            }
+            let run_id = run.run_id.to_string();
+            let delete = ShardCommand::DeleteWorkflow(Box::new(api::DeleteWorkflowExecutionRequest {
+                workflow_execution: execution().map(|execution| WorkflowExecution { run_id, ..execution }),
+                ..Default::default()
+            }));
+            self.sim.run_for(run.workflow, delete).expect("deleted");
+            self.seen.situation(Situation::Deleted);
+        }
+        self.sim.advance(self.sim.retention.expect("the namespace has one"));
     }
 }
 

@@ -134,6 +134,33 @@ async def test_operator_namespace(cli):
     ).lower()
 
 
+async def test_operator_search_attribute(cli):
+    name = unique("space")
+    await cli("operator", "namespace", "create", "--namespace", name, text=True)
+
+    async def listed():
+        found = await cli("operator", "search-attribute", "list", "--namespace", name)
+        assert found["systemAttributes"]["BuildIds"] == "INDEXED_VALUE_TYPE_KEYWORD_LIST"
+        return {name: type.removeprefix("INDEXED_VALUE_TYPE_") for name, type in found.get("customAttributes", {}).items()}
+
+    assert await listed() == {}
+    await cli("operator", "search-attribute", "create", "--namespace", name, "--name", "City", "--type", "Keyword",
+              "--name", "Size", "--type", "Int", text=True)
+    for _ in range(3):
+        assert await listed() == {"City": "KEYWORD", "Size": "INT"}
+    assert "reserved by system" in await cli(
+        "operator", "search-attribute", "create", "--namespace", name, "--name", "RunId", "--type", "Keyword",
+        text=True, fails=True)
+    start = ("workflow", "start", "--namespace", name, "--type", "T", "--task-queue", "q", "--workflow-id")
+    await cli(*start, unique("w"), "--search-attribute", 'City="Oslo"', "--search-attribute", "Size=7")
+    for bad, message in (('Size="seven"', "invalid value for search attribute Size of type Int: seven"),
+                         ("Colour=1", "has no mapping defined for search attribute Colour")):
+        assert message in await cli(*start, unique("w"), "--search-attribute", bad, text=True, fails=True)
+    await cli("operator", "search-attribute", "remove", "--namespace", name, "--name", "City", "--yes", text=True)
+    for _ in range(3):
+        assert await listed() == {"Size": "INT"}
+
+
 async def test_operator_cluster_health(cli):
     for _ in range(3):
         assert (await cli("operator", "cluster", "health"))["status"] == "SERVING"

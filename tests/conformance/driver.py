@@ -162,6 +162,10 @@ class Driver(Hand):
         """Lets time pass for what shows nowhere until later, such as an event that is buffered."""
         await asyncio.sleep(seconds)
 
+    async def lived(self) -> None:
+        """Lets the run get so old that what follows it in its chain does not have to wait for its first task."""
+        await self.no_sooner(1.2)
+
     async def polled(self, queue: str, kind: str = "WORKFLOW") -> None:
         """Waits until a poll is seen waiting at a queue."""
         asked = request("DescribeTaskQueue", namespace=self.namespace, task_queue={"name": queue},

@@ -150,6 +150,8 @@ pub enum Reply {
         first_run_id: Uuid,
         /// False when the request was answered with a run that was there before.
         started: bool,
+        /// The run has an event that tells the request's id.
+        attached: bool,
         /// Status of the run (`WorkflowExecutionStatus`).
         status: i32,
         /// The first task, started for the caller (`request_eager_execution`).

@@ -5,13 +5,14 @@ use crate::{
     child::{self, Execution},
     key::RunKey,
     proto::{Encoded, duration_to_proto},
+    search_attributes,
     state::ExecutionState,
     time::Timestamp,
     workflow_task::{Phase, WorkflowTask},
 };
 use prost::Message;
 use tenure_api::{
-    common::v1::{WorkflowExecution, WorkflowType},
+    common::v1::{SearchAttributes, WorkflowExecution, WorkflowType},
     enums::v1::{PendingWorkflowTaskState, TaskQueueKind},
     taskqueue::v1::TaskQueue,
     workflow::v1::{
@@ -79,7 +80,7 @@ pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
         history_length: state.last_event_id(),
         execution_time: Some(info.execution_at.to_proto()),
         memo: Some(info.memo.as_ref().map(Encoded::decode).unwrap_or_default()),
-        search_attributes: Some(info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default()),
+        search_attributes: Some(search_attributes(state)),
         auto_reset_points: Some(ResetPoints::default()),
         task_queue: info.task_queue.to_string(),
         state_transition_count: state.transitions,
@@ -92,6 +93,17 @@ pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
         priority: info.priority.as_ref().map(Encoded::decode),
         ..Default::default()
     }
+}
+
+/// Those that the run was given, and those that tell what it is about.
+fn search_attributes(state: &ExecutionState) -> SearchAttributes {
+    let mut all: SearchAttributes = state.info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default();
+    let paused = activity::paused_types(state);
+    if !paused.is_empty() {
+        let values = paused.iter().map(|name| format!("property:activityType={name}"));
+        all.indexed_fields.insert("TemporalPauseInfo".into(), search_attributes::keyword_list(values));
+    }
+    all
 }
 
 fn extended_info(state: &ExecutionState) -> WorkflowExecutionExtendedInfo {

@@ -26,6 +26,7 @@ mod replay;
 pub mod reset;
 pub mod retry;
 pub mod rows;
+pub mod search_attributes;
 pub mod state;
 pub mod system;
 #[cfg(any(test, feature = "testing"))]

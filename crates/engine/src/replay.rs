@@ -90,7 +90,7 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         WorkflowExecutionCancelRequestedEventAttributes(_) => state.cancel_requested = Some("".into()),
         UpsertWorkflowSearchAttributesEventAttributes(a) => {
             if let Some(upserted) = &a.search_attributes {
-                workflow_task::upsert_search_attributes(Arc::make_mut(&mut state.info), upserted);
+                _ = workflow_task::upsert_search_attributes(Arc::make_mut(&mut state.info), upserted);
             }
         }
         WorkflowPropertiesModifiedEventAttributes(a) => {

@@ -24,11 +24,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tenure_api::{
+    activity::v1::ActivityOptions,
     common::v1::{Memo, Priority, SearchAttributes},
     enums::v1::WorkflowExecutionStatus as Status,
     error::ApiError,
     history::v1::HistoryEvent,
     sdk::v1::UserMetadata,
+    workflow::v1::WorkflowExecutionOptions,
     workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
 use uuid::Uuid;
@@ -263,6 +265,8 @@ pub enum Outcome {
     WorkflowTaskCompleted {
         reset_history_event_id: i64,
     },
+    ActivityOptions(Encoded<ActivityOptions>),
+    WorkflowOptions(Encoded<WorkflowExecutionOptions>),
     Failed(ApiError),
 }
 
@@ -279,6 +283,8 @@ impl Outcome {
                 activities: activity::started_by(run, state, proposal),
                 reset_history_event_id: *reset_history_event_id,
             },
+            Outcome::ActivityOptions(options) => Reply::ActivityOptions(Box::new(options.decode())),
+            Outcome::WorkflowOptions(options) => Reply::WorkflowOptions(Box::new(options.decode())),
             Outcome::Failed(error) => Reply::Failed(error.clone()),
         }
     }

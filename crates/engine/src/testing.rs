@@ -11,6 +11,7 @@ use crate::{
     limits::Limits,
     outbox::{OutboxMessage, Receipt},
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable, WriteSet},
+    search_attributes::Registry,
     state::ExecutionState,
     time::Timestamp,
     transition::{Context, Effect, Refused, transition},
@@ -147,6 +148,7 @@ pub struct Sim {
     pub limits: Limits,
     /// The namespace's.
     pub retention: Option<Duration>,
+    pub search_attributes: Registry,
     /// Write sets that were not empty: the entries of a log.
     pub log: Vec<WriteSet>,
     pub effects: Vec<Effect>,
@@ -161,6 +163,7 @@ impl Default for Sim {
             now: Timestamp(1_000_000_000_000_000_000),
             limits: Limits::default(),
             retention: Some(Duration::from_secs(3 * 24 * 3600)),
+            search_attributes: Registry::default(),
             log: Vec::new(),
             effects: Vec::new(),
             seed: 0,
@@ -256,8 +259,14 @@ impl Sim {
     ) -> Result<Reply, Refused> {
         self.seed += 1;
         let mut ids = Ids::new(self.seed, Stamp { term: 1, counter: self.counter });
-        let mut cx =
-            Context { now: self.now, ids: &mut ids, limits: &self.limits, retention: self.retention, credits: &[] };
+        let mut cx = Context {
+            now: self.now,
+            ids: &mut ids,
+            limits: &self.limits,
+            retention: self.retention,
+            search_attributes: &self.search_attributes,
+            credits: &[],
+        };
         let envelope = Envelope { workflow, proposal, command };
         let transition = transition(&self.rows, &envelope, &mut cx)?;
         self.counter = ids.used_to();

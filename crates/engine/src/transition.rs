@@ -8,6 +8,7 @@ use crate::{
     limits::Limits,
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask, StateReader, WriteSet},
+    search_attributes::Registry,
     state::ExecutionState,
     time::Timestamp,
     update::UpdateStatus,
@@ -23,6 +24,8 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// How long the namespace keeps closed runs; `None` where this leader does not know.
     pub retention: Option<Duration>,
+    /// The namespace's.
+    pub search_attributes: &'a Registry,
     /// Polls that may be used up; one entry then both creates and starts the task.
     pub credits: &'a [Credit],
 }

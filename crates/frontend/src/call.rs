@@ -5,11 +5,16 @@
 use crate::{Frontend, deadline, delivery::Handover, observe::Observed, validate::Admission};
 use bytes::Bytes;
 use prost::{Message, Name};
-use std::{future::Future, time::Duration};
-use tenure_api::error::{ApiError, Code};
-use tenure_engine::{NamespaceId, ProposalId, QueueKey, WorkflowKey, system::namespace, token::TaskToken};
+use std::{future::Future, sync::Arc, time::Duration};
+use tenure_api::{
+    common::v1::SearchAttributes,
+    error::{ApiError, Code},
+};
+use tenure_engine::{
+    NamespaceId, ProposalId, QueueKey, WorkflowKey, search_attributes::Registry, system::namespace, token::TaskToken,
+};
 use tenure_shard::{
-    CommandError, Lead, LeaderHandle, NodeId, QueryToken, SYSTEM_SHARD, ShardId, Shards, new_proposal_id,
+    CommandError, Lead, LeaderHandle, Namespace, NodeId, QueryToken, SYSTEM_SHARD, ShardId, Shards, new_proposal_id,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Response, Status};
@@ -36,6 +41,11 @@ pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
 
     /// Other namespaces that it names; the request is refused if one does not exist.
     fn also_names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Search attributes that it gives to workflows of its namespace.
+    fn search_attributes(&self) -> Vec<&SearchAttributes> {
         Vec::new()
     }
 
@@ -255,9 +265,9 @@ impl Frontend {
     /// Finds the namespace, checks the form, and finds who answers.
     pub(crate) async fn admit<R: Rpc>(&self, request: &mut R, deadline: Instant) -> Result<R::Target, ApiError> {
         let namespace = match request.scope() {
-            Scope::Namespace(name) => self.namespace(name, deadline).await?,
+            Scope::Namespace(name) => self.namespace(name, deadline).await?.id,
             Scope::Task { namespace: "", token } => namespace_of_token(token).unwrap_or(NO_NAMESPACE),
-            Scope::Task { namespace, .. } => self.namespace(namespace, deadline).await?,
+            Scope::Task { namespace, .. } => self.namespace(namespace, deadline).await?.id,
             Scope::Cluster => NO_NAMESPACE,
         };
         for name in request.also_names() {
@@ -265,11 +275,37 @@ impl Frontend {
                 self.namespace(name, deadline).await?;
             }
         }
-        request.admit(&Admission { namespace, limits: &self.options().limits })
+        let given = request.search_attributes();
+        let names = given.iter().flat_map(|attributes| attributes.indexed_fields.keys());
+        let search_attributes = self.search_attributes(namespace, names, deadline).await?;
+        request.admit(&Admission { namespace, search_attributes, limits: &self.options().limits })
     }
 
-    /// The id of a namespace; NOT_FOUND if there is none of that name.
-    pub(crate) async fn namespace(&self, name: &str, deadline: Instant) -> Result<NamespaceId, ApiError> {
+    /// What the namespace has. Names that are not known here may have been added a moment ago.
+    async fn search_attributes(
+        &self,
+        namespace: NamespaceId,
+        names: impl Iterator<Item = &String>,
+        deadline: Instant,
+    ) -> Result<Registry, ApiError> {
+        let of = || self.shards().namespace_by_id(namespace).map(|namespace| namespace.search_attributes.clone());
+        let known = of().unwrap_or_default();
+        let mut names = names;
+        if names.all(|name| known.knows(name)) {
+            return Ok(known);
+        }
+        self.refresh_namespaces(deadline).await?;
+        Ok(of().unwrap_or_default())
+    }
+
+    /// After this the namespaces are known here as they were acknowledged before the call.
+    pub(crate) async fn refresh_namespaces(&self, deadline: Instant) -> Result<(), ApiError> {
+        let refreshed = self.shards().namespaces(deadline).await;
+        refreshed.map(drop).map_err(|cause| ApiError::unavailable(format!("namespaces: {cause}")))
+    }
+
+    /// A namespace by name; NOT_FOUND if there is none.
+    pub(crate) async fn namespace(&self, name: &str, deadline: Instant) -> Result<Arc<Namespace>, ApiError> {
         if name.is_empty() {
             return Err(ApiError::invalid_argument("Namespace is empty."));
         }
@@ -278,7 +314,7 @@ impl Frontend {
         }
         let found = self.shards().namespace(name, deadline).await;
         let found = found.map_err(|cause| ApiError::unavailable(format!("namespace {name}: {cause}")))?;
-        found.map(|namespace| namespace.id).ok_or_else(|| namespace::not_found(name))
+        found.ok_or_else(|| namespace::not_found(name))
     }
 
     /// The limit on requests, in the words that SDKs look for in order to report a message that is too large.

@@ -3,10 +3,15 @@
 use crate::call::RunTarget;
 use prost::Message;
 use std::sync::Arc;
-use tenure_api::{common::v1::WorkflowExecution, enums::v1::TaskQueueKind, error::ApiError, taskqueue::v1::TaskQueue};
+use tenure_api::{
+    common::v1::{SearchAttributes, WorkflowExecution},
+    enums::v1::TaskQueueKind,
+    error::ApiError,
+    taskqueue::v1::TaskQueue,
+};
 use tenure_engine::{
     Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey, command::ActivityRef, proto::optional_duration,
-    token::TaskToken,
+    search_attributes::Registry, token::TaskToken,
 };
 use tenure_shard::QueryToken;
 use uuid::Uuid;
@@ -17,6 +22,8 @@ const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
 /// What a request's form is checked against.
 pub(crate) struct Admission<'a> {
     pub(crate) namespace: NamespaceId,
+    /// The namespace's.
+    pub(crate) search_attributes: Registry,
     pub(crate) limits: &'a Limits,
 }
 
@@ -32,6 +39,16 @@ impl Admission<'_> {
             workflow: self.workflow(&execution.workflow_id),
             run_id: run_id(&execution.run_id).ok_or_else(|| ApiError::invalid_argument("Invalid RunId."))?,
         })
+    }
+
+    /// What a workflow is given has to be there and to fit; each value is told its type.
+    pub(crate) fn search_attributes(
+        &self,
+        namespace: &str,
+        given: Option<&mut SearchAttributes>,
+    ) -> Result<(), ApiError> {
+        let checked = given.map_or(Ok(()), |given| self.search_attributes.check(namespace, given));
+        checked.map_err(|problem| ApiError::invalid_argument(problem.to_string()))
     }
 
     /// A name that has to be there and must not be too long.

@@ -22,6 +22,7 @@ use std::{
 use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult};
 use tenure_engine::{
     Effect, Envelope, Ids, Op, Reply, RunKey, ShardCommand, Stamp, Transition, WorkflowKey, WriteSet,
+    search_attributes::Registry,
     transition::{Context, Refused},
 };
 use tokio::sync::oneshot;
@@ -160,11 +161,13 @@ impl LeaderRuntime {
             outcome.in_flight.extend(in_flight);
             outcome.urgent |= is_urgent(&envelope.command);
             let namespace = self.shared.namespaces.by_id(envelope.workflow.namespace);
+            let unknown = Registry::default();
             let mut context = Context {
                 now: self.clock.now(),
                 ids: &mut ids,
                 limits: &self.options.limits,
-                retention: namespace.and_then(|namespace| namespace.retention()),
+                retention: namespace.as_ref().and_then(|namespace| namespace.retention()),
+                search_attributes: namespace.as_ref().map_or(&unknown, |namespace| &namespace.search_attributes),
                 credits: &[],
             };
             let result = match (self.engine)(&overlay, &envelope, &mut context) {

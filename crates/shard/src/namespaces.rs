@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 use tenure_api::workflowservice::v1::DescribeNamespaceResponse;
-use tenure_engine::{NamespaceId, rows::ReadError, system::namespace};
+use tenure_engine::{NamespaceId, rows::ReadError, search_attributes::Registry, system::namespace};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -26,6 +26,8 @@ pub struct Namespace {
     pub name: String,
     /// As it is described, but for capabilities and limits.
     pub description: DescribeNamespaceResponse,
+    /// Those of its own.
+    pub search_attributes: Registry,
 }
 
 impl Namespace {
@@ -72,7 +74,9 @@ impl Namespaces {
         for description in namespace::list(rows, None, usize::MAX)? {
             let info = description.namespace_info.clone().unwrap_or_default();
             let Ok(id) = Uuid::parse_str(&info.id) else { continue };
-            let namespace = Arc::new(Namespace { id: NamespaceId(id), name: info.name, description });
+            let search_attributes = Registry::of(description.config.as_ref());
+            let namespace = Namespace { id: NamespaceId(id), name: info.name, description, search_attributes };
+            let namespace = Arc::new(namespace);
             view.by_name.insert(namespace.name.clone(), namespace.clone());
             view.by_id.insert(namespace.id, namespace);
         }

@@ -4,6 +4,7 @@ use crate::{error::CommandError, runtime::LeaderRuntime};
 use std::sync::Arc;
 use tenure_engine::{
     ProposalId,
+    search_attributes::Registry,
     system::{self, SystemCommand, SystemReply},
     transition::Context,
 };
@@ -28,7 +29,14 @@ impl LeaderRuntime {
         let _one = self.system.lock().await;
         let mut ids = self.executions.ids(self.term);
         let limits = &self.options.limits;
-        let mut context = Context { now: self.clock.now(), ids: &mut ids, limits, retention: None, credits: &[] };
+        let mut context = Context {
+            now: self.clock.now(),
+            ids: &mut ids,
+            limits,
+            retention: None,
+            search_attributes: &Registry::default(),
+            credits: &[],
+        };
         let outcome = system::transition(&*self.rows, proposal, &command, &mut context);
         let (reply, mut writes) = match outcome {
             Ok((reply, writes)) => (Ok(reply), writes),

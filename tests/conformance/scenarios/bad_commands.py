@@ -17,9 +17,11 @@ def changed(plain: dict, fields: dict) -> dict:
     return {name: value for name, value in (plain | fields).items() if value is not None}
 
 
-async def check(s: Driver, *commands: Command, then: str = "") -> None:
-    """`then`: what comes of commands that are accepted."""
+async def check(s: Driver, *commands: Command, then: str = "", old: bool = False) -> None:
+    """`then`: what comes of commands that are accepted. `old`: given by a run that has lived."""
     task = await s.begin()
+    if old:
+        await s.lived()
     await refused(s.complete(task, *commands))
     if then:
         await s.happened(then)
@@ -163,7 +165,7 @@ async def start_child(s: Driver, fields: dict):
 })
 async def continue_as_new(s: Driver, fields: dict):
     plain = {"workflow_type": {"name": "T"}, "task_queue": {"name": s.queue}}
-    await check(s, command("CONTINUE_AS_NEW_WORKFLOW_EXECUTION", **changed(plain, fields)))
+    await check(s, command("CONTINUE_AS_NEW_WORKFLOW_EXECUTION", **changed(plain, fields)), old=True)
 
 
 @cases({

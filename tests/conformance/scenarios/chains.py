@@ -17,9 +17,9 @@ def again(s: Driver, **changed):
 
 
 async def goes_on(s: Driver, **changed):
-    """Continues as new with the next task. Not before a second has passed, or the next run waits for the rest of it."""
+    """Continues as new with the next task."""
     task = await s.poll()
-    await s.no_sooner(1.1)
+    await s.lived()
     await s.complete(task, again(s, **changed))
 
 

@@ -87,6 +87,7 @@ async def times_out(s: Driver):
 @scenario
 async def continues_as_new(s: Driver):
     child, task = await parent(s)
+    await child.lived()
     await child.complete(task, command(
         "CONTINUE_AS_NEW_WORKFLOW_EXECUTION", workflow_type={"name": "C"}, task_queue={"name": child.queue}))
     task = await child.poll()
@@ -205,6 +206,7 @@ async def left_behind(s: Driver, child: Driver, policy: str) -> None:
 @cases({f"{policy}-{end}".lower().replace("_", "-"): (policy, ENDS[end]) for policy in POLICIES for end in ENDS})
 async def parent_ends(s: Driver, policy: str, closing):
     child, _ = await parent(s, parent_close_policy=f"PARENT_CLOSE_POLICY_{policy}")
+    await s.lived()
     await s.signal("s")
     await s.step(closing())
     await left_behind(s, child, policy)

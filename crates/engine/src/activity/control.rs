@@ -5,7 +5,7 @@ use crate::{state::ExecutionState, time::Timestamp, txn::Txn};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
-    error::{ApiError, Code},
+    error::ApiError,
     workflow::v1::pending_activity_info::{
         PauseInfo,
         pause_info::{Manual, PausedBy},
@@ -25,7 +25,6 @@ pub struct Control {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Paused {
     at: Timestamp,
-    request_id: Arc<str>,
     identity: Arc<str>,
     reason: Arc<str>,
 }
@@ -83,29 +82,20 @@ pub(crate) fn matching(state: &ExecutionState, selection: Option<Selection<'_>>)
     Ok(ids)
 }
 
-/// No other attempt begins until it is unpaused, and nothing of it times out. An attempt that is running goes on.
-pub(crate) fn pause(
-    txn: &mut Txn<'_, '_>,
-    id: i64,
-    request_id: &str,
-    identity: &str,
-    reason: &str,
-) -> Result<(), ApiError> {
-    let paused =
-        Paused { at: txn.now(), request_id: request_id.into(), identity: identity.into(), reason: reason.into() };
-    let Some(activity) = txn.state.activities.get(id) else { return Ok(()) };
-    match &activity.control.paused {
-        Some(before) if !request_id.is_empty() && *before.request_id == *request_id => return Ok(()),
-        Some(_) => return Err(ApiError::new(Code::FailedPrecondition, "activity is already paused")),
-        None => {}
+/// No other attempt begins until it is unpaused, and nothing of it times out. An attempt that is running goes on. One
+/// that is paused already stays as it is.
+pub(crate) fn pause(txn: &mut Txn<'_, '_>, id: i64, identity: &str, reason: &str) {
+    let paused = Paused { at: txn.now(), identity: identity.into(), reason: reason.into() };
+    let Some(activity) = txn.state.activities.get(id) else { return };
+    if activity.control.is_paused() {
+        return;
     }
     withdraw(txn, id);
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return Ok(()) };
+    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
     activity.control.paused = Some(paused);
     if activity.started().is_none() {
         activity.phase = Phase::Paused;
     }
-    Ok(())
 }
 
 /// What else is to happen to an activity that is unpaused or reset.
@@ -154,12 +144,11 @@ pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused
     if heartbeat {
         activity.heartbeat = None;
     }
-    if activity.control.is_paused() {
-        activity.last_failure = None;
-        return;
-    }
+    let paused = activity.control.is_paused();
     drop(activity);
-    begin(txn, id, jitter);
+    if !paused {
+        begin(txn, id, jitter);
+    }
 }
 
 /// The next attempt of an activity that no worker has, now or within `jitter`.

@@ -6,6 +6,7 @@ use crate::{
     proto::{Encoded, duration_to_proto},
     state::ExecutionState,
 };
+use std::{collections::BTreeSet, sync::Arc};
 use tenure_api::{
     activity::v1::ActivityOptions,
     common::v1::{ActivityType, Priority, WorkflowExecution, WorkflowType},
@@ -19,6 +20,12 @@ use tenure_api::{
 /// All pending activities, in the order in which they were scheduled.
 pub fn pending_infos(state: &ExecutionState) -> Vec<PendingActivityInfo> {
     state.activities.values().map(pending_info).collect()
+}
+
+/// The types of which an activity is paused.
+pub(crate) fn paused_types(state: &ExecutionState) -> BTreeSet<Arc<str>> {
+    let paused = state.activities.values().filter(|activity| activity.control.is_paused());
+    paused.map(|activity| activity.activity_type.clone()).collect()
 }
 
 fn pending_info(activity: &PendingActivity) -> PendingActivityInfo {

@@ -21,7 +21,7 @@ pub use state::{ActivityKey, Heartbeat, PendingActivity, Phase, Started};
 pub use timeouts::Timeouts;
 
 pub(crate) use control::{Again, Selection, matching, pause, reset, unpause};
-pub(crate) use describe::poll_response;
+pub(crate) use describe::{paused_types, poll_response};
 pub use eager::response_to;
 pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use failures::{server as server_failure, timeout_with_message as timeout_failure, within_limit};

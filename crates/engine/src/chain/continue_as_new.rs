@@ -5,9 +5,10 @@ use crate::{
     limits::Limits,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
+    search_attributes::with_values,
     state::ExecutionInfo,
     txn::Txn,
-    workflow_task::{BadCommand, CompletedTask, check_blob},
+    workflow_task::{BadCommand, CompletedTask, check_blob, check_search_attributes},
 };
 use prost::Message;
 use std::time::Duration;
@@ -26,11 +27,12 @@ const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
 pub(crate) fn continue_as_new(
     txn: &mut Txn<'_, '_>,
     task: &CompletedTask,
-    command: ContinueAsNewWorkflowExecutionCommandAttributes,
+    mut command: ContinueAsNewWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     task.nothing_unseen()?;
     let plan = Plan::new(&command, &txn.state.info, txn.limits())?;
+    check_attributes(txn, &plan, &mut command)?;
     check_sizes(&command, txn.limits())?;
     let next = new_run(txn, &command, &plan);
     let attributes = WorkflowExecutionContinuedAsNewEventAttributes {
@@ -90,7 +92,7 @@ impl Plan {
             )));
         }
         let queue = or_own(command.task_queue.as_ref().map(|queue| &queue.name), &info.task_queue);
-        let which = format!("WorkflowType={type_name} TaskQueue=name:{queue:?}  kind:TASK_QUEUE_KIND_NORMAL");
+        let which = shown(&type_name, &queue);
         let bad_queue = |what: String| {
             bad(format!("error validating ContinueAsNewWorkflowExecutionCommand TaskQueue: {what}. {which}"))
         };
@@ -125,6 +127,29 @@ impl Plan {
             retry,
         })
     }
+
+    fn shown(&self) -> String {
+        shown(&self.workflow_type.name, &self.task_queue.name)
+    }
+}
+
+/// As the end of an error tells the run.
+fn shown(type_name: &str, queue: &str) -> String {
+    format!("WorkflowType={type_name} TaskQueue=name:{queue:?}  kind:TASK_QUEUE_KIND_NORMAL")
+}
+
+fn check_attributes(
+    txn: &Txn<'_, '_>,
+    plan: &Plan,
+    command: &mut ContinueAsNewWorkflowExecutionCommandAttributes,
+) -> Result<(), BadCommand> {
+    let Some(mut given) = command.search_attributes.take() else { return Ok(()) };
+    check_search_attributes(txn, Cause::BadContinueAsNewAttributes, &mut given, |problem| {
+        let which = plan.shown();
+        format!("invalid SearchAttributes on ContinueAsNewWorkflowExecutionCommand: {problem}. {which}")
+    })?;
+    command.search_attributes = with_values(Some(given));
+    Ok(())
 }
 
 fn check_sizes(command: &ContinueAsNewWorkflowExecutionCommandAttributes, limits: &Limits) -> Result<(), BadCommand> {

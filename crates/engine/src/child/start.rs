@@ -9,8 +9,9 @@ use crate::{
     outbox::{Body, OutboxMessage},
     proto::{Encoded, duration_to_proto, optional_duration},
     retry::RetryPolicy,
+    search_attributes::with_values,
     txn::Txn,
-    workflow_task::{BadCommand, CompletedTask},
+    workflow_task::{BadCommand, CompletedTask, check_search_attributes},
 };
 use prost::Message;
 use tenure_api::{
@@ -40,6 +41,7 @@ pub(crate) fn start(
     with_queue(txn, &mut command);
     let limits = txn.limits();
     let options = Options::check(&command, limits.id_length).map_err(bad)?;
+    check_attributes(txn, &mut command)?;
     if command.input.as_ref().is_some_and(|input| input.encoded_len() > limits.blob_size) {
         // The blank is the reference server's.
         return Err(bad("StartChildWorkflowExecutionCommandAttributes. Input exceeds size limit.".into()).terminating());
@@ -82,6 +84,23 @@ pub(super) fn ask(
     let request = Encoded::of(&request(txn, request_id, initiated, user_metadata));
     let lineage = lineage(txn, initiated_event_id);
     txn.send(OutboxMessage { to, body: Body::StartChild { request, lineage } });
+}
+
+fn check_attributes(
+    txn: &Txn<'_, '_>,
+    command: &mut StartChildWorkflowExecutionCommandAttributes,
+) -> Result<(), BadCommand> {
+    let Some(mut given) = command.search_attributes.take() else { return Ok(()) };
+    let context = || {
+        let workflow_type = command.workflow_type.as_ref().map_or("", |t| &t.name);
+        format!("WorkflowId={} WorkflowType={workflow_type} Namespace={}", command.workflow_id, command.namespace)
+    };
+    check_search_attributes(txn, CAUSE, &mut given, |problem| {
+        // Without the "Execution" that the command's name has elsewhere.
+        format!("invalid SearchAttributes on StartChildWorkflowCommand: {problem}. {}", context())
+    })?;
+    command.search_attributes = with_values(Some(given));
+    Ok(())
 }
 
 /// A child without a queue of its own runs where its parent does.

@@ -14,7 +14,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &PauseActivityRequest) -> Outcome
         Activity::Type(name) => Selection::Type(name),
     });
     for id in activity::matching(&txn.state, selection)? {
-        activity::pause(&mut txn, id, &request.request_id, &request.identity, &request.reason)?;
+        activity::pause(&mut txn, id, &request.identity, &request.reason);
     }
     Ok(txn.finish_remembered(state::Outcome::Done))
 }

@@ -9,6 +9,7 @@ use crate::{
     limits::Limits,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
+    search_attributes::with_values,
     state::{AttachedRequest, ExecutionState},
     time::Timestamp,
     transition::Transition,
@@ -88,10 +89,13 @@ pub(super) fn with_request_id(
 
 /// What would change the meaning of the run if it were ignored.
 pub(super) fn refuse_what_is_missing(request: &StartWorkflowExecutionRequest) -> Result<(), ApiError> {
+    if request.time_skipping_config.is_some() {
+        let message = "The Time-Skipping feature is not enabled for namespace.";
+        return Err(ApiError::new(Code::Unimplemented, message));
+    }
     let missing = [
         (!request.completion_callbacks.is_empty(), "completion_callbacks"),
         (request.versioning_override.is_some(), "versioning_override"),
-        (request.time_skipping_config.is_some(), "time_skipping_config"),
     ];
     match missing.into_iter().find(|(set, _)| *set) {
         Some((_, field)) => Err(ApiError::unimplemented(&format!("StartWorkflowExecutionRequest.{field}"))),
@@ -150,7 +154,7 @@ pub(super) fn new_run(
         continued_failure: request.continued_failure.clone(),
         last_completion_result: request.last_completion_result.clone(),
         memo: request.memo.clone(),
-        search_attributes: request.search_attributes.clone(),
+        search_attributes: with_values(request.search_attributes.clone()),
         header: request.header.clone(),
         priority: request.priority.clone(),
         ..Default::default()
@@ -174,8 +178,7 @@ pub(super) fn new_run(
 fn check_sizes(request: &StartWorkflowExecutionRequest, limits: &Limits) -> Result<(), ApiError> {
     let input = request.input.as_ref().map_or(0, Payloads::encoded_len);
     let memo = request.memo.as_ref().map_or(0, Message::encoded_len);
-    let search_attributes = request.search_attributes.as_ref().map_or(0, Message::encoded_len);
-    if input > limits.blob_size || search_attributes > limits.blob_size {
+    if input > limits.blob_size {
         return Err(ApiError::invalid_argument("Blob data size exceeds limit."));
     }
     if memo > limits.memo_size {
@@ -193,11 +196,9 @@ fn started_before(call: &Call<'_, '_>, request_id: &str, eager: bool) -> Result<
     let started = state.info.request_ids.first().is_some_and(|start| *start.request_id == *request_id);
     let is_first = state.workflow_task.attempt == 1 && state.workflow_task.last_completed_started_event_id == 0;
     let first = describe_started(&call.workflow.run(run_id), &state).filter(|_| started && eager && is_first);
-    let mut reply = reply(run_id, &state, started);
-    if let Reply::WorkflowStarted { task, .. } = &mut reply {
-        *task = first.map(Box::new);
-    }
-    Ok(Some(reply))
+    let attached = state.info.request_ids.iter().skip(1).any(|request| *request.request_id == *request_id);
+    let (first_run_id, status, task) = (state.info.first_run_id, state.status().into(), first.map(Box::new));
+    Ok(Some(Reply::WorkflowStarted { run_id, first_run_id, started, attached, status, task }))
 }
 
 /// Whether a new run may follow the closed one.
@@ -242,12 +243,15 @@ fn use_existing(
     run_id: Uuid,
     current: &ExecutionState,
 ) -> Outcome {
-    let reply = reply(run_id, current, false);
+    let mut reply = reply(run_id, current, false);
     let options = request.on_conflict_options.unwrap_or_default();
     if !options.attach_request_id && !options.attach_links {
         return Err(Stop::Answered(reply));
     }
     let mut txn = call.open(Some(run_id))?;
+    if let Reply::WorkflowStarted { attached, .. } = &mut reply {
+        *attached = options.attach_request_id;
+    }
     let attached_request_id = if options.attach_request_id { request.request_id.clone() } else { String::new() };
     if options.attach_request_id {
         txn.put_request_id(RequestKind::Start, &request.request_id);
@@ -299,11 +303,18 @@ pub(super) fn start(call: Call<'_, '_>, new: NewRun) -> Transition {
 }
 
 fn started(run_id: Uuid, task: Option<Box<WorkflowTaskStarted>>) -> Reply {
-    Reply::WorkflowStarted { run_id, first_run_id: run_id, started: true, status: Status::Running.into(), task }
+    Reply::WorkflowStarted {
+        run_id,
+        first_run_id: run_id,
+        started: true,
+        attached: false,
+        status: Status::Running.into(),
+        task,
+    }
 }
 
 /// About a run that was there before.
 pub(super) fn reply(run_id: Uuid, state: &ExecutionState, started: bool) -> Reply {
     let (first_run_id, status) = (state.info.first_run_id, state.status().into());
-    Reply::WorkflowStarted { run_id, first_run_id, started, status, task: None }
+    Reply::WorkflowStarted { run_id, first_run_id, started, attached: false, status, task: None }
 }

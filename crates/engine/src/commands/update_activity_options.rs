@@ -3,14 +3,14 @@
 use super::{Call, Outcome, run_id_of};
 use crate::{
     activity::{self, Change, Selection},
-    command::Reply,
+    proto::Encoded,
+    state,
 };
 use tenure_api::{
     error::ApiError,
     workflowservice::v1::{UpdateActivityOptionsRequest, update_activity_options_request::Activity},
 };
 
-/// The answer is not remembered: the same change once more gives the same options.
 pub(super) fn run(call: Call<'_, '_>, request: &UpdateActivityOptionsRequest) -> Outcome {
     let mut txn = call.open_running(run_id_of(request.execution.as_ref())?)?;
     let selection = request.activity.as_ref().map(|activity| match activity {
@@ -28,5 +28,5 @@ pub(super) fn run(call: Call<'_, '_>, request: &UpdateActivityOptionsRequest) ->
     for id in activity::matching(&txn.state, selection)? {
         updated = Some(activity::update_options(&mut txn, id, change)??);
     }
-    Ok(txn.finish(Reply::ActivityOptions(Box::new(updated.unwrap_or_default()))))
+    Ok(txn.finish_remembered(state::Outcome::ActivityOptions(Encoded::of(&updated.unwrap_or_default()))))
 }

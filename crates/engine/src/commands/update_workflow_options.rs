@@ -1,7 +1,7 @@
 //! The options of a running workflow are changed.
 
 use super::{Call, Outcome, Stop, run_id_of};
-use crate::{command::Reply, proto::Encoded, txn::Txn, workflow_task};
+use crate::{command::Reply, proto::Encoded, state, txn::Txn, workflow_task};
 use prost_types::FieldMask;
 use std::sync::Arc;
 use tenure_api::{
@@ -12,16 +12,15 @@ use tenure_api::{
     workflowservice::v1::UpdateWorkflowExecutionOptionsRequest,
 };
 
-/// The answer is not remembered: the same change once more changes nothing.
 pub(super) fn run(call: Call<'_, '_>, request: &UpdateWorkflowExecutionOptionsRequest) -> Outcome {
     let mut txn = call.open_running(run_id_of(request.workflow_execution.as_ref())?)?;
     let wanted = request.workflow_execution_options.clone().unwrap_or_default();
     let changed = update(&mut txn, wanted, request.update_mask.as_ref(), &request.identity)?;
     let priority = txn.state.info.priority.as_ref().map(Encoded::decode);
-    let reply = Reply::WorkflowOptions(Box::new(WorkflowExecutionOptions { priority, ..Default::default() }));
+    let options = WorkflowExecutionOptions { priority, ..Default::default() };
     match changed {
-        true => Ok(txn.finish(reply)),
-        false => Err(Stop::Answered(reply)),
+        true => Ok(txn.finish_remembered(state::Outcome::WorkflowOptions(Encoded::of(&options)))),
+        false => Err(Stop::Answered(Reply::WorkflowOptions(Box::new(options)))),
     }
 }
 

@@ -2,13 +2,14 @@
 
 pub mod cluster;
 pub mod namespace;
+mod search_attributes;
 
 use crate::{
     id::ProposalId,
     rows::{StateReader, WriteSet},
     transition::{Context, Refused},
 };
-use tenure_api::workflowservice::v1 as api;
+use tenure_api::{operatorservice::v1 as operator, workflowservice::v1 as api};
 
 /// What the system shard can be asked to do. Requests were validated for form by the frontend.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub enum SystemCommand {
     RegisterNamespace(Box<api::RegisterNamespaceRequest>),
     UpdateNamespace(Box<api::UpdateNamespaceRequest>),
     DeprecateNamespace(Box<api::DeprecateNamespaceRequest>),
+    AddSearchAttributes(Box<operator::AddSearchAttributesRequest>),
+    RemoveSearchAttributes(Box<operator::RemoveSearchAttributesRequest>),
 }
 
 /// What a system command answers once its entry is applied.
@@ -38,5 +41,7 @@ pub fn transition(
         SystemCommand::RegisterNamespace(request) => namespace::register(rows, proposal, request, cx),
         SystemCommand::UpdateNamespace(request) => namespace::update(rows, request),
         SystemCommand::DeprecateNamespace(request) => namespace::deprecate(rows, request),
+        SystemCommand::AddSearchAttributes(request) => search_attributes::add(rows, request),
+        SystemCommand::RemoveSearchAttributes(request) => search_attributes::remove(rows, request),
     }
 }

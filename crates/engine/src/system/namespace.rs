@@ -10,9 +10,9 @@ use crate::{
 use bytes::Bytes;
 use prost::Message;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
-    enums::v1::{ArchivalState, NamespaceState},
+    enums::v1::{ArchivalState, NamespaceState, ReplicationState},
     error::{ApiError, Code},
     errordetails::v1::{NamespaceAlreadyExistsFailure, NamespaceNotFoundFailure},
     namespace::v1 as ns,
@@ -85,7 +85,7 @@ pub(super) fn register(
                 cluster_name: ACTIVE_CLUSTER.into(),
                 ..Default::default()
             }],
-            ..Default::default()
+            state: ReplicationState::Normal as i32,
         }),
         ..Default::default()
     };
@@ -133,7 +133,7 @@ pub(super) fn update(
             if let Some(bad) = &update.bad_binaries {
                 config.bad_binaries.get_or_insert_default().binaries.extend(bad.binaries.clone());
             }
-            config.custom_search_attribute_aliases.extend(update.custom_search_attribute_aliases.clone());
+            name_columns(&mut config.custom_search_attribute_aliases, &update.custom_search_attribute_aliases)?;
         }
         if !request.delete_bad_binary.is_empty() {
             let binaries = &mut namespace.config.get_or_insert_default().bad_binaries.get_or_insert_default().binaries;
@@ -144,6 +144,20 @@ pub(super) fn update(
         }
         Ok(())
     })
+}
+
+/// Gives columns of search attributes names; the empty name takes one away.
+fn name_columns(aliases: &mut BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    for (column, name) in wanted {
+        if name.is_empty() {
+            aliases.remove(column);
+        } else if aliases.contains_key(column) {
+            return Err(ApiError::invalid_argument("Custom search attribute field name already allocated."));
+        } else {
+            aliases.insert(column.clone(), name.clone());
+        }
+    }
+    Ok(())
 }
 
 /// Marks the namespace as deprecated; it goes on working.
@@ -202,7 +216,7 @@ fn check_retention(retention: Option<prost_types::Duration>) -> Result<(), ApiEr
     Ok(())
 }
 
-fn change(
+pub(super) fn change(
     rows: &dyn StateReader,
     name: &str,
     apply: impl FnOnce(&mut api::DescribeNamespaceResponse) -> Result<(), ApiError>,

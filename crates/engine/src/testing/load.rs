@@ -7,6 +7,7 @@ use crate::{
     key::{RunKey, TaskKind},
     limits::Limits,
     rows::{ReadError, RowKey, StateReader, SystemTable},
+    search_attributes::Registry,
     state::ExecutionState,
     time::Timestamp,
     token::TaskToken,
@@ -48,8 +49,14 @@ impl PendingActivities {
     /// Completes the activity that was started. Nothing is applied, so it can be done again.
     pub fn complete(&self) -> Transition {
         let mut ids = Ids::new(1, Stamp { term: 2, counter: 1 });
-        let mut cx =
-            Context { now: self.now, ids: &mut ids, limits: &Limits::default(), retention: None, credits: &[] };
+        let mut cx = Context {
+            now: self.now,
+            ids: &mut ids,
+            limits: &Limits::default(),
+            retention: None,
+            search_attributes: &Registry::default(),
+            credits: &[],
+        };
         transition(self, &self.completion, &mut cx).expect("completed")
     }
 

@@ -4,6 +4,7 @@ use super::check_error;
 use crate::{
     command::{Reply, ShardCommand},
     describe::describe,
+    id::ProposalId,
     key::TaskKind,
     testing::Sim,
     transition::Refused,
@@ -68,4 +69,24 @@ fn bad_options_are_refused() {
             r#"InvalidArgument: error parsing UpdateMask: proto: invalid path "nope" for message "temporal.api.workflow.v1.WorkflowExecutionOptions""#
         ]],
     );
+}
+
+#[test]
+fn a_change_that_is_tried_again_acts_once() {
+    let mut sim = Sim::started();
+    let change = |key| {
+        ShardCommand::UpdateWorkflowOptions(Box::new(api::UpdateWorkflowExecutionOptionsRequest {
+            workflow_execution_options: Some(WorkflowExecutionOptions {
+                priority: Some(Priority { priority_key: key, ..Default::default() }),
+                ..Default::default()
+            }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["priority".into()] }),
+            ..Default::default()
+        }))
+    };
+    let first = |sim: &mut Sim| priority(sim.propose(ProposalId(1), change(1)));
+    assert_eq!(first(&mut sim), Some((1, String::new())));
+    sim.propose(ProposalId(2), change(2)).unwrap();
+    assert_eq!(first(&mut sim), Some((1, String::new())), "as it was answered");
+    assert_eq!(sim.ready(TaskKind::Workflow)[0].priority, 2);
 }

@@ -116,12 +116,13 @@ fn a_start_may_be_attached_to_the_running_run() {
     let mut attach = request("r2", Reuse::Unspecified, Conflict::UseExisting);
     attach.on_conflict_options = Some(OnConflictOptions { attach_request_id: true, ..Default::default() });
     let task = sim.poll();
-    sim.start(attach.clone());
+    let attached = |reply| matches!(reply, Ok(Reply::WorkflowStarted { started: false, attached: true, .. }));
+    assert!(attached(sim.run(ShardCommand::StartWorkflow(Box::new(attach.clone())))));
     assert_eq!(sim.state().info.request_ids[1].event_id, 0);
     sim.complete(&task, vec![]).unwrap();
     assert_eq!(sim.state().info.request_ids[1].event_id, 5);
     let entries = sim.log.len();
-    sim.start(attach);
+    assert!(attached(sim.run(ShardCommand::StartWorkflow(Box::new(attach)))));
     assert_eq!(sim.log.len(), entries, "the id is known");
     expect![[r#"
         1 WORKFLOW_EXECUTION_STARTED

@@ -6,6 +6,7 @@ use crate::{
     child, external,
     limits::Limits,
     proto::Encoded,
+    search_attributes::{self, Problem},
     state::ExecutionInfo,
     timer,
     txn::Txn,
@@ -221,6 +222,22 @@ pub(crate) fn check_blob<M: Message>(
     }
 }
 
+/// Holds the search attributes of a command to what the namespace has, and gives them their types. `invalid` makes a
+/// message of one that does not fit; those that are too large end the run with `cause`.
+pub(crate) fn check_search_attributes(
+    txn: &Txn<'_, '_>,
+    cause: Cause,
+    given: &mut SearchAttributes,
+    invalid: impl FnOnce(String) -> String,
+) -> Result<(), BadCommand> {
+    let checked = txn.cx.search_attributes.check(&txn.state.info.namespace, given);
+    checked.map_err(|problem| match problem {
+        Problem::Unknown { .. } => BadCommand::new(Cause::BadSearchAttributes, problem.to_string()),
+        Problem::Invalid(message) => BadCommand::new(Cause::BadSearchAttributes, invalid(message)),
+        Problem::TooLarge(message) => BadCommand::new(cause, message).terminating(),
+    })
+}
+
 fn record_marker(
     txn: &mut Txn<'_, '_>,
     task: &CompletedTask,
@@ -269,12 +286,14 @@ fn change_search_attributes(
     const CAUSE: Cause = Cause::BadSearchAttributes;
     let missing =
         |what: &str| BadCommand::new(CAUSE, format!("{what} is not set on UpsertWorkflowSearchAttributesCommand."));
-    let upserted = command.search_attributes.ok_or_else(|| missing("SearchAttributes"))?;
+    let mut upserted = command.search_attributes.ok_or_else(|| missing("SearchAttributes"))?;
     if upserted.indexed_fields.is_empty() {
         return Err(missing("IndexedFields"));
     }
-    check_blob(txn.limits(), CAUSE, "UpsertWorkflowSearchAttributesCommand.SearchAttributes", Some(&upserted))?;
-    upsert_search_attributes(Arc::make_mut(&mut txn.state.info), &upserted);
+    check_search_attributes(txn, CAUSE, &mut upserted, |problem| problem)?;
+    let merged = upsert_search_attributes(Arc::make_mut(&mut txn.state.info), &upserted);
+    search_attributes::check_sizes(&merged)
+        .map_err(|problem| BadCommand::new(CAUSE, problem.to_string()).terminating())?;
     txn.add_event(Attributes::UpsertWorkflowSearchAttributesEventAttributes(
         UpsertWorkflowSearchAttributesEventAttributes {
             workflow_task_completed_event_id: task.completed_event_id,
@@ -307,17 +326,18 @@ fn modify_properties(
     Ok(())
 }
 
-/// Takes changed search attributes into those of the run.
-pub(crate) fn upsert_search_attributes(info: &mut ExecutionInfo, upserted: &SearchAttributes) {
+/// Takes changed search attributes into those of the run. Gives what it has now.
+pub(crate) fn upsert_search_attributes(info: &mut ExecutionInfo, upserted: &SearchAttributes) -> SearchAttributes {
     let mut merged = info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default();
-    merge(&mut merged.indexed_fields, &upserted.indexed_fields);
-    info.search_attributes = Some(merged).filter(|s| !s.indexed_fields.is_empty()).map(|s| Encoded::of(&s));
+    merge(&mut merged.indexed_fields, &upserted.indexed_fields, search_attributes::is_unset);
+    info.search_attributes = Some(&merged).filter(|s| !s.indexed_fields.is_empty()).map(Encoded::of);
+    merged
 }
 
 /// Takes changed memo fields into the memo of the run. Gives the bytes that it has now.
 pub(crate) fn upsert_memo(info: &mut ExecutionInfo, upserted: &Memo) -> usize {
     let mut merged: Memo = info.memo.as_ref().map(Encoded::decode).unwrap_or_default();
-    merge(&mut merged.fields, &upserted.fields);
+    merge(&mut merged.fields, &upserted.fields, removes);
     let size = merged.encoded_len();
     info.memo = Some(merged).filter(|memo| !memo.fields.is_empty()).map(|memo| Encoded::of(&memo));
     size
@@ -325,8 +345,7 @@ pub(crate) fn upsert_memo(info: &mut ExecutionInfo, upserted: &Memo) -> usize {
 
 type Fields = std::collections::BTreeMap<String, Payload>;
 
-/// A field that is set to null or to an empty list is removed.
-fn merge(fields: &mut Fields, upserted: &Fields) {
+fn merge(fields: &mut Fields, upserted: &Fields, removes: fn(&Payload) -> bool) {
     for (key, value) in upserted {
         match removes(value) {
             true => fields.remove(key),
@@ -335,6 +354,7 @@ fn merge(fields: &mut Fields, upserted: &Fields) {
     }
 }
 
+/// A memo field that is set to null or to an empty list is removed.
 fn removes(payload: &Payload) -> bool {
     match payload.metadata.get("encoding").map(|encoding| &encoding[..]) {
         Some(b"binary/null") => true,

@@ -20,7 +20,9 @@ mod events;
 mod state;
 
 pub use commands::{BadCommand, CompletedTask};
-pub(crate) use commands::{any_closes, check_blob, check_sequence, upsert_memo, upsert_search_attributes};
+pub(crate) use commands::{
+    any_closes, check_blob, check_search_attributes, check_sequence, upsert_memo, upsert_search_attributes,
+};
 pub(crate) use complete::complete;
 pub use events::transient_events;
 pub use state::{PendingTask, Phase, Started, WorkflowTask};

@@ -26,6 +26,14 @@ impl Rpc for api::ExecuteMultiOperationRequest {
         Kind::Wait
     }
 
+    fn search_attributes(&self) -> Vec<&SearchAttributes> {
+        let starts = self.operations.iter().filter_map(|operation| match &operation.operation {
+            Some(Kinds::StartWorkflow(start)) => start.search_attributes.as_ref(),
+            _ => None,
+        });
+        starts.collect()
+    }
+
     fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
         let name = self.namespace.clone();
         let (start, update) = update_with_start(&mut self.operations)?;

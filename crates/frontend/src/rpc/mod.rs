@@ -24,6 +24,7 @@ mod respond_activity_task_canceled;
 mod respond_activity_task_completed;
 mod respond_activity_task_failed;
 mod respond_workflow_task;
+mod search_attributes;
 mod shutdown_worker;
 mod signal_with_start_workflow_execution;
 mod signal_workflow_execution;
@@ -59,7 +60,7 @@ mod prelude {
     };
     pub(super) use bytes::Bytes;
     pub(super) use prost::Message;
-    pub(super) use tenure_api::{error::ApiError, workflowservice::v1 as api};
+    pub(super) use tenure_api::{common::v1::SearchAttributes, error::ApiError, workflowservice::v1 as api};
     pub(super) use tenure_engine::{
         QueueKey, Reply, ShardCommand, TaskKind, WorkflowKey, command::ActivityRef, token::TaskToken,
     };
@@ -127,10 +128,20 @@ macro_rules! service {
     };
 }
 
-/// As [`service!`], and the way in for requests that another node received.
-macro_rules! forwarding_service {
-    ($Service:ident; led { $($led:ident($Led:ident) -> $LedAnswer:ident;)* } $($rest:tt)*) => {
-        service! { $Service; led { $($led($Led) -> $LedAnswer;)* } $($rest)* }
+/// Implements services with [`service!`], and the way in for requests that another node received.
+macro_rules! services {
+    ($(
+        $Service:ident;
+        led { $($led:ident($Led:ident) -> $LedAnswer:ident;)* }
+        local { $($local:tt)* }
+        missing { $($missing:tt)* }
+    )*) => {
+        $(service! {
+            $Service;
+            led { $($led($Led) -> $LedAnswer;)* }
+            local { $($local)* }
+            missing { $($missing)* }
+        })*
 
         /// Runs a request that another node received, by its method's name.
         pub(crate) async fn dispatch(
@@ -139,14 +150,14 @@ macro_rules! forwarding_service {
             request: ForwardRequest,
         ) -> Result<Outcome, Status> {
             match request.method.as_str() {
-                $(name if name == method::<$Led>() => frontend.serve_forwarded::<$Led>(from, request).await,)*
+                $($(name if name == method::<$Led>() => frontend.serve_forwarded::<$Led>(from, request).await,)*)*
                 other => Err(Status::unimplemented(format!("{other} is not forwarded"))),
             }
         }
     };
 }
 
-forwarding_service! {
+services! {
     WorkflowService;
     led {
         start_workflow_execution(StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse;
@@ -194,6 +205,7 @@ forwarding_service! {
         list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse;
         get_system_info(GetSystemInfoRequest) -> GetSystemInfoResponse;
         get_cluster_info(GetClusterInfoRequest) -> GetClusterInfoResponse;
+        get_search_attributes(GetSearchAttributesRequest) -> GetSearchAttributesResponse;
         record_worker_heartbeat(RecordWorkerHeartbeatRequest) -> RecordWorkerHeartbeatResponse;
     }
     missing {
@@ -203,7 +215,6 @@ forwarding_service! {
         list_archived_workflow_executions(ListArchivedWorkflowExecutionsRequest) -> ListArchivedWorkflowExecutionsResponse;
         scan_workflow_executions(ScanWorkflowExecutionsRequest) -> ScanWorkflowExecutionsResponse;
         count_workflow_executions(CountWorkflowExecutionsRequest) -> CountWorkflowExecutionsResponse;
-        get_search_attributes(GetSearchAttributesRequest) -> GetSearchAttributesResponse;
         create_schedule(CreateScheduleRequest) -> CreateScheduleResponse;
         describe_schedule(DescribeScheduleRequest) -> DescribeScheduleResponse;
         update_schedule(UpdateScheduleRequest) -> UpdateScheduleResponse;
@@ -277,16 +288,16 @@ forwarding_service! {
         delete_nexus_operation_execution(DeleteNexusOperationExecutionRequest) -> DeleteNexusOperationExecutionResponse;
         poll_workflow_execution_time_skipping(PollWorkflowExecutionTimeSkippingRequest) -> PollWorkflowExecutionTimeSkippingResponse;
     }
-}
 
-service! {
     OperatorService;
-    led {}
-    local {}
-    missing {
+    led {
         add_search_attributes(AddSearchAttributesRequest) -> AddSearchAttributesResponse;
         remove_search_attributes(RemoveSearchAttributesRequest) -> RemoveSearchAttributesResponse;
+    }
+    local {
         list_search_attributes(ListSearchAttributesRequest) -> ListSearchAttributesResponse;
+    }
+    missing {
         delete_namespace(DeleteNamespaceRequest) -> DeleteNamespaceResponse;
         add_or_update_remote_cluster(AddOrUpdateRemoteClusterRequest) -> AddOrUpdateRemoteClusterResponse;
         remove_remote_cluster(RemoveRemoteClusterRequest) -> RemoveRemoteClusterResponse;

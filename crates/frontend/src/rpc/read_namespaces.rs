@@ -57,12 +57,16 @@ async fn namespaces(
     all.map_err(|cause| ApiError::unavailable(format!("namespaces: {cause}")))
 }
 
-/// Adds what depends on the build that answers: capabilities (none of them yet) and limits.
+/// Adds what depends on the build that answers: capabilities and limits.
 pub(super) fn of_this_build(mut namespace: api::DescribeNamespaceResponse) -> api::DescribeNamespaceResponse {
     if let Some(info) = &mut namespace.namespace_info {
         let limits = Limits::default();
-        info.capabilities =
-            Some(ns::namespace_info::Capabilities { sync_update: true, async_update: true, ..Default::default() });
+        info.capabilities = Some(ns::namespace_info::Capabilities {
+            eager_workflow_start: true,
+            sync_update: true,
+            async_update: true,
+            ..Default::default()
+        });
         info.limits = Some(ns::namespace_info::Limits {
             blob_size_limit_error: limits.blob_size as i64,
             memo_size_limit_error: limits.memo_size as i64,

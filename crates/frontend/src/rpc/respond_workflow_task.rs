@@ -15,6 +15,10 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
         self.commands.iter().filter_map(|command| namespace_of(command.attributes.as_ref()?)).collect()
     }
 
+    fn search_attributes(&self) -> Vec<&SearchAttributes> {
+        self.commands.iter().filter_map(|command| search_attributes_of(command.attributes.as_ref()?)).collect()
+    }
+
     fn admit(&mut self, admission: &Admission<'_>) -> Result<TaskToken, ApiError> {
         if self.intermediate_page || self.page_number > 0 {
             return Err(ApiError::unimplemented("RespondWorkflowTaskCompletedRequest.intermediate_page"));
@@ -56,6 +60,15 @@ fn namespace_of(command: &Verb) -> Option<&str> {
         Verb::StartChildWorkflowExecutionCommandAttributes(a) => Some(&a.namespace),
         Verb::SignalExternalWorkflowExecutionCommandAttributes(a) => Some(&a.namespace),
         Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(a) => Some(&a.namespace),
+        _ => None,
+    }
+}
+
+fn search_attributes_of(command: &Verb) -> Option<&SearchAttributes> {
+    match command {
+        Verb::StartChildWorkflowExecutionCommandAttributes(a) => a.search_attributes.as_ref(),
+        Verb::UpsertWorkflowSearchAttributesCommandAttributes(a) => a.search_attributes.as_ref(),
+        Verb::ContinueAsNewWorkflowExecutionCommandAttributes(a) => a.search_attributes.as_ref(),
         _ => None,
     }
 }

@@ -16,6 +16,10 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
         Scope::Namespace(&self.namespace)
     }
 
+    fn search_attributes(&self) -> Vec<&SearchAttributes> {
+        self.search_attributes.iter().collect()
+    }
+
     fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
         required(&self.workflow_id, "WorkflowId")?;
         let workflow_type = self.workflow_type.as_ref().map_or("", |t| &t.name);
@@ -55,6 +59,7 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
         }
         check_policies(self.workflow_id_reuse_policy(), conflict)?;
         links::check(&self.links)?;
+        admission.search_attributes(&self.namespace, self.search_attributes.as_mut())?;
         admission.blob(self.signal_input.as_ref())?;
         admission.blob(self.input.as_ref())?;
         if self.memo.as_ref().is_some_and(|memo| memo.encoded_len() > admission.limits.memo_size) {

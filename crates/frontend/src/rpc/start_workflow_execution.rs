@@ -5,7 +5,7 @@ use super::{
     prelude::*,
 };
 use tenure_api::{
-    enums::v1::{WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
+    enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
     error::Code,
 };
 use tenure_engine::{chain::cron, retry::RetryPolicy};
@@ -19,6 +19,10 @@ impl Rpc for api::StartWorkflowExecutionRequest {
 
     fn scope(&self) -> Scope<'_> {
         Scope::Namespace(&self.namespace)
+    }
+
+    fn search_attributes(&self) -> Vec<&SearchAttributes> {
+        self.search_attributes.iter().collect()
     }
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
@@ -54,6 +58,7 @@ impl Rpc for api::StartWorkflowExecutionRequest {
             return Err(ApiError::invalid_argument(message));
         }
         links::check(&self.links)?;
+        admission.search_attributes(&self.namespace, self.search_attributes.as_mut())?;
         admission.blob(self.input.as_ref())?;
         if self.memo.as_ref().is_some_and(|memo| memo.encoded_len() > admission.limits.memo_size) {
             return Err(ApiError::invalid_argument("Memo size exceeds limit."));
@@ -66,8 +71,9 @@ impl Rpc for api::StartWorkflowExecutionRequest {
 
     async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (namespace, workflow_id) = (self.namespace.clone(), self.workflow_id.clone());
+        let request_id = self.request_id.clone();
         match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(self))).await? {
-            Reply::WorkflowStarted { run_id, first_run_id, started, status, task } => {
+            Reply::WorkflowStarted { run_id, first_run_id, started, attached, status, task } => {
                 let task = task.map(|task| call.leader.workflow_task_response(&task, call.origin)).transpose()?;
                 let answer = Self::Response {
                     started,
@@ -76,7 +82,10 @@ impl Rpc for api::StartWorkflowExecutionRequest {
                     eager_workflow_task: task,
                     ..Default::default()
                 };
-                Ok(response(namespace, workflow_id, run_id, answer))
+                Ok(match attached {
+                    true => attached_response(namespace, workflow_id, run_id, request_id, answer),
+                    false => response(namespace, workflow_id, run_id, answer),
+                })
             }
             reply => Err(unexpected(&reply)),
         }
@@ -101,6 +110,19 @@ pub(super) fn response(
     answer: api::StartWorkflowExecutionResponse,
 ) -> api::StartWorkflowExecutionResponse {
     let link = Some(Linked { namespace, workflow_id }.to_start(run_id));
+    api::StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
+}
+
+/// As [`response`], where the request has an event of its own in the run.
+fn attached_response(
+    namespace: String,
+    workflow_id: String,
+    run_id: Uuid,
+    request_id: String,
+    answer: api::StartWorkflowExecutionResponse,
+) -> api::StartWorkflowExecutionResponse {
+    let linked = Linked { namespace, workflow_id };
+    let link = Some(linked.to_request(run_id, request_id, EventType::WorkflowExecutionOptionsUpdated));
     api::StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
 }
 

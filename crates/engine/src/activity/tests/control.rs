@@ -81,7 +81,8 @@ fn a_paused_activity_waits_without_time_outs() {
     t.advance(100.0);
     assert_eq!(t.is(), "Paused 1 not ready None");
     t.pause("r1").expect("the same request");
-    refused(t.pause("r2"), "activity is already paused");
+    t.pause("r2").expect("another one");
+    assert_eq!(t.is(), "Paused 1 not ready None");
     t.unpause(|_| ());
     assert_eq!(t.is(), "Scheduled 1 ready Some(0.0)");
     t.advance(1.0);
@@ -157,6 +158,42 @@ fn a_reset_unpauses_unless_told_otherwise() {
     assert!(t.is().starts_with("Paused 1 not ready"));
     t.reset(|_| ());
     assert!(t.is().starts_with("Scheduled 1 ready"));
+}
+
+#[test]
+fn a_reset_that_keeps_the_pause_keeps_the_failure() {
+    let mut t = patient();
+    let task = t.poll();
+    t.fail(by_token(&task), failure("boom")).unwrap();
+    t.pause("r").unwrap();
+    t.reset(|request| request.keep_paused = true);
+    let waiting = super::super::pending_infos(&t.sim.state()).remove(0);
+    assert_eq!((waiting.attempt, waiting.last_failure), (1, Some(failure("boom"))));
+}
+
+#[test]
+fn a_change_of_options_that_is_tried_again_acts_once() {
+    let mut t = patient();
+    let change = |seconds| {
+        ShardCommand::UpdateActivityOptions(Box::new(UpdateActivityOptionsRequest {
+            activity: Some(update_activity_options_request::Activity::MatchAll(true)),
+            activity_options: Some(ActivityOptions {
+                heartbeat_timeout: super::seconds(seconds),
+                ..Default::default()
+            }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["heartbeat_timeout".into()] }),
+            ..Default::default()
+        }))
+    };
+    let mut timeout = |proposal, seconds| match t.sim.propose(ProposalId(proposal), change(seconds)) {
+        Ok(Reply::ActivityOptions(options)) => options.heartbeat_timeout,
+        other => panic!("no options: {other:?}"),
+    };
+    timeout(1, 5.0);
+    timeout(2, 7.0);
+    assert_eq!(timeout(1, 5.0), seconds(5.0), "as it was answered");
+    let now = super::super::pending_infos(&t.sim.state()).remove(0).activity_options.unwrap();
+    assert_eq!(now.heartbeat_timeout, seconds(7.0));
 }
 
 #[test]

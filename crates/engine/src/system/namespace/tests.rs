@@ -2,10 +2,11 @@ use super::*;
 use crate::{
     Ids, Limits, Stamp, Timestamp,
     key::RunKey,
+    search_attributes::Registry,
     state::ExecutionState,
     system::{SystemCommand, transition},
 };
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 use tenure_api::history::v1::HistoryEvent;
 
 #[derive(Default)]
@@ -38,7 +39,15 @@ impl StateReader for Rows {
 fn run(rows: &Rows, proposal: u128, command: SystemCommand) -> Result<SystemReply, (Code, String)> {
     let mut ids = Ids::new(proposal, Stamp::default());
     let limits = Limits::default();
-    let mut cx = Context { now: Timestamp(1), ids: &mut ids, limits: &limits, retention: None, credits: &[] };
+    let search_attributes = Registry::default();
+    let mut cx = Context {
+        now: Timestamp(1),
+        ids: &mut ids,
+        limits: &limits,
+        retention: None,
+        search_attributes: &search_attributes,
+        credits: &[],
+    };
     let (reply, writes) =
         transition(rows, ProposalId(proposal), &command, &mut cx).map_err(|refused| match refused {
             Refused::Api(error) => (error.code, error.message),
@@ -149,4 +158,100 @@ fn pages_cover_all_namespaces_once() {
     }
     seen.sort();
     assert_eq!(seen, ["n0", "n1", "n2", "n3", "n4"]);
+}
+
+mod search_attributes {
+    use super::*;
+    use tenure_api::{enums::v1::IndexedValueType as Type, operatorservice::v1 as operator};
+
+    fn add(rows: &Rows, wanted: &[(&str, i32)]) -> String {
+        let search_attributes = wanted.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
+        let request = operator::AddSearchAttributesRequest { search_attributes, namespace: "orders".into() };
+        outcome(run(rows, 2, SystemCommand::AddSearchAttributes(Box::new(request))))
+    }
+
+    fn remove(rows: &Rows, names: &[&str]) -> String {
+        let search_attributes = names.iter().map(|name| (*name).to_owned()).collect();
+        let request = operator::RemoveSearchAttributesRequest { search_attributes, namespace: "orders".into() };
+        outcome(run(rows, 2, SystemCommand::RemoveSearchAttributes(Box::new(request))))
+    }
+
+    fn outcome(outcome: Result<SystemReply, (Code, String)>) -> String {
+        outcome.err().map(|(_, message)| message).unwrap_or_default()
+    }
+
+    fn there(rows: &Rows) -> Vec<(String, Type)> {
+        let description = by_name(rows, "orders").unwrap().unwrap();
+        Registry::of(description.config.as_ref()).custom().clone().into_iter().collect()
+    }
+
+    fn orders() -> Rows {
+        let rows = Rows::default();
+        run(&rows, 1, registration("orders")).unwrap();
+        rows
+    }
+
+    #[test]
+    fn are_added_once_and_keep_their_type() {
+        let rows = orders();
+        let (city, size) = (("City".to_owned(), Type::Keyword), ("Size".to_owned(), Type::Int));
+        assert_eq!(add(&rows, &[("City", 2), ("Size", 3)]), "");
+        assert_eq!(add(&rows, &[("City", 1)]), "");
+        assert_eq!(there(&rows), [city.clone(), size]);
+        assert_eq!(remove(&rows, &["Size", "Size", "NoSuch"]), "");
+        assert_eq!(there(&rows), [city]);
+    }
+
+    #[test]
+    fn refused_as_a_whole() {
+        let rows = orders();
+        let check = |wanted: &[(&str, i32)], message: &str| assert_eq!(add(&rows, wanted), message);
+        check(&[("A", 2), ("WorkflowId", 2)], "Search attribute WorkflowId is reserved by system.");
+        check(&[("A", 2), ("TemporalFoo", 2)], "Search attribute TemporalFoo is reserved by system.");
+        check(&[("A", 99)], "Unknown search attribute type: 99.");
+        let over = |limit, kind| {
+            format!(
+                "Unable to create search attributes: cannot have more than {limit} search attribute of type {kind}."
+            )
+        };
+        check(&[("A", 0)], &over(0, "Unspecified"));
+        check(&[("A", 3), ("B", 3), ("C", 3), ("D", 3)], &over(3, "Int"));
+        assert_eq!(there(&rows), []);
+    }
+
+    #[test]
+    fn a_name_that_is_free_again_leaves_its_column_to_another() {
+        let rows = orders();
+        assert_eq!(add(&rows, &[("A", 1), ("B", 1), ("C", 1)]), "");
+        assert_eq!(remove(&rows, &["B"]), "");
+        assert_eq!(add(&rows, &[("D", 1)]), "");
+        let names: Vec<_> = there(&rows).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["A", "C", "D"]);
+    }
+
+    #[test]
+    fn those_of_every_namespace_stay() {
+        let rows = orders();
+        for name in ["WorkflowId", "BuildIds", "Int01"] {
+            let message = format!("Unable to remove non-custom search attributes: {name}.");
+            assert_eq!(remove(&rows, &[name]), message);
+        }
+    }
+
+    #[test]
+    fn columns_are_named_by_updates_of_the_namespace() {
+        let rows = orders();
+        let name = |column: &str, name: &str| {
+            let custom_search_attribute_aliases = [(column.to_owned(), name.to_owned())].into();
+            let config = ns::NamespaceConfig { custom_search_attribute_aliases, ..Default::default() };
+            let request =
+                api::UpdateNamespaceRequest { namespace: "orders".into(), config: Some(config), ..Default::default() };
+            outcome(run(&rows, 2, SystemCommand::UpdateNamespace(Box::new(request))))
+        };
+        assert_eq!(name("Keyword03", "City"), "");
+        assert_eq!(name("Keyword03", "Town"), "Custom search attribute field name already allocated.");
+        assert_eq!(there(&rows), [("City".to_owned(), Type::Keyword)]);
+        assert_eq!(name("Keyword03", ""), "");
+        assert_eq!(there(&rows), []);
+    }
 }

@@ -7,7 +7,9 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
     workflowservice::v1 as api,
 };
-use tenure_engine::{Limits, NamespaceId, RunKey, Stamp, TaskKind, WorkflowKey, token::TaskToken};
+use tenure_engine::{
+    Limits, NamespaceId, RunKey, Stamp, TaskKind, WorkflowKey, search_attributes::Registry, token::TaskToken,
+};
 use uuid::Uuid;
 
 const OURS: NamespaceId = NamespaceId(Uuid::from_u128(1));
@@ -15,7 +17,8 @@ const THEIRS: NamespaceId = NamespaceId(Uuid::from_u128(2));
 
 fn admit<R: Rpc>(request: &mut R) -> Result<R::Target, (Code, String)> {
     let limits = Limits::default();
-    request.admit(&Admission { namespace: OURS, limits: &limits }).map_err(|error| (error.code, error.message))
+    let admission = Admission { namespace: OURS, search_attributes: Registry::default(), limits: &limits };
+    request.admit(&admission).map_err(|error| (error.code, error.message))
 }
 
 /// The request is refused as INVALID_ARGUMENT with this message; the empty one means that it is admitted.

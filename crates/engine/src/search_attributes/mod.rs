@@ -1,0 +1,127 @@
+//! Search attributes: which ones a namespace has, and whether what a workflow is given fits them. How they are
+//! searched is not here.
+
+mod names;
+mod value;
+
+use prost::Message;
+use std::collections::BTreeMap;
+use tenure_api::{
+    common::v1::{Payload, SearchAttributes},
+    enums::v1::IndexedValueType as Type,
+    namespace::v1::NamespaceConfig,
+};
+
+pub(crate) use names::{column_type, free_column, type_name};
+pub use names::{columns, is_reserved, system};
+use names::{is_fixed, system_type};
+
+/// Bytes of one value.
+const LONGEST_VALUE: usize = 2 << 10;
+/// Bytes of all of a workflow's.
+const LARGEST: usize = 40 << 10;
+/// The metadata of a value that names its type.
+const TYPE: &str = "type";
+
+/// The search attributes that a namespace's own workflows may have besides those of every namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registry {
+    custom: BTreeMap<String, Type>,
+}
+
+/// What is wrong with a workflow's search attributes; the message is the reference server's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("Namespace {namespace} has no mapping defined for search attribute {name}")]
+    Unknown { namespace: String, name: String },
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    TooLarge(String),
+}
+
+impl Registry {
+    /// Those that a namespace's configuration tells: names for some of the columns that there are.
+    pub fn of(config: Option<&NamespaceConfig>) -> Registry {
+        let aliases = config.into_iter().flat_map(|config| &config.custom_search_attribute_aliases);
+        let typed = aliases.filter_map(|(column, name)| Some((name.clone(), column_type(column)?)));
+        Registry { custom: typed.collect() }
+    }
+
+    pub fn custom(&self) -> &BTreeMap<String, Type> {
+        &self.custom
+    }
+
+    /// Whether a workflow of the namespace can have it, or could if it were not the server's to set.
+    pub fn knows(&self, name: &str) -> bool {
+        self.type_of(name).is_some()
+    }
+
+    /// A namespace may give its own attribute a name that is also the system's; its own goes first.
+    fn type_of(&self, name: &str) -> Option<Type> {
+        self.custom.get(name).copied().or_else(|| system_type(name))
+    }
+
+    /// Checks what a workflow of the namespace is given, and writes its type to each value that does not tell one.
+    pub fn check(&self, namespace: &str, given: &mut SearchAttributes) -> Result<(), Problem> {
+        if let Some(name) = given.indexed_fields.keys().find(|name| !self.knows(name)) {
+            return Err(Problem::Unknown { namespace: namespace.to_owned(), name: name.clone() });
+        }
+        for (name, payload) in &mut given.indexed_fields {
+            if is_fixed(name) && !self.custom.contains_key(name) {
+                return Err(Problem::Invalid(format!("{name} attribute can't be set in SearchAttributes")));
+            }
+            let Some(kind) = self.type_of(name) else { continue };
+            value::check(kind, payload).map_err(|shown| {
+                let kind = type_name(kind);
+                Problem::Invalid(format!("invalid value for search attribute {name} of type {kind}: {shown}"))
+            })?;
+            payload.metadata.entry(TYPE.to_owned()).or_insert_with(|| type_name(kind).into());
+        }
+        check_sizes(given)
+    }
+}
+
+/// Holds values, and all of them together, to the limits.
+pub(crate) fn check_sizes(given: &SearchAttributes) -> Result<(), Problem> {
+    for (name, payload) in &given.indexed_fields {
+        let size = payload.data.len();
+        if size > LONGEST_VALUE {
+            let message = format!("search attribute {name} value size {size} exceeds size limit {LONGEST_VALUE}");
+            return Err(Problem::TooLarge(message));
+        }
+    }
+    let size = given.encoded_len();
+    if size > LARGEST {
+        let message = format!("total size of search attributes {size} exceeds size limit {LARGEST}");
+        return Err(Problem::TooLarge(message));
+    }
+    Ok(())
+}
+
+/// A value of type `KeywordList`.
+pub(crate) fn keyword_list(values: impl Iterator<Item = String>) -> Payload {
+    let encoding = ("encoding".to_owned(), "json/plain".into());
+    let metadata = [encoding, (TYPE.to_owned(), type_name(Type::KeywordList).into())].into();
+    let data = serde_json::Value::from_iter(values).to_string().into();
+    Payload { metadata, data, ..Default::default() }
+}
+
+/// Without those that are given no value; `None` if that leaves none.
+pub fn with_values(given: Option<SearchAttributes>) -> Option<SearchAttributes> {
+    let mut given = given?;
+    given.indexed_fields.retain(|_, payload| !is_unset(payload));
+    Some(given).filter(|given| !given.indexed_fields.is_empty())
+}
+
+/// Null or an empty list: a workflow that is given it has the attribute no more.
+pub(crate) fn is_unset(payload: &Payload) -> bool {
+    match payload.metadata.get("encoding").map(|encoding| &encoding[..]) {
+        Some(b"binary/null") => true,
+        Some(b"json/plain") => matches!(&payload.data[..], b"null" | b"[]"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

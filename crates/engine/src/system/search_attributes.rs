@@ -1,0 +1,71 @@
+//! Search attributes that a namespace adds to those that every namespace has: names for free columns.
+
+use super::{SystemReply, namespace};
+use crate::{
+    rows::{StateReader, WriteSet},
+    search_attributes::{column_type, free_column, is_reserved, type_name},
+    transition::Refused,
+};
+use std::collections::BTreeMap;
+use tenure_api::{
+    enums::v1::IndexedValueType as Type,
+    error::ApiError,
+    operatorservice::v1::{AddSearchAttributesRequest, RemoveSearchAttributesRequest},
+};
+
+/// Names that the namespace has already stay what they are.
+pub(super) fn add(
+    rows: &dyn StateReader,
+    request: &AddSearchAttributesRequest,
+) -> Result<(SystemReply, WriteSet), Refused> {
+    let wanted = typed(&request.search_attributes)?;
+    namespace::change(rows, &request.namespace, |namespace| {
+        let aliases = &mut namespace.config.get_or_insert_default().custom_search_attribute_aliases;
+        for (name, kind) in wanted {
+            if name.is_empty() || aliases.values().any(|alias| alias == name) {
+                continue;
+            }
+            let column = free_column(kind, |column| aliases.contains_key(column)).map_err(|limit| {
+                let kind = type_name(kind);
+                ApiError::invalid_argument(format!(
+                    "Unable to create search attributes: cannot have more than {limit} search attribute of type {kind}."
+                ))
+            })?;
+            aliases.insert(column, name.to_owned());
+        }
+        Ok(())
+    })
+}
+
+fn typed(wanted: &BTreeMap<String, i32>) -> Result<Vec<(&str, Type)>, ApiError> {
+    let typed = wanted.iter().map(|(name, &kind)| {
+        if is_reserved(name) {
+            return Err(ApiError::invalid_argument(format!("Search attribute {name} is reserved by system.")));
+        }
+        let kind = Type::try_from(kind)
+            .map_err(|_| ApiError::invalid_argument(format!("Unknown search attribute type: {kind}.")))?;
+        Ok((name.as_str(), kind))
+    });
+    typed.collect()
+}
+
+/// Names that the namespace does not have are gone already. Workflows keep what they were given.
+pub(super) fn remove(
+    rows: &dyn StateReader,
+    request: &RemoveSearchAttributesRequest,
+) -> Result<(SystemReply, WriteSet), Refused> {
+    namespace::change(rows, &request.namespace, |namespace| {
+        let aliases = &mut namespace.config.get_or_insert_default().custom_search_attribute_aliases;
+        for name in &request.search_attributes {
+            match aliases.iter().find(|(_, alias)| *alias == name).map(|(column, _)| column.clone()) {
+                Some(column) => drop(aliases.remove(&column)),
+                None if is_reserved(name) || column_type(name).is_some() => {
+                    let message = format!("Unable to remove non-custom search attributes: {name}.");
+                    return Err(ApiError::invalid_argument(message));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    })
+}

@@ -6,6 +6,7 @@ use crate::{
     child::{Lineage, Relations},
     codec::{self, DecodeError},
     command::{Reply, WorkflowTaskStarted},
+    commands::start_workflow,
     id::ProposalId,
     key::RunKey,
     pending::{Keyed, NoKey, Pending},
@@ -265,6 +266,11 @@ pub enum Outcome {
     WorkflowTaskCompleted {
         reset_history_event_id: i64,
     },
+    /// A start that the running run answered for.
+    FoundRunning {
+        /// It has an event of the start's own.
+        attached: bool,
+    },
     ActivityOptions(Encoded<ActivityOptions>),
     WorkflowOptions(Encoded<WorkflowExecutionOptions>),
     Failed(ApiError),
@@ -283,6 +289,7 @@ impl Outcome {
                 activities: activity::started_by(run, state, proposal),
                 reset_history_event_id: *reset_history_event_id,
             },
+            Outcome::FoundRunning { attached } => start_workflow::found_running(run.run_id, state, *attached),
             Outcome::ActivityOptions(options) => Reply::ActivityOptions(Box::new(options.decode())),
             Outcome::WorkflowOptions(options) => Reply::WorkflowOptions(Box::new(options.decode())),
             Outcome::Failed(error) => Reply::Failed(error.clone()),

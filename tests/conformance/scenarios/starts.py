@@ -149,6 +149,42 @@ async def conflict_with_a_running_id(s: Driver, conflict: str, reuse: str):
     await s.describe()
 
 
+@cases({
+    "no-variant": {}, "no-url": {"nexus": {}}, "scheme": {"nexus": {"url": "ftp://there"}},
+    "no-host": {"nexus": {"url": "http://"}}, "address": {"nexus": {"url": "http://there:80/path"}},
+    "secure-address": {"nexus": {"url": "https://there/path"}}, "long": {"nexus": {"url": "http://" + "x" * 1000}},
+    "internal": {"internal": {"data": b"x"}},
+})
+async def bad_callback(s: Driver, callback: dict):
+    await refused(s.start(completion_callbacks=[callback]))
+
+
+@scenario
+async def time_skipping_that_is_not_enabled(s: Driver):
+    await refused(s.start(time_skipping_config={"enabled": True}))
+
+
+@scenario
+async def existing_run_keeps_the_links_attached_to_it(s: Driver):
+    await s.start()
+    link = {"workflow_event": {"namespace": "default", "workflow_id": "linked",
+                               "run_id": "00000000-0000-0000-0000-000000000001"}}
+    for options in ({}, {"attach_links": True}):
+        await s.start(workflow_id_conflict_policy="WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING", links=[link],
+                      on_conflict_options=options)
+    await s.describe()
+
+
+@scenario
+async def request_id_attached_during_a_task_is_told_after_it(s: Driver):
+    task = await s.begin()
+    await s.start(request_id=s.unique("attached"), on_conflict_options={"attach_request_id": True},
+                  workflow_id_conflict_policy="WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING")
+    await s.describe()
+    await s.complete(task)
+    await s.describe()
+
+
 @scenario
 async def existing_run_keeps_the_request_id_and_links_attached_to_it(s: Driver):
     await s.start()

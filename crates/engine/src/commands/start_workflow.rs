@@ -10,7 +10,7 @@ use crate::{
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
     search_attributes::with_values,
-    state::{AttachedRequest, ExecutionState},
+    state::{self, AttachedRequest, ExecutionState},
     time::Timestamp,
     transition::Transition,
     txn::{self, RequestKind, Txn},
@@ -236,45 +236,38 @@ pub(super) fn conflict_policy(request: &StartWorkflowExecutionRequest) -> Confli
     }
 }
 
-/// The running run answers for the new one, which may leave its request id there.
+/// The running run answers for the new one, which may leave its request id and links there.
 fn use_existing(
     call: Call<'_, '_>,
     request: &StartWorkflowExecutionRequest,
     run_id: Uuid,
     current: &ExecutionState,
 ) -> Outcome {
-    let mut reply = reply(run_id, current, false);
-    let options = request.on_conflict_options.unwrap_or_default();
-    if !options.attach_request_id && !options.attach_links {
-        return Err(Stop::Answered(reply));
-    }
+    let Some(options) = request.on_conflict_options else {
+        return Err(Stop::Answered(reply(run_id, current, false)));
+    };
     let mut txn = call.open(Some(run_id))?;
-    if let Reply::WorkflowStarted { attached, .. } = &mut reply {
-        *attached = options.attach_request_id;
-    }
-    let attached_request_id = if options.attach_request_id { request.request_id.clone() } else { String::new() };
-    if options.attach_request_id {
-        txn.put_request_id(RequestKind::Start, &request.request_id);
-        Arc::make_mut(&mut txn.state.info).request_ids.push(AttachedRequest {
-            request_id: request.request_id.as_str().into(),
-            event_id: txn::BUFFERED,
-            event_type: EventType::WorkflowExecutionOptionsUpdated.into(),
-        });
-    }
+    let attached = options.attach_request_id;
     let event_id = txn.add(HistoryEvent {
         worker_may_ignore: true,
         links: if options.attach_links { request.links.clone() } else { Vec::new() },
         attributes: Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(
-            WorkflowExecutionOptionsUpdatedEventAttributes { attached_request_id, ..Default::default() },
+            WorkflowExecutionOptionsUpdatedEventAttributes {
+                attached_request_id: if attached { request.request_id.clone() } else { String::new() },
+                ..Default::default()
+            },
         )),
         ..Default::default()
     });
-    if let (true, Some(attached)) =
-        (options.attach_request_id, Arc::make_mut(&mut txn.state.info).request_ids.last_mut())
-    {
-        attached.event_id = event_id;
+    if attached {
+        txn.put_request_id(RequestKind::Start, &request.request_id);
+        Arc::make_mut(&mut txn.state.info).request_ids.push(AttachedRequest {
+            request_id: request.request_id.as_str().into(),
+            event_id,
+            event_type: EventType::WorkflowExecutionOptionsUpdated.into(),
+        });
     }
-    Ok(txn.finish(reply))
+    Ok(txn.finish_remembered(state::Outcome::FoundRunning { attached }))
 }
 
 /// Terminates the running run and starts the new one, in one entry.
@@ -311,6 +304,12 @@ fn started(run_id: Uuid, task: Option<Box<WorkflowTaskStarted>>) -> Reply {
         status: Status::Running.into(),
         task,
     }
+}
+
+/// About a run that was running before, and may have an event of the request's own.
+pub(crate) fn found_running(run_id: Uuid, state: &ExecutionState, attached: bool) -> Reply {
+    let (first_run_id, status) = (state.info.first_run_id, Status::Running.into());
+    Reply::WorkflowStarted { run_id, first_run_id, started: false, attached, status, task: None }
 }
 
 /// About a run that was there before.

@@ -74,7 +74,7 @@ fn known(call: &mut Call<'_, '_>, wanted: &Request) -> Result<Option<Reply>, Sto
     let found = update::find(call.rows, &run, &state, update::update_id(wanted))?;
     Ok(found.filter(|found| state.is_running() || found.admission == 0).map(|found| Reply::UpdateWithStart {
         run_id,
-        started: state.proposals.outcome(call.proposal).is_some(),
+        started: state.proposals.outcome(call.proposal) == Some(&state::Outcome::Done),
         status: state.status().into(),
         found,
     }))

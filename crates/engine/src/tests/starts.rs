@@ -3,6 +3,7 @@
 use super::{check_error, complete_workflow};
 use crate::{
     command::{Reply, ShardCommand},
+    id::ProposalId,
     key::TaskKind,
     testing::{Sim, start_request},
     transition::Refused,
@@ -108,6 +109,18 @@ fn a_new_run_replaces_the_running_one() {
     assert_eq!(sim.ready(TaskKind::Workflow).len(), 1);
     let timers = sim.rows.timers();
     assert_eq!(timers.iter().map(|(_, run)| run).collect::<Vec<_>>(), [&old], "only its removal is left to wait for");
+}
+
+#[test]
+fn links_are_left_once_however_often_that_is_tried() {
+    let mut sim = Sim::started();
+    let mut attach = request("r2", Reuse::Unspecified, Conflict::UseExisting);
+    attach.on_conflict_options = Some(OnConflictOptions { attach_links: true, ..Default::default() });
+    for _ in 0..2 {
+        let reply = sim.propose(ProposalId(7), ShardCommand::StartWorkflow(Box::new(attach.clone())));
+        assert!(matches!(reply, Ok(Reply::WorkflowStarted { started: false, attached: false, .. })), "{reply:?}");
+    }
+    assert_eq!(sim.state().last_event_id(), 3);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! make up. Adding an RPC: a file that implements `Rpc` for its request, and its line below moved from `missing` to
 //! `led`.
 
+mod callbacks;
 mod change_namespace;
 mod delete_workflow_execution;
 mod describe_task_queue;

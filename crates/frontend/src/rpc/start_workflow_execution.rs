@@ -1,6 +1,7 @@
 //! StartWorkflowExecution.
 
 use super::{
+    callbacks,
     links::{self, Linked},
     prelude::*,
 };
@@ -59,6 +60,7 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         }
         links::check(&self.links)?;
         admission.search_attributes(&self.namespace, self.search_attributes.as_mut())?;
+        callbacks::check(&self.completion_callbacks)?;
         admission.blob(self.input.as_ref())?;
         if self.memo.as_ref().is_some_and(|memo| memo.encoded_len() > admission.limits.memo_size) {
             return Err(ApiError::invalid_argument("Memo size exceeds limit."));

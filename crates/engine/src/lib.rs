@@ -18,6 +18,7 @@ mod external;
 pub mod id;
 pub mod key;
 pub mod limits;
+mod options;
 pub mod outbox;
 pub mod pending;
 pub mod proto;

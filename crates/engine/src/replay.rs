@@ -8,6 +8,7 @@ use crate::{
     child::{PendingChild, StartedChild},
     events,
     id::{ProposalId, Stamp},
+    options,
     proto::optional_duration,
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
@@ -98,9 +99,7 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
                 workflow_task::upsert_memo(Arc::make_mut(&mut state.info), upserted);
             }
         }
-        WorkflowExecutionOptionsUpdatedEventAttributes(a) if a.attached_request_id.is_empty() => {
-            Arc::make_mut(&mut state.info).priority = a.priority.as_ref().map(crate::proto::Encoded::of);
-        }
+        WorkflowExecutionOptionsUpdatedEventAttributes(a) => options::apply(Arc::make_mut(&mut state.info), id, a),
         WorkflowExecutionUpdateAdmittedEventAttributes(_)
         | WorkflowExecutionUpdateAcceptedEventAttributes(_)
         | WorkflowExecutionUpdateCompletedEventAttributes(_) => update::reset::replay(state, event),

@@ -1,5 +1,7 @@
 """ResetWorkflowExecution and DeleteWorkflowExecution."""
 
+from google.protobuf.field_mask_pb2 import FieldMask
+
 from harness.commands import command
 from harness.hand import activity, complete_workflow, fail_workflow, marker, start_timer
 from harness.rpc import payloads, seconds
@@ -201,6 +203,33 @@ async def bad(s: Driver, to: int, changed: dict):
     await s.start()
     await s.finish()
     await refused(reset(s, to, **changed))
+
+
+@cases({
+    "before": (True, {}),
+    "since": (False, {}),
+    "since-none": (False, {"reset_reapply_type": "RESET_REAPPLY_TYPE_NONE"}),
+    "since-signals": (False, {"reset_reapply_type": "RESET_REAPPLY_TYPE_SIGNAL"}),
+    "since-without-signals": (False, {"reset_reapply_exclude_types": ["RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL"]}),
+})
+async def options_that_changed(s: Driver, before: bool, fields: dict):
+    await s.start(priority={"priority_key": 2})
+    if not before:
+        await s.step(marker("m"))
+    await s.call("UpdateWorkflowExecutionOptions", workflow_execution=s.execution, identity="test",
+                 workflow_execution_options={"priority": {"priority_key": 4}}, update_mask=FieldMask(paths=["priority"]))
+    link = {"workflow_event": {"namespace": "default", "workflow_id": "linked", "run_id": NONE}}
+    for name, options in (("a", {"attach_request_id": True}), ("b", {"attach_links": True})):
+        await s.start(request_id=s.unique(name), on_conflict_options=options, links=[link],
+                      workflow_id_conflict_policy="WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING")
+    await s.signal("s")
+    await s.step(marker("m"))
+    await reset(s, 8 if before else 4, **fields)
+    await s.describe()
+    for name in ("a", "start1"):
+        await s.start(request_id=s.unique(name), on_conflict_options={"attach_request_id": True},
+                      workflow_id_conflict_policy="WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING")
+    await s.finish()
 
 
 # --- deleting ---

@@ -12,7 +12,7 @@ use crate::{
     external,
     id::ProposalId,
     key::RunKey,
-    replay,
+    options, replay,
     reset::Resets,
     rows::{Op, ReadError, RowKey, StateReader},
     state::{ExecutionInfo, ExecutionState},
@@ -256,6 +256,11 @@ fn reapply(txn: &mut Txn<'_, '_>, chain: &Chain, base: Uuid, request: &ResetWork
                     attributes: event.attributes.clone(),
                     ..Default::default()
                 });
+            }
+            Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(_)) => {
+                let (links, attributes) = (event.links.clone(), event.attributes.clone());
+                let change = HistoryEvent { links, attributes, ..Default::default() };
+                workflow_task::with_tasks_withdrawn(txn, |txn| options::change(txn, change));
             }
             _ if updates => update::reset::readmit(txn, event),
             _ => {}

@@ -7,10 +7,11 @@ use crate::{
     command::{Reply, WorkflowTaskStarted},
     id::ProposalId,
     limits::Limits,
+    options,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
     search_attributes::with_values,
-    state::{self, AttachedRequest, ExecutionState},
+    state::{self, ExecutionState},
     time::Timestamp,
     transition::Transition,
     txn::{self, RequestKind, Txn},
@@ -18,11 +19,11 @@ use crate::{
 };
 use bytes::Bytes;
 use prost::Message;
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 use tenure_api::{
     common::v1::{Payload, Payloads},
     enums::v1::{
-        EventType, TaskQueueKind, WorkflowExecutionStatus as Status, WorkflowIdConflictPolicy as Conflict,
+        TaskQueueKind, WorkflowExecutionStatus as Status, WorkflowIdConflictPolicy as Conflict,
         WorkflowIdReusePolicy as Reuse,
     },
     error::{ApiError, Code},
@@ -243,30 +244,21 @@ fn use_existing(
     run_id: Uuid,
     current: &ExecutionState,
 ) -> Outcome {
-    let Some(options) = request.on_conflict_options else {
+    let Some(wanted) = request.on_conflict_options else {
         return Err(Stop::Answered(reply(run_id, current, false)));
     };
     let mut txn = call.open(Some(run_id))?;
-    let attached = options.attach_request_id;
-    let event_id = txn.add(HistoryEvent {
-        worker_may_ignore: true,
-        links: if options.attach_links { request.links.clone() } else { Vec::new() },
-        attributes: Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(
-            WorkflowExecutionOptionsUpdatedEventAttributes {
-                attached_request_id: if attached { request.request_id.clone() } else { String::new() },
-                ..Default::default()
-            },
-        )),
+    let attached = wanted.attach_request_id;
+    let attributes = WorkflowExecutionOptionsUpdatedEventAttributes {
+        attached_request_id: if attached { request.request_id.clone() } else { String::new() },
         ..Default::default()
-    });
-    if attached {
-        txn.put_request_id(RequestKind::Start, &request.request_id);
-        Arc::make_mut(&mut txn.state.info).request_ids.push(AttachedRequest {
-            request_id: request.request_id.as_str().into(),
-            event_id,
-            event_type: EventType::WorkflowExecutionOptionsUpdated.into(),
-        });
-    }
+    };
+    let event = HistoryEvent {
+        links: if wanted.attach_links { request.links.clone() } else { Vec::new() },
+        attributes: Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(attributes)),
+        ..Default::default()
+    };
+    options::change(&mut txn, event);
     Ok(txn.finish_remembered(state::Outcome::FoundRunning { attached }))
 }
 

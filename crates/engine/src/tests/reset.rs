@@ -10,14 +10,14 @@ use crate::{
     transition::Refused,
 };
 use expect_test::{Expect, expect};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tenure_api::{
     command::v1::{ScheduleActivityTaskCommandAttributes, command::Attributes as Verb},
     common::v1::{ActivityType, Priority},
-    enums::v1::{ResetReapplyExcludeType, ResetReapplyType},
+    enums::v1::{ResetReapplyExcludeType, ResetReapplyType, WorkflowIdConflictPolicy},
     taskqueue::v1::TaskQueue,
     workflow::v1::{
-        PostResetOperation, WorkflowExecutionOptions,
+        OnConflictOptions, PostResetOperation, WorkflowExecutionOptions,
         post_reset_operation::{UpdateWorkflowOptions, Variant},
     },
     workflowservice::v1 as api,
@@ -221,6 +221,48 @@ fn options_of_the_new_run_may_change_with_it() {
         reset(&mut sim, 4, |request| request.post_reset_operations = vec![operation(None)]),
         expect!["InvalidArgument: unsupported post reset operation: <nil>"],
     );
+}
+
+#[test]
+fn options_that_changed_are_those_of_the_new_run_whenever_they_did() {
+    let mut sim = Sim::default();
+    let priority = |priority_key| Some(Priority { priority_key, ..Default::default() });
+    sim.start(api::StartWorkflowExecutionRequest { priority: priority(2), ..start_request() });
+    let attach = |sim: &mut Sim, id: &str| {
+        sim.start(api::StartWorkflowExecutionRequest {
+            request_id: id.into(),
+            workflow_id_conflict_policy: WorkflowIdConflictPolicy::UseExisting.into(),
+            on_conflict_options: Some(OnConflictOptions { attach_request_id: true, ..Default::default() }),
+            ..start_request()
+        })
+    };
+    attach(&mut sim, "before");
+    let task = sim.poll();
+    sim.complete(&task, vec![activity("a")]).unwrap();
+    let change = api::UpdateWorkflowExecutionOptionsRequest {
+        workflow_execution_options: Some(WorkflowExecutionOptions { priority: priority(4), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["priority".into()] }),
+        ..Default::default()
+    };
+    sim.run(ShardCommand::UpdateWorkflowOptions(Box::new(change))).unwrap();
+    attach(&mut sim, "since");
+    let run_id = new_run(reset(&mut sim, 5, |request| request.set_reset_reapply_type(ResetReapplyType::None)));
+    expect![[r#"
+        1 WORKFLOW_EXECUTION_STARTED
+        2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        3 WORKFLOW_EXECUTION_OPTIONS_UPDATED before
+        4 WORKFLOW_TASK_STARTED scheduled=2
+        5 WORKFLOW_TASK_FAILED scheduled=2 started=4 ResetWorkflow "again"
+        6 WORKFLOW_EXECUTION_OPTIONS_UPDATED
+        7 WORKFLOW_EXECUTION_OPTIONS_UPDATED since
+        8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+    "#]]
+    .assert_eq(&sim.history());
+    assert_eq!(sim.ready(TaskKind::Workflow)[0].priority, 4);
+    assert_eq!([attach(&mut sim, "before"), attach(&mut sim, "since")], [run_id; 2]);
+    let known: BTreeMap<_, _> =
+        sim.state().info.request_ids.iter().skip(1).map(|r| (r.request_id.to_string(), r.event_id)).collect();
+    assert_eq!(known, BTreeMap::from([("before".to_owned(), 3), ("since".to_owned(), 7)]));
 }
 
 #[test]

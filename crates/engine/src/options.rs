@@ -1,0 +1,39 @@
+//! What events tell of a run's options: its priority, and the starts that it answers for.
+
+use crate::{
+    proto::Encoded,
+    state::{AttachedRequest, ExecutionInfo},
+    txn::{RequestKind, Txn},
+};
+use std::sync::Arc;
+use tenure_api::{
+    enums::v1::EventType,
+    history::v1::{HistoryEvent, WorkflowExecutionOptionsUpdatedEventAttributes, history_event::Attributes},
+};
+
+/// Takes an event into the state of its run. Its id is [`BUFFERED`](crate::txn::BUFFERED) until it has one.
+pub(crate) fn apply(info: &mut ExecutionInfo, event_id: i64, event: &WorkflowExecutionOptionsUpdatedEventAttributes) {
+    // Only a change that was asked for by name tells the priority, and then all of it; a start tells nothing of it.
+    if event.unset_versioning_override {
+        info.priority = event.priority.as_ref().map(Encoded::of);
+    }
+    if !event.attached_request_id.is_empty() {
+        info.request_ids.push(AttachedRequest {
+            request_id: event.attached_request_id.as_str().into(),
+            event_id,
+            event_type: EventType::WorkflowExecutionOptionsUpdated.into(),
+        });
+    }
+}
+
+/// A change of options, with the event that tells it.
+pub(crate) fn change(txn: &mut Txn<'_, '_>, event: HistoryEvent) {
+    let Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(attributes)) = event.attributes.clone() else {
+        return;
+    };
+    let event_id = txn.add(HistoryEvent { worker_may_ignore: true, ..event });
+    if !attributes.attached_request_id.is_empty() {
+        txn.put_request_id(RequestKind::Start, &attributes.attached_request_id);
+    }
+    apply(Arc::make_mut(&mut txn.state.info), event_id, &attributes);
+}

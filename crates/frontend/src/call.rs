@@ -2,9 +2,17 @@
 //! deadline when leaders change. A retry carries the same proposal id, so that it never acts twice; what a leader
 //! refuses is refused for good.
 
-use crate::{Frontend, deadline, delivery::Handover, observe::Observed, validate::Admission};
+use crate::{
+    Frontend, deadline,
+    delivery::Handover,
+    erased::{AnyLocalRequest, AnyRequest, AnyResponse, Handler},
+    forward::Destination,
+    observe::Observed,
+    rpc::Method,
+    validate::Admission,
+};
 use bytes::Bytes;
-use prost::{Message, Name};
+use prost::{DecodeError, Message, Name};
 use std::{future::Future, sync::Arc, time::Duration};
 use tenure_api::{
     common::v1::SearchAttributes,
@@ -17,7 +25,7 @@ use tenure_shard::{
     CommandError, Lead, LeaderHandle, Namespace, NodeId, QueryToken, SYSTEM_SHARD, ShardId, Shards, new_proposal_id,
 };
 use tokio::time::{Instant, sleep, timeout_at};
-use tonic::{Request, Response, Status};
+use tonic::{Response, Status};
 use uuid::Uuid;
 
 /// Of requests that act in none.
@@ -106,7 +114,7 @@ pub(crate) enum Kind {
 }
 
 /// Whom a request is for, and so which shard's leader runs it.
-pub(crate) trait Target: Clone + Send {
+pub(crate) trait Target: Clone + Send + Sync + 'static {
     fn shard(&self, shards: &Shards) -> ShardId;
 }
 
@@ -162,11 +170,6 @@ pub(crate) struct Call {
     pub(crate) deadline: Instant,
 }
 
-/// The name of an RPC, from its request.
-pub(crate) fn method<R: Name>() -> &'static str {
-    R::NAME.strip_suffix("Request").unwrap_or(R::NAME)
-}
-
 /// Why an attempt gave no answer; another may.
 pub(crate) enum Retry {
     /// The node asked does not lead (any more); `not` is what it said.
@@ -181,32 +184,72 @@ pub(crate) enum Failed {
 }
 
 impl Frontend {
-    /// Serves a request of a client.
-    pub(crate) async fn serve<R: Rpc>(&self, request: Request<R>) -> Result<Response<R::Response>, Status> {
-        let kind = request.get_ref().kind();
-        let mut observed = Observed::begin(method::<R>(), kind != Kind::Call);
-        let given = deadline::timeout(request.metadata());
-        let limit = if kind == Kind::Call { self.options().timeout } else { self.options().long_timeout };
-        let deadline = Instant::now() + given.map_or(limit, deadline::less_margin);
-        let call = self.call(request.into_inner(), deadline, given.is_some());
-        let outcome = match kind {
-            Kind::Call => call.await,
-            Kind::Poll => self.unless_closing(call).await.unwrap_or_else(|| Ok(R::Response::default())),
-            Kind::Wait => {
-                self.unless_closing(call).await.unwrap_or_else(|| Err(ApiError::unavailable("this node is stopping")))
+    /// Serves a request of a client, which waits for `given`, if it said so.
+    pub(crate) async fn serve(
+        &self,
+        method: &'static Method,
+        message: Bytes,
+        given: Option<Duration>,
+    ) -> Result<Response<Bytes>, Status> {
+        let (name, size) = (method.name(), message.len());
+        match method.handler {
+            Some(Handler::Led(decode)) => self.serve_led(name, decode(message), size, given).await,
+            Some(Handler::Local(decode)) => self.serve_local(name, decode(message), size, given).await,
+            None => {
+                let outcome = Err(ApiError::unimplemented(name));
+                Observed::begin(name, false).answered(&outcome);
+                Ok(outcome?)
             }
-        };
-        observed.answered(&outcome);
-        Ok(self.hand_over::<R>(outcome?))
+        }
     }
 
-    /// Serves a request that needs no leader.
-    pub(crate) async fn serve_local<R: LocalRpc>(&self, request: Request<R>) -> Result<Response<R::Response>, Status> {
-        let mut observed = Observed::begin(method::<R>(), false);
-        let given = deadline::timeout(request.metadata());
+    async fn serve_led(
+        &self,
+        method: &'static str,
+        request: Result<Box<dyn AnyRequest>, DecodeError>,
+        size: usize,
+        given: Option<Duration>,
+    ) -> Result<Response<Bytes>, Status> {
+        let mut request = request.map_err(|error| Status::internal(error.to_string()))?;
+        let kind = request.kind();
+        let mut observed = Observed::begin(method, kind != Kind::Call);
+        let limit = if kind == Kind::Call { self.options().timeout } else { self.options().long_timeout };
+        let deadline = Instant::now() + given.map_or(limit, deadline::less_margin);
+        let outcome = {
+            let call = async {
+                self.check_size(size)?;
+                self.call(method, &mut *request, deadline, given.is_some()).await
+            };
+            match kind {
+                Kind::Call => Some(call.await),
+                Kind::Poll | Kind::Wait => self.closing().run_until_cancelled(call).await,
+            }
+        };
+        let outcome = outcome.unwrap_or_else(|| match kind {
+            Kind::Poll => Ok(request.nothing()),
+            Kind::Call | Kind::Wait => Err(ApiError::unavailable("this node is stopping")),
+        });
+        observed.answered(&outcome);
+        let mut answer = outcome?;
+        let deliveries = answer.hand_over(self.shards());
+        let mut response = Response::new(answer.encode());
+        if !deliveries.is_empty() {
+            response.extensions_mut().insert(Handover::new(deliveries));
+        }
+        Ok(response)
+    }
+
+    async fn serve_local(
+        &self,
+        method: &'static str,
+        request: Result<Box<dyn AnyLocalRequest>, DecodeError>,
+        size: usize,
+        given: Option<Duration>,
+    ) -> Result<Response<Bytes>, Status> {
+        let request = request.map_err(|error| Status::internal(error.to_string()))?;
+        let mut observed = Observed::begin(method, false);
         let deadline = Instant::now() + given.map_or(self.options().timeout, deadline::less_margin);
-        let request = request.into_inner();
-        let outcome = match self.check_size(&request) {
+        let outcome = match self.check_size(size) {
             Ok(()) => request.answer(self, deadline).await,
             Err(refused) => Err(refused),
         };
@@ -215,10 +258,15 @@ impl Frontend {
     }
 
     /// Runs an RPC at its leader, wherever that is, by the deadline.
-    async fn call<R: Rpc>(&self, mut request: R, deadline: Instant, callers: bool) -> Result<R::Response, ApiError> {
-        self.check_size(&request)?;
-        let target = self.admit(&mut request, deadline).await?;
-        let shard = target.shard(self.shards());
+    async fn call(
+        &self,
+        method: &'static str,
+        request: &mut dyn AnyRequest,
+        deadline: Instant,
+        callers: bool,
+    ) -> Result<Box<dyn AnyResponse>, ApiError> {
+        let shard = self.admit(request, deadline).await?;
+        let request = &*request;
         let proposal = new_proposal_id();
         let mut encoded = None;
         let mut not = None;
@@ -226,18 +274,21 @@ impl Frontend {
         let mut last = format!("shard {shard} has no leader");
         loop {
             let Ok(lead) = self.shards().leader(shard, deadline, not).await else {
-                return Err(too_late::<R>(&last, callers));
+                return Err(too_late(method, &last, callers));
             };
             let attempt = async {
                 match lead {
                     Lead::Here(leader) => {
                         let node = self.shards().node();
                         let call = Call { leader, origin: node, node, proposal, deadline };
-                        request.clone().run(target.clone(), &call).await.map_err(Failed::from)
+                        request.run(&call).await.map_err(Failed::from)
                     }
                     Lead::At { node, term } => {
-                        let request = encoded.get_or_insert_with(|| Bytes::from(request.encode_to_vec())).clone();
-                        self.forward_to::<R>(node, term, shard, request, proposal, deadline).await
+                        let message = encoded.get_or_insert_with(|| request.encode()).clone();
+                        let to = Destination { node, term, shard };
+                        let response = self.forward_to(to, method, message, proposal, deadline).await?;
+                        let broken = |error: DecodeError| Retry::Broken { node, cause: error.to_string() };
+                        request.receive(response).map_err(|error| Failed::Retry(broken(error)))
                     }
                 }
             };
@@ -249,21 +300,21 @@ impl Frontend {
                     last = format!("the leader of shard {shard} is changing");
                 }
                 Ok(Err(Failed::Retry(Retry::Broken { node, cause }))) => {
-                    tracing::debug!(method = method::<R>(), shard, node, cause, "no answer; trying again");
+                    tracing::debug!(method, shard, node, cause, "no answer; trying again");
                     not = None;
                     last = format!("no answer from node {node}, the leader of shard {shard}: {cause}");
                 }
-                Err(_) if R::kind(&request) == Kind::Poll => return Ok(R::Response::default()),
-                Err(_) => return Err(too_late::<R>("no answer in time", callers)),
+                Err(_) if request.kind() == Kind::Poll => return Ok(request.nothing()),
+                Err(_) => return Err(too_late(method, "no answer in time", callers)),
             }
-            metrics::counter!("tenure_request_retries_total", "method" => method::<R>()).increment(1);
+            metrics::counter!("tenure_request_retries_total", "method" => method).increment(1);
             sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
-    /// Finds the namespace, checks the form, and finds who answers.
-    pub(crate) async fn admit<R: Rpc>(&self, request: &mut R, deadline: Instant) -> Result<R::Target, ApiError> {
+    /// Finds the namespace, checks the form, and finds the shard whose leader answers.
+    pub(crate) async fn admit(&self, request: &mut dyn AnyRequest, deadline: Instant) -> Result<ShardId, ApiError> {
         let namespace = match request.scope() {
             Scope::Namespace(name) => self.namespace(name, deadline).await?.id,
             Scope::Task { namespace: "", token } => namespace_of_token(token).unwrap_or(NO_NAMESPACE),
@@ -278,7 +329,8 @@ impl Frontend {
         let given = request.search_attributes();
         let names = given.iter().flat_map(|attributes| attributes.indexed_fields.keys());
         let search_attributes = self.search_attributes(namespace, names, deadline).await?;
-        request.admit(&Admission { namespace, search_attributes, limits: &self.options().limits })
+        let admission = Admission { namespace, search_attributes, limits: &self.options().limits };
+        request.admit(&admission, self.shards())
     }
 
     /// What the namespace has. Names that are not known here may have been added a moment ago.
@@ -318,38 +370,13 @@ impl Frontend {
     }
 
     /// The limit on requests, in the words that SDKs look for in order to report a message that is too large.
-    fn check_size(&self, request: &impl Message) -> Result<(), ApiError> {
-        let (size, limit) = (request.encoded_len(), self.options().request_bytes);
+    fn check_size(&self, size: usize) -> Result<(), ApiError> {
+        let limit = self.options().request_bytes;
         if size <= limit {
             return Ok(());
         }
         let message = format!("grpc: received message larger than max ({size} vs. {limit})");
         Err(ApiError::new(Code::ResourceExhausted, message))
-    }
-
-    async fn unless_closing<T>(&self, call: impl Future<Output = T>) -> Option<T> {
-        self.closing().run_until_cancelled(call).await
-    }
-
-    /// Binds the fate of started tasks to that of the response that carries them.
-    fn hand_over<R: Rpc>(&self, mut response: R::Response) -> Response<R::Response> {
-        let mut deliveries = Vec::new();
-        for bytes in R::task_tokens(&response) {
-            let Some(token) = TaskToken::decode(&bytes) else { continue };
-            let delivery = match R::ASKED_AGAIN {
-                true => self.shards().deliver_again(token),
-                false => self.shards().deliver(token),
-            };
-            match delivery {
-                Some(delivery) => deliveries.push(delivery),
-                None => R::withdraw(&mut response, &bytes),
-            }
-        }
-        let mut response = Response::new(response);
-        if !deliveries.is_empty() {
-            response.extensions_mut().insert(Handover::new(deliveries));
-        }
-        response
     }
 }
 
@@ -363,9 +390,9 @@ impl From<CommandError> for Failed {
 }
 
 /// The deadline has passed. A caller that set it hears so; one that did not may try again.
-fn too_late<R: Name>(cause: &str, callers: bool) -> ApiError {
+fn too_late(method: &str, cause: &str, callers: bool) -> ApiError {
     let code = if callers { Code::DeadlineExceeded } else { Code::Unavailable };
-    ApiError::new(code, format!("{}: {cause}", method::<R>()))
+    ApiError::new(code, format!("{method}: {cause}"))
 }
 
 fn namespace_of_token(token: &[u8]) -> Option<NamespaceId> {

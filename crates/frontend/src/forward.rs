@@ -2,11 +2,11 @@
 
 use crate::{
     Frontend,
-    call::{Call, Failed, Retry, Rpc, Target, method},
-    rpc,
+    call::{Call, Failed, Retry},
+    erased::Handler,
+    rpc::Method,
 };
 use bytes::Bytes;
-use prost::Message;
 use std::time::Duration;
 use tenure_api::error::ApiError;
 use tenure_engine::{ProposalId, codec};
@@ -18,23 +18,29 @@ use tenure_shard::{CommandError, NodeId, ShardId};
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
+/// The leader that a request is sent to.
+pub(crate) struct Destination {
+    pub(crate) node: NodeId,
+    pub(crate) term: u64,
+    pub(crate) shard: ShardId,
+}
+
 impl Frontend {
     /// Runs a request at another node. Gives up early when that node is no longer the leader: it may be paused, or
     /// cut off, and would never say so.
-    pub(crate) async fn forward_to<R: Rpc>(
+    pub(crate) async fn forward_to(
         &self,
-        node: NodeId,
-        term: u64,
-        shard: ShardId,
+        Destination { node, term, shard }: Destination,
+        method: &str,
         request: Bytes,
         proposal: ProposalId,
         deadline: Instant,
-    ) -> Result<R::Response, Failed> {
+    ) -> Result<Bytes, Failed> {
         let broken = |cause: String| Failed::Retry(Retry::Broken { node, cause });
         let mut client = self.peers().client(node).map_err(|e| broken(e.to_string()))?;
         let left = deadline.saturating_duration_since(Instant::now());
         let forward = ForwardRequest {
-            method: method::<R>().to_owned(),
+            method: method.to_owned(),
             request,
             proposal: proposal.0.to_be_bytes().to_vec().into(),
             timeout_ms: left.as_millis() as u64,
@@ -46,7 +52,7 @@ impl Frontend {
             () = self.shards().replaced(shard, node, term) => return Err(broken("it was replaced".into())),
         };
         match reply.outcome {
-            Some(Outcome::Response(response)) => R::Response::decode(response).map_err(|e| broken(e.to_string())),
+            Some(Outcome::Response(response)) => Ok(response),
             Some(Outcome::Error(error)) => match codec::decode::<ApiError>(&error) {
                 Ok(error) => Err(Failed::Final(error)),
                 Err(error) => Err(broken(error.to_string())),
@@ -59,21 +65,20 @@ impl Frontend {
     }
 
     /// Runs a request that another node received, if this node leads the shard it is for.
-    pub(crate) async fn serve_forwarded<R: Rpc>(
-        &self,
-        from: NodeId,
-        forward: ForwardRequest,
-    ) -> Result<Outcome, Status> {
+    async fn serve_forwarded(&self, from: NodeId, forward: ForwardRequest) -> Result<Outcome, Status> {
+        let method = Method::find(&forward.method).and_then(|method| method.handler);
+        let Some(Handler::Led(decode)) = method else {
+            return Err(Status::unimplemented(format!("{} is not forwarded", forward.method)));
+        };
         let deadline = Instant::now() + Duration::from_millis(forward.timeout_ms);
         let shard = forward.shard;
-        let mut request = R::decode(forward.request).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let mut request = decode(forward.request).map_err(|e| Status::invalid_argument(e.to_string()))?;
         let proposal = <[u8; 16]>::try_from(&*forward.proposal)
             .map_err(|_| Status::invalid_argument("a proposal id has 16 bytes"))?;
-        let target = match self.admit(&mut request, deadline).await {
-            Ok(target) => target,
+        let own = match self.admit(&mut *request, deadline).await {
+            Ok(own) => own,
             Err(refused) => return Ok(refusal(&refused)),
         };
-        let own = target.shard(self.shards());
         if own != shard {
             let message = format!("the request is for shard {own}, and was sent to shard {shard}");
             return Err(Status::failed_precondition(message));
@@ -81,9 +86,9 @@ impl Frontend {
         let Some(leader) = self.shards().local(shard) else { return Ok(Outcome::NotLeader(NotLeader::default())) };
         let proposal = ProposalId(u128::from_be_bytes(proposal));
         let call = Call { leader, origin: from, node: self.shards().node(), proposal, deadline };
-        let outcome = timeout_at(deadline, request.run(target, &call)).await;
+        let outcome = timeout_at(deadline, request.run(&call)).await;
         Ok(match outcome.map_err(|_| Status::deadline_exceeded("the caller has given up"))? {
-            Ok(response) => Outcome::Response(response.encode_to_vec().into()),
+            Ok(response) => Outcome::Response(response.encode()),
             Err(CommandError::Api(error)) => refusal(&error),
             Err(CommandError::NotLeader(said)) => {
                 Outcome::NotLeader(NotLeader { leader: said.leader.unwrap_or_default(), term: said.term })
@@ -95,7 +100,7 @@ impl Frontend {
 #[tonic::async_trait]
 impl ForwardHandler for Frontend {
     async fn forward(&self, from: NodeId, request: ForwardRequest) -> Result<ForwardReply, Status> {
-        let outcome = rpc::dispatch(self, from, request).await?;
+        let outcome = self.serve_forwarded(from, request).await?;
         Ok(ForwardReply { outcome: Some(outcome) })
     }
 }

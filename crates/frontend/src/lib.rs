@@ -7,7 +7,9 @@
 mod call;
 mod deadline;
 mod delivery;
+mod erased;
 mod forward;
+mod grpc;
 mod observe;
 mod rpc;
 mod services;

@@ -1,6 +1,6 @@
 //! All gRPC services of the API's port: the API itself, health, reflection.
 
-use crate::{DeliveryLayer, Frontend, test_service::TimeSkipping};
+use crate::{DeliveryLayer, Frontend, grpc::ApiService, test_service::TimeSkipping};
 use tenure_api::{
     operatorservice::v1::operator_service_server::OperatorServiceServer,
     testservice::v1::test_service_server::TestServiceServer,
@@ -8,9 +8,6 @@ use tenure_api::{
 };
 use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::server::HealthReporter;
-
-/// Larger requests are not read at all; smaller ones that are too large are refused in the API's words.
-const LARGEST_FRAME: usize = 64 << 20;
 
 /// The names by which clients ask for our health; the empty one is the whole server.
 const HEALTH_NAMES: [&str; 3] =
@@ -31,11 +28,6 @@ impl Frontend {
     /// # Panics
     /// If the descriptors that reflection shows cannot be decoded: they are compiled in.
     pub fn services(&self) -> Services {
-        let workflow = WorkflowServiceServer::new(self.clone())
-            .accept_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(LARGEST_FRAME)
-            .max_encoding_message_size(usize::MAX);
-        let operator = OperatorServiceServer::new(self.clone()).accept_compressed(CompressionEncoding::Gzip);
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -45,8 +37,8 @@ impl Frontend {
         const COMPILED_IN: &str = "our own descriptors can be decoded";
         let mut routes = Routes::builder();
         routes
-            .add_service(workflow)
-            .add_service(operator)
+            .add_service(ApiService::<WorkflowServiceServer<()>>::new(self.clone()))
+            .add_service(ApiService::<OperatorServiceServer<()>>::new(self.clone()))
             .add_service(health_service.accept_compressed(CompressionEncoding::Gzip))
             .add_service(reflection().build_v1().expect(COMPILED_IN).accept_compressed(CompressionEncoding::Gzip))
             // The older name, which grpcurl and others still ask for.

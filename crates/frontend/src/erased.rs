@@ -1,0 +1,150 @@
+//! RPCs whose types are forgotten: what all of them share is compiled once, not once for each.
+
+use crate::{
+    Frontend,
+    call::{Call, Kind, LocalRpc, Rpc, Scope, Target},
+    validate::Admission,
+};
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use prost::{DecodeError, Message};
+use tenure_api::{common::v1::SearchAttributes, error::ApiError};
+use tenure_engine::token::TaskToken;
+use tenure_shard::{CommandError, Delivery, ShardId, Shards};
+use tokio::time::Instant;
+
+/// How a method is served.
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    /// By the leader of the shard that the request is for.
+    Led(fn(Bytes) -> Result<Box<dyn AnyRequest>, DecodeError>),
+    /// By any node.
+    Local(fn(Bytes) -> Result<Box<dyn AnyLocalRequest>, DecodeError>),
+}
+
+impl Handler {
+    pub(crate) fn led<R: Rpc>() -> Handler {
+        Handler::Led(|message| Ok(Box::new(Led::<R> { request: R::decode(message)?, target: None })))
+    }
+
+    pub(crate) fn local<R: LocalRpc>() -> Handler {
+        Handler::Local(|message| Ok(Box::new(Local(R::decode(message)?))))
+    }
+}
+
+/// A request for a leader; see [`Rpc`].
+pub(crate) trait AnyRequest: Send + Sync {
+    fn scope(&self) -> Scope<'_>;
+    fn kind(&self) -> Kind;
+    fn also_names(&self) -> Vec<&str>;
+    fn search_attributes(&self) -> Vec<&SearchAttributes>;
+
+    /// Tells the shard whose leader runs it.
+    fn admit(&mut self, admission: &Admission<'_>, shards: &Shards) -> Result<ShardId, ApiError>;
+
+    /// Runs it, once it is admitted. It may be run again.
+    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Box<dyn AnyResponse>, CommandError>>;
+
+    /// As it was admitted.
+    fn encode(&self) -> Bytes;
+
+    /// The response to it that another node gave.
+    fn receive(&self, message: Bytes) -> Result<Box<dyn AnyResponse>, DecodeError>;
+
+    /// What a poll answers that found nothing in time.
+    fn nothing(&self) -> Box<dyn AnyResponse>;
+}
+
+/// A request that any node answers; see [`LocalRpc`].
+pub(crate) trait AnyLocalRequest: Send {
+    fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>>;
+}
+
+pub(crate) trait AnyResponse: Send {
+    /// Binds the fate of the started tasks that it carries to that of the response, and takes out those that their
+    /// owner gave up meanwhile.
+    fn hand_over(&mut self, shards: &Shards) -> Vec<Delivery>;
+
+    fn encode(&self) -> Bytes;
+}
+
+/// The target is known once the request is admitted.
+struct Led<R: Rpc> {
+    request: R,
+    target: Option<R::Target>,
+}
+
+struct Local<R>(R);
+
+struct Answered<R: Rpc>(R::Response);
+
+impl<R: Rpc> AnyRequest for Led<R> {
+    fn scope(&self) -> Scope<'_> {
+        self.request.scope()
+    }
+
+    fn kind(&self) -> Kind {
+        self.request.kind()
+    }
+
+    fn also_names(&self) -> Vec<&str> {
+        self.request.also_names()
+    }
+
+    fn search_attributes(&self) -> Vec<&SearchAttributes> {
+        self.request.search_attributes()
+    }
+
+    fn admit(&mut self, admission: &Admission<'_>, shards: &Shards) -> Result<ShardId, ApiError> {
+        let target = self.request.admit(admission)?;
+        Ok(self.target.insert(target).shard(shards))
+    }
+
+    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Box<dyn AnyResponse>, CommandError>> {
+        let Some(target) = self.target.clone() else {
+            return async { Err(ApiError::internal("the request was not admitted").into()) }.boxed();
+        };
+        let response = self.request.clone().run(target, call);
+        response.map(|response| Ok(Box::new(Answered::<R>(response?)) as Box<dyn AnyResponse>)).boxed()
+    }
+
+    fn encode(&self) -> Bytes {
+        self.request.encode_to_vec().into()
+    }
+
+    fn receive(&self, message: Bytes) -> Result<Box<dyn AnyResponse>, DecodeError> {
+        Ok(Box::new(Answered::<R>(R::Response::decode(message)?)))
+    }
+
+    fn nothing(&self) -> Box<dyn AnyResponse> {
+        Box::new(Answered::<R>(R::Response::default()))
+    }
+}
+
+impl<R: LocalRpc> AnyLocalRequest for Local<R> {
+    fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>> {
+        self.0.answer(frontend, deadline).map(|response| Ok(response?.encode_to_vec().into())).boxed()
+    }
+}
+
+impl<R: Rpc> AnyResponse for Answered<R> {
+    fn hand_over(&mut self, shards: &Shards) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        for bytes in R::task_tokens(&self.0) {
+            let Some(token) = TaskToken::decode(&bytes) else { continue };
+            let delivery = match R::ASKED_AGAIN {
+                true => shards.deliver_again(token),
+                false => shards.deliver(token),
+            };
+            match delivery {
+                Some(delivery) => deliveries.push(delivery),
+                None => R::withdraw(&mut self.0, &bytes),
+            }
+        }
+        deliveries
+    }
+
+    fn encode(&self) -> Bytes {
+        self.0.encode_to_vec().into()
+    }
+}

@@ -1,0 +1,123 @@
+//! A service of the API as tonic's router takes it. One piece of code for all methods, which sees messages as bytes:
+//! the generated services would be compiled once for each of the API's methods, and most of those are not there.
+
+use crate::{Frontend, deadline, rpc::Method};
+use bytes::{Buf, BufMut, Bytes};
+use futures::future::BoxFuture;
+use std::{
+    convert::Infallible,
+    marker::PhantomData,
+    task::{Context, Poll},
+};
+use tonic::{
+    Request, Response, Status,
+    body::Body,
+    codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    server::{Grpc, NamedService, UnaryService},
+};
+use tower::Service;
+
+/// Larger requests are not read at all; smaller ones that are too large are refused in the API's words.
+const LARGEST_FRAME: usize = 64 << 20;
+
+/// The service that bears the name of `N`.
+pub(crate) struct ApiService<N> {
+    frontend: Frontend,
+    name: PhantomData<fn() -> N>,
+}
+
+impl<N> ApiService<N> {
+    pub(crate) fn new(frontend: Frontend) -> Self {
+        ApiService { frontend, name: PhantomData }
+    }
+}
+
+impl<N> Clone for ApiService<N> {
+    fn clone(&self) -> Self {
+        ApiService::new(self.frontend.clone())
+    }
+}
+
+impl<N: NamedService> NamedService for ApiService<N> {
+    const NAME: &'static str = N::NAME;
+}
+
+impl<N> Service<http::Request<Body>> for ApiService<N> {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let frontend = self.frontend.clone();
+        Box::pin(async move { Ok(answer(frontend, request).await) })
+    }
+}
+
+async fn answer(frontend: Frontend, request: http::Request<Body>) -> http::Response<Body> {
+    let Some(method) = Method::at(request.uri().path()) else {
+        return Status::unimplemented("").into_http();
+    };
+    Grpc::new(Raw)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(LARGEST_FRAME)
+        .max_encoding_message_size(usize::MAX)
+        .unary(Unary { frontend, method }, request)
+        .await
+}
+
+struct Unary {
+    frontend: Frontend,
+    method: &'static Method,
+}
+
+impl UnaryService<Bytes> for Unary {
+    type Response = Bytes;
+    type Future = BoxFuture<'static, Result<Response<Bytes>, Status>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let (frontend, method) = (self.frontend.clone(), self.method);
+        let given = deadline::timeout(request.metadata());
+        Box::pin(async move { frontend.serve(method, request.into_inner(), given).await })
+    }
+}
+
+/// Messages as they are on the wire.
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Raw;
+    type Decoder = Raw;
+
+    fn encoder(&mut self) -> Raw {
+        Raw
+    }
+
+    fn decoder(&mut self) -> Raw {
+        Raw
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}

@@ -24,8 +24,14 @@ use tenure_storage::{ShardRows, write_set};
 fn execute(rows: &ShardRows, command: ShardCommand) -> (Reply, Arc<ExecutionState>) {
     let index = rows.applied().map_or(0, |a| a.index) + 1;
     let mut ids = Ids::new(u128::from(index), Stamp { term: 1, counter: index * 1000 });
-    let mut context =
-        Context { now: Timestamp(1), ids: &mut ids, limits: &Limits::default(), retention: None, credits: &[] };
+    let mut context = Context {
+        now: Timestamp(1),
+        ids: &mut ids,
+        limits: &Limits::default(),
+        retention: None,
+        search_attributes: &Default::default(),
+        credits: &[],
+    };
     let envelope = Envelope { workflow: workflow("w"), proposal: ProposalId(u128::from(index)), command };
     let transition = transition(&rows.reader(), &envelope, &mut context).unwrap();
     rows.apply(&applied(index), [&write_set::encode([&transition.writes])[..]]).unwrap();

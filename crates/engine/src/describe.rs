@@ -8,12 +8,12 @@ use crate::{
     search_attributes,
     state::ExecutionState,
     time::Timestamp,
-    workflow_task::{Phase, WorkflowTask},
+    workflow_task::{Phase, Problem, WorkflowTask, cause_name},
 };
 use prost::Message;
 use tenure_api::{
     common::v1::{SearchAttributes, WorkflowExecution, WorkflowType},
-    enums::v1::{PendingWorkflowTaskState, TaskQueueKind},
+    enums::v1::{PendingWorkflowTaskState, TaskQueueKind, WorkflowTaskFailedCause as Cause},
     taskqueue::v1::TaskQueue,
     workflow::v1::{
         PendingWorkflowTaskInfo, RequestIdInfo, ResetPoints, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo,
@@ -103,7 +103,18 @@ fn search_attributes(state: &ExecutionState) -> SearchAttributes {
         let values = paused.iter().map(|name| format!("property:activityType={name}"));
         all.indexed_fields.insert("TemporalPauseInfo".into(), search_attributes::keyword_list(values));
     }
+    if let Some(problem) = state.workflow_task.problem {
+        all.indexed_fields.insert("TemporalReportedProblems".into(), search_attributes::keyword_list(words(problem)));
+    }
     all
+}
+
+fn words(problem: Problem) -> impl Iterator<Item = String> {
+    let (category, cause) = match problem {
+        Problem::Failed(cause) => ("WorkflowTaskFailed", cause_name(Cause::try_from(cause).unwrap_or_default())),
+        Problem::TimedOut => ("WorkflowTaskTimedOut", "StartToClose".to_owned()),
+    };
+    [format!("category={category}"), format!("cause={category}Cause{cause}")].into_iter()
 }
 
 fn extended_info(state: &ExecutionState) -> WorkflowExecutionExtendedInfo {

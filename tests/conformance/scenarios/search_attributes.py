@@ -220,3 +220,45 @@ async def not_given_to_a_child(s: Driver, fields: dict):
     hand, task = await having_one(s)
     await refused(hand.complete(task, child(s, fields)))
     await hand.describe()
+
+
+# The reference server lets such tasks wait, and gives them more time, as it comes.
+SLOWER = {"event_time", "original_scheduled_time", "scheduled_time", "start_to_close_timeout", "started_time"}
+
+
+async def failed(s: Driver) -> None:
+    await s.fail_task(await s.poll())
+
+
+async def failed_by_a_command(s: Driver) -> None:
+    await refused(s.complete(await s.poll(), command("START_TIMER", start_to_fire_timeout=seconds(600))))
+
+
+@cases({"failed": failed, "failed-by-a-command": failed_by_a_command})
+async def tell_why_workflow_tasks_keep_failing(s: Driver, attempt):
+    s.vague |= SLOWER
+    await s.start()
+    for _ in range(4):
+        await attempt(s)
+    task = await s.poll()
+    await s.describe()
+    await s.fail_task(task)
+    await s.describe()
+    await failed(s)
+    await s.signal("s")
+    await s.describe()
+    await s.step(command("START_TIMER", timer_id="t", start_to_fire_timeout=seconds(600)))
+    await s.describe()
+
+
+@scenario
+async def tell_that_workflow_tasks_keep_timing_out(s: Driver):
+    s.vague |= SLOWER
+    await s.start(workflow_task_timeout=seconds(1))
+    for _ in range(4):
+        await failed(s)
+    await s.poll()
+    await s.poll()
+    await s.describe()
+    await s.terminate()
+    await s.describe()

@@ -5,11 +5,11 @@ use crate::{
     command::ShardCommand,
     describe::describe,
     key::TaskKind,
-    testing::{Sim, start_request},
+    testing::{Sim, schedule_activity, start_request},
 };
 use expect_test::{Expect, expect};
 use std::time::Duration;
-use tenure_api::workflowservice::v1 as api;
+use tenure_api::workflowservice::v1::{self as api, pause_activity_request};
 
 /// Status, events, the pending workflow task, and the seconds that the run took.
 #[track_caller]
@@ -66,4 +66,41 @@ fn a_worker_that_forgot_the_run_gets_no_sticky_task() {
     let entries = sim.log.len();
     sim.run(ShardCommand::ResetStickyTaskQueue { run_id: None }).unwrap();
     assert_eq!(sim.log.len(), entries, "there is nothing more to reset");
+}
+
+/// The search attributes that the run shows, with their values.
+fn told(sim: &Sim) -> Vec<String> {
+    let shown = describe(&sim.current_run(), &sim.state()).workflow_execution_info.unwrap();
+    let all = shown.search_attributes.unwrap().indexed_fields;
+    all.iter().map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(&value.data))).collect()
+}
+
+#[test]
+fn a_run_tells_why_its_tasks_keep_failing_until_one_completes() {
+    let mut sim = Sim::started();
+    for _ in 0..4 {
+        let task = sim.poll();
+        sim.fail(&task).unwrap();
+    }
+    assert_eq!(told(&sim), [""; 0]);
+    let task = sim.poll();
+    sim.fail(&task).unwrap();
+    let problem =
+        r#"TemporalReportedProblems=["category=WorkflowTaskFailed","cause=WorkflowTaskFailedCauseUnspecified"]"#;
+    assert_eq!(told(&sim), [problem]);
+    let task = sim.poll();
+    assert_eq!(told(&sim), [problem]);
+    sim.complete(&task, vec![]).unwrap();
+    assert_eq!(told(&sim), [""; 0]);
+}
+
+#[test]
+fn a_run_tells_which_activities_are_paused() {
+    let mut sim = Sim::started();
+    let task = sim.poll();
+    sim.complete(&task, vec![schedule_activity("a"), schedule_activity("b")]).unwrap();
+    let activity = Some(pause_activity_request::Activity::Type("A".into()));
+    let pause = api::PauseActivityRequest { activity, ..Default::default() };
+    sim.run(ShardCommand::PauseActivity(Box::new(pause))).unwrap();
+    assert_eq!(told(&sim), [r#"TemporalPauseInfo=["property:activityType=A"]"#]);
 }

@@ -90,7 +90,7 @@ impl BadCommand {
 }
 
 /// The API's name of a cause in the form in which errors tell it: `BadStartTimerAttributes`.
-fn cause_name(cause: Cause) -> String {
+pub(crate) fn cause_name(cause: Cause) -> String {
     let name = cause.as_str_name().trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_");
     name.split('_').map(|word| format!("{}{}", &word[..1], word[1..].to_ascii_lowercase())).collect()
 }

@@ -21,11 +21,11 @@ mod state;
 
 pub use commands::{BadCommand, CompletedTask};
 pub(crate) use commands::{
-    any_closes, check_blob, check_search_attributes, check_sequence, upsert_memo, upsert_search_attributes,
+    any_closes, cause_name, check_blob, check_search_attributes, check_sequence, upsert_memo, upsert_search_attributes,
 };
 pub(crate) use complete::complete;
 pub use events::transient_events;
-pub use state::{PendingTask, Phase, Started, WorkflowTask};
+pub use state::{PendingTask, Phase, Problem, Started, WorkflowTask};
 
 use crate::{
     activity,
@@ -61,6 +61,9 @@ const LOWEST_PRIORITY: i32 = 5;
 
 /// For so long a speculative task waits in a normal queue; then history learns of it.
 const SPECULATIVE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// So many attempts may fail in a row before the run tells of it.
+const ATTEMPTS_WITHOUT_A_WORD: i32 = 5;
 
 /// From the attempt after this one on, the task's timeout grows, so that a workflow that cannot make progress costs
 /// less and less.
@@ -331,6 +334,8 @@ fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCompletedEven
     let transient = if task.transient { transient_history(&txn.state, &task, &started) } else { Vec::new() };
     txn.state.workflow_task.pending = None;
     txn.state.workflow_task.attempt = 1;
+    txn.state.workflow_task.failed = None;
+    txn.state.workflow_task.problem = None;
     completed.scheduled_event_id = task.scheduled_event_id;
     for event in transient {
         started.event_id = txn.add(event);
@@ -367,8 +372,10 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
             ..Default::default()
         };
         txn.add_event(Attributes::WorkflowTaskFailedEventAttributes(attributes));
+        txn.state.workflow_task.failed = Some(Problem::Failed(failed.cause.into()));
     }
     next_attempt(txn);
+    note_problem(txn);
     if failed.cause == Cause::ResetWorkflow {
         // What follows a reset is another task.
         txn.state.workflow_task.attempt = 1;
@@ -438,10 +445,20 @@ pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
     if !task.transient {
         let event = timed_out(task, started.event_id, TimeoutType::StartToClose);
         txn.add_event(event);
+        txn.state.workflow_task.failed = Some(Problem::TimedOut);
     }
     end_without_success(txn);
     txn.state.workflow_task.attempt += 1;
+    note_problem(txn);
     schedule(txn, None);
+}
+
+/// An attempt ended without success. After some of them the run tells why.
+fn note_problem(txn: &mut Txn<'_, '_>) {
+    let task = &mut txn.state.workflow_task;
+    if task.attempt > ATTEMPTS_WITHOUT_A_WORD {
+        task.problem = task.failed;
+    }
 }
 
 /// Nobody polls the sticky queue: the ready task goes to the normal one. It is the same task, so history need not

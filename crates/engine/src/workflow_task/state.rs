@@ -17,11 +17,23 @@ pub struct WorkflowTask {
     pub last_completed_started_event_id: i64,
     /// The start was delayed: the first task is scheduled then.
     pub first_at: Option<Timestamp>,
+    /// How the last task ended that history tells of, where that was without success.
+    pub failed: Option<Problem>,
+    /// The same, once it is worth telling that tasks keep ending so; until one has completed.
+    pub problem: Option<Problem>,
+}
+
+/// How a task ended without success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Problem {
+    /// `WorkflowTaskFailedCause`.
+    Failed(i32),
+    TimedOut,
 }
 
 impl Default for WorkflowTask {
     fn default() -> Self {
-        WorkflowTask { attempt: 1, pending: None, last_completed_started_event_id: 0, first_at: None }
+        WorkflowTask { attempt: 1, pending: None, last_completed_started_event_id: 0, first_at: None, failed: None, problem: None }
     }
 }
 

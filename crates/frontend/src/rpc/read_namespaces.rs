@@ -65,6 +65,7 @@ pub(super) fn of_this_build(mut namespace: api::DescribeNamespaceResponse) -> ap
             eager_workflow_start: true,
             sync_update: true,
             async_update: true,
+            reported_problems_search_attribute: true,
             ..Default::default()
         });
         info.limits = Some(ns::namespace_info::Limits {

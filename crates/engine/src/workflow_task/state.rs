@@ -33,7 +33,14 @@ pub enum Problem {
 
 impl Default for WorkflowTask {
     fn default() -> Self {
-        WorkflowTask { attempt: 1, pending: None, last_completed_started_event_id: 0, first_at: None, failed: None, problem: None }
+        WorkflowTask {
+            attempt: 1,
+            pending: None,
+            last_completed_started_event_id: 0,
+            first_at: None,
+            failed: None,
+            problem: None,
+        }
     }
 }
 

@@ -17,6 +17,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("frontend", &["api", "engine", "storage", "peer", "queue", "raft", "shard"]),
     ("server", &["api", "engine", "storage", "peer", "queue", "raft", "shard", "frontend"]),
     ("cli", &["server", "peer"]),
+    ("client", &["api"]),
+    ("sdk-macros", &[]),
+    ("sdk", &["api", "client", "sdk-macros"]),
 ];
 
 fn cargo(arguments: &[&str]) -> String {

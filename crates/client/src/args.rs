@@ -1,0 +1,156 @@
+//! Small conversions between the API's messages and plain types.
+
+use crate::{DataConverter, Failure, data::DataError};
+use std::time::{Duration, SystemTime};
+use tenure_api::{common::v1 as common, failure::v1 as failure};
+
+pub(crate) fn failed(failure: Failure, converter: &DataConverter) -> failure::Failure {
+    failure.to_proto(converter)
+}
+
+/// A duration of the API; what does not fit is the longest that does.
+#[doc(hidden)]
+pub fn duration(duration: Duration) -> Option<prost_types::Duration> {
+    Some(duration.try_into().unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 }))
+}
+
+pub(crate) fn time(time: prost_types::Timestamp) -> Option<SystemTime> {
+    time.try_into().ok()
+}
+
+/// When a failed attempt is followed by another.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure_client::RetryPolicy;
+/// let patient = RetryPolicy::default().initial_interval(Duration::from_secs(2)).maximum_attempts(5);
+/// let never = RetryPolicy::once();
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryPolicy(common::RetryPolicy);
+
+impl Default for RetryPolicy {
+    /// As the server's own: one second, doubled each time, no end.
+    fn default() -> Self {
+        RetryPolicy(common::RetryPolicy {
+            initial_interval: duration(Duration::from_secs(1)),
+            backoff_coefficient: 2.0,
+            ..Default::default()
+        })
+    }
+}
+
+impl RetryPolicy {
+    /// One attempt.
+    pub fn once() -> Self {
+        Self::default().maximum_attempts(1)
+    }
+
+    #[must_use]
+    pub fn initial_interval(mut self, interval: Duration) -> Self {
+        self.0.initial_interval = duration(interval);
+        self
+    }
+
+    /// What the interval is multiplied with after each attempt, 1 or more.
+    #[must_use]
+    pub fn backoff_coefficient(mut self, coefficient: f64) -> Self {
+        self.0.backoff_coefficient = coefficient;
+        self
+    }
+
+    #[must_use]
+    pub fn maximum_interval(mut self, interval: Duration) -> Self {
+        self.0.maximum_interval = duration(interval);
+        self
+    }
+
+    /// 0: no limit.
+    #[must_use]
+    pub fn maximum_attempts(mut self, attempts: u32) -> Self {
+        self.0.maximum_attempts = attempts.try_into().unwrap_or(i32::MAX);
+        self
+    }
+
+    /// Application failures of these types are not retried.
+    #[must_use]
+    pub fn never_for(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.0.non_retryable_error_types = types.into_iter().map(Into::into).collect();
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn into_proto(self) -> common::RetryPolicy {
+        self.0
+    }
+
+    #[doc(hidden)]
+    pub fn from_proto(policy: common::RetryPolicy) -> Self {
+        RetryPolicy(policy)
+    }
+}
+
+/// A value of a search attribute, with the type that the namespace knows the attribute by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SearchValue {
+    Text(String),
+    Keyword(String),
+    KeywordList(Vec<String>),
+    Int(i64),
+    Double(f64),
+    Bool(bool),
+    Datetime(SystemTime),
+    /// Removes the attribute.
+    None,
+}
+
+impl SearchValue {
+    #[doc(hidden)]
+    pub fn into_payload(self) -> Result<common::Payload, DataError> {
+        use serde_json::json;
+        let (kind, value) = match self {
+            SearchValue::Text(text) => ("Text", json!(text)),
+            SearchValue::Keyword(word) => ("Keyword", json!(word)),
+            SearchValue::KeywordList(words) => ("KeywordList", json!(words)),
+            SearchValue::Int(number) => ("Int", json!(number)),
+            SearchValue::Double(number) => ("Double", json!(number)),
+            SearchValue::Bool(truth) => ("Bool", json!(truth)),
+            // Timestamps are written as RFC 3339.
+            SearchValue::Datetime(time) => ("Datetime", json!(prost_types::Timestamp::from(time).to_string())),
+            SearchValue::None => return DataConverter::default().encode(&()),
+        };
+        let mut payload = DataConverter::default().encode(&value)?;
+        payload.metadata.insert("type".to_owned(), kind.into());
+        Ok(payload)
+    }
+}
+
+impl From<&str> for SearchValue {
+    fn from(word: &str) -> Self {
+        SearchValue::Keyword(word.to_owned())
+    }
+}
+
+impl From<i64> for SearchValue {
+    fn from(number: i64) -> Self {
+        SearchValue::Int(number)
+    }
+}
+
+impl From<f64> for SearchValue {
+    fn from(number: f64) -> Self {
+        SearchValue::Double(number)
+    }
+}
+
+impl From<bool> for SearchValue {
+    fn from(truth: bool) -> Self {
+        SearchValue::Bool(truth)
+    }
+}
+
+impl From<SystemTime> for SearchValue {
+    fn from(time: SystemTime) -> Self {
+        SearchValue::Datetime(time)
+    }
+}

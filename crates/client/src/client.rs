@@ -1,0 +1,215 @@
+//! The client itself: addresses, namespace, converter, and what is asked of the namespace as a whole.
+
+use crate::{
+    args::failed,
+    connection::{Connection, Patience},
+    data::{DataConverter, IntoArgs},
+    definition::WorkflowDefinition,
+    error::ClientError,
+    handle::{Description, WorkflowHandle},
+    rpc,
+    start::StartWorkflow,
+};
+use std::{sync::Arc, time::Duration};
+use tenure_api::workflowservice::v1 as api;
+
+/// A client of one namespace. Cheap to clone.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), tenure_client::ClientError> {
+/// use tenure_client::{Client, WorkflowRef};
+/// const GREETING: WorkflowRef<(String,), String> = WorkflowRef::new("Greeting");
+///
+/// let client = Client::connect(["10.0.0.1:7233", "10.0.0.2:7233", "10.0.0.3:7233"]).await?;
+/// let handle = client.start(GREETING, "Ann").id("greeting-ann").task_queue("greetings").await?;
+/// println!("{}", handle.result().await?);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    connection: Connection,
+    namespace: String,
+    identity: String,
+    converter: DataConverter,
+    deadline: Duration,
+}
+
+/// How a client is made, beside its addresses.
+#[derive(Clone, Debug)]
+pub struct ClientBuilder {
+    addresses: Vec<String>,
+    namespace: String,
+    identity: String,
+    converter: DataConverter,
+    deadline: Duration,
+}
+
+impl ClientBuilder {
+    /// Default: `default`.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// Who the server writes into histories. Default: process id and host name.
+    #[must_use]
+    pub fn identity(mut self, identity: impl Into<String>) -> Self {
+        self.identity = identity.into();
+        self
+    }
+
+    /// Default: JSON, no codec.
+    #[must_use]
+    pub fn converter(mut self, converter: DataConverter) -> Self {
+        self.converter = converter;
+        self
+    }
+
+    /// How long a call is retried while no address answers. Default: 30 s.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Makes the client without asking whether a server is there.
+    pub fn lazy(self) -> Result<Client, ClientError> {
+        let connection = Connection::lazy(self.addresses)?;
+        let ClientBuilder { namespace, identity, converter, deadline, .. } = self;
+        Ok(Client { shared: Arc::new(Shared { connection, namespace, identity, converter, deadline }) })
+    }
+
+    /// Makes the client and waits until a server answers.
+    pub async fn connect(self) -> Result<Client, ClientError> {
+        let client = self.lazy()?;
+        rpc!(client.connection(), get_system_info, api::GetSystemInfoRequest::default(), client.short()).await?;
+        Ok(client)
+    }
+}
+
+impl Client {
+    /// Addresses of one cluster, `host:port` each; calls fail over between them.
+    pub fn builder(addresses: impl IntoIterator<Item = impl Into<String>>) -> ClientBuilder {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        ClientBuilder {
+            addresses: addresses.into_iter().map(Into::into).collect(),
+            namespace: "default".to_owned(),
+            identity: format!("{}@{}", std::process::id(), host.trim()),
+            converter: DataConverter::default(),
+            deadline: Duration::from_secs(30),
+        }
+    }
+
+    /// A client of the namespace `default`, as soon as a server answers.
+    pub async fn connect(addresses: impl IntoIterator<Item = impl Into<String>>) -> Result<Client, ClientError> {
+        Client::builder(addresses).connect().await
+    }
+
+    /// Starts a workflow when the builder is awaited.
+    pub fn start<W: WorkflowDefinition>(&self, workflow: W, args: impl IntoArgs<W::Args>) -> StartWorkflow<W> {
+        StartWorkflow::new(self.clone(), &workflow, args.into_args())
+    }
+
+    /// The execution with this id, its latest run; asks nothing.
+    pub fn handle<W: WorkflowDefinition>(&self, _: W, workflow_id: impl Into<String>) -> WorkflowHandle<W> {
+        WorkflowHandle::new(self.clone(), workflow_id.into(), String::new(), String::new())
+    }
+
+    /// Executions that a list filter finds, newest first. `""` finds all.
+    pub async fn list(&self, filter: &str) -> Result<Vec<Description>, ClientError> {
+        let mut request = api::ListWorkflowExecutionsRequest {
+            namespace: self.namespace().to_owned(),
+            query: filter.to_owned(),
+            ..Default::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = rpc!(self.connection(), list_workflow_executions, request.clone(), self.short()).await?;
+            found.extend(page.executions.into_iter().map(|info| Description::new(info, self.converter())));
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+            request.next_page_token = page.next_page_token;
+        }
+    }
+
+    /// How many executions a list filter finds.
+    pub async fn count(&self, filter: &str) -> Result<u64, ClientError> {
+        let request = api::CountWorkflowExecutionsRequest {
+            namespace: self.namespace().to_owned(),
+            query: filter.to_owned(),
+            ..Default::default()
+        };
+        let answer = rpc!(self.connection(), count_workflow_executions, request, self.short()).await?;
+        Ok(answer.count.try_into().unwrap_or_default())
+    }
+
+    /// Finishes an activity from elsewhere, by the token that its context gave.
+    pub async fn complete_activity<T: crate::Data>(
+        &self,
+        task_token: impl Into<bytes::Bytes>,
+        result: Result<T, crate::Failure>,
+    ) -> Result<(), ClientError> {
+        let task_token = task_token.into();
+        let (namespace, identity) = (self.namespace().to_owned(), self.identity().to_owned());
+        match result {
+            Ok(value) => {
+                let result =
+                    Some(tenure_api::common::v1::Payloads { payloads: vec![self.converter().encode(&value)?] });
+                let request = api::RespondActivityTaskCompletedRequest {
+                    task_token,
+                    result,
+                    namespace,
+                    identity,
+                    ..Default::default()
+                };
+                rpc!(self.connection(), respond_activity_task_completed, request, self.short()).await?;
+            }
+            Err(failure) => {
+                let failure = Some(failed(failure, self.converter()));
+                let request = api::RespondActivityTaskFailedRequest {
+                    task_token,
+                    failure,
+                    namespace,
+                    identity,
+                    ..Default::default()
+                };
+                rpc!(self.connection(), respond_activity_task_failed, request, self.short()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn namespace(&self) -> &str {
+        &self.shared.namespace
+    }
+
+    pub fn identity(&self) -> &str {
+        &self.shared.identity
+    }
+
+    pub fn converter(&self) -> &DataConverter {
+        &self.shared.converter
+    }
+
+    /// The API itself, for what has no method here; see [`rpc!`](crate::rpc).
+    pub fn connection(&self) -> &Connection {
+        &self.shared.connection
+    }
+
+    /// For calls that are answered at once.
+    pub fn short(&self) -> Patience {
+        Patience::short(self.shared.deadline)
+    }
+
+    /// For calls that the server holds for up to a minute.
+    pub fn long(&self) -> Patience {
+        Patience::long(self.shared.deadline + Duration::from_secs(70))
+    }
+}

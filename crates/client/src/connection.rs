@@ -1,0 +1,158 @@
+//! Several addresses of one cluster: a call goes to the one that answered last, and to the next when it does not.
+
+use crate::error::ClientError;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use std::{
+    error::Error,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tenure_api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use tonic::{
+    Code, Request, Response, Status,
+    transport::{Channel, Endpoint},
+};
+
+/// The API's client on one address.
+pub type Service = WorkflowServiceClient<Channel>;
+
+/// How long a call may take: one attempt, and all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub attempt: Duration,
+    pub total: Duration,
+}
+
+impl Patience {
+    /// A call that is answered at once, within `total`.
+    pub const fn short(total: Duration) -> Self {
+        Patience { attempt: Duration::from_secs(10), total }
+    }
+
+    /// A call that the server may hold for a minute.
+    pub const fn long(total: Duration) -> Self {
+        Patience { attempt: Duration::from_secs(70), total }
+    }
+}
+
+type Answer<R> = Pin<Box<dyn Future<Output = Result<Response<R>, Status>> + Send>>;
+
+/// Connections to the addresses of a cluster. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    addresses: Arc<[(String, Service)]>,
+    /// Index of the address that calls go to.
+    current: Arc<AtomicUsize>,
+}
+
+/// What the server may send in one message: a page of history with large payloads.
+const LARGEST_MESSAGE: usize = 128 << 20;
+
+impl Connection {
+    /// Connects when it is first used. An address is `host:port`, with `http://` or without.
+    pub fn lazy(addresses: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, ClientError> {
+        let addresses =
+            addresses.into_iter().map(|address| service(address.into())).collect::<Result<Arc<[_]>, _>>()?;
+        if addresses.is_empty() {
+            return Err(ClientError::Invalid("no address to connect to".to_owned()));
+        }
+        Ok(Connection { addresses, current: Arc::default() })
+    }
+
+    /// The addresses, separated by commas.
+    pub fn addresses(&self) -> String {
+        self.addresses.iter().map(|(address, _)| address.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Calls until an address answers, or refuses for good, or time is up. `request` carries ids that make a second
+    /// try harmless.
+    pub async fn call<Q: Clone, R>(
+        &self,
+        request: Q,
+        patience: Patience,
+        rpc: impl Fn(Service, Request<Q>) -> Answer<R>,
+    ) -> Result<R, ClientError> {
+        let began = Instant::now();
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_secs(2))
+            .without_max_times()
+            .with_jitter()
+            .build();
+        for tried in 1.. {
+            let at = self.current.load(Ordering::Relaxed);
+            let (address, service) = &self.addresses[at % self.addresses.len()];
+            let remaining = patience.total.saturating_sub(began.elapsed());
+            let status = match attempt(service, request.clone(), patience.attempt.min(remaining), &rpc).await {
+                Ok(answer) => return Ok(answer),
+                Err(status) if !worth_another_try(&status) => return Err(status.into()),
+                Err(status) => status,
+            };
+            tracing::debug!(%address, code = ?status.code(), message = status.message(), "call failed");
+            if status.code() != Code::ResourceExhausted {
+                // Only one of those that fail at the same time moves on.
+                let _ = self.current.compare_exchange(at, at + 1, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            // All addresses at once in the first round, then with pauses.
+            let pause = if tried < self.addresses.len() { Duration::ZERO } else { pauses.next().unwrap_or_default() };
+            if began.elapsed() + pause >= patience.total {
+                let seconds = patience.total.as_secs();
+                return Err(ClientError::Unreachable { addresses: self.addresses(), seconds, last: status });
+            }
+            tokio::time::sleep(pause).await;
+        }
+        unreachable!("tries until time is up")
+    }
+}
+
+fn service(address: String) -> Result<(String, Service), ClientError> {
+    let uri = if address.contains("://") { address.clone() } else { format!("http://{address}") };
+    let endpoint = Endpoint::from_shared(uri).map_err(|error| ClientError::Invalid(format!("{address}: {error}")))?;
+    let channel = endpoint
+        .connect_timeout(Duration::from_secs(2))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true)
+        .connect_lazy();
+    Ok((address, Service::new(channel).max_decoding_message_size(LARGEST_MESSAGE)))
+}
+
+async fn attempt<Q, R>(
+    service: &Service,
+    request: Q,
+    time: Duration,
+    rpc: &impl Fn(Service, Request<Q>) -> Answer<R>,
+) -> Result<R, Status> {
+    let mut request = Request::new(request);
+    request.set_timeout(time);
+    // The deadline is the server's to keep; a server that is gone is noticed here.
+    let kept = tokio::time::timeout(time + Duration::from_millis(500), rpc(service.clone(), request));
+    match kept.await {
+        Ok(answer) => answer.map(Response::into_inner),
+        Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+    }
+}
+
+/// What another address, or the same one later, may answer.
+fn worth_another_try(status: &Status) -> bool {
+    let code = status.code();
+    matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled)
+        // Not said by a server, but by the connection that broke.
+        || status.source().is_some()
+}
+
+/// `rpc!(connection, method, request, patience)` calls a method of the workflow service.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! rpc {
+    ($connection:expr, $method:ident, $request:expr, $patience:expr) => {
+        $connection.call($request, $patience, |mut service, request| {
+            ::std::boxed::Box::pin(async move { service.$method(request).await })
+        })
+    };
+}

@@ -1,0 +1,366 @@
+//! Values to payloads and back: which types travel, who writes them down, and who encrypts what was written.
+
+use erased_serde::{Deserializer as ErasedDeserializer, Serialize as ErasedSerialize};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+use tenure_api::common::v1::{Payload, Payloads};
+
+/// A value could not be written as a payload, or a payload could not be read as the type that was asked for.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DataError(pub String);
+
+impl DataError {
+    pub fn new(what: impl fmt::Display) -> Self {
+        DataError(what.to_string())
+    }
+}
+
+/// Writes values as payloads. The default is [`Json`].
+pub trait PayloadConverter: Send + Sync + 'static {
+    /// Writes one value, with the metadata that tells readers how.
+    fn encode(&self, value: &dyn ErasedSerialize) -> Result<Payload, DataError>;
+
+    /// Hands a deserializer of the payload to `read`, once.
+    fn decode(&self, payload: &Payload, read: Read<'_>) -> Result<(), DataError>;
+}
+
+/// What [`PayloadConverter::decode`] calls with a deserializer.
+pub type Read<'a> = &'a mut dyn FnMut(&mut dyn ErasedDeserializer<'_>) -> Result<(), erased_serde::Error>;
+
+/// Changes payloads between converter and wire: encryption, compression. Both directions see every payload of
+/// arguments, results and failure details.
+pub trait PayloadCodec: Send + Sync + 'static {
+    fn encode(&self, payload: Payload) -> Result<Payload, DataError>;
+    fn decode(&self, payload: Payload) -> Result<Payload, DataError>;
+}
+
+const ENCODING: &str = "encoding";
+const JSON: &[u8] = b"json/plain";
+const JSON_PROTOBUF: &[u8] = b"json/protobuf";
+const NULL: &[u8] = b"binary/null";
+const PLAIN: &[u8] = b"binary/plain";
+
+/// `json/plain`, with `binary/null` for null: what all SDKs read and write by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Json;
+
+impl PayloadConverter for Json {
+    fn encode(&self, value: &dyn ErasedSerialize) -> Result<Payload, DataError> {
+        let data = serde_json::to_vec(value).map_err(DataError::new)?;
+        Ok(if data == b"null" { null() } else { payload(JSON, data) })
+    }
+
+    fn decode(&self, payload: &Payload, read: Read<'_>) -> Result<(), DataError> {
+        let data: &[u8] = match encoding(payload) {
+            NULL => b"null",
+            JSON | JSON_PROTOBUF => &payload.data,
+            other => return Err(DataError(format!("a payload of encoding {:?}", String::from_utf8_lossy(other)))),
+        };
+        let mut json = serde_json::Deserializer::from_slice(data);
+        read(&mut <dyn ErasedDeserializer<'_>>::erase(&mut json)).map_err(DataError::new)
+    }
+}
+
+fn encoding(payload: &Payload) -> &[u8] {
+    payload.metadata.get(ENCODING).map_or(&[], |value| value)
+}
+
+fn payload(encoding: &'static [u8], data: Vec<u8>) -> Payload {
+    let metadata = BTreeMap::from([(ENCODING.to_owned(), encoding.into())]);
+    Payload { metadata, data: data.into(), ..Default::default() }
+}
+
+fn null() -> Payload {
+    payload(NULL, Vec::new())
+}
+
+/// A converter and perhaps a codec: what a client and a worker use for all that they send and receive.
+#[derive(Clone)]
+pub struct DataConverter {
+    converter: Arc<dyn PayloadConverter>,
+    codec: Option<Arc<dyn PayloadCodec>>,
+}
+
+impl Default for DataConverter {
+    fn default() -> Self {
+        DataConverter::new(Json)
+    }
+}
+
+impl fmt::Debug for DataConverter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataConverter").field("codec", &self.codec.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl DataConverter {
+    pub fn new(converter: impl PayloadConverter) -> Self {
+        DataConverter { converter: Arc::new(converter), codec: None }
+    }
+
+    /// The same, with a codec between it and the wire.
+    #[must_use]
+    pub fn with_codec(mut self, codec: impl PayloadCodec) -> Self {
+        self.codec = Some(Arc::new(codec));
+        self
+    }
+
+    pub fn encode<T: Data>(&self, value: &T) -> Result<Payload, DataError> {
+        self.seal(value.encode(&*self.converter)?)
+    }
+
+    pub fn decode<T: Data>(&self, payload: &Payload) -> Result<T, DataError> {
+        match &self.codec {
+            None => T::decode(payload, &*self.converter),
+            Some(codec) => T::decode(&codec.decode(payload.clone())?, &*self.converter),
+        }
+    }
+
+    /// The first payload as a `T`; nothing is read as null.
+    pub fn decode_first<T: Data>(&self, payloads: Option<&Payloads>) -> Result<T, DataError> {
+        match payloads.and_then(|payloads| payloads.payloads.first()) {
+            Some(payload) => self.decode(payload),
+            None => T::decode(&null(), &*self.converter),
+        }
+    }
+
+    pub fn encode_args<A: Args>(&self, args: &A) -> Result<Option<Payloads>, DataError> {
+        let payloads = args.to_payloads(self)?;
+        Ok((!payloads.is_empty()).then_some(Payloads { payloads }))
+    }
+
+    pub fn decode_args<A: Args>(&self, payloads: Option<&Payloads>) -> Result<A, DataError> {
+        A::from_payloads(payloads.map_or(&[], |payloads| &payloads.payloads), self)
+    }
+
+    /// Through the codec, towards the wire.
+    pub fn seal(&self, payload: Payload) -> Result<Payload, DataError> {
+        self.codec.as_ref().map_or(Ok(payload.clone()), |codec| codec.encode(payload))
+    }
+
+    /// Through the codec, from the wire.
+    pub fn open(&self, payload: Payload) -> Result<Payload, DataError> {
+        self.codec.as_ref().map_or(Ok(payload.clone()), |codec| codec.decode(payload))
+    }
+}
+
+/// A value that travels as one payload: anything that serde reads and writes, [`Raw`] and [`Binary`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel between workflows, activities and clients",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
+)]
+pub trait Data: Sized + 'static {
+    fn encode(&self, converter: &dyn PayloadConverter) -> Result<Payload, DataError>;
+    fn decode(payload: &Payload, converter: &dyn PayloadConverter) -> Result<Self, DataError>;
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> Data for T {
+    fn encode(&self, converter: &dyn PayloadConverter) -> Result<Payload, DataError> {
+        converter.encode(self)
+    }
+
+    fn decode(payload: &Payload, converter: &dyn PayloadConverter) -> Result<Self, DataError> {
+        let mut value = None;
+        converter
+            .decode(payload, &mut |from| {
+                value = Some(erased_serde::deserialize(from)?);
+                Ok(())
+            })
+            .map_err(|DataError(why)| DataError(format!("not a {}: {why}", std::any::type_name::<T>())))?;
+        value.ok_or_else(|| DataError::new("the converter gave no value"))
+    }
+}
+
+/// A payload as it is on the wire (after the codec): for values of types that are known to nobody here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Raw(pub Payload);
+
+impl Data for Raw {
+    fn encode(&self, _: &dyn PayloadConverter) -> Result<Payload, DataError> {
+        Ok(self.0.clone())
+    }
+
+    fn decode(payload: &Payload, _: &dyn PayloadConverter) -> Result<Self, DataError> {
+        Ok(Raw(payload.clone()))
+    }
+}
+
+/// Bytes as they are, `binary/plain`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binary(pub bytes::Bytes);
+
+impl Data for Binary {
+    fn encode(&self, _: &dyn PayloadConverter) -> Result<Payload, DataError> {
+        Ok(Payload { data: self.0.clone(), ..payload(PLAIN, Vec::new()) })
+    }
+
+    fn decode(payload: &Payload, _: &dyn PayloadConverter) -> Result<Self, DataError> {
+        match encoding(payload) {
+            PLAIN | NULL => Ok(Binary(payload.data.clone())),
+            other => Err(DataError(format!("not bytes, but {:?}", String::from_utf8_lossy(other)))),
+        }
+    }
+}
+
+/// The arguments of a workflow, an activity or a handler: a tuple with one payload for each element.
+pub trait Args: Sized + 'static {
+    fn to_payloads(&self, converter: &DataConverter) -> Result<Vec<Payload>, DataError>;
+
+    /// A missing argument is read as null, so that an `Option` may be added to the end of a signature.
+    fn from_payloads(payloads: &[Payload], converter: &DataConverter) -> Result<Self, DataError>;
+}
+
+/// Arguments of which neither number nor types are known.
+impl Args for Vec<Raw> {
+    fn to_payloads(&self, converter: &DataConverter) -> Result<Vec<Payload>, DataError> {
+        self.iter().map(|raw| converter.encode(raw)).collect()
+    }
+
+    fn from_payloads(payloads: &[Payload], converter: &DataConverter) -> Result<Self, DataError> {
+        payloads.iter().map(|payload| converter.decode(payload)).collect()
+    }
+}
+
+/// What may be given where the arguments `A` are expected: nothing as `()`, one argument as itself, several as a
+/// tuple.
+pub trait IntoArgs<A> {
+    fn into_args(self) -> A;
+}
+
+impl<T> IntoArgs<(T,)> for T {
+    fn into_args(self) -> (T,) {
+        (self,)
+    }
+}
+
+impl IntoArgs<(String,)> for &str {
+    fn into_args(self) -> (String,) {
+        (self.to_owned(),)
+    }
+}
+
+impl IntoArgs<Vec<Raw>> for Vec<Raw> {
+    fn into_args(self) -> Vec<Raw> {
+        self
+    }
+}
+
+impl IntoArgs<()> for () {
+    fn into_args(self) {}
+}
+
+impl Args for () {
+    fn to_payloads(&self, _: &DataConverter) -> Result<Vec<Payload>, DataError> {
+        Ok(Vec::new())
+    }
+
+    fn from_payloads(_: &[Payload], _: &DataConverter) -> Result<Self, DataError> {
+        Ok(())
+    }
+}
+
+fn argument<T: Data>(payloads: &[Payload], index: usize, converter: &DataConverter) -> Result<T, DataError> {
+    let value = match payloads.get(index) {
+        Some(payload) => converter.decode(payload),
+        None => T::decode(&null(), &*converter.converter),
+    };
+    value.map_err(|DataError(why)| DataError(format!("argument {}: {why}", index + 1)))
+}
+
+macro_rules! args {
+    ($($name:ident $index:tt),+) => {
+        impl<$($name: Data),+> Args for ($($name,)+) {
+            fn to_payloads(&self, converter: &DataConverter) -> Result<Vec<Payload>, DataError> {
+                Ok(vec![$(converter.encode(&self.$index)?),+])
+            }
+
+            fn from_payloads(payloads: &[Payload], converter: &DataConverter) -> Result<Self, DataError> {
+                Ok(($(argument::<$name>(payloads, $index, converter)?,)+))
+            }
+        }
+    };
+}
+
+macro_rules! tuple_into_args {
+    ($($name:ident),+) => {
+        impl<$($name),+> IntoArgs<($($name,)+)> for ($($name,)+) {
+            fn into_args(self) -> Self {
+                self
+            }
+        }
+    };
+}
+
+args!(A 0);
+args!(A 0, B 1);
+args!(A 0, B 1, C 2);
+args!(A 0, B 1, C 2, D 3);
+args!(A 0, B 1, C 2, D 3, E 4);
+args!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuple_into_args!(A, B);
+tuple_into_args!(A, B, C);
+tuple_into_args!(A, B, C, D);
+tuple_into_args!(A, B, C, D, E);
+tuple_into_args!(A, B, C, D, E, F);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn through<T: Data + PartialEq + fmt::Debug>(value: T, encoding: &str) {
+        let converter = DataConverter::default();
+        let payload = converter.encode(&value).unwrap();
+        assert_eq!(payload.metadata["encoding"], encoding.as_bytes());
+        assert_eq!(converter.decode::<T>(&payload).unwrap(), value);
+    }
+
+    #[test]
+    fn values_come_back() {
+        through("x".to_owned(), "json/plain");
+        through(Some(1.5), "json/plain");
+        through((), "binary/null");
+        through(None::<u8>, "binary/null");
+        through(Binary(b"\0\xff".as_slice().into()), "binary/plain");
+    }
+
+    fn into<A>(given: impl IntoArgs<A>) -> A {
+        given.into_args()
+    }
+
+    #[test]
+    fn one_argument_is_given_as_itself_and_several_as_a_tuple() {
+        assert_eq!(into::<(String,)>("x"), ("x".to_owned(),));
+        assert_eq!(into::<(u8,)>(5), (5,));
+        assert_eq!(into::<(u8, bool)>((5, true)), (5, true));
+        into::<()>(());
+    }
+
+    #[test]
+    fn a_missing_argument_is_null() {
+        let converter = DataConverter::default();
+        let payloads = (1u8,).to_payloads(&converter).unwrap();
+        assert_eq!(<(u8, Option<u8>)>::from_payloads(&payloads, &converter).unwrap(), (1, None));
+        let error = <(u8, u8)>::from_payloads(&payloads, &converter).unwrap_err();
+        assert!(error.0.starts_with("argument 2: not a u8"), "{error}");
+    }
+
+    struct Xor;
+    impl PayloadCodec for Xor {
+        fn encode(&self, mut payload: Payload) -> Result<Payload, DataError> {
+            payload.data = payload.data.iter().map(|byte| byte ^ 0x55).collect();
+            Ok(payload)
+        }
+        fn decode(&self, payload: Payload) -> Result<Payload, DataError> {
+            self.encode(payload)
+        }
+    }
+
+    #[test]
+    fn a_codec_sees_every_payload() {
+        let secret = DataConverter::default().with_codec(Xor);
+        let payload = secret.encode(&"plain".to_owned()).unwrap();
+        assert!(DataConverter::default().decode::<String>(&payload).is_err());
+        assert_eq!(secret.decode::<String>(&payload).unwrap(), "plain");
+    }
+}

@@ -1,0 +1,118 @@
+//! What workflows, activities and handlers are called and which types they take and give: enough to call them.
+
+use crate::data::{Args, Data};
+use std::marker::PhantomData;
+
+/// A workflow that can be started: its name and types. `#[workflow]` writes it for a function; [`WorkflowRef`] names
+/// one that is written elsewhere.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a workflow",
+    note = "put `#[workflow]` on the function, or name one of another program with `WorkflowRef`"
+)]
+pub trait WorkflowDefinition: 'static {
+    type Args: Args;
+    type Output: Data;
+    /// What its handlers share: signals, queries and updates of this type are its own.
+    type State: 'static;
+
+    /// The workflow type.
+    fn name(&self) -> &str;
+}
+
+/// An activity that can be called: its name and types. `#[activity]` writes it for a function; [`ActivityRef`] names
+/// one that is written elsewhere.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an activity",
+    note = "put `#[activity]` on the function, or name one of another program with `ActivityRef`"
+)]
+pub trait ActivityDefinition: 'static {
+    type Args: Args;
+    type Output: Data;
+
+    /// The activity type.
+    fn name(&self) -> &str;
+}
+
+macro_rules! reference {
+    ($(#[$doc:meta])* $name:ident<$($parameter:ident $(= $default:ty)?),+>) => {
+        $(#[$doc])*
+        pub struct $name<$($parameter $(= $default)?),+> {
+            name: &'static str,
+            types: PhantomData<fn() -> ($($parameter,)+)>,
+        }
+
+        impl<$($parameter),+> $name<$($parameter),+> {
+            pub const fn new(name: &'static str) -> Self {
+                $name { name, types: PhantomData }
+            }
+
+            pub const fn name(&self) -> &'static str {
+                self.name
+            }
+        }
+
+        impl<$($parameter),+> Clone for $name<$($parameter),+> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<$($parameter),+> Copy for $name<$($parameter),+> {}
+
+        impl<$($parameter),+> std::fmt::Debug for $name<$($parameter),+> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({:?})", stringify!($name), self.name)
+            }
+        }
+    };
+}
+
+reference! {
+    /// A workflow of another program, by name.
+    ///
+    /// ```
+    /// use tenure_client::WorkflowRef;
+    /// const GREETING: WorkflowRef<(String,), String> = WorkflowRef::new("Greeting");
+    /// ```
+    WorkflowRef<A, R, S = ()>
+}
+reference! {
+    /// An activity of another program, in any language, by name.
+    ///
+    /// ```
+    /// use tenure_client::ActivityRef;
+    /// const ADD: ActivityRef<(i64, i64), i64> = ActivityRef::new("add");
+    /// ```
+    ActivityRef<A, R>
+}
+reference! {
+    /// A signal that workflows with the state `S` handle, with arguments `A`.
+    Signal<S, A>
+}
+reference! {
+    /// A query that workflows with the state `S` answer with an `R`.
+    Query<S, A, R>
+}
+reference! {
+    /// An update that workflows with the state `S` take, and answer with an `R`.
+    Update<S, A, R>
+}
+
+impl<A: Args, R: Data, S: 'static> WorkflowDefinition for WorkflowRef<A, R, S> {
+    type Args = A;
+    type Output = R;
+    type State = S;
+
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+impl<A: Args, R: Data> ActivityDefinition for ActivityRef<A, R> {
+    type Args = A;
+    type Output = R;
+
+    fn name(&self) -> &str {
+        self.name
+    }
+}

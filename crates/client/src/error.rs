@@ -1,0 +1,90 @@
+//! What can go wrong between a client and a server.
+
+use crate::{data::DataError, failure::Failure};
+use tenure_api::errordetails::v1 as details;
+use tonic::{Code, Status};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// An execution with this id runs already, or may not run again.
+    #[error("workflow {workflow_id:?} is already started, run {run_id}")]
+    AlreadyStarted { workflow_id: String, run_id: String },
+    /// The workflow did not complete: it failed, was cancelled, terminated, or ran out of time.
+    #[error("the workflow failed: {0}")]
+    WorkflowFailed(Failure),
+    /// The update was rejected or failed.
+    #[error("the update failed: {0}")]
+    UpdateFailed(Failure),
+    /// The query was not answered.
+    #[error("the query failed: {0}")]
+    QueryFailed(Failure),
+    /// No answer within the deadline.
+    #[error("no answer from {addresses} within {seconds} s: {last}")]
+    Unreachable { addresses: String, seconds: u64, last: Status },
+    /// The server's own error.
+    #[error("{}: {}", .0.code(), .0.message())]
+    Status(#[source] Status),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        ClientError::Status(status)
+    }
+}
+
+impl ClientError {
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            ClientError::Status(status) => Some(status.code()),
+            ClientError::Unreachable { .. } => Some(Code::Unavailable),
+            _ => None,
+        }
+    }
+
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Some(Code::NotFound)
+    }
+
+    /// The workflow's, update's or query's failure.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            ClientError::WorkflowFailed(failure)
+            | ClientError::UpdateFailed(failure)
+            | ClientError::QueryFailed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// ALREADY_EXISTS with its detail becomes [`ClientError::AlreadyStarted`].
+    pub(crate) fn of_start(self, workflow_id: &str) -> Self {
+        match &self {
+            ClientError::Status(status) if status.code() == Code::AlreadyExists => {
+                let started = detail::<details::WorkflowExecutionAlreadyStartedFailure>(status).unwrap_or_default();
+                ClientError::AlreadyStarted { workflow_id: workflow_id.to_owned(), run_id: started.run_id }
+            }
+            _ => self,
+        }
+    }
+}
+
+/// `google.rpc.Status`, what the trailer `grpc-status-details-bin` carries.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<prost_types::Any>,
+}
+
+/// The first detail of type `M` that a status carries.
+pub(crate) fn detail<M: prost::Message + prost::Name + Default>(status: &Status) -> Option<M> {
+    let status: RpcStatus = prost::Message::decode(status.details()).ok()?;
+    let any = status.details.iter().find(|any| any.type_url.ends_with(&M::full_name()))?;
+    M::decode(any.value.as_slice()).ok()
+}

@@ -1,0 +1,472 @@
+//! The API's chain of failures as one error type, and back.
+
+use crate::data::{Data, DataConverter, DataError};
+use std::{fmt, time::Duration};
+use tenure_api::{
+    common::v1::{ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType},
+    enums::v1 as enums,
+    failure::v1::{self as proto, failure::FailureInfo},
+};
+
+pub use tenure_api::enums::v1::{RetryState, TimeoutType};
+
+/// Why a workflow, an activity or an update failed: one link of a chain that ends at what went wrong first.
+///
+/// Every `std::error::Error` turns into an application failure by `?`; its type is the error's type name and its
+/// sources become causes. (`Failure` is therefore no `std::error::Error` itself, as with `anyhow::Error`; it turns
+/// into a boxed one by `?`.)
+///
+/// ```
+/// use tenure_client::Failure;
+/// fn parse(text: &str) -> Result<u32, Failure> {
+///     let value: u32 = text.parse()?;
+///     if value > 9 {
+///         return Err(Failure::application("TooLarge", "nine at most").non_retryable());
+///     }
+///     Ok(value)
+/// }
+/// assert_eq!(parse("x").unwrap_err().application_type(), Some("ParseIntError"));
+/// assert!(!parse("10").unwrap_err().is_retryable());
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Failure {
+    pub message: String,
+    pub kind: FailureKind,
+    pub cause: Option<Box<Failure>>,
+    pub stack_trace: String,
+    /// Which SDK wrote it.
+    pub source: String,
+}
+
+/// The kinds of failures, as the API tells them apart.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FailureKind {
+    /// What the application's code said.
+    Application(Application),
+    Timeout {
+        timeout: TimeoutType,
+        last_heartbeat: Vec<Payload>,
+    },
+    Cancelled {
+        details: Vec<Payload>,
+    },
+    Terminated,
+    Server {
+        non_retryable: bool,
+    },
+    Reset {
+        last_heartbeat: Vec<Payload>,
+    },
+    /// An activity failed; the cause says why.
+    Activity {
+        activity_id: String,
+        activity_type: String,
+        scheduled_event_id: i64,
+        started_event_id: i64,
+        identity: String,
+        retry_state: RetryState,
+    },
+    /// A child workflow failed; the cause says why.
+    ChildWorkflow {
+        namespace: String,
+        workflow_id: String,
+        run_id: String,
+        workflow_type: String,
+        initiated_event_id: i64,
+        started_event_id: i64,
+        retry_state: RetryState,
+    },
+    /// A kind that this version does not look into.
+    Other(Box<FailureInfo>),
+    /// Not a failure, but how a workflow function returns when it continues as new.
+    #[doc(hidden)]
+    ContinueAsNew,
+}
+
+/// What an application failure carries beside its message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Application {
+    pub r#type: String,
+    pub non_retryable: bool,
+    pub details: Vec<Payload>,
+    pub next_retry_delay: Option<Duration>,
+    /// Expected, not worth a metric or an error in the logs.
+    pub benign: bool,
+}
+
+const SOURCE: &str = "tenure-rust";
+
+impl Failure {
+    /// A failure of the application's own: `type` is what retry policies and callers match on.
+    pub fn application(r#type: impl Into<String>, message: impl Into<String>) -> Self {
+        let application = Application { r#type: r#type.into(), ..Default::default() };
+        Self::new(FailureKind::Application(application), message)
+    }
+
+    /// A failure whose type is `Error`.
+    pub fn msg(message: impl fmt::Display) -> Self {
+        Self::application("Error", message.to_string())
+    }
+
+    pub fn cancelled(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Cancelled { details: Vec::new() }, message)
+    }
+
+    pub fn timeout(timeout: TimeoutType, message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Timeout { timeout, last_heartbeat: Vec::new() }, message)
+    }
+
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Failure { message: message.into(), kind, cause: None, stack_trace: String::new(), source: SOURCE.to_owned() }
+    }
+
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Failure>) -> Self {
+        self.cause = Some(Box::new(cause.into()));
+        self
+    }
+
+    /// No retry policy tries again after it. Application failures only.
+    #[must_use]
+    pub fn non_retryable(self) -> Self {
+        self.changed(|application| application.non_retryable = true)
+    }
+
+    /// The next attempt starts after `delay`, whatever the retry policy says. Application failures only.
+    #[must_use]
+    pub fn retry_after(self, delay: Duration) -> Self {
+        self.changed(|application| application.next_retry_delay = Some(delay))
+    }
+
+    /// Expected: no metric counts it, no log shouts about it. Application failures only.
+    #[must_use]
+    pub fn benign(self) -> Self {
+        self.changed(|application| application.benign = true)
+    }
+
+    /// Adds a value to the details; one that cannot be written is left out. Application failures only.
+    #[must_use]
+    pub fn detail<T: Data>(self, value: T) -> Self {
+        let payload = DataConverter::default().encode(&value).ok();
+        self.changed(|application| application.details.extend(payload))
+    }
+
+    fn changed(mut self, change: impl FnOnce(&mut Application)) -> Self {
+        if let FailureKind::Application(application) = &mut self.kind {
+            change(application);
+        }
+        self
+    }
+
+    /// This failure and its causes, outermost first.
+    pub fn chain(&self) -> impl Iterator<Item = &Failure> {
+        std::iter::successors(Some(self), |failure| failure.cause.as_deref())
+    }
+
+    /// What went wrong first.
+    pub fn root(&self) -> &Failure {
+        self.chain().last().unwrap_or(self)
+    }
+
+    /// The first application failure of the chain.
+    pub fn as_application(&self) -> Option<&Application> {
+        self.chain().find_map(|failure| match &failure.kind {
+            FailureKind::Application(application) => Some(application),
+            _ => None,
+        })
+    }
+
+    /// The type of the first application failure of the chain.
+    pub fn application_type(&self) -> Option<&str> {
+        self.as_application().map(|application| application.r#type.as_str())
+    }
+
+    /// The details of the first application failure, read as `T`.
+    pub fn decode_detail<T: Data>(&self, index: usize) -> Result<T, DataError> {
+        let details = self.as_application().map_or(&[][..], |application| &application.details);
+        let payload = details.get(index).ok_or_else(|| DataError(format!("the failure has no detail {index}")))?;
+        DataConverter::default().decode(payload)
+    }
+
+    /// Whether it is a cancellation, of the work itself or of what it waited for.
+    pub fn is_cancelled(&self) -> bool {
+        let cancelled = |failure: &Failure| matches!(failure.kind, FailureKind::Cancelled { .. });
+        let waited = matches!(self.kind, FailureKind::Activity { .. } | FailureKind::ChildWorkflow { .. });
+        cancelled(self) || waited && self.cause.as_deref().is_some_and(Failure::is_cancelled)
+    }
+
+    /// Which time ran out, if one did, here or in the causes.
+    pub fn timed_out(&self) -> Option<TimeoutType> {
+        self.chain().find_map(|failure| match failure.kind {
+            FailureKind::Timeout { timeout, .. } => Some(timeout),
+            _ => None,
+        })
+    }
+
+    /// Whether a retry policy may try again.
+    pub fn is_retryable(&self) -> bool {
+        match &self.kind {
+            FailureKind::Application(application) => !application.non_retryable,
+            FailureKind::Server { non_retryable } => !non_retryable,
+            FailureKind::Timeout { .. } | FailureKind::Activity { .. } | FailureKind::ChildWorkflow { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// As the API's message.
+    pub fn to_proto(&self, converter: &DataConverter) -> proto::Failure {
+        proto::Failure {
+            message: self.message.clone(),
+            source: self.source.clone(),
+            stack_trace: self.stack_trace.clone(),
+            encoded_attributes: None,
+            cause: self.cause.as_ref().map(|cause| Box::new(cause.to_proto(converter))),
+            failure_info: info(&self.kind, converter),
+        }
+    }
+
+    /// From the API's message. Details that the codec cannot read stay as they are.
+    pub fn from_proto(failure: proto::Failure, converter: &DataConverter) -> Self {
+        Failure {
+            kind: failure.failure_info.map_or_else(unspecified, |info| kind(info, converter)),
+            message: failure.message,
+            cause: failure.cause.map(|cause| Box::new(Failure::from_proto(*cause, converter))),
+            stack_trace: failure.stack_trace,
+            source: failure.source,
+        }
+    }
+}
+
+fn unspecified() -> FailureKind {
+    FailureKind::Application(Application::default())
+}
+
+fn seal(details: &[Payload], converter: &DataConverter) -> Option<Payloads> {
+    let seal = |payload: &Payload| converter.seal(payload.clone()).unwrap_or_else(|_| payload.clone());
+    (!details.is_empty()).then(|| Payloads { payloads: details.iter().map(seal).collect() })
+}
+
+fn open(details: Option<Payloads>, converter: &DataConverter) -> Vec<Payload> {
+    let open = |payload: Payload| converter.open(payload.clone()).unwrap_or(payload);
+    details.map(|details| details.payloads.into_iter().map(open).collect()).unwrap_or_default()
+}
+
+fn info(kind: &FailureKind, converter: &DataConverter) -> Option<FailureInfo> {
+    Some(match kind {
+        FailureKind::Application(application) => FailureInfo::ApplicationFailureInfo(proto::ApplicationFailureInfo {
+            r#type: application.r#type.clone(),
+            non_retryable: application.non_retryable,
+            details: seal(&application.details, converter),
+            next_retry_delay: application.next_retry_delay.and_then(|delay| delay.try_into().ok()),
+            category: application.benign.into(),
+        }),
+        FailureKind::Timeout { timeout, last_heartbeat } => {
+            FailureInfo::TimeoutFailureInfo(proto::TimeoutFailureInfo {
+                timeout_type: (*timeout).into(),
+                last_heartbeat_details: seal(last_heartbeat, converter),
+            })
+        }
+        FailureKind::Cancelled { details } => FailureInfo::CanceledFailureInfo(proto::CanceledFailureInfo {
+            details: seal(details, converter),
+            ..Default::default()
+        }),
+        FailureKind::Terminated => FailureInfo::TerminatedFailureInfo(proto::TerminatedFailureInfo::default()),
+        FailureKind::Server { non_retryable } => {
+            FailureInfo::ServerFailureInfo(proto::ServerFailureInfo { non_retryable: *non_retryable })
+        }
+        FailureKind::Reset { last_heartbeat } => {
+            let last_heartbeat_details = seal(last_heartbeat, converter);
+            FailureInfo::ResetWorkflowFailureInfo(proto::ResetWorkflowFailureInfo { last_heartbeat_details })
+        }
+        FailureKind::Activity {
+            activity_id,
+            activity_type,
+            scheduled_event_id,
+            started_event_id,
+            identity,
+            retry_state,
+        } => FailureInfo::ActivityFailureInfo(proto::ActivityFailureInfo {
+            scheduled_event_id: *scheduled_event_id,
+            started_event_id: *started_event_id,
+            identity: identity.clone(),
+            activity_type: Some(ActivityType { name: activity_type.clone() }),
+            activity_id: activity_id.clone(),
+            retry_state: (*retry_state).into(),
+        }),
+        FailureKind::ChildWorkflow {
+            namespace,
+            workflow_id,
+            run_id,
+            workflow_type,
+            initiated_event_id,
+            started_event_id,
+            retry_state,
+        } => FailureInfo::ChildWorkflowExecutionFailureInfo(proto::ChildWorkflowExecutionFailureInfo {
+            namespace: namespace.clone(),
+            workflow_execution: Some(WorkflowExecution { workflow_id: workflow_id.clone(), run_id: run_id.clone() }),
+            workflow_type: Some(WorkflowType { name: workflow_type.clone() }),
+            initiated_event_id: *initiated_event_id,
+            started_event_id: *started_event_id,
+            retry_state: (*retry_state).into(),
+        }),
+        FailureKind::Other(info) => (**info).clone(),
+        FailureKind::ContinueAsNew => return None,
+    })
+}
+
+fn kind(info: FailureInfo, converter: &DataConverter) -> FailureKind {
+    match info {
+        FailureInfo::ApplicationFailureInfo(info) => FailureKind::Application(Application {
+            benign: info.category() == enums::ApplicationErrorCategory::Benign,
+            r#type: info.r#type,
+            non_retryable: info.non_retryable,
+            details: open(info.details, converter),
+            next_retry_delay: info.next_retry_delay.and_then(|delay| delay.try_into().ok()),
+        }),
+        FailureInfo::TimeoutFailureInfo(info) => FailureKind::Timeout {
+            timeout: info.timeout_type(),
+            last_heartbeat: open(info.last_heartbeat_details, converter),
+        },
+        FailureInfo::CanceledFailureInfo(info) => FailureKind::Cancelled { details: open(info.details, converter) },
+        FailureInfo::TerminatedFailureInfo(_) => FailureKind::Terminated,
+        FailureInfo::ServerFailureInfo(info) => FailureKind::Server { non_retryable: info.non_retryable },
+        FailureInfo::ResetWorkflowFailureInfo(info) => {
+            FailureKind::Reset { last_heartbeat: open(info.last_heartbeat_details, converter) }
+        }
+        FailureInfo::ActivityFailureInfo(info) => FailureKind::Activity {
+            retry_state: info.retry_state(),
+            activity_id: info.activity_id,
+            activity_type: info.activity_type.unwrap_or_default().name,
+            scheduled_event_id: info.scheduled_event_id,
+            started_event_id: info.started_event_id,
+            identity: info.identity,
+        },
+        FailureInfo::ChildWorkflowExecutionFailureInfo(info) => {
+            let retry_state = info.retry_state();
+            let execution = info.workflow_execution.unwrap_or_default();
+            FailureKind::ChildWorkflow {
+                namespace: info.namespace,
+                workflow_id: execution.workflow_id,
+                run_id: execution.run_id,
+                workflow_type: info.workflow_type.unwrap_or_default().name,
+                initiated_event_id: info.initiated_event_id,
+                started_event_id: info.started_event_id,
+                retry_state,
+            }
+        }
+        other => FailureKind::Other(Box::new(other)),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, failure) in self.chain().enumerate() {
+            f.write_str(if depth > 0 { ": " } else { "" })?;
+            match &failure.kind {
+                FailureKind::Activity { activity_type, .. } => write!(f, "activity {activity_type} failed")?,
+                FailureKind::ChildWorkflow { workflow_type, workflow_id, .. } => {
+                    write!(f, "child workflow {workflow_type} {workflow_id:?} failed")?;
+                }
+                FailureKind::ContinueAsNew => f.write_str("the workflow continues as new")?,
+                _ => f.write_str(&failure.message)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, failure) in self.chain().enumerate() {
+            let indent = if depth > 0 { "\n  caused by: " } else { "" };
+            write!(f, "{indent}{:?} {:?}", failure.message, failure.kind)?;
+        }
+        Ok(())
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure {
+            cause: error.source().map(|source| Box::new(from_source(source))),
+            ..Failure::application(short_name(std::any::type_name::<E>()), error.to_string())
+        }
+    }
+}
+
+fn from_source(error: &dyn std::error::Error) -> Failure {
+    Failure { cause: error.source().map(|source| Box::new(from_source(source))), ..Failure::msg(error) }
+}
+
+/// The type's own name, without path and parameters.
+fn short_name(name: &str) -> &str {
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
+}
+
+/// A failure where a `std::error::Error` is wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Boxed(Failure);
+
+impl From<Failure> for Box<dyn std::error::Error + Send + Sync> {
+    fn from(failure: Failure) -> Self {
+        Box::new(Boxed(failure))
+    }
+}
+
+impl From<Failure> for Box<dyn std::error::Error> {
+    fn from(failure: Failure) -> Self {
+        Box::new(Boxed(failure))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_comes_back_as_it_went() {
+        let converter = DataConverter::default();
+        let activity = FailureKind::Activity {
+            activity_id: "1".to_owned(),
+            activity_type: "charge".to_owned(),
+            scheduled_event_id: 5,
+            started_event_id: 6,
+            identity: "me".to_owned(),
+            retry_state: RetryState::NonRetryableFailure,
+        };
+        let declined = Failure::application("Declined", "no money").non_retryable().detail(12u32);
+        let failure = Failure::new(activity, "activity error").caused_by(declined.retry_after(Duration::from_secs(3)));
+        let back = Failure::from_proto(failure.to_proto(&converter), &converter);
+        assert_eq!(back, failure);
+        assert_eq!(back.application_type(), Some("Declined"));
+        assert_eq!(back.decode_detail::<u32>(0).unwrap(), 12);
+        assert_eq!(back.to_string(), "activity charge failed: no money");
+    }
+
+    #[test]
+    fn sources_become_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::num::ParseIntError);
+        let failure = Failure::from(Outer("x".parse::<u8>().unwrap_err()));
+        assert_eq!(failure.application_type(), Some("Outer"));
+        assert_eq!(failure.to_string(), "outer: invalid digit found in string");
+    }
+
+    #[test]
+    fn a_cancelled_activity_is_a_cancellation_and_a_failed_one_is_none() {
+        let kind = FailureKind::ChildWorkflow {
+            namespace: String::new(),
+            workflow_id: String::new(),
+            run_id: String::new(),
+            workflow_type: String::new(),
+            initiated_event_id: 0,
+            started_event_id: 0,
+            retry_state: RetryState::Unspecified,
+        };
+        assert!(Failure::new(kind.clone(), "").caused_by(Failure::cancelled("")).is_cancelled());
+        assert!(!Failure::new(kind, "").caused_by(Failure::msg("x")).is_cancelled());
+    }
+}

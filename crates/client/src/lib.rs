@@ -1,0 +1,29 @@
+//! A typed client of the Temporal API: start workflows, signal, query and update them, wait for their results.
+//!
+//! It knows several addresses of a cluster and fails over between them; each call is retried within its deadline, with
+//! ids that make a second try harmless. Types come from the workflow's definition, so that a wrong argument does not
+//! compile. Workflows and workers are written with `tenure-sdk`, which gives all of this again.
+
+mod args;
+mod client;
+mod connection;
+mod data;
+mod definition;
+mod error;
+mod failure;
+mod handle;
+mod start;
+
+#[doc(hidden)]
+pub use args::duration;
+pub use args::{RetryPolicy, SearchValue};
+pub use client::{Client, ClientBuilder};
+pub use connection::{Connection, Patience, Service};
+pub use data::{
+    Args, Binary, Data, DataConverter, DataError, IntoArgs, Json, PayloadCodec, PayloadConverter, Raw, Read,
+};
+pub use definition::{ActivityDefinition, ActivityRef, Query, Signal, Update, WorkflowDefinition, WorkflowRef};
+pub use error::ClientError;
+pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutType};
+pub use handle::{Description, UpdateHandle, WorkflowExecutionStatus, WorkflowHandle};
+pub use start::{StartWorkflow, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};

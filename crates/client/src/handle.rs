@@ -28,7 +28,7 @@ pub struct WorkflowHandle<W> {
     client: Client,
     workflow_id: String,
     /// Empty: the latest.
-    run_id: String,
+    only_run: String,
     /// The run that a start began; results are of it and of what it continues as.
     first_run_id: String,
     workflow: PhantomData<fn(W)>,
@@ -39,7 +39,7 @@ impl<W> Clone for WorkflowHandle<W> {
         WorkflowHandle {
             client: self.client.clone(),
             workflow_id: self.workflow_id.clone(),
-            run_id: self.run_id.clone(),
+            only_run: self.only_run.clone(),
             first_run_id: self.first_run_id.clone(),
             workflow: PhantomData,
         }
@@ -48,20 +48,20 @@ impl<W> Clone for WorkflowHandle<W> {
 
 impl<W> std::fmt::Debug for WorkflowHandle<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "WorkflowHandle({:?}, run {:?})", self.workflow_id, self.run_id)
+        write!(f, "WorkflowHandle({:?}, run {:?})", self.workflow_id, self.only_run)
     }
 }
 
 impl<W: WorkflowDefinition> WorkflowHandle<W> {
-    pub(crate) fn new(client: Client, workflow_id: String, run_id: String, first_run_id: String) -> Self {
-        WorkflowHandle { client, workflow_id, run_id, first_run_id, workflow: PhantomData }
+    pub(crate) fn new(client: Client, workflow_id: String, only_run: String, first_run_id: String) -> Self {
+        WorkflowHandle { client, workflow_id, only_run, first_run_id, workflow: PhantomData }
     }
 
     /// The same execution, this run of it only.
     #[must_use]
     pub fn run(mut self, run_id: impl Into<String>) -> Self {
-        self.run_id = run_id.into();
-        self.first_run_id.clone_from(&self.run_id);
+        self.only_run = run_id.into();
+        self.first_run_id.clone_from(&self.only_run);
         self
     }
 
@@ -146,7 +146,7 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
     ) -> Result<UpdateHandle<R>, ClientError> {
         let client = &self.client;
         let input = client.converter().encode_args(&args)?;
-        let request = update_request(client, &self.workflow_id, &self.run_id, name, input, update_id, wait);
+        let request = update_request(client, &self.workflow_id, &self.only_run, name, input, update_id, wait);
         loop {
             let answer = rpc!(client.connection(), update_workflow_execution, request.clone(), client.long()).await?;
             if answer.outcome.is_some() || answer.stage() >= Stage::Accepted {
@@ -181,7 +181,7 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
         loop {
             let page = self.history_page(request.clone(), self.client.long()).await?;
             let last = page.history.unwrap_or_default().events.pop();
-            if let Some(event) = last.filter(|event| is_close(event)) {
+            if let Some(event) = last.filter(is_close) {
                 return Ok(event);
             }
             request.next_page_token = page.next_page_token;
@@ -251,7 +251,7 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
     }
 
     fn execution(&self) -> WorkflowExecution {
-        WorkflowExecution { workflow_id: self.workflow_id.clone(), run_id: self.run_id.clone() }
+        WorkflowExecution { workflow_id: self.workflow_id.clone(), run_id: self.only_run.clone() }
     }
 }
 

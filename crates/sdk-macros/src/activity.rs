@@ -1,0 +1,130 @@
+//! `#[activity]` and `#[activities]`.
+
+use crate::signature::{Argument, Options, Output, arguments, docs, output, take_context, tuple};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{ImplItem, ItemFn, ItemImpl, spanned::Spanned};
+
+pub(crate) fn function(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    let options = Options::read(options, &["name"])?;
+    let mut function: ItemFn = syn::parse2(item)?;
+    if let Some(receiver) = function.sig.receiver() {
+        return Err(syn::Error::new(receiver.span(), "put `#[activities]` on the `impl` around this method"));
+    }
+    let mut taken = arguments(&function.sig)?;
+    let context = take_context(&mut taken, "ActivityContext").map(|_| quote!(cx,));
+    let (name, visibility) = (function.sig.ident.clone(), function.vis.clone());
+    let docs: Vec<_> = docs(&function.attrs).into_iter().cloned().collect();
+    let activity_type = options.name.unwrap_or_else(|| name.to_string());
+    let output = output(&function.sig);
+    let ty = &output.ty;
+    let (types, names) = tuple(&taken);
+    let settled = called(&output, &function.sig, quote!(#name::call), context, &taken);
+    function.sig.ident = syn::Ident::new("call", name.span());
+    function.vis = syn::parse_quote!(pub);
+    function.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
+    Ok(quote! {
+        #(#docs)*
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy, Debug)]
+        #visibility struct #name;
+
+        #[allow(unreachable_pub, clippy::unused_async)]
+        impl #name {
+            /// The function itself.
+            #function
+        }
+
+        impl ::tenure_sdk::ActivityDefinition for #name {
+            type Args = #types;
+            type Output = #ty;
+
+            fn name(&self) -> &str {
+                #activity_type
+            }
+        }
+
+        impl ::tenure_sdk::Activity for #name {
+            #[allow(unused_variables)]
+            async fn run(
+                &self,
+                cx: ::tenure_sdk::ActivityContext,
+                #names: #types,
+            ) -> ::core::result::Result<#ty, ::tenure_sdk::Failure> {
+                #settled
+            }
+        }
+    })
+}
+
+/// The call of the function, asynchronous or on a thread that may block.
+fn called(
+    output: &Output,
+    signature: &syn::Signature,
+    function: TokenStream,
+    context: Option<TokenStream>,
+    taken: &[Argument],
+) -> TokenStream {
+    let names = taken.iter().map(|argument| &argument.name);
+    let call = quote!(#function(#context #(#names),*));
+    if signature.asyncness.is_some() {
+        output.settle(quote!(#call.await))
+    } else {
+        output.settle(quote!(::tenure_sdk::macros::blocking(move || #call).await?))
+    }
+}
+
+pub(crate) fn methods(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    Options::read(options, &[])?;
+    let mut block: ItemImpl = syn::parse2(item)?;
+    let owner = block.self_ty.clone();
+    let (mut constants, mut registrations) = (Vec::new(), Vec::new());
+    for item in &mut block.items {
+        let ImplItem::Fn(method) = item else { continue };
+        let Some(at) = method.attrs.iter().position(|attribute| attribute.path().is_ident("activity")) else {
+            continue;
+        };
+        let options = Options::of(&method.attrs.remove(at), &["name"])?;
+        let shared = method.sig.receiver().is_some_and(|it| it.reference.is_some() && it.mutability.is_none());
+        if !shared {
+            let why = "an activity method takes `&self`: many attempts share it";
+            return Err(syn::Error::new(method.sig.span(), why));
+        }
+        let mut taken = arguments(&method.sig)?;
+        let context = take_context(&mut taken, "ActivityContext").map(|_| quote!(cx,));
+        let name = &method.sig.ident;
+        let constant = format_ident!("{}", name.to_string().to_uppercase());
+        let activity_type = options.name.unwrap_or_else(|| name.to_string());
+        let output = output(&method.sig);
+        let ty = &output.ty;
+        let (types, names) = tuple(&taken);
+        let settled = called(&output, &method.sig, quote!(owner.#name), context, &taken);
+        let docs = docs(&method.attrs);
+        constants.push(quote! {
+            #(#docs)*
+            pub const #constant: ::tenure_sdk::ActivityRef<#types, #ty> =
+                ::tenure_sdk::ActivityRef::new(#activity_type);
+        });
+        registrations.push(quote! {
+            registry.add(Self::#constant, owner.clone(), |owner, cx, #names: #types| async move {
+                #[allow(unused_variables)]
+                let cx = cx;
+                #settled
+            });
+        });
+    }
+    Ok(quote! {
+        #block
+
+        #[allow(unreachable_pub)]
+        impl #owner {
+            #(#constants)*
+        }
+
+        impl ::tenure_sdk::Activities for #owner {
+            fn register(owner: ::std::sync::Arc<Self>, registry: &mut ::tenure_sdk::ActivityRegistry) {
+                #(#registrations)*
+            }
+        }
+    })
+}

@@ -1,0 +1,51 @@
+//! The attributes of `tenure-sdk`: they write down what the signatures say, and nothing that could not be written by
+//! hand.
+
+mod activity;
+mod handlers;
+mod signature;
+mod workflow;
+
+use proc_macro::TokenStream;
+
+/// Makes a workflow of an asynchronous function `async fn name(cx: WorkflowContext<State>, args...) -> Result<T>`.
+///
+/// `name` becomes a value that is given where a workflow is wanted: `client.start(name, args)`,
+/// `worker.workflow(name)`, `cx.child(name, args)`. `#[workflow(name = "...")]` sets the workflow type.
+#[proc_macro_attribute]
+pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
+    finish(workflow::expand(options.into(), item.into()))
+}
+
+/// Makes an activity of a function `async fn name([cx: ActivityContext,] args...) -> Result<T>`. A function that is not
+/// `async` may block: it runs on a thread of its own.
+///
+/// `name` becomes a value: `cx.activity(name, args)`, `worker.activity(name)`; `name::call(args)` calls the function.
+/// `#[activity(name = "...")]` sets the activity type.
+#[proc_macro_attribute]
+pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
+    finish(activity::function(options.into(), item.into()))
+}
+
+/// On an `impl` of what activities depend on (a database pool, a client): each method marked `#[activity]` becomes one.
+///
+/// A method `charge(&self, ...)` of `Payments` is called as `cx.activity(Payments::CHARGE, args)`; the worker gets
+/// `.activities(Payments { ... })`.
+#[proc_macro_attribute]
+pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
+    finish(activity::methods(options.into(), item.into()))
+}
+
+/// On an `impl` of a workflow's state: methods marked `#[signal]`, `#[query]` and `#[update]` become its handlers.
+///
+/// Each gives a constant in upper case (`pick_up` gives `PICK_UP`), by which clients name it. Handlers take `&mut self`
+/// (queries `&self`), or, to wait for something, are `async` and take `cx: WorkflowContext<Self>`.
+/// `#[update(validate = check)]` names a method `fn check(&self, &args...) -> Result<()>` which may reject it.
+#[proc_macro_attribute]
+pub fn handlers(options: TokenStream, item: TokenStream) -> TokenStream {
+    finish(handlers::expand(options.into(), item.into()))
+}
+
+fn finish(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
+    expanded.unwrap_or_else(|error| error.to_compile_error()).into()
+}

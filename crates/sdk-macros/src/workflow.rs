@@ -1,0 +1,63 @@
+//! `#[workflow]`.
+
+use crate::signature::{Options, arguments, docs, output, parameter, take_context, tuple};
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{ItemFn, spanned::Spanned};
+
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    let options = Options::read(options, &["name"])?;
+    let mut function: ItemFn = syn::parse2(item)?;
+    let signature = &function.sig;
+    if signature.asyncness.is_none() {
+        return Err(syn::Error::new(signature.fn_token.span(), "a workflow is an `async fn`"));
+    }
+    let mut taken = arguments(signature)?;
+    let Some(context) = take_context(&mut taken, "WorkflowContext") else {
+        let why = "the first argument of a workflow is `cx: WorkflowContext` (or `WorkflowContext<State>`)";
+        return Err(syn::Error::new(signature.paren_token.span.join(), why));
+    };
+    let state = parameter(&context.ty).map_or_else(|| quote!(()), |state| quote!(#state));
+    let (name, visibility, docs) = (signature.ident.clone(), function.vis.clone(), docs(&function.attrs));
+    let docs: Vec<_> = docs.into_iter().cloned().collect();
+    let workflow_type = options.name.unwrap_or_else(|| name.to_string());
+    let output = output(signature);
+    let ty = &output.ty;
+    let (types, names) = tuple(&taken);
+    let call_names = taken.iter().map(|argument| &argument.name);
+    let settled = output.settle(quote!(#name::run(cx, #(#call_names),*).await));
+    function.sig.ident = syn::Ident::new("run", name.span());
+    function.vis = syn::parse_quote!(pub);
+    function.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
+    Ok(quote! {
+        #(#docs)*
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy, Debug)]
+        #visibility struct #name;
+
+        #[allow(unreachable_pub, clippy::unused_async)]
+        impl #name {
+            /// The function itself.
+            #function
+        }
+
+        impl ::tenure_sdk::WorkflowDefinition for #name {
+            type Args = #types;
+            type Output = #ty;
+            type State = #state;
+
+            fn name(&self) -> &str {
+                #workflow_type
+            }
+        }
+
+        impl ::tenure_sdk::Workflow for #name {
+            async fn run(
+                cx: ::tenure_sdk::WorkflowContext<#state>,
+                #names: #types,
+            ) -> ::core::result::Result<#ty, ::tenure_sdk::Failure> {
+                #settled
+            }
+        }
+    })
+}

@@ -1,0 +1,139 @@
+//! The context of an activity.
+
+use crate::Failure;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+use tenure_api::common::v1::Payload;
+use tenure_client::{Client, Data, DataConverter};
+use tokio::sync::{Notify, watch};
+
+/// Which attempt of which activity this is.
+#[derive(Clone, Debug, Default)]
+pub struct ActivityInfo {
+    pub activity_id: String,
+    pub activity_type: String,
+    /// Counts from 1.
+    pub attempt: u32,
+    pub workflow_id: String,
+    pub run_id: String,
+    pub workflow_type: String,
+    pub task_queue: String,
+    /// By which [`Client::complete_activity`] finishes it from elsewhere.
+    pub task_token: Vec<u8>,
+    pub scheduled: Option<SystemTime>,
+    pub started: Option<SystemTime>,
+    pub start_to_close: Option<Duration>,
+    pub heartbeat_timeout: Option<Duration>,
+    /// Run beside its workflow's task.
+    pub is_local: bool,
+}
+
+/// What an activity can ask and tell. Cheap to clone.
+#[derive(Clone)]
+pub struct ActivityContext {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    info: ActivityInfo,
+    client: Client,
+    last_heartbeat: Vec<Payload>,
+    heartbeat: Mutex<Option<Vec<Payload>>>,
+    heartbeats: Notify,
+    cancelled: watch::Sender<bool>,
+    elsewhere: AtomicBool,
+}
+
+impl ActivityContext {
+    pub(crate) fn new(info: ActivityInfo, client: Client, last_heartbeat: Vec<Payload>) -> (Self, Control) {
+        let shared = Arc::new(Shared {
+            info,
+            client,
+            last_heartbeat,
+            heartbeat: Mutex::default(),
+            heartbeats: Notify::new(),
+            cancelled: watch::Sender::new(false),
+            elsewhere: AtomicBool::new(false),
+        });
+        (ActivityContext { shared: shared.clone() }, Control { shared })
+    }
+
+    pub(crate) fn converter(&self) -> &DataConverter {
+        self.shared.client.converter()
+    }
+
+    /// Which attempt of which activity this is.
+    pub fn info(&self) -> &ActivityInfo {
+        &self.shared.info
+    }
+
+    /// The worker's client: for activities that start or signal workflows.
+    pub fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
+    /// Says that the attempt is alive, and how far it is. Returns at once; only some are sent. The server's answer may
+    /// be a cancellation.
+    pub fn heartbeat<T: Data>(&self, details: T) {
+        match self.converter().encode(&details) {
+            Ok(payload) => {
+                *self.shared.heartbeat.lock().unwrap_or_else(PoisonError::into_inner) = Some(vec![payload]);
+                self.shared.heartbeats.notify_one();
+            }
+            Err(error) => tracing::warn!(%error, "a heartbeat's details cannot be written"),
+        }
+    }
+
+    /// What the last attempt's last heartbeat said.
+    pub fn last_heartbeat<T: Data>(&self) -> Option<T> {
+        self.converter().decode(self.shared.last_heartbeat.first()?).ok()
+    }
+
+    /// Whether the attempt should stop: it was cancelled, its time is up, or the worker ends.
+    pub fn is_cancelled(&self) -> bool {
+        *self.shared.cancelled.borrow()
+    }
+
+    /// Waits until [`Self::is_cancelled`].
+    pub async fn cancelled(&self) {
+        let _ = self.shared.cancelled.subscribe().wait_for(|cancelled| *cancelled).await;
+    }
+
+    /// `return Err(cx.complete_elsewhere())`: the attempt goes on outside of this function, until somebody calls
+    /// [`Client::complete_activity`] with its token.
+    pub fn complete_elsewhere(&self) -> Failure {
+        self.shared.elsewhere.store(true, Ordering::Release);
+        Failure::msg("completed elsewhere")
+    }
+}
+
+/// The worker's end of a context.
+#[derive(Clone)]
+pub(crate) struct Control {
+    shared: Arc<Shared>,
+}
+
+impl Control {
+    pub(crate) fn cancel(&self) {
+        self.shared.cancelled.send_replace(true);
+    }
+
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.shared.elsewhere.load(Ordering::Acquire)
+    }
+
+    /// Waits for a heartbeat; the last one is what counts.
+    pub(crate) async fn next_heartbeat(&self) -> Vec<Payload> {
+        loop {
+            if let Some(details) = self.shared.heartbeat.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return details;
+            }
+            self.shared.heartbeats.notified().await;
+        }
+    }
+}

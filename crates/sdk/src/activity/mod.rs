@@ -1,0 +1,23 @@
+//! What activity code is written against.
+
+mod context;
+mod registry;
+
+pub(crate) use context::Control;
+pub use context::{ActivityContext, ActivityInfo};
+pub use registry::ActivityRegistry;
+
+use crate::Failure;
+use std::sync::Arc;
+use tenure_client::ActivityDefinition;
+
+/// An activity that a worker can run. `#[activity]` implements it for a function.
+pub trait Activity: ActivityDefinition + Send + Sync {
+    /// One attempt.
+    fn run(&self, cx: ActivityContext, args: Self::Args) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
+}
+
+/// Activities that share what they depend on. `#[activities]` implements it for an `impl` block.
+pub trait Activities: Send + Sync + 'static {
+    fn register(owner: Arc<Self>, registry: &mut ActivityRegistry);
+}

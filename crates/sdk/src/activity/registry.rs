@@ -1,0 +1,61 @@
+//! Activities by name.
+
+use super::{Activity, ActivityContext};
+use crate::Failure;
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use tenure_api::common::v1::{Payload, Payloads};
+use tenure_client::{ActivityRef, Args, Data};
+
+/// One attempt of some activity, arguments and result as they travel.
+pub(crate) type Call = Arc<
+    dyn Fn(ActivityContext, Option<Payloads>) -> Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>
+        + Send
+        + Sync,
+>;
+
+/// The activities that a worker knows.
+#[derive(Clone, Default)]
+pub struct ActivityRegistry {
+    pub(crate) calls: BTreeMap<String, Call>,
+}
+
+impl ActivityRegistry {
+    pub(crate) fn activity<D: Activity>(&mut self, activity: D) {
+        let name = activity.name().to_owned();
+        let activity = Arc::new(activity);
+        let call = move |cx: ActivityContext, input: Option<Payloads>| -> Pin<Box<dyn Future<Output = _> + Send>> {
+            let activity = activity.clone();
+            Box::pin(async move {
+                let converter = cx.converter().clone();
+                let args = read(&cx, input.as_ref())?;
+                Ok(converter.encode(&activity.run(cx, args).await?)?)
+            })
+        };
+        self.calls.insert(name, Arc::new(call));
+    }
+
+    /// Adds an activity that shares `owner` with others.
+    pub fn add<O, A, R, F>(
+        &mut self,
+        activity: ActivityRef<A, R>,
+        owner: Arc<O>,
+        run: impl Fn(Arc<O>, ActivityContext, A) -> F + Send + Sync + 'static,
+    ) where
+        O: Send + Sync + 'static,
+        A: Args + Send,
+        R: Data + Send,
+        F: Future<Output = Result<R, Failure>> + Send + 'static,
+    {
+        let call = move |cx: ActivityContext, input: Option<Payloads>| -> Pin<Box<dyn Future<Output = _> + Send>> {
+            let converter = cx.converter().clone();
+            let started = read(&cx, input.as_ref()).map(|args| run(owner.clone(), cx, args));
+            Box::pin(async move { Ok(converter.encode(&started?.await?)?) })
+        };
+        self.calls.insert(activity.name().to_owned(), Arc::new(call));
+    }
+}
+
+/// Arguments that cannot be read will not be readable the next time either.
+fn read<A: Args>(cx: &ActivityContext, input: Option<&Payloads>) -> Result<A, Failure> {
+    cx.converter().decode_args(input).map_err(|error| Failure::from(error).non_retryable())
+}

@@ -1,0 +1,128 @@
+//! A workflow of some type, seen through an object: its function and its handlers.
+
+use super::updates::Reply;
+use crate::{
+    runtime::{Completion, Rt},
+    workflow::{Handlers, Workflow, WorkflowContext, WorkflowState},
+};
+use std::{marker::PhantomData, sync::Arc};
+use tenure_api::common::v1::{Payload, Payloads};
+use tenure_client::{DataError, Failure};
+
+/// Makes instances of one workflow type.
+pub(crate) trait Factory: Send + Sync {
+    fn create(&self, rt: Rt) -> Box<dyn Instance>;
+}
+
+pub(crate) trait Instance {
+    fn name(&self) -> &str;
+    /// Begins the function.
+    fn start(&self, args: Option<&Payloads>) -> Result<(), DataError>;
+    /// False: no handler takes it.
+    fn signal(&self, name: &str, args: Option<&Payloads>) -> bool;
+    fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure>;
+    /// Calls `accept` before the handler runs, or gives why not.
+    fn update(
+        &self,
+        name: &str,
+        args: Option<&Payloads>,
+        validate: bool,
+        accept: &dyn Fn(),
+        reply: Reply,
+    ) -> Result<(), Failure>;
+}
+
+/// The factory of a workflow type.
+pub(crate) struct Typed<W: Workflow> {
+    name: String,
+    handlers: Arc<Handlers<W::State>>,
+    workflow: PhantomData<fn(W)>,
+}
+
+impl<W: Workflow> Typed<W> {
+    pub(crate) fn new(workflow: &W) -> Self {
+        let mut handlers = Handlers::default();
+        <W::State as WorkflowState>::handlers(&mut handlers);
+        Typed { name: workflow.name().to_owned(), handlers: Arc::new(handlers), workflow: PhantomData }
+    }
+}
+
+impl<W: Workflow> Factory for Typed<W> {
+    fn create(&self, rt: Rt) -> Box<dyn Instance> {
+        Box::new(Running::<W> {
+            name: self.name.clone(),
+            cx: WorkflowContext::new(rt),
+            handlers: self.handlers.clone(),
+            workflow: PhantomData,
+        })
+    }
+}
+
+struct Running<W: Workflow> {
+    name: String,
+    cx: WorkflowContext<W::State>,
+    handlers: Arc<Handlers<W::State>>,
+    workflow: PhantomData<fn(W)>,
+}
+
+impl<W: Workflow> Instance for Running<W> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn start(&self, args: Option<&Payloads>) -> Result<(), DataError> {
+        let args = self.cx.rt().converter.decode_args::<W::Args>(args)?;
+        let cx = self.cx.clone();
+        self.cx.rt().spawn(async move {
+            let rt = cx.rt().clone();
+            let result = W::run(cx, args).await;
+            let completion = match result {
+                Ok(value) => match rt.converter.encode(&value) {
+                    Ok(payload) => Completion::Done(payload),
+                    Err(error) => Completion::Failed(error.into()),
+                },
+                Err(failure) => Completion::Failed(failure),
+            };
+            rt.completion.borrow_mut().get_or_insert(completion);
+        });
+        Ok(())
+    }
+
+    fn signal(&self, name: &str, args: Option<&Payloads>) -> bool {
+        let Some(handler) = self.handlers.signals.get(name) else { return false };
+        if let Err(error) = handler(&self.cx, args) {
+            tracing::warn!(signal = name, %error, "a signal that cannot be read is left out");
+        }
+        true
+    }
+
+    fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure> {
+        match (self.handlers.queries.get(name), name) {
+            (Some(handler), _) => handler(&self.cx, args),
+            (None, "__stack_trace") => Ok(self.cx.rt().converter.encode(&"not kept".to_owned())?),
+            (None, "__temporal_workflow_metadata") => Ok(self.cx.rt().converter.encode(&serde_json::json!({
+                "currentDetails": *self.cx.rt().details.borrow(),
+                "definition": { "type": self.name },
+            }))?),
+            (None, _) => {
+                let known = self.handlers.queries.keys().copied().collect::<Vec<_>>().join(", ");
+                Err(Failure::msg(format!("no query {name:?} here; there are: {known}")))
+            }
+        }
+    }
+
+    fn update(
+        &self,
+        name: &str,
+        args: Option<&Payloads>,
+        validate: bool,
+        accept: &dyn Fn(),
+        reply: Reply,
+    ) -> Result<(), Failure> {
+        let Some(handler) = self.handlers.updates.get(name) else {
+            let known = self.handlers.updates.keys().copied().collect::<Vec<_>>().join(", ");
+            return Err(Failure::application("UnknownUpdate", format!("no update {name:?} here; there are: {known}")));
+        };
+        handler(&self.cx, args, validate, accept, reply)
+    }
+}

@@ -1,0 +1,340 @@
+//! One cached execution: history in, commands out. A pure function of what it is fed.
+//!
+//! History falls into sections, one for each workflow task that was completed: events that came in before it started,
+//! then the events of the commands that it made. A section's events are fed in order, the code runs until it waits, and
+//! its commands are held against the events, or, when the section is the last, sent.
+
+mod events;
+mod instance;
+mod matching;
+pub(crate) mod updates;
+
+pub(crate) use instance::{Factory, Instance, Typed};
+pub(crate) use matching::is_of_command;
+
+use crate::{
+    info::{HistoryInfo, WorkflowInfo, time_of},
+    runtime::{Broken, Command, Completion, LocalCall, ROOT, Rt, Runtime, message_of},
+};
+use std::{
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    sync::Arc,
+};
+use tenure_api::{
+    command::v1::{self as command, command::Attributes as Make},
+    common::v1::{Payload, Payloads},
+    enums::v1::{EventType, WorkflowTaskFailedCause},
+    failure::v1 as failure,
+    history::v1::{HistoryEvent, history_event::Attributes},
+    protocol::v1::Message,
+};
+use tenure_client::{DataConverter, Failure};
+
+/// What a poll, or a replay, brings.
+#[derive(Default)]
+pub(crate) struct Task {
+    /// From the first event that was not fed yet, or an earlier one.
+    pub(crate) events: Vec<HistoryEvent>,
+    pub(crate) messages: Vec<Message>,
+    /// Nothing but a query: there is no workflow task to complete.
+    pub(crate) only_query: bool,
+}
+
+/// What goes into the completion of the workflow task.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    pub(crate) commands: Vec<command::Command>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) closed: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The events do not follow those that were fed.
+    Gap,
+    /// The task fails; the execution must not be used any more.
+    Fails(TaskFailure),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TaskFailure {
+    pub(crate) cause: WorkflowTaskFailedCause,
+    pub(crate) failure: failure::Failure,
+}
+
+impl TaskFailure {
+    pub(crate) fn new(cause: WorkflowTaskFailedCause, name: &str, message: String) -> Self {
+        let failure = Failure::application(name, message).to_proto(&DataConverter::default());
+        TaskFailure { cause, failure }
+    }
+}
+
+impl From<Broken> for TaskFailure {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Nondeterminism(message) => {
+                TaskFailure::new(WorkflowTaskFailedCause::NonDeterministicError, "Nondeterminism", message)
+            }
+            Broken::Panic(message) => {
+                TaskFailure::new(WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure, "Panic", message)
+            }
+            Broken::Data(message) => {
+                TaskFailure::new(WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure, "Data", message)
+            }
+        }
+    }
+}
+
+/// Which execution this is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Name {
+    pub(crate) namespace: String,
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+}
+
+pub(crate) struct Execution {
+    rt: Rt,
+    instance: Box<dyn Instance>,
+    name: Name,
+    /// The last event that was fed or matched.
+    last_event: i64,
+    /// Fed when the next workflow task starts.
+    inputs: Vec<HistoryEvent>,
+    /// The last section's commands were sent and no event has confirmed them yet.
+    sent: bool,
+    admitted: updates::Admitted,
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        self.rt.end();
+    }
+}
+
+impl Execution {
+    pub(crate) fn new(factory: &Arc<dyn Factory>, name: Name, converter: DataConverter) -> Self {
+        let rt = Runtime::new(converter);
+        let instance = factory.create(rt.clone());
+        Execution {
+            rt,
+            instance,
+            name,
+            last_event: 0,
+            inputs: Vec::new(),
+            sent: false,
+            admitted: updates::Admitted::default(),
+        }
+    }
+
+    /// Feeds a task. What it answers is of its last section; replayed sections answer nothing.
+    pub(crate) fn advance(&mut self, task: Task) -> Result<Output, Trouble> {
+        let events: Vec<_> = task.events.into_iter().filter(|event| event.event_id > self.last_event).collect();
+        if events.first().is_some_and(|first| first.event_id != self.last_event + 1) {
+            return Err(Trouble::Gap);
+        }
+        let mut messages = Some(task.messages);
+        let mut live = false;
+        let mut at = 0;
+        while at < events.len() {
+            let event = &events[at];
+            let next = events.get(at + 1).map(HistoryEvent::event_type);
+            match event.event_type() {
+                EventType::WorkflowTaskStarted => match next {
+                    Some(EventType::WorkflowTaskCompleted) => {
+                        self.section(event, following(&events[at + 1..]), Vec::new(), false)?;
+                    }
+                    // The code's answer never arrived.
+                    Some(_) => {}
+                    None if task.only_query => break,
+                    None => {
+                        live = true;
+                        self.section(event, &[], messages.take().unwrap_or_default(), true)?;
+                    }
+                },
+                EventType::WorkflowTaskCompleted => {
+                    at += self.confirm(&events[at + 1..])?;
+                    self.last_event = events[at].event_id;
+                }
+                EventType::WorkflowTaskFailed | EventType::WorkflowTaskTimedOut if self.sent => {
+                    // What was sent is not what happened.
+                    return Err(Trouble::Gap);
+                }
+                EventType::WorkflowTaskFailed => self.reseed(event),
+                EventType::WorkflowTaskScheduled | EventType::WorkflowTaskTimedOut => {}
+                _ => self.inputs.push(event.clone()),
+            }
+            at += 1;
+        }
+        if task.only_query {
+            // Fed again with the task that they belong to.
+            self.inputs.clear();
+        }
+        if live { Ok(self.output()) } else { Ok(Output::default()) }
+    }
+
+    /// The code of a workflow that was reset goes on with another sequence of random numbers.
+    fn reseed(&self, event: &HistoryEvent) {
+        if let Some(Attributes::WorkflowTaskFailedEventAttributes(failed)) = &event.attributes {
+            if failed.cause() == WorkflowTaskFailedCause::ResetWorkflow {
+                self.rt.seed(&failed.new_run_id);
+            }
+        }
+    }
+
+    fn section(
+        &mut self,
+        started: &HistoryEvent,
+        ahead: &[HistoryEvent],
+        mut messages: Vec<Message>,
+        live: bool,
+    ) -> Result<(), Trouble> {
+        self.check()?;
+        self.rt.replaying.set(!live);
+        self.rt.now.set(time_of(started));
+        if let Some(Attributes::WorkflowTaskStartedEventAttributes(it)) = &started.attributes {
+            *self.rt.history.borrow_mut() = HistoryInfo {
+                events: started.event_id,
+                bytes: it.history_size_bytes,
+                continue_as_new_suggested: it.suggest_continue_as_new,
+            };
+        }
+        let markers = self.look_ahead(ahead, &mut messages);
+        let inputs = std::mem::take(&mut self.inputs);
+        self.quietly(|this| {
+            let mut messages = messages.into_iter().peekable();
+            for event in &inputs {
+                this.feed(event);
+                while let Some(message) = messages.next_if(|message| updates::after(message) <= event.event_id) {
+                    this.deliver(message, live);
+                }
+            }
+            messages.for_each(|message| this.deliver(message, live));
+            this.rt.run();
+            for marker in markers {
+                this.replay_local(&marker);
+                this.rt.run();
+            }
+        });
+        self.finish();
+        self.last_event = started.event_id;
+        self.sent = live;
+        self.check()
+    }
+
+    /// In replay, what the code logs was logged before.
+    fn quietly(&mut self, run: impl FnOnce(&mut Self)) {
+        let rt = self.rt.clone();
+        let run = AssertUnwindSafe(|| {
+            if rt.replaying.get() {
+                tracing::dispatcher::with_default(&tracing::Dispatch::none(), || run(self));
+            } else {
+                let Name { workflow_id, run_id, .. } = &self.name;
+                tracing::info_span!("workflow", %workflow_id, %run_id).in_scope(|| run(self));
+            }
+        });
+        if let Err(panic) = catch_unwind(run) {
+            rt.break_with(Broken::Panic(message_of(&*panic)));
+        }
+    }
+
+    /// A broken task stays broken.
+    fn check(&self) -> Result<(), Trouble> {
+        match &*self.rt.broken.borrow() {
+            Some(broken) => Err(Trouble::Fails(broken.clone().into())),
+            None => Ok(()),
+        }
+    }
+
+    /// Turns how the function ended into the last command.
+    fn finish(&self) {
+        let Some(completion) = self.rt.completion.take() else { return };
+        let attributes = match completion {
+            Completion::Done(result) => {
+                let result = Some(Payloads { payloads: vec![result] });
+                Make::CompleteWorkflowExecutionCommandAttributes(command::CompleteWorkflowExecutionCommandAttributes {
+                    result,
+                })
+            }
+            Completion::Failed(failure) => self.failed(&failure),
+        };
+        self.rt.commands.borrow_mut().push(Command::new(None, attributes, Location::caller()));
+        self.rt.end();
+    }
+
+    fn failed(&self, failure: &Failure) -> Make {
+        if let Some(attributes) = self.rt.continue_as_new.take() {
+            if failure.kind == tenure_client::FailureKind::ContinueAsNew {
+                return attributes;
+            }
+        }
+        if failure.is_cancelled() && self.rt.scopes.borrow().is_cancelled(ROOT) {
+            return Make::CancelWorkflowExecutionCommandAttributes(
+                command::CancelWorkflowExecutionCommandAttributes::default(),
+            );
+        }
+        let failure = Some(failure.to_proto(&self.rt.converter));
+        Make::FailWorkflowExecutionCommandAttributes(command::FailWorkflowExecutionCommandAttributes { failure })
+    }
+
+    fn output(&self) -> Output {
+        let commands: Vec<_> =
+            self.rt.commands.borrow().iter().map(|command| command.to_proto(&self.rt.converter)).collect();
+        let closed = commands.last().is_some_and(|command| matching::closes(command.command_type()));
+        Output { commands, messages: self.rt.messages.take(), closed }
+    }
+
+    /// The local activities that the code has asked for since the last call.
+    pub(crate) fn take_local(&self) -> Vec<LocalCall> {
+        let operations = self.rt.operations.borrow();
+        let asked = self.rt.deferred_local.take().into_iter().chain(self.rt.local.take());
+        asked.filter(|request| operations.is_pending(request.op)).map(|request| request.call).collect()
+    }
+
+    /// A local activity of this live section ended.
+    pub(crate) fn finish_local(
+        &mut self,
+        seq: u64,
+        result: Result<Option<Payload>, Failure>,
+    ) -> Result<Output, Trouble> {
+        self.quietly(|this| {
+            this.resolve_local(seq, result);
+            this.rt.run();
+        });
+        self.finish();
+        self.check()?;
+        Ok(self.output())
+    }
+
+    pub(crate) fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure> {
+        let answer = AssertUnwindSafe(|| self.instance.query(name, args));
+        catch_unwind(answer).unwrap_or_else(|panic| Err(Failure::application("Panic", message_of(&*panic))))
+    }
+
+    /// The task was completed without commands and the server has dropped its events.
+    pub(crate) fn roll_back(&mut self, last_event: i64) {
+        if last_event < self.last_event {
+            self.last_event = last_event;
+            self.sent = false;
+        }
+    }
+
+    pub(crate) fn last_event(&self) -> i64 {
+        self.last_event
+    }
+
+    pub(crate) fn set_info(&self, event: &HistoryEvent) {
+        if let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &event.attributes {
+            let Name { namespace, workflow_id, run_id } = &self.name;
+            let info = WorkflowInfo::of(event, started, (namespace, workflow_id, run_id), &self.rt.converter);
+            self.rt.seed(&started.original_execution_run_id);
+            let _ = self.rt.info.set(info);
+        }
+    }
+}
+
+/// The events after a workflow task's start, up to the start of the next.
+fn following(events: &[HistoryEvent]) -> &[HistoryEvent] {
+    let end = events.iter().position(|event| event.event_type() == EventType::WorkflowTaskStarted);
+    &events[..end.unwrap_or(events.len())]
+}

@@ -1,0 +1,79 @@
+//! What a workflow knows of itself.
+
+use std::time::{Duration, SystemTime};
+use tenure_api::{
+    common::v1::{Memo, Payload, SearchAttributes},
+    history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes as Started},
+};
+use tenure_client::{DataConverter, Failure};
+
+/// What the started event says of a run.
+#[derive(Clone, Debug)]
+pub struct WorkflowInfo {
+    pub workflow_id: String,
+    pub run_id: String,
+    /// The first run of the chain of retries and continue-as-new.
+    pub first_run_id: String,
+    pub workflow_type: String,
+    pub task_queue: String,
+    pub namespace: String,
+    /// Counts retries of the workflow as a whole, from 1.
+    pub attempt: u32,
+    pub started: SystemTime,
+    /// Workflow id and run id of the parent.
+    pub parent: Option<(String, String)>,
+    /// The run that continued as this one.
+    pub continued_from: Option<String>,
+    pub cron_schedule: Option<String>,
+    pub execution_timeout: Option<Duration>,
+    pub run_timeout: Option<Duration>,
+    /// Why the last run failed, when this one is a retry or the next of a schedule.
+    pub last_failure: Option<Failure>,
+    pub(crate) last_result: Option<Payload>,
+    pub(crate) memo: Memo,
+    pub(crate) search_attributes: SearchAttributes,
+}
+
+impl WorkflowInfo {
+    pub(crate) fn of(
+        event: &HistoryEvent,
+        started: &Started,
+        (namespace, workflow_id, run_id): (&str, &str, &str),
+        converter: &DataConverter,
+    ) -> Self {
+        let duration = |it: Option<prost_types::Duration>| it.and_then(|it| it.try_into().ok());
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        WorkflowInfo {
+            workflow_id: workflow_id.to_owned(),
+            run_id: run_id.to_owned(),
+            first_run_id: started.first_execution_run_id.clone(),
+            workflow_type: started.workflow_type.clone().unwrap_or_default().name,
+            task_queue: started.task_queue.clone().unwrap_or_default().name,
+            namespace: namespace.to_owned(),
+            attempt: started.attempt.try_into().unwrap_or(1),
+            started: time_of(event),
+            parent: started.parent_workflow_execution.clone().map(|parent| (parent.workflow_id, parent.run_id)),
+            continued_from: given(&started.continued_execution_run_id),
+            cron_schedule: given(&started.cron_schedule),
+            execution_timeout: duration(started.workflow_execution_timeout),
+            run_timeout: duration(started.workflow_run_timeout),
+            last_failure: started.continued_failure.clone().map(|it| Failure::from_proto(it, converter)),
+            last_result: started.last_completion_result.clone().and_then(|it| it.payloads.into_iter().next()),
+            memo: started.memo.clone().unwrap_or_default(),
+            search_attributes: started.search_attributes.clone().unwrap_or_default(),
+        }
+    }
+}
+
+pub(crate) fn time_of(event: &HistoryEvent) -> SystemTime {
+    event.event_time.and_then(|time| time.try_into().ok()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// How long the history is, as of the current workflow task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryInfo {
+    pub events: i64,
+    pub bytes: i64,
+    /// The server finds the history long enough to continue as new.
+    pub continue_as_new_suggested: bool,
+}

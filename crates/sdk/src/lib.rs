@@ -1,0 +1,137 @@
+//! Durable functions that read like plain Rust.
+//!
+//! A *workflow* is an `async fn` that survives the death of its process: what it waits for is recorded by a server, and
+//! another worker replays the record and goes on. An *activity* is a function that may do anything: call a payment
+//! service, write a file, fail and be tried again.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use tenure_sdk::prelude::*;
+//!
+//! #[activity]
+//! async fn charge(customer: String, cents: u64) -> Result<String> {
+//!     Ok(format!("receipt of {customer}, {cents}"))
+//! }
+//!
+//! /// What the handlers share with the function: no locks, no closures.
+//! #[derive(Default)]
+//! struct Subscription {
+//!     cents: u64,
+//!     charges: u32,
+//!     ended: bool,
+//! }
+//!
+//! #[handlers]
+//! impl Subscription {
+//!     #[signal]
+//!     fn end(&mut self) {
+//!         self.ended = true;
+//!     }
+//!
+//!     #[query]
+//!     fn charges(&self) -> u32 {
+//!         self.charges
+//!     }
+//!
+//!     #[update(validate = check_amount)]
+//!     fn change_amount(&mut self, cents: u64) -> u64 {
+//!         std::mem::replace(&mut self.cents, cents)
+//!     }
+//!
+//!     fn check_amount(&self, cents: &u64) -> Result<()> {
+//!         if *cents == 0 {
+//!             return Err(Failure::application("Free", "not for nothing"));
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! #[workflow]
+//! async fn subscription(cx: WorkflowContext<Subscription>, customer: String, cents: u64) -> Result<u32> {
+//!     cx.state_mut().cents = cents;
+//!     while !cx.wait_until(|it| it.ended).timeout(Duration::from_secs(30 * 24 * 3600)).await? {
+//!         let cents = cx.state().cents;
+//!         cx.activity(charge, (customer.clone(), cents)).start_to_close(Duration::from_secs(10)).await?;
+//!         cx.state_mut().charges += 1;
+//!     }
+//!     let charges = cx.state().charges;
+//!     Ok(charges)
+//! }
+//!
+//! # async fn run() -> Result<(), ClientError> {
+//! let client = Client::connect(["127.0.0.1:7233"]).await?;
+//! let worker = Worker::new(client.clone(), "billing").workflow(subscription).activity(charge);
+//! # let serve = async {
+//! worker.run().await?; // until SIGTERM
+//! # Ok::<_, ClientError>(()) };
+//!
+//! let handle = client.start(subscription, ("Ann".to_owned(), 999)).id("ann").task_queue("billing").await?;
+//! handle.update(Subscription::CHANGE_AMOUNT, 1299).await?;
+//! handle.signal(Subscription::END, ()).await?;
+//! println!("{} charges", handle.result().await?);
+//! # Ok(()) }
+//! ```
+//!
+//! # What is where
+//!
+//! - [`WorkflowContext`]: what a workflow can do: activities, timers, conditions, children, scopes, patches, updates of
+//!   its memo, and a clock and random numbers that are the same whenever the code runs again.
+//! - [`ActivityContext`]: heartbeats, cancellation, which attempt it is.
+//! - [`Client`] and [`WorkflowHandle`]: start, signal, query, update, wait.
+//! - [`Worker`]: polls and runs.
+//! - [`Failure`]: the one error type, a chain that ends at what went wrong first. Every error turns into it by `?`.
+//! - [`join!`], [`select!`], [`join_all`]: combinators that always look in the same order.
+//! - [`Replayer`]: runs a workflow against a recorded history, without a server.
+//!
+//! # What must not happen in a workflow
+//!
+//! Its code runs again and must do the same again: ask [`WorkflowContext::now`] for the time, do I/O in activities,
+//! change code that running workflows depend on under a [`WorkflowContext::patched`]. A command that differs from
+//! history fails the workflow task with both sides and the line of code; the workflow waits for a worker that knows
+//! better. A panic fails the task, too. An `Err` fails the workflow.
+//!
+//! What a workflow waits for is cancelled when it is dropped: the timer that lost in a [`select!`], an activity whose
+//! future goes out of scope.
+
+// What the attributes write names this crate so, here too.
+#[allow(unused_extern_crates)]
+extern crate self as tenure_sdk;
+
+mod activity;
+mod execution;
+mod info;
+#[doc(hidden)]
+pub mod macros;
+mod replay;
+mod runtime;
+mod worker;
+mod workflow;
+
+pub use activity::{Activities, Activity, ActivityContext, ActivityInfo, ActivityRegistry};
+pub use info::{HistoryInfo, WorkflowInfo};
+pub use replay::{ReplayError, Replayed, Replayer};
+pub use tenure_client::{
+    ActivityDefinition, ActivityRef, Args, Binary, Client, ClientBuilder, ClientError, Data, DataConverter, DataError,
+    Description, Failure, FailureKind, IntoArgs, Json, PayloadCodec, PayloadConverter, Query, Raw, RetryPolicy,
+    RetryState, SearchValue, Signal, StartWorkflow, TimeoutType, Update, UpdateHandle, WorkflowDefinition,
+    WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowRef,
+};
+pub use tenure_sdk_macros::{activities, activity, handlers, workflow};
+pub use worker::{Worker, WorkerOptions};
+pub use workflow::{
+    ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,
+    Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Scope, Sent, SignalChannel, StateMut,
+    StateRef, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowState, join_all,
+};
+
+/// A result whose error is a [`Failure`], unless another is named.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// What most programs use.
+pub mod prelude {
+    pub use crate::{
+        ActivityContext, ActivityRef, Cancellation, Client, ClientError, Failure, Query, Result, RetryPolicy, Signal,
+        Update, Worker, WorkerOptions, WorkflowContext, WorkflowRef, WorkflowState, activities, activity, handlers,
+        join, join_all, select, workflow,
+    };
+}

@@ -1,0 +1,156 @@
+//! Runs a workflow against a recorded history: no server, no worker, and a debugger may look on.
+
+use crate::{
+    execution::{Execution, Factory, Name, Task, Trouble, Typed},
+    workflow::Workflow,
+};
+use std::{collections::BTreeMap, sync::Arc};
+use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
+use tenure_client::{Args, ClientError, DataConverter, Failure, IntoArgs, Query};
+
+/// Why a history cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The code does not do what history says, or it panicked.
+    #[error("{0}")]
+    Broken(String),
+    #[error("no workflow {0:?} was given to the replayer")]
+    UnknownWorkflow(String),
+    /// Not the history of a workflow from its first event on.
+    #[error("not a whole history: {0}")]
+    Incomplete(String),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Replays histories with the code of today.
+///
+/// As a test of a crate whose histories are kept:
+///
+/// ```no_run
+/// # use tenure_sdk::{Replayer, prelude::*};
+/// # #[workflow] async fn order(cx: WorkflowContext) -> Result<()> { cx.sleep(std::time::Duration::from_secs(1)).await }
+/// # async fn check(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let history = client.handle(order, "order-1").history().await?;
+/// Replayer::new().workflow(order).replay(&history)?;
+/// # Ok(()) }
+/// ```
+#[derive(Default)]
+pub struct Replayer {
+    workflows: BTreeMap<String, Arc<dyn Factory>>,
+    converter: DataConverter,
+}
+
+impl Replayer {
+    pub fn new() -> Self {
+        Replayer::default()
+    }
+
+    /// Adds a workflow.
+    #[must_use]
+    pub fn workflow<W: Workflow>(mut self, workflow: W) -> Self {
+        self.workflows.insert(workflow.name().to_owned(), Arc::new(Typed::new(&workflow)));
+        self
+    }
+
+    /// Default: JSON, no codec.
+    #[must_use]
+    pub fn converter(mut self, converter: DataConverter) -> Self {
+        self.converter = converter;
+        self
+    }
+
+    /// Replays a history from the first event to the last. The commands of a workflow task that history does not show
+    /// the end of are not compared.
+    pub fn replay(&self, history: &History) -> Result<Replayed, ReplayError> {
+        let mut replayed = self.begin(history)?;
+        replayed.feed(history.events.clone())?;
+        Ok(replayed)
+    }
+
+    /// Replays workflow task by workflow task; `look` is called after each with the last event that was fed.
+    pub fn step(
+        &self,
+        history: &History,
+        mut look: impl FnMut(&Replayed, &HistoryEvent),
+    ) -> Result<Replayed, ReplayError> {
+        let mut replayed = self.begin(history)?;
+        for end in ends_of_tasks(&history.events) {
+            replayed.feed(history.events[..end].to_vec())?;
+            look(&replayed, &history.events[end - 1]);
+        }
+        Ok(replayed)
+    }
+
+    /// Replays every prefix of the history that a worker could see, each from the start, twice.
+    pub fn replay_all_prefixes(&self, history: &History) -> Result<(), ReplayError> {
+        for end in ends_of_tasks(&history.events) {
+            for _ in 0..2 {
+                self.begin(history)?.feed(history.events[..end].to_vec())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, history: &History) -> Result<Replayed, ReplayError> {
+        let started = history.events.first().and_then(|event| event.attributes.as_ref());
+        let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = started else {
+            return Err(ReplayError::Incomplete("it does not begin with the started event".to_owned()));
+        };
+        let workflow_type = started.workflow_type.clone().unwrap_or_default().name;
+        let factory = self.workflows.get(&workflow_type).ok_or(ReplayError::UnknownWorkflow(workflow_type))?;
+        let name = Name {
+            namespace: String::new(),
+            workflow_id: started.workflow_id.clone(),
+            run_id: started.original_execution_run_id.clone(),
+        };
+        Ok(Replayed {
+            execution: Execution::new(factory, name, self.converter.clone()),
+            converter: self.converter.clone(),
+        })
+    }
+}
+
+/// The code, at some event of its history.
+pub struct Replayed {
+    execution: Execution,
+    converter: DataConverter,
+}
+
+impl Replayed {
+    fn feed(&mut self, events: Vec<HistoryEvent>) -> Result<(), ReplayError> {
+        // A query's task: what history does not end is not begun.
+        let task = Task { events, only_query: true, ..Default::default() };
+        match self.execution.advance(task) {
+            Ok(_) => Ok(()),
+            Err(Trouble::Gap) => {
+                Err(ReplayError::Incomplete(format!("event {} is missing", self.execution.last_event() + 1)))
+            }
+            Err(Trouble::Fails(failure)) => Err(ReplayError::Broken(failure.failure.message)),
+        }
+    }
+
+    /// Asks the workflow, as it is at this event.
+    pub fn query<S, A: Args, R: tenure_client::Data>(
+        &self,
+        query: Query<S, A, R>,
+        args: impl IntoArgs<A>,
+    ) -> Result<R, Failure> {
+        let args = self.converter.encode_args(&args.into_args())?;
+        let answer = self.execution.query(query.name(), args.as_ref())?;
+        Ok(self.converter.decode(&answer)?)
+    }
+}
+
+/// Behind each workflow task that was completed, together with the events of its commands: how many events that are.
+fn ends_of_tasks(events: &[HistoryEvent]) -> Vec<usize> {
+    use tenure_api::enums::v1::EventType as E;
+    let completed = |event: &HistoryEvent| event.event_type() == E::WorkflowTaskCompleted;
+    let mut ends = Vec::new();
+    for (at, _) in events.iter().enumerate().filter(|(_, event)| completed(event)) {
+        let of_commands =
+            events[at + 1..].iter().take_while(|event| crate::execution::is_of_command(event.event_type()));
+        ends.push(at + 1 + of_commands.count());
+    }
+    ends
+}

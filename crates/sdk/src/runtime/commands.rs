@@ -1,0 +1,114 @@
+//! Commands that the code has made and no event has confirmed yet, and what the events ahead say of markers.
+
+use super::OpId;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tenure_api::{
+    command::v1::{self as api, command::Attributes},
+    common::v1::{Payload, Payloads},
+    enums::v1::CommandType,
+    sdk::v1::UserMetadata,
+};
+use tenure_client::DataConverter;
+
+pub(crate) type Location = &'static std::panic::Location<'static>;
+
+/// A command and where the code made it.
+#[derive(Clone, Debug)]
+pub(crate) struct Command {
+    pub(crate) op: Option<OpId>,
+    pub(crate) attributes: Attributes,
+    pub(crate) summary: Option<String>,
+    pub(crate) at: Location,
+}
+
+impl Command {
+    pub(crate) fn new(op: Option<OpId>, attributes: Attributes, at: Location) -> Self {
+        Command { op, attributes, summary: None, at }
+    }
+
+    pub(crate) fn to_proto(&self, converter: &DataConverter) -> api::Command {
+        let summary = self.summary.as_ref().and_then(|summary| converter.encode(summary).ok());
+        api::Command {
+            command_type: command_type(&self.attributes).into(),
+            user_metadata: summary.map(|summary| UserMetadata { summary: Some(summary), details: None }),
+            attributes: Some(self.attributes.clone()),
+            ..Default::default()
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Commands {
+    queue: VecDeque<Command>,
+}
+
+impl Commands {
+    pub(crate) fn push(&mut self, command: Command) {
+        self.queue.push_back(command);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Command> {
+        self.queue.pop_front()
+    }
+
+    pub(crate) fn front(&self) -> Option<&Command> {
+        self.queue.front()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Command> {
+        self.queue.iter()
+    }
+
+    /// Takes back the command of an operation, if it is still here.
+    pub(crate) fn withdraw(&mut self, op: OpId) -> bool {
+        let before = self.queue.len();
+        self.queue.retain(|command| command.op != Some(op));
+        self.queue.len() < before
+    }
+}
+
+pub(crate) const PATCH: &str = "core_patch";
+pub(crate) const LOCAL_ACTIVITY: &str = "core_local_activity";
+pub(crate) const SIDE_EFFECT: &str = "tenure_side_effect";
+
+/// What markers say that are ahead of the code, or behind it.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Patches that this run has, by marker.
+    pub(crate) patches: BTreeSet<String>,
+    /// Patches of which the code has made the marker again.
+    pub(crate) made: BTreeSet<String>,
+    /// Values of side effects, by number.
+    pub(crate) side_effects: BTreeMap<u64, Option<Payload>>,
+    pub(crate) next_side_effect: u64,
+}
+
+/// The details of a marker, one payload each.
+pub(crate) fn details(entries: impl IntoIterator<Item = (&'static str, Payload)>) -> BTreeMap<String, Payloads> {
+    entries.into_iter().map(|(key, payload)| (key.to_owned(), Payloads { payloads: vec![payload] })).collect()
+}
+
+pub(crate) fn command_type(attributes: &Attributes) -> CommandType {
+    use Attributes as A;
+    match attributes {
+        A::ScheduleActivityTaskCommandAttributes(_) => CommandType::ScheduleActivityTask,
+        A::StartTimerCommandAttributes(_) => CommandType::StartTimer,
+        A::CompleteWorkflowExecutionCommandAttributes(_) => CommandType::CompleteWorkflowExecution,
+        A::FailWorkflowExecutionCommandAttributes(_) => CommandType::FailWorkflowExecution,
+        A::RequestCancelActivityTaskCommandAttributes(_) => CommandType::RequestCancelActivityTask,
+        A::CancelTimerCommandAttributes(_) => CommandType::CancelTimer,
+        A::CancelWorkflowExecutionCommandAttributes(_) => CommandType::CancelWorkflowExecution,
+        A::RequestCancelExternalWorkflowExecutionCommandAttributes(_) => {
+            CommandType::RequestCancelExternalWorkflowExecution
+        }
+        A::RecordMarkerCommandAttributes(_) => CommandType::RecordMarker,
+        A::ContinueAsNewWorkflowExecutionCommandAttributes(_) => CommandType::ContinueAsNewWorkflowExecution,
+        A::StartChildWorkflowExecutionCommandAttributes(_) => CommandType::StartChildWorkflowExecution,
+        A::SignalExternalWorkflowExecutionCommandAttributes(_) => CommandType::SignalExternalWorkflowExecution,
+        A::UpsertWorkflowSearchAttributesCommandAttributes(_) => CommandType::UpsertWorkflowSearchAttributes,
+        A::ProtocolMessageCommandAttributes(_) => CommandType::ProtocolMessage,
+        A::ModifyWorkflowPropertiesCommandAttributes(_) => CommandType::ModifyWorkflowProperties,
+        A::ScheduleNexusOperationCommandAttributes(_) => CommandType::ScheduleNexusOperation,
+        A::RequestCancelNexusOperationCommandAttributes(_) => CommandType::RequestCancelNexusOperation,
+    }
+}

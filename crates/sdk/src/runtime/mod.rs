@@ -1,0 +1,293 @@
+//! What a workflow's code runs on: tasks that are polled when they were woken, commands that they make, operations
+//! that history resolves. It knows no server and no clock; [`crate::execution`] feeds it.
+
+mod commands;
+mod operations;
+mod scopes;
+mod tasks;
+
+pub(crate) use commands::{
+    Command, Commands, Known, LOCAL_ACTIVITY, Location, PATCH, SIDE_EFFECT, command_type, details,
+};
+pub(crate) use operations::{CancelMode, Kind, OpFuture, OpId, Operations, Outcome, Resolution, local_marker};
+pub(crate) use scopes::{ROOT, ScopeId, Scopes};
+pub(crate) use tasks::{Tasks, message_of};
+
+use crate::info::{HistoryInfo, WorkflowInfo};
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+    task::Waker,
+    time::SystemTime,
+};
+use tenure_api::{
+    command::v1::command::Attributes,
+    common::v1::{Payload, Payloads},
+    protocol::v1::Message,
+};
+use tenure_client::{DataConverter, Failure};
+
+pub(crate) type Rt = Rc<Runtime>;
+
+/// A local activity that the worker is to run beside the workflow task.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalRequest {
+    pub(crate) op: OpId,
+    pub(crate) call: LocalCall,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct LocalCall {
+    pub(crate) seq: u64,
+    pub(crate) activity_type: String,
+    pub(crate) input: Option<Payloads>,
+    pub(crate) start_to_close: Option<std::time::Duration>,
+    pub(crate) schedule_to_close: Option<std::time::Duration>,
+    pub(crate) retry: Option<tenure_api::common::v1::RetryPolicy>,
+}
+
+/// How a workflow function ended.
+pub(crate) enum Completion {
+    Done(Payload),
+    Failed(Failure),
+}
+
+/// Why a workflow task cannot be completed; the workflow itself lives on.
+#[derive(Clone, Debug)]
+pub(crate) enum Broken {
+    Nondeterminism(String),
+    Panic(String),
+    Data(String),
+}
+
+pub(crate) struct Runtime {
+    pub(crate) converter: DataConverter,
+    pub(crate) info: OnceCell<WorkflowInfo>,
+    pub(crate) history: RefCell<HistoryInfo>,
+    pub(crate) now: Cell<SystemTime>,
+    pub(crate) replaying: Cell<bool>,
+    pub(crate) random: Cell<u64>,
+    pub(crate) tasks: Tasks,
+    pub(crate) commands: RefCell<Commands>,
+    pub(crate) operations: RefCell<Operations>,
+    pub(crate) scopes: RefCell<Scopes>,
+    pub(crate) known: RefCell<Known>,
+    /// Signals that no handler takes, by name.
+    pub(crate) channels: RefCell<BTreeMap<String, VecDeque<Option<Payloads>>>>,
+    pub(crate) messages: RefCell<Vec<Message>>,
+    pub(crate) local: RefCell<Vec<LocalRequest>>,
+    /// Asked for in replay: run if no marker tells how they ended.
+    pub(crate) deferred_local: RefCell<Vec<LocalRequest>>,
+    pub(crate) completion: RefCell<Option<Completion>>,
+    pub(crate) continue_as_new: RefCell<Option<Attributes>>,
+    pub(crate) broken: RefCell<Option<Broken>>,
+    pub(crate) details: RefCell<String>,
+    conditions: RefCell<Vec<Waker>>,
+    /// Grows whenever something happened that a condition may depend on.
+    progress: Cell<u64>,
+    /// Being dropped: futures that end now ask for nothing.
+    ended: Cell<bool>,
+}
+
+/// Polls in one workflow task after which the code is taken to be in a loop.
+const MOST_POLLS: u64 = 5_000_000;
+
+impl Runtime {
+    pub(crate) fn new(converter: DataConverter) -> Rt {
+        Rc::new(Runtime {
+            converter,
+            info: OnceCell::new(),
+            history: RefCell::default(),
+            now: Cell::new(SystemTime::UNIX_EPOCH),
+            replaying: Cell::new(false),
+            random: Cell::new(0),
+            tasks: Tasks::default(),
+            commands: RefCell::default(),
+            operations: RefCell::default(),
+            scopes: RefCell::new(Scopes::new()),
+            known: RefCell::default(),
+            channels: RefCell::default(),
+            messages: RefCell::default(),
+            local: RefCell::default(),
+            deferred_local: RefCell::default(),
+            completion: RefCell::default(),
+            continue_as_new: RefCell::default(),
+            broken: RefCell::default(),
+            details: RefCell::default(),
+            conditions: RefCell::default(),
+            progress: Cell::new(0),
+            ended: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn info(&self) -> &WorkflowInfo {
+        self.info.get().expect("code runs after the started event")
+    }
+
+    /// Polls what was woken until nothing is left to do.
+    pub(crate) fn run(&self) {
+        let mut polls = 0;
+        let mut dirty = true;
+        loop {
+            while let Some(task) = self.tasks.next() {
+                dirty = true;
+                polls += self.poll(task);
+            }
+            if !dirty || polls > MOST_POLLS || self.is_over() {
+                break;
+            }
+            // Conditions look again, because what they depend on may have changed.
+            let before = self.progress.get();
+            for waker in self.conditions.take() {
+                waker.wake();
+            }
+            while let Some(task) = self.tasks.next() {
+                polls += self.poll(task);
+            }
+            dirty = self.progress.get() != before;
+        }
+        if polls > MOST_POLLS {
+            self.break_with(Broken::Panic(format!("the workflow did not come to rest after {polls} polls")));
+        }
+    }
+
+    fn poll(&self, task: tasks::TaskId) -> u64 {
+        if self.is_over() {
+            return 0;
+        }
+        if let Err(panic) = self.tasks.poll(task, &self.scopes) {
+            self.break_with(Broken::Panic(panic));
+        }
+        1
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.completion.borrow().is_some() || self.broken.borrow().is_some() || self.ended.get()
+    }
+
+    pub(crate) fn progressed(&self) {
+        self.progress.set(self.progress.get() + 1);
+    }
+
+    pub(crate) fn break_with(&self, broken: Broken) {
+        self.broken.borrow_mut().get_or_insert(broken);
+    }
+
+    /// Wakes the caller before the runtime comes to rest again.
+    pub(crate) fn look_again(&self, waker: &Waker) {
+        let mut conditions = self.conditions.borrow_mut();
+        if !conditions.iter().any(|known| known.will_wake(waker)) {
+            conditions.push(waker.clone());
+        }
+    }
+
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        let scope = self.scopes.borrow().current();
+        self.tasks.spawn(scope, Box::pin(future));
+        self.progressed();
+    }
+
+    /// Appends a command that nothing waits for.
+    pub(crate) fn command(&self, attributes: Attributes, at: Location) {
+        self.push(Command::new(None, attributes, at));
+    }
+
+    pub(crate) fn push(&self, command: Command) {
+        if !self.is_over() {
+            self.progressed();
+            self.commands.borrow_mut().push(command);
+        }
+    }
+
+    /// Makes a command whose outcome history will tell. In a cancelled scope it is cancelled before it is made.
+    pub(crate) fn start(
+        self: &Rc<Self>,
+        kind: Kind,
+        attributes: Option<Attributes>,
+        summary: Option<String>,
+        at: Location,
+    ) -> OpId {
+        let scope = self.scopes.borrow().current();
+        let op = self.operations.borrow_mut().add(kind, scope);
+        self.progressed();
+        if self.scopes.borrow().is_cancelled(scope) {
+            let failure = self.operations.borrow().cancelled(op);
+            self.resolve(op, Err(failure));
+            return op;
+        }
+        self.scopes.borrow_mut().enter_operation(scope, op);
+        if let Some(attributes) = attributes {
+            self.push(Command { summary, ..Command::new(Some(op), attributes, at) });
+        }
+        op
+    }
+
+    pub(crate) fn resolve(&self, op: OpId, resolution: Resolution) {
+        self.progressed();
+        let resolved = self.operations.borrow_mut().resolve(op, resolution);
+        if let Some((scope, waker)) = resolved {
+            self.scopes.borrow_mut().leave_operation(scope, op);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Asks for an operation's end, in the way of its kind.
+    pub(crate) fn cancel(&self, op: OpId, at: Location) {
+        if self.is_over() || !self.operations.borrow().is_pending(op) {
+            return;
+        }
+        let failure = self.operations.borrow().cancelled(op);
+        if self.commands.borrow_mut().withdraw(op) {
+            // Made in this very task: nobody ever hears of it.
+            let also = self.operations.borrow().result_of_child(op);
+            self.resolve(op, Err(failure.clone()));
+            if let Some(result) = also {
+                self.resolve(result, Err(failure));
+            }
+            return;
+        }
+        let request = self.operations.borrow_mut().request_cancel(op);
+        match request.local {
+            Some(marker) => self.push(Command::new(None, marker(&failure, &self.converter), at)),
+            None => request.commands.into_iter().for_each(|attributes| self.command(attributes, at)),
+        }
+        if request.resolve {
+            self.resolve(op, Err(failure));
+        }
+    }
+
+    /// Cancels a scope and what is in it, outermost first.
+    pub(crate) fn cancel_scope(&self, scope: ScopeId, at: Location) {
+        let (operations, wakers) = self.scopes.borrow_mut().cancel(scope);
+        self.progressed();
+        for op in operations {
+            self.cancel(op, at);
+        }
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// The next number of the workflow's own sequence (SplitMix64).
+    pub(crate) fn next_random(&self) -> u64 {
+        let state = self.random.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.random.set(state);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Begins the sequence that belongs to a run (FNV-1a of its id).
+    pub(crate) fn seed(&self, run_id: &str) {
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        self.random.set(run_id.bytes().fold(0xCBF2_9CE4_8422_2325, mix));
+    }
+
+    /// Drops the code. What ends thereby makes no commands.
+    pub(crate) fn end(&self) {
+        self.ended.set(true);
+        self.tasks.clear();
+    }
+}

@@ -1,0 +1,108 @@
+//! The tasks of a workflow: its function, asynchronous handlers and what it spawned. One is polled when it was woken,
+//! in the order of waking.
+
+use super::{ScopeId, Scopes};
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake, Waker},
+};
+
+pub(crate) type TaskId = u64;
+type Future = Pin<Box<dyn std::future::Future<Output = ()>>>;
+
+#[derive(Default)]
+pub(crate) struct Tasks {
+    next_id: Cell<TaskId>,
+    tasks: RefCell<BTreeMap<TaskId, Task>>,
+    woken: Arc<Mutex<VecDeque<TaskId>>>,
+}
+
+struct Task {
+    /// Away while it is polled.
+    future: Option<Future>,
+    waker: Arc<TaskWaker>,
+    scope: ScopeId,
+}
+
+struct TaskWaker {
+    task: TaskId,
+    is_woken: AtomicBool,
+    woken: Arc<Mutex<VecDeque<TaskId>>>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
+            self.woken.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.task);
+        }
+    }
+}
+
+impl Tasks {
+    pub(crate) fn spawn(&self, scope: ScopeId, future: Future) {
+        let task = self.next_id.get();
+        self.next_id.set(task + 1);
+        let waker = Arc::new(TaskWaker { task, is_woken: AtomicBool::new(false), woken: self.woken.clone() });
+        waker.wake_by_ref();
+        self.tasks.borrow_mut().insert(task, Task { future: Some(future), waker, scope });
+    }
+
+    /// The task that was woken first.
+    pub(crate) fn next(&self) -> Option<TaskId> {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Polls a task; what it panicked with, if it did.
+    pub(crate) fn poll(&self, id: TaskId, scopes: &RefCell<Scopes>) -> Result<(), String> {
+        let (mut future, waker, scope) = {
+            let mut tasks = self.tasks.borrow_mut();
+            let Some(task) = tasks.get_mut(&id) else { return Ok(()) };
+            task.waker.is_woken.store(false, Ordering::Release);
+            let Some(future) = task.future.take() else { return Ok(()) };
+            (future, Waker::from(task.waker.clone()), task.scope)
+        };
+        let outer = scopes.borrow_mut().enter(scope);
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+            // What it holds is dropped while its scope is the current one.
+            if polled.is_ready() { None } else { Some(future) }
+        }));
+        scopes.borrow_mut().enter(outer);
+        match polled {
+            Ok(Some(pending)) => {
+                if let Some(task) = self.tasks.borrow_mut().get_mut(&id) {
+                    task.future = Some(pending);
+                }
+                Ok(())
+            }
+            Ok(None) => {
+                self.tasks.borrow_mut().remove(&id);
+                Ok(())
+            }
+            Err(panic) => Err(message_of(&*panic)),
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        // Dropped outside of the borrow: a destructor may look at the tasks.
+        let tasks = self.tasks.take();
+        drop(tasks);
+    }
+}
+
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+}

@@ -1,0 +1,237 @@
+//! Calls of activities.
+
+use crate::{
+    Failure,
+    runtime::{Kind, LocalCall, LocalRequest, Location, OpFuture, Rt},
+    workflow::Cancellation,
+};
+use std::{
+    future::IntoFuture,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tenure_api::{
+    command::v1::{ScheduleActivityTaskCommandAttributes, command::Attributes},
+    common::v1::ActivityType,
+    taskqueue::v1::TaskQueue,
+};
+use tenure_client::{ActivityDefinition, Data, RetryPolicy, duration};
+
+/// An activity about to be called: awaiting it calls it and waits for its result.
+#[must_use = "calls nothing unless it is awaited or started"]
+pub struct ActivityCall<D> {
+    rt: Rt,
+    schedule: ScheduleActivityTaskCommandAttributes,
+    cancellation: Cancellation,
+    summary: Option<String>,
+    error: Option<Failure>,
+    at: Location,
+    activity: PhantomData<fn(D)>,
+}
+
+impl<D: ActivityDefinition> ActivityCall<D> {
+    pub(crate) fn new(rt: &Rt, activity: &D, args: D::Args, at: Location) -> Self {
+        let (input, error) = match rt.converter.encode_args(&args) {
+            Ok(input) => (input, None),
+            Err(error) => (None, Some(error.into())),
+        };
+        let schedule = ScheduleActivityTaskCommandAttributes {
+            activity_type: Some(ActivityType { name: activity.name().to_owned() }),
+            task_queue: Some(TaskQueue { name: rt.info().task_queue.clone(), ..Default::default() }),
+            input,
+            ..Default::default()
+        };
+        let cancellation = Cancellation::default();
+        ActivityCall { rt: rt.clone(), schedule, cancellation, summary: None, error, at, activity: PhantomData }
+    }
+
+    /// Where its workers poll. Default: the workflow's own queue.
+    pub fn task_queue(mut self, name: impl Into<String>) -> Self {
+        self.schedule.task_queue = Some(TaskQueue { name: name.into(), ..Default::default() });
+        self
+    }
+
+    /// Limit for one attempt. Default: one minute, unless [`Self::schedule_to_close`] is set.
+    pub fn start_to_close(mut self, timeout: Duration) -> Self {
+        self.schedule.start_to_close_timeout = duration(timeout);
+        self
+    }
+
+    /// Limit for all attempts and the time between them. Default: none.
+    pub fn schedule_to_close(mut self, timeout: Duration) -> Self {
+        self.schedule.schedule_to_close_timeout = duration(timeout);
+        self
+    }
+
+    /// Limit for the time until a worker takes it. Default: none.
+    pub fn schedule_to_start(mut self, timeout: Duration) -> Self {
+        self.schedule.schedule_to_start_timeout = duration(timeout);
+        self
+    }
+
+    /// An attempt that is silent for so long has failed. Default: none.
+    pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
+        self.schedule.heartbeat_timeout = duration(timeout);
+        self
+    }
+
+    /// Default: the server's, which retries until the time is up.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.schedule.retry_policy = Some(policy.into_proto());
+        self
+    }
+
+    /// Default: [`Cancellation::Try`].
+    pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
+        self.cancellation = cancellation;
+        self
+    }
+
+    /// The activity id. Default: a number of this workflow's own.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.schedule.activity_id = id.into();
+        self
+    }
+
+    /// What the UI shows beside it.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = Some(summary.into());
+        self
+    }
+
+    /// Calls it now; the future waits for its result.
+    pub fn start(mut self) -> ActivityFuture<D::Output> {
+        if let Some(error) = self.error {
+            return ActivityFuture { inner: Err(Some(error)), output: PhantomData };
+        }
+        let number = self.rt.operations.borrow_mut().next_activity();
+        let schedule = &mut self.schedule;
+        if schedule.activity_id.is_empty() {
+            schedule.activity_id = number.to_string();
+        }
+        if schedule.start_to_close_timeout.is_none() && schedule.schedule_to_close_timeout.is_none() {
+            schedule.start_to_close_timeout = duration(Duration::from_secs(60));
+        }
+        let own_queue = schedule.task_queue.as_ref().is_some_and(|queue| queue.name == self.rt.info().task_queue);
+        schedule.request_eager_execution = own_queue;
+        let kind = Kind::Activity {
+            id: schedule.activity_id.clone(),
+            activity_type: schedule.activity_type.clone().unwrap_or_default().name,
+            mode: self.cancellation.into(),
+        };
+        let attributes = Attributes::ScheduleActivityTaskCommandAttributes(self.schedule);
+        let op = self.rt.start(kind, Some(attributes), self.summary, self.at);
+        ActivityFuture { inner: Ok(OpFuture::new(self.rt, op).at(self.at)), output: PhantomData }
+    }
+}
+
+impl<D: ActivityDefinition> IntoFuture for ActivityCall<D> {
+    type Output = Result<D::Output, Failure>;
+    type IntoFuture = ActivityFuture<D::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start()
+    }
+}
+
+/// Waits for an activity. Dropping it cancels the activity.
+pub struct ActivityFuture<T> {
+    inner: Result<OpFuture, Option<Failure>>,
+    output: PhantomData<fn() -> T>,
+}
+
+impl<T> ActivityFuture<T> {
+    /// Asks the activity to stop.
+    pub fn cancel(&self) {
+        if let Ok(op) = &self.inner {
+            op.cancel();
+        }
+    }
+}
+
+impl<T: Data> Future for ActivityFuture<T> {
+    type Output = Result<T, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.inner {
+            Ok(op) => Pin::new(&mut *op).poll(cx).map(|resolution| {
+                let result = resolution?.result;
+                Ok(op.converter().decode_first(result.as_ref())?)
+            }),
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| Failure::msg("polled after its end")))),
+        }
+    }
+}
+
+/// A local activity about to be called: awaiting it calls it and waits for its result.
+#[must_use = "calls nothing unless it is awaited or started"]
+pub struct LocalActivityCall<D> {
+    rt: Rt,
+    call: LocalCall,
+    error: Option<Failure>,
+    at: Location,
+    activity: PhantomData<fn(D)>,
+}
+
+impl<D: ActivityDefinition> LocalActivityCall<D> {
+    pub(crate) fn new(rt: &Rt, activity: &D, args: D::Args, at: Location) -> Self {
+        let (input, error) = match rt.converter.encode_args(&args) {
+            Ok(input) => (input, None),
+            Err(error) => (None, Some(error.into())),
+        };
+        let call = LocalCall {
+            seq: 0,
+            activity_type: activity.name().to_owned(),
+            input,
+            start_to_close: None,
+            schedule_to_close: None,
+            retry: None,
+        };
+        LocalActivityCall { rt: rt.clone(), call, error, at, activity: PhantomData }
+    }
+
+    /// Limit for one attempt. Default: one minute.
+    pub fn start_to_close(mut self, timeout: Duration) -> Self {
+        self.call.start_to_close = Some(timeout);
+        self
+    }
+
+    /// Limit for all attempts. Default: none.
+    pub fn schedule_to_close(mut self, timeout: Duration) -> Self {
+        self.call.schedule_to_close = Some(timeout);
+        self
+    }
+
+    /// Default: retries, one second apart and then longer.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.call.retry = Some(policy.into_proto());
+        self
+    }
+
+    /// Calls it now; the future waits for its result.
+    pub fn start(mut self) -> ActivityFuture<D::Output> {
+        if let Some(error) = self.error {
+            return ActivityFuture { inner: Err(Some(error)), output: PhantomData };
+        }
+        self.call.seq = self.rt.operations.borrow_mut().next_local();
+        let op = self.rt.start(Kind::Local(self.call.clone()), None, None, self.at);
+        if self.rt.operations.borrow().is_pending(op) && !self.rt.replaying.get() {
+            self.rt.local.borrow_mut().push(LocalRequest { op, call: self.call });
+        } else if self.rt.operations.borrow().is_pending(op) {
+            // Its marker tells, or the next live task asks for it.
+            self.rt.deferred_local.borrow_mut().push(LocalRequest { op, call: self.call });
+        }
+        ActivityFuture { inner: Ok(OpFuture::new(self.rt, op).at(self.at)), output: PhantomData }
+    }
+}
+
+impl<D: ActivityDefinition> IntoFuture for LocalActivityCall<D> {
+    type Output = Result<D::Output, Failure>;
+    type IntoFuture = ActivityFuture<D::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start()
+    }
+}

@@ -1,0 +1,173 @@
+//! Combinators that always look in the same order.
+
+use std::{
+    future::IntoFuture,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+/// Waits for all, and gives their results in order. Only those that were woken are polled.
+pub fn join_all<I>(futures: I) -> JoinAll<<I::Item as IntoFuture>::IntoFuture>
+where
+    I: IntoIterator<Item: IntoFuture>,
+{
+    let woken = Arc::new(Woken { queue: Mutex::default(), outer: Mutex::new(Waker::noop().clone()) });
+    let children = futures.into_iter().enumerate().map(|(index, future)| {
+        let waker = Arc::new(Child { index, is_woken: AtomicBool::new(false), woken: woken.clone() });
+        waker.wake_by_ref();
+        Slot { future: Some(Box::pin(future.into_future())), value: None, waker }
+    });
+    let children: Vec<_> = children.collect();
+    JoinAll { pending: children.len(), children, woken }
+}
+
+struct Woken {
+    queue: Mutex<Vec<usize>>,
+    outer: Mutex<Waker>,
+}
+
+struct Child {
+    index: usize,
+    is_woken: AtomicBool,
+    woken: Arc<Woken>,
+}
+
+impl Wake for Child {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
+            self.woken.queue.lock().unwrap_or_else(PoisonError::into_inner).push(self.index);
+            self.woken.outer.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+        }
+    }
+}
+
+struct Slot<F: Future> {
+    future: Option<Pin<Box<F>>>,
+    value: Option<F::Output>,
+    waker: Arc<Child>,
+}
+
+/// What [`join_all`] gives.
+pub struct JoinAll<F: Future> {
+    children: Vec<Slot<F>>,
+    pending: usize,
+    woken: Arc<Woken>,
+}
+
+impl<F: Future> Unpin for JoinAll<F> {}
+
+impl<F: Future> Future for JoinAll<F> {
+    type Output = Vec<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        *this.woken.outer.lock().unwrap_or_else(PoisonError::into_inner) = cx.waker().clone();
+        let woken = std::mem::take(&mut *this.woken.queue.lock().unwrap_or_else(PoisonError::into_inner));
+        for index in woken {
+            let slot = &mut this.children[index];
+            slot.waker.is_woken.store(false, Ordering::Release);
+            let Some(future) = &mut slot.future else { continue };
+            let waker = Waker::from(slot.waker.clone());
+            if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                slot.future = None;
+                slot.value = Some(value);
+                this.pending -= 1;
+            }
+        }
+        if this.pending > 0 {
+            return Poll::Pending;
+        }
+        Poll::Ready(this.children.iter_mut().filter_map(|slot| slot.value.take()).collect())
+    }
+}
+
+/// Waits for all futures and gives a tuple of their results, like `tokio::join!`, always in the same order.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// #[workflow]
+/// async fn both(cx: WorkflowContext) -> Result<u8> {
+///     let one = async { 1 };
+///     let two = cx.sleep(std::time::Duration::from_secs(1));
+///     let (one, two) = join!(one, two);
+///     two?;
+///     Ok(one)
+/// }
+/// ```
+#[macro_export]
+macro_rules! join {
+    ($($future:expr),+ $(,)?) => { $crate::join!(@ () $($future,)+) };
+    (@ ($($name:ident)*) $future:expr, $($rest:expr,)*) => {{
+        let mut future = $crate::macros::MaybeDone::new(::core::future::IntoFuture::into_future($future));
+        $crate::join!(@ ($($name)* future) $($rest,)*)
+    }};
+    (@ ($($name:ident)+)) => {{
+        ::core::future::poll_fn(|cx| {
+            let mut ready = true;
+            $(ready &= $name.poll(cx);)+
+            if ready { ::core::task::Poll::Ready(()) } else { ::core::task::Poll::Pending }
+        })
+        .await;
+        ($($name.take(),)+)
+    }};
+}
+
+/// Waits for the first of several futures and runs its branch, like `tokio::select!`; when several are ready, the
+/// one written first wins. The others are dropped, which cancels timers, activities and children that they wait for.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// # use std::time::Duration;
+/// #[workflow]
+/// async fn first(cx: WorkflowContext) -> Result<String> {
+///     let text = select! {
+///         _ = cx.sleep(Duration::from_secs(1)) => "short",
+///         _ = cx.sleep(Duration::from_secs(9)) => "long",
+///     };
+///     Ok(text.to_owned())
+/// }
+/// ```
+#[macro_export]
+macro_rules! select {
+    ($($pattern:pat = $future:expr => $body:expr),+ $(,)?) => {
+        $crate::select!(@ () $($pattern, $future, $body;)+)
+    };
+    (@ ($($done:tt)*) $pattern:pat, $future:expr, $body:expr; $($rest:tt)*) => {{
+        let mut future = ::core::option::Option::Some(::std::boxed::Box::pin(
+            ::core::future::IntoFuture::into_future($future),
+        ));
+        let mut value = ::core::option::Option::None;
+        $crate::select!(@ ($($done)* (future value $pattern, $body)) $($rest)*)
+    }};
+    (@ ($(($future:ident $value:ident $pattern:pat, $body:expr))+)) => {{
+        ::core::future::poll_fn(|cx| {
+            $(if let ::core::option::Option::Some(polled) = &mut $future {
+                if let ::core::task::Poll::Ready(ready) = ::core::future::Future::poll(polled.as_mut(), cx) {
+                    $value = ::core::option::Option::Some(ready);
+                    return ::core::task::Poll::Ready(());
+                }
+            })+
+            ::core::task::Poll::Pending
+        })
+        .await;
+        // What lost is cancelled before the branch runs.
+        $(drop($future);)+
+        $crate::select!(@run $(($value $pattern, $body))+)
+    }};
+    (@run ($value:ident $pattern:pat, $body:expr) $($rest:tt)*) => {
+        match $value {
+            ::core::option::Option::Some($pattern) => $body,
+            #[allow(unreachable_patterns)]
+            _ => $crate::select!(@run $($rest)*),
+        }
+    };
+    (@run) => { ::core::unreachable!("one of the futures was ready") };
+}

@@ -1,0 +1,375 @@
+//! The context of a workflow.
+
+use super::{
+    ActivityCall, ChildCall, ExternalHandle, LocalActivityCall, Scope, SignalChannel, StateMut, StateRef, Timer,
+    WaitUntil, Workflow, WorkflowState, state::StateCell,
+};
+use crate::{
+    Failure,
+    info::{HistoryInfo, WorkflowInfo},
+    runtime::{Completion, PATCH, Rt, SIDE_EFFECT, details},
+};
+use std::{
+    cell::RefCell,
+    panic::Location,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, SystemTime},
+};
+use tenure_api::{
+    command::v1::{self as command, command::Attributes},
+    common::v1::{Memo, SearchAttributes, WorkflowType},
+    taskqueue::v1::TaskQueue,
+};
+use tenure_client::{
+    ActivityDefinition, Args, Data, DataConverter, FailureKind, IntoArgs, SearchValue, Signal, WorkflowDefinition,
+    duration,
+};
+
+/// What a workflow can do. Cheap to clone; `S` is the state that its handlers share.
+///
+/// Everything that waits ends early with a cancellation when the workflow is cancelled, unless it waits inside of
+/// [`WorkflowContext::shielded`].
+pub struct WorkflowContext<S = ()> {
+    rt: Rt,
+    state: Rc<StateCell<S>>,
+}
+
+impl<S> Clone for WorkflowContext<S> {
+    fn clone(&self) -> Self {
+        WorkflowContext { rt: self.rt.clone(), state: self.state.clone() }
+    }
+}
+
+impl<S: WorkflowState> WorkflowContext<S> {
+    pub(crate) fn new(rt: Rt) -> Self {
+        WorkflowContext { rt, state: Rc::new(StateCell::default()) }
+    }
+}
+
+impl<S: 'static> WorkflowContext<S> {
+    pub(crate) fn rt(&self) -> &Rt {
+        &self.rt
+    }
+
+    pub(crate) fn state_cell(&self) -> &StateCell<S> {
+        self.rt.progressed();
+        &self.state
+    }
+
+    pub(crate) fn fail(&self, failure: Failure) {
+        self.rt.completion.borrow_mut().get_or_insert(Completion::Failed(failure));
+    }
+
+    /// The state, to be read. Let the guard go before the next `.await`.
+    #[track_caller]
+    pub fn state(&self) -> StateRef<'_, S> {
+        self.state.read(Location::caller())
+    }
+
+    /// The state, to be changed. Let the guard go before the next `.await`.
+    #[track_caller]
+    pub fn state_mut(&self) -> StateMut<'_, S> {
+        self.rt.progressed();
+        self.state.write(Location::caller())
+    }
+
+    /// Which workflow this is.
+    pub fn info(&self) -> &WorkflowInfo {
+        self.rt.info()
+    }
+
+    /// How long the history is.
+    pub fn history(&self) -> HistoryInfo {
+        *self.rt.history.borrow()
+    }
+
+    /// The time of the current workflow task: the same whenever this code runs again.
+    pub fn now(&self) -> SystemTime {
+        self.rt.now.get()
+    }
+
+    /// Whether history is being replayed. What the code does must not depend on it.
+    pub fn is_replaying(&self) -> bool {
+        self.rt.replaying.get()
+    }
+
+    /// A random number: the same whenever this code runs again.
+    pub fn random(&self) -> u64 {
+        self.rt.next_random()
+    }
+
+    /// A random uuid: the same whenever this code runs again.
+    pub fn uuid(&self) -> uuid::Uuid {
+        let bits = u128::from(self.rt.next_random()) << 64 | u128::from(self.rt.next_random());
+        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+    }
+
+    /// Waits. Dropping it cancels the timer.
+    #[track_caller]
+    pub fn sleep(&self, time: Duration) -> Timer {
+        Timer::start(&self.rt, time, Location::caller())
+    }
+
+    /// Waits until the condition holds of the state.
+    ///
+    /// It is looked at whenever something has happened. `.timeout(duration)` limits the wait and tells whether the
+    /// condition held.
+    pub fn wait_until<F: FnMut(&S) -> bool>(&self, condition: F) -> WaitUntil<S, F> {
+        WaitUntil::new(self.clone(), condition)
+    }
+
+    pub(crate) fn state_rc(&self) -> &StateCell<S> {
+        &self.state
+    }
+
+    /// Calls an activity when it is awaited, or when `.start()` is called.
+    #[track_caller]
+    pub fn activity<D: ActivityDefinition>(&self, activity: D, args: impl IntoArgs<D::Args>) -> ActivityCall<D> {
+        ActivityCall::new(&self.rt, &activity, args.into_args(), Location::caller())
+    }
+
+    /// Calls an activity of this same worker, without a task of its own: for what is short.
+    #[track_caller]
+    pub fn local_activity<D: ActivityDefinition>(
+        &self,
+        activity: D,
+        args: impl IntoArgs<D::Args>,
+    ) -> LocalActivityCall<D> {
+        LocalActivityCall::new(&self.rt, &activity, args.into_args(), Location::caller())
+    }
+
+    /// Starts a child workflow when it is awaited (for its result) or when `.start()` is called (for its handle).
+    #[track_caller]
+    pub fn child<W: WorkflowDefinition>(&self, workflow: W, args: impl IntoArgs<W::Args>) -> ChildCall<W> {
+        ChildCall::new(&self.rt, &workflow, args.into_args(), Location::caller())
+    }
+
+    /// Another workflow, to signal or cancel.
+    pub fn external<W: WorkflowDefinition>(&self, _: W, workflow_id: impl Into<String>) -> ExternalHandle<W> {
+        ExternalHandle::new(self.rt.clone(), workflow_id.into())
+    }
+
+    /// Signals that no handler takes, as a stream. Those that came before are kept.
+    pub fn signals<A: Args>(&self, signal: Signal<S, A>) -> SignalChannel<A> {
+        SignalChannel::new(self.rt.clone(), signal.name())
+    }
+
+    /// Ends this run and begins another with new arguments: `return cx.continue_as_new(name, args).finish()`.
+    pub fn continue_as_new<W: Workflow>(&self, workflow: W, args: impl IntoArgs<W::Args>) -> ContinueAsNew {
+        ContinueAsNew::new(self.rt.clone(), &workflow, &args.into_args())
+    }
+
+    /// Runs a future beside the caller. It ends with the workflow.
+    pub fn spawn<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> JoinHandle<T> {
+        let slot = Rc::new(Slot { value: RefCell::new(None), waker: RefCell::new(None) });
+        let filled = slot.clone();
+        self.rt.spawn(async move {
+            let value = future.await;
+            *filled.value.borrow_mut() = Some(value);
+            if let Some(waker) = filled.waker.take() {
+                waker.wake();
+            }
+        });
+        JoinHandle { slot }
+    }
+
+    /// Runs a future that a cancellation from outside does not reach: to clean up.
+    pub async fn shielded<T>(&self, future: impl Future<Output = T>) -> T {
+        Scope::new(&self.rt, true).run(future).await
+    }
+
+    /// A scope: what runs in it can be cancelled on its own.
+    pub fn scope(&self) -> Scope {
+        Scope::new(&self.rt, false)
+    }
+
+    /// Runs a future, and cancels it when it takes longer than `time`; then the failure is a timeout.
+    #[track_caller]
+    pub fn timeout<T>(
+        &self,
+        time: Duration,
+        future: impl Future<Output = T>,
+    ) -> impl Future<Output = Result<T, Failure>> {
+        super::scope::timed(self.rt.clone(), time, future, Location::caller())
+    }
+
+    /// Whether the workflow was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.rt.scopes.borrow().is_cancelled(crate::runtime::ROOT)
+    }
+
+    /// Waits until the scope that this is called in is cancelled.
+    pub async fn cancelled(&self) {
+        super::scope::cancelled(&self.rt).await;
+    }
+
+    /// Whether this run has the patch: true for runs that begin here after it was deployed, false for those whose
+    /// history is older.
+    #[track_caller]
+    pub fn patched(&self, id: &str) -> bool {
+        self.patch(id, false)
+    }
+
+    /// Says that all runs without the patch are gone; goes once those with its marker are gone, too.
+    #[track_caller]
+    pub fn deprecate_patch(&self, id: &str) {
+        self.patch(id, true);
+    }
+
+    #[track_caller]
+    fn patch(&self, id: &str, deprecated: bool) -> bool {
+        let mut known = self.rt.known.borrow_mut();
+        if self.rt.replaying.get() && !known.patches.contains(id) {
+            return false;
+        }
+        known.patches.insert(id.to_owned());
+        if known.made.insert(id.to_owned()) {
+            let data = serde_json::json!({ "id": id, "deprecated": deprecated });
+            let data = DataConverter::default().encode(&data).ok();
+            let marker = command::RecordMarkerCommandAttributes {
+                marker_name: PATCH.to_owned(),
+                details: details(data.map(|data| ("patch-data", data))),
+                ..Default::default()
+            };
+            self.rt.command(Attributes::RecordMarkerCommandAttributes(marker), Location::caller());
+        }
+        true
+    }
+
+    /// A value from outside: computed once and kept in history. For what may fail or takes long, use an activity.
+    #[track_caller]
+    pub fn side_effect<T: Data>(&self, make: impl FnOnce() -> T) -> T {
+        let number = {
+            let mut known = self.rt.known.borrow_mut();
+            known.next_side_effect += 1;
+            known.next_side_effect
+        };
+        let payload = if self.rt.replaying.get() {
+            let known = self.rt.known.borrow_mut().side_effects.remove(&number).flatten();
+            known.unwrap_or_else(|| panic!("history has no side effect {number}, which the code has here"))
+        } else {
+            self.rt.converter.encode(&make()).unwrap_or_else(|error| panic!("a side effect cannot be written: {error}"))
+        };
+        let value = self.rt.converter.decode(&payload);
+        let number = DataConverter::default().encode(&number).ok().map(|number| ("number", number));
+        let marker = command::RecordMarkerCommandAttributes {
+            marker_name: SIDE_EFFECT.to_owned(),
+            details: details(number.into_iter().chain([("value", payload)])),
+            ..Default::default()
+        };
+        self.rt.command(Attributes::RecordMarkerCommandAttributes(marker), Location::caller());
+        value.unwrap_or_else(|error| panic!("a side effect cannot be read: {error}"))
+    }
+
+    /// Sets a search attribute, which list filters find.
+    #[track_caller]
+    pub fn upsert_search_attribute(&self, key: &str, value: impl Into<SearchValue>) -> Result<(), Failure> {
+        let indexed_fields = [(key.to_owned(), value.into().into_payload()?)].into();
+        let upsert = command::UpsertWorkflowSearchAttributesCommandAttributes {
+            search_attributes: Some(SearchAttributes { indexed_fields }),
+        };
+        self.rt.command(Attributes::UpsertWorkflowSearchAttributesCommandAttributes(upsert), Location::caller());
+        Ok(())
+    }
+
+    /// Sets a field of the memo, which lists show.
+    #[track_caller]
+    pub fn upsert_memo<T: Data>(&self, key: &str, value: T) -> Result<(), Failure> {
+        let fields = [(key.to_owned(), self.rt.converter.encode(&value)?)].into();
+        let upsert = command::ModifyWorkflowPropertiesCommandAttributes { upserted_memo: Some(Memo { fields }) };
+        self.rt.command(Attributes::ModifyWorkflowPropertiesCommandAttributes(upsert), Location::caller());
+        Ok(())
+    }
+
+    /// A field of the memo that the workflow was started with.
+    pub fn memo<T: Data>(&self, key: &str) -> Option<T> {
+        self.rt.converter.decode(self.info().memo.fields.get(key)?).ok()
+    }
+
+    /// A search attribute that the workflow was started with.
+    pub fn search_attribute<T: Data>(&self, key: &str) -> Option<T> {
+        DataConverter::default().decode(self.info().search_attributes.indexed_fields.get(key)?).ok()
+    }
+
+    /// The result of the last run that completed, of a schedule.
+    pub fn last_result<T: Data>(&self) -> Option<T> {
+        self.rt.converter.decode(self.info().last_result.as_ref()?).ok()
+    }
+
+    /// What the UI shows as the current details.
+    pub fn set_current_details(&self, details: impl Into<String>) {
+        *self.rt.details.borrow_mut() = details.into();
+    }
+}
+
+struct Slot<T> {
+    value: RefCell<Option<T>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// Waits for what was spawned. Dropping it lets it run.
+pub struct JoinHandle<T> {
+    slot: Rc<Slot<T>>,
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match self.slot.value.take() {
+            Some(value) => Poll::Ready(value),
+            None => {
+                *self.slot.waker.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// The next run, about to be begun.
+#[must_use = "continues only when the function returns `.finish()`"]
+pub struct ContinueAsNew {
+    rt: Rt,
+    attributes: command::ContinueAsNewWorkflowExecutionCommandAttributes,
+    error: Option<Failure>,
+}
+
+impl ContinueAsNew {
+    fn new<W: Workflow>(rt: Rt, workflow: &W, args: &W::Args) -> Self {
+        let (input, error) = match rt.converter.encode_args(args) {
+            Ok(input) => (input, None),
+            Err(error) => (None, Some(error.into())),
+        };
+        let attributes = command::ContinueAsNewWorkflowExecutionCommandAttributes {
+            workflow_type: Some(WorkflowType { name: workflow.name().to_owned() }),
+            task_queue: Some(TaskQueue { name: rt.info().task_queue.clone(), ..Default::default() }),
+            input,
+            ..Default::default()
+        };
+        ContinueAsNew { rt, attributes, error }
+    }
+
+    /// Default: the same one.
+    pub fn task_queue(mut self, name: impl Into<String>) -> Self {
+        self.attributes.task_queue = Some(TaskQueue { name: name.into(), ..Default::default() });
+        self
+    }
+
+    /// Limit for the next run.
+    pub fn run_timeout(mut self, timeout: Duration) -> Self {
+        self.attributes.workflow_run_timeout = duration(timeout);
+        self
+    }
+
+    /// What the function returns.
+    pub fn finish<T>(self) -> Result<T, Failure> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let attributes = Attributes::ContinueAsNewWorkflowExecutionCommandAttributes(self.attributes);
+        *self.rt.continue_as_new.borrow_mut() = Some(attributes);
+        Err(Failure::new(FailureKind::ContinueAsNew, "the workflow continues as new"))
+    }
+}

@@ -1,0 +1,101 @@
+//! Messages to other workflows.
+
+use crate::{
+    Failure,
+    runtime::{Kind, Location, OpFuture, Rt},
+};
+use std::{
+    marker::PhantomData,
+    panic::Location as PanicLocation,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tenure_api::{
+    command::v1::{self as command, command::Attributes},
+    common::v1::WorkflowExecution,
+};
+use tenure_client::{Args, IntoArgs, Signal, WorkflowDefinition};
+
+/// Another workflow.
+pub struct ExternalHandle<W> {
+    rt: Rt,
+    workflow_id: String,
+    run_id: String,
+    workflow: PhantomData<fn(W)>,
+}
+
+impl<W: WorkflowDefinition> ExternalHandle<W> {
+    pub(crate) fn new(rt: Rt, workflow_id: String) -> Self {
+        ExternalHandle { rt, workflow_id, run_id: String::new(), workflow: PhantomData }
+    }
+
+    /// The same, this run of it only.
+    #[must_use]
+    pub fn run(mut self, run_id: impl Into<String>) -> Self {
+        self.run_id = run_id.into();
+        self
+    }
+
+    /// Signals it; done when the signal has arrived.
+    #[track_caller]
+    pub fn signal<A: Args>(&self, signal: Signal<W::State, A>, args: impl IntoArgs<A>) -> Sent {
+        let execution = WorkflowExecution { workflow_id: self.workflow_id.clone(), run_id: self.run_id.clone() };
+        signal_to(&self.rt, execution, false, signal.name(), &args.into_args(), PanicLocation::caller())
+    }
+
+    /// Asks it to stop; done when it was told.
+    #[track_caller]
+    pub fn cancel(&self) -> Sent {
+        let cancel = command::RequestCancelExternalWorkflowExecutionCommandAttributes {
+            workflow_id: self.workflow_id.clone(),
+            run_id: self.run_id.clone(),
+            ..Default::default()
+        };
+        let attributes = Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(cancel);
+        send(&self.rt, Ok(attributes), PanicLocation::caller())
+    }
+}
+
+pub(super) fn signal_to<A: Args>(
+    rt: &Rt,
+    execution: WorkflowExecution,
+    child_workflow_only: bool,
+    name: &str,
+    args: &A,
+    at: Location,
+) -> Sent {
+    let signal = rt.converter.encode_args(args).map(|input| {
+        Attributes::SignalExternalWorkflowExecutionCommandAttributes(
+            command::SignalExternalWorkflowExecutionCommandAttributes {
+                execution: Some(execution),
+                signal_name: name.to_owned(),
+                input,
+                child_workflow_only,
+                ..Default::default()
+            },
+        )
+    });
+    send(rt, signal.map_err(Failure::from), at)
+}
+
+fn send(rt: &Rt, attributes: Result<Attributes, Failure>, at: Location) -> Sent {
+    Sent(attributes.map_err(Some).map(|attributes| {
+        let op = rt.start(Kind::External, Some(attributes), None, at);
+        OpFuture::new(rt.clone(), op).at(at)
+    }))
+}
+
+/// A message that is on its way; done when it has arrived. Dropping it does not call it back.
+#[must_use = "whether it arrived is told when it is awaited"]
+pub struct Sent(Result<OpFuture, Option<Failure>>);
+
+impl Future for Sent {
+    type Output = Result<(), Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Ok(op) => Pin::new(op).poll(cx).map(|resolution| resolution.map(|_| ())),
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| Failure::msg("polled after its end")))),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The handlers of a workflow type, by name.
+
+use super::{WorkflowContext, WorkflowState};
+use crate::execution::updates::Reply;
+use std::{collections::BTreeMap, panic::Location};
+use tenure_api::common::v1::{Payload, Payloads};
+use tenure_client::{Args, Data, DataError, Failure, Query, Signal, Update};
+
+type Input<'a> = Option<&'a Payloads>;
+type OnSignal<S> = dyn Fn(&WorkflowContext<S>, Input<'_>) -> Result<(), DataError> + Send + Sync;
+type OnQuery<S> = dyn Fn(&WorkflowContext<S>, Input<'_>) -> Result<Payload, Failure> + Send + Sync;
+type OnUpdate<S> = dyn Fn(&WorkflowContext<S>, Input<'_>, bool, &dyn Fn(), Reply) -> Result<(), Failure> + Send + Sync;
+
+/// Looks at an update's arguments before it is accepted.
+type Validator<S, A> = Option<fn(&S, &A) -> Result<(), Failure>>;
+
+/// The handlers of the workflows with the state `S`. `#[handlers]` fills it.
+pub struct Handlers<S> {
+    pub(crate) signals: BTreeMap<&'static str, Box<OnSignal<S>>>,
+    pub(crate) queries: BTreeMap<&'static str, Box<OnQuery<S>>>,
+    pub(crate) updates: BTreeMap<&'static str, Box<OnUpdate<S>>>,
+}
+
+impl<S> Default for Handlers<S> {
+    fn default() -> Self {
+        Handlers { signals: BTreeMap::new(), queries: BTreeMap::new(), updates: BTreeMap::new() }
+    }
+}
+
+impl<S: WorkflowState> Handlers<S> {
+    /// Handles a signal where it stands in history, before the function goes on. An error fails the workflow.
+    pub fn signal<A: Args>(
+        &mut self,
+        signal: Signal<S, A>,
+        handle: impl Fn(&mut S, A) -> Result<(), Failure> + Send + Sync + 'static,
+    ) {
+        let on_signal = move |cx: &WorkflowContext<S>, input: Input<'_>| {
+            let args = cx.rt().converter.decode_args(input)?;
+            let handled = handle(&mut cx.state_cell().write(Location::caller()), args);
+            handled.unwrap_or_else(|failure| cx.fail(failure));
+            Ok(())
+        };
+        self.signals.insert(signal.name(), Box::new(on_signal));
+    }
+
+    /// Handles a signal by a task of its own.
+    pub fn signal_async<A: Args, F: Future<Output = Result<(), Failure>> + 'static>(
+        &mut self,
+        signal: Signal<S, A>,
+        handle: impl Fn(WorkflowContext<S>, A) -> F + Send + Sync + 'static,
+    ) {
+        let on_signal = move |cx: &WorkflowContext<S>, input: Input<'_>| {
+            let handling = handle(cx.clone(), cx.rt().converter.decode_args(input)?);
+            let cx = cx.clone();
+            cx.rt().clone().spawn(async move { handling.await.unwrap_or_else(|failure| cx.fail(failure)) });
+            Ok(())
+        };
+        self.signals.insert(signal.name(), Box::new(on_signal));
+    }
+
+    /// Answers a query.
+    pub fn query<A: Args, R: Data>(
+        &mut self,
+        query: Query<S, A, R>,
+        answer: impl Fn(&S, A) -> Result<R, Failure> + Send + Sync + 'static,
+    ) {
+        let on_query = move |cx: &WorkflowContext<S>, input: Input<'_>| {
+            let args = cx.rt().converter.decode_args(input)?;
+            let answer = answer(&cx.state_cell().read(Location::caller()), args)?;
+            Ok(cx.rt().converter.encode(&answer)?)
+        };
+        self.queries.insert(query.name(), Box::new(on_query));
+    }
+
+    /// Takes an update and answers it at once.
+    pub fn update<A: Args, R: Data>(
+        &mut self,
+        update: Update<S, A, R>,
+        validator: Validator<S, A>,
+        handle: impl Fn(&mut S, A) -> Result<R, Failure> + Send + Sync + 'static,
+    ) {
+        let on_update =
+            move |cx: &WorkflowContext<S>, input: Input<'_>, validate: bool, accept: &dyn Fn(), reply: Reply| {
+                let args = read(cx, input, validator.filter(|_| validate))?;
+                accept();
+                let result = handle(&mut cx.state_cell().write(Location::caller()), args);
+                reply.finish(result.and_then(|value| Ok(cx.rt().converter.encode(&value)?)));
+                Ok(())
+            };
+        self.updates.insert(update.name(), Box::new(on_update));
+    }
+
+    /// Takes an update and answers it by a task of its own.
+    pub fn update_async<A: Args, R: Data, F: Future<Output = Result<R, Failure>> + 'static>(
+        &mut self,
+        update: Update<S, A, R>,
+        validator: Validator<S, A>,
+        handle: impl Fn(WorkflowContext<S>, A) -> F + Send + Sync + 'static,
+    ) {
+        let on_update =
+            move |cx: &WorkflowContext<S>, input: Input<'_>, validate: bool, accept: &dyn Fn(), reply: Reply| {
+                let args = read(cx, input, validator.filter(|_| validate))?;
+                accept();
+                let handling = handle(cx.clone(), args);
+                let cx = cx.clone();
+                cx.rt().clone().spawn(async move {
+                    let result = handling.await;
+                    reply.finish(result.and_then(|value| Ok(cx.rt().converter.encode(&value)?)));
+                });
+                Ok(())
+            };
+        self.updates.insert(update.name(), Box::new(on_update));
+    }
+}
+
+/// The arguments of an update, if they can be read and the validator likes them.
+fn read<S: WorkflowState, A: Args>(
+    cx: &WorkflowContext<S>,
+    input: Input<'_>,
+    validator: Validator<S, A>,
+) -> Result<A, Failure> {
+    let args = cx.rt().converter.decode_args(input)?;
+    match validator {
+        Some(check) => check(&cx.state_cell().read(Location::caller()), &args).map(|()| args),
+        None => Ok(args),
+    }
+}

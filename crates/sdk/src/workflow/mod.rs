@@ -1,0 +1,67 @@
+//! What workflow code is written against.
+
+mod activity;
+mod child;
+mod combine;
+mod context;
+mod external;
+mod handlers;
+mod scope;
+mod signals;
+mod state;
+mod timer;
+
+pub use activity::{ActivityCall, ActivityFuture, LocalActivityCall};
+pub use child::{ChildCall, ChildFuture, ChildHandle, ParentClosePolicy};
+pub use combine::{JoinAll, join_all};
+pub use context::{ContinueAsNew, JoinHandle, WorkflowContext};
+pub use external::{ExternalHandle, Sent};
+pub use handlers::Handlers;
+pub use scope::Scope;
+pub use signals::SignalChannel;
+pub use state::{StateMut, StateRef};
+pub use timer::{Timer, WaitUntil, WaitUntilTimeout};
+
+use crate::Failure;
+use tenure_client::WorkflowDefinition;
+
+/// A workflow that a worker can run. `#[workflow]` implements it for a function.
+pub trait Workflow: WorkflowDefinition<State: WorkflowState> {
+    /// The function.
+    fn run(
+        cx: WorkflowContext<Self::State>,
+        args: Self::Args,
+    ) -> impl Future<Output = Result<Self::Output, Failure>> + 'static;
+}
+
+/// What a workflow's handlers share with its function; `#[handlers]` implements it for a type.
+///
+/// A state without handlers needs no more than `impl WorkflowState for State {}`.
+pub trait WorkflowState: Default + 'static {
+    /// Registers the handlers.
+    fn handlers(_: &mut Handlers<Self>) {}
+}
+
+impl WorkflowState for () {}
+
+/// What waiting for an activity or a child means once it is cancelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cancellation {
+    /// Ask it to stop, and go on at once.
+    #[default]
+    Try,
+    /// Ask it to stop, and wait until it has.
+    Wait,
+    /// Leave it alone, and go on at once.
+    Abandon,
+}
+
+impl From<Cancellation> for crate::runtime::CancelMode {
+    fn from(cancellation: Cancellation) -> Self {
+        match cancellation {
+            Cancellation::Try => Self::Try,
+            Cancellation::Wait => Self::Wait,
+            Cancellation::Abandon => Self::Abandon,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Cancellation scopes.
+
+use super::Timer;
+use crate::{
+    Failure,
+    runtime::{Location, Rt, ScopeId},
+};
+use std::{future::poll_fn, panic::Location as PanicLocation, pin::pin, task::Poll, time::Duration};
+use tenure_client::TimeoutType;
+
+/// What runs in it can be cancelled on its own.
+#[derive(Clone)]
+pub struct Scope {
+    rt: Rt,
+    id: ScopeId,
+}
+
+impl Scope {
+    pub(crate) fn new(rt: &Rt, shielded: bool) -> Self {
+        let id = rt.scopes.borrow_mut().add(shielded);
+        Scope { rt: rt.clone(), id }
+    }
+
+    /// Runs a future in this scope.
+    pub async fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        // Made and dropped in the scope, too.
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let outer = self.rt.scopes.borrow_mut().enter(self.id);
+            let polled = future.as_mut().poll(cx);
+            self.rt.scopes.borrow_mut().enter(outer);
+            polled
+        })
+        .await
+    }
+
+    /// Cancels what runs in it, and whatever will.
+    #[track_caller]
+    pub fn cancel(&self) {
+        self.rt.cancel_scope(self.id, PanicLocation::caller());
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.rt.scopes.borrow().is_cancelled(self.id)
+    }
+}
+
+pub(super) async fn timed<T>(
+    rt: Rt,
+    time: Duration,
+    future: impl Future<Output = T>,
+    at: Location,
+) -> Result<T, Failure> {
+    let scope = Scope::new(&rt, false);
+    let mut timer = Some(Timer::start(&rt, time, at));
+    let mut future = pin!(scope.run(future));
+    poll_fn(|cx| {
+        if let Poll::Ready(value) = future.as_mut().poll(cx) {
+            let in_time = timer.is_some();
+            timer = None;
+            let late = || Failure::timeout(TimeoutType::ScheduleToClose, format!("not done within {time:?}"));
+            return Poll::Ready(if in_time { Ok(value) } else { Err(late()) });
+        }
+        if let Some(Poll::Ready(fired)) = timer.as_mut().map(|timer| std::pin::Pin::new(timer).poll(cx)) {
+            timer = None;
+            if fired.is_ok() {
+                scope.cancel();
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+pub(super) async fn cancelled(rt: &Rt) {
+    poll_fn(|cx| {
+        let mut scopes = rt.scopes.borrow_mut();
+        let scope = scopes.current();
+        if scopes.is_cancelled(scope) {
+            return Poll::Ready(());
+        }
+        scopes.wait(scope, cx.waker());
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,47 @@
+//! Signals as a stream.
+
+use crate::{Failure, runtime::Rt};
+use std::{future::poll_fn, marker::PhantomData, task::Poll};
+use tenure_client::Args;
+
+/// Signals of one name that no handler takes, in their order.
+pub struct SignalChannel<A> {
+    rt: Rt,
+    name: &'static str,
+    args: PhantomData<fn() -> A>,
+}
+
+impl<A: Args> SignalChannel<A> {
+    pub(crate) fn new(rt: Rt, name: &'static str) -> Self {
+        SignalChannel { rt, name, args: PhantomData }
+    }
+
+    /// The next one, if it is there. One that cannot be read is left out.
+    pub fn try_receive(&self) -> Option<A> {
+        loop {
+            let input = self.rt.channels.borrow_mut().get_mut(self.name)?.pop_front()?;
+            self.rt.progressed();
+            match self.rt.converter.decode_args(input.as_ref()) {
+                Ok(args) => return Some(args),
+                Err(error) => tracing::warn!(signal = self.name, %error, "a signal that cannot be read is left out"),
+            }
+        }
+    }
+
+    /// Waits for the next one.
+    pub async fn receive(&self) -> Result<A, Failure> {
+        poll_fn(|cx| {
+            if let Some(args) = self.try_receive() {
+                return Poll::Ready(Ok(args));
+            }
+            let scopes = self.rt.scopes.borrow();
+            if scopes.is_cancelled(scopes.current()) {
+                self.rt.progressed();
+                return Poll::Ready(Err(Failure::cancelled("cancelled")));
+            }
+            self.rt.look_again(cx.waker());
+            Poll::Pending
+        })
+        .await
+    }
+}

@@ -141,11 +141,8 @@ impl Client {
 
     /// How many executions a list filter finds.
     pub async fn count(&self, filter: &str) -> Result<u64, ClientError> {
-        let request = api::CountWorkflowExecutionsRequest {
-            namespace: self.namespace().to_owned(),
-            query: filter.to_owned(),
-            ..Default::default()
-        };
+        let request =
+            api::CountWorkflowExecutionsRequest { namespace: self.namespace().to_owned(), query: filter.to_owned() };
         let answer = rpc!(self.connection(), count_workflow_executions, request, self.short()).await?;
         Ok(answer.count.try_into().unwrap_or_default())
     }

@@ -175,10 +175,13 @@ impl Execution {
 
     /// The code of a workflow that was reset goes on with another sequence of random numbers.
     fn reseed(&self, event: &HistoryEvent) {
-        if let Some(Attributes::WorkflowTaskFailedEventAttributes(failed)) = &event.attributes {
-            if failed.cause() == WorkflowTaskFailedCause::ResetWorkflow {
+        match &event.attributes {
+            Some(Attributes::WorkflowTaskFailedEventAttributes(failed))
+                if failed.cause() == WorkflowTaskFailedCause::ResetWorkflow =>
+            {
                 self.rt.seed(&failed.new_run_id);
             }
+            _ => {}
         }
     }
 
@@ -263,10 +266,9 @@ impl Execution {
     }
 
     fn failed(&self, failure: &Failure) -> Make {
-        if let Some(attributes) = self.rt.continue_as_new.take() {
-            if failure.kind == tenure_client::FailureKind::ContinueAsNew {
-                return attributes;
-            }
+        let next_run = self.rt.continue_as_new.take();
+        if let Some(attributes) = next_run.filter(|_| failure.kind == tenure_client::FailureKind::ContinueAsNew) {
+            return attributes;
         }
         if failure.is_cancelled() && self.rt.scopes.borrow().is_cancelled(ROOT) {
             return Make::CancelWorkflowExecutionCommandAttributes(

@@ -251,7 +251,10 @@ impl Runtime {
         }
         let request = self.operations.borrow_mut().request_cancel(op);
         match request.local {
-            Some(marker) => self.push(Command::new(None, marker(&failure, &self.converter), at)),
+            Some(call) => {
+                let marker = local_marker(&call, Err(failure.clone()), &self.converter);
+                self.push(Command::new(None, marker, at));
+            }
             None => request.commands.into_iter().for_each(|attributes| self.command(attributes, at)),
         }
         if request.resolve {

@@ -86,7 +86,8 @@ pub(crate) struct Operations {
 #[derive(Default)]
 pub(crate) struct CancelRequest {
     pub(crate) commands: Vec<Attributes>,
-    pub(crate) local: Option<Box<dyn Fn(&Failure, &DataConverter) -> Attributes>>,
+    /// Whose marker is to be made.
+    pub(crate) local: Option<LocalCall>,
     pub(crate) resolve: bool,
 }
 
@@ -163,10 +164,11 @@ impl Operations {
 
     /// Nobody waits any more; what is left is what others refer to.
     fn forget(&mut self, op: OpId) {
-        if !matches!(self.operations.get(&op).map(|it| &it.kind), Some(Kind::ChildStart { .. }) | None) {
-            if let Some(event) = self.operations.remove(&op).and_then(|operation| operation.event_id) {
-                self.by_event.remove(&event);
-            }
+        if matches!(self.operations.get(&op).map(|it| &it.kind), Some(Kind::ChildStart { .. })) {
+            return;
+        }
+        if let Some(event) = self.operations.remove(&op).and_then(|operation| operation.event_id) {
+            self.by_event.remove(&event);
         }
     }
 
@@ -220,13 +222,7 @@ impl Operations {
                 let commands = vec![Attributes::RequestCancelActivityTaskCommandAttributes(cancel)];
                 CancelRequest { commands, resolve: *mode == CancelMode::Try, local: None }
             }
-            Kind::Local(call) => {
-                let call = call.clone();
-                let marker = move |failure: &Failure, converter: &DataConverter| {
-                    local_marker(&call, Err(failure.clone()), converter)
-                };
-                CancelRequest { local: Some(Box::new(marker)), ..resolve }
-            }
+            Kind::Local(call) => CancelRequest { local: Some(call.clone()), ..resolve },
             // A child whose start is still to be told is cancelled when it has started.
             Kind::ChildStart { cancel_requested, .. } => {
                 *cancel_requested = true;

@@ -107,7 +107,7 @@ async fn attempt(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse)
         }
     };
     let outcome = |outcome: &'static str| {
-        metrics::counter!("tenure_sdk_activities_total", "outcome" => outcome).increment(1);
+        metrics::counter!("sdk_activities_total", "outcome" => outcome).increment(1);
     };
     let failure = match result {
         Ok(Ok(payload)) => {

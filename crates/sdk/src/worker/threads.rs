@@ -136,7 +136,7 @@ impl Cache {
                     self.executions.remove(&run_id);
                 }
             }
-            metrics::gauge!("tenure_sdk_cached_workflows").set(self.executions.len() as f64);
+            metrics::gauge!("sdk_cached_workflows").set(self.executions.len() as f64);
         }
     }
 

@@ -154,7 +154,7 @@ async fn advance(
         Err(Trouble::Fails(failure)) => return Ok(Err(failure)),
         Err(Trouble::Gap) => {}
     }
-    metrics::counter!("tenure_sdk_cache_misses_total").increment(1);
+    metrics::counter!("sdk_cache_misses_total").increment(1);
     // What the task brought is the truth about its end, the rest is fetched.
     let mut all = history(shared, name, Default::default()).await?;
     all.retain(|event| event.event_id < first);
@@ -225,7 +225,7 @@ async fn fail(
     task: api::PollWorkflowTaskQueueResponse,
     failure: TaskFailure,
 ) -> Result<(), ClientError> {
-    metrics::counter!("tenure_sdk_workflow_tasks_total", "outcome" => "failed").increment(1);
+    metrics::counter!("sdk_workflow_tasks_total", "outcome" => "failed").increment(1);
     let execution = task.workflow_execution.unwrap_or_default();
     tracing::warn!(
         workflow_id = execution.workflow_id,
@@ -299,7 +299,7 @@ async fn respond(
     };
     let responded =
         rpc!(shared.client.connection(), respond_workflow_task_completed, request, shared.client.short()).await?;
-    metrics::counter!("tenure_sdk_workflow_tasks_total", "outcome" => "completed").increment(1);
+    metrics::counter!("sdk_workflow_tasks_total", "outcome" => "completed").increment(1);
     for (task, slot) in responded.activity_tasks.into_iter().zip(slots) {
         activities::spawn(shared.clone(), task, slot);
     }

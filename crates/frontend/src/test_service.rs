@@ -1,25 +1,32 @@
 //! `TestService`: how tests of workflows make time skip. Served only where there is a clock that can.
 
-use crate::observe::Observed;
+use crate::{deadline, observe::Observed};
 use std::{future::Future, sync::Arc, time::Duration};
 use tenure_api::{
-    error::ApiError,
+    error::{ApiError, Code},
     testservice::v1::{test_service_server::TestService, *},
 };
 use tenure_engine::{Timestamp, proto::optional_duration};
 use tenure_shard::{Unbalanced, VirtualTime};
+use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 pub(crate) struct TimeSkipping(pub(crate) Arc<VirtualTime>);
 
-/// Answers one request and counts it.
-async fn answer<T>(
+/// Answers one request in time, and counts it.
+async fn answer<R, T>(
     method: &'static str,
     waits: bool,
+    request: &Request<R>,
     outcome: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<Response<T>, Status> {
     let mut observed = Observed::begin(method, waits);
-    let outcome = outcome.await;
+    let outcome = match deadline::timeout(request.metadata()).map(deadline::less_margin) {
+        Some(left) => timeout(left, outcome)
+            .await
+            .unwrap_or_else(|_| Err(ApiError::new(Code::DeadlineExceeded, format!("{method}: the time has not come")))),
+        None => outcome.await,
+    };
     observed.answered(&outcome);
     Ok(Response::new(outcome?))
 }
@@ -37,24 +44,24 @@ fn duration(request: &SleepRequest) -> Result<Duration, ApiError> {
 impl TestService for TimeSkipping {
     async fn lock_time_skipping(
         &self,
-        _: Request<LockTimeSkippingRequest>,
+        request: Request<LockTimeSkippingRequest>,
     ) -> Result<Response<LockTimeSkippingResponse>, Status> {
         let lock = async {
             self.0.lock();
             Ok(LockTimeSkippingResponse {})
         };
-        answer("LockTimeSkipping", false, lock).await
+        answer("LockTimeSkipping", false, &request, lock).await
     }
 
     async fn unlock_time_skipping(
         &self,
-        _: Request<UnlockTimeSkippingRequest>,
+        request: Request<UnlockTimeSkippingRequest>,
     ) -> Result<Response<UnlockTimeSkippingResponse>, Status> {
         let unlock = async {
             self.0.unlock().map_err(unbalanced)?;
             Ok(UnlockTimeSkippingResponse {})
         };
-        answer("UnlockTimeSkipping", false, unlock).await
+        answer("UnlockTimeSkipping", false, &request, unlock).await
     }
 
     async fn sleep(&self, request: Request<SleepRequest>) -> Result<Response<SleepResponse>, Status> {
@@ -62,7 +69,7 @@ impl TestService for TimeSkipping {
             self.0.sleep_until(self.0.now().after(duration(request.get_ref())?)).await;
             Ok(SleepResponse {})
         };
-        answer("Sleep", true, sleep).await
+        answer("Sleep", true, &request, sleep).await
     }
 
     async fn sleep_until(&self, request: Request<SleepUntilRequest>) -> Result<Response<SleepResponse>, Status> {
@@ -72,7 +79,7 @@ impl TestService for TimeSkipping {
             self.0.sleep_until(Timestamp::from_proto(at)).await;
             Ok(SleepResponse {})
         };
-        answer("SleepUntil", true, sleep).await
+        answer("SleepUntil", true, &request, sleep).await
     }
 
     async fn unlock_time_skipping_with_sleep(
@@ -83,11 +90,11 @@ impl TestService for TimeSkipping {
             self.0.sleep_unlocked(duration(request.get_ref())?).await.map_err(unbalanced)?;
             Ok(SleepResponse {})
         };
-        answer("UnlockTimeSkippingWithSleep", true, sleep).await
+        answer("UnlockTimeSkippingWithSleep", true, &request, sleep).await
     }
 
-    async fn get_current_time(&self, _: Request<()>) -> Result<Response<GetCurrentTimeResponse>, Status> {
+    async fn get_current_time(&self, request: Request<()>) -> Result<Response<GetCurrentTimeResponse>, Status> {
         let time = async { Ok(GetCurrentTimeResponse { time: Some(self.0.now().to_proto()) }) };
-        answer("GetCurrentTime", false, time).await
+        answer("GetCurrentTime", false, &request, time).await
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     workflow_task::{BadCommand, CompletedTask},
 };
 use prost::Message as _;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use tenure_api::{
     command::v1::ProtocolMessageCommandAttributes,
     enums::v1::{EventType, WorkflowTaskFailedCause as Cause},
@@ -61,7 +61,12 @@ fn type_name(type_url: &str) -> &str {
 }
 
 impl Inbox {
-    pub(crate) fn new(messages: Vec<Message>, since: i64) -> Self {
+    /// Of messages with the same id, the last one counts.
+    pub(crate) fn new(mut messages: Vec<Message>, since: i64) -> Self {
+        let mut ids = BTreeSet::new();
+        messages.reverse();
+        messages.retain(|message| message.id.is_empty() || ids.insert(message.id.clone()));
+        messages.reverse();
         Inbox { messages, since, settled: Vec::new() }
     }
 }

@@ -34,6 +34,8 @@ const PROTOCOL: &str = "temporal.api.update.v1";
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     messages: Vec<Message>,
+    /// Ids of those that a command named.
+    named: BTreeSet<String>,
     /// The last event before those of the completion's commands and messages.
     since: i64,
     /// Updates that got their outcome, or were rejected, in this completion.
@@ -61,13 +63,14 @@ fn type_name(type_url: &str) -> &str {
 }
 
 impl Inbox {
-    /// Of messages with the same id, the last one counts.
-    pub(crate) fn new(mut messages: Vec<Message>, since: i64) -> Self {
-        let mut ids = BTreeSet::new();
-        messages.reverse();
-        messages.retain(|message| message.id.is_empty() || ids.insert(message.id.clone()));
-        messages.reverse();
-        Inbox { messages, since, settled: Vec::new() }
+    pub(crate) fn new(messages: Vec<Message>, since: i64) -> Self {
+        Inbox { messages, since, ..Inbox::default() }
+    }
+
+    /// The message with an id, once. Of several, the last one has it.
+    fn take(&mut self, id: &str) -> Option<Message> {
+        let at = self.messages.iter().rposition(|message| message.id == id)?;
+        self.named.insert(id.to_owned()).then(|| self.messages.remove(at))
     }
 }
 
@@ -85,11 +88,9 @@ pub(crate) fn command(
     if command.message_id.is_empty() {
         return Err(bad("MessageID is not set on ProtocolMessageCommand."));
     }
-    let named = |message: &Message| message.id == command.message_id;
-    let Some(at) = task.inbox.messages.iter().position(named) else {
+    let Some(message) = task.inbox.take(&command.message_id) else {
         return Err(bad(format!("ProtocolMessageCommand referenced absent message ID {}", command.message_id)));
     };
-    let message = task.inbox.messages.remove(at);
     read(txn, &mut task.inbox, message)
 }
 

@@ -540,11 +540,13 @@ fn a_message_that_breaks_the_protocol_fails_the_task() {
     check(vec![accept("u"), respond("u"), respond("u")], vec![], &transition("Response", "ProvisionallyCompleted"));
     check(vec![], vec![named("nope")], "ProtocolMessageCommand referenced absent message ID nope");
     check(vec![], vec![named("")], "MessageID is not set on ProtocolMessageCommand.");
-    check(
-        vec![accept("u")],
-        vec![named("u/accept"), named("u/accept")],
-        "ProtocolMessageCommand referenced absent message ID u/accept",
-    );
+    for messages in [vec![accept("u")], vec![accept("u"), accept("u")]] {
+        check(
+            messages,
+            vec![named("u/accept"), named("u/accept")],
+            "ProtocolMessageCommand referenced absent message ID u/accept",
+        );
+    }
     check(vec![message("u", "x", &request("u"))], vec![], "Message type *update.Request not supported");
     check(vec![message("u", "x", &Payload::default())], vec![], "unsupported protocol type temporal.api.common.v1");
     let unset = |what: &str| format!("invalid *update.Acceptance: accepted_request_{what} is not set");

@@ -1,6 +1,3 @@
 """Features that Tenure lacks; the SDK programs that need one of them are skipped, except on the reference server."""
 
-MISSING = {
-    "update-with-start",
-    "updates",
-}
+MISSING: set[str] = set()

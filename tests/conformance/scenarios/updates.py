@@ -1,5 +1,6 @@
 """Updates: accepted, completed, rejected; waited for, asked for again; with a start."""
 
+import grpc
 from google.protobuf.any_pb2 import Any
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.update.v1 import Acceptance, Rejection, Request, Response
@@ -88,8 +89,22 @@ async def idle(s: Driver, **start) -> None:
 async def asked(s: Driver, id: str = "u", stage: str = COMPLETED):
     """An update under way, and the task and message that carry it."""
     call = s.soon(update(s, id, stage))
+    # Else the task may be one that was due before.
+    await s.until(lambda: admitted(s, id), "update")
     task = await s.poll()
     return call, task, task.messages[0]
+
+
+async def admitted(s: Driver, id: str) -> bool:
+    found = request("PollWorkflowExecutionUpdate", namespace=s.namespace,
+                    update_ref={"workflow_execution": s.execution, "update_id": id})
+    try:
+        await s.peek.api.call("PollWorkflowExecutionUpdate", found)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 @scenario

@@ -73,6 +73,11 @@ async def those_of_a_new_namespace(s: Driver):
 
 
 @scenario
+async def those_that_could_be(s: Driver):
+    await s.api.call("GetSearchAttributes", request("GetSearchAttributes"))
+
+
+@scenario
 async def added_and_removed(s: Driver):
     hand = await space(s)
     await hand.call("ListSearchAttributes")

@@ -39,7 +39,7 @@ impl RetryPolicy {
         let initial = interval("InitialInterval", policy.initial_interval.as_ref())?.unwrap_or(INITIAL_INTERVAL);
         let coefficient =
             if policy.backoff_coefficient == 0.0 { BACKOFF_COEFFICIENT } else { policy.backoff_coefficient };
-        if checked && !(coefficient >= 1.0) {
+        if checked && (coefficient.is_nan() || coefficient < 1.0) {
             return Err("BackoffCoefficient cannot be less than 1 on retry policy.".into());
         }
         let maximum = interval("MaximumInterval", policy.maximum_interval.as_ref())?

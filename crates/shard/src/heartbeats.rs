@@ -6,9 +6,12 @@ use std::sync::Arc;
 use tenure_engine::WriteSet;
 use tokio::sync::{Notify, oneshot};
 
+/// Who waits for the end of an entry.
+type Applied = oneshot::Sender<Result<(), NotLeader>>;
+
 #[derive(Default)]
 pub(crate) struct Heartbeats {
-    gathered: Mutex<Vec<(WriteSet, oneshot::Sender<Result<(), NotLeader>>)>>,
+    gathered: Mutex<Vec<(WriteSet, Applied)>>,
     /// Something else waits behind a heartbeat.
     hurry: Notify,
 }

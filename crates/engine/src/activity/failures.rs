@@ -75,7 +75,8 @@ fn truncated(failure: &Failure, size: usize) -> Failure {
 }
 
 fn prefix(text: &str, bytes: usize) -> String {
-    text[..text.floor_char_boundary(bytes)].to_owned()
+    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+    text[..end].to_owned()
 }
 
 fn empty() -> Failure {

@@ -26,13 +26,13 @@ pub(super) struct Linked {
 
 impl Linked {
     /// To the first event of a run.
-    pub(super) fn to_start(self, run_id: Uuid) -> Link {
+    pub(super) fn start_link(self, run_id: Uuid) -> Link {
         let first = EventReference { event_id: 1, event_type: EventType::WorkflowExecutionStarted.into() };
         self.link(run_id, Reference::EventRef(first))
     }
 
     /// To the event that a request made, wherever it comes to lie.
-    pub(super) fn to_request(self, run_id: Uuid, request_id: String, event_type: EventType) -> Link {
+    pub(super) fn request_link(self, run_id: Uuid, request_id: String, event_type: EventType) -> Link {
         self.link(run_id, Reference::RequestIdRef(RequestIdReference { request_id, event_type: event_type.into() }))
     }
 

@@ -79,7 +79,7 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
                 run_id: run_id.to_string(),
                 first_execution_run_id: first_run_id.to_string(),
                 started,
-                signal_link: Some(linked.to_request(run_id, request_id, EventType::WorkflowExecutionSignaled)),
+                signal_link: Some(linked.request_link(run_id, request_id, EventType::WorkflowExecutionSignaled)),
             }),
             reply => Err(unexpected(&reply)),
         }

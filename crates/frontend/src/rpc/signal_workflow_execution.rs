@@ -31,7 +31,7 @@ impl Rpc for api::SignalWorkflowExecutionRequest {
         let request_id = self.request_id.clone();
         match call.execute(target.workflow, ShardCommand::SignalWorkflow(Box::new(self))).await? {
             Reply::WorkflowSignaled { run_id } => {
-                let link = linked.to_request(run_id, request_id, EventType::WorkflowExecutionSignaled);
+                let link = linked.request_link(run_id, request_id, EventType::WorkflowExecutionSignaled);
                 Ok(Self::Response { link: Some(link) })
             }
             reply => Err(unexpected(&reply)),

@@ -111,7 +111,7 @@ pub(super) fn response(
     run_id: Uuid,
     answer: api::StartWorkflowExecutionResponse,
 ) -> api::StartWorkflowExecutionResponse {
-    let link = Some(Linked { namespace, workflow_id }.to_start(run_id));
+    let link = Some(Linked { namespace, workflow_id }.start_link(run_id));
     api::StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
 }
 
@@ -124,7 +124,7 @@ fn attached_response(
     answer: api::StartWorkflowExecutionResponse,
 ) -> api::StartWorkflowExecutionResponse {
     let linked = Linked { namespace, workflow_id };
-    let link = Some(linked.to_request(run_id, request_id, EventType::WorkflowExecutionOptionsUpdated));
+    let link = Some(linked.request_link(run_id, request_id, EventType::WorkflowExecutionOptionsUpdated));
     api::StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
 }
 

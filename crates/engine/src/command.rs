@@ -5,6 +5,7 @@ use crate::{
     id::{ProposalId, Stamp},
     key::{QueueKey, RunKey, WorkflowKey},
     outbox::{OutboxMessage, Receipt},
+    rows::ReadyTask,
     time::Timestamp,
     token::TaskToken,
     update::Found,
@@ -109,7 +110,16 @@ pub struct StartTask {
     pub run_id: Uuid,
     /// The ready task's name.
     pub stamp: Stamp,
+    /// The ready task's; an activity is found by it.
+    pub scheduled_event_id: i64,
     pub poll: Poll,
+}
+
+impl StartTask {
+    pub fn of(task: &ReadyTask, poll: Poll) -> Self {
+        let ReadyTask { stamp, scheduled_event_id, .. } = *task;
+        StartTask { run_id: task.run.run_id, stamp, scheduled_event_id, poll }
+    }
 }
 
 /// The poll that a task is started for.

@@ -4,14 +4,16 @@
 //! keeps it. In memory the copies of a state share what they have in common. So a command costs what it touches,
 //! however much is pending beside it: copying is constant, finding and changing one thing is logarithmic.
 
+mod shared_map;
+
 use crate::{
     codec::{self, DecodeError},
     key::RunKey,
     rows::{Op, PendingKind, RowKey},
 };
 use bytes::Bytes;
-use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use shared_map::SharedMap;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -35,10 +37,10 @@ pub type NoKey = std::convert::Infallible;
 
 #[derive(Clone, Debug)]
 pub struct Pending<T: Keyed> {
-    things: RedBlackTreeMapSync<i64, Arc<T>>,
-    index: RedBlackTreeSetSync<(T::Key, i64)>,
+    things: SharedMap<i64, Arc<T>>,
+    index: SharedMap<(T::Key, i64), ()>,
     /// Those in the core row, in their encoding.
-    inline: BTreeMap<i64, Bytes>,
+    inline: Arc<BTreeMap<i64, Bytes>>,
     /// How many have a row of their own.
     spilled: usize,
     /// Ids of what this transition has to encode again or whose rows it has to delete.
@@ -48,9 +50,9 @@ pub struct Pending<T: Keyed> {
 impl<T: Keyed> Default for Pending<T> {
     fn default() -> Self {
         Pending {
-            things: RedBlackTreeMapSync::new_sync(),
-            index: RedBlackTreeSetSync::new_sync(),
-            inline: BTreeMap::new(),
+            things: SharedMap::default(),
+            index: SharedMap::default(),
+            inline: Arc::default(),
             spilled: 0,
             dirty: BTreeSet::new(),
         }
@@ -66,11 +68,11 @@ impl<T: Keyed + PartialEq> PartialEq for Pending<T> {
 
 impl<T: Keyed> Pending<T> {
     pub fn len(&self) -> usize {
-        self.things.size()
+        self.things.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.things.is_empty()
+        self.things.len() == 0
     }
 
     pub fn get(&self, id: i64) -> Option<&T> {
@@ -83,11 +85,11 @@ impl<T: Keyed> Pending<T> {
     }
 
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &T> {
-        self.things.values().map(|thing| &**thing)
+        self.iter().map(|(_, thing)| thing)
     }
 
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = i64> {
-        self.things.keys().copied()
+        self.iter().map(|(id, _)| id)
     }
 
     /// The first of those with this key.
@@ -98,7 +100,10 @@ impl<T: Keyed> Pending<T> {
     /// Keys in order with the ids of what has them; things with the same key in the order of ids.
     pub fn range(&self, keys: RangeInclusive<T::Key>) -> impl Iterator<Item = (&T::Key, i64)> {
         let (from, to) = keys.into_inner();
-        self.index.range((from, i64::MIN)..=(to, i64::MAX)).map(|(key, id)| (key, *id))
+        self.index
+            .iter_from(&(from, i64::MIN))
+            .map(|((key, id), ())| (key, *id))
+            .take_while(move |(key, _)| **key <= to)
     }
 
     /// # Panics
@@ -113,10 +118,10 @@ impl<T: Keyed> Pending<T> {
     }
 
     fn place(&mut self, id: i64, value: T, spilled: bool) {
-        assert!(!self.things.contains_key(&id), "{id} is pending already");
+        assert!(self.things.get(&id).is_none(), "{id} is pending already");
         match spilled {
             true => self.spilled += 1,
-            false => _ = self.inline.insert(id, Bytes::new()),
+            false => _ = Arc::make_mut(&mut self.inline).insert(id, Bytes::new()),
         }
         self.dirty.insert(id);
         self.put(id, Arc::new(value));
@@ -124,7 +129,8 @@ impl<T: Keyed> Pending<T> {
 
     /// Moves a thing that has become large into a row of its own.
     pub fn spill(&mut self, id: i64) {
-        if self.inline.remove(&id).is_some() {
+        if self.inline.contains_key(&id) {
+            Arc::make_mut(&mut self.inline).remove(&id);
             self.spilled += 1;
             self.dirty.insert(id);
         }
@@ -132,13 +138,16 @@ impl<T: Keyed> Pending<T> {
 
     pub fn remove(&mut self, id: i64) -> Option<Arc<T>> {
         let thing = self.things.get(&id)?.clone();
-        self.things.remove_mut(&id);
+        self.things.remove(&id);
         for key in thing.keys() {
-            self.index.remove_mut(&(key, id));
+            self.index.remove(&(key, id));
         }
-        match self.inline.remove(&id) {
-            Some(_) => _ = self.dirty.remove(&id),
-            None => {
+        match self.inline.contains_key(&id) {
+            true => {
+                Arc::make_mut(&mut self.inline).remove(&id);
+                self.dirty.remove(&id);
+            }
+            false => {
                 self.spilled -= 1;
                 self.dirty.insert(id);
             }
@@ -157,13 +166,13 @@ impl<T: Keyed> Pending<T> {
     fn put(&mut self, id: i64, thing: Arc<T>) {
         if let Some(before) = self.things.get(&id) {
             for key in before.keys() {
-                self.index.remove_mut(&(key, id));
+                self.index.remove(&(key, id));
             }
         }
         for key in thing.keys() {
-            self.index.insert_mut((key, id));
+            self.index.insert((key, id), ());
         }
-        self.things.insert_mut(id, thing);
+        self.things.insert(id, thing);
     }
 }
 
@@ -214,9 +223,9 @@ impl<T: Keyed + Serialize> Pending<T> {
         let mut ops = Vec::new();
         for id in std::mem::take(&mut self.dirty) {
             let encoded = self.things.get(&id).map(|thing| codec::encode(&**thing));
-            match (self.inline.get_mut(&id), encoded) {
-                (Some(place), Some(encoded)) => *place = encoded,
-                (None, Some(encoded)) => ops.push(Op::Put(row(id), encoded)),
+            match (self.inline.contains_key(&id), encoded) {
+                (true, Some(encoded)) => _ = Arc::make_mut(&mut self.inline).insert(id, encoded),
+                (false, Some(encoded)) => ops.push(Op::Put(row(id), encoded)),
                 (_, None) => ops.push(Op::Delete(row(id))),
             }
         }
@@ -227,7 +236,7 @@ impl<T: Keyed + Serialize> Pending<T> {
 impl<T: Keyed + DeserializeOwned> Pending<T> {
     /// How many rows [`Pending::load`] has to be given after the core row was decoded.
     pub(crate) fn missing(&self) -> usize {
-        (self.spilled + self.inline.len()).abs_diff(self.things.size())
+        (self.spilled + self.inline.len()).abs_diff(self.things.len())
     }
 
     /// Takes the rows of a state that is read from disk: all of them, whatever is asked of it.
@@ -254,7 +263,7 @@ impl<'de, T: Keyed + DeserializeOwned> Deserialize<'de> for Pending<T> {
         for (&id, value) in &inline {
             pending.put(id, Arc::new(codec::decode(value).map_err(serde::de::Error::custom)?));
         }
-        pending.inline = inline;
+        pending.inline = Arc::new(inline);
         Ok(pending)
     }
 }

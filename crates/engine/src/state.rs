@@ -264,7 +264,10 @@ pub enum Outcome {
     Signaled,
     /// If the next task was started with it, that task knows the proposal.
     WorkflowTaskCompleted {
+        /// The event that the worker goes back to, because the task left no trace; zero: it did.
         reset_history_event_id: i64,
+        /// Activities that were started with it.
+        activities: Vec<i64>,
     },
     /// A start that the running run answered for.
     FoundRunning {
@@ -282,11 +285,11 @@ impl Outcome {
         match self {
             Outcome::Done => Reply::Done,
             Outcome::Signaled => Reply::WorkflowSignaled { run_id: run.run_id },
-            Outcome::WorkflowTaskCompleted { reset_history_event_id } => Reply::WorkflowTaskCompleted {
+            Outcome::WorkflowTaskCompleted { reset_history_event_id, activities } => Reply::WorkflowTaskCompleted {
                 // Its worker has what came before.
                 new_task: workflow_task::started_by(run, state, proposal)
                     .map(|task| Box::new(WorkflowTaskStarted { sticky: true, ..task })),
-                activities: activity::started_by(run, state, proposal),
+                activities: activity::started_by(run, state, proposal, activities),
                 reset_history_event_id: *reset_history_event_id,
             },
             Outcome::FoundRunning { attached } => start_workflow::found_running(run.run_id, state, *attached),

@@ -333,11 +333,8 @@ impl Sim {
 
     #[track_caller]
     fn poll_for(&mut self, task: &ReadyTask) -> WorkflowTaskStarted {
-        let start = StartTask {
-            run_id: task.run.run_id,
-            stamp: task.stamp,
-            poll: Poll { identity: "worker".into(), queue: task.queue.name.to_string(), ..Poll::default() },
-        };
+        let poll = Poll { identity: "worker".into(), queue: task.queue.name.to_string(), ..Poll::default() };
+        let start = StartTask::of(task, poll);
         match self.run_for(task.run.workflow.clone(), ShardCommand::StartWorkflowTask(start)) {
             Ok(Reply::WorkflowTaskStarted(started)) => *started,
             other => panic!("not started: {other:?}"),

@@ -53,7 +53,7 @@ pub struct Txn<'a, 'c> {
     /// Of history, once it was asked for.
     first_event: Option<Arc<WorkflowExecutionStartedEventAttributes>>,
     /// As the transaction found the run; `None` for a new one.
-    before: Option<ExecutionState>,
+    before: Option<Arc<ExecutionState>>,
 }
 
 impl<'a, 'c> Txn<'a, 'c> {
@@ -65,8 +65,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         proposal: ProposalId,
         info: ExecutionInfo,
     ) -> Self {
-        let mut txn = Txn::over(rows, cx, run, proposal, ExecutionState::new(info));
-        txn.before = None;
+        let mut txn = Txn::new(rows, cx, run, proposal, ExecutionState::new(info));
         let current = CurrentRun { run_id: txn.run.run_id };
         txn.ops.push(Op::Put(RowKey::Current(txn.run.workflow.clone()), crate::codec::encode(&current)));
         txn
@@ -78,9 +77,19 @@ impl<'a, 'c> Txn<'a, 'c> {
         cx: &'a mut Context<'c>,
         run: RunKey,
         proposal: ProposalId,
+        found: Arc<ExecutionState>,
+    ) -> Self {
+        let state = ExecutionState::clone(&found);
+        Txn { before: Some(found), ..Txn::new(rows, cx, run, proposal, state) }
+    }
+
+    fn new(
+        rows: &'a dyn StateReader,
+        cx: &'a mut Context<'c>,
+        run: RunKey,
+        proposal: ProposalId,
         state: ExecutionState,
     ) -> Self {
-        let before = Some(state.clone());
         Txn {
             cx,
             rows,
@@ -95,13 +104,15 @@ impl<'a, 'c> Txn<'a, 'c> {
             effects: Vec::new(),
             also: Vec::new(),
             first_event: None,
-            before,
+            before: None,
         }
     }
 
-    /// Forgets everything that was done since `before`, the state that the transaction was opened with.
-    pub(crate) fn start_over(&mut self, before: ExecutionState) {
-        self.state = before;
+    /// Forgets everything that was done since the transaction was opened over a run that is there.
+    pub(crate) fn start_over(&mut self) {
+        if let Some(before) = &self.before {
+            self.state = ExecutionState::clone(before);
+        }
         self.events.clear();
         self.ready.clear();
         self.gone.clear();
@@ -379,8 +390,8 @@ impl<'a, 'c> Txn<'a, 'c> {
             (true, _) => "Workflow history count exceeds limit.",
             (false, false) => return None,
         };
-        let before = self.before.take().filter(ExecutionState::is_running)?;
-        self.start_over(before);
+        self.before.as_ref().filter(|before| before.is_running())?;
+        self.start_over();
         let error = ApiError::invalid_argument(reason);
         self.remember(Outcome::Failed(error.clone()));
         terminate(self, reason, None, SERVER_IDENTITY, Vec::new());

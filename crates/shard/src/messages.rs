@@ -103,6 +103,7 @@ pub(crate) struct StartRequest {
     pub(crate) workflow: WorkflowKey,
     pub(crate) run_id: Uuid,
     pub(crate) stamp: Stamp,
+    scheduled_event_id: i64,
     pub(crate) proposal: ProposalId,
     /// Holds the poll, and will confirm the delivery.
     pub(crate) node: u64,
@@ -122,6 +123,7 @@ impl StartRequest {
             workflow: task.run.workflow.clone(),
             run_id: task.run.run_id,
             stamp: task.stamp,
+            scheduled_event_id: task.scheduled_event_id,
             proposal,
             node,
             offered_queue: task.queue.name.clone(),
@@ -136,6 +138,7 @@ impl StartRequest {
         Ok(StartTask {
             run_id: self.run_id,
             stamp: self.stamp,
+            scheduled_event_id: self.scheduled_event_id,
             poll: Poll {
                 identity: self.identity.clone(),
                 queue: self.queue.clone(),

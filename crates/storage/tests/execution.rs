@@ -54,14 +54,14 @@ fn an_execution_with_more_timers_than_its_core_row_holds_comes_back_whole() {
             ..Default::default()
         })),
     );
-    let Reply::WorkflowStarted { run_id, .. } = reply else { panic!("{reply:?}") };
+    assert!(matches!(reply, Reply::WorkflowStarted { .. }), "{reply:?}");
 
     let reader = rows.reader();
     let queues = reader.view().unwrap().ready_queues().unwrap();
     let ready = reader.view().unwrap().ready_tasks(&queues[0], None, 10).unwrap();
     assert_eq!((queues.len(), ready.len()), (1, 1));
     let poll = Poll { queue: "q".into(), ..Poll::default() };
-    let start = StartTask { run_id, stamp: ready[0].stamp, poll };
+    let start = StartTask::of(&ready[0], poll);
     let (reply, _) = execute(&rows, ShardCommand::StartWorkflowTask(start));
     let Reply::WorkflowTaskStarted(task) = reply else { panic!("{reply:?}") };
 

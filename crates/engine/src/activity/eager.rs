@@ -1,6 +1,6 @@
 //! Activities that the worker takes along with the answer to the completion that scheduled them.
 
-use super::{ActivityKey, PendingActivity, Started, poll_response, withdraw};
+use super::{PendingActivity, Started, poll_response, withdraw};
 use crate::{
     command::Poll,
     id::ProposalId,
@@ -25,14 +25,16 @@ pub(crate) fn start_eagerly(txn: &mut Txn<'_, '_>, activities: &[i64], poll: &Po
     }
 }
 
-/// The starts by this proposal that are still running.
-pub(crate) fn started_by(run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Vec<TaskToken> {
-    if proposal == ProposalId::default() {
-        return Vec::new();
-    }
-    let ids = state.activities.range(ActivityKey::StartedBy(proposal)..=ActivityKey::StartedBy(proposal));
-    let activities = ids.filter_map(|(_, id)| state.activities.get(id));
-    activities.filter_map(|activity| Some(token(run, activity, activity.started()?))).collect()
+/// Those of the activities that this proposal started and that are still running.
+pub(crate) fn started_by(
+    run: &RunKey,
+    state: &ExecutionState,
+    proposal: ProposalId,
+    activities: &[i64],
+) -> Vec<TaskToken> {
+    let activities = activities.iter().filter_map(|&id| state.activities.get(id));
+    let started = activities.filter_map(|activity| Some((activity, activity.started()?)));
+    started.filter(|(_, started)| started.proposal == proposal).map(|(a, started)| token(run, a, started)).collect()
 }
 
 pub(super) fn token(run: &RunKey, activity: &PendingActivity, started: &Started) -> TaskToken {

@@ -30,7 +30,7 @@ pub(crate) use schedule::{check_priority, check_queue, schedule};
 
 use crate::{
     command::ActivityRef,
-    id::{ProposalId, Stamp},
+    id::Stamp,
     key::TaskKind,
     pending::Pending,
     proto::Encoded,
@@ -80,8 +80,7 @@ fn due_until(activities: &Pending<PendingActivity>, end: Timestamp) -> impl Iter
 
 /// A worker has one, or could get it at once.
 pub(crate) fn any_with_worker(activities: &Pending<PendingActivity>) -> bool {
-    let keys = ActivityKey::Ready(Stamp::default())..=ActivityKey::StartedBy(ProposalId(u128::MAX));
-    activities.range(keys).next().is_some()
+    activities.values().any(|activity| matches!(activity.phase, Phase::Ready(_) | Phase::Started(_)))
 }
 
 /// The run is being closed: its activities are no more.

@@ -89,23 +89,14 @@ pub enum ActivityKey {
     Id(Arc<str>),
     /// The earliest thing that is due by time alone.
     Due(Timestamp),
-    /// Its ready task.
-    Ready(Stamp),
-    /// The start that is running.
-    StartedBy(ProposalId),
 }
 
 impl Keyed for PendingActivity {
     type Key = ActivityKey;
 
     fn keys(&self) -> impl IntoIterator<Item = ActivityKey> {
-        let of_phase = match self.phase {
-            Phase::Ready(stamp) => Some(ActivityKey::Ready(stamp)),
-            Phase::Started(Started { proposal, .. }) => Some(ActivityKey::StartedBy(proposal)),
-            Phase::Backoff | Phase::Paused => None,
-        };
         let due = self.next_due().map(|(at, _)| ActivityKey::Due(at));
-        [Some(ActivityKey::Id(self.activity_id.clone())), due, of_phase].into_iter().flatten()
+        [Some(ActivityKey::Id(self.activity_id.clone())), due].into_iter().flatten()
     }
 }
 

@@ -210,7 +210,7 @@ impl Test {
 
 fn start_task(task: &ReadyTask) -> StartTask {
     let poll = Poll { identity: WORKER.into(), queue: "q".into(), ..Default::default() };
-    StartTask { run_id: task.run.run_id, stamp: task.stamp, poll }
+    StartTask::of(task, poll)
 }
 
 /// The activity that a poll gave.

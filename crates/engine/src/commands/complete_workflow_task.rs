@@ -33,13 +33,10 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     if workflow_task::any_closes(&request.commands) {
         txn.read_first_event()?;
     }
-    let before = txn.state.clone();
     match workflow_task::complete(&mut txn, request.clone()) {
-        Ok(reset_history_event_id) => {
-            Ok(txn.finish_remembered(state::Outcome::WorkflowTaskCompleted { reset_history_event_id }))
-        }
+        Ok(outcome) => Ok(txn.finish_remembered(outcome)),
         Err(bad) => {
-            txn.start_over(before);
+            txn.start_over();
             update::abort_sent(&mut txn);
             workflow_task::fail(&mut txn, failed(&bad, request));
             match bad.terminates {

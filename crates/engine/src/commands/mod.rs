@@ -143,7 +143,7 @@ impl<'a, 'c> Call<'a, 'c> {
         let Some(state) = state.filter(|state| !state.is_deleted()) else {
             return Err(if current { no_workflow(self.workflow) } else { no_run(self.workflow, run_id) }.into());
         };
-        Ok(Txn::over(self.rows, self.cx, run, self.proposal, ExecutionState::clone(&state)))
+        Ok(Txn::over(self.rows, self.cx, run, self.proposal, state))
     }
 
     /// As [`Call::open`], for what a closed run refuses.

@@ -140,12 +140,12 @@ fn replace(
     let mut replaced = Vec::new();
     let mut state = ExecutionState::clone(&base.state);
     state.reset.run_id = Some(new_id);
-    let mut old = Txn::over(rows, cx, base.run.clone(), ProposalId::default(), state);
+    let mut old = Txn::over(rows, cx, base.run.clone(), ProposalId::default(), Arc::new(state));
     if base.run.run_id != current_id {
         replaced.push(old.finish(Reply::Done));
         let run = base.run.workflow.run(current_id);
         let Some(current) = rows.execution(&run)? else { return Ok(replaced) };
-        old = Txn::over(rows, cx, run, ProposalId::default(), ExecutionState::clone(&current));
+        old = Txn::over(rows, cx, run, ProposalId::default(), current);
     }
     if old.state.is_running() {
         end_task_by_force(&mut old);

@@ -26,7 +26,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &SignalWithStartWorkflowExecution
         return Ok(start_workflow::start(call, new));
     }
     if start_workflow::conflict_policy(start) == Conflict::TerminateExisting {
-        return Ok(start_workflow::replace(call, new, current_id, &current));
+        return Ok(start_workflow::replace(call, new, current_id, current));
     }
     let mut txn = call.open(Some(current_id))?;
     signal_workflow::check_limit(&txn)?;

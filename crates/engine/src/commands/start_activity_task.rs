@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome, Stop};
 use crate::{
-    activity::{self, ActivityKey, PendingActivity, Started},
+    activity::{self, PendingActivity, Phase, Started},
     command::{Reply, StartTask},
     id::ProposalId,
     txn::Txn,
@@ -11,12 +11,14 @@ use tenure_api::error::ApiError;
 
 pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
     let mut txn = call.open_running(Some(start.run_id))?;
-    if let Some(id) = started_before(&txn) {
-        return Err(Stop::Answered(reply(&txn, id)?));
+    let id = start.scheduled_event_id;
+    match txn.state.activities.get(id).map(|activity| activity.phase) {
+        Some(Phase::Ready(stamp)) if stamp == start.stamp => {}
+        Some(Phase::Started(started)) if started.proposal == txn.proposal && txn.proposal != ProposalId::default() => {
+            return Err(Stop::Answered(reply(&txn, id)?));
+        }
+        _ => return Err(ApiError::not_found("the activity task is obsolete").into()),
     }
-    let ready = txn.state.activities.find(&ActivityKey::Ready(start.stamp));
-    let Some(id) = ready else { return Err(ApiError::not_found("the activity task is obsolete").into()) };
-
     activity::withdraw(&mut txn, id);
     let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal };
     if let Some(mut activity) = txn.state.activities.get_mut(id) {
@@ -24,12 +26,6 @@ pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
     }
     let reply = reply(&txn, id)?;
     Ok(txn.finish(reply))
-}
-
-/// The activity that this very proposal started.
-fn started_before(txn: &Txn<'_, '_>) -> Option<i64> {
-    let tried_again = || txn.state.activities.find(&ActivityKey::StartedBy(txn.proposal));
-    (txn.proposal != ProposalId::default()).then(tried_again).flatten()
 }
 
 fn reply(txn: &Txn<'_, '_>, id: i64) -> Result<Reply, Stop> {

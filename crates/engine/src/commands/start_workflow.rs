@@ -19,7 +19,7 @@ use crate::{
 };
 use bytes::Bytes;
 use prost::Message;
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 use tenure_api::{
     common::v1::{Payload, Payloads},
     enums::v1::{
@@ -65,7 +65,7 @@ fn run_for(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, lineage:
     }
     match conflict_policy(request) {
         Conflict::UseExisting => use_existing(call, request, current_id, &current),
-        Conflict::TerminateExisting => Ok(replace(call, new, current_id, &current)),
+        Conflict::TerminateExisting => Ok(replace(call, new, current_id, current)),
         Conflict::Fail | Conflict::Unspecified => {
             let message = format!(
                 "Workflow execution is already running. WorkflowId: {}, RunId: {current_id}.",
@@ -263,8 +263,8 @@ fn use_existing(
 }
 
 /// Terminates the running run and starts the new one, in one entry.
-pub(super) fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current: &ExecutionState) -> Transition {
-    let mut old = Txn::over(call.rows, call.cx, call.workflow.run(current_id), ProposalId::default(), current.clone());
+pub(super) fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current: Arc<ExecutionState>) -> Transition {
+    let mut old = Txn::over(call.rows, call.cx, call.workflow.run(current_id), ProposalId::default(), current);
     let details = json(&format!("terminated by new runID: {}", new.run_id));
     let reason = "TerminateIfRunning WorkflowIdReusePolicy";
     terminate_workflow::terminate(&mut old, reason, Some(details), terminate_workflow::SERVER_IDENTITY, Vec::new());

@@ -5,9 +5,7 @@ use crate::{
     activity,
     chain::{self, Ended},
     command::Reply,
-    removal,
-    state::ExecutionState,
-    timer,
+    removal, timer,
     txn::{Txn, earliest_deadline},
     workflow_task,
 };
@@ -17,7 +15,7 @@ use uuid::Uuid;
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
     let run = call.workflow.run(run_id);
     let Some(state) = call.rows.execution(&run)? else { return Err(Stop::Answered(Reply::Done)) };
-    let mut txn = Txn::over(call.rows, call.cx, run, call.proposal, ExecutionState::clone(&state));
+    let mut txn = Txn::over(call.rows, call.cx, run, call.proposal, state);
     if txn.state.timer_row.is_none_or(|at| at > txn.now()) {
         // Fired before, or moved meanwhile.
         return Err(Stop::Answered(Reply::Done));

@@ -3,7 +3,7 @@
 use super::{Call, Outcome, Stop, start_workflow};
 use crate::{
     command::Reply,
-    state::{self, ExecutionState},
+    state,
     transition::Refused,
     txn::Txn,
     update::{self, start_failed, update_refused},
@@ -46,7 +46,7 @@ pub(super) fn run(
         let deduplicated = ApiError::unavailable("Workflow was not started: StartDeduped");
         return Err(start_failed(&deduplicated).into());
     }
-    let mut txn = Txn::over(rows, cx, run.clone(), proposal, ExecutionState::clone(&state));
+    let mut txn = Txn::over(rows, cx, run.clone(), proposal, state.clone());
     let reply = |found| Reply::UpdateWithStart { run_id, started, status, found };
     if let Some(found) = update::same_update(&txn, &wanted)? {
         return Err(Stop::Answered(reply(found)));

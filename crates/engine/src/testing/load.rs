@@ -33,7 +33,7 @@ impl PendingActivities {
         let task = sim.poll();
         sim.complete(&task, (0..count).map(|i| schedule_activity(&i.to_string())).collect()).expect("scheduled");
         let ready = sim.ready(TaskKind::Activity).swap_remove(started);
-        let start = StartTask { run_id: ready.run.run_id, stamp: ready.stamp, poll: Poll::default() };
+        let start = StartTask::of(&ready, Poll::default());
         let Ok(Reply::ActivityTaskStarted(task)) = sim.run(ShardCommand::StartActivityTask(start)) else {
             panic!("not started")
         };

@@ -54,7 +54,7 @@ fn a_workflow_with_one_activity() {
     let task = sim.poll();
     sim.complete(&task, vec![schedule_activity("1")]).unwrap();
     let ready = sim.ready(TaskKind::Activity).remove(0);
-    let start = StartTask { run_id: ready.run.run_id, stamp: ready.stamp, poll: Poll::default() };
+    let start = StartTask::of(&ready, Poll::default());
     let Ok(Reply::ActivityTaskStarted(started)) = sim.run(ShardCommand::StartActivityTask(start)) else {
         panic!("not started")
     };
@@ -125,11 +125,11 @@ fn an_activity_ends_at_the_same_cost_however_many_are_pending() {
     assert!(many < few * 9 / 8 + 16, "{many} bytes against {few}");
 }
 
-/// The bound is generous, because tests share their machine; `cargo bench` measures.
+/// The best of many tries, because tests share their machine; `cargo bench` measures.
 #[test]
 fn an_activity_ends_as_fast_however_many_are_pending() {
     let (alone, among_many) = (PendingActivities::new(1, 0), PendingActivities::new(2000, 1999));
     let ratio = || among_many.time(200).as_secs_f64() / alone.time(200).as_secs_f64();
-    let best = (0..5).map(|_| ratio()).fold(f64::INFINITY, f64::min);
-    assert!(best < 4.0, "{best:.1} times as long");
+    let best = (0..20).map(|_| ratio()).fold(f64::INFINITY, f64::min);
+    assert!(best < 2.0, "{best:.1} times as long");
 }

@@ -374,7 +374,7 @@ fn an_undelivered_task_is_the_same_attempt_with_another_token() {
 fn the_same_proposal_gets_the_same_answer() {
     let mut sim = Sim::started();
     let ready = sim.ready(TaskKind::Workflow).remove(0);
-    let start = StartTask { run_id: ready.run.run_id, stamp: ready.stamp, poll: Poll::default() };
+    let start = StartTask::of(&ready, Poll::default());
     let start = ShardCommand::StartWorkflowTask(start);
     let twice = |sim: &mut Sim, id, command: ShardCommand| {
         let first = sim.propose(ProposalId(id), command.clone()).unwrap();

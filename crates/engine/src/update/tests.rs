@@ -704,7 +704,7 @@ fn a_start_of_a_task_that_is_tried_again_gives_the_same_messages() {
     let mut sim = idle();
     admit(&mut sim, "u");
     let ready = sim.ready(TaskKind::Workflow).remove(0);
-    let start = StartTask { run_id: ready.run.run_id, stamp: ready.stamp, poll: Default::default() };
+    let start = StartTask::of(&ready, Default::default());
     let proposal = crate::id::ProposalId(77);
     for _ in 0..2 {
         match sim.propose(proposal, ShardCommand::StartWorkflowTask(start.clone())) {

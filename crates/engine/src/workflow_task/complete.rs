@@ -8,7 +8,7 @@ use crate::{
     activity,
     command::Poll,
     proto::optional_duration,
-    state::Sticky,
+    state::{Outcome, Sticky},
     txn::Txn,
     update::{self, Inbox},
 };
@@ -17,10 +17,12 @@ use tenure_api::{
     workflowservice::v1::RespondWorkflowTaskCompletedRequest,
 };
 
-/// Completes the started task, and starts the next one where the worker asked for it and there is one. Gives the event
-/// that the worker goes back to, because the task left no trace; zero: it did. After an error the transaction is spoilt
-/// and has to be started over.
-pub(crate) fn complete(txn: &mut Txn<'_, '_>, request: RespondWorkflowTaskCompletedRequest) -> Result<i64, BadCommand> {
+/// Completes the started task, and starts the next one where the worker asked for it and there is one. After an error
+/// the transaction is spoilt and has to be started over.
+pub(crate) fn complete(
+    txn: &mut Txn<'_, '_>,
+    request: RespondWorkflowTaskCompletedRequest,
+) -> Result<Outcome, BadCommand> {
     let Some((before, started)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
     let original_scheduled_at = before.original_scheduled_at;
     let force_new = request.force_create_new_workflow_task;
@@ -46,8 +48,9 @@ pub(crate) fn complete(txn: &mut Txn<'_, '_>, request: RespondWorkflowTaskComple
         commands::apply(txn, &mut task, command)?;
     }
     update::read_rest(txn, &mut task.inbox)?;
+    let completed = |activities| Outcome::WorkflowTaskCompleted { reset_history_event_id: 0, activities };
     if !txn.state.is_running() {
-        return Ok(0);
+        return Ok(completed(Vec::new()));
     }
     activity::start_eagerly(txn, &task.eager, &next.poll);
     // A worker that forces the next task to keep its place goes on with the updates that it has.
@@ -60,7 +63,7 @@ pub(crate) fn complete(txn: &mut Txn<'_, '_>, request: RespondWorkflowTaskComple
     } else {
         next.for_updates(txn);
     }
-    Ok(0)
+    Ok(completed(task.eager))
 }
 
 /// A speculative task that brought nothing but rejections is forgotten, if its worker can forget it too: all that it
@@ -87,12 +90,13 @@ fn without_trace(
     txn: &mut Txn<'_, '_>,
     request: RespondWorkflowTaskCompletedRequest,
     next: &Next,
-) -> Result<i64, BadCommand> {
+) -> Result<Outcome, BadCommand> {
     txn.state.workflow_task.pending = None;
     update::read_rest(txn, &mut Inbox::new(request.messages, txn.state.last_event_id()))?;
     update::reject_unprocessed(txn);
     next.for_updates(txn);
-    Ok(txn.state.workflow_task.last_completed_started_event_id)
+    let reset_history_event_id = txn.state.workflow_task.last_completed_started_event_id;
+    Ok(Outcome::WorkflowTaskCompleted { reset_history_event_id, activities: Vec::new() })
 }
 
 /// What becomes of the next task.

@@ -340,7 +340,7 @@ impl World {
 
     fn poll(&mut self, kind: TaskKind) -> Option<Reply> {
         let task = self.ready(kind)?;
-        let start = StartTask { run_id: task.run.run_id, stamp: task.stamp, poll: Poll::default() };
+        let start = StartTask::of(&task, Poll::default());
         let started = self.run(match kind {
             TaskKind::Workflow => ShardCommand::StartWorkflowTask(start),
             TaskKind::Activity => ShardCommand::StartActivityTask(start),

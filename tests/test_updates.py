@@ -4,6 +4,7 @@ Each test passes against the reference server too (`--target=oracle`); that is w
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import grpc
@@ -624,3 +625,38 @@ async def test_updates_outlive_the_leader(tmp_path, request):
         accepted_name, completed_name = UPDATE
         events = await hand.event_names()
         assert events.count(accepted_name) == events.count(completed_name) == 3
+
+
+@pytest.mark.tenure
+@pytest.mark.own_cluster
+@pytest.mark.timeout(200)
+async def test_rejections_are_heard_while_leaders_move(tmp_path, request):
+    """A rejection is written nowhere: a caller whose leader is gone before it answered has the worker asked again."""
+    with Cluster(tmp_path / "cluster") as cluster:
+        request.node.servers = cluster
+        hand = Hand([Api(node.address) for node in cluster.nodes])
+        await hand.start()
+        await hand.step()
+        located = await asyncio.to_thread(cluster.locate, hand.id)
+
+        async def worker():
+            while True:
+                task = await hand.poll(timeout=60)
+                if task.task_token:
+                    with suppress(grpc.RpcError):
+                        await hand.complete(task, messages=[reject(m.protocol_instance_id) for m in task.messages])
+
+        async def move():
+            for round in range(100):
+                node = cluster.nodes[round % len(cluster.nodes)]
+                await asyncio.to_thread(cluster.transfer_leader, located["shard"], node)
+                await asyncio.sleep(0.2)
+
+        busy = [asyncio.create_task(worker()), asyncio.create_task(move())]
+        for number in range(30):
+            reply = await update(hand, f"u{number}", timeout=30)
+            assert reply.outcome.failure.message == "no"
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+        assert not set(UPDATE) & set(await hand.event_names())

@@ -88,6 +88,21 @@ fn decode(run: &RunKey, chunk: Chunk) -> Result<Vec<HistoryEvent>, ReadError> {
     Ok(history.events)
 }
 
+/// As [`read_page`], of events that are there for as long as the run is: it may be removed while it is read.
+fn read_page_of(
+    rows: &dyn Rows,
+    run: &RunKey,
+    from: i64,
+    to: i64,
+    most: usize,
+    bytes: usize,
+) -> Result<Page, CommandError> {
+    match read_page(rows, run, from, to, most, bytes)? {
+        Page { events, .. } if events.is_empty() && from < to => Err(no_run(run).into()),
+        page => Ok(page),
+    }
+}
+
 /// NOT_FOUND, as the reference server says it.
 pub(crate) fn no_workflow(workflow: &WorkflowKey) -> ApiError {
     ApiError::not_found(format!("workflow not found for ID: {}", workflow.workflow_id))
@@ -164,7 +179,7 @@ impl LeaderRuntime {
         };
         let most = self.page_events(request.page_size);
         let bytes = self.options.history_page_bytes;
-        let Page { mut events, next } = read_page(&*self.rows, &run, token.next, token.end, most, bytes)?;
+        let Page { mut events, next } = read_page_of(&*self.rows, &run, token.next, token.end, most, bytes)?;
         let mut token = PageToken { next, ..token };
         let more = token.next < token.end;
         if !more {
@@ -215,7 +230,7 @@ impl LeaderRuntime {
                 return Ok(Look::Done(HistoryPage::default()));
             }
             let last = state.next_event_id - 1;
-            let page = read_page(&*self.rows, run, last, last + 1, 1, 0)?;
+            let page = read_page_of(&*self.rows, run, last, last + 1, 1, 0)?;
             return Ok(Look::Done(HistoryPage { history: History { events: page.events }, ..HistoryPage::default() }));
         }
         Ok(Look::Page { end: state.next_event_id })
@@ -242,6 +257,9 @@ impl LeaderRuntime {
             if events.len() >= most {
                 break;
             }
+        }
+        if events.is_empty() && from > 0 {
+            return Err(no_run(&run).into());
         }
         events.truncate(most);
         let next = events.last().map_or(0, |last| last.event_id - 1);

@@ -1,6 +1,7 @@
 use super::{Found, UpdateStatus, messages};
 use crate::{
     command::{Reply, ShardCommand, StartTask, WorkflowTaskStarted},
+    id::ProposalId,
     key::TaskKind,
     testing::{Sim, execution, start_request},
     transition::{Effect, Refused},
@@ -216,6 +217,21 @@ fn a_rejection_on_an_idle_run_leaves_no_trace() {
     "#]],
     );
     assert!(sim.state().updates.in_flight.is_empty() && sim.state().workflow_task.pending.is_none());
+}
+
+/// The leader that was to tell of a rejection is gone, and the next one is asked again.
+#[test]
+fn an_update_whose_rejection_nobody_heard_is_brought_to_the_worker_again() {
+    let mut sim = idle();
+    let propose = |sim: &mut Sim| match sim.propose(ProposalId(7), ShardCommand::UpdateWorkflow(update_request("u"))) {
+        Ok(Reply::Update { found, .. }) => (found.admission, tell(&found.status)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(propose(&mut sim), (1, "Admitted".into()));
+    answer(&mut sim, vec![reject("u")], vec![]);
+    assert_eq!(propose(&mut sim), (2, "Admitted".into()));
+    let task = sim.poll();
+    assert_eq!(carried(&sim, &task), ["u/request EventId(5)"]);
 }
 
 #[test]

@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("client", &["api"]),
     ("sdk-macros", &[]),
     ("sdk", &["api", "client", "sdk-macros"]),
+    ("examples", &["sdk"]),
 ];
 
 fn cargo(arguments: &[&str]) -> String {

@@ -50,7 +50,7 @@ impl Server {
         }
         let (port, peer_port, http_port) = (free_port(), free_port(), free_port());
         let child = Command::new(binary)
-            .args(["server", "start-dev"])
+            .args(["server", "start-dev", "--time-skipping"])
             .args(["--port", &port.to_string()])
             .args(["--peer-port", &peer_port.to_string()])
             .args(["--http-port", &http_port.to_string()])

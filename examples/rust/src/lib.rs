@@ -1,0 +1,46 @@
+//! Programs written with the Rust SDK, from the first workflow to sagas.
+//!
+//! Each module is one; `cargo run -p tenure-examples --bin hello` runs the one called so against the server at
+//! `TENURE_ADDRESS` (several addresses are separated by commas), or at 127.0.0.1:7233. `docs/sdk.md` explains them.
+
+pub mod hello;
+pub mod jobs;
+pub mod loyalty;
+pub mod order;
+pub mod report;
+pub mod subscription;
+pub mod trip;
+
+use tenure_sdk::{Client, ClientError, Worker};
+
+/// A client of the server that the environment names.
+pub async fn connect() -> Result<Client, ClientError> {
+    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+    let addresses = std::env::var("TENURE_ADDRESS").unwrap_or_else(|_| "127.0.0.1:7233".to_owned());
+    Client::connect(addresses.split(',')).await
+}
+
+/// Runs `story` beside a worker, which drains when the story ends.
+pub async fn beside<T, E: From<ClientError>>(
+    worker: Worker,
+    story: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let work = worker.run_until(async {
+        let _ = stopped.await;
+    });
+    let story = async {
+        let told = story.await;
+        let _ = stop.send(());
+        told
+    };
+    let (worked, told) = tokio::join!(work, story);
+    worked?;
+    told
+}
+
+/// An id that no earlier run of an example has taken.
+pub fn unique(name: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{name}-{}", now.as_millis())
+}

@@ -138,6 +138,7 @@ fn started_task(id: i64, at: Timestamp, event: &WorkflowTaskStartedEventAttribut
         event_id: id,
         request_id: Uuid::try_parse(&event.request_id).unwrap_or_default(),
         identity: event.identity.clone(),
+        node: 0,
         history_size: event.history_size_bytes,
         suggestions: event.suggest_continue_as_new_reasons.clone(),
         keeps: false,

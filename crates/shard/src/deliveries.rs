@@ -17,6 +17,8 @@ use tokio::{sync::mpsc, time::Instant};
 
 /// Longer than any poll lives.
 const REMEMBERED: Duration = Duration::from_secs(180);
+/// What was sent is asked for by owners that did not hear so, or that lead since: for longer than they care.
+const SENT_REMEMBERED: Duration = Duration::from_secs(60);
 /// Confirmations are gathered for this long.
 const GATHER: Duration = Duration::from_millis(100);
 /// A confirmation that cannot be told in this time is left to the owner's question.
@@ -67,18 +69,16 @@ impl Deliveries {
         self.known.lock().insert(name, (state, Instant::now()));
     }
 
-    fn forget(&self, owner: ShardId, starts: &[Stamp]) {
-        let mut known = self.known.lock();
-        for stamp in starts {
-            known.remove(&(owner, *stamp));
-        }
-    }
-
     fn forget_old(&self) {
         let now = Instant::now();
-        self.known
-            .lock()
-            .retain(|_, (state, at)| *state == DeliveryState::Sending || now.duration_since(*at) < REMEMBERED);
+        self.known.lock().retain(|_, (state, at)| {
+            let age = now.duration_since(*at);
+            match state {
+                DeliveryState::Sending => true,
+                DeliveryState::Sent => age < SENT_REMEMBERED,
+                DeliveryState::Broken | DeliveryState::Unseen => age < REMEMBERED,
+            }
+        });
     }
 }
 
@@ -142,14 +142,12 @@ pub(crate) async fn confirm_deliveries(shared: Weak<Shared>, mut confirmed: mpsc
         for (owner, starts) in by_owner {
             let shared = shared.clone();
             tokio::spawn(async move {
-                let request = Request::Delivered { owner, starts: starts.clone() };
-                if shared.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await.is_ok() {
-                    // The owner knows, and will not ask.
-                    shared.deliveries.forget(owner, &starts);
-                }
+                let request = Request::Delivered { owner, starts };
+                // An owner that does not hear of it asks.
+                _ = shared.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await;
             });
         }
-        if cleaned.elapsed() > REMEMBERED / 4 {
+        if cleaned.elapsed() > SENT_REMEMBERED / 4 {
             shared.deliveries.forget_old();
             cleaned = Instant::now();
         }

@@ -141,6 +141,7 @@ impl StartRequest {
             scheduled_event_id: self.scheduled_event_id,
             poll: Poll {
                 identity: self.identity.clone(),
+                node: self.node,
                 queue: self.queue.clone(),
                 worker_version: self.worker_version.clone().map(Message::decode).transpose()?,
                 deployment: self.deployment.clone().map(Message::decode).transpose()?,

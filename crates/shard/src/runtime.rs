@@ -122,6 +122,12 @@ impl LeaderRuntime {
         tokio::spawn(self.clone().run_outbox());
         tokio::spawn(self.clone().run_ticks());
         self.offer_all();
+        let runtime = self.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = runtime.expect_recent_starts() {
+                tracing::error!(shard = runtime.shard, %error, "recent starts cannot be read; time-outs find the lost");
+            }
+        });
     }
 
     /// Leadership went: everything that waits fails with `NotLeader`.

@@ -1,5 +1,6 @@
 //! The owner's side of delivery: starts that nobody has confirmed yet are asked after, and returned if they were
-//! lost on the way.
+//! lost on the way. A new leader does not know which were confirmed, and asks after all workflow tasks that were
+//! started a short while ago.
 
 use crate::{
     error::CommandError,
@@ -14,8 +15,14 @@ use metrics::counter;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tenure_api::error::Code;
-use tenure_engine::{Envelope, ProposalId, QueueKey, Reply, ShardCommand, Stamp, TaskKind, token::TaskToken};
+use tenure_engine::{
+    Envelope, ProposalId, QueueKey, Reply, ShardCommand, Stamp, TaskKind, rows::ReadError, token::TaskToken,
+    workflow_task::started_token,
+};
 use tokio::time::Instant;
+
+/// A new leader asks after workflow tasks that were started within this time. Polls' nodes remember for longer.
+const RECENT: Duration = Duration::from_secs(30);
 
 /// A start that is not confirmed.
 struct Unconfirmed {
@@ -115,6 +122,22 @@ impl LeaderRuntime {
         };
         self.starts.expect(token.clone(), node, self.options.confirm_within);
         Ok(Served::Started(Polled::new(response, Taken::Task(token), self.shared.clone())))
+    }
+
+    /// Takes over the starts that the last leader may have been waiting for.
+    pub(crate) fn expect_recent_starts(&self) -> Result<(), ReadError> {
+        let now = self.clock.now();
+        for (_, run) in self.rows.timers(self.options.timer_window)? {
+            let Some(state) = self.rows.execution(&run)? else { continue };
+            let Some((_, started)) = state.workflow_task.started() else { continue };
+            if started.node == 0 || started.at.after(RECENT) < now {
+                continue;
+            }
+            if let Some(token) = started_token(&run, &state) {
+                self.starts.expect(token, started.node, self.options.confirm_within);
+            }
+        }
+        Ok(())
     }
 
     /// Makes a started task ready again, as the same attempt.

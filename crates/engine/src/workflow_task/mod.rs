@@ -237,10 +237,10 @@ fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted
     withdraw(txn);
     let Some(mut task) = txn.state.workflow_task.pending.take() else { unreachable!("the caller saw a ready task") };
     let now = txn.now();
-    let (stamp, proposal, identity) = (txn.stamp(), txn.proposal, poll.identity.clone());
+    let (stamp, proposal, identity, node) = (txn.stamp(), txn.proposal, poll.identity.clone(), poll.node);
     update::send(txn, stamp, keeps);
     if let Phase::Ready { undelivered: Some(before), .. } = task.phase {
-        task.phase = Phase::Started(Started { stamp, at: now, proposal, identity, keeps, ..before });
+        task.phase = Phase::Started(Started { stamp, at: now, proposal, identity, node, keeps, ..before });
         txn.state.workflow_task.pending = Some(task);
         return describe_started(&txn.run, &txn.state).expect("it was started just now");
     }
@@ -259,6 +259,7 @@ fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted
         event_id: if task.transient { task.scheduled_event_id + 1 } else { txn.state.next_event_id },
         request_id: txn.cx.ids.uuid(),
         identity,
+        node,
         keeps,
         history_size: txn.history_size(),
         suggestions: suggestions(txn),
@@ -288,20 +289,26 @@ fn suggestions(txn: &Txn<'_, '_>) -> Vec<i32> {
     reasons
 }
 
+/// The token of the task that is running.
+pub fn started_token(run: &RunKey, state: &ExecutionState) -> Option<TaskToken> {
+    let (task, started) = state.workflow_task.started()?;
+    Some(TaskToken {
+        kind: TaskKind::Workflow,
+        run: run.clone(),
+        scheduled_event_id: task.scheduled_event_id,
+        attempt: state.workflow_task.attempt,
+        stamp: started.stamp,
+        activity_id: String::new(),
+    })
+}
+
 /// What the poll is answered with while the task is running.
 pub(crate) fn describe_started(run: &RunKey, state: &ExecutionState) -> Option<WorkflowTaskStarted> {
     let (task, started) = state.workflow_task.started()?;
     let attempt = state.workflow_task.attempt;
     let transient_events = if task.transient { transient_history(state, task, started) } else { Vec::new() };
     Some(WorkflowTaskStarted {
-        token: TaskToken {
-            kind: TaskKind::Workflow,
-            run: run.clone(),
-            scheduled_event_id: task.scheduled_event_id,
-            attempt,
-            stamp: started.stamp,
-            activity_id: String::new(),
-        },
+        token: started_token(run, state)?,
         run: run.clone(),
         workflow_type: state.info.workflow_type.to_string(),
         task_queue: state.info.task_queue.to_string(),

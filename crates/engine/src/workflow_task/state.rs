@@ -83,6 +83,8 @@ pub struct Started {
     pub event_id: i64,
     pub request_id: Uuid,
     pub identity: String,
+    /// The poll's.
+    pub node: u64,
     /// Its worker has the run as the last task left it.
     pub keeps: bool,
     /// Bytes of history that its started event tells.

@@ -25,6 +25,7 @@ impl Rpc for api::PollWorkflowTaskQueueRequest {
     async fn run(self, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
         let poll = Poll {
             identity: self.identity,
+            node: call.origin,
             queue: target.name.to_string(),
             worker_version: self.worker_version_capabilities,
             deployment: self.deployment_options,

@@ -24,7 +24,10 @@ fn cluster(options: &Options) -> Arc<Cluster> {
 
 /// A leader, a workflow that was started on the queue `q`, and that queue.
 async fn started(options: &Options) -> (Arc<Cluster>, LeaderHandle, WorkflowKey, QueueKey) {
-    let cluster = cluster(options);
+    started_on(cluster(options)).await
+}
+
+async fn started_on(cluster: Arc<Cluster>) -> (Arc<Cluster>, LeaderHandle, WorkflowKey, QueueKey) {
     let leader = leader(&cluster, 1, 1).await;
     let workflow = workflow_in(&cluster, 1, "w");
     let request = api::StartWorkflowExecutionRequest {
@@ -56,6 +59,26 @@ async fn take(cluster: &Cluster, leader: &LeaderHandle, queue: &QueueKey) -> api
         cluster.node(1).deliver(token(&task)).expect("not refused").sent();
     }
     task
+}
+
+/// What the next leader makes of a task that was started under the last one.
+async fn next_leader_polls(sent: bool) -> Option<api::PollWorkflowTaskQueueResponse> {
+    let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), transition);
+    let (cluster, before, _, queue) = started_on(cluster).await;
+    let task = before.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+    if sent {
+        cluster.node(1).deliver(token(&task)).unwrap().sent();
+    }
+    cluster.logs[&1].lead(2);
+    let after = leader(&cluster, 2, 1).await;
+    let wait = if sent { Duration::from_secs(3) } else { SOON };
+    after.poll_workflow(poll(&queue, 2, wait)).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_next_leader_returns_a_task_that_got_lost_and_no_other() {
+    assert!(next_leader_polls(false).await.is_some(), "it was lost");
+    assert!(next_leader_polls(true).await.is_none(), "its worker has it");
 }
 
 async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {

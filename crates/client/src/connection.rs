@@ -6,7 +6,7 @@ use std::{
     error::Error,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -47,10 +47,14 @@ pub struct Connection {
     addresses: Arc<[(String, Service)]>,
     /// Index of the address that calls go to.
     current: Arc<AtomicUsize>,
+    /// When it was last said that no address answers.
+    complained: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What the server may send in one message: a page of history with large payloads.
 const LARGEST_MESSAGE: usize = 128 << 20;
+
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
 
 impl Connection {
     /// Connects when it is first used. An address is `host:port`, with `http://` or without.
@@ -60,7 +64,7 @@ impl Connection {
         if addresses.is_empty() {
             return Err(ClientError::Invalid("no address to connect to".to_owned()));
         }
-        Ok(Connection { addresses, current: Arc::default() })
+        Ok(Connection { addresses, current: Arc::default(), complained: Arc::default() })
     }
 
     /// The addresses, separated by commas.
@@ -97,6 +101,9 @@ impl Connection {
                 // Only one of those that fail at the same time moves on.
                 let _ = self.current.compare_exchange(at, at + 1, Ordering::Relaxed, Ordering::Relaxed);
             }
+            if tried >= self.addresses.len() {
+                self.say_that_nobody_answers(&status);
+            }
             // All addresses at once in the first round, then with pauses.
             let pause = if tried < self.addresses.len() { Duration::ZERO } else { pauses.next().unwrap_or_default() };
             if began.elapsed() + pause >= patience.total {
@@ -106,6 +113,16 @@ impl Connection {
             tokio::time::sleep(pause).await;
         }
         unreachable!("tries until time is up")
+    }
+
+    /// Once per interval, however many calls are waiting.
+    fn say_that_nobody_answers(&self, status: &Status) {
+        let Ok(mut last) = self.complained.try_lock() else { return };
+        if last.is_none_or(|last| last.elapsed() >= BETWEEN_COMPLAINTS) {
+            *last = Some(Instant::now());
+            let (code, message) = (status.code(), status.message());
+            tracing::warn!(addresses = self.addresses(), ?code, message, "no server answers, trying on");
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 mod events;
 mod instance;
 mod matching;
+#[cfg(test)]
+mod tests;
 pub(crate) mod updates;
 
 pub(crate) use instance::{Factory, Instance, Typed};
@@ -202,6 +204,8 @@ impl Execution {
                 continue_as_new_suggested: it.suggest_continue_as_new,
             };
         }
+        // What replayed sections say was said before.
+        self.rt.messages.borrow_mut().clear();
         let markers = self.look_ahead(ahead, &mut messages);
         let inputs = std::mem::take(&mut self.inputs);
         self.quietly(|this| {

@@ -176,11 +176,13 @@ impl<S: 'static> WorkflowContext<S> {
     }
 
     /// Runs a future that a cancellation from outside does not reach: to clean up.
-    pub async fn shielded<T>(&self, future: impl Future<Output = T>) -> T {
+    pub async fn shielded<T>(&self, future: impl IntoFuture<Output = T>) -> T {
         Scope::new(&self.rt, true).run(future).await
     }
 
     /// A scope: what runs in it can be cancelled on its own.
+    ///
+    /// What was started before keeps the scope that it was started in: give the call, not its started future.
     pub fn scope(&self) -> Scope {
         Scope::new(&self.rt, false)
     }
@@ -190,7 +192,7 @@ impl<S: 'static> WorkflowContext<S> {
     pub fn timeout<T>(
         &self,
         time: Duration,
-        future: impl Future<Output = T>,
+        future: impl IntoFuture<Output = T>,
     ) -> impl Future<Output = Result<T, Failure>> {
         super::scope::timed(self.rt.clone(), time, future, Location::caller())
     }

@@ -22,9 +22,9 @@ impl Scope {
     }
 
     /// Runs a future in this scope.
-    pub async fn run<T>(&self, future: impl Future<Output = T>) -> T {
-        // Made and dropped in the scope, too.
-        let mut future = pin!(future);
+    pub async fn run<T>(&self, future: impl IntoFuture<Output = T>) -> T {
+        // A call becomes a future, and starts, inside of the scope.
+        let mut future = pin!(async move { future.await });
         poll_fn(|cx| {
             let outer = self.rt.scopes.borrow_mut().enter(self.id);
             let polled = future.as_mut().poll(cx);
@@ -48,7 +48,7 @@ impl Scope {
 pub(super) async fn timed<T>(
     rt: Rt,
     time: Duration,
-    future: impl Future<Output = T>,
+    future: impl IntoFuture<Output = T>,
     at: Location,
 ) -> Result<T, Failure> {
     let scope = Scope::new(&rt, false);

@@ -4,7 +4,8 @@ use crate::{Failure, runtime::Rt};
 use std::{future::poll_fn, marker::PhantomData, task::Poll};
 use tenure_client::Args;
 
-/// Signals of one name that no handler takes, in their order.
+/// Signals of one name that no handler takes, in their order. Those that nobody has received are lost when the workflow
+/// closes or continues as new: take them with [`SignalChannel::try_receive`] before.
 pub struct SignalChannel<A> {
     rt: Rt,
     name: &'static str,

@@ -8,6 +8,10 @@ use std::{
     time::Duration,
 };
 use tenure_sdk::{Client, Worker};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 pub struct Server {
     pub address: String,
@@ -40,6 +44,8 @@ fn free_port() -> u16 {
 impl Server {
     /// `None`, with a word about it: there is no server to test against.
     pub async fn start() -> Option<Server> {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         if let Ok(address) = std::env::var("TENURE_ADDRESS") {
             return Some(Server { address, child: None });
         }
@@ -58,13 +64,29 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("the server starts");
-        Some(Server { address: format!("127.0.0.1:{port}"), child: Some(child) })
+        let server = Server { address: format!("127.0.0.1:{port}"), child: Some(child) };
+        // It answers a moment before it has its first namespace.
+        while !ready(http_port).await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Some(server)
     }
 
     pub async fn client(&self) -> Client {
         let builder = Client::builder([self.address.clone()]).deadline(Duration::from_secs(20));
         builder.connect().await.expect("the server answers")
     }
+}
+
+async fn ready(http_port: u16) -> bool {
+    let asked = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", http_port)).await?;
+        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"))
+    };
+    asked.await.unwrap_or(false)
 }
 
 /// Runs a test beside a worker.

@@ -1,0 +1,407 @@
+//! Workflows driven by histories alone: no server, no clock, no threads.
+
+use super::*;
+use crate::{Replayer, prelude::*, workflow::Workflow};
+use std::time::{Duration, SystemTime};
+use tenure_api::{
+    common::v1::{ActivityType, WorkflowType},
+    history::v1::{self as events, History},
+};
+
+/// A server that does what the commands say, and what the test says.
+struct Story<W: Workflow> {
+    workflow: W,
+    execution: Execution,
+    history: History,
+    fed: usize,
+}
+
+impl<W: Workflow + Copy> Story<W> {
+    fn begin(workflow: W, args: impl tenure_client::IntoArgs<W::Args>) -> Self {
+        let factory: Arc<dyn Factory> = Arc::new(Typed::new(&workflow));
+        let name = Name { workflow_id: "story".to_owned(), run_id: "run".to_owned(), ..Default::default() };
+        let execution = Execution::new(&factory, name, DataConverter::default());
+        let mut story = Story { workflow, execution, history: History::default(), fed: 0 };
+        let input = DataConverter::default().encode_args(&args.into_args()).unwrap();
+        let started = events::WorkflowExecutionStartedEventAttributes {
+            workflow_type: Some(WorkflowType { name: workflow.name().to_owned() }),
+            original_execution_run_id: "run".to_owned(),
+            workflow_id: "story".to_owned(),
+            input,
+            ..Default::default()
+        };
+        story.push(EventType::WorkflowExecutionStarted, Attributes::WorkflowExecutionStartedEventAttributes(started));
+        story
+    }
+
+    fn push(&mut self, kind: EventType, attributes: Attributes) -> i64 {
+        let event_id = self.history.events.len() as i64 + 1;
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(event_id as u64);
+        self.history.events.push(HistoryEvent {
+            event_id,
+            event_time: Some(time.into()),
+            event_type: kind.into(),
+            attributes: Some(attributes),
+            ..Default::default()
+        });
+        event_id
+    }
+
+    /// A workflow task: its commands, by name.
+    fn task(&mut self) -> Vec<String> {
+        self.try_task().unwrap()
+    }
+
+    fn try_task(&mut self) -> Result<Vec<String>, String> {
+        self.push(
+            EventType::WorkflowTaskScheduled,
+            Attributes::WorkflowTaskScheduledEventAttributes(Default::default()),
+        );
+        self.push(EventType::WorkflowTaskStarted, Attributes::WorkflowTaskStartedEventAttributes(Default::default()));
+        let events = self.history.events[self.fed..].to_vec();
+        self.fed = self.history.events.len();
+        let output =
+            self.execution.advance(Task { events, ..Default::default() }).map_err(|trouble| match trouble {
+                Trouble::Gap => "gap".to_owned(),
+                Trouble::Fails(failure) => failure.failure.message,
+            })?;
+        self.push(
+            EventType::WorkflowTaskCompleted,
+            Attributes::WorkflowTaskCompletedEventAttributes(Default::default()),
+        );
+        let name =
+            |it: &command::Command| it.command_type().as_str_name().trim_start_matches("COMMAND_TYPE_").to_owned();
+        let names = output.commands.iter().map(name).collect();
+        output.commands.into_iter().for_each(|command| self.recorded(command));
+        Ok(names)
+    }
+
+    /// The event that a command makes.
+    fn recorded(&mut self, command: command::Command) {
+        use Attributes as Is;
+        let (kind, attributes) = match command.attributes.unwrap() {
+            Make::ScheduleActivityTaskCommandAttributes(it) => (
+                EventType::ActivityTaskScheduled,
+                Is::ActivityTaskScheduledEventAttributes(events::ActivityTaskScheduledEventAttributes {
+                    activity_id: it.activity_id,
+                    activity_type: it.activity_type,
+                    ..Default::default()
+                }),
+            ),
+            Make::StartTimerCommandAttributes(it) => (
+                EventType::TimerStarted,
+                Is::TimerStartedEventAttributes(events::TimerStartedEventAttributes {
+                    timer_id: it.timer_id,
+                    start_to_fire_timeout: it.start_to_fire_timeout,
+                    ..Default::default()
+                }),
+            ),
+            Make::CancelTimerCommandAttributes(it) => (
+                EventType::TimerCanceled,
+                Is::TimerCanceledEventAttributes(events::TimerCanceledEventAttributes {
+                    timer_id: it.timer_id,
+                    ..Default::default()
+                }),
+            ),
+            Make::RecordMarkerCommandAttributes(it) => (
+                EventType::MarkerRecorded,
+                Is::MarkerRecordedEventAttributes(events::MarkerRecordedEventAttributes {
+                    marker_name: it.marker_name,
+                    details: it.details,
+                    failure: it.failure,
+                    ..Default::default()
+                }),
+            ),
+            Make::RequestCancelActivityTaskCommandAttributes(it) => (
+                EventType::ActivityTaskCancelRequested,
+                Is::ActivityTaskCancelRequestedEventAttributes(events::ActivityTaskCancelRequestedEventAttributes {
+                    scheduled_event_id: it.scheduled_event_id,
+                    ..Default::default()
+                }),
+            ),
+            Make::CompleteWorkflowExecutionCommandAttributes(it) => (
+                EventType::WorkflowExecutionCompleted,
+                Is::WorkflowExecutionCompletedEventAttributes(events::WorkflowExecutionCompletedEventAttributes {
+                    result: it.result,
+                    ..Default::default()
+                }),
+            ),
+            Make::CancelWorkflowExecutionCommandAttributes(_) => {
+                (EventType::WorkflowExecutionCanceled, Is::WorkflowExecutionCanceledEventAttributes(Default::default()))
+            }
+            Make::FailWorkflowExecutionCommandAttributes(_) => {
+                (EventType::WorkflowExecutionFailed, Is::WorkflowExecutionFailedEventAttributes(Default::default()))
+            }
+            other => panic!("the story has no event for {other:?}"),
+        };
+        self.push(kind, attributes);
+    }
+
+    fn signal<A: tenure_client::Args>(&mut self, signal: Signal<W::State, A>, args: impl tenure_client::IntoArgs<A>) {
+        let signaled = events::WorkflowExecutionSignaledEventAttributes {
+            signal_name: signal.name().to_owned(),
+            input: DataConverter::default().encode_args(&args.into_args()).unwrap(),
+            ..Default::default()
+        };
+        self.push(EventType::WorkflowExecutionSignaled, Attributes::WorkflowExecutionSignaledEventAttributes(signaled));
+    }
+
+    fn fire(&mut self, started_event_id: i64) {
+        let fired = events::TimerFiredEventAttributes { started_event_id, ..Default::default() };
+        self.push(EventType::TimerFired, Attributes::TimerFiredEventAttributes(fired));
+    }
+
+    fn complete<T: tenure_client::Data>(&mut self, scheduled_event_id: i64, value: T) {
+        let payloads = vec![DataConverter::default().encode(&value).unwrap()];
+        let completed = events::ActivityTaskCompletedEventAttributes {
+            result: Some(Payloads { payloads }),
+            scheduled_event_id,
+            ..Default::default()
+        };
+        self.push(EventType::ActivityTaskCompleted, Attributes::ActivityTaskCompletedEventAttributes(completed));
+    }
+
+    fn cancel(&mut self) {
+        let requested = Attributes::WorkflowExecutionCancelRequestedEventAttributes(Default::default());
+        self.push(EventType::WorkflowExecutionCancelRequested, requested);
+    }
+
+    /// The event of a kind that came last.
+    fn last(&self, kind: EventType) -> i64 {
+        self.history.events.iter().rfind(|event| event.event_type() == kind).unwrap().event_id
+    }
+
+    fn result(&self) -> W::Output {
+        match &self.history.events.last().unwrap().attributes {
+            Some(Attributes::WorkflowExecutionCompletedEventAttributes(it)) => {
+                DataConverter::default().decode_first(it.result.as_ref()).unwrap()
+            }
+            other => panic!("not completed: {other:?}"),
+        }
+    }
+
+    /// From every prefix of what was recorded, the code does what it did.
+    fn replays(&self) {
+        Replayer::new().workflow(self.workflow).replay_all_prefixes(&self.history).unwrap();
+    }
+}
+
+#[activity]
+async fn greet(name: String) -> String {
+    name
+}
+
+#[workflow]
+async fn greeting(cx: WorkflowContext, name: String) -> Result<String> {
+    cx.activity(greet, name).await
+}
+
+#[test]
+fn an_activity_is_scheduled_and_its_result_is_the_workflows() {
+    let mut story = Story::begin(greeting, "Ann");
+    assert_eq!(story.task(), ["SCHEDULE_ACTIVITY_TASK"]);
+    story.complete(story.last(EventType::ActivityTaskScheduled), "Hello".to_owned());
+    assert_eq!(story.task(), ["COMPLETE_WORKFLOW_EXECUTION"]);
+    assert_eq!(story.result(), "Hello");
+    story.replays();
+}
+
+#[test]
+fn a_difference_names_both_sides_and_the_line() {
+    let mut story = Story::begin(greeting, "Ann");
+    story.task();
+    let scheduled = &mut story.history.events.iter_mut().last().unwrap().attributes;
+    let Some(Attributes::ActivityTaskScheduledEventAttributes(it)) = scheduled else { panic!("an activity") };
+    it.activity_type = Some(ActivityType { name: "salute".to_owned() });
+    let error = Replayer::new().workflow(greeting).replay(&story.history).err().unwrap().to_string();
+    assert!(error.contains("history has: event 5, activity task scheduled: activity 1 \"salute\""), "{error}");
+    assert!(error.contains("the code did: schedule activity task: activity 1 \"greet\" at crates/sdk/src"), "{error}");
+
+    story.history.events.truncate(4);
+    let error = Replayer::new().workflow(greeting).replay(&story.history).err().unwrap().to_string();
+    assert!(error.contains("history has: nothing more in this workflow task"), "{error}");
+}
+
+#[test]
+fn a_difference_is_found_in_the_same_task_by_a_worker_that_had_it_cached() {
+    let mut story = Story::begin(greeting, "Ann");
+    story.task();
+    story.history.events.pop();
+    let error = story.try_task().unwrap_err();
+    assert!(error.contains("the code did: schedule activity task"), "{error}");
+}
+
+#[test]
+fn events_that_are_missing_are_noticed() {
+    let mut story = Story::begin(greeting, "Ann");
+    story.task();
+    story.fed += 1;
+    assert_eq!(story.try_task().unwrap_err(), "gap");
+}
+
+#[workflow]
+async fn panicking(_cx: WorkflowContext) -> Result<()> {
+    panic!("out of tea")
+}
+
+#[test]
+fn a_panic_fails_the_task() {
+    assert_eq!(Story::begin(panicking, ()).try_task().unwrap_err(), "out of tea");
+}
+
+#[derive(Default)]
+struct Names(Vec<String>);
+
+#[handlers]
+impl Names {
+    #[signal]
+    fn add(&mut self, name: String) {
+        self.0.push(name);
+    }
+}
+
+#[workflow]
+async fn collecting(cx: WorkflowContext<Names>) -> Result<Vec<String>> {
+    let at_first = cx.state().0.len();
+    assert_eq!(at_first, 1, "signals come before the function");
+    cx.wait_until(|names| names.0.len() == 3).await?;
+    let names = cx.state().0.clone();
+    Ok(names)
+}
+
+#[test]
+fn signals_arrive_in_order_and_before_the_function() {
+    let mut story = Story::begin(collecting, ());
+    story.signal(Names::ADD, "a");
+    assert!(story.task().is_empty());
+    story.signal(Names::ADD, "b");
+    story.signal(Names::ADD, "c");
+    assert_eq!(story.task(), ["COMPLETE_WORKFLOW_EXECUTION"]);
+    assert_eq!(story.result(), ["a", "b", "c"]);
+    story.replays();
+}
+
+#[workflow]
+async fn holding(cx: WorkflowContext<Names>) -> Result<()> {
+    let names = cx.state();
+    cx.wait_until(|names| names.0.len() == 2).await?;
+    assert_eq!(names.0.len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_guard_that_is_held_too_long_is_named() {
+    let mut story = Story::begin(holding, ());
+    story.task();
+    story.signal(Names::ADD, "a");
+    let error = story.try_task().unwrap_err();
+    assert!(error.contains("the state is still held by the guard that was taken at crates/sdk/src"), "{error}");
+}
+
+#[workflow]
+async fn racing(cx: WorkflowContext) -> Result<String> {
+    let winner = select! {
+        _ = cx.sleep(Duration::from_secs(5)) => "five",
+        _ = cx.sleep(Duration::from_secs(2)) => "two",
+    };
+    let waited = cx.wait_until(|()| false).timeout(Duration::from_secs(1)).await?;
+    Ok(format!("{winner} {waited} {}", cx.now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs()))
+}
+
+#[test]
+fn the_loser_of_a_race_is_cancelled() {
+    let mut story = Story::begin(racing, ());
+    assert_eq!(story.task(), ["START_TIMER", "START_TIMER"]);
+    story.fire(story.last(EventType::TimerStarted));
+    assert_eq!(story.task(), ["CANCEL_TIMER", "START_TIMER"]);
+    story.fire(story.last(EventType::TimerStarted));
+    story.task();
+    let now = story.last(EventType::WorkflowTaskStarted);
+    assert_eq!(story.result(), format!("two false {now}"));
+    story.replays();
+}
+
+#[workflow]
+async fn cleaning_up(cx: WorkflowContext) -> Result<()> {
+    let failure = cx.sleep(Duration::from_secs(60)).await.unwrap_err();
+    assert!(cx.sleep(Duration::from_secs(1)).await.is_err());
+    cx.shielded(cx.activity(greet, "bye")).await?;
+    Err(failure)
+}
+
+#[test]
+fn cancellation_reaches_all_but_what_is_shielded() {
+    let mut story = Story::begin(cleaning_up, ());
+    story.task();
+    story.cancel();
+    assert_eq!(story.task(), ["CANCEL_TIMER", "SCHEDULE_ACTIVITY_TASK"]);
+    story.complete(story.last(EventType::ActivityTaskScheduled), "bye".to_owned());
+    assert_eq!(story.task(), ["CANCEL_WORKFLOW_EXECUTION"]);
+    story.replays();
+}
+
+#[workflow]
+async fn changing(cx: WorkflowContext, with_marker: bool) -> Result<bool> {
+    // Stands for the code before and after a change.
+    let patched = with_marker && cx.patched("change");
+    cx.sleep(Duration::from_secs(if patched { 2 } else { 1 })).await?;
+    Ok(patched)
+}
+
+#[workflow(name = "changing")]
+async fn changed(cx: WorkflowContext, _with_marker: bool) -> Result<bool> {
+    let patched = cx.patched("change");
+    cx.sleep(Duration::from_secs(1)).await?;
+    Ok(patched)
+}
+
+#[test]
+fn runs_from_before_a_patch_keep_their_way() {
+    for had_it in [false, true] {
+        let mut story = Story::begin(changing, had_it);
+        story.task();
+        story.fire(story.last(EventType::TimerStarted));
+        story.task();
+        assert_eq!(story.result(), had_it);
+        Replayer::new().workflow(changed).replay_all_prefixes(&story.history).unwrap();
+    }
+}
+
+#[workflow]
+async fn spreading(cx: WorkflowContext, count: u32) -> Result<Vec<String>> {
+    join_all((0..count).map(|n| cx.activity(greet, n.to_string()))).await.into_iter().collect()
+}
+
+#[test]
+fn results_keep_the_order_of_the_calls() {
+    let mut story = Story::begin(spreading, 3);
+    assert_eq!(story.task().len(), 3);
+    let last = story.last(EventType::ActivityTaskScheduled);
+    for (scheduled, value) in [(last, "c"), (last - 2, "a"), (last - 1, "b")] {
+        story.complete(scheduled, value.to_owned());
+        story.task();
+    }
+    assert_eq!(story.result(), ["a", "b", "c"]);
+    story.replays();
+}
+
+#[workflow]
+async fn random(cx: WorkflowContext) -> Result<Vec<String>> {
+    let before = cx.uuid().to_string();
+    let kept = cx.side_effect(|| {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(|it| it.as_nanos() as u64).unwrap_or_default()
+    });
+    cx.sleep(Duration::from_secs(1)).await?;
+    Ok(vec![before, cx.uuid().to_string(), kept.to_string()])
+}
+
+#[test]
+fn chance_is_the_same_every_time() {
+    let mut story = Story::begin(random, ());
+    assert_eq!(story.task(), ["RECORD_MARKER", "START_TIMER"]);
+    story.fire(story.last(EventType::TimerStarted));
+    story.task();
+    let result = story.result();
+    assert_ne!(result[0], result[1]);
+    story.replays();
+}

@@ -69,8 +69,10 @@ fn called(
     let call = quote!(#function(#context #(#names),*));
     if signature.asyncness.is_some() {
         output.settle(quote!(#call.await))
-    } else {
+    } else if output.fallible {
         output.settle(quote!(::tenure_sdk::macros::blocking(move || #call).await?))
+    } else {
+        quote!(::tenure_sdk::macros::blocking(move || #call).await)
     }
 }
 

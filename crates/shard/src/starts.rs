@@ -82,7 +82,11 @@ impl LeaderRuntime {
         let envelope = Envelope { workflow: request.workflow, proposal: request.proposal, command };
         let reply = match self.execute(envelope).await {
             Ok(reply) => reply,
-            Err(CommandError::NotLeader(not_leader)) => return Served::Answer(Answer::NotLeader(not_leader)),
+            Err(CommandError::NotLeader(not_leader)) => {
+                // It may stay the leader after all.
+                self.dispatch.not_started(&queue, request.stamp);
+                return Served::Answer(Answer::NotLeader(not_leader));
+            }
             Err(CommandError::Api(error)) if error.code == Code::NotFound => {
                 // Whatever the window thought: this task is no more.
                 self.task_gone(&queue, request.stamp);
@@ -142,11 +146,14 @@ impl LeaderRuntime {
 
     /// Makes a started task ready again, as the same attempt.
     pub(crate) async fn return_task(self: &Arc<Self>, token: TaskToken, proposal: ProposalId) -> Served {
-        self.starts.confirmed(&[token.stamp]);
-        counter!("tenure_tasks_returned_total").increment(1);
-        let run = token.run.clone();
+        let (run, stamp) = (token.run.clone(), token.stamp);
         let workflow = run.workflow.clone();
-        match self.execute(Envelope { workflow, proposal, command: ShardCommand::ReturnTask { token } }).await {
+        let outcome = self.execute(Envelope { workflow, proposal, command: ShardCommand::ReturnTask { token } }).await;
+        if !matches!(outcome, Err(CommandError::NotLeader(_))) {
+            self.starts.confirmed(&[stamp]);
+            counter!("tenure_tasks_returned_total").increment(1);
+        }
+        match outcome {
             Ok(_) => {
                 // Queries that rode on it ride on its next start.
                 self.workflow_task_ended(&run);

@@ -18,6 +18,8 @@ use tokio::{
 
 /// A timer whose command failed is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
+/// One that came while the leadership was being handed over is tried again after this time.
+const HANDING_OVER: Duration = Duration::from_millis(100);
 /// Unreadable rows are read again after this time.
 const RELOAD: Duration = Duration::from_secs(1);
 
@@ -182,7 +184,8 @@ impl LeaderRuntime {
                 histogram!("tenure_timers_lateness_seconds").record(self.clock.now().since(due));
                 None
             }
-            Err(CommandError::NotLeader(_)) => None,
+            // This leader goes, or it is handing over; if that fails, it stays, and its timers with it.
+            Err(CommandError::NotLeader(_)) => Some((self.clock.now().after(HANDING_OVER), run)),
             Err(CommandError::Api(error)) => {
                 tracing::warn!(shard = self.shard, workflow = %run.workflow.workflow_id, %error, "a timer was refused");
                 Some((self.clock.now().after(RETRY), run))

@@ -9,7 +9,10 @@ use parking_lot::Mutex;
 use prost::Message;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 use tenure_api::history::v1::{History, HistoryEvent};
@@ -31,6 +34,8 @@ pub(super) struct Log {
     applied: watch::Sender<u64>,
     /// An entry needs a permit to be applied.
     pub(super) gate: Semaphore,
+    /// So many proposals are refused by a leader that goes on to lead, as one whose hand-over comes to nothing does.
+    pub(super) refuse: AtomicU32,
     /// The operations of all entries.
     pub(super) entries: Mutex<Vec<WriteSet>>,
 }
@@ -74,6 +79,7 @@ impl Cluster {
                 told,
                 applied: watch::Sender::new(0),
                 gate: Semaphore::new(OPEN),
+                refuse: AtomicU32::new(0),
                 entries: Mutex::default(),
             };
             log.lead(leader(shard));
@@ -171,6 +177,9 @@ impl Replica for LogReplica {
         let (log, node, writes) = (self.log.clone(), self.node, writes.clone());
         async move {
             log.check(node, Some(term))?;
+            if log.refuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                return Err(NotLeader { leader: None, term });
+            }
             log.gate.acquire().await.unwrap().forget();
             log.check(node, Some(term))?;
             log.apply(&writes);

@@ -8,7 +8,10 @@ mod whole;
 use crate::{CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId};
 use engine::{engine, heartbeat, row, signal, start, start_after};
 use memory::{Cluster, Log};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tenure_api::workflowservice::v1::PollWorkflowTaskQueueResponse;
 use tenure_engine::{
     Envelope, NamespaceId, Op, ProposalId, QueueKey, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey, codec,
@@ -185,6 +188,18 @@ async fn with_the_term_goes_every_waiting_call() {
     assert_eq!(entries_with(log, &signals), 0, "what the old term computed is not applied");
     let new = leader(&cluster, 2, 1).await;
     new.execute(envelope(&workflow, signal("s"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_timer_outlives_a_hand_over_that_came_to_nothing() {
+    let cluster = alone();
+    let leader = leader(&cluster, 1, 1).await;
+    let workflow = workflow_in(&cluster, 1, "w");
+    leader.execute(envelope(&workflow, start_after(Duration::from_millis(200)))).await.unwrap();
+    let log = &cluster.logs[&1];
+    log.refuse.store(1, Ordering::Relaxed);
+    eventually(|| (log.refuse.load(Ordering::Relaxed) == 0).then_some(())).await;
+    eventually(|| log.get(&row(&workflow.run(engine::RUN), "fired"))).await;
 }
 
 #[tokio::test]

@@ -1,9 +1,7 @@
 //! The log is purged behind what is durable, under load, and followers that fell behind it are rebuilt.
 
-mod common;
-
+use crate::common::{Cluster, eventually, row};
 use bytes::Bytes;
-use common::{Cluster, eventually, row};
 use std::time::{Duration, Instant};
 use tenure_raft::{Group, Options};
 

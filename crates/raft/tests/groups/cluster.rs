@@ -1,8 +1,6 @@
 //! Groups over real storage and real connections: elections, fencing, crashes, partitions, identities.
 
-mod common;
-
-use common::{Cluster, DEADLINE, eventually, row};
+use crate::common::{Cluster, DEADLINE, eventually, row};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},

@@ -512,7 +512,6 @@ async def test_marker_is_recorded(hand):
     assert "MarkerRecorded" in await hand.event_names()
 
 
-@pytest.mark.skip(reason="a run's own retry policy is stored, not acted on yet")
 async def test_workflow_retry_policy_starts_a_new_run(hand):
     first = await hand.start(retry_policy=RetryPolicy(maximum_attempts=2, initial_interval=seconds(1)))
     await hand.step(fail_workflow("no"))

@@ -105,8 +105,12 @@ impl Server {
         stage.set_running(node.clone());
         let told = tell_readiness(stage.clone(), node.clone(), services.health.clone());
         tokio::spawn(watching.clone().run_until_cancelled_owned(told));
-        let api = tokio::spawn(serve_api(grpc, services, closing.clone(), failed));
-        namespace::register(&config.cluster, addresses.grpc, stage.clone(), watching.clone());
+        let registering = namespace::register(config.cluster.clone(), services.routes.clone(), stage.clone());
+        let registering = tokio::spawn(watching.clone().run_until_cancelled_owned(registering));
+        // Who starts a node and connects at once must not be told that the first namespace does not exist. In a
+        // cluster it exists, or the other nodes answer while this one starts.
+        let first = config.cluster.members.is_empty().then_some(registering);
+        let api = tokio::spawn(serve_api(grpc, services, first, closing.clone(), failed));
         tracing::info!(
             node = config.node.id, cluster = %node.cluster_id(), grpc = %addresses.grpc, peer = %addresses.peer,
             http = %addresses.http, "started"
@@ -205,9 +209,13 @@ async fn serve_http(
 async fn serve_api(
     listener: TcpListener,
     services: Services,
+    first: Option<JoinHandle<Option<()>>>,
     closing: CancellationToken,
     failed: mpsc::Sender<Failure>,
 ) {
+    if let Some(first) = first {
+        let _ = closing.run_until_cancelled(first).await;
+    }
     let served = tonic::transport::Server::builder()
         // A worker's pollers share one connection, and a history page is large.
         .initial_stream_window_size(1 << 20)

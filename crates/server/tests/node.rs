@@ -1,6 +1,7 @@
 //! One node as a process would run it: what its ports say, what it refuses, and that it stops.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
+use tenure_api::workflowservice::v1::{DescribeNamespaceRequest, workflow_service_client::WorkflowServiceClient};
 use tenure_server::{Server, config::Config};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -73,6 +74,19 @@ async fn a_node_serves_stops_and_comes_back() {
     let server = again.await.expect("nothing keeps the old node alive");
     assert_eq!(server.node().cluster_id(), cluster);
     timeout(SOON, server.ready()).await.expect("a node that is ready soon");
+    timeout(SOON, server.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_connects_at_once_finds_the_first_namespace() {
+    let data = tempfile::tempdir().unwrap();
+    let config = alone(data.path());
+    let namespace = config.cluster.namespace.clone();
+    let server = Server::start(config).await.unwrap();
+    let address = format!("http://{}", server.addresses().grpc);
+    let mut client = timeout(SOON, WorkflowServiceClient::connect(address)).await.unwrap().unwrap();
+    let request = DescribeNamespaceRequest { namespace, ..Default::default() };
+    timeout(SOON, client.describe_namespace(request)).await.unwrap().unwrap();
     timeout(SOON, server.stop()).await.unwrap();
 }
 

@@ -47,13 +47,7 @@ pub async fn send_coupon(customer: String, number: u32) {
 
 #[workflow]
 pub async fn loyalty(cx: WorkflowContext<Account>, account: Account) -> Result<()> {
-    // Added, not set: a signal may have come before the first line.
-    {
-        let mut state = cx.state_mut();
-        state.customer = account.customer;
-        state.points += account.points;
-        state.coupons += account.coupons;
-    }
+    *cx.state_mut() = account;
     loop {
         cx.wait_until(|it| it.points >= POINTS_FOR_A_COUPON || it.purchases >= PURCHASES_IN_A_RUN).await?;
         while cx.state().points >= POINTS_FOR_A_COUPON {

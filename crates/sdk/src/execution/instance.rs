@@ -18,6 +18,8 @@ pub(crate) trait Instance {
     fn name(&self) -> &str;
     /// Begins the function.
     fn start(&self, args: Option<&Payloads>) -> Result<(), DataError>;
+    /// Whether a handler takes signals of this name.
+    fn handles(&self, signal: &str) -> bool;
     /// False: no handler takes it.
     fn signal(&self, name: &str, args: Option<&Payloads>) -> bool;
     fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure>;
@@ -86,6 +88,10 @@ impl<W: Workflow> Instance for Running<W> {
             rt.completion.borrow_mut().get_or_insert(completion);
         });
         Ok(())
+    }
+
+    fn handles(&self, signal: &str) -> bool {
+        self.handlers.signals.contains_key(signal)
     }
 
     fn signal(&self, name: &str, args: Option<&Payloads>) -> bool {

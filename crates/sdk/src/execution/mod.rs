@@ -209,6 +209,7 @@ impl Execution {
         let markers = self.look_ahead(ahead, &mut messages);
         let inputs = std::mem::take(&mut self.inputs);
         self.quietly(|this| {
+            let inputs = this.begin(inputs);
             let mut messages = messages.into_iter().peekable();
             for event in &inputs {
                 this.feed(event);
@@ -227,6 +228,22 @@ impl Execution {
         self.last_event = started.event_id;
         self.sent = live;
         self.check()
+    }
+
+    /// The function comes to its first wait before any handler or validator runs, so that they find the state that its
+    /// first lines made. Signals that no handler takes are in their channels by then. Gives what is still to be fed.
+    fn begin(&mut self, inputs: Vec<HistoryEvent>) -> Vec<HistoryEvent> {
+        if inputs.first().is_none_or(|event| event.event_type() != EventType::WorkflowExecutionStarted) {
+            return inputs;
+        }
+        let (before, after): (Vec<_>, _) = inputs.into_iter().partition(|event| match &event.attributes {
+            Some(Attributes::WorkflowExecutionStartedEventAttributes(_)) => true,
+            Some(Attributes::WorkflowExecutionSignaledEventAttributes(it)) => !self.instance.handles(&it.signal_name),
+            _ => false,
+        });
+        before.iter().for_each(|event| self.feed(event));
+        self.rt.run();
+        after
     }
 
     /// In replay, what the code logs was logged before.

@@ -27,6 +27,7 @@ def pytest_addoption(parser):
                      help="oracle: the reference dev server instead of Tenure, to check the tests themselves")
     parser.addoption("--seed", type=int, default=None, help="of the fault tests; printed by each run")
     parser.addoption("--all", action="store_true", help="all SDK programs, not only the short set")
+    parser.addoption("--photographs", metavar="DIRECTORY", help="takes the documentation's pictures of the pages")
     parser.addoption("--missing", action="store_true", help="also what is listed as missing")
 
 
@@ -74,6 +75,18 @@ def cluster(request, directory):
     with kind(directory / "shared") as running:
         request.config.stash[SERVERS] = running
         yield running
+
+
+@pytest.fixture(scope="session", params=["tenure", "reference"])
+def server(request, directory):
+    """What speaks the API: our three nodes, and the reference server; for tests that must pass on either."""
+    if request.param == "reference":
+        with Oracle(directory / "reference") as running:
+            yield running
+    elif request.config.getoption("--target") == "oracle":
+        pytest.skip("only the reference server")
+    else:
+        yield request.getfixturevalue("cluster")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -3,19 +3,29 @@
 //! Each module is one; `cargo run -p tenure-examples --bin hello` runs the one called so against the server at
 //! `TENURE_ADDRESS` (several addresses are separated by commas), or at 127.0.0.1:7233. `docs/sdk.md` explains them.
 
+pub mod backup;
 pub mod hello;
 pub mod jobs;
 pub mod loyalty;
+pub mod neighbours;
 pub mod order;
 pub mod report;
+pub mod restaurant;
 pub mod subscription;
 pub mod trip;
 
 use tenure_sdk::{Client, ClientError, Worker};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// A client of the server that the environment names.
+/// A client of the server that the environment names; what goes wrong is logged.
 pub async fn connect() -> Result<Client, ClientError> {
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+    connect_logging(LevelFilter::WARN).await
+}
+
+/// Logs from `level` up to standard error, unless `RUST_LOG` says otherwise.
+pub async fn connect_logging(level: LevelFilter) -> Result<Client, ClientError> {
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let addresses = std::env::var("TENURE_ADDRESS").unwrap_or_else(|_| "127.0.0.1:7233".to_owned());
     Client::connect(addresses.split(',')).await
 }

@@ -45,6 +45,13 @@ pub enum Status {
     Completed,
 }
 
+impl Status {
+    /// Whether nothing more will happen.
+    pub fn is_last(self) -> bool {
+        matches!(self, Status::Rejected | Status::Declined | Status::Refunded | Status::Completed)
+    }
+}
+
 #[derive(Default)]
 pub struct Progress {
     status: Status,

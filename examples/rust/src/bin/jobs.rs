@@ -1,36 +1,41 @@
 //! Ten thousand jobs, with a progress bar.
 
-use std::{
-    io::Write,
-    time::{Duration, Instant},
-};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{error::Error, time::Duration};
 use tenure_examples::{
     beside, connect,
     jobs::{Progress, jobs, worker},
     unique,
 };
-use tenure_sdk::ClientError;
 
-const JOBS: u32 = 10_000;
+#[derive(Parser)]
+#[command(about = "Many short jobs, with a progress bar")]
+struct Options {
+    /// How many
+    #[arg(long, default_value_t = 10_000)]
+    count: u32,
+}
 
 #[tokio::main]
-async fn main() -> Result<(), ClientError> {
+async fn main() -> Result<(), Box<dyn Error>> {
+    let all = Options::parse().count;
     let client = connect().await?;
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len}, {per_sec}, {eta} to go")?;
+    let bar = ProgressBar::new(all.into()).with_style(style);
     beside(worker(client.clone(), "jobs"), async {
-        let began = Instant::now();
-        let first = client.start(jobs, (0, JOBS)).id(unique("jobs")).task_queue("jobs").await?;
+        let first = client.start(jobs, (0, all)).id(unique("jobs")).task_queue("jobs").await?;
+        // By its id alone: the run of the day.
         let handle = client.handle(jobs, first.id());
-        loop {
+        while !bar.is_finished() {
             let Progress { done, .. } = handle.query(Progress::PROGRESS, ()).await?;
-            let filled = "#".repeat((done * 40 / JOBS) as usize);
-            print!("\r[{filled:<40}] {done} of {JOBS}");
-            let _ = std::io::stdout().flush();
-            if done == JOBS {
-                break;
+            bar.set_position(done.into());
+            if done == all {
+                bar.finish();
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        println!(" in {:.1?}", began.elapsed());
+        println!("{} jobs in {:.1?}", first.result().await?, bar.elapsed());
         Ok(())
     })
     .await

@@ -1,15 +1,16 @@
 //! The Temporal API as Rust types, generated from the descriptors that `temporalio-protos` publishes.
 //!
 //! Messages are the prost types themselves, from the wire to the disk; what they can do besides is in extension
-//! traits. There is no second set of types.
+//! traits. There is no second set of types. The generated code is checked in: users compile neither generator nor
+//! protocol definitions. `scripts/generate` writes it.
 
 pub mod error;
 
 #[allow(clippy::all, unreachable_pub, rust_2018_idioms, rustdoc::all)]
 mod generated {
-    include!(concat!(env!("OUT_DIR"), "/temporal.rs"));
+    include!("generated/mod.rs");
 }
 pub use generated::temporal::api::*;
 
 /// The encoded descriptor set of everything that this crate holds, for gRPC reflection.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+pub const DESCRIPTORS: &[u8] = include_bytes!("descriptors.bin");

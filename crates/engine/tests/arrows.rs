@@ -6,8 +6,7 @@ use std::process::Command;
 
 /// From the bottom up: each crate with those of ours that it may know.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("api-descriptors", &[]),
-    ("api", &["api-descriptors"]),
+    ("api", &[]),
     ("peer", &[]),
     ("engine", &["api"]),
     ("queue", &["api"]),

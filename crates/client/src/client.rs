@@ -4,7 +4,7 @@ use crate::{
     args::failed,
     connection::{Connection, Patience},
     data::{DataConverter, IntoArgs},
-    definition::WorkflowDefinition,
+    definition::{IntoWorkflow, WorkflowDefinition},
     error::ClientError,
     handle::{Description, WorkflowHandle},
     rpc,
@@ -112,12 +112,20 @@ impl Client {
     }
 
     /// Starts a workflow when the builder is awaited.
-    pub fn start<W: WorkflowDefinition>(&self, workflow: W, args: impl IntoArgs<W::Args>) -> StartWorkflow<W> {
-        StartWorkflow::new(self.clone(), &workflow, args.into_args())
+    pub fn start<W: WorkflowDefinition, G>(
+        &self,
+        workflow: impl IntoWorkflow<G, Workflow = W>,
+        args: impl IntoArgs<W::Args>,
+    ) -> StartWorkflow<W> {
+        StartWorkflow::new(self.clone(), &workflow.into_workflow(), args.into_args())
     }
 
     /// The execution with this id, its latest run; asks nothing.
-    pub fn handle<W: WorkflowDefinition>(&self, _: W, workflow_id: impl Into<String>) -> WorkflowHandle<W> {
+    pub fn handle<W: WorkflowDefinition, G>(
+        &self,
+        _: impl IntoWorkflow<G, Workflow = W>,
+        workflow_id: impl Into<String>,
+    ) -> WorkflowHandle<W> {
         WorkflowHandle::new(self.clone(), workflow_id.into(), String::new(), String::new())
     }
 

@@ -3,6 +3,78 @@
 use crate::data::{Args, Data};
 use std::marker::PhantomData;
 
+/// How a definition was given.
+#[doc(hidden)]
+pub mod given {
+    pub struct Itself;
+    pub struct Function;
+}
+
+/// What is given where a workflow is wanted: the name of a function with `#[workflow]`, or a [`WorkflowRef`].
+///
+/// (The attribute makes two things of one name: a type, which is the definition, and a function that gives it. A
+/// function's name, unlike that of a constant, may be taken by a variable.)
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a workflow",
+    label = "not a workflow",
+    note = "put `#[workflow]` on the function, or name one of another program with `WorkflowRef`"
+)]
+pub trait IntoWorkflow<Given> {
+    type Workflow: WorkflowDefinition;
+
+    fn into_workflow(self) -> Self::Workflow;
+}
+
+#[diagnostic::do_not_recommend]
+impl<W: WorkflowDefinition> IntoWorkflow<given::Itself> for W {
+    type Workflow = W;
+
+    fn into_workflow(self) -> W {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<W: WorkflowDefinition, F: FnOnce() -> W> IntoWorkflow<given::Function> for F {
+    type Workflow = W;
+
+    fn into_workflow(self) -> W {
+        self()
+    }
+}
+
+/// What is given where an activity is wanted: the name of a function with `#[activity]`, the constant of a method
+/// (`Payments::CHARGE`), or an [`ActivityRef`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an activity",
+    label = "not an activity",
+    note = "put `#[activity]` on the function, or name one of another program with `ActivityRef`",
+    note = "an activity that is a method is named by its constant: `Payments::CHARGE` for `charge`"
+)]
+pub trait IntoActivity<Given> {
+    type Activity: ActivityDefinition;
+
+    fn into_activity(self) -> Self::Activity;
+}
+
+#[diagnostic::do_not_recommend]
+impl<D: ActivityDefinition> IntoActivity<given::Itself> for D {
+    type Activity = D;
+
+    fn into_activity(self) -> D {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<D: ActivityDefinition, F: FnOnce() -> D> IntoActivity<given::Function> for F {
+    type Activity = D;
+
+    fn into_activity(self) -> D {
+        self()
+    }
+}
+
 /// A workflow that can be started: its name and types. `#[workflow]` writes it for a function; [`WorkflowRef`] names
 /// one that is written elsewhere.
 #[diagnostic::on_unimplemented(

@@ -22,7 +22,10 @@ pub use connection::{Connection, Patience, Service};
 pub use data::{
     Args, Binary, Data, DataConverter, DataError, IntoArgs, Json, PayloadCodec, PayloadConverter, Raw, Read,
 };
-pub use definition::{ActivityDefinition, ActivityRef, Query, Signal, Update, WorkflowDefinition, WorkflowRef};
+pub use definition::{
+    ActivityDefinition, ActivityRef, IntoActivity, IntoWorkflow, Query, Signal, Update, WorkflowDefinition,
+    WorkflowRef, given,
+};
 pub use error::ClientError;
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutType};
 pub use handle::{Description, UpdateHandle, WorkflowExecutionStatus, WorkflowHandle};

@@ -27,7 +27,12 @@ pub(crate) fn function(options: TokenStream, item: TokenStream) -> syn::Result<T
         #(#docs)*
         #[allow(non_camel_case_types)]
         #[derive(Clone, Copy, Debug)]
-        #visibility struct #name;
+        #visibility struct #name {}
+
+        #(#docs)*
+        #visibility const fn #name() -> #name {
+            #name {}
+        }
 
         #[allow(unreachable_pub, clippy::unused_async)]
         impl #name {

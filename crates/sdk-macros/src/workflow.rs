@@ -33,7 +33,12 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> syn::Result<Tok
         #(#docs)*
         #[allow(non_camel_case_types)]
         #[derive(Clone, Copy, Debug)]
-        #visibility struct #name;
+        #visibility struct #name {}
+
+        #(#docs)*
+        #visibility const fn #name() -> #name {
+            #name {}
+        }
 
         #[allow(unreachable_pub, clippy::unused_async)]
         impl #name {

@@ -112,9 +112,10 @@ pub use info::{HistoryInfo, WorkflowInfo};
 pub use replay::{ReplayError, Replayed, Replayer};
 pub use tenure_client::{
     ActivityDefinition, ActivityRef, Args, Binary, Client, ClientBuilder, ClientError, Data, DataConverter, DataError,
-    Description, Failure, FailureKind, IntoArgs, Json, PayloadCodec, PayloadConverter, Query, Raw, RetryPolicy,
-    RetryState, SearchValue, Signal, StartWorkflow, TimeoutType, Update, UpdateHandle, WorkflowDefinition,
-    WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowRef,
+    Description, Failure, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, Json, PayloadCodec, PayloadConverter,
+    Query, Raw, RetryPolicy, RetryState, SearchValue, Signal, StartWorkflow, TimeoutType, Update, UpdateHandle,
+    WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+    WorkflowRef,
 };
 pub use tenure_sdk_macros::{activities, activity, handlers, workflow};
 pub use worker::{Worker, WorkerOptions};

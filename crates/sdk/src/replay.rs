@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
-use tenure_client::{Args, ClientError, DataConverter, Failure, IntoArgs, Query};
+use tenure_client::{Args, ClientError, DataConverter, Failure, IntoArgs, IntoWorkflow, Query};
 
 /// Why a history cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,8 @@ impl Replayer {
 
     /// Adds a workflow.
     #[must_use]
-    pub fn workflow<W: Workflow>(mut self, workflow: W) -> Self {
+    pub fn workflow<W: Workflow, G>(mut self, workflow: impl IntoWorkflow<G, Workflow = W>) -> Self {
+        let workflow = workflow.into_workflow();
         self.workflows.insert(workflow.name().to_owned(), Arc::new(Typed::new(&workflow)));
         self
     }

@@ -1,7 +1,7 @@
 //! Workflows driven by histories alone: no server, no clock, no threads.
 
 use super::*;
-use crate::{Replayer, prelude::*, workflow::Workflow};
+use crate::{IntoWorkflow, Replayer, prelude::*, workflow::Workflow};
 use std::time::{Duration, SystemTime};
 use tenure_api::{
     common::v1::{ActivityType, WorkflowType},
@@ -17,7 +17,8 @@ struct Story<W: Workflow> {
 }
 
 impl<W: Workflow + Copy> Story<W> {
-    fn begin(workflow: W, args: impl tenure_client::IntoArgs<W::Args>) -> Self {
+    fn begin<G>(workflow: impl IntoWorkflow<G, Workflow = W>, args: impl tenure_client::IntoArgs<W::Args>) -> Self {
+        let workflow = workflow.into_workflow();
         let factory: Arc<dyn Factory> = Arc::new(Typed::new(&workflow));
         let name = Name { workflow_id: "story".to_owned(), run_id: "run".to_owned(), ..Default::default() };
         let execution = Execution::new(&factory, name, DataConverter::default());
@@ -193,7 +194,9 @@ async fn greet(name: String) -> String {
 
 #[workflow]
 async fn greeting(cx: WorkflowContext, name: String) -> Result<String> {
-    cx.activity(greet, name).await
+    // A variable may have the activity's name.
+    let greet = cx.activity(greet, name).await?;
+    Ok(greet)
 }
 
 #[test]

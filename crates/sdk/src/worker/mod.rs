@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::workflowservice::v1::ShutdownWorkerRequest;
-use tenure_client::{Client, ClientError, rpc};
+use tenure_client::{Client, ClientError, IntoActivity, IntoWorkflow, rpc};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -109,15 +109,16 @@ impl Worker {
 
     /// Adds a workflow.
     #[must_use]
-    pub fn workflow<W: Workflow>(mut self, workflow: W) -> Self {
+    pub fn workflow<W: Workflow, G>(mut self, workflow: impl IntoWorkflow<G, Workflow = W>) -> Self {
+        let workflow = workflow.into_workflow();
         self.workflows.insert(workflow.name().to_owned(), Arc::new(Typed::new(&workflow)));
         self
     }
 
     /// Adds an activity.
     #[must_use]
-    pub fn activity<D: Activity>(mut self, activity: D) -> Self {
-        self.activities.activity(activity);
+    pub fn activity<D: Activity, G>(mut self, activity: impl IntoActivity<G, Activity = D>) -> Self {
+        self.activities.activity(activity.into_activity());
         self
     }
 

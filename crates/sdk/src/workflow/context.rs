@@ -23,8 +23,8 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 use tenure_client::{
-    ActivityDefinition, Args, Data, DataConverter, FailureKind, IntoArgs, SearchValue, Signal, WorkflowDefinition,
-    duration,
+    ActivityDefinition, Args, Data, DataConverter, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, SearchValue,
+    Signal, WorkflowDefinition, duration,
 };
 
 /// What a workflow can do. Cheap to clone; `S` is the state that its handlers share.
@@ -126,28 +126,40 @@ impl<S: 'static> WorkflowContext<S> {
 
     /// Calls an activity when it is awaited, or when `.start()` is called.
     #[track_caller]
-    pub fn activity<D: ActivityDefinition>(&self, activity: D, args: impl IntoArgs<D::Args>) -> ActivityCall<D> {
-        ActivityCall::new(&self.rt, &activity, args.into_args(), Location::caller())
+    pub fn activity<D: ActivityDefinition, G>(
+        &self,
+        activity: impl IntoActivity<G, Activity = D>,
+        args: impl IntoArgs<D::Args>,
+    ) -> ActivityCall<D> {
+        ActivityCall::new(&self.rt, &activity.into_activity(), args.into_args(), Location::caller())
     }
 
     /// Calls an activity of this same worker, without a task of its own: for what is short.
     #[track_caller]
-    pub fn local_activity<D: ActivityDefinition>(
+    pub fn local_activity<D: ActivityDefinition, G>(
         &self,
-        activity: D,
+        activity: impl IntoActivity<G, Activity = D>,
         args: impl IntoArgs<D::Args>,
     ) -> LocalActivityCall<D> {
-        LocalActivityCall::new(&self.rt, &activity, args.into_args(), Location::caller())
+        LocalActivityCall::new(&self.rt, &activity.into_activity(), args.into_args(), Location::caller())
     }
 
     /// Starts a child workflow when it is awaited (for its result) or when `.start()` is called (for its handle).
     #[track_caller]
-    pub fn child<W: WorkflowDefinition>(&self, workflow: W, args: impl IntoArgs<W::Args>) -> ChildCall<W> {
-        ChildCall::new(&self.rt, &workflow, args.into_args(), Location::caller())
+    pub fn child<W: WorkflowDefinition, G>(
+        &self,
+        workflow: impl IntoWorkflow<G, Workflow = W>,
+        args: impl IntoArgs<W::Args>,
+    ) -> ChildCall<W> {
+        ChildCall::new(&self.rt, &workflow.into_workflow(), args.into_args(), Location::caller())
     }
 
     /// Another workflow, to signal or cancel.
-    pub fn external<W: WorkflowDefinition>(&self, _: W, workflow_id: impl Into<String>) -> ExternalHandle<W> {
+    pub fn external<W: WorkflowDefinition, G>(
+        &self,
+        _: impl IntoWorkflow<G, Workflow = W>,
+        workflow_id: impl Into<String>,
+    ) -> ExternalHandle<W> {
         ExternalHandle::new(self.rt.clone(), workflow_id.into())
     }
 
@@ -157,8 +169,12 @@ impl<S: 'static> WorkflowContext<S> {
     }
 
     /// Ends this run and begins another with new arguments: `return cx.continue_as_new(name, args).finish()`.
-    pub fn continue_as_new<W: Workflow>(&self, workflow: W, args: impl IntoArgs<W::Args>) -> ContinueAsNew {
-        ContinueAsNew::new(self.rt.clone(), &workflow, &args.into_args())
+    pub fn continue_as_new<W: Workflow, G>(
+        &self,
+        workflow: impl IntoWorkflow<G, Workflow = W>,
+        args: impl IntoArgs<W::Args>,
+    ) -> ContinueAsNew {
+        ContinueAsNew::new(self.rt.clone(), &workflow.into_workflow(), &args.into_args())
     }
 
     /// Runs a future beside the caller. It ends with the workflow.

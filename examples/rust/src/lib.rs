@@ -14,6 +14,7 @@ pub mod restaurant;
 pub mod subscription;
 pub mod trip;
 
+use std::io::IsTerminal as _;
 use tenure_sdk::{Client, ClientError, Worker};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
@@ -25,7 +26,8 @@ pub async fn connect() -> Result<Client, ClientError> {
 /// Logs from `level` up to standard error, unless `RUST_LOG` says otherwise.
 pub async fn connect_logging(level: LevelFilter) -> Result<Client, ClientError> {
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     let addresses = std::env::var("TENURE_ADDRESS").unwrap_or_else(|_| "127.0.0.1:7233".to_owned());
     Client::connect(addresses.split(',')).await
 }

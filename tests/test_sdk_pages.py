@@ -58,11 +58,6 @@ class Restaurant:
         return page
 
 
-@pytest.fixture
-def restaurant(server, tmp_path, browser):
-    return lambda **options: Restaurant(server, tmp_path, browser, **options)
-
-
 def order(page: Page, dish: str):
     return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=dish)).filter(
         has=page.locator(".status"))
@@ -72,12 +67,13 @@ async def shows(page: Page, dish: str, status: str) -> None:
     await expect(order(page, dish).locator(".status")).to_have_text(status)
 
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+TABLET = {"viewport": {"width": 820, "height": 320}, "has_touch": True}
 
 
-async def test_an_order_from_the_menu_to_the_doorstep(restaurant, pytestconfig):
-    async with restaurant() as trattoria:
-        customer, driver = await trattoria.visit("/", **PHONE), await trattoria.visit("/driver")
+async def test_an_order_from_the_menu_to_the_doorstep(server, tmp_path, browser, pytestconfig):
+    async with Restaurant(server, tmp_path, browser) as trattoria:
+        customer, driver = await trattoria.visit("/", **PHONE), await trattoria.visit("/driver", **TABLET)
         await expect(driver.get_by_text("No orders yet.")).to_be_visible()
         await customer.get_by_role("button", name="Order Pizza Margherita").click()
         await customer.get_by_role("button", name="Order Tiramisu").click()
@@ -108,8 +104,8 @@ async def test_an_order_from_the_menu_to_the_doorstep(restaurant, pytestconfig):
         await expect(stranger.get_by_text("Nothing ordered yet.")).to_be_visible()
 
 
-async def test_an_order_that_nobody_picks_up_is_refunded(restaurant):
-    async with restaurant(**{"pickup-within": 1}) as trattoria:
+async def test_an_order_that_nobody_picks_up_is_refunded(cluster, tmp_path, browser):
+    async with Restaurant(cluster, tmp_path, browser, **{"pickup-within": 1}) as trattoria:
         customer, driver = await trattoria.visit("/"), await trattoria.visit("/driver")
         await customer.get_by_role("button", name="Order Ravioli").click()
         for page in customer, driver:
@@ -118,8 +114,8 @@ async def test_an_order_that_nobody_picks_up_is_refunded(restaurant):
         await expect(order(driver, "Ravioli").get_by_role("button")).to_have_count(0)
 
 
-async def test_the_restaurant_goes_on_where_its_process_died(restaurant):
-    async with restaurant() as trattoria:
+async def test_the_restaurant_goes_on_where_its_process_died(cluster, tmp_path, browser):
+    async with Restaurant(cluster, tmp_path, browser) as trattoria:
         customer, driver = await trattoria.visit("/"), await trattoria.visit("/driver")
         await customer.get_by_role("button", name="Order Caprese").click()
         await shows(driver, "Caprese", "Paid")

@@ -155,6 +155,7 @@ pub trait Data: Sized + 'static {
     fn decode(payload: &Payload, converter: &dyn PayloadConverter) -> Result<Self, DataError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + 'static> Data for T {
     fn encode(&self, converter: &dyn PayloadConverter) -> Result<Payload, DataError> {
         converter.encode(self)
@@ -224,6 +225,17 @@ impl Args for Vec<Raw> {
 
 /// What may be given where the arguments `A` are expected: nothing as `()`, one argument as itself, several as a
 /// tuple.
+///
+/// ```
+/// use tenure_client::IntoArgs;
+/// let one: (String,) = "Ann".into_args();
+/// let two: (String, u64) = ("Ann".to_owned(), 999).into_args();
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the arguments are `{A}`, not `{Self}`",
+    label = "not `{A}`",
+    note = "nothing is given as `()`, one argument as itself, several as a tuple"
+)]
 pub trait IntoArgs<A> {
     fn into_args(self) -> A;
 }

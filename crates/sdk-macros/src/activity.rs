@@ -1,18 +1,18 @@
 //! `#[activity]` and `#[activities]`.
 
-use crate::signature::{Argument, Options, Output, arguments, docs, output, take_context, tuple};
+use crate::signature::{Argument, Names, Options, Output, arguments, block, docs, item, output, tuple};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{ImplItem, ItemFn, ItemImpl, spanned::Spanned};
+use syn::{ImplItem, ItemFn, spanned::Spanned};
 
-pub(crate) fn function(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+pub(crate) fn function(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
     let options = Options::read(options, &["name"])?;
-    let mut function: ItemFn = syn::parse2(item)?;
+    let mut function: ItemFn = item(tokens, "activity", "a function")?;
     if let Some(receiver) = function.sig.receiver() {
         return Err(syn::Error::new(receiver.span(), "put `#[activities]` on the `impl` around this method"));
     }
-    let mut taken = arguments(&function.sig)?;
-    let context = take_context(&mut taken, "ActivityContext").map(|_| quote!(cx,));
+    let (context, taken) = arguments(&function.sig, "ActivityContext")?;
+    let context = context.map(|_| quote!(cx,));
     let (name, visibility) = (function.sig.ident.clone(), function.vis.clone());
     let docs: Vec<_> = docs(&function.attrs).into_iter().cloned().collect();
     let activity_type = options.name.unwrap_or_else(|| name.to_string());
@@ -81,11 +81,11 @@ fn called(
     }
 }
 
-pub(crate) fn methods(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+pub(crate) fn methods(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
     Options::read(options, &[])?;
-    let mut block: ItemImpl = syn::parse2(item)?;
+    let mut block = block(tokens, "activities")?;
     let owner = block.self_ty.clone();
-    let (mut constants, mut registrations) = (Vec::new(), Vec::new());
+    let (mut constants, mut registrations, mut names_taken) = (Vec::new(), Vec::new(), Names::default());
     for item in &mut block.items {
         let ImplItem::Fn(method) = item else { continue };
         let Some(at) = method.attrs.iter().position(|attribute| attribute.path().is_ident("activity")) else {
@@ -94,14 +94,15 @@ pub(crate) fn methods(options: TokenStream, item: TokenStream) -> syn::Result<To
         let options = Options::of(&method.attrs.remove(at), &["name"])?;
         let shared = method.sig.receiver().is_some_and(|it| it.reference.is_some() && it.mutability.is_none());
         if !shared {
-            let why = "an activity method takes `&self`: many attempts share it";
+            let why = "an activity method takes `&self`: attempts that run at the same time share what it depends on";
             return Err(syn::Error::new(method.sig.span(), why));
         }
-        let mut taken = arguments(&method.sig)?;
-        let context = take_context(&mut taken, "ActivityContext").map(|_| quote!(cx,));
+        let (context, taken) = arguments(&method.sig, "ActivityContext")?;
+        let context = context.map(|_| quote!(cx,));
         let name = &method.sig.ident;
         let constant = format_ident!("{}", name.to_string().to_uppercase());
         let activity_type = options.name.unwrap_or_else(|| name.to_string());
+        names_taken.add("activity", &activity_type, name)?;
         let output = output(&method.sig);
         let ty = &output.ty;
         let (types, names) = tuple(&taken);
@@ -119,6 +120,9 @@ pub(crate) fn methods(options: TokenStream, item: TokenStream) -> syn::Result<To
                 #settled
             });
         });
+    }
+    if constants.is_empty() {
+        return Err(syn::Error::new(owner.span(), "no method is marked `#[activity]`"));
     }
     Ok(quote! {
         #block

@@ -1,9 +1,9 @@
 //! `#[handlers]`.
 
-use crate::signature::{Options, arguments, docs, output, take_context, tuple};
+use crate::signature::{Argument, Names, Options, arguments, block, docs, last_segment, output, parameter, tuple};
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
-use syn::{ImplItem, ImplItemFn, ItemImpl, Type, spanned::Spanned};
+use quote::{ToTokens, format_ident, quote};
+use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, ReturnType, Type, spanned::Spanned};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -14,20 +14,35 @@ enum Kind {
 
 const KINDS: [(&str, Kind); 3] = [("signal", Kind::Signal), ("query", Kind::Query), ("update", Kind::Update)];
 
-pub(crate) fn expand(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+impl Kind {
+    fn name(self) -> &'static str {
+        KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
+}
+
+pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
     Options::read(options, &[])?;
-    let mut block: ItemImpl = syn::parse2(item)?;
+    let mut block = block(tokens, "handlers")?;
     let state = block.self_ty.clone();
-    let (mut constants, mut registrations) = (Vec::new(), Vec::new());
-    for item in &mut block.items {
-        let ImplItem::Fn(method) = item else { continue };
-        let kind_of = |attribute: &syn::Attribute| KINDS.iter().find(|(name, _)| attribute.path().is_ident(name));
-        let found = method.attrs.iter().enumerate().find_map(|(at, attribute)| Some((at, kind_of(attribute)?.1)));
-        let Some((at, kind)) = found else { continue };
-        let attribute = method.attrs.remove(at);
-        let (constant, registration) = handler(&state, method, kind, &attribute)?;
-        constants.push(constant);
-        registrations.push(registration);
+    let (mut constants, mut registrations, mut names) = (Vec::new(), Vec::new(), Names::default());
+    let mut errors: Option<syn::Error> = None;
+    for at in 0..block.items.len() {
+        let ImplItem::Fn(method) = &mut block.items[at] else { continue };
+        let Some((kind, attribute)) = take_kind(method) else { continue };
+        let ImplItem::Fn(method) = &block.items[at] else { continue };
+        match handler(&block, method, kind, &attribute, &mut names) {
+            Ok((constant, registration)) => {
+                constants.push(constant);
+                registrations.push(registration);
+            }
+            Err(error) => match &mut errors {
+                Some(errors) => errors.combine(error),
+                None => errors = Some(error),
+            },
+        }
+    }
+    if let Some(errors) = errors {
+        return Err(errors);
     }
     Ok(quote! {
         #block
@@ -45,54 +60,109 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> syn::Result<Tok
     })
 }
 
-fn handler(
-    state: &Type,
-    method: &ImplItemFn,
-    kind: Kind,
-    attribute: &syn::Attribute,
-) -> syn::Result<(TokenStream, TokenStream)> {
-    let allowed: &[&str] = if kind == Kind::Update { &["name", "validate"] } else { &["name"] };
-    let options = Options::of(attribute, allowed)?;
+/// Takes the attribute off that makes the method a handler.
+fn take_kind(method: &mut ImplItemFn) -> Option<(Kind, syn::Attribute)> {
+    let kind_of = |attribute: &syn::Attribute| KINDS.iter().find(|(name, _)| attribute.path().is_ident(name));
+    let (at, kind) = method.attrs.iter().enumerate().find_map(|(at, attribute)| Some((at, kind_of(attribute)?.1)))?;
+    Some((kind, method.attrs.remove(at)))
+}
+
+/// Whether the method can be this kind of handler.
+fn check(method: &ImplItemFn, kind: Kind, has_context: bool) -> syn::Result<()> {
     let signature = &method.sig;
-    let mut taken = arguments(signature)?;
-    let is_async = signature.asyncness.is_some();
-    let context = take_context(&mut taken, "WorkflowContext");
-    let error = |why| Err(syn::Error::new(signature.span(), why));
-    match (kind, is_async, signature.receiver(), context) {
+    let error = |why: &str| Err(syn::Error::new(signature.span(), why));
+    if let Some((other, _)) = take_kind(&mut method.clone()) {
+        return error(&format!("a method is one handler: this one is marked as {} and {}", kind.name(), other.name()));
+    }
+    match (kind, signature.asyncness.is_some(), signature.receiver(), has_context) {
         (Kind::Query, true, ..) => return error("a query answers at once: it is not `async`"),
-        (Kind::Query, false, Some(receiver), None) if receiver.mutability.is_some() => {
+        (Kind::Query, false, Some(receiver), false) if receiver.mutability.is_some() => {
             return error("a query takes `&self`: it changes nothing");
         }
-        (_, false, Some(receiver), None) if receiver.reference.is_some() => {}
-        (_, false, ..) => return error("a handler takes `&self` or `&mut self`"),
-        (_, true, None, Some(_)) => {}
+        (_, false, Some(receiver), false) if receiver.reference.is_some() => {}
+        (Kind::Query, false, ..) => return error("a query takes `&self`"),
+        (_, false, ..) => return error("a handler that is not `async` takes `&mut self` or `&self`, and no context"),
+        (_, true, None, true) => {}
         (_, true, ..) => {
             let why = "an `async` handler takes `cx: WorkflowContext<Self>` instead of `self`, \
                        because others change the state while it waits";
             return error(why);
         }
     }
+    match &signature.output {
+        ReturnType::Type(_, ty) if kind == Kind::Signal && !gives_nothing(ty) => {
+            let why = "a signal answers nothing: let it return nothing or `Result<()>`, or make it an `#[update]`";
+            Err(syn::Error::new(ty.span(), why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `()`, or a `Result` of it.
+fn gives_nothing(ty: &Type) -> bool {
+    let is_unit = |ty: &Type| matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty());
+    let is_result = last_segment(ty).is_some_and(|name| name.ends_with("Result"));
+    is_unit(ty) || is_result && parameter(ty).is_none_or(|ty| is_unit(&ty))
+}
+
+/// A validator that is in the same block must take what the update takes, by reference.
+fn check_validator(block: &ItemImpl, called: &syn::Ident, update: &ImplItemFn, taken: &[Argument]) -> syn::Result<()> {
+    let methods = block.items.iter().filter_map(|item| match item {
+        ImplItem::Fn(method) if method.sig.ident == *called => Some(&method.sig),
+        _ => None,
+    });
+    let wanted = taken.iter().map(|Argument { name, ty }| format!(", {name}: &{}", ty.to_token_stream()));
+    let wanted = format!("fn {called}(&self{}) -> Result<()>", wanted.collect::<String>());
+    for found in methods {
+        let receiver = found.receiver().is_some_and(|it| it.reference.is_some() && it.mutability.is_none());
+        let typed: Vec<_> = found.inputs.iter().filter(|input| matches!(input, FnArg::Typed(_))).collect();
+        // `&str` is as good as `&String`: which types fit, the compiler knows.
+        let same = typed.len() == taken.len() && typed.into_iter().all(is_reference);
+        let gives = matches!(&found.output, ReturnType::Type(_, ty) if gives_nothing(ty));
+        if !receiver || !same || !gives || found.asyncness.is_some() {
+            let why = format!("the validator of `{}` is `{wanted}`", update.sig.ident);
+            return Err(syn::Error::new(found.span(), why));
+        }
+    }
+    Ok(())
+}
+
+fn is_reference(input: &FnArg) -> bool {
+    matches!(input, FnArg::Typed(typed) if matches!(*typed.ty, Type::Reference(_)))
+}
+
+fn handler(
+    block: &ItemImpl,
+    method: &ImplItemFn,
+    kind: Kind,
+    attribute: &syn::Attribute,
+    names_taken: &mut Names,
+) -> syn::Result<(TokenStream, TokenStream)> {
+    let allowed: &[&str] = if kind == Kind::Update { &["name", "validate"] } else { &["name"] };
+    let options = Options::of(attribute, allowed)?;
+    let (state, signature) = (&block.self_ty, &method.sig);
+    let (context, taken) = arguments(signature, "WorkflowContext")?;
+    check(method, kind, context.is_some())?;
+    if let Some(validator) = &options.validate {
+        check_validator(block, validator, method, &taken)?;
+    }
     let name = &signature.ident;
     let constant = format_ident!("{}", name.to_string().to_uppercase());
     let called = options.name.unwrap_or_else(|| name.to_string());
+    names_taken.add(kind.name(), &called, name)?;
     let output = output(signature);
     let ty = &output.ty;
     let (types, names) = tuple(&taken);
     let call_names: Vec<_> = taken.iter().map(|argument| &argument.name).collect();
     let docs = docs(&method.attrs);
-    let (definition, register) = match kind {
-        Kind::Signal => (quote!(Signal<#state, #types>), "signal"),
-        Kind::Query => (quote!(Query<#state, #types, #ty>), "query"),
-        Kind::Update => (quote!(Update<#state, #types, #ty>), "update"),
-    };
-    let path = match kind {
-        Kind::Signal => quote!(Signal),
-        Kind::Query => quote!(Query),
-        Kind::Update => quote!(Update),
+    let (path, parameters) = match kind {
+        Kind::Signal => (quote!(::tenure_sdk::Signal), quote!(<#state, #types>)),
+        Kind::Query => (quote!(::tenure_sdk::Query), quote!(<#state, #types, #ty>)),
+        Kind::Update => (quote!(::tenure_sdk::Update), quote!(<#state, #types, #ty>)),
     };
     let constant_item = quote! {
         #(#docs)*
-        pub const #constant: ::tenure_sdk::#definition = ::tenure_sdk::#path::new(#called);
+        pub const #constant: #path #parameters = #path::new(#called);
     };
     let validator = (kind == Kind::Update).then(|| match &options.validate {
         Some(check) => quote! {
@@ -102,7 +172,8 @@ fn handler(
         },
         None => quote!(, ::core::option::Option::None),
     });
-    let registration = if is_async {
+    let register = kind.name();
+    let registration = if signature.asyncness.is_some() {
         let register = format_ident!("{register}_async");
         let settled = output.settle(quote!(Self::#name(cx, #(#call_names),*).await));
         quote! {

@@ -4,6 +4,8 @@
 mod activity;
 mod handlers;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod workflow;
 
 use proc_macro::TokenStream;

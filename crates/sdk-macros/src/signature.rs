@@ -1,7 +1,7 @@
 //! What the attributes read off a signature.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{FnArg, Ident, LitStr, Pat, ReturnType, Signature, Type, spanned::Spanned};
 
 /// The options in the parentheses of an attribute.
@@ -22,7 +22,12 @@ impl Options {
             } else if is("validate") {
                 options.validate = Some(meta.value()?.parse()?);
             } else {
-                return Err(meta.error(format!("only {} can be set here", allowed.join(" and "))));
+                let known = allowed.iter().map(|key| format!("`{key} = ..`")).collect::<Vec<_>>().join(" and ");
+                return Err(meta.error(if known.is_empty() {
+                    "nothing can be set here".to_owned()
+                } else {
+                    format!("unknown option: {known} can be set here")
+                }));
             }
             Ok(())
         });
@@ -45,10 +50,15 @@ pub(crate) struct Argument {
     pub(crate) ty: Type,
 }
 
-/// The arguments, without `self`. Patterns get a name.
-pub(crate) fn arguments(signature: &Signature) -> syn::Result<Vec<Argument>> {
+/// As many as `tenure-client` implements `Args` for.
+const MOST_ARGUMENTS: usize = 6;
+
+/// The context, if the first argument is of the type `context`, and the other arguments, without `self`. Patterns get a
+/// name.
+pub(crate) fn arguments(signature: &Signature, context: &str) -> syn::Result<(Option<Argument>, Vec<Argument>)> {
     if !signature.generics.params.is_empty() {
-        return Err(syn::Error::new(signature.generics.span(), "it is called by name, so it cannot be generic"));
+        let why = "it is called by name from anywhere, so it cannot be generic: name its types";
+        return Err(syn::Error::new(signature.generics.span(), why));
     }
     let typed = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(typed),
@@ -56,8 +66,17 @@ pub(crate) fn arguments(signature: &Signature) -> syn::Result<Vec<Argument>> {
     });
     let argument = |(index, typed): (usize, &syn::PatType)| {
         if let Type::Reference(reference) = &*typed.ty {
-            let why = "arguments travel between processes: take it by value, e.g. `String` for `&str`";
+            let why = match last_segment(&reference.elem) {
+                Some(name) if name == context => format!("take the context by value: `cx: {context}`"),
+                _ => "arguments travel between processes: take it by value, e.g. `String` for `&str`".to_owned(),
+            };
             return Err(syn::Error::new(reference.span(), why));
+        }
+        if let Some(name) = last_segment(&typed.ty).filter(|name| CONTEXTS.contains(&name.as_str())) {
+            let why = format!("the context comes first, once, and is of type `{context}` here");
+            if index > 0 || name != context {
+                return Err(syn::Error::new(typed.ty.span(), why));
+            }
         }
         let name = match &*typed.pat {
             Pat::Ident(ident) => ident.ident.clone(),
@@ -65,16 +84,56 @@ pub(crate) fn arguments(signature: &Signature) -> syn::Result<Vec<Argument>> {
         };
         Ok(Argument { name, ty: (*typed.ty).clone() })
     };
-    typed.enumerate().map(argument).collect()
+    let mut arguments = typed.enumerate().map(argument).collect::<syn::Result<Vec<_>>>()?;
+    let is_context = arguments.first().is_some_and(|first| last_segment(&first.ty).is_some_and(|it| it == context));
+    let context = is_context.then(|| arguments.remove(0));
+    match arguments.get(MOST_ARGUMENTS) {
+        Some(one_more) => {
+            let why = format!("{MOST_ARGUMENTS} arguments at most: make a struct of them");
+            Err(syn::Error::new(one_more.ty.span(), why))
+        }
+        None => Ok((context, arguments)),
+    }
 }
 
-/// Takes the first argument off when its type is called so.
-pub(crate) fn take_context(arguments: &mut Vec<Argument>, called: &str) -> Option<Argument> {
-    let is_context = arguments.first().is_some_and(|first| last_segment(&first.ty).is_some_and(|it| it == called));
-    is_context.then(|| arguments.remove(0))
+const CONTEXTS: [&str; 2] = ["WorkflowContext", "ActivityContext"];
+
+/// What an attribute stands on must be this kind of item.
+pub(crate) fn item<T: syn::parse::Parse>(tokens: TokenStream, attribute: &str, wanted: &str) -> syn::Result<T> {
+    let found = syn::parse2::<syn::Item>(tokens.clone())?;
+    let start = tokens.clone().into_iter().next().map_or_else(|| found.span(), |first| first.span());
+    syn::parse2(tokens).map_err(|_| syn::Error::new(start, format!("`#[{attribute}]` goes on {wanted}")))
 }
 
-fn last_segment(ty: &Type) -> Option<String> {
+/// The inherent `impl` of a type without parameters.
+pub(crate) fn block(tokens: TokenStream, attribute: &str) -> syn::Result<syn::ItemImpl> {
+    let block: syn::ItemImpl = item(tokens, attribute, "an `impl` block")?;
+    if let Some((_, name, _)) = &block.trait_ {
+        let why = format!("`#[{attribute}]` goes on the type's own `impl`, not on that of a trait");
+        return Err(syn::Error::new(name.span(), why));
+    }
+    if !block.generics.params.is_empty() {
+        let why = "what it holds is called by name from anywhere, so the type cannot be generic";
+        return Err(syn::Error::new(block.generics.span(), why));
+    }
+    Ok(block)
+}
+
+/// Remembers what is called how; an error for the second of a name.
+#[derive(Default)]
+pub(crate) struct Names(std::collections::BTreeSet<(&'static str, String)>);
+
+impl Names {
+    pub(crate) fn add(&mut self, kind: &'static str, name: &str, at: &Ident) -> syn::Result<()> {
+        if self.0.insert((kind, name.to_owned())) {
+            return Ok(());
+        }
+        let why = format!("another {kind} here is called {name:?}: give one of them `#[{kind}(name = \"..\")]`");
+        Err(syn::Error::new(at.span(), why))
+    }
+}
+
+pub(crate) fn last_segment(ty: &Type) -> Option<String> {
     match ty {
         Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()),
         _ => None,
@@ -104,7 +163,8 @@ pub(crate) fn output(signature: &Signature) -> Output {
     match &signature.output {
         ReturnType::Default => Output { ty: quote!(()), fallible: false },
         ReturnType::Type(_, ty) if last_segment(ty).is_some_and(|name| name.ends_with("Result")) => {
-            Output { ty: quote!(<#ty as ::tenure_sdk::macros::Fallible>::Value), fallible: true }
+            let value = quote_spanned!(ty.span()=> <#ty as ::tenure_sdk::macros::Fallible>::Value);
+            Output { ty: value, fallible: true }
         }
         ReturnType::Type(_, ty) => Output { ty: quote!(#ty), fallible: false },
     }
@@ -125,7 +185,9 @@ impl Output {
 pub(crate) fn tuple(arguments: &[Argument]) -> (TokenStream, TokenStream) {
     let types = arguments.iter().map(|argument| &argument.ty);
     let names = arguments.iter().map(|argument| &argument.name);
-    (quote!((#(#types,)*)), quote!((#(#names,)*)))
+    // What is wrong with them is said where they are.
+    let span = arguments.first().map_or_else(proc_macro2::Span::call_site, |first| first.ty.span());
+    (quote_spanned!(span=> (#(#types,)*)), quote!((#(#names,)*)))
 }
 
 /// The attributes of an item that are not ours, and its documentation.

@@ -1,20 +1,23 @@
 //! `#[workflow]`.
 
-use crate::signature::{Options, arguments, docs, output, parameter, take_context, tuple};
+use crate::signature::{Options, arguments, docs, item, output, parameter, tuple};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{ItemFn, spanned::Spanned};
 
-pub(crate) fn expand(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
     let options = Options::read(options, &["name"])?;
-    let mut function: ItemFn = syn::parse2(item)?;
+    let mut function: ItemFn = item(tokens, "workflow", "an `async fn`")?;
     let signature = &function.sig;
-    if signature.asyncness.is_none() {
-        return Err(syn::Error::new(signature.fn_token.span(), "a workflow is an `async fn`"));
+    if let Some(receiver) = signature.receiver() {
+        let why = "a workflow is no method: what it keeps is the `State` of its `cx: WorkflowContext<State>`";
+        return Err(syn::Error::new(receiver.span(), why));
     }
-    let mut taken = arguments(signature)?;
-    let Some(context) = take_context(&mut taken, "WorkflowContext") else {
-        let why = "the first argument of a workflow is `cx: WorkflowContext` (or `WorkflowContext<State>`)";
+    if signature.asyncness.is_none() {
+        return Err(syn::Error::new(signature.fn_token.span(), "a workflow waits: make it an `async fn`"));
+    }
+    let (Some(context), taken) = arguments(signature, "WorkflowContext")? else {
+        let why = "the first argument of a workflow is `cx: WorkflowContext` (or `cx: WorkflowContext<State>`)";
         return Err(syn::Error::new(signature.paren_token.span.join(), why));
     };
     let state = parameter(&context.ty).map_or_else(|| quote!(()), |state| quote!(#state));

@@ -121,7 +121,7 @@ pub use tenure_sdk_macros::{activities, activity, handlers, workflow};
 pub use worker::{Worker, WorkerOptions};
 pub use workflow::{
     ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,
-    Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Scope, Sent, SignalChannel, StateMut,
+    Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Saga, Scope, Sent, SignalChannel, StateMut,
     StateRef, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowState, join_all,
 };
 

@@ -41,37 +41,30 @@ impl Trip {
 
 #[workflow]
 pub async fn trip(cx: WorkflowContext<Trip>, destination: String) -> Result<Vec<Booking>> {
-    let mut begun = Vec::new();
-    let booked = book(&cx, destination, &mut begun).await;
-    if let Err(failure) = booked {
-        // A cancellation of the workflow does not reach into here.
-        cx.shielded(async { undo(&cx, begun).await }).await?;
-        return Err(failure);
-    }
-    Ok(begun)
+    cx.saga(async |saga| {
+        let mut bookings = Vec::new();
+        for what in STEPS {
+            let reference = cx.uuid().to_string();
+            let booking = Booking { what: what.to_owned(), destination: destination.clone(), reference };
+            bookings.push(booking.clone());
+            let begun = booking.clone();
+            saga.compensate_with(|cx| undo(cx, begun));
+            cx.activity(Agency::BOOK, booking).start_to_close(Duration::from_secs(10)).await?;
+            cx.state_mut().booked = bookings.len();
+        }
+        if !cx.wait_until(|it| it.confirmed).timeout(TIME_TO_CONFIRM).await? {
+            return Err(Failure::application("NotConfirmed", "the traveller did not confirm in time"));
+        }
+        Ok(bookings)
+    })
+    .await
 }
 
-async fn book(cx: &WorkflowContext<Trip>, destination: String, begun: &mut Vec<Booking>) -> Result<()> {
-    for what in STEPS {
-        let reference = cx.uuid().to_string();
-        let booking = Booking { what: what.to_owned(), destination: destination.clone(), reference };
-        // Noted before it is tried: a booking that failed, or whose answer was lost, may have been made.
-        begun.push(booking.clone());
-        cx.activity(Agency::BOOK, booking).start_to_close(Duration::from_secs(10)).await?;
-        cx.state_mut().booked += 1;
-    }
-    if !cx.wait_until(|it| it.confirmed).timeout(TIME_TO_CONFIRM).await? {
-        return Err(Failure::application("NotConfirmed", "the traveller did not confirm in time"));
-    }
-    Ok(())
-}
-
-/// Last booked, first cancelled; the server's retry policy tries each until it is done.
-async fn undo(cx: &WorkflowContext<Trip>, begun: Vec<Booking>) -> Result<()> {
-    for booking in begun.into_iter().rev() {
-        cx.activity(Agency::CANCEL, booking).start_to_close(Duration::from_secs(10)).await?;
-    }
-    cx.state_mut().booked = 0;
+/// The server's retry policy tries until it is done.
+async fn undo(cx: WorkflowContext<Trip>, begun: Booking) -> Result<()> {
+    cx.activity(Agency::CANCEL, begun).start_to_close(Duration::from_secs(10)).await?;
+    let mut trip = cx.state_mut();
+    trip.booked = trip.booked.saturating_sub(1);
     Ok(())
 }
 

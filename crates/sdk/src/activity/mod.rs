@@ -12,6 +12,11 @@ use std::sync::Arc;
 use tenure_client::ActivityDefinition;
 
 /// An activity that a worker can run. `#[activity]` implements it for a function.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is an activity whose code is not here",
+    note = "for methods, give the worker what they are methods of: `.activities(Payments {{ .. }})`",
+    note = "an `ActivityRef` can be called from here; the worker that runs it needs the function with `#[activity]`"
+)]
 pub trait Activity: ActivityDefinition + Send + Sync {
     /// One attempt.
     fn run(&self, cx: ActivityContext, args: Self::Args) -> impl Future<Output = Result<Self::Output, Failure>> + Send;

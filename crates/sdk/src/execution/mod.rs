@@ -4,6 +4,7 @@
 //! then the events of the commands that it made. A section's events are fed in order, the code runs until it waits, and
 //! its commands are held against the events, or, when the section is the last, sent.
 
+mod carry;
 mod events;
 mod instance;
 mod matching;
@@ -16,12 +17,9 @@ pub(crate) use matching::is_of_command;
 
 use crate::{
     info::{HistoryInfo, WorkflowInfo, time_of},
-    runtime::{Broken, Command, Completion, LocalCall, ROOT, Rt, Runtime, message_of},
+    runtime::{Broken, Command, Completion, LocalCall, ROOT, Rt, Runtime, catch},
 };
-use std::{
-    panic::{AssertUnwindSafe, Location, catch_unwind},
-    sync::Arc,
-};
+use std::{panic::Location, sync::Arc};
 use tenure_api::{
     command::v1::{self as command, command::Attributes as Make},
     common::v1::{Payload, Payloads},
@@ -232,9 +230,13 @@ impl Execution {
 
     /// The function comes to its first wait before any handler or validator runs, so that they find the state that its
     /// first lines made. Signals that no handler takes are in their channels by then. Gives what is still to be fed.
-    fn begin(&mut self, inputs: Vec<HistoryEvent>) -> Vec<HistoryEvent> {
-        if inputs.first().is_none_or(|event| event.event_type() != EventType::WorkflowExecutionStarted) {
-            return inputs;
+    fn begin(&mut self, mut inputs: Vec<HistoryEvent>) -> Vec<HistoryEvent> {
+        match inputs.first().and_then(|event| event.attributes.as_ref()) {
+            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
+                let carried = carry::unpack(started.header.as_ref());
+                inputs.splice(1..1, carried);
+            }
+            _ => return inputs,
         }
         let (before, after): (Vec<_>, _) = inputs.into_iter().partition(|event| match &event.attributes {
             Some(Attributes::WorkflowExecutionStartedEventAttributes(_)) => true,
@@ -249,16 +251,16 @@ impl Execution {
     /// In replay, what the code logs was logged before.
     fn quietly(&mut self, run: impl FnOnce(&mut Self)) {
         let rt = self.rt.clone();
-        let run = AssertUnwindSafe(|| {
+        let run = || {
             if rt.replaying.get() {
                 tracing::dispatcher::with_default(&tracing::Dispatch::none(), || run(self));
             } else {
                 let Name { workflow_id, run_id, .. } = &self.name;
                 tracing::info_span!("workflow", %workflow_id, %run_id).in_scope(|| run(self));
             }
-        });
-        if let Err(panic) = catch_unwind(run) {
-            rt.break_with(Broken::Panic(message_of(&*panic)));
+        };
+        if let Err(panic) = catch(run) {
+            rt.break_with(Broken::Panic(panic));
         }
     }
 
@@ -283,12 +285,16 @@ impl Execution {
             Completion::Failed(failure) => self.failed(&failure),
         };
         self.rt.commands.borrow_mut().push(Command::new(None, attributes, Location::caller()));
+        self.tell_unread();
         self.rt.end();
     }
 
     fn failed(&self, failure: &Failure) -> Make {
         let next_run = self.rt.continue_as_new.take();
-        if let Some(attributes) = next_run.filter(|_| failure.kind == tenure_client::FailureKind::ContinueAsNew) {
+        if let Some(mut attributes) = next_run.filter(|_| failure.kind == tenure_client::FailureKind::ContinueAsNew) {
+            if let Make::ContinueAsNewWorkflowExecutionCommandAttributes(next) = &mut attributes {
+                self.carry_over(next);
+            }
             return attributes;
         }
         if failure.is_cancelled() && self.rt.scopes.borrow().is_cancelled(ROOT) {
@@ -298,6 +304,30 @@ impl Execution {
         }
         let failure = Some(failure.to_proto(&self.rt.converter));
         Make::FailWorkflowExecutionCommandAttributes(command::FailWorkflowExecutionCommandAttributes { failure })
+    }
+
+    /// What came through channels of this code and was not received, the next run receives.
+    fn carry_over(&self, next: &mut command::ContinueAsNewWorkflowExecutionCommandAttributes) {
+        let mut channels = self.rt.channels.borrow_mut();
+        let opened = self.rt.opened.borrow();
+        let unread = opened.iter().flat_map(|name| {
+            let queue = channels.remove(*name).unwrap_or_default();
+            queue.into_iter().map(|input| ((*name).to_owned(), input))
+        });
+        let fields = carry::pack(unread.collect::<Vec<_>>());
+        if !fields.is_empty() {
+            next.header.get_or_insert_with(Default::default).fields.extend(fields);
+        }
+    }
+
+    fn tell_unread(&self) {
+        let Name { workflow_id, run_id, .. } = &self.name;
+        for (signal, queue) in self.rt.channels.borrow().iter().filter(|_| !self.rt.replaying.get()) {
+            let count = queue.len();
+            if count > 0 {
+                tracing::warn!(%workflow_id, %run_id, signal, count, "the run closed without having received signals");
+            }
+        }
     }
 
     fn output(&self) -> Output {
@@ -330,8 +360,8 @@ impl Execution {
     }
 
     pub(crate) fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure> {
-        let answer = AssertUnwindSafe(|| self.instance.query(name, args));
-        catch_unwind(answer).unwrap_or_else(|panic| Err(Failure::application("Panic", message_of(&*panic))))
+        let answer = catch(|| self.instance.query(name, args));
+        answer.unwrap_or_else(|panic| Err(Failure::application("Panic", panic)))
     }
 
     /// The task was completed without commands and the server has dropped its events.

@@ -1,5 +1,7 @@
 //! Workflows driven by histories alone: no server, no clock, no threads.
 
+mod sagas;
+
 use super::*;
 use crate::{IntoWorkflow, Replayer, prelude::*, workflow::Workflow};
 use std::time::{Duration, SystemTime};
@@ -18,17 +20,19 @@ struct Story<W: Workflow> {
 
 impl<W: Workflow + Copy> Story<W> {
     fn begin<G>(workflow: impl IntoWorkflow<G, Workflow = W>, args: impl tenure_client::IntoArgs<W::Args>) -> Self {
-        let workflow = workflow.into_workflow();
+        Story::new(workflow.into_workflow(), &args.into_args())
+    }
+
+    fn new(workflow: W, args: &W::Args) -> Self {
         let factory: Arc<dyn Factory> = Arc::new(Typed::new(&workflow));
         let name = Name { workflow_id: "story".to_owned(), run_id: "run".to_owned(), ..Default::default() };
         let execution = Execution::new(&factory, name, DataConverter::default());
         let mut story = Story { workflow, execution, history: History::default(), fed: 0 };
-        let input = DataConverter::default().encode_args(&args.into_args()).unwrap();
         let started = events::WorkflowExecutionStartedEventAttributes {
             workflow_type: Some(WorkflowType { name: workflow.name().to_owned() }),
             original_execution_run_id: "run".to_owned(),
             workflow_id: "story".to_owned(),
-            input,
+            input: DataConverter::default().encode_args(args).unwrap(),
             ..Default::default()
         };
         story.push(EventType::WorkflowExecutionStarted, Attributes::WorkflowExecutionStartedEventAttributes(started));
@@ -86,6 +90,7 @@ impl<W: Workflow + Copy> Story<W> {
                 Is::ActivityTaskScheduledEventAttributes(events::ActivityTaskScheduledEventAttributes {
                     activity_id: it.activity_id,
                     activity_type: it.activity_type,
+                    input: it.input,
                     ..Default::default()
                 }),
             ),
@@ -130,12 +135,52 @@ impl<W: Workflow + Copy> Story<W> {
             Make::CancelWorkflowExecutionCommandAttributes(_) => {
                 (EventType::WorkflowExecutionCanceled, Is::WorkflowExecutionCanceledEventAttributes(Default::default()))
             }
-            Make::FailWorkflowExecutionCommandAttributes(_) => {
-                (EventType::WorkflowExecutionFailed, Is::WorkflowExecutionFailedEventAttributes(Default::default()))
-            }
+            Make::FailWorkflowExecutionCommandAttributes(it) => (
+                EventType::WorkflowExecutionFailed,
+                Is::WorkflowExecutionFailedEventAttributes(events::WorkflowExecutionFailedEventAttributes {
+                    failure: it.failure,
+                    ..Default::default()
+                }),
+            ),
+            Make::ContinueAsNewWorkflowExecutionCommandAttributes(it) => (
+                EventType::WorkflowExecutionContinuedAsNew,
+                Is::WorkflowExecutionContinuedAsNewEventAttributes(
+                    events::WorkflowExecutionContinuedAsNewEventAttributes {
+                        input: it.input,
+                        header: it.header,
+                        ..Default::default()
+                    },
+                ),
+            ),
             other => panic!("the story has no event for {other:?}"),
         };
         self.push(kind, attributes);
+    }
+
+    /// The run that the last one continues as.
+    fn next_run(&self) -> Self {
+        let Some(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(ended)) =
+            &self.history.events.last().unwrap().attributes
+        else {
+            panic!("not continued")
+        };
+        let args = DataConverter::default().decode_args::<W::Args>(ended.input.as_ref()).unwrap();
+        let mut next = Story::new(self.workflow, &args);
+        if let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) =
+            &mut next.history.events[0].attributes
+        {
+            started.header = ended.header.clone();
+        }
+        next
+    }
+
+    fn fail(&mut self, scheduled_event_id: i64, failure: Failure) {
+        let failed = events::ActivityTaskFailedEventAttributes {
+            failure: Some(failure.to_proto(&DataConverter::default())),
+            scheduled_event_id,
+            ..Default::default()
+        };
+        self.push(EventType::ActivityTaskFailed, Attributes::ActivityTaskFailedEventAttributes(failed));
     }
 
     fn signal<A: tenure_client::Args>(&mut self, signal: Signal<W::State, A>, args: impl tenure_client::IntoArgs<A>) {
@@ -178,6 +223,27 @@ impl<W: Workflow + Copy> Story<W> {
                 DataConverter::default().decode_first(it.result.as_ref()).unwrap()
             }
             other => panic!("not completed: {other:?}"),
+        }
+    }
+
+    /// The activity that was scheduled last, with its argument.
+    fn called(&self) -> String {
+        let scheduled = self.last(EventType::ActivityTaskScheduled);
+        match &self.history.events[scheduled as usize - 1].attributes {
+            Some(Attributes::ActivityTaskScheduledEventAttributes(it)) => {
+                let what: String = DataConverter::default().decode_first(it.input.as_ref()).unwrap();
+                format!("{} {what}", it.activity_type.clone().unwrap().name)
+            }
+            other => panic!("no activity: {other:?}"),
+        }
+    }
+
+    fn failure(&self) -> Failure {
+        match &self.history.events.last().unwrap().attributes {
+            Some(Attributes::WorkflowExecutionFailedEventAttributes(it)) => {
+                Failure::from_proto(it.failure.clone().unwrap(), &DataConverter::default())
+            }
+            other => panic!("not failed: {other:?}"),
         }
     }
 
@@ -249,7 +315,10 @@ async fn panicking(_cx: WorkflowContext) -> Result<()> {
 
 #[test]
 fn a_panic_fails_the_task() {
-    assert_eq!(Story::begin(panicking, ()).try_task().unwrap_err(), "out of tea");
+    let error = Story::begin(panicking, ()).try_task().unwrap_err();
+    let line = line!() - 6;
+    assert!(error.starts_with(&format!("panicked at crates/sdk/src/execution/tests.rs:{line}:")), "{error}");
+    assert!(error.ends_with(": out of tea"), "{error}");
 }
 
 #[derive(Default)]
@@ -299,6 +368,7 @@ fn signals_without_a_handler_are_there_before_the_first_line() {
     story.replays();
 }
 
+#[expect(clippy::await_holding_refcell_ref, reason = "clippy finds it, too")]
 #[workflow]
 async fn holding(cx: WorkflowContext<Names>) -> Result<()> {
     let names = cx.state();
@@ -422,4 +492,32 @@ fn chance_is_the_same_every_time() {
     let result = story.result();
     assert_ne!(result[0], result[1]);
     story.replays();
+}
+
+const SONGS: Signal<(), (String,)> = Signal::new("song");
+
+#[workflow]
+async fn jukebox(cx: WorkflowContext, runs: u32) -> Result<Vec<String>> {
+    let songs = cx.signals(SONGS);
+    let (first,) = songs.receive().await?;
+    if runs > 1 {
+        return cx.continue_as_new(jukebox, runs - 1).finish();
+    }
+    let others = std::iter::from_fn(|| songs.try_receive()).map(|(song,)| song);
+    Ok(std::iter::once(first).chain(others).collect())
+}
+
+#[test]
+fn signals_that_a_run_has_not_received_are_there_for_the_next() {
+    let mut story = Story::begin(jukebox, 2);
+    for song in ["a", "b", "c"] {
+        story.signal(SONGS, song);
+    }
+    assert_eq!(story.task(), ["CONTINUE_AS_NEW_WORKFLOW_EXECUTION"]);
+    story.replays();
+    let mut next = story.next_run();
+    next.signal(SONGS, "d");
+    assert_eq!(next.task(), ["COMPLETE_WORKFLOW_EXECUTION"]);
+    assert_eq!(next.result(), ["b", "c", "d"]);
+    next.replays();
 }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod operations;
+mod panics;
 mod scopes;
 mod tasks;
 
@@ -10,13 +11,14 @@ pub(crate) use commands::{
     Command, Commands, Known, LOCAL_ACTIVITY, Location, PATCH, SIDE_EFFECT, command_type, details,
 };
 pub(crate) use operations::{CancelMode, Kind, OpFuture, OpId, Operations, Outcome, Resolution, local_marker};
+pub(crate) use panics::{catch, message_of};
 pub(crate) use scopes::{ROOT, ScopeId, Scopes};
-pub(crate) use tasks::{Tasks, message_of};
+pub(crate) use tasks::Tasks;
 
 use crate::info::{HistoryInfo, WorkflowInfo};
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
     task::Waker,
     time::SystemTime,
@@ -75,6 +77,8 @@ pub(crate) struct Runtime {
     pub(crate) known: RefCell<Known>,
     /// Signals that no handler takes, by name.
     pub(crate) channels: RefCell<BTreeMap<String, VecDeque<Option<Payloads>>>>,
+    /// Those of them that the code has asked for.
+    pub(crate) opened: RefCell<BTreeSet<&'static str>>,
     pub(crate) messages: RefCell<Vec<Message>>,
     pub(crate) local: RefCell<Vec<LocalRequest>>,
     /// Asked for in replay: run if no marker tells how they ended.
@@ -108,6 +112,7 @@ impl Runtime {
             scopes: RefCell::new(Scopes::new()),
             known: RefCell::default(),
             channels: RefCell::default(),
+            opened: RefCell::default(),
             messages: RefCell::default(),
             local: RefCell::default(),
             deferred_local: RefCell::default(),

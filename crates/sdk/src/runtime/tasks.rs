@@ -1,12 +1,10 @@
 //! The tasks of a workflow: its function, asynchronous handlers and what it spawned. One is polled when it was woken,
 //! in the order of waking.
 
-use super::{ScopeId, Scopes};
+use super::{ScopeId, Scopes, catch};
 use std::{
-    any::Any,
     cell::{Cell, RefCell},
     collections::{BTreeMap, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -74,11 +72,11 @@ impl Tasks {
             (future, Waker::from(task.waker.clone()), task.scope)
         };
         let outer = scopes.borrow_mut().enter(scope);
-        let polled = catch_unwind(AssertUnwindSafe(|| {
+        let polled = catch(|| {
             let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
             // What it holds is dropped while its scope is the current one.
             if polled.is_ready() { None } else { Some(future) }
-        }));
+        });
         scopes.borrow_mut().enter(outer);
         match polled {
             Ok(Some(pending)) => {
@@ -91,7 +89,7 @@ impl Tasks {
                 self.tasks.borrow_mut().remove(&id);
                 Ok(())
             }
-            Err(panic) => Err(message_of(&*panic)),
+            Err(panic) => Err(panic),
         }
     }
 
@@ -100,9 +98,4 @@ impl Tasks {
         let tasks = self.tasks.take();
         drop(tasks);
     }
-}
-
-pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }

@@ -1,7 +1,7 @@
 //! The context of a workflow.
 
 use super::{
-    ActivityCall, ChildCall, ExternalHandle, LocalActivityCall, Scope, SignalChannel, StateMut, StateRef, Timer,
+    ActivityCall, ChildCall, ExternalHandle, LocalActivityCall, Saga, Scope, SignalChannel, StateMut, StateRef, Timer,
     WaitUntil, Workflow, WorkflowState, state::StateCell,
 };
 use crate::{
@@ -194,6 +194,31 @@ impl<S: 'static> WorkflowContext<S> {
     /// Runs a future that a cancellation from outside does not reach: to clean up.
     pub async fn shielded<T>(&self, future: impl IntoFuture<Output = T>) -> T {
         Scope::new(&self.rt, true).run(future).await
+    }
+
+    /// Runs steps that are all taken or all undone: when they fail, or the workflow is cancelled meanwhile, what
+    /// [`Saga::compensate_with`] noted is undone, last first, out of reach of the cancellation. Then the steps' own failure
+    /// is given. A compensation that fails holds up no other; the failure then is of type `CompensationFailed`, lists those
+    /// that failed as its first detail, and has the steps' failure as its cause.
+    ///
+    /// ```
+    /// # use tenure_sdk::prelude::*;
+    /// # #[activity] async fn book(what: String) {}
+    /// # #[activity] async fn cancel(what: String) {}
+    /// #[workflow]
+    /// async fn trip(cx: WorkflowContext) -> Result<()> {
+    ///     cx.saga(async |saga| {
+    ///         for what in ["hotel", "flight"] {
+    ///             saga.compensate_with(move |cx| cx.activity(cancel, what));
+    ///             cx.activity(book, what).await?;
+    ///         }
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// }
+    /// ```
+    pub async fn saga<T>(&self, steps: impl AsyncFnOnce(&mut Saga<S>) -> Result<T, Failure>) -> Result<T, Failure> {
+        super::saga::run(self.clone(), steps).await
     }
 
     /// A scope: what runs in it can be cancelled on its own.

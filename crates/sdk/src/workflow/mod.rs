@@ -6,6 +6,7 @@ mod combine;
 mod context;
 mod external;
 mod handlers;
+mod saga;
 mod scope;
 mod signals;
 mod state;
@@ -17,6 +18,7 @@ pub use combine::{JoinAll, join_all};
 pub use context::{ContinueAsNew, JoinHandle, WorkflowContext};
 pub use external::{ExternalHandle, Sent};
 pub use handlers::Handlers;
+pub use saga::Saga;
 pub use scope::Scope;
 pub use signals::SignalChannel;
 pub use state::{StateMut, StateRef};
@@ -26,6 +28,10 @@ use crate::Failure;
 use tenure_client::WorkflowDefinition;
 
 /// A workflow that a worker can run. `#[workflow]` implements it for a function.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is a workflow whose code is not here",
+    note = "a `WorkflowRef` can be started from here; the worker that runs it needs the function with `#[workflow]`"
+)]
 pub trait Workflow: WorkflowDefinition<State: WorkflowState> {
     /// The function.
     fn run(
@@ -37,6 +43,10 @@ pub trait Workflow: WorkflowDefinition<State: WorkflowState> {
 /// What a workflow's handlers share with its function; `#[handlers]` implements it for a type.
 ///
 /// A state without handlers needs no more than `impl WorkflowState for State {}`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the state of a workflow",
+    note = "derive `Default` for it and put `#[handlers]` on its `impl`"
+)]
 pub trait WorkflowState: Default + 'static {
     /// Registers the handlers.
     fn handlers(_: &mut Handlers<Self>) {}

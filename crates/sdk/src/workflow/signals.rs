@@ -4,8 +4,8 @@ use crate::{Failure, runtime::Rt};
 use std::{future::poll_fn, marker::PhantomData, task::Poll};
 use tenure_client::Args;
 
-/// Signals of one name that no handler takes, in their order. Those that nobody has received are lost when the workflow
-/// closes or continues as new: take them with [`SignalChannel::try_receive`] before.
+/// Signals of one name that no handler takes, in their order. Those that nobody has received when the workflow continues
+/// as new are there for the next run; when it closes, the log says how many there were.
 pub struct SignalChannel<A> {
     rt: Rt,
     name: &'static str,
@@ -14,6 +14,7 @@ pub struct SignalChannel<A> {
 
 impl<A: Args> SignalChannel<A> {
     pub(crate) fn new(rt: Rt, name: &'static str) -> Self {
+        rt.opened.borrow_mut().insert(name);
         SignalChannel { rt, name, args: PhantomData }
     }
 

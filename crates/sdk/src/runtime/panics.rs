@@ -1,0 +1,40 @@
+//! What workflow code panicked with, and where.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    panic::{self, AssertUnwindSafe},
+    sync::Once,
+};
+
+thread_local! {
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs it; the place and the message of the panic, if it panicked. The process's panic hook is called as ever.
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    // Only a hook is told the place.
+    HOOK.call_once(|| {
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if WATCHED.get() {
+                PLACE.set(info.location().map(ToString::to_string));
+            }
+            hook(info);
+        }));
+    });
+    let outer = WATCHED.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(run));
+    WATCHED.set(outer);
+    result.map_err(|panic| match PLACE.take() {
+        Some(place) => format!("panicked at {place}: {}", message_of(&*panic)),
+        None => message_of(&*panic),
+    })
+}
+
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+}

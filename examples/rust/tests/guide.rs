@@ -11,7 +11,7 @@ fn the_guide_quotes_the_examples() {
     // At run time: checkouts share a target directory.
     let package = std::env::var("CARGO_MANIFEST_DIR").expect("run with cargo");
     let package = Path::new(&package);
-    let sources: Vec<_> = ["src", "src/bin", "tests"]
+    let sources: Vec<_> = ["src", "src/bin", "tests", "../../benches/hello/tenure/src"]
         .iter()
         .flat_map(|folder| fs::read_dir(package.join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())

@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 
 import pytest
+import pytest_asyncio
 from temporalio.client import Client
 
 from harness import rust
@@ -67,8 +68,8 @@ async def status(handle, wanted: str) -> None:
     await eventually(reached)
 
 
-async def test_local_state_survives_the_worker_that_held_it(server, tmp_path):
-    async with Pair(server.addresses, tmp_path) as pair:
+async def local_state_survives_the_worker_that_held_it(addresses, directory):
+    async with Pair(addresses, directory) as pair:
         order = await pair.start("Order", Order("pizza", "Pizza", pickup_within_s=600, linger_s=0.2))
         await status(order, "Paid")
         await order.signal("pickedUp")
@@ -91,16 +92,16 @@ async def test_local_state_survives_the_worker_that_held_it(server, tmp_path):
         assert names(events).count("ActivityTaskCompleted") == 4
 
 
-async def test_an_activity_goes_on_where_its_dead_worker_stood(server, tmp_path):
-    async with Pair(server.addresses, tmp_path) as pair:
+async def an_activity_goes_on_where_its_dead_worker_stood(addresses, directory):
+    async with Pair(addresses, directory) as pair:
         backup = await pair.start("backup", {"parts": 30, "ms_for_a_part": 50})
         (await pair.copying(backup)).kill()
         copied = await backup.result()
         assert copied.keys() == {"1", "2"} and sum(copied.values()) == 30
 
 
-async def test_a_worker_that_is_asked_to_stop_lets_its_activities_finish(server, tmp_path):
-    async with Pair(server.addresses, tmp_path, "--grace", 20) as pair:
+async def a_worker_that_is_asked_to_stop_lets_its_activities_finish(addresses, directory):
+    async with Pair(addresses, directory, "--grace", 20) as pair:
         backup = await pair.start("backup", {"parts": 30, "ms_for_a_part": 50})
         worker = await pair.copying(backup)
         worker.ask_to_stop()
@@ -109,8 +110,8 @@ async def test_a_worker_that_is_asked_to_stop_lets_its_activities_finish(server,
         assert "stopped" in worker.tail(1)
 
 
-async def test_an_activity_that_outlasts_the_grace_time_goes_on_elsewhere(server, tmp_path):
-    async with Pair(server.addresses, tmp_path, "--grace", 0.2) as pair:
+async def an_activity_that_outlasts_the_grace_time_goes_on_elsewhere(addresses, directory):
+    async with Pair(addresses, directory, "--grace", 0.2) as pair:
         backup = await pair.start("backup", {"parts": 40, "ms_for_a_part": 50})
         worker = await pair.copying(backup)
         assert await asyncio.to_thread(worker.stop) == 0, worker.tail()
@@ -121,6 +122,26 @@ async def test_an_activity_that_outlasts_the_grace_time_goes_on_elsewhere(server
                        if e.HasField("activity_task_started_event_attributes"))
         why = started.last_failure.application_failure_info.type
         assert why == "WorkerStopped", "it was cancelled, not timed out"
+
+
+SCENARIOS = [local_state_survives_the_worker_that_held_it, an_activity_goes_on_where_its_dead_worker_stood,
+             a_worker_that_is_asked_to_stop_lets_its_activities_finish,
+             an_activity_that_outlasts_the_grace_time_goes_on_elsewhere]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def running(server, directory):
+    """All at the same time: they mostly wait for timeouts."""
+    tasks = {scenario: asyncio.create_task(scenario(server.addresses, directory)) for scenario in SCENARIOS}
+    yield tasks
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+async def test_workers(running, scenario):
+    await running[scenario]
 
 
 ORDERS = 24

@@ -1,6 +1,7 @@
 """Workers and clients in Rust and in Python (the official SDK) use each other's workflows and activities."""
 
 import asyncio
+import contextlib
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
@@ -17,7 +18,7 @@ from temporalio.worker import Worker
 from harness import rust
 from harness.rpc import unique
 from harness.stage import SANDBOX, Stage, eventually
-from orders import ACTIVITIES, Order, OrderWorkflow, order_worker
+from orders import ACTIVITIES, Order, OrderWorkflow
 
 DAY = 24 * 3600
 
@@ -278,20 +279,23 @@ async def test_a_python_client_starts_a_rust_workflow_by_signal_and_by_update(ne
     assert await handle.result() == 500
 
 
-async def test_a_rust_client_speaks_to_a_python_workflow(neighbours):
-    queue = unique("python-orders")
-    async with order_worker(neighbours.client, queue, workflow_runner=SANDBOX):
+async def orders_served_by(neighbours, directory, workflows: str, activities: str) -> None:
+    """A client in Rust has three orders delivered by one queue's workers."""
+    queue = unique("orders")
+    of_rust = [kind for kind, language in (("workflows", workflows), ("activities", activities)) if language == "rust"]
+    async with contextlib.AsyncExitStack() as workers:
+        for only in of_rust:
+            options = ["--task-queue", queue, "--only", only]
+            log = directory / f"{queue}.log"
+            workers.enter_context(rust.Program("worker", *options, addresses=neighbours.addresses, log=log))
+        await workers.enter_async_context(Worker(
+            neighbours.client, task_queue=queue, workflow_runner=SANDBOX,
+            workflows=[OrderWorkflow] if workflows == "python" else [],
+            activities=ACTIVITIES if activities == "python" else []))
         await rust.run("rush", "--task-queue", queue, "--orders", 3, addresses=neighbours.addresses)
 
 
-@pytest.mark.parametrize("workflows_in", ["rust", "python"])
-async def test_one_queue_has_workflows_in_one_language_and_activities_in_the_other(neighbours, directory, workflows_in):
-    queue = unique("shared")
-    only, classes, functions = (
-        ("workflows", [], ACTIVITIES) if workflows_in == "rust" else ("activities", [OrderWorkflow], []))
-    options = ["--task-queue", queue, "--only", only]
-    log = directory / f"{queue}.log"
-    with rust.Program("worker", *options, addresses=neighbours.addresses, log=log):
-        async with Worker(neighbours.client, task_queue=queue, workflows=classes, activities=functions,
-                          workflow_runner=SANDBOX):
-            await rust.run("rush", "--task-queue", queue, "--orders", 3, addresses=neighbours.addresses)
+async def test_a_rust_client_and_one_queue_of_workers_in_either_language_or_both(neighbours, directory):
+    async with asyncio.TaskGroup() as group:
+        for workflows, activities in [("python", "python"), ("python", "rust"), ("rust", "python")]:
+            group.create_task(orders_served_by(neighbours, directory, workflows, activities))

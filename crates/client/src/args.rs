@@ -46,6 +46,7 @@ impl RetryPolicy {
         Self::default().maximum_attempts(1)
     }
 
+    /// The time between the first attempt and the second. Default: one second.
     #[must_use]
     pub fn initial_interval(mut self, interval: Duration) -> Self {
         self.0.initial_interval = duration(interval);
@@ -59,6 +60,7 @@ impl RetryPolicy {
         self
     }
 
+    /// The interval grows no longer than this. Default: the server's, a hundred times the first.
     #[must_use]
     pub fn maximum_interval(mut self, interval: Duration) -> Self {
         self.0.maximum_interval = duration(interval);
@@ -93,12 +95,19 @@ impl RetryPolicy {
 /// A value of a search attribute, with the type that the namespace knows the attribute by.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SearchValue {
+    /// Searched word by word.
     Text(String),
+    /// Searched as a whole.
     Keyword(String),
+    /// Several keywords.
     KeywordList(Vec<String>),
+    /// A whole number.
     Int(i64),
+    /// A number.
     Double(f64),
+    /// Yes or no.
     Bool(bool),
+    /// A point in time.
     Datetime(SystemTime),
     /// Removes the attribute.
     None,

@@ -191,14 +191,17 @@ impl Client {
         Ok(())
     }
 
+    /// The namespace that everything is asked of.
     pub fn namespace(&self) -> &str {
         &self.shared.namespace
     }
 
+    /// What the server notes as the author of requests.
     pub fn identity(&self) -> &str {
         &self.shared.identity
     }
 
+    /// What writes arguments and reads results.
     pub fn converter(&self) -> &DataConverter {
         &self.shared.converter
     }

@@ -23,7 +23,9 @@ pub type Service = WorkflowServiceClient<Channel>;
 /// How long a call may take: one attempt, and all of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// Limit for one attempt.
     pub attempt: Duration,
+    /// Limit for all attempts together.
     pub total: Duration,
 }
 

@@ -11,6 +11,7 @@ use tenure_api::common::v1::{Payload, Payloads};
 pub struct DataError(pub String);
 
 impl DataError {
+    /// With this message.
     pub fn new(what: impl fmt::Display) -> Self {
         DataError(what.to_string())
     }
@@ -31,7 +32,9 @@ pub type Read<'a> = &'a mut dyn FnMut(&mut dyn ErasedDeserializer<'_>) -> Result
 /// Changes payloads between converter and wire: encryption, compression. Both directions see every payload of
 /// arguments, results and failure details.
 pub trait PayloadCodec: Send + Sync + 'static {
+    /// Towards the wire.
     fn encode(&self, payload: Payload) -> Result<Payload, DataError>;
+    /// From the wire.
     fn decode(&self, payload: Payload) -> Result<Payload, DataError>;
 }
 
@@ -95,6 +98,7 @@ impl fmt::Debug for DataConverter {
 }
 
 impl DataConverter {
+    /// With this converter, and no codec.
     pub fn new(converter: impl PayloadConverter) -> Self {
         DataConverter { converter: Arc::new(converter), codec: None }
     }
@@ -106,10 +110,12 @@ impl DataConverter {
         self
     }
 
+    /// A value as a payload, through the codec.
     pub fn encode<T: Data>(&self, value: &T) -> Result<Payload, DataError> {
         self.seal(value.encode(&*self.converter)?)
     }
 
+    /// A payload as a `T`, through the codec.
     pub fn decode<T: Data>(&self, payload: &Payload) -> Result<T, DataError> {
         match &self.codec {
             None => T::decode(payload, &*self.converter),
@@ -125,11 +131,13 @@ impl DataConverter {
         }
     }
 
+    /// Arguments, one payload for each; `None` if there are none.
     pub fn encode_args<A: Args>(&self, args: &A) -> Result<Option<Payloads>, DataError> {
         let payloads = args.to_payloads(self)?;
         Ok((!payloads.is_empty()).then_some(Payloads { payloads }))
     }
 
+    /// Arguments, one from each payload.
     pub fn decode_args<A: Args>(&self, payloads: Option<&Payloads>) -> Result<A, DataError> {
         A::from_payloads(payloads.map_or(&[], |payloads| &payloads.payloads), self)
     }
@@ -151,7 +159,9 @@ impl DataConverter {
     note = "derive `serde::Serialize` and `serde::Deserialize` for it"
 )]
 pub trait Data: Sized + 'static {
+    /// As a payload, before the codec.
     fn encode(&self, converter: &dyn PayloadConverter) -> Result<Payload, DataError>;
+    /// From a payload, after the codec.
     fn decode(payload: &Payload, converter: &dyn PayloadConverter) -> Result<Self, DataError>;
 }
 
@@ -206,6 +216,7 @@ impl Data for Binary {
 
 /// The arguments of a workflow, an activity or a handler: a tuple with one payload for each element.
 pub trait Args: Sized + 'static {
+    /// One payload for each.
     fn to_payloads(&self, converter: &DataConverter) -> Result<Vec<Payload>, DataError>;
 
     /// A missing argument is read as null, so that an `Option` may be added to the end of a signature.
@@ -237,6 +248,7 @@ impl Args for Vec<Raw> {
     note = "nothing is given as `()`, one argument as itself, several as a tuple"
 )]
 pub trait IntoArgs<A> {
+    /// As the tuple that travels.
     fn into_args(self) -> A;
 }
 

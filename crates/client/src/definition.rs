@@ -20,8 +20,10 @@ pub mod given {
     note = "put `#[workflow]` on the function, or name one of another program with `WorkflowRef`"
 )]
 pub trait IntoWorkflow<Given> {
+    /// The definition.
     type Workflow: WorkflowDefinition;
 
+    /// Gives it.
     fn into_workflow(self) -> Self::Workflow;
 }
 
@@ -52,8 +54,10 @@ impl<W: WorkflowDefinition, F: FnOnce() -> W> IntoWorkflow<given::Function> for 
     note = "an activity that is a method is named by its constant: `Payments::CHARGE` for `charge`"
 )]
 pub trait IntoActivity<Given> {
+    /// The definition.
     type Activity: ActivityDefinition;
 
+    /// Gives it.
     fn into_activity(self) -> Self::Activity;
 }
 
@@ -82,7 +86,9 @@ impl<D: ActivityDefinition, F: FnOnce() -> D> IntoActivity<given::Function> for 
     note = "put `#[workflow]` on the function, or name one of another program with `WorkflowRef`"
 )]
 pub trait WorkflowDefinition: 'static {
+    /// What it takes, as a tuple.
     type Args: Args;
+    /// What it gives.
     type Output: Data;
     /// What its handlers share: signals, queries and updates of this type are its own.
     type State: 'static;
@@ -98,7 +104,9 @@ pub trait WorkflowDefinition: 'static {
     note = "put `#[activity]` on the function, or name one of another program with `ActivityRef`"
 )]
 pub trait ActivityDefinition: 'static {
+    /// What it takes, as a tuple.
     type Args: Args;
+    /// What it gives.
     type Output: Data;
 
     /// The activity type.
@@ -114,10 +122,12 @@ macro_rules! reference {
         }
 
         impl<$($parameter),+> $name<$($parameter),+> {
+            /// The one of this name. That it has these types, nobody checks.
             pub const fn new(name: &'static str) -> Self {
                 $name { name, types: PhantomData }
             }
 
+            /// Its name.
             pub const fn name(&self) -> &'static str {
                 self.name
             }

@@ -4,11 +4,17 @@ use crate::{data::DataError, failure::Failure};
 use tenure_api::errordetails::v1 as details;
 use tonic::{Code, Status};
 
+/// Why a call of the client failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// An execution with this id runs already, or may not run again.
     #[error("workflow {workflow_id:?} is already started, run {run_id}")]
-    AlreadyStarted { workflow_id: String, run_id: String },
+    AlreadyStarted {
+        /// The id that was asked for.
+        workflow_id: String,
+        /// The run that has it; empty if the server does not say.
+        run_id: String,
+    },
     /// The workflow did not complete: it failed, was cancelled, terminated, or ran out of time.
     #[error("the workflow failed: {0}")]
     WorkflowFailed(Failure),
@@ -20,12 +26,21 @@ pub enum ClientError {
     QueryFailed(Failure),
     /// No answer within the deadline.
     #[error("no answer from {addresses} within {seconds} s: {last}")]
-    Unreachable { addresses: String, seconds: u64, last: Status },
+    Unreachable {
+        /// All that were tried.
+        addresses: String,
+        /// How long, in seconds.
+        seconds: u64,
+        /// What the last attempt gave.
+        last: Status,
+    },
     /// The server's own error.
     #[error("{}: {}", .0.code(), .0.message())]
     Status(#[source] Status),
+    /// A value could not be written or read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// What was asked for, or answered, makes no sense.
     #[error("{0}")]
     Invalid(String),
 }
@@ -37,6 +52,7 @@ impl From<Status> for ClientError {
 }
 
 impl ClientError {
+    /// The gRPC code that the server answered with.
     pub fn code(&self) -> Option<Code> {
         match self {
             ClientError::Status(status) => Some(status.code()),
@@ -45,6 +61,7 @@ impl ClientError {
         }
     }
 
+    /// Whether there is no such thing.
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(Code::NotFound)
     }

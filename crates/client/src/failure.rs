@@ -30,9 +30,13 @@ pub use tenure_api::enums::v1::{RetryState, TimeoutType};
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct Failure {
+    /// What a person reads.
     pub message: String,
+    /// Who failed, and how.
     pub kind: FailureKind,
+    /// What it came from.
     pub cause: Option<Box<Failure>>,
+    /// Where the code was, if that was noted.
     pub stack_trace: String,
     /// Which SDK wrote it.
     pub source: String,
@@ -43,37 +47,60 @@ pub struct Failure {
 pub enum FailureKind {
     /// What the application's code said.
     Application(Application),
+    /// Time ran out.
     Timeout {
+        /// Which of the limits.
         timeout: TimeoutType,
+        /// Details of the last heartbeat.
         last_heartbeat: Vec<Payload>,
     },
+    /// It was asked to stop, and did.
     Cancelled {
+        /// What it said when it stopped.
         details: Vec<Payload>,
     },
+    /// It was stopped without being asked.
     Terminated,
+    /// The server could not.
     Server {
+        /// Trying again is of no use.
         non_retryable: bool,
     },
+    /// The workflow was reset to a point before.
     Reset {
+        /// Details of the last heartbeat.
         last_heartbeat: Vec<Payload>,
     },
     /// An activity failed; the cause says why.
     Activity {
+        /// The activity's id.
         activity_id: String,
+        /// The activity's name.
         activity_type: String,
+        /// The event that scheduled it.
         scheduled_event_id: i64,
+        /// The event that started it, 0 if none did.
         started_event_id: i64,
+        /// The worker that had it.
         identity: String,
+        /// Why it was not tried again.
         retry_state: RetryState,
     },
     /// A child workflow failed; the cause says why.
     ChildWorkflow {
+        /// Its namespace.
         namespace: String,
+        /// Its workflow id.
         workflow_id: String,
+        /// Its run id.
         run_id: String,
+        /// Its workflow type.
         workflow_type: String,
+        /// The event that asked for it.
         initiated_event_id: i64,
+        /// The event that started it, 0 if none did.
         started_event_id: i64,
+        /// Why it was not tried again.
         retry_state: RetryState,
     },
     /// A kind that this version does not look into.
@@ -86,9 +113,13 @@ pub enum FailureKind {
 /// What an application failure carries beside its message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Application {
+    /// What retry policies and callers match on.
     pub r#type: String,
+    /// No retry policy tries again after it.
     pub non_retryable: bool,
+    /// Values for callers, see [`Failure::decode_detail`].
     pub details: Vec<Payload>,
+    /// When to try again, whatever the policy says.
     pub next_retry_delay: Option<Duration>,
     /// Expected, not worth a metric or an error in the logs.
     pub benign: bool,
@@ -108,18 +139,22 @@ impl Failure {
         Self::application("Error", message.to_string())
     }
 
+    /// A cancellation: a workflow that was asked to stop, and returns it, ends as cancelled.
     pub fn cancelled(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Cancelled { details: Vec::new() }, message)
     }
 
+    /// A limit that was passed.
     pub fn timeout(timeout: TimeoutType, message: impl Into<String>) -> Self {
         Self::new(FailureKind::Timeout { timeout, last_heartbeat: Vec::new() }, message)
     }
 
+    /// Of any kind.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Failure { message: message.into(), kind, cause: None, stack_trace: String::new(), source: SOURCE.to_owned() }
     }
 
+    /// With what it came from.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Failure>) -> Self {
         self.cause = Some(Box::new(cause.into()));

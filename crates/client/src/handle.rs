@@ -65,6 +65,7 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
         self
     }
 
+    /// The workflow id.
     pub fn id(&self) -> &str {
         &self.workflow_id
     }
@@ -366,6 +367,7 @@ impl<R: Data> UpdateHandle<R> {
         UpdateHandle { client, reference, outcome: answer.outcome, result: PhantomData }
     }
 
+    /// The update id.
     pub fn id(&self) -> &str {
         &self.reference.update_id
     }
@@ -397,14 +399,21 @@ impl<R: Data> UpdateHandle<R> {
 /// What the server knows of an execution.
 #[derive(Clone, Debug)]
 pub struct Description {
+    /// The workflow id.
     pub workflow_id: String,
+    /// The run id.
     pub run_id: String,
+    /// The workflow type.
     pub workflow_type: String,
+    /// Whether it runs, or how it closed.
     pub status: WorkflowExecutionStatus,
+    /// When it was started.
     pub started: Option<SystemTime>,
+    /// When it closed.
     pub closed: Option<SystemTime>,
     /// How many events its history has.
     pub history_length: i64,
+    /// The queue on which its workers poll.
     pub task_queue: String,
     memo: BTreeMap<String, Payload>,
     search_attributes: BTreeMap<String, Payload>,
@@ -430,6 +439,7 @@ impl Description {
         }
     }
 
+    /// Whether it has not closed.
     pub fn is_running(&self) -> bool {
         self.status == WorkflowExecutionStatus::Running
     }

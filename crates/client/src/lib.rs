@@ -4,6 +4,8 @@
 //! ids that make a second try harmless. Types come from the workflow's definition, so that a wrong argument does not
 //! compile. Workflows and workers are written with `tenure-sdk`, which gives all of this again.
 
+#![warn(missing_docs)]
+
 mod args;
 mod client;
 mod connection;

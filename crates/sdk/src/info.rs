@@ -10,22 +10,31 @@ use tenure_client::{DataConverter, Failure};
 /// What the started event says of a run.
 #[derive(Clone, Debug)]
 pub struct WorkflowInfo {
+    /// The workflow id.
     pub workflow_id: String,
+    /// The run id.
     pub run_id: String,
     /// The first run of the chain of retries and continue-as-new.
     pub first_run_id: String,
+    /// The workflow type.
     pub workflow_type: String,
+    /// The queue that its workers poll.
     pub task_queue: String,
+    /// Its namespace.
     pub namespace: String,
     /// Counts retries of the workflow as a whole, from 1.
     pub attempt: u32,
+    /// When this run was started.
     pub started: SystemTime,
     /// Workflow id and run id of the parent.
     pub parent: Option<(String, String)>,
     /// The run that continued as this one.
     pub continued_from: Option<String>,
+    /// The schedule on which it starts again.
     pub cron_schedule: Option<String>,
+    /// Limit for all runs.
     pub execution_timeout: Option<Duration>,
+    /// Limit for this run.
     pub run_timeout: Option<Duration>,
     /// Why the last run failed, when this one is a retry or the next of a schedule.
     pub last_failure: Option<Failure>,
@@ -72,7 +81,9 @@ pub(crate) fn time_of(event: &HistoryEvent) -> SystemTime {
 /// How long the history is, as of the current workflow task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HistoryInfo {
+    /// How many events.
     pub events: i64,
+    /// How many bytes.
     pub bytes: i64,
     /// The server finds the history long enough to continue as new.
     pub continue_as_new_suggested: bool,

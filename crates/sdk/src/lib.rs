@@ -93,6 +93,8 @@
 //! What a workflow waits for is cancelled when it is dropped: the timer that lost in a [`select!`], an activity whose
 //! future goes out of scope.
 
+#![warn(missing_docs)]
+
 // What the attributes write names this crate so, here too.
 #[allow(unused_extern_crates)]
 extern crate self as tenure_sdk;

@@ -14,11 +14,13 @@ pub enum ReplayError {
     /// The code does not do what history says, or it panicked.
     #[error("{0}")]
     Broken(String),
+    /// Of a workflow that [`Replayer::workflow`] was not given.
     #[error("no workflow {0:?} was given to the replayer")]
     UnknownWorkflow(String),
     /// Not the history of a workflow from its first event on.
     #[error("not a whole history: {0}")]
     Incomplete(String),
+    /// The history could not be fetched.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
@@ -42,6 +44,7 @@ pub struct Replayer {
 }
 
 impl Replayer {
+    /// Without workflows.
     pub fn new() -> Self {
         Replayer::default()
     }

@@ -15,19 +15,29 @@ use tokio::sync::{Notify, watch};
 /// Which attempt of which activity this is.
 #[derive(Clone, Debug, Default)]
 pub struct ActivityInfo {
+    /// The activity's id.
     pub activity_id: String,
+    /// The activity's name.
     pub activity_type: String,
     /// Counts from 1.
     pub attempt: u32,
+    /// The workflow that called it.
     pub workflow_id: String,
+    /// The run that called it.
     pub run_id: String,
+    /// The type of the workflow that called it.
     pub workflow_type: String,
+    /// The queue that it came through.
     pub task_queue: String,
     /// By which [`Client::complete_activity`] finishes it from elsewhere.
     pub task_token: Vec<u8>,
+    /// When it was called.
     pub scheduled: Option<SystemTime>,
+    /// When this attempt began.
     pub started: Option<SystemTime>,
+    /// Limit for this attempt.
     pub start_to_close: Option<Duration>,
+    /// Without a heartbeat for so long, the attempt has failed.
     pub heartbeat_timeout: Option<Duration>,
     /// Run beside its workflow's task.
     pub is_local: bool,

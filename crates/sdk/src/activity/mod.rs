@@ -24,5 +24,6 @@ pub trait Activity: ActivityDefinition + Send + Sync {
 
 /// Activities that share what they depend on. `#[activities]` implements it for an `impl` block.
 pub trait Activities: Send + Sync + 'static {
+    /// Adds each to the registry.
     fn register(owner: Arc<Self>, registry: &mut ActivityRegistry);
 }

@@ -97,6 +97,7 @@ pub(crate) struct Shared {
 }
 
 impl Worker {
+    /// A worker that knows nothing yet.
     pub fn new(client: Client, task_queue: impl Into<String>) -> Self {
         Worker {
             client,
@@ -129,6 +130,7 @@ impl Worker {
         self
     }
 
+    /// Limits; see [`WorkerOptions`].
     #[must_use]
     pub fn options(mut self, options: WorkerOptions) -> Self {
         self.options = options;

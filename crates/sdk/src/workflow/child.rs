@@ -75,26 +75,31 @@ impl<W: WorkflowDefinition> ChildCall<W> {
         self
     }
 
+    /// Limit for all runs together. Default: none.
     pub fn execution_timeout(mut self, timeout: Duration) -> Self {
         self.start.workflow_execution_timeout = duration(timeout);
         self
     }
 
+    /// Limit for one run. Default: none.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.start.workflow_run_timeout = duration(timeout);
         self
     }
 
+    /// Retries of the child as a whole. Default: none.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.start.retry_policy = Some(policy.into_proto());
         self
     }
 
+    /// Starts again and again on this schedule.
     pub fn cron(mut self, schedule: impl Into<String>) -> Self {
         self.start.cron_schedule = schedule.into();
         self
     }
 
+    /// Adds a field to its memo, which lists show.
     pub fn memo<T: Data>(mut self, key: impl Into<String>, value: T) -> Self {
         match self.rt.converter.encode(&value) {
             Ok(payload) => {
@@ -105,6 +110,7 @@ impl<W: WorkflowDefinition> ChildCall<W> {
         self
     }
 
+    /// Sets a search attribute, which list filters find.
     pub fn search_attribute(mut self, key: impl Into<String>, value: impl Into<SearchValue>) -> Self {
         let attributes = self.start.search_attributes.get_or_insert_with(SearchAttributes::default);
         match value.into().into_payload() {
@@ -196,10 +202,12 @@ pub struct ChildHandle<W> {
 }
 
 impl<W: WorkflowDefinition> ChildHandle<W> {
+    /// Its workflow id.
     pub fn id(&self) -> &str {
         &self.execution.workflow_id
     }
 
+    /// Its run id.
     pub fn run_id(&self) -> &str {
         &self.execution.run_id
     }

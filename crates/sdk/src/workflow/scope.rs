@@ -40,6 +40,7 @@ impl Scope {
         self.rt.cancel_scope(self.id, PanicLocation::caller());
     }
 
+    /// Whether it was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.rt.scopes.borrow().is_cancelled(self.id)
     }

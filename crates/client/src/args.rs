@@ -93,6 +93,16 @@ impl RetryPolicy {
 }
 
 /// A value of a search attribute, with the type that the namespace knows the attribute by.
+///
+/// ```no_run
+/// # use tenure_client::{Client, ClientError, SearchValue, WorkflowRef};
+/// # const ORDER: WorkflowRef<(), ()> = WorkflowRef::new("Order");
+/// # async fn run(client: Client) -> Result<(), ClientError> {
+/// let start = client.start(ORDER, ()).id("order-1").task_queue("orders");
+/// // What is not said is guessed of the value: a keyword, a number, a truth, a time.
+/// start.search_attribute("City", "Lisbon").search_attribute("Notes", SearchValue::Text("ring twice".to_owned())).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum SearchValue {
     /// Searched word by word.

@@ -40,6 +40,15 @@ struct Shared {
 }
 
 /// How a client is made, beside its addresses.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), tenure_client::ClientError> {
+/// use std::time::Duration;
+/// use tenure_client::Client;
+/// let client = Client::builder(["10.0.0.1:7233", "10.0.0.2:7233"]).namespace("shop").deadline(Duration::from_secs(5));
+/// let client = client.connect().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ClientBuilder {
     addresses: Vec<String>,

@@ -18,6 +18,30 @@ impl DataError {
 }
 
 /// Writes values as payloads. The default is [`Json`].
+///
+/// ```
+/// use erased_serde::{Deserializer, Serialize};
+/// use tenure_client::{DataConverter, DataError, Json, PayloadConverter, Read};
+/// # type Payload = tenure_api::common::v1::Payload;
+/// /// Says who wrote it.
+/// struct Signed;
+///
+/// impl PayloadConverter for Signed {
+///     fn encode(&self, value: &dyn Serialize) -> Result<Payload, DataError> {
+///         let mut payload = Json.encode(value)?;
+///         payload.metadata.insert("author".to_owned(), "billing".into());
+///         Ok(payload)
+///     }
+///
+///     fn decode(&self, payload: &Payload, read: Read<'_>) -> Result<(), DataError> {
+///         Json.decode(payload, read)
+///     }
+/// }
+///
+/// let payload = DataConverter::new(Signed).encode(&5)?;
+/// assert_eq!(payload.metadata["author"], "billing");
+/// # Ok::<(), DataError>(())
+/// ```
 pub trait PayloadConverter: Send + Sync + 'static {
     /// Writes one value, with the metadata that tells readers how.
     fn encode(&self, value: &dyn ErasedSerialize) -> Result<Payload, DataError>;
@@ -31,6 +55,30 @@ pub type Read<'a> = &'a mut dyn FnMut(&mut dyn ErasedDeserializer<'_>) -> Result
 
 /// Changes payloads between converter and wire: encryption, compression. Both directions see every payload of
 /// arguments, results and failure details.
+///
+/// ```
+/// use tenure_client::{DataConverter, DataError, PayloadCodec};
+/// # type Payload = tenure_api::common::v1::Payload;
+/// /// Keeps nobody out; real ones encrypt.
+/// struct Reversed;
+///
+/// impl PayloadCodec for Reversed {
+///     fn encode(&self, mut payload: Payload) -> Result<Payload, DataError> {
+///         payload.data = payload.data.iter().rev().copied().collect();
+///         Ok(payload)
+///     }
+///
+///     fn decode(&self, payload: Payload) -> Result<Payload, DataError> {
+///         self.encode(payload)
+///     }
+/// }
+///
+/// let converter = DataConverter::default().with_codec(Reversed);
+/// let payload = converter.encode(&"plain".to_owned())?;
+/// assert_eq!(payload.data, "\"nialp\"");
+/// assert_eq!(converter.decode::<String>(&payload)?, "plain");
+/// # Ok::<(), DataError>(())
+/// ```
 pub trait PayloadCodec: Send + Sync + 'static {
     /// Towards the wire.
     fn encode(&self, payload: Payload) -> Result<Payload, DataError>;
@@ -154,6 +202,15 @@ impl DataConverter {
 }
 
 /// A value that travels as one payload: anything that serde reads and writes, [`Raw`] and [`Binary`].
+///
+/// ```
+/// use tenure_client::{Data, DataConverter};
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Order { dish: String }
+///
+/// fn travels<T: Data>() {}
+/// travels::<(Order, Option<u64>)>();
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel between workflows, activities and clients",
     note = "derive `serde::Serialize` and `serde::Deserialize` for it"
@@ -184,6 +241,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Data for T {
 }
 
 /// A payload as it is on the wire (after the codec): for values of types that are known to nobody here.
+///
+/// ```
+/// use tenure_client::{DataConverter, Raw};
+/// let converter = DataConverter::default();
+/// let raw: Raw = converter.decode(&converter.encode(&5)?)?;
+/// assert_eq!(raw.0.data, "5");
+/// # Ok::<(), tenure_client::DataError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raw(pub Payload);
 
@@ -198,6 +263,13 @@ impl Data for Raw {
 }
 
 /// Bytes as they are, `binary/plain`.
+///
+/// ```
+/// use tenure_client::{Binary, DataConverter};
+/// let payload = DataConverter::default().encode(&Binary(b"\0\x01".as_slice().into()))?;
+/// assert_eq!(payload.metadata["encoding"], "binary/plain");
+/// # Ok::<(), tenure_client::DataError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Binary(pub bytes::Bytes);
 

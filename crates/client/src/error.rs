@@ -5,6 +5,19 @@ use tenure_api::errordetails::v1 as details;
 use tonic::{Code, Status};
 
 /// Why a call of the client failed.
+///
+/// ```no_run
+/// use tenure_client::{Client, ClientError, Failure, WorkflowRef};
+/// # const ORDER: WorkflowRef<(), ()> = WorkflowRef::new("Order");
+/// # async fn run(client: Client) {
+/// match client.handle(ORDER, "order-1").result().await {
+///     Ok(()) => println!("delivered"),
+///     Err(ClientError::WorkflowFailed(failure)) if failure.application_type() == Some("CardDeclined") => println!("declined"),
+///     Err(error) if error.is_not_found() => println!("no such order"),
+///     Err(error) => println!("{error}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// An execution with this id runs already, or may not run again.

@@ -24,6 +24,22 @@ use tenure_api::{
 pub use tenure_api::enums::v1::WorkflowExecutionStatus;
 
 /// An execution of the workflow `W`. Its latest run, unless [`Self::run`] names one.
+///
+/// ```no_run
+/// use tenure_client::{Client, ClientError, Query, Signal, Update, WorkflowRef};
+/// # struct Order;
+/// # const ORDER: WorkflowRef<(String,), u64, Order> = WorkflowRef::new("Order");
+/// # const PICK_UP: Signal<Order, (String,)> = Signal::new("pickUp");
+/// # const STATUS: Query<Order, (), String> = Query::new("status");
+/// # const TIP: Update<Order, (u64,), u64> = Update::new("tip");
+/// # async fn run(client: Client) -> Result<(), ClientError> {
+/// let order = client.handle(ORDER, "order-1");
+/// order.signal(PICK_UP, "Ann").await?;
+/// let status: String = order.query(STATUS, ()).await?;
+/// let all_tips = order.update(TIP, 200).await?;
+/// let paid = order.result().await?;
+/// # Ok(()) }
+/// ```
 pub struct WorkflowHandle<W> {
     client: Client,
     workflow_id: String,
@@ -341,6 +357,20 @@ pub(crate) fn update_request(
 }
 
 /// An update that the workflow has accepted.
+///
+/// ```no_run
+/// use tenure_client::{Client, ClientError, Query, Signal, Update, WorkflowRef};
+/// # struct Order;
+/// # const ORDER: WorkflowRef<(String,), u64, Order> = WorkflowRef::new("Order");
+/// # const PICK_UP: Signal<Order, (String,)> = Signal::new("pickUp");
+/// # const STATUS: Query<Order, (), String> = Query::new("status");
+/// # const TIP: Update<Order, (u64,), u64> = Update::new("tip");
+/// # async fn run(client: Client) -> Result<(), ClientError> {
+/// let tip = client.handle(ORDER, "order-1").start_update(TIP, 200, "tip-of-ann").await?;
+/// println!("update {} is accepted", tip.id());
+/// let all_tips: u64 = tip.result().await?;
+/// # Ok(()) }
+/// ```
 pub struct UpdateHandle<R> {
     client: Client,
     reference: UpdateRef,
@@ -397,6 +427,14 @@ impl<R: Data> UpdateHandle<R> {
 }
 
 /// What the server knows of an execution.
+///
+/// ```no_run
+/// # async fn run(client: tenure_client::Client) -> Result<(), tenure_client::ClientError> {
+/// for order in client.list("WorkflowType = 'Order' AND ExecutionStatus = 'Running'").await? {
+///     println!("{} since {:?}", order.workflow_id, order.started);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Description {
     /// The workflow id.

@@ -21,6 +21,23 @@ use tenure_api::{
 pub use tenure_api::enums::v1::{WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 
 /// A workflow about to be started: awaiting it starts it and gives its handle.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tenure_client::{Client, ClientError, Query, Signal, Update, WorkflowRef};
+/// # struct Order;
+/// # const ORDER: WorkflowRef<(String,), u64, Order> = WorkflowRef::new("Order");
+/// # const PICK_UP: Signal<Order, (String,)> = Signal::new("pickUp");
+/// # const STATUS: Query<Order, (), String> = Query::new("status");
+/// # const TIP: Update<Order, (u64,), u64> = Update::new("tip");
+/// # async fn run(client: Client) -> Result<(), ClientError> {
+/// let start = || client.start(ORDER, "pizza").task_queue("orders");
+/// let handle = start().id("order-1").execution_timeout(Duration::from_secs(3600)).await?;
+/// // In one step with its first signal, or with an update.
+/// let handle = start().id("order-2").signal(PICK_UP, "Ann").await?;
+/// let (handle, tip) = start().id("order-3").update(TIP, 200).await?;
+/// # Ok(()) }
+/// ```
 #[must_use = "starts nothing unless it is awaited"]
 pub struct StartWorkflow<W> {
     client: Client,

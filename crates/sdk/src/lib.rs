@@ -119,7 +119,101 @@ pub use tenure_client::{
     WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
     WorkflowRef,
 };
-pub use tenure_sdk_macros::{activities, activity, handlers, workflow};
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// # struct Database;
+/// struct Payments {
+///     database: Database,
+/// }
+///
+/// #[activities]
+/// impl Payments {
+///     #[activity(name = "chargeCustomer")]
+///     async fn charge(&self, cents: u64) -> Result<String> {
+///         Ok(format!("receipt for {cents} cents"))
+///     }
+/// }
+///
+/// # async fn run(client: Client, database: Database) {
+/// let worker = Worker::new(client, "payments").activities(Payments { database });
+/// # }
+/// # #[workflow] async fn pay(cx: WorkflowContext) -> Result<String> {
+/// cx.activity(Payments::CHARGE, 999).await
+/// # }
+/// ```
+pub use tenure_sdk_macros::activities;
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// #[activity]
+/// async fn greet(name: String) -> String {
+///     format!("Hello, {name}!")
+/// }
+///
+/// // What blocks is not `async`.
+/// #[activity(name = "readFile")]
+/// fn read(path: String) -> Result<String> {
+///     Ok(std::fs::read_to_string(path)?)
+/// }
+///
+/// # async fn test() {
+/// assert_eq!(greet::call("Ann".to_owned()).await, "Hello, Ann!");
+/// # }
+/// ```
+pub use tenure_sdk_macros::activity;
+/// ```
+/// # use std::time::Duration;
+/// # use tenure_sdk::prelude::*;
+/// #[derive(Default)]
+/// struct Order {
+///     picked_up: bool,
+///     tips: u64,
+/// }
+///
+/// #[handlers]
+/// impl Order {
+///     #[signal(name = "pickedUp")]
+///     fn picked_up(&mut self) {
+///         self.picked_up = true;
+///     }
+///
+///     #[query]
+///     fn tips(&self) -> u64 {
+///         self.tips
+///     }
+///
+///     #[update(validate = check_tip)]
+///     async fn tip(cx: WorkflowContext<Self>, cents: u64) -> Result<u64> {
+///         cx.wait_until(|order| order.picked_up).await?;
+///         cx.state_mut().tips += cents;
+///         Ok(cx.state().tips)
+///     }
+///
+///     fn check_tip(&self, cents: &u64) -> Result<()> {
+///         if *cents == 0 { Err(Failure::application("NoTip", "nothing")) } else { Ok(()) }
+///     }
+/// }
+///
+/// # #[workflow] async fn order(cx: WorkflowContext<Order>) -> Result<()> { Ok(()) }
+/// # async fn run(client: Client) -> Result<(), ClientError> {
+/// let handle = client.handle(order, "order-1");
+/// handle.signal(Order::PICKED_UP, ()).await?;
+/// let tips: u64 = handle.update(Order::TIP, 200).await?;
+/// # Ok(()) }
+/// ```
+pub use tenure_sdk_macros::handlers;
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// #[workflow]
+/// async fn hello(cx: WorkflowContext, name: String) -> Result<String> {
+///     Ok(format!("Hello, {name}!"))
+/// }
+///
+/// # async fn run(client: Client) -> Result<(), ClientError> {
+/// let handle = client.start(hello, "Ann").id("hello-1").task_queue("hello").await?;
+/// assert_eq!(handle.result().await?, "Hello, Ann!");
+/// # Ok(()) }
+/// ```
+pub use tenure_sdk_macros::workflow;
 pub use worker::{Worker, WorkerOptions};
 pub use workflow::{
     ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,

@@ -44,6 +44,23 @@ pub struct ActivityInfo {
 }
 
 /// What an activity can ask and tell. Cheap to clone.
+///
+/// ```
+/// use tenure_sdk::prelude::*;
+///
+/// #[activity]
+/// async fn copy(cx: ActivityContext, parts: u32) -> Result<()> {
+///     // The next attempt goes on where the last one stood.
+///     for part in cx.last_heartbeat().unwrap_or(0)..parts {
+///         if cx.is_cancelled() {
+///             return Err(Failure::cancelled("asked to stop"));
+///         }
+///         // ... copy the part ...
+///         cx.heartbeat(part + 1);
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct ActivityContext {
     shared: Arc<Shared>,

@@ -20,6 +20,17 @@ use tenure_api::{
 use tenure_client::{ActivityDefinition, Data, RetryPolicy, duration};
 
 /// An activity about to be called: awaiting it calls it and waits for its result.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure_sdk::prelude::*;
+/// # #[activity] async fn charge(cents: u64) -> Result<String> { Ok(String::new()) }
+/// #[workflow]
+/// async fn pay(cx: WorkflowContext) -> Result<String> {
+///     let patient = RetryPolicy::default().maximum_attempts(5).never_for(["CardDeclined"]);
+///     cx.activity(charge, 999).start_to_close(Duration::from_secs(10)).retry(patient).await
+/// }
+/// ```
 #[must_use = "calls nothing unless it is awaited or started"]
 pub struct ActivityCall<D> {
     rt: Rt,
@@ -137,6 +148,17 @@ impl<D: ActivityDefinition> IntoFuture for ActivityCall<D> {
 }
 
 /// Waits for an activity. Dropping it cancels the activity.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// # #[activity] async fn charge(cents: u64) -> Result<String> { Ok(String::new()) }
+/// #[workflow]
+/// async fn pay_twice(cx: WorkflowContext) -> Result<(String, String)> {
+///     // Both run at the same time.
+///     let (first, second) = (cx.activity(charge, 500).start(), cx.activity(charge, 499).start());
+///     Ok((first.await?, second.await?))
+/// }
+/// ```
 pub struct ActivityFuture<T> {
     inner: Result<OpFuture, Option<Failure>>,
     output: PhantomData<fn() -> T>,
@@ -166,6 +188,19 @@ impl<T: Data> Future for ActivityFuture<T> {
 }
 
 /// A local activity about to be called: awaiting it calls it and waits for its result.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// #[activity]
+/// fn parse(text: String) -> Result<u64> {
+///     Ok(text.parse()?)
+/// }
+///
+/// #[workflow]
+/// async fn double(cx: WorkflowContext, text: String) -> Result<u64> {
+///     Ok(2 * cx.local_activity(parse, text).await?)
+/// }
+/// ```
 #[must_use = "calls nothing unless it is awaited or started"]
 pub struct LocalActivityCall<D> {
     rt: Rt,

@@ -25,6 +25,20 @@ use tenure_client::{
 pub use tenure_api::enums::v1::ParentClosePolicy;
 
 /// A child workflow about to be started: awaiting it starts it and waits for its result.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// #[workflow]
+/// async fn part(cx: WorkflowContext, number: u32) -> Result<u32> {
+///     Ok(number)
+/// }
+///
+/// #[workflow]
+/// async fn whole(cx: WorkflowContext) -> Result<Vec<u32>> {
+///     let parts = join_all((0..3).map(|number| cx.child(part, number).id(format!("part-{number}")))).await;
+///     parts.into_iter().collect()
+/// }
+/// ```
 #[must_use = "starts nothing unless it is awaited or started"]
 pub struct ChildCall<W> {
     rt: Rt,
@@ -194,6 +208,18 @@ impl<T: Data> Future for ChildFuture<T> {
 }
 
 /// A child workflow that has started. Dropping it leaves the child alone.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// # const ADD: Signal<(), (u64,)> = Signal::new("add");
+/// # #[workflow] async fn sum(cx: WorkflowContext) -> Result<u64> { Ok(0) }
+/// #[workflow]
+/// async fn parent(cx: WorkflowContext) -> Result<u64> {
+///     let child = cx.child(sum, ()).start().await?;
+///     child.signal(ADD, 5).await?;
+///     child.result().await
+/// }
+/// ```
 pub struct ChildHandle<W> {
     rt: Rt,
     execution: WorkflowExecution,

@@ -31,6 +31,36 @@ use tenure_client::{
 ///
 /// Everything that waits ends early with a cancellation when the workflow is cancelled, unless it waits inside of
 /// [`WorkflowContext::shielded`].
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure_sdk::prelude::*;
+///
+/// # #[activity] async fn notify(text: String) {}
+/// #[derive(Default)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// #[handlers]
+/// impl Door {
+///     #[signal]
+///     fn open(&mut self) {
+///         self.open = true;
+///     }
+/// }
+///
+/// #[workflow]
+/// async fn doorbell(cx: WorkflowContext<Door>, visitor: String) -> Result<bool> {
+///     cx.activity(notify, format!("{visitor} rings")).await?;
+///     let opened = cx.wait_until(|door| door.open).timeout(Duration::from_secs(60)).await?;
+///     if !opened && cx.patched("leave-a-note") {
+///         cx.set_current_details("nobody opened");
+///         cx.activity(notify, format!("{visitor} was here at {:?}", cx.now())).await?;
+///     }
+///     Ok(opened)
+/// }
+/// ```
 pub struct WorkflowContext<S = ()> {
     rt: Rt,
     state: Rc<StateCell<S>>,

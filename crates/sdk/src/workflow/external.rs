@@ -17,6 +17,17 @@ use tenure_api::{
 use tenure_client::{Args, IntoArgs, Signal, WorkflowDefinition};
 
 /// Another workflow.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// const KITCHEN: WorkflowRef<(), ()> = WorkflowRef::new("Kitchen");
+/// const COOK: Signal<(), (String,)> = Signal::new("cook");
+///
+/// #[workflow]
+/// async fn order(cx: WorkflowContext, dish: String) -> Result<()> {
+///     cx.external(KITCHEN, "kitchen-1").signal(COOK, dish).await
+/// }
+/// ```
 pub struct ExternalHandle<W> {
     rt: Rt,
     workflow_id: String,

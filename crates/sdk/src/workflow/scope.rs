@@ -9,6 +9,24 @@ use std::{future::poll_fn, panic::Location as PanicLocation, pin::pin, task::Pol
 use tenure_client::TimeoutType;
 
 /// What runs in it can be cancelled on its own.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure_sdk::prelude::*;
+/// # #[activity] async fn search(query: String) -> Vec<String> { Vec::new() }
+/// #[workflow]
+/// async fn search_for_a_while(cx: WorkflowContext, query: String) -> Result<Vec<String>> {
+///     let scope = cx.scope();
+///     let searching = scope.run(cx.activity(search, query));
+///     select! {
+///         found = searching => found,
+///         _ = cx.sleep(Duration::from_secs(5)) => {
+///             scope.cancel();
+///             Ok(Vec::new())
+///         },
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Scope {
     rt: Rt,

@@ -6,6 +6,24 @@ use tenure_client::Args;
 
 /// Signals of one name that no handler takes, in their order. Those that nobody has received when the workflow continues
 /// as new are there for the next run; when it closes, the log says how many there were.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// const JOBS: Signal<(), (String,)> = Signal::new("job");
+///
+/// #[workflow]
+/// async fn in_order(cx: WorkflowContext) -> Result<()> {
+///     let jobs = cx.signals(JOBS);
+///     loop {
+///         let (job,) = jobs.receive().await?;
+///         println!("{job}");
+///         if cx.history().continue_as_new_suggested {
+///             // Jobs that were not received are there for the next run.
+///             return cx.continue_as_new(in_order, ()).finish();
+///         }
+///     }
+/// }
+/// ```
 pub struct SignalChannel<A> {
     rt: Rt,
     name: &'static str,

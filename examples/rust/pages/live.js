@@ -33,10 +33,12 @@ async function send(path, body) {
   }
 }
 
+// Not `disabled`: that would take the focus away.
 async function busy(button, work) {
-  button.disabled = true;
+  if (button.ariaBusy === "true") return;
+  button.ariaBusy = "true";
   await work();
-  button.disabled = false;
+  button.ariaBusy = "false";
 }
 
 // A customer's own orders; the browser remembers which they are.
@@ -63,21 +65,25 @@ function dish({ name, about, price_cents }) {
 function line({ id, dish, price_cents }) {
   const item = copy("order");
   item.dataset.id = id;
+  item.tabIndex = -1;
   item.querySelector("h3").textContent = dish;
   item.querySelector("p").textContent = `${id} · ${euros(price_cents)}`;
   for (const button of item.querySelectorAll("button")) {
     button.setAttribute("aria-label", `${button.textContent} ${id}`);
-    button.onclick = () => send(`/orders/${encodeURIComponent(id)}/${button.dataset.step}`);
+    button.onclick = () => busy(button, () => send(`/orders/${encodeURIComponent(id)}/${button.dataset.step}`));
   }
   return item;
 }
 
 function update(item, { status }) {
   if (item.dataset.status === status) return;
+  const focused = item.contains(document.activeElement);
   item.dataset.status = status;
   item.querySelector(".status").textContent = status;
   item.querySelectorAll(".steps li").forEach((step, at) => step.classList.toggle("done", STEPS.indexOf(status) >= at));
   for (const button of item.querySelectorAll("button")) button.hidden = POSSIBLE[status] !== button.dataset.step;
+  // Who works by keyboard goes on with the next step of this order.
+  if (focused) (item.querySelector("button:not([hidden])") ?? item).focus();
   const says = item.querySelector(".says");
   if (says) says.textContent = SAYS[status] ?? "";
 }

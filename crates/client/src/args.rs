@@ -1,6 +1,6 @@
 //! Small conversions between the API's messages and plain types.
 
-use crate::{DataConverter, Failure, data::DataError};
+use crate::{DataConverter, Failure};
 use std::time::{Duration, SystemTime};
 use tenure_api::{common::v1 as common, failure::v1 as failure};
 
@@ -89,87 +89,5 @@ impl RetryPolicy {
     #[doc(hidden)]
     pub fn from_proto(policy: common::RetryPolicy) -> Self {
         RetryPolicy(policy)
-    }
-}
-
-/// A value of a search attribute, with the type that the namespace knows the attribute by.
-///
-/// ```no_run
-/// # use tenure_client::{Client, ClientError, SearchValue, WorkflowRef};
-/// # const ORDER: WorkflowRef<(), ()> = WorkflowRef::new("Order");
-/// # async fn run(client: Client) -> Result<(), ClientError> {
-/// let start = client.start(ORDER, ()).id("order-1").task_queue("orders");
-/// // What is not said is guessed of the value: a keyword, a number, a truth, a time.
-/// start.search_attribute("City", "Lisbon").search_attribute("Notes", SearchValue::Text("ring twice".to_owned())).await?;
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub enum SearchValue {
-    /// Searched word by word.
-    Text(String),
-    /// Searched as a whole.
-    Keyword(String),
-    /// Several keywords.
-    KeywordList(Vec<String>),
-    /// A whole number.
-    Int(i64),
-    /// A number.
-    Double(f64),
-    /// Yes or no.
-    Bool(bool),
-    /// A point in time.
-    Datetime(SystemTime),
-    /// Removes the attribute.
-    None,
-}
-
-impl SearchValue {
-    #[doc(hidden)]
-    pub fn into_payload(self) -> Result<common::Payload, DataError> {
-        use serde_json::json;
-        let (kind, value) = match self {
-            SearchValue::Text(text) => ("Text", json!(text)),
-            SearchValue::Keyword(word) => ("Keyword", json!(word)),
-            SearchValue::KeywordList(words) => ("KeywordList", json!(words)),
-            SearchValue::Int(number) => ("Int", json!(number)),
-            SearchValue::Double(number) => ("Double", json!(number)),
-            SearchValue::Bool(truth) => ("Bool", json!(truth)),
-            // Timestamps are written as RFC 3339.
-            SearchValue::Datetime(time) => ("Datetime", json!(prost_types::Timestamp::from(time).to_string())),
-            SearchValue::None => return DataConverter::default().encode(&()),
-        };
-        let mut payload = DataConverter::default().encode(&value)?;
-        payload.metadata.insert("type".to_owned(), kind.into());
-        Ok(payload)
-    }
-}
-
-impl From<&str> for SearchValue {
-    fn from(word: &str) -> Self {
-        SearchValue::Keyword(word.to_owned())
-    }
-}
-
-impl From<i64> for SearchValue {
-    fn from(number: i64) -> Self {
-        SearchValue::Int(number)
-    }
-}
-
-impl From<f64> for SearchValue {
-    fn from(number: f64) -> Self {
-        SearchValue::Double(number)
-    }
-}
-
-impl From<bool> for SearchValue {
-    fn from(truth: bool) -> Self {
-        SearchValue::Bool(truth)
-    }
-}
-
-impl From<SystemTime> for SearchValue {
-    fn from(time: SystemTime) -> Self {
-        SearchValue::Datetime(time)
     }
 }

@@ -14,11 +14,12 @@ mod definition;
 mod error;
 mod failure;
 mod handle;
+mod search;
 mod start;
 
+pub use args::RetryPolicy;
 #[doc(hidden)]
 pub use args::duration;
-pub use args::{RetryPolicy, SearchValue};
 pub use client::{Client, ClientBuilder};
 pub use connection::{Connection, Patience, Service};
 pub use data::{
@@ -31,4 +32,5 @@ pub use definition::{
 pub use error::ClientError;
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutType};
 pub use handle::{Description, UpdateHandle, WorkflowExecutionStatus, WorkflowHandle};
+pub use search::{SearchAttribute, SearchKey, SearchValue};
 pub use start::{StartWorkflow, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};

@@ -1,13 +1,14 @@
 //! Starting a workflow, alone or together with a signal or an update.
 
 use crate::{
-    args::{RetryPolicy, SearchValue, duration},
+    args::{RetryPolicy, duration},
     client::Client,
     data::{Args, Data, DataError, IntoArgs},
     definition::{Signal, Update, WorkflowDefinition},
     error::{ClientError, detail},
     handle::{UpdateHandle, WorkflowHandle, update_request},
     rpc,
+    search::SearchKey,
 };
 use std::{future::IntoFuture, marker::PhantomData, pin::Pin, time::Duration};
 use tenure_api::{
@@ -136,11 +137,12 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
     }
 
     /// Sets a search attribute, which list filters find.
-    pub fn search_attribute(mut self, key: impl Into<String>, value: impl Into<SearchValue>) -> Self {
+    pub fn search_attribute<V>(mut self, key: impl SearchKey<V>, value: V) -> Self {
+        let (key, value) = key.with(value);
         let attributes = self.request.search_attributes.get_or_insert_with(SearchAttributes::default);
-        match value.into().into_payload() {
+        match value.into_payload() {
             Ok(payload) => {
-                attributes.indexed_fields.insert(key.into(), payload);
+                attributes.indexed_fields.insert(key, payload);
             }
             Err(error) => self.error = Some(error),
         }

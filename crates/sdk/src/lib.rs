@@ -115,9 +115,9 @@ pub use replay::{ReplayError, Replayed, Replayer};
 pub use tenure_client::{
     ActivityDefinition, ActivityRef, Args, Binary, Client, ClientBuilder, ClientError, Data, DataConverter, DataError,
     Description, Failure, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, Json, PayloadCodec, PayloadConverter,
-    Query, Raw, RetryPolicy, RetryState, SearchValue, Signal, StartWorkflow, TimeoutType, Update, UpdateHandle,
-    WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowRef,
+    Query, Raw, RetryPolicy, RetryState, SearchAttribute, SearchKey, SearchValue, Signal, StartWorkflow, TimeoutType,
+    Update, UpdateHandle, WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, WorkflowRef,
 };
 /// ```
 /// # use tenure_sdk::prelude::*;

@@ -99,7 +99,7 @@ pub async fn food_order(cx: WorkflowContext<Progress>, order: Order) -> Result<R
     };
     if let Some(failure) = lost {
         // The money goes back even if the order was cancelled.
-        cx.shielded(async { patiently(cx.activity(Shop::REFUND_CUSTOMER, payment)).await }).await?;
+        cx.shielded(patiently(cx.activity(Shop::REFUND_CUSTOMER, payment))).await?;
         cx.state_mut().status = Status::Refunded;
         return Err(failure);
     }

@@ -19,7 +19,7 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 use tenure_client::{
-    Args, Data, IntoArgs, RetryPolicy, SearchValue, Signal, WorkflowDefinition, WorkflowIdReusePolicy, duration,
+    Args, Data, IntoArgs, RetryPolicy, SearchKey, Signal, WorkflowDefinition, WorkflowIdReusePolicy, duration,
 };
 
 pub use tenure_api::enums::v1::ParentClosePolicy;
@@ -125,11 +125,12 @@ impl<W: WorkflowDefinition> ChildCall<W> {
     }
 
     /// Sets a search attribute, which list filters find.
-    pub fn search_attribute(mut self, key: impl Into<String>, value: impl Into<SearchValue>) -> Self {
+    pub fn search_attribute<V>(mut self, key: impl SearchKey<V>, value: V) -> Self {
+        let (key, value) = key.with(value);
         let attributes = self.start.search_attributes.get_or_insert_with(SearchAttributes::default);
-        match value.into().into_payload() {
+        match value.into_payload() {
             Ok(payload) => {
-                attributes.indexed_fields.insert(key.into(), payload);
+                attributes.indexed_fields.insert(key, payload);
             }
             Err(error) => self.error = Some(error.into()),
         }

@@ -23,7 +23,7 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 use tenure_client::{
-    ActivityDefinition, Args, Data, DataConverter, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, SearchValue,
+    ActivityDefinition, Args, Data, DataConverter, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, SearchKey,
     Signal, WorkflowDefinition, duration,
 };
 
@@ -338,8 +338,9 @@ impl<S: 'static> WorkflowContext<S> {
 
     /// Sets a search attribute, which list filters find.
     #[track_caller]
-    pub fn upsert_search_attribute(&self, key: &str, value: impl Into<SearchValue>) -> Result<(), Failure> {
-        let indexed_fields = [(key.to_owned(), value.into().into_payload()?)].into();
+    pub fn upsert_search_attribute<V>(&self, key: impl SearchKey<V>, value: V) -> Result<(), Failure> {
+        let (key, value) = key.with(value);
+        let indexed_fields = [(key, value.into_payload()?)].into();
         let upsert = command::UpsertWorkflowSearchAttributesCommandAttributes {
             search_attributes: Some(SearchAttributes { indexed_fields }),
         };

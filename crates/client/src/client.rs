@@ -10,7 +10,7 @@ use crate::{
     rpc,
     start::StartWorkflow,
 };
-use std::{sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use tenure_api::workflowservice::v1 as api;
 
 /// A client of one namespace. Cheap to clone.
@@ -37,6 +37,17 @@ struct Shared {
     identity: String,
     converter: DataConverter,
     deadline: Duration,
+    beside_waits: Option<BesideWaits>,
+}
+
+/// What goes on while a client waits for a result, and may end the wait: test environments let time skip.
+#[derive(Clone)]
+struct BesideWaits(Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ClientError> + Send>> + Send + Sync>);
+
+impl fmt::Debug for BesideWaits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BesideWaits")
+    }
 }
 
 /// How a client is made, beside its addresses.
@@ -56,6 +67,7 @@ pub struct ClientBuilder {
     identity: String,
     converter: DataConverter,
     deadline: Duration,
+    beside_waits: Option<BesideWaits>,
 }
 
 impl ClientBuilder {
@@ -87,11 +99,22 @@ impl ClientBuilder {
         self
     }
 
+    /// Polls what `begin` gives while a workflow's result is waited for. For test environments.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn beside_waits<F>(mut self, begin: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ClientError> + Send + 'static,
+    {
+        self.beside_waits = Some(BesideWaits(Arc::new(move || Box::pin(begin()))));
+        self
+    }
+
     /// Makes the client without asking whether a server is there.
     pub fn lazy(self) -> Result<Client, ClientError> {
         let connection = Connection::lazy(self.addresses)?;
-        let ClientBuilder { namespace, identity, converter, deadline, .. } = self;
-        Ok(Client { shared: Arc::new(Shared { connection, namespace, identity, converter, deadline }) })
+        let ClientBuilder { namespace, identity, converter, deadline, beside_waits, .. } = self;
+        Ok(Client { shared: Arc::new(Shared { connection, namespace, identity, converter, deadline, beside_waits }) })
     }
 
     /// Makes the client and waits until a server answers.
@@ -112,6 +135,7 @@ impl Client {
             identity: format!("{}@{}", std::process::id(), host.trim()),
             converter: DataConverter::default(),
             deadline: Duration::from_secs(30),
+            beside_waits: None,
         }
     }
 
@@ -218,6 +242,18 @@ impl Client {
     /// The API itself, for what has no method here; see [`rpc!`](crate::rpc).
     pub fn connection(&self) -> &Connection {
         &self.shared.connection
+    }
+
+    /// Waits for a result.
+    pub(crate) async fn wait<T>(&self, result: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+        match &self.shared.beside_waits {
+            None => result.await,
+            Some(BesideWaits(begin)) => tokio::select! {
+                biased;
+                result = result => result,
+                error = begin() => Err(error),
+            },
+        }
     }
 
     /// For calls that are answered at once.

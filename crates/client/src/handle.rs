@@ -174,6 +174,10 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
 
     /// Waits until the workflow completes, over retries and continue-as-new, and gives its result.
     pub async fn result(&self) -> Result<W::Output, ClientError> {
+        self.client.wait(self.closed()).await
+    }
+
+    async fn closed(&self) -> Result<W::Output, ClientError> {
         let mut run_id = self.first_run_id.clone();
         loop {
             let close = self.close_event(&run_id).await?;

@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("client", &["api"]),
     ("sdk-macros", &[]),
     ("sdk", &["api", "client", "sdk-macros"]),
+    ("sdk-testing", &["api", "client", "sdk", "server"]),
     ("examples", &["sdk"]),
 ];
 
@@ -58,6 +59,17 @@ fn arrows_point_down() {
         for below in known {
             assert!(allowed.contains(&below.as_str()), "{name} must not know {below}");
         }
+    }
+}
+
+#[test]
+fn the_sdk_has_no_server_below_it() {
+    let edges = "normal,build";
+    let tree = ["tree", "--package", "tenure-sdk", "--all-features", "--edges", edges, "--prefix", "none"];
+    let tree = cargo(&[&tree[..], &["--format", "{p}"]].concat());
+    for name in tree.lines().filter_map(|line| line.split(' ').next()) {
+        let of_servers = ["tenure-server", "tenure-engine", "rocksdb", "librocksdb-sys", "openraft"];
+        assert!(!of_servers.contains(&name), "users of the SDK would compile {name}");
     }
 }
 

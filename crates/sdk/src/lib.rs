@@ -82,6 +82,7 @@
 //! - [`Failure`]: the one error type, a chain that ends at what went wrong first. Every error turns into it by `?`.
 //! - [`join!`], [`select!`], [`join_all`]: combinators that always look in the same order.
 //! - [`Replayer`]: runs a workflow against a recorded history, without a server.
+//! - [`testing::ActivityEnv`]: runs an activity alone. The crate `tenure-sdk-testing` has a server for tests.
 //!
 //! # What must not happen in a workflow
 //!
@@ -101,17 +102,23 @@ extern crate self as tenure_sdk;
 
 mod activity;
 mod execution;
+#[cfg(feature = "json-history")]
+mod history_json;
 mod info;
 #[doc(hidden)]
 pub mod macros;
 mod replay;
 mod runtime;
+pub mod testing;
 mod worker;
 mod workflow;
 
 pub use activity::{Activities, Activity, ActivityContext, ActivityInfo, ActivityRegistry};
+#[cfg(feature = "json-history")]
+pub use history_json::history_from_json;
 pub use info::{HistoryInfo, WorkflowInfo};
 pub use replay::{ReplayError, Replayed, Replayer};
+pub use tenure_api::history::v1::{History, HistoryEvent};
 pub use tenure_client::{
     ActivityDefinition, ActivityRef, Args, Binary, Client, ClientBuilder, ClientError, Data, DataConverter, DataError,
     Description, Failure, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, Json, PayloadCodec, PayloadConverter,

@@ -4,9 +4,9 @@ use crate::{
     execution::{Execution, Factory, Name, Task, Trouble, Typed},
     workflow::Workflow,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write, path::PathBuf, sync::Arc};
 use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
-use tenure_client::{Args, ClientError, DataConverter, Failure, IntoArgs, IntoWorkflow, Query};
+use tenure_client::{Args, Client, ClientError, DataConverter, Failure, IntoArgs, IntoWorkflow, Query};
 
 /// Why a history cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +20,22 @@ pub enum ReplayError {
     /// Not the history of a workflow from its first event on.
     #[error("not a whole history: {0}")]
     Incomplete(String),
+    /// No JSON of a history.
+    #[error("not the JSON of a history: {0}")]
+    Unreadable(String),
+    /// Of a directory of histories: which, and why.
+    #[error("{}", list(.0))]
+    Histories(Vec<(PathBuf, ReplayError)>),
     /// The history could not be fetched.
     #[error(transparent)]
     Client(#[from] ClientError),
+}
+
+fn list(histories: &[(PathBuf, ReplayError)]) -> String {
+    histories.iter().fold(format!("{} cannot be replayed", histories.len()), |mut text, (path, error)| {
+        let _ = write!(text, "\n{}: {error}", path.display());
+        text
+    })
 }
 
 /// Replays histories with the code of today.
@@ -37,16 +50,24 @@ pub enum ReplayError {
 /// Replayer::new().workflow(order).replay(&history)?;
 /// # Ok(()) }
 /// ```
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Replayer {
     workflows: BTreeMap<String, Arc<dyn Factory>>,
     converter: DataConverter,
+    namespace: String,
+    strict: bool,
 }
 
 impl Replayer {
     /// Without workflows.
     pub fn new() -> Self {
         Replayer::default()
+    }
+
+    /// As a worker with this client would run them.
+    pub(crate) fn of(workflows: BTreeMap<String, Arc<dyn Factory>>, client: &Client) -> Self {
+        let (converter, namespace) = (client.converter().clone(), client.namespace().to_owned());
+        Replayer { workflows, converter, namespace, strict: false }
     }
 
     /// Adds a workflow.
@@ -64,6 +85,14 @@ impl Replayer {
         self
     }
 
+    /// Also compares what commands carry: inputs, results, how long timers run. The same code must do the same again, or
+    /// it reads a clock, random numbers or the order of a hash map. Code that has changed since may well differ there.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
     /// Replays a history from the first event to the last. The commands of a workflow task that history does not show
     /// the end of are not compared.
     pub fn replay(&self, history: &History) -> Result<Replayed, ReplayError> {
@@ -72,23 +101,48 @@ impl Replayer {
         Ok(replayed)
     }
 
-    /// Replays workflow task by workflow task; `look` is called after each with the last event that was fed.
+    /// Replays event by event and calls `look` with each. The code runs when a workflow task has started, as it did then:
+    /// breakpoints in it are hit just before `look` gets that event, and queries answer from what it has become.
     pub fn step(
         &self,
         history: &History,
         mut look: impl FnMut(&Replayed, &HistoryEvent),
     ) -> Result<Replayed, ReplayError> {
         let mut replayed = self.begin(history)?;
-        for end in ends_of_tasks(&history.events) {
+        let tasks: BTreeMap<usize, usize> = tasks(&history.events).collect();
+        for (at, event) in history.events.iter().enumerate() {
+            if let Some(end) = tasks.get(&at) {
+                replayed.feed(history.events[..*end].to_vec())?;
+            }
+            look(&replayed, event);
+        }
+        Ok(replayed)
+    }
+
+    /// The workflow as it was at an event, to be queried.
+    ///
+    /// ```no_run
+    /// # use tenure_sdk::{History, Replayer, prelude::*};
+    /// # #[derive(Default)] struct Order;
+    /// # #[handlers] impl Order { #[query] fn status(&self) -> String { String::new() } }
+    /// # #[workflow] async fn order(cx: WorkflowContext<Order>) -> Result<()> { Ok(()) }
+    /// # fn look(history: History) -> Result<()> {
+    /// let then = Replayer::new().workflow(order).at(&history, 17)?;
+    /// println!("{}", then.query(Order::STATUS, ())?);
+    /// # Ok(()) }
+    /// ```
+    pub fn at(&self, history: &History, event_id: i64) -> Result<Replayed, ReplayError> {
+        let mut replayed = self.begin(history)?;
+        let before = tasks(&history.events).take_while(|(started, _)| history.events[*started].event_id <= event_id);
+        if let Some((_, end)) = before.last() {
             replayed.feed(history.events[..end].to_vec())?;
-            look(&replayed, &history.events[end - 1]);
         }
         Ok(replayed)
     }
 
     /// Replays every prefix of the history that a worker could see, each from the start, twice.
     pub fn replay_all_prefixes(&self, history: &History) -> Result<(), ReplayError> {
-        for end in ends_of_tasks(&history.events) {
+        for (_, end) in tasks(&history.events) {
             for _ in 0..2 {
                 self.begin(history)?.feed(history.events[..end].to_vec())?;
             }
@@ -104,12 +158,12 @@ impl Replayer {
         let workflow_type = started.workflow_type.clone().unwrap_or_default().name;
         let factory = self.workflows.get(&workflow_type).ok_or(ReplayError::UnknownWorkflow(workflow_type))?;
         let name = Name {
-            namespace: String::new(),
+            namespace: self.namespace.clone(),
             workflow_id: started.workflow_id.clone(),
             run_id: started.original_execution_run_id.clone(),
         };
         Ok(Replayed {
-            execution: Execution::new(factory, name, self.converter.clone()),
+            execution: Execution::new(factory, name, self.converter.clone()).strictly(self.strict),
             converter: self.converter.clone(),
         })
     }
@@ -146,15 +200,13 @@ impl Replayed {
     }
 }
 
-/// Behind each workflow task that was completed, together with the events of its commands: how many events that are.
-fn ends_of_tasks(events: &[HistoryEvent]) -> Vec<usize> {
+/// Workflow tasks that were completed: where each started, and where its events end, those of its commands included.
+fn tasks(events: &[HistoryEvent]) -> impl Iterator<Item = (usize, usize)> {
     use tenure_api::enums::v1::EventType as E;
-    let completed = |event: &HistoryEvent| event.event_type() == E::WorkflowTaskCompleted;
-    let mut ends = Vec::new();
-    for (at, _) in events.iter().enumerate().filter(|(_, event)| completed(event)) {
+    let completed = |at: &usize| events[*at].event_type() == E::WorkflowTaskCompleted;
+    (1..events.len()).filter(completed).map(|at| {
         let of_commands =
             events[at + 1..].iter().take_while(|event| crate::execution::is_of_command(event.event_type()));
-        ends.push(at + 1 + of_commands.count());
-    }
-    ends
+        (at - 1, at + 1 + of_commands.count())
+    })
 }

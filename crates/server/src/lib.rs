@@ -9,4 +9,5 @@ mod server;
 pub mod telemetry;
 
 pub use http::Readiness;
-pub use server::{Addresses, Failure, Server, StartError};
+pub use server::{Addresses, Failure, Listeners, Server, StartError};
+pub use tenure_shard::VirtualTime;

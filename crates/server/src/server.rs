@@ -1,7 +1,7 @@
 //! A node, from its ports to its groups: what starts in which order, and stops in which.
 
 use crate::{
-    config::{Config, TimeSkipping},
+    config::{Config, Listen, TimeSkipping},
     gauges::Gauges,
     http::{self, Readiness},
     namespace,
@@ -45,6 +45,30 @@ pub struct Addresses {
     pub http: SocketAddr,
 }
 
+/// A node's ports, taken before it starts: the members of a cluster name each other's.
+#[derive(Debug)]
+pub struct Listeners {
+    pub grpc: TcpListener,
+    pub peer: TcpListener,
+    pub http: TcpListener,
+}
+
+impl Listeners {
+    /// Takes the ports that a configuration names; 0 is any free one.
+    pub async fn bind(listen: &Listen) -> Result<Listeners, StartError> {
+        Ok(Listeners {
+            grpc: bind(listen.grpc, "listen.grpc").await?,
+            peer: bind(listen.peer, "listen.peer").await?,
+            http: bind(listen.http, "listen.http").await?,
+        })
+    }
+
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        let (grpc, peer, http) = (self.grpc.local_addr()?, self.peer.local_addr()?, self.http.local_addr()?);
+        Ok(Addresses { grpc, peer, http })
+    }
+}
+
 /// A running node. Dropping it leaves everything as a crash would; [`Server::stop`] is the graceful way.
 pub struct Server {
     addresses: Addresses,
@@ -64,15 +88,15 @@ impl Server {
     /// Takes the ports, opens the data directory and joins or founds the cluster. In a cluster that is not founded yet,
     /// this waits for the other nodes; the HTTP port answers meanwhile.
     pub async fn start(config: Config) -> Result<Server, StartError> {
-        let grpc = listen(config.listen.grpc, "listen.grpc").await?;
-        let peer = listen(config.listen.peer, "listen.peer").await?;
-        let http = listen(config.listen.http, "listen.http").await?;
-        let at = |listener: &TcpListener, configured| listener.local_addr().unwrap_or(configured);
-        let addresses = Addresses {
-            grpc: at(&grpc, config.listen.grpc),
-            peer: at(&peer, config.listen.peer),
-            http: at(&http, config.listen.http),
-        };
+        let listeners = Listeners::bind(&config.listen).await?;
+        Self::start_on(config, listeners).await
+    }
+
+    /// The same, on ports that were taken before.
+    pub async fn start_on(config: Config, listeners: Listeners) -> Result<Server, StartError> {
+        let configured = Addresses { grpc: config.listen.grpc, peer: config.listen.peer, http: config.listen.http };
+        let addresses = listeners.addresses().unwrap_or(configured);
+        let Listeners { grpc, peer, http } = listeners;
         let (failed, failures) = mpsc::channel(8);
         let watching = CancellationToken::new();
         // Until this function returns a server, nobody else would end what it has begun.
@@ -137,6 +161,21 @@ impl Server {
         &self.node
     }
 
+    /// The clock of its leaders, where time is skipped.
+    pub fn virtual_time(&self) -> Option<&Arc<VirtualTime>> {
+        self.shards.virtual_time()
+    }
+
+    /// The node that leads the shard of a workflow, as far as this node knows. `None`: nobody now, or there is no such
+    /// namespace here.
+    pub async fn leader_of(&self, namespace: &str, workflow_id: &str) -> Option<u64> {
+        let soon = tokio::time::Instant::now() + Duration::from_secs(1);
+        let namespace = self.shards.namespace(namespace, soon).await.ok()??;
+        let shard = self.shards.shard_of(tenure_engine::slot(namespace.id, workflow_id));
+        let leader = self.node.group(shard)?.leadership().borrow().leader;
+        leader.filter(|leader| self.node.is_alive(*leader))
+    }
+
     /// What `/readyz` says.
     pub fn readiness(&self) -> Readiness {
         self.stage.check()
@@ -190,7 +229,7 @@ impl Drop for Server {
     }
 }
 
-async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
+async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|cause| StartError::Listen { address, key, cause })
 }
 

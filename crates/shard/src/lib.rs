@@ -47,7 +47,7 @@ pub use replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Replic
 pub use shards::{Lead, Shards};
 pub use shared::NoLeader;
 pub use updates::{UpdateProgress, UpdateWithStart};
-pub use virtual_time::{Unbalanced, VirtualTime};
+pub use virtual_time::{Skipping, Unbalanced, VirtualTime};
 
 #[cfg(test)]
 mod tests;

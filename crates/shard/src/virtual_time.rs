@@ -29,8 +29,10 @@ struct Inner {
     /// The time at `since`; a jump moves it.
     base: Timestamp,
     since: Instant,
-    /// Time skips where this is zero.
+    /// Time skips where this is zero,
     locks: u64,
+    /// or this is not.
+    skipping: u64,
     commands: usize,
     /// Runs with something to wait for, a worker or a deadline.
     runs: HashMap<RunKey, Waits>,
@@ -92,7 +94,8 @@ impl Inner {
 
     /// Jumps if the time for that has come. What is due by now is about to happen, and is waited for.
     fn skip(&mut self) -> bool {
-        let idle = self.locks == 0 && self.commands == 0 && self.with_workers == 0 && self.messages.is_empty();
+        let unlocked = self.locks == 0 || self.skipping > 0;
+        let idle = unlocked && self.commands == 0 && self.with_workers == 0 && self.messages.is_empty();
         let now = self.now();
         match self.due.first() {
             Some((due, _)) if idle && *due > now => {
@@ -111,6 +114,7 @@ impl VirtualTime {
             base: wall(),
             since: Instant::now(),
             locks: locked.into(),
+            skipping: 0,
             commands: 0,
             runs: HashMap::new(),
             with_workers: 0,
@@ -138,6 +142,14 @@ impl VirtualTime {
         })
     }
 
+    /// Lets so much time pass at once, whatever is running.
+    pub fn advance(&self, duration: Duration) {
+        let mut inner = self.inner.lock();
+        inner.base = inner.base.after(duration);
+        drop(inner);
+        self.jumps.send_modify(|jumps| *jumps += 1);
+    }
+
     /// Returns when it is `at`; time does not skip beyond it before.
     pub async fn sleep_until(self: &Arc<Self>, at: Timestamp) {
         let _sleeper = Sleeper::new(self, at);
@@ -153,6 +165,21 @@ impl VirtualTime {
         let _unlocked = Unlocked(self.clone());
         self.wait_until(at).await;
         Ok(())
+    }
+
+    /// Time may skip while the guard lives, locked or not.
+    pub fn skip(self: &Arc<Self>) -> Skipping {
+        self.change(|inner| inner.skipping += 1);
+        Skipping(self.clone())
+    }
+
+    /// Returns when `duration` has passed; time may skip meanwhile, locked or not, but not beyond that.
+    pub async fn sleep_skipping(self: &Arc<Self>, duration: Duration) {
+        let at = self.now().after(duration);
+        // Dropped after time has stopped to skip.
+        let _sleeper = Sleeper::new(self, at);
+        let _skipping = self.skip();
+        self.wait_until(at).await;
     }
 
     async fn wait_until(&self, at: Timestamp) {
@@ -234,6 +261,17 @@ pub(crate) struct InFlight(Arc<VirtualTime>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.change(|inner| inner.commands -= 1);
+    }
+}
+
+/// Time may skip while it lives.
+#[derive(Debug)]
+#[must_use = "time stops to skip when it is dropped"]
+pub struct Skipping(Arc<VirtualTime>);
+
+impl Drop for Skipping {
+    fn drop(&mut self) {
+        self.0.inner.lock().skipping -= 1;
     }
 }
 
@@ -352,6 +390,35 @@ mod tests {
         check(&time, began.after(DAY));
         assert!(time.unlock().is_err());
         assert!(time.sleep_unlocked(DAY).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn time_skips_while_somebody_says_so() {
+        let time = VirtualTime::new(true);
+        let began = time.now();
+        time.observe([(run(), due(began.after(DAY)))]);
+        time.sleep_skipping(DAY / 2).await;
+        check(&time, began.after(DAY / 2));
+        let (one, two) = (time.skip(), time.skip());
+        check(&time, began.after(DAY));
+        drop(one);
+        time.observe([(run(), due(began.after(2 * DAY)))]);
+        check(&time, began.after(2 * DAY));
+        drop(two);
+        time.observe([(run(), due(began.after(3 * DAY)))]);
+        check(&time, began.after(2 * DAY));
+    }
+
+    #[tokio::test]
+    async fn time_is_advanced_over_what_runs() {
+        let time = VirtualTime::new(true);
+        let began = time.now();
+        let _command = time.command();
+        time.observe([(run(), Waits { for_worker: true, due: Some(began.after(DAY)) })]);
+        let jumps = time.jumps();
+        time.advance(2 * DAY);
+        check(&time, began.after(2 * DAY));
+        assert!(jumps.has_changed().unwrap(), "timers are told");
     }
 
     #[tokio::test]

@@ -1,32 +1,29 @@
-//! Runs the examples against a server: a `tenure` of this checkout's build, or any at `TENURE_ADDRESS` that speaks the
-//! API.
+//! Runs the examples on a server in the test's process, or at `TENURE_TEST_ADDRESS`: any that speaks the API.
 
-#[path = "../../../crates/sdk/tests/common/mod.rs"]
-mod common;
-
-use common::{Server, unique, with_worker};
 use std::time::Duration;
-use tenure_api::testservice::v1::{SleepRequest, test_service_client::TestServiceClient};
 use tenure_examples::{
     self as examples,
+    backup::{Copied, Disk, copy},
     hello::hello,
     jobs::{JOBS_IN_A_RUN, Progress as Jobs, jobs},
     loyalty::{Account, loyalty},
     order::{Order, Progress, Receipt, Status, food_order},
     report::{Office, daily_report},
-    subscription::{MONTH, Subscription, subscription},
+    subscription::{MONTH, Subscription, charge, subscription},
     trip::{Agency, Trip, trip},
 };
-use tenure_sdk::{Client, Failure, Query, Replayer, WorkflowDefinition, WorkflowHandle};
+use tenure_sdk::{Failure, Query, Replayer, Worker, WorkflowDefinition, WorkflowHandle, testing::ActivityEnv};
+use tenure_sdk_testing::TestEnv;
 
-/// A server that has just started answers before it has its first namespace.
-async fn client(server: &Server) -> Client {
-    let client = server.client().await;
-    let nobody = client.handle(hello, "nobody");
-    while nobody.describe().await.is_err_and(|error| error.to_string().contains("Namespace")) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    client
+/// A queue or workflow id of this test alone: the server may be somebody else's.
+fn unique(name: &str) -> String {
+    format!("{name}-{}", uuid::Uuid::new_v4())
+}
+
+/// Runs a worker beside a story.
+async fn with_worker(env: &TestEnv, worker: Worker, story: impl Future<Output = ()>) {
+    env.run(worker);
+    tokio::time::timeout(Duration::from_secs(60), story).await.expect("the story ends in time");
 }
 
 /// Asks until the answer is the wanted one.
@@ -40,30 +37,22 @@ async fn until<W: WorkflowDefinition, R: tenure_sdk::Data + PartialEq>(
     }
 }
 
-/// What a history of an example must pass: every prefix of it replays to the same commands.
-async fn replays<W: WorkflowDefinition>(handle: &WorkflowHandle<W>) {
-    let replayer = Replayer::new().workflow(hello).workflow(food_order).workflow(subscription).workflow(loyalty);
-    let replayer = replayer.workflow(daily_report).workflow(jobs);
-    replayer.workflow(trip).replay_all_prefixes(&handle.history().await.unwrap()).unwrap();
-}
-
 #[tokio::test]
 async fn hello_says_hello() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (client(&server).await, unique("hello"));
-    with_worker(examples::hello::worker(client.clone(), &queue), async {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("hello"));
+    with_worker(&env, examples::hello::worker(client.clone(), &queue), async {
         let handle = client.start(hello, "Ann").id(&queue).task_queue(&queue).await.unwrap();
         assert_eq!(handle.result().await.unwrap(), "Hello, Ann!");
-        replays(&handle).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn an_order_is_paid_at_the_third_attempt_and_delivered() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (client(&server).await, unique("order"));
-    with_worker(examples::order::worker(client.clone(), &queue), async {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("order"));
+    with_worker(&env, examples::order::worker(client.clone(), &queue), async {
         let pizza = Order { linger_s: 0.1, ..Order::new(&queue, "Pizza", 1250) };
         let handle = client.start(food_order, pizza).id(&queue).task_queue(&queue).await.unwrap();
         until(&handle, Progress::STATUS, |status| *status == Status::Paid).await;
@@ -74,16 +63,15 @@ async fn an_order_is_paid_at_the_third_attempt_and_delivered() {
         let receipt = Receipt { order_id: queue.clone(), status: Status::Completed, payment, notifications };
         assert_eq!(handle.result().await.unwrap(), receipt);
         assert_eq!(handle.query(Progress::STATUS, ()).await.unwrap(), Status::Completed);
-        replays(&handle).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn an_order_that_goes_wrong_costs_nothing() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (client(&server).await, unique("order"));
-    with_worker(examples::order::worker(client.clone(), &queue), async {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("order"));
+    with_worker(&env, examples::order::worker(client.clone(), &queue), async {
         let pizza = || Order::new(unique("order"), "Pizza", 1250);
         let start = async |order: Order| {
             let start = client.start(food_order, order.clone()).id(&order.id).task_queue(&queue);
@@ -93,7 +81,6 @@ async fn an_order_that_goes_wrong_costs_nothing() {
             let failed = handle.result().await.unwrap_err();
             assert_eq!(failed.failure().and_then(Failure::application_type), Some(kind), "{failed}");
             assert_eq!(handle.query(Progress::STATUS, ()).await.unwrap(), status);
-            replays(handle).await;
         };
         let free = start(Order { price_cents: 0, ..pizza() }).await;
         ends(&free, "InvalidOrder", Status::Rejected).await;
@@ -108,47 +95,72 @@ async fn an_order_that_goes_wrong_costs_nothing() {
         let failed = cancelled.result().await.unwrap_err();
         assert!(failed.failure().is_some_and(Failure::is_cancelled), "{failed}");
         assert_eq!(cancelled.query(Progress::STATUS, ()).await.unwrap(), Status::Refunded);
-        replays(&cancelled).await;
     })
     .await;
 }
 
-/// Lets the server's time pass at once; `false` if the server cannot.
-async fn skip(server: &Server, time: Duration) -> bool {
-    let mut service = TestServiceClient::connect(format!("http://{}", server.address)).await.unwrap();
-    let request = SleepRequest { duration: Some(time.try_into().unwrap()) };
-    match service.unlock_time_skipping_with_sleep(request).await {
-        Ok(_) => true,
-        Err(status) if status.code() == tonic::Code::Unimplemented => false,
-        Err(status) => panic!("{status}"),
-    }
-}
-
 #[tokio::test]
 async fn a_subscription_is_charged_every_month() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (client(&server).await, unique("subscription"));
-    with_worker(examples::subscription::worker(client.clone(), &queue), async {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("subscription"));
+    with_worker(&env, examples::subscription::worker(client.clone(), &queue), async {
         let start = client.start(subscription, ("Ann".to_owned(), 999)).id(&queue);
         let handle = start.task_queue(&queue).await.unwrap();
         until(&handle, Subscription::CHARGES, |charges| *charges == 1).await;
         assert_eq!(handle.update(Subscription::CHANGE_AMOUNT, 1299).await.unwrap(), 999);
         let refused = handle.update(Subscription::CHANGE_AMOUNT, 0).await.unwrap_err();
         assert_eq!(refused.failure().and_then(Failure::application_type), Some("InvalidAmount"));
-        let months = if skip(&server, MONTH * 5 / 2).await { 2 } else { 0 };
+        let months = if env.skips_time().await { 2 } else { 0 };
+        if months > 0 {
+            env.sleep(MONTH * 5 / 2).await;
+        }
         assert_eq!(handle.query(Subscription::CHARGES, ()).await.unwrap(), 1 + months);
         handle.signal(Subscription::END, ()).await.unwrap();
         assert_eq!(handle.result().await.unwrap(), 999 + 1299 * u64::from(months));
-        replays(&handle).await;
     })
     .await;
 }
 
 #[tokio::test]
+async fn a_month_passes_at_once_and_the_bank_is_down_twice() {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("billing"));
+    let worker = env
+        .worker(examples::subscription::worker(client.clone(), &queue))
+        .mock(charge, |(_customer, cents)| Ok(cents / 2))
+        .fail(charge, 2, Failure::application("BankDown", "try again"))
+        .start();
+
+    let start = client.start(subscription, ("Ann".to_owned(), 1000)).id(&queue).task_queue(&queue);
+    let handle = start.await.unwrap();
+    env.sleep(Duration::from_secs(10)).await;
+    assert_eq!(handle.query(Subscription::CHARGES, ()).await.unwrap(), 1);
+    assert_eq!(worker.attempts(charge), 3);
+    handle.signal(Subscription::END, ()).await.unwrap();
+    assert_eq!(handle.result().await.unwrap(), 500);
+}
+
+#[tokio::test]
+async fn an_order_outlives_the_leader_of_its_shard() {
+    let env = TestEnv::cluster().await;
+    let client = env.client();
+    env.run(examples::order::worker(client.clone(), "orders"));
+
+    let pizza = Order { linger_s: 0.1, ..Order::new("order-1", "Pizza", 1250) };
+    let handle = client.start(food_order, pizza).id("order-1").task_queue("orders").await.unwrap();
+    until(&handle, Progress::STATUS, |status| *status == Status::Paid).await;
+    let killed = env.kill_leader_of(&handle).await;
+    handle.signal(Progress::PICKED_UP, ()).await.unwrap();
+    handle.signal(Progress::DELIVERED, ()).await.unwrap();
+    assert_eq!(handle.result().await.unwrap().status, Status::Completed);
+    env.restart(killed).await;
+}
+
+#[tokio::test]
 async fn a_loyal_customer_gets_coupons_for_ever() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (client(&server).await, unique("loyalty"));
-    with_worker(examples::loyalty::worker(client.clone(), &queue), async {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("loyalty"));
+    with_worker(&env, examples::loyalty::worker(client.clone(), &queue), async {
         let first = client.start(loyalty, Account::new("Ann")).id(&queue).task_queue(&queue).await.unwrap();
         let handle = client.handle(loyalty, &queue);
         for _ in 0..120 {
@@ -157,8 +169,6 @@ async fn a_loyal_customer_gets_coupons_for_ever() {
         let expected = |account: &Account| (account.points, account.coupons) == (40, 2);
         until(&handle, Account::ACCOUNT, expected).await;
         assert_ne!(handle.describe().await.unwrap().run_id, first.run_id());
-        replays(&client.handle(loyalty, &queue).run(first.run_id())).await;
-        replays(&handle).await;
         handle.terminate("the test ends").await.unwrap();
     })
     .await;
@@ -166,10 +176,10 @@ async fn a_loyal_customer_gets_coupons_for_ever() {
 
 #[tokio::test]
 async fn a_trip_is_booked_wholly_or_undone_in_reverse_order() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (client(&server).await, unique("trip"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("trip"));
     let agency = Agency::default();
-    with_worker(examples::trip::worker(client.clone(), &queue, agency.clone()), async {
+    with_worker(&env, examples::trip::worker(client.clone(), &queue, agency.clone()), async {
         let start = async |to: &str| client.start(trip, to).id(unique("trip")).task_queue(&queue).await.unwrap();
         let since = |before: &[String]| agency.journal()[before.len()..].join(", ");
 
@@ -178,14 +188,12 @@ async fn a_trip_is_booked_wholly_or_undone_in_reverse_order() {
         lisbon.signal(Trip::CONFIRM, ()).await.unwrap();
         assert_eq!(lisbon.result().await.unwrap().len(), 3);
         assert_eq!(since(&before), "booked hotel, booked car, booked flight");
-        replays(&lisbon).await;
 
         let before = agency.journal();
         let atlantis = start("Atlantis").await;
         let failed = atlantis.result().await.unwrap_err();
         assert_eq!(failed.failure().and_then(Failure::application_type), Some("NoFlights"));
         assert_eq!(since(&before), "booked hotel, booked car, cancelled flight, cancelled car, cancelled hotel");
-        replays(&atlantis).await;
 
         let before = agency.journal();
         let cancelled = start("Lisbon").await;
@@ -195,41 +203,55 @@ async fn a_trip_is_booked_wholly_or_undone_in_reverse_order() {
         assert!(failed.failure().is_some_and(Failure::is_cancelled), "{failed}");
         let undone = "booked hotel, booked car, booked flight, cancelled flight, cancelled car, cancelled hotel";
         assert_eq!(since(&before), undone);
-        replays(&cancelled).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_report_builds_on_the_one_before() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (client(&server).await, unique("report"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("report"));
     let office = Office::default();
-    with_worker(examples::report::worker(client.clone(), &queue, office.clone()), async {
+    with_worker(&env, examples::report::worker(client.clone(), &queue, office.clone()), async {
         let start = client.start(daily_report, "Bakery").id(&queue).task_queue(&queue);
-        let first = start.cron("@every 1s").await.unwrap();
+        start.cron("@every 1s").await.unwrap();
         while office.sent().len() < 3 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            env.sleep(Duration::from_millis(500)).await;
         }
         client.handle(daily_report, &queue).terminate("the test ends").await.unwrap();
         let numbers: Vec<_> = office.sent().iter().map(|report| (report.number, report.total)).collect();
         assert_eq!(numbers[..3], [(1, 6), (2, 12), (3, 18)]);
-        replays(&first).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn many_jobs_run_each_once_over_several_runs() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (client(&server).await, unique("jobs"));
-    with_worker(examples::jobs::worker(client.clone(), &queue), async {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("jobs"));
+    with_worker(&env, examples::jobs::worker(client.clone(), &queue), async {
         let all = JOBS_IN_A_RUN + 10;
         let first = client.start(jobs, (0, all)).id(&queue).task_queue(&queue).await.unwrap();
         assert_eq!(first.result().await.unwrap(), all);
         let last = client.handle(jobs, &queue);
         assert_eq!(last.query(Jobs::PROGRESS, ()).await.unwrap(), Jobs { done: all, all });
-        replays(&last).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_copy_goes_on_where_the_last_attempt_stood() {
+    let disk = Disk { parts: 10, ms_for_a_part: 1 };
+    let env = ActivityEnv::new().attempt(2).last_heartbeat(Copied::from([(1, 7)]));
+    assert_eq!(env.run(copy, disk.clone()).await.unwrap(), Copied::from([(1, 7), (2, 3)]));
+    assert_eq!(env.heartbeats::<Copied>().len(), 3);
+
+    let env = ActivityEnv::new().cancel_at_heartbeat(4);
+    assert!(env.run(copy, disk).await.unwrap_err().is_cancelled());
+}
+
+#[test]
+fn recorded_histories_replay() {
+    let replayer = Replayer::new().workflow(food_order).workflow(subscription);
+    replayer.replay_dir("tests/histories").unwrap();
 }

@@ -68,20 +68,43 @@ pub struct ActivityContext {
 
 struct Shared {
     info: ActivityInfo,
-    client: Client,
+    client: Option<Client>,
+    converter: DataConverter,
     last_heartbeat: Vec<Payload>,
+    recorded: Option<Recorded>,
     heartbeat: Mutex<Option<Vec<Payload>>>,
     heartbeats: Notify,
     cancelled: watch::Sender<bool>,
     elsewhere: AtomicBool,
 }
 
+/// All heartbeats, where nobody sends them.
+#[derive(Default)]
+pub(crate) struct Recorded {
+    pub(crate) heartbeats: Mutex<Vec<Payload>>,
+    /// The attempt is cancelled with this heartbeat, counted from 1.
+    pub(crate) cancel_at: Option<usize>,
+}
+
 impl ActivityContext {
     pub(crate) fn new(info: ActivityInfo, client: Client, last_heartbeat: Vec<Payload>) -> (Self, Control) {
+        let converter = client.converter().clone();
+        Self::make(info, Some(client), converter, last_heartbeat, None)
+    }
+
+    pub(crate) fn make(
+        info: ActivityInfo,
+        client: Option<Client>,
+        converter: DataConverter,
+        last_heartbeat: Vec<Payload>,
+        recorded: Option<Recorded>,
+    ) -> (Self, Control) {
         let shared = Arc::new(Shared {
             info,
             client,
+            converter,
             last_heartbeat,
+            recorded,
             heartbeat: Mutex::default(),
             heartbeats: Notify::new(),
             cancelled: watch::Sender::new(false),
@@ -91,7 +114,7 @@ impl ActivityContext {
     }
 
     pub(crate) fn converter(&self) -> &DataConverter {
-        self.shared.client.converter()
+        &self.shared.converter
     }
 
     /// Which attempt of which activity this is.
@@ -100,8 +123,11 @@ impl ActivityContext {
     }
 
     /// The worker's client: for activities that start or signal workflows.
+    ///
+    /// # Panics
+    /// In an [`ActivityEnv`](crate::testing::ActivityEnv) that was given none.
     pub fn client(&self) -> &Client {
-        &self.shared.client
+        self.shared.client.as_ref().expect("give the ActivityEnv a client: ActivityEnv::new().client(..)")
     }
 
     /// Says that the attempt is alive, and how far it is. Returns at once; only some are sent. The server's answer may
@@ -109,6 +135,13 @@ impl ActivityContext {
     pub fn heartbeat<T: Data>(&self, details: T) {
         match self.converter().encode(&details) {
             Ok(payload) => {
+                if let Some(recorded) = &self.shared.recorded {
+                    let mut heartbeats = recorded.heartbeats.lock().unwrap_or_else(PoisonError::into_inner);
+                    heartbeats.push(payload.clone());
+                    if Some(heartbeats.len()) == recorded.cancel_at {
+                        self.shared.cancelled.send_replace(true);
+                    }
+                }
                 *self.shared.heartbeat.lock().unwrap_or_else(PoisonError::into_inner) = Some(vec![payload]);
                 self.shared.heartbeats.notify_one();
             }
@@ -148,6 +181,12 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn cancel(&self) {
         self.shared.cancelled.send_replace(true);
+    }
+
+    /// What [`Recorded`] has.
+    pub(crate) fn heartbeats(&self) -> Vec<Payload> {
+        let recorded = self.shared.recorded.as_ref();
+        recorded.map(|it| it.heartbeats.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
     }
 
     pub(crate) fn is_elsewhere(&self) -> bool {

@@ -1,10 +1,12 @@
 //! What activity code is written against.
 
 mod context;
+mod env;
 mod registry;
 
 pub(crate) use context::Control;
 pub use context::{ActivityContext, ActivityInfo};
+pub use env::ActivityEnv;
 pub use registry::ActivityRegistry;
 
 use crate::Failure;

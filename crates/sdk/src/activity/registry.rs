@@ -1,7 +1,7 @@
 //! Activities by name.
 
 use super::{Activity, ActivityContext};
-use crate::Failure;
+use crate::{Failure, testing::Observer};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 use tenure_api::common::v1::{Payload, Payloads};
 use tenure_client::{ActivityRef, Args, Data};
@@ -34,6 +34,35 @@ impl ActivityRegistry {
         self.calls.insert(name, Arc::new(call));
     }
 
+    /// Adds an activity that is a closure.
+    pub(crate) fn insert<A, R, F>(&mut self, name: &str, run: impl Fn(ActivityContext, A) -> F + Send + Sync + 'static)
+    where
+        A: Args,
+        R: Data,
+        F: Future<Output = Result<R, Failure>> + Send + 'static,
+    {
+        let call = move |cx: ActivityContext, input: Option<Payloads>| -> Pin<Box<dyn Future<Output = _> + Send>> {
+            let converter = cx.converter().clone();
+            let started = read(&cx, input.as_ref()).map(|args| run(cx, args));
+            Box::pin(async move { Ok(converter.encode(&started?.await?)?) })
+        };
+        self.calls.insert(name.to_owned(), Arc::new(call));
+    }
+
+    /// Calls `before` at the beginning of each attempt; its failure is the attempt's.
+    pub(crate) fn before_each(&mut self, before: &Arc<dyn Observer>) {
+        for call in self.calls.values_mut() {
+            let (before, run) = (before.clone(), call.clone());
+            *call = Arc::new(move |cx, input| {
+                let (before, run) = (before.clone(), run.clone());
+                Box::pin(async move {
+                    before.activity_begins(cx.clone()).await?;
+                    run(cx, input).await
+                })
+            });
+        }
+    }
+
     /// Adds an activity that shares `owner` with others.
     pub fn add<O, A, R, F>(
         &mut self,
@@ -46,12 +75,7 @@ impl ActivityRegistry {
         R: Data + Send,
         F: Future<Output = Result<R, Failure>> + Send + 'static,
     {
-        let call = move |cx: ActivityContext, input: Option<Payloads>| -> Pin<Box<dyn Future<Output = _> + Send>> {
-            let converter = cx.converter().clone();
-            let started = read(&cx, input.as_ref()).map(|args| run(owner.clone(), cx, args));
-            Box::pin(async move { Ok(converter.encode(&started?.await?)?) })
-        };
-        self.calls.insert(activity.name().to_owned(), Arc::new(call));
+        self.insert(activity.name(), move |cx, args| run(owner.clone(), cx, args));
     }
 }
 

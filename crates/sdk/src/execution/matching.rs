@@ -1,6 +1,6 @@
 //! Commands against events: the first difference ends the task.
 
-use super::{Execution, Trouble};
+use super::{Execution, Trouble, data};
 use crate::runtime::{Broken, Command};
 use std::fmt::Write;
 use tenure_api::{
@@ -20,6 +20,7 @@ impl Execution {
             let front = self.rt.commands.borrow().front().cloned();
             match front {
                 Some(command) if is(&command.attributes, event, |id| self.names(id, event)) => {
+                    self.same_data(&command, event)?;
                     self.rt.commands.borrow_mut().pop();
                     if let Some(op) = command.op {
                         self.rt.operations.borrow_mut().confirm(op, event.event_id);
@@ -37,6 +38,24 @@ impl Execution {
         }
     }
 
+    /// Where it matters, the command carries what the event has.
+    fn same_data(&self, command: &Command, event: &HistoryEvent) -> Result<(), Trouble> {
+        let (Some(is), true) = (&event.attributes, self.strict) else { return Ok(()) };
+        let (code, history) = (data::of_command(&command.attributes), data::of_event(is));
+        for ((what, code), (_, history)) in code.into_iter().zip(history) {
+            let (code, history) = (code.read(&self.rt.converter), history.read(&self.rt.converter));
+            if code != history {
+                let mut diff = format!("the same code does not do the same again: the {what} differs");
+                let _ = write!(diff, "\n  history has: event {}, {} with {history}", event.event_id, of_event(event));
+                let _ = write!(diff, "\n  the code did: {} with {code}", of_command(&command.attributes));
+                let _ = write!(diff, " at {}", command.at);
+                let _ = write!(diff, "\n  does it read a clock, random numbers, or the order of a hash map?");
+                return self.broken(diff);
+            }
+        }
+        Ok(())
+    }
+
     fn differs<T>(&self, event: Option<&HistoryEvent>, made: Option<&Command>) -> Result<T, Trouble> {
         let mut diff = String::from("the code does not do what it did before");
         let history = event.map_or("nothing more in this workflow task".to_owned(), |event| {
@@ -46,13 +65,12 @@ impl Execution {
             format!("{} at {}", of_command(&command.attributes), command.at)
         });
         let _ = write!(diff, "\n  history has: {history}\n  the code did: {code}");
-        let _ = write!(
-            diff,
-            "\n  workflow: {} {:?}, after event {}",
-            self.instance.name(),
-            self.name.workflow_id,
-            self.last_event
-        );
+        self.broken(diff)
+    }
+
+    fn broken<T>(&self, mut diff: String) -> Result<T, Trouble> {
+        let (name, id) = (self.instance.name(), &self.name.workflow_id);
+        let _ = write!(diff, "\n  workflow: {name} {id:?}, after event {}", self.last_event);
         self.rt.break_with(Broken::Nondeterminism(diff));
         self.check()?;
         Err(Trouble::Gap)

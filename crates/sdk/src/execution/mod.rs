@@ -5,6 +5,7 @@
 //! its commands are held against the events, or, when the section is the last, sent.
 
 mod carry;
+mod data;
 mod events;
 mod instance;
 mod matching;
@@ -104,6 +105,8 @@ pub(crate) struct Execution {
     /// The last section's commands were sent and no event has confirmed them yet.
     sent: bool,
     admitted: updates::Admitted,
+    /// Commands must carry what the events have.
+    strict: bool,
 }
 
 impl Drop for Execution {
@@ -124,7 +127,13 @@ impl Execution {
             inputs: Vec::new(),
             sent: false,
             admitted: updates::Admitted::default(),
+            strict: false,
         }
+    }
+
+    pub(crate) fn strictly(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
     }
 
     /// Feeds a task. What it answers is of its last section; replayed sections answer nothing.

@@ -6,13 +6,15 @@ mod threads;
 mod workflows;
 
 use crate::{
-    activity::{Activities, Activity, ActivityRegistry},
+    Failure, Replayer,
+    activity::{Activities, Activity, ActivityContext, ActivityRegistry},
     execution::{Factory, Typed},
+    testing::Observer,
     workflow::Workflow,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::workflowservice::v1::ShutdownWorkerRequest;
-use tenure_client::{Client, ClientError, IntoActivity, IntoWorkflow, rpc};
+use tenure_client::{ActivityDefinition, Client, ClientError, IntoActivity, IntoWorkflow, rpc};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -80,6 +82,7 @@ pub struct Worker {
     workflows: BTreeMap<String, Arc<dyn Factory>>,
     activities: ActivityRegistry,
     options: WorkerOptions,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 /// What the parts of a running worker share.
@@ -94,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) threads: threads::Threads,
     /// Activities are to be cancelled.
     pub(crate) grace_over: watch::Sender<bool>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 impl Worker {
@@ -105,6 +109,7 @@ impl Worker {
             workflows: BTreeMap::new(),
             activities: ActivityRegistry::default(),
             options: WorkerOptions::default(),
+            observer: None,
         }
     }
 
@@ -130,6 +135,42 @@ impl Worker {
         self
     }
 
+    /// Adds an activity that is a closure, under the name and with the types of a definition; in place of the one that
+    /// is there.
+    ///
+    /// ```no_run
+    /// # use tenure_sdk::prelude::*;
+    /// const ADD: ActivityRef<(i64, i64), i64> = ActivityRef::new("add");
+    /// # fn worker(client: Client) -> Worker {
+    /// Worker::new(client, "sums").activity_with(ADD, |_cx, (a, b)| async move { Ok(a + b) })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn activity_with<D: ActivityDefinition, G, F>(
+        mut self,
+        activity: impl IntoActivity<G, Activity = D>,
+        run: impl Fn(ActivityContext, D::Args) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<D::Output, Failure>> + Send + 'static,
+    {
+        self.activities.insert(activity.into_activity().name(), run);
+        self
+    }
+
+    /// Replays histories with this worker's workflows and converter.
+    pub fn replayer(&self) -> Replayer {
+        Replayer::of(self.workflows.clone(), &self.client)
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.activities.before_each(&observer);
+        self.observer = Some(observer);
+        self
+    }
+
     /// Limits; see [`WorkerOptions`].
     #[must_use]
     pub fn options(mut self, options: WorkerOptions) -> Self {
@@ -145,7 +186,7 @@ impl Worker {
     /// Runs until `stop` is done, then drains: no new tasks, running ones finish, activities are cancelled after the
     /// grace time.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), ClientError> {
-        let Worker { client, task_queue, workflows, activities, options } = self;
+        let Worker { client, task_queue, workflows, activities, options, observer } = self;
         let has_workflows = !workflows.is_empty();
         let has_activities = !activities.calls.is_empty();
         let shared = Arc::new(Shared {
@@ -158,6 +199,7 @@ impl Worker {
             task_queue,
             activities,
             options,
+            observer,
         });
         let (stopping, stopped) = watch::channel(false);
         let mut pollers = JoinSet::new();

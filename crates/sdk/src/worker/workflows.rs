@@ -234,6 +234,9 @@ async fn fail(
         "a workflow task fails: {}",
         failure.failure.message
     );
+    if let Some(observer) = &shared.observer {
+        observer.workflow_task_failed(&execution.workflow_id, &execution.run_id, &failure.failure.message);
+    }
     let request = api::RespondWorkflowTaskFailedRequest {
         task_token: task.task_token,
         cause: failure.cause.into(),
@@ -300,6 +303,9 @@ async fn respond(
     let responded =
         rpc!(shared.client.connection(), respond_workflow_task_completed, request, shared.client.short()).await?;
     metrics::counter!("sdk_workflow_tasks_total", "outcome" => "completed").increment(1);
+    if let Some(observer) = &shared.observer {
+        observer.workflow_task_completed(&name.workflow_id, &name.run_id);
+    }
     for (task, slot) in responded.activity_tasks.into_iter().zip(slots) {
         activities::spawn(shared.clone(), task, slot);
     }

@@ -73,7 +73,7 @@ impl Server {
     }
 
     pub async fn client(&self) -> Client {
-        let builder = Client::builder([self.address.clone()]).deadline(Duration::from_secs(20));
+        let builder = Client::builder(self.address.split(',')).deadline(Duration::from_secs(20));
         builder.connect().await.expect("the server answers")
     }
 }

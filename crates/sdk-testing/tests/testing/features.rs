@@ -1,8 +1,6 @@
-//! What workflows can do, against a real server: `TENURE_ADDRESS` may name any that speaks the API.
+//! What workflows can do. `TENURE_TEST_ADDRESS` may name any server that speaks the API.
 
-mod common;
-
-use common::{Server, unique, with_worker};
+use crate::{unique, with_worker};
 use serde::{Deserialize, Serialize};
 use std::{
     sync::{
@@ -12,19 +10,20 @@ use std::{
     time::Duration,
 };
 use tenure_sdk::{WorkflowIdConflictPolicy, prelude::*};
+use tenure_sdk_testing::TestEnv;
 
 const MOMENT: Duration = Duration::from_millis(50);
 
 // A state with every kind of handler.
 
 #[derive(Default)]
-struct Order {
+pub(crate) struct Order {
     items: Vec<String>,
     closed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Receipt {
+pub(crate) struct Receipt {
     items: Vec<String>,
 }
 
@@ -74,7 +73,7 @@ fn check(item: String, count: u32) -> String {
 }
 
 #[workflow]
-async fn order(cx: WorkflowContext<Order>) -> Result<Receipt> {
+pub(crate) async fn order(cx: WorkflowContext<Order>) -> Result<Receipt> {
     cx.wait_until(|it| it.closed).await?;
     let items = cx.state().items.clone();
     Ok(Receipt { items })
@@ -82,10 +81,10 @@ async fn order(cx: WorkflowContext<Order>) -> Result<Receipt> {
 
 #[tokio::test]
 async fn handlers_share_the_state_with_the_function() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (server.client().await, unique("handlers"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("handlers"));
     let worker = Worker::new(client.clone(), &queue).workflow(order).activity(check);
-    with_worker(worker, async {
+    with_worker(&env, worker, async {
         let handle = client.start(order, ()).id(unique("order")).task_queue(&queue).await.unwrap();
         assert_eq!(handle.update(Order::ADD, "bread").await.unwrap(), 1);
         assert_eq!(handle.update(Order::ADD_CHECKED, ("eggs".to_owned(), 6)).await.unwrap(), "6 eggs");
@@ -103,28 +102,16 @@ async fn handlers_share_the_state_with_the_function() {
         assert_eq!(handle.result().await.unwrap(), Receipt { items });
         // Closed ones answer, too.
         assert_eq!(handle.query(Order::COUNT, ()).await.unwrap(), 3);
-        replays(&handle.history().await.unwrap());
     })
     .await;
 }
 
-fn replays(history: &tenure_api::history::v1::History) {
-    let replayer = tenure_sdk::Replayer::new()
-        .workflow(order)
-        .workflow(everything)
-        .workflow(cleaning)
-        .workflow(parent)
-        .workflow(local_and_patched)
-        .workflow(counting);
-    replayer.replay_all_prefixes(history).unwrap();
-}
-
 #[tokio::test]
 async fn start_goes_together_with_a_signal_or_an_update() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (server.client().await, unique("together"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("together"));
     let worker = Worker::new(client.clone(), &queue).workflow(order).activity(check);
-    with_worker(worker, async {
+    with_worker(&env, worker, async {
         let start = || client.start(order, ()).id(format!("{queue}-order")).task_queue(&queue);
         let existing = || start().conflict(WorkflowIdConflictPolicy::UseExisting);
         let (_, update) = existing().update(Order::ADD, "bread").await.unwrap();
@@ -216,27 +203,26 @@ async fn double(n: u32) -> u32 {
 
 #[tokio::test]
 async fn activities_timers_and_combinators() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (server.client().await, unique("everything"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("everything"));
     let calls = Arc::new(AtomicU32::new(0));
     let worker = Worker::new(client.clone(), &queue)
         .workflow(everything)
         .activity(double)
         .activities(Flaky { calls: calls.clone() });
-    with_worker(worker, async {
+    with_worker(&env, worker, async {
         let handle = client.start(everything, ()).id(unique("everything")).task_queue(&queue).await.unwrap();
         let log = handle.result().await.unwrap();
         let expected =
             ["attempt 3", "Some(\"Declined\") 7", "short", "true", "waited false", "380", "spawned", "true 42"];
         assert_eq!(log, expected);
-        replays(&handle.history().await.unwrap());
     })
     .await;
     assert_eq!(calls.load(Ordering::Relaxed), 3);
 }
 
 #[workflow]
-async fn cleaning(cx: WorkflowContext) -> Result<()> {
+pub(crate) async fn cleaning(cx: WorkflowContext) -> Result<()> {
     let waited =
         cx.activity(Flaky::FOREVER, ()).heartbeat_timeout(Duration::from_secs(5)).cancellation(Cancellation::Wait);
     let failure = waited.await.unwrap_err();
@@ -249,13 +235,13 @@ async fn cleaning(cx: WorkflowContext) -> Result<()> {
 
 #[tokio::test]
 async fn a_cancelled_workflow_cleans_up() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (server.client().await, unique("cleaning"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("cleaning"));
     let worker = Worker::new(client.clone(), &queue)
         .workflow(cleaning)
         .activity(double)
         .activities(Flaky { calls: Arc::default() });
-    with_worker(worker, async {
+    with_worker(&env, worker, async {
         let handle = client.start(cleaning, ()).id(unique("cleaning")).task_queue(&queue).await.unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
         handle.cancel().await.unwrap();
@@ -266,7 +252,6 @@ async fn a_cancelled_workflow_cleans_up() {
             history.events.iter().filter(|event| event.event_type().as_str_name().contains("TASK_COMPLETED")).count()
                 > 2
         );
-        replays(&history);
     })
     .await;
 }
@@ -274,7 +259,7 @@ async fn a_cancelled_workflow_cleans_up() {
 // Children, signals between workflows, continue-as-new.
 
 #[workflow]
-async fn parent(cx: WorkflowContext, prefix: String) -> Result<Vec<String>> {
+pub(crate) async fn parent(cx: WorkflowContext, prefix: String) -> Result<Vec<String>> {
     let handle = cx.child(order, ()).id(format!("{prefix}-child")).start().await?;
     handle.signal(Order::ADD_LATER, "first").await?;
     cx.sleep(MOMENT * 4).await?;
@@ -322,24 +307,23 @@ async fn counting(cx: WorkflowContext<Total>, points: u32, rounds: u32) -> Resul
 
 #[tokio::test]
 async fn children_and_messages_between_workflows() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (server.client().await, unique("children"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("children"));
     let worker = Worker::new(client.clone(), &queue).workflow(parent).workflow(order).workflow(failing);
-    with_worker(worker, async {
+    with_worker(&env, worker, async {
         let prefix = unique("parent");
         let handle = client.start(parent, prefix.clone()).id(prefix).task_queue(&queue).await.unwrap();
         assert_eq!(handle.result().await.unwrap(), ["first", "bad luck", "true"]);
-        replays(&handle.history().await.unwrap());
     })
     .await;
 }
 
 #[tokio::test]
 async fn results_follow_continue_as_new() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (server.client().await, unique("counting"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("counting"));
     let worker = Worker::new(client.clone(), &queue).workflow(counting);
-    with_worker(worker, async {
+    with_worker(&env, worker, async {
         let handle = client.start(counting, (0, 3)).id(unique("counting")).task_queue(&queue).await.unwrap();
         for (points, sum) in [(1, 1), (20, 21), (300, 321)] {
             handle.signal(ADD_POINTS, points).await.unwrap();
@@ -356,7 +340,7 @@ async fn results_follow_continue_as_new() {
 // Markers.
 
 #[workflow]
-async fn local_and_patched(cx: WorkflowContext) -> Result<Vec<u32>> {
+pub(crate) async fn local_and_patched(cx: WorkflowContext) -> Result<Vec<u32>> {
     let first = cx.local_activity(double, 4).await?;
     let slow = cx.local_activity(slowly, 5).start();
     let both = join!(slow, cx.local_activity(double, 1));
@@ -374,14 +358,13 @@ async fn slowly(seconds: u32) -> u32 {
 
 #[tokio::test]
 async fn local_activities_outlast_a_workflow_task() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (server.client().await, unique("local"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("local"));
     let worker = Worker::new(client.clone(), &queue).workflow(local_and_patched).activity(double).activity(slowly);
-    with_worker(worker, async {
+    with_worker(&env, worker, async {
         let handle = client.start(local_and_patched, ()).id(unique("local")).task_queue(&queue).await.unwrap();
         assert_eq!(handle.result().await.unwrap(), [8, 5, 2, 1, 1]);
         assert_eq!(handle.describe().await.unwrap().memo::<u32>("progress").unwrap().unwrap(), 50);
-        replays(&handle.history().await.unwrap());
     })
     .await;
 }
@@ -390,8 +373,8 @@ async fn local_activities_outlast_a_workflow_task() {
 
 #[tokio::test]
 async fn without_a_cache_every_task_is_replayed() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (server.client().await, unique("uncached"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("uncached"));
     let options = WorkerOptions { cached_workflows: 0, ..Default::default() };
     let worker = Worker::new(client.clone(), &queue)
         .workflow(everything)
@@ -400,7 +383,7 @@ async fn without_a_cache_every_task_is_replayed() {
         .activity(check)
         .activities(Flaky { calls: Arc::default() })
         .options(options);
-    with_worker(worker, async {
+    with_worker(&env, worker, async {
         let handle = client.start(everything, ()).id(unique("everything")).task_queue(&queue).await.unwrap();
         let ordered = client.start(order, ()).id(unique("order")).task_queue(&queue).await.unwrap();
         ordered.update(Order::ADD, "bread").await.unwrap();
@@ -417,17 +400,17 @@ async fn without_a_cache_every_task_is_replayed() {
 
 #[tokio::test]
 async fn another_worker_goes_on_with_the_state() {
-    let Some(server) = Server::start().await else { return };
-    let (client, queue) = (server.client().await, unique("two"));
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("two"));
     let worker = || Worker::new(client.clone(), &queue).workflow(order).activity(check);
-    let handle = with_worker(worker(), async {
+    let handle = with_worker(&env, worker(), async {
         let handle = client.start(order, ()).id(unique("order")).task_queue(&queue).await.unwrap();
         handle.update(Order::ADD, "bread").await.unwrap();
         handle.update(Order::ADD, "").await.unwrap_err();
         handle
     });
     let handle = handle.await;
-    with_worker(worker(), async {
+    with_worker(&env, worker(), async {
         assert_eq!(handle.query(Order::COUNT, ()).await.unwrap(), 1);
         handle.signal(Order::CLOSE, ()).await.unwrap();
         assert_eq!(handle.result().await.unwrap().items, ["bread"]);

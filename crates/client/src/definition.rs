@@ -168,15 +168,33 @@ reference! {
     ActivityRef<A, R>
 }
 reference! {
-    /// A signal that workflows with the state `S` handle, with arguments `A`.
+    /// A signal that workflows with the state `S` handle, with arguments `A`. `#[handlers]` makes constants of them;
+    /// by hand it is for workflows of another program, and for channels.
+    ///
+    /// ```
+    /// use tenure_client::{Signal, WorkflowRef};
+    /// struct Order;
+    /// const ORDER: WorkflowRef<(String,), u64, Order> = WorkflowRef::new("Order");
+    /// const PICK_UP: Signal<Order, (String,)> = Signal::new("pickUp");
+    /// ```
     Signal<S, A>
 }
 reference! {
     /// A query that workflows with the state `S` answer with an `R`.
+    ///
+    /// ```
+    /// # struct Order;
+    /// const STATUS: tenure_client::Query<Order, (), String> = tenure_client::Query::new("status");
+    /// ```
     Query<S, A, R>
 }
 reference! {
     /// An update that workflows with the state `S` take, and answer with an `R`.
+    ///
+    /// ```
+    /// # struct Order;
+    /// const TIP: tenure_client::Update<Order, (u64,), u64> = tenure_client::Update::new("tip");
+    /// ```
     Update<S, A, R>
 }
 

@@ -60,6 +60,23 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
     })
 }
 
+/// What stands for a block that was refused, so that its messages are not followed by others which it causes.
+pub(crate) fn refused(tokens: TokenStream) -> TokenStream {
+    let Ok(mut block) = syn::parse2::<ItemImpl>(tokens) else { return TokenStream::new() };
+    for item in &mut block.items {
+        if let ImplItem::Fn(method) = item {
+            while take_kind(method).is_some() {}
+        }
+    }
+    let state = &block.self_ty;
+    quote! {
+        #[allow(dead_code)]
+        #block
+
+        impl ::tenure_sdk::WorkflowState for #state {}
+    }
+}
+
 /// Takes the attribute off that makes the method a handler.
 fn take_kind(method: &mut ImplItemFn) -> Option<(Kind, syn::Attribute)> {
     let kind_of = |attribute: &syn::Attribute| KINDS.iter().find(|(name, _)| attribute.path().is_ident(name));

@@ -45,7 +45,11 @@ pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `#[update(validate = check)]` names a method `fn check(&self, &args...) -> Result<()>` which may reject it.
 #[proc_macro_attribute]
 pub fn handlers(options: TokenStream, item: TokenStream) -> TokenStream {
-    finish(handlers::expand(options.into(), item.into()))
+    let expanded = handlers::expand(options.into(), item.clone().into());
+    finish(expanded.or_else(|error| {
+        let (errors, rest) = (error.to_compile_error(), handlers::refused(item.into()));
+        Ok(quote::quote!(#errors #rest))
+    }))
 }
 
 fn finish(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

@@ -127,3 +127,20 @@ impl Checked {
     #[update(validate = missing)] //~ no method named `missing` found for reference `&Checked`
     fn set(&mut self, to: u64) {}
 }
+
+#[derive(Default)]
+struct Refused;
+
+#[handlers]
+impl Refused {
+    #[query]
+    fn read(&mut self) -> u64 { //~ a query takes `&self`: it changes nothing
+        0
+    }
+}
+
+// No message of its own.
+#[workflow]
+async fn refused(cx: WorkflowContext<Refused>) -> Result<()> {
+    Ok(())
+}

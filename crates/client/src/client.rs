@@ -2,11 +2,13 @@
 
 use crate::{
     args::failed,
-    connection::{Connection, Patience},
+    connection::{Connection, Patience, Security},
     data::{DataConverter, IntoArgs},
     definition::{IntoWorkflow, WorkflowDefinition},
     error::ClientError,
-    handle::{Description, WorkflowHandle},
+    handle::WorkflowHandle,
+    outgoing::{Extras, Outgoing},
+    pages::Executions,
     rpc,
     start::StartWorkflow,
 };
@@ -60,7 +62,7 @@ impl fmt::Debug for BesideWaits {
 /// let client = client.connect().await?;
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientBuilder {
     addresses: Vec<String>,
     namespace: String,
@@ -68,6 +70,19 @@ pub struct ClientBuilder {
     converter: DataConverter,
     deadline: Duration,
     beside_waits: Option<BesideWaits>,
+    security: Security,
+    extras: Extras,
+    api_key: Option<String>,
+    error: Option<String>,
+}
+
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ClientBuilder { addresses, namespace, security, extras, .. } = self;
+        let mut out = f.debug_struct("ClientBuilder");
+        out.field("addresses", addresses).field("namespace", namespace).field("security", security);
+        out.field("headers", extras).finish_non_exhaustive()
+    }
 }
 
 impl ClientBuilder {
@@ -92,7 +107,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a call is retried while no address answers. Default: 30 s.
+    /// How long a call is retried while no address answers. One attempt takes 10 s at most. What waits for something to
+    /// happen (results, updates, queries, polls) is asked for a minute longer, and results again and again. Default:
+    /// 30 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -110,10 +127,71 @@ impl ClientBuilder {
         self
     }
 
+    /// Encrypts connections, and tells how server and client know each other. With the feature `tls`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::Tls) -> Self {
+        self.security.tls = Some(tls);
+        self
+    }
+
+    /// Sends `authorization: Bearer KEY` and the namespace along with each call. For a key that changes, see
+    /// [`Self::intercept`].
+    #[must_use]
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(key.into());
+        self
+    }
+
+    /// Sends a header along with each call. What cannot be a header is an error of [`Self::connect`].
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = self.extras.header(name, value) {
+            self.error.get_or_insert(error.to_string());
+        }
+        self
+    }
+
+    /// Looks at each call before it is sent, also when it is tried again; an error ends the call.
+    ///
+    /// ```no_run
+    /// # fn current_key() -> String { String::new() }
+    /// # async fn run() -> Result<(), tenure_client::ClientError> {
+    /// use tenure_client::Client;
+    /// let builder = Client::builder(["10.0.0.1:7233"]);
+    /// let builder = builder.intercept(|call| call.insert("authorization", &format!("Bearer {}", current_key())));
+    /// let client = builder.connect().await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn intercept(
+        mut self,
+        interceptor: impl Fn(&mut Outgoing<'_>) -> Result<(), ClientError> + Send + Sync + 'static,
+    ) -> Self {
+        self.extras.intercept(Arc::new(interceptor));
+        self
+    }
+
     /// Makes the client without asking whether a server is there.
     pub fn lazy(self) -> Result<Client, ClientError> {
-        let connection = Connection::lazy(self.addresses)?;
-        let ClientBuilder { namespace, identity, converter, deadline, beside_waits, .. } = self;
+        let ClientBuilder {
+            addresses,
+            namespace,
+            identity,
+            converter,
+            deadline,
+            security,
+            mut extras,
+            api_key,
+            error,
+            beside_waits,
+        } = self;
+        error.map_or(Ok(()), |error| Err(ClientError::Invalid(error)))?;
+        if let Some(key) = api_key {
+            extras.header("authorization", &format!("Bearer {key}"))?;
+            extras.header("temporal-namespace", &namespace)?;
+        }
+        let connection = Connection::lazy(addresses, &security, extras)?;
         Ok(Client { shared: Arc::new(Shared { connection, namespace, identity, converter, deadline, beside_waits }) })
     }
 
@@ -136,6 +214,10 @@ impl Client {
             converter: DataConverter::default(),
             deadline: Duration::from_secs(30),
             beside_waits: None,
+            security: Security::default(),
+            extras: Extras::default(),
+            api_key: None,
+            error: None,
         }
     }
 
@@ -163,21 +245,8 @@ impl Client {
     }
 
     /// Executions that a list filter finds, newest first. `""` finds all.
-    pub async fn list(&self, filter: &str) -> Result<Vec<Description>, ClientError> {
-        let mut request = api::ListWorkflowExecutionsRequest {
-            namespace: self.namespace().to_owned(),
-            query: filter.to_owned(),
-            ..Default::default()
-        };
-        let mut found = Vec::new();
-        loop {
-            let page = rpc!(self.connection(), list_workflow_executions, request.clone(), self.short()).await?;
-            found.extend(page.executions.into_iter().map(|info| Description::new(info, self.converter())));
-            if page.next_page_token.is_empty() {
-                return Ok(found);
-            }
-            request.next_page_token = page.next_page_token;
-        }
+    pub fn list(&self, filter: &str) -> Executions {
+        Executions::new(self.clone(), filter)
     }
 
     /// How many executions a list filter finds.

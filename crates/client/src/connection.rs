@@ -1,6 +1,6 @@
 //! Several addresses of one cluster: a call goes to the one that answered last, and to the next when it does not.
 
-use crate::error::ClientError;
+use crate::{error::ClientError, outgoing::Extras};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::{
     error::Error,
@@ -49,8 +49,16 @@ pub struct Connection {
     addresses: Arc<[(String, Service)]>,
     /// Index of the address that calls go to.
     current: Arc<AtomicUsize>,
+    extras: Arc<Extras>,
     /// When it was last said that no address answers.
     complained: Arc<Mutex<Option<Instant>>>,
+}
+
+/// How addresses are connected to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Security {
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<crate::Tls>,
 }
 
 /// What the server may send in one message: a page of history with large payloads.
@@ -59,14 +67,15 @@ const LARGEST_MESSAGE: usize = 128 << 20;
 const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
 
 impl Connection {
-    /// Connects when it is first used. An address is `host:port`, with `http://` or without.
-    pub fn lazy(addresses: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, ClientError> {
-        let addresses =
-            addresses.into_iter().map(|address| service(address.into())).collect::<Result<Arc<[_]>, _>>()?;
+    /// Connects when it is first used. An address is `host:port`, with `http://` or `https://` or without.
+    pub(crate) fn lazy(addresses: Vec<String>, security: &Security, extras: Extras) -> Result<Self, ClientError> {
+        let services = addresses.into_iter().map(|address| service(address, security));
+        let addresses = services.collect::<Result<Arc<[_]>, _>>()?;
         if addresses.is_empty() {
             return Err(ClientError::Invalid("no address to connect to".to_owned()));
         }
-        Ok(Connection { addresses, current: Arc::default(), complained: Arc::default() })
+        let extras = Arc::new(extras);
+        Ok(Connection { addresses, current: Arc::default(), extras, complained: Arc::default() })
     }
 
     /// The addresses, separated by commas.
@@ -76,8 +85,13 @@ impl Connection {
 
     /// Calls until an address answers, or refuses for good, or time is up. `request` carries ids that make a second
     /// try harmless.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`] as soon as a server refuses; [`ClientError::Unreachable`] when none has answered within
+    /// `patience`. UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, CANCELLED and broken connections are no answers.
     pub async fn call<Q: Clone, R>(
         &self,
+        method: &'static str,
         request: Q,
         patience: Patience,
         rpc: impl Fn(Service, Request<Q>) -> Answer<R>,
@@ -93,12 +107,14 @@ impl Connection {
             let at = self.current.load(Ordering::Relaxed);
             let (address, service) = &self.addresses[at % self.addresses.len()];
             let remaining = patience.total.saturating_sub(began.elapsed());
-            let status = match attempt(service, request.clone(), patience.attempt.min(remaining), &rpc).await {
+            let mut request = Request::new(request.clone());
+            self.extras.apply(method, request.metadata_mut())?;
+            let status = match attempt(service, request, patience.attempt.min(remaining), &rpc).await {
                 Ok(answer) => return Ok(answer),
                 Err(status) if !worth_another_try(&status) => return Err(status.into()),
                 Err(status) => status,
             };
-            tracing::debug!(%address, code = ?status.code(), message = status.message(), "call failed");
+            tracing::debug!(%address, method, code = ?status.code(), message = status.message(), "call failed");
             if status.code() != Code::ResourceExhausted {
                 // Only one of those that fail at the same time moves on.
                 let _ = self.current.compare_exchange(at, at + 1, Ordering::Relaxed, Ordering::Relaxed);
@@ -128,9 +144,21 @@ impl Connection {
     }
 }
 
-fn service(address: String) -> Result<(String, Service), ClientError> {
-    let uri = if address.contains("://") { address.clone() } else { format!("http://{address}") };
-    let endpoint = Endpoint::from_shared(uri).map_err(|error| ClientError::Invalid(format!("{address}: {error}")))?;
+fn service(address: String, security: &Security) -> Result<(String, Service), ClientError> {
+    let (scheme, host) = address.split_once("://").unwrap_or(("", &address));
+    let invalid = |why: &dyn std::fmt::Display| ClientError::Invalid(format!("the address {address:?}: {why}"));
+    let endpoint = |scheme: &str| Endpoint::from_shared(format!("{scheme}://{host}")).map_err(|error| invalid(&error));
+    #[cfg(feature = "tls")]
+    let endpoint = match (&security.tls, scheme) {
+        (Some(tls), _) => tls.apply(endpoint("https")?)?,
+        (None, "https") => crate::Tls::new().apply(endpoint("https")?)?,
+        (None, _) => endpoint("http")?,
+    };
+    #[cfg(not(feature = "tls"))]
+    let endpoint = match (security, scheme) {
+        (_, "https") => return Err(invalid(&"for TLS, enable the crate's feature `tls`")),
+        _ => endpoint("http")?,
+    };
     let channel = endpoint
         .connect_timeout(Duration::from_secs(2))
         .tcp_nodelay(true)
@@ -143,11 +171,10 @@ fn service(address: String) -> Result<(String, Service), ClientError> {
 
 async fn attempt<Q, R>(
     service: &Service,
-    request: Q,
+    mut request: Request<Q>,
     time: Duration,
     rpc: &impl Fn(Service, Request<Q>) -> Answer<R>,
 ) -> Result<R, Status> {
-    let mut request = Request::new(request);
     request.set_timeout(time);
     // The deadline is the server's to keep; a server that is gone is noticed here.
     let kept = tokio::time::timeout(time + Duration::from_millis(500), rpc(service.clone(), request));
@@ -170,7 +197,7 @@ fn worth_another_try(status: &Status) -> bool {
 #[macro_export]
 macro_rules! rpc {
     ($connection:expr, $method:ident, $request:expr, $patience:expr) => {
-        $connection.call($request, $patience, |mut service, request| {
+        $connection.call(stringify!($method), $request, $patience, |mut service, request| {
             ::std::boxed::Box::pin(async move { service.$method(request).await })
         })
     };

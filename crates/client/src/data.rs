@@ -2,18 +2,39 @@
 
 use erased_serde::{Deserializer as ErasedDeserializer, Serialize as ErasedSerialize};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+};
 use tenure_api::common::v1::{Payload, Payloads};
 
 /// A value could not be written as a payload, or a payload could not be read as the type that was asked for.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct DataError(pub String);
+#[error("{what}")]
+pub struct DataError {
+    what: String,
+    of_codec: bool,
+}
 
 impl DataError {
     /// With this message.
     pub fn new(what: impl fmt::Display) -> Self {
-        DataError(what.to_string())
+        DataError { what: what.to_string(), of_codec: false }
+    }
+
+    /// Whether the codec failed: the same payload may be read a moment later, when its keys are there again.
+    pub fn is_of_codec(&self) -> bool {
+        self.of_codec
+    }
+
+    fn by_codec(self) -> Self {
+        DataError { what: format!("codec: {}", self.what), of_codec: true }
+    }
+
+    fn within(self, context: impl fmt::Display) -> Self {
+        DataError { what: format!("{context}: {}", self.what), ..self }
     }
 }
 
@@ -54,30 +75,41 @@ pub trait PayloadConverter: Send + Sync + 'static {
 pub type Read<'a> = &'a mut dyn FnMut(&mut dyn ErasedDeserializer<'_>) -> Result<(), erased_serde::Error>;
 
 /// Changes payloads between converter and wire: encryption, compression. Both directions see every payload of
-/// arguments, results and failure details.
+/// arguments, results, heartbeats, memo fields and failure details; search attributes stay as they are, because the
+/// server reads them.
+///
+/// An error, or a panic, fails what needed the payload: the call of a client, the attempt of an activity, the workflow
+/// task (never the workflow), all of which are tried again. Calls come from many threads and should not take long: keep
+/// keys in memory, and fetch new ones in the background.
 ///
 /// ```
-/// use tenure_client::{DataConverter, DataError, PayloadCodec};
-/// # type Payload = tenure_api::common::v1::Payload;
-/// /// Keeps nobody out; real ones encrypt.
-/// struct Reversed;
+/// use tenure_client::{DataError, PayloadCodec};
+/// use tenure_api::common::v1::Payload;
+/// use prost::Message;
 ///
-/// impl PayloadCodec for Reversed {
-///     fn encode(&self, mut payload: Payload) -> Result<Payload, DataError> {
-///         payload.data = payload.data.iter().rev().copied().collect();
-///         Ok(payload)
+/// struct Sealed(Key);
+/// # struct Key;
+/// # impl Key {
+/// #     fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, std::fmt::Error> { Ok(plain.iter().map(|it| it ^ 85).collect()) }
+/// #     fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, std::fmt::Error> { self.seal(sealed) }
+/// # }
+///
+/// impl PayloadCodec for Sealed {
+///     fn encode(&self, payload: Payload) -> Result<Payload, DataError> {
+///         // The payload as a whole, so that its own metadata is hidden, too.
+///         let data = self.0.seal(&payload.encode_to_vec()).map_err(DataError::new)?;
+///         let metadata = [("encoding".to_owned(), "binary/encrypted".into())].into();
+///         Ok(Payload { metadata, data: data.into(), ..Default::default() })
 ///     }
 ///
 ///     fn decode(&self, payload: Payload) -> Result<Payload, DataError> {
-///         self.encode(payload)
+///         if payload.metadata.get("encoding").is_none_or(|it| it != "binary/encrypted") {
+///             return Ok(payload); // from before there was a codec
+///         }
+///         let plain = self.0.open(&payload.data).map_err(DataError::new)?;
+///         Payload::decode(plain.as_slice()).map_err(DataError::new)
 ///     }
 /// }
-///
-/// let converter = DataConverter::default().with_codec(Reversed);
-/// let payload = converter.encode(&"plain".to_owned())?;
-/// assert_eq!(payload.data, "\"nialp\"");
-/// assert_eq!(converter.decode::<String>(&payload)?, "plain");
-/// # Ok::<(), DataError>(())
 /// ```
 pub trait PayloadCodec: Send + Sync + 'static {
     /// Towards the wire.
@@ -106,7 +138,9 @@ impl PayloadConverter for Json {
         let data: &[u8] = match encoding(payload) {
             NULL => b"null",
             JSON | JSON_PROTOBUF => &payload.data,
-            other => return Err(DataError(format!("a payload of encoding {:?}", String::from_utf8_lossy(other)))),
+            other => {
+                return Err(DataError::new(format!("a payload of encoding {:?}", String::from_utf8_lossy(other))));
+            }
         };
         let mut json = serde_json::Deserializer::from_slice(data);
         read(&mut <dyn ErasedDeserializer<'_>>::erase(&mut json)).map_err(DataError::new)
@@ -131,6 +165,9 @@ fn null() -> Payload {
 pub struct DataConverter {
     converter: Arc<dyn PayloadConverter>,
     codec: Option<Arc<dyn PayloadCodec>>,
+    seals_failures: bool,
+    /// The first error of the codec, for whoever watches.
+    trouble: Option<Arc<Mutex<Option<DataError>>>>,
 }
 
 impl Default for DataConverter {
@@ -148,7 +185,7 @@ impl fmt::Debug for DataConverter {
 impl DataConverter {
     /// With this converter, and no codec.
     pub fn new(converter: impl PayloadConverter) -> Self {
-        DataConverter { converter: Arc::new(converter), codec: None }
+        DataConverter { converter: Arc::new(converter), codec: None, seals_failures: false, trouble: None }
     }
 
     /// The same, with a codec between it and the wire.
@@ -156,6 +193,30 @@ impl DataConverter {
     pub fn with_codec(mut self, codec: impl PayloadCodec) -> Self {
         self.codec = Some(Arc::new(codec));
         self
+    }
+
+    /// The same; messages and stack traces of failures go through the codec, too, as other SDKs do it.
+    #[must_use]
+    pub fn with_sealed_failures(mut self) -> Self {
+        self.seals_failures = true;
+        self
+    }
+
+    pub(crate) fn seals_failures(&self) -> bool {
+        self.seals_failures && self.codec.is_some()
+    }
+
+    /// The same; it remembers what the codec could not do.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn watched(&self) -> Self {
+        DataConverter { trouble: self.codec.as_ref().map(|_| Arc::default()), ..self.clone() }
+    }
+
+    /// What the codec could not do since the last call.
+    #[doc(hidden)]
+    pub fn take_trouble(&self) -> Option<DataError> {
+        self.trouble.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// A value as a payload, through the codec.
@@ -167,7 +228,7 @@ impl DataConverter {
     pub fn decode<T: Data>(&self, payload: &Payload) -> Result<T, DataError> {
         match &self.codec {
             None => T::decode(payload, &*self.converter),
-            Some(codec) => T::decode(&codec.decode(payload.clone())?, &*self.converter),
+            Some(_) => T::decode(&self.open(payload.clone())?, &*self.converter),
         }
     }
 
@@ -192,12 +253,28 @@ impl DataConverter {
 
     /// Through the codec, towards the wire.
     pub fn seal(&self, payload: Payload) -> Result<Payload, DataError> {
-        self.codec.as_ref().map_or(Ok(payload.clone()), |codec| codec.encode(payload))
+        self.code(payload, |codec, payload| codec.encode(payload))
     }
 
     /// Through the codec, from the wire.
     pub fn open(&self, payload: Payload) -> Result<Payload, DataError> {
-        self.codec.as_ref().map_or(Ok(payload.clone()), |codec| codec.decode(payload))
+        self.code(payload, |codec, payload| codec.decode(payload))
+    }
+
+    fn code(
+        &self,
+        payload: Payload,
+        code: impl FnOnce(&dyn PayloadCodec, Payload) -> Result<Payload, DataError>,
+    ) -> Result<Payload, DataError> {
+        let Some(codec) = &self.codec else { return Ok(payload) };
+        let coded = catch_unwind(AssertUnwindSafe(|| code(&**codec, payload)));
+        coded.unwrap_or_else(|_| Err(DataError::new("it panicked"))).map_err(|error| {
+            let error = error.by_codec();
+            if let Some(trouble) = &self.trouble {
+                trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            }
+            error
+        })
     }
 }
 
@@ -235,7 +312,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Data for T {
                 value = Some(erased_serde::deserialize(from)?);
                 Ok(())
             })
-            .map_err(|DataError(why)| DataError(format!("not a {}: {why}", std::any::type_name::<T>())))?;
+            .map_err(|error| error.within(format_args!("not a {}", std::any::type_name::<T>())))?;
         value.ok_or_else(|| DataError::new("the converter gave no value"))
     }
 }
@@ -281,7 +358,7 @@ impl Data for Binary {
     fn decode(payload: &Payload, _: &dyn PayloadConverter) -> Result<Self, DataError> {
         match encoding(payload) {
             PLAIN | NULL => Ok(Binary(payload.data.clone())),
-            other => Err(DataError(format!("not bytes, but {:?}", String::from_utf8_lossy(other)))),
+            other => Err(DataError::new(format!("not bytes, but {:?}", String::from_utf8_lossy(other)))),
         }
     }
 }
@@ -361,7 +438,7 @@ fn argument<T: Data>(payloads: &[Payload], index: usize, converter: &DataConvert
         Some(payload) => converter.decode(payload),
         None => T::decode(&null(), &*converter.converter),
     };
-    value.map_err(|DataError(why)| DataError(format!("argument {}: {why}", index + 1)))
+    value.map_err(|error| error.within(format_args!("argument {}", index + 1)))
 }
 
 macro_rules! args {
@@ -438,7 +515,7 @@ mod tests {
         let payloads = (1u8,).to_payloads(&converter).unwrap();
         assert_eq!(<(u8, Option<u8>)>::from_payloads(&payloads, &converter).unwrap(), (1, None));
         let error = <(u8, u8)>::from_payloads(&payloads, &converter).unwrap_err();
-        assert!(error.0.starts_with("argument 2: not a u8"), "{error}");
+        assert!(error.to_string().starts_with("argument 2: not a u8"), "{error}");
     }
 
     struct Xor;
@@ -458,5 +535,28 @@ mod tests {
         let payload = secret.encode(&"plain".to_owned()).unwrap();
         assert!(DataConverter::default().decode::<String>(&payload).is_err());
         assert_eq!(secret.decode::<String>(&payload).unwrap(), "plain");
+    }
+
+    struct Broken;
+    impl PayloadCodec for Broken {
+        fn encode(&self, _: Payload) -> Result<Payload, DataError> {
+            Err(DataError::new("no key"))
+        }
+        fn decode(&self, _: Payload) -> Result<Payload, DataError> {
+            panic!("no key");
+        }
+    }
+
+    #[test]
+    fn a_codec_that_fails_is_told_from_data_that_cannot_be_read() {
+        let broken = DataConverter::default().with_codec(Broken).watched();
+        let error = broken.encode(&1u8).unwrap_err();
+        assert!(error.is_of_codec());
+        assert_eq!(error.to_string(), "codec: no key");
+        assert_eq!(broken.take_trouble().unwrap().to_string(), "codec: no key");
+        let payload = DataConverter::default().encode(&1u8).unwrap();
+        assert_eq!(broken.decode::<u8>(&payload).unwrap_err().to_string(), "codec: it panicked");
+        assert!(broken.take_trouble().is_some() && broken.take_trouble().is_none());
+        assert!(!DataConverter::default().decode::<String>(&payload).unwrap_err().is_of_codec());
     }
 }

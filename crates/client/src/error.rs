@@ -4,7 +4,8 @@ use crate::{data::DataError, failure::Failure};
 use tenure_api::errordetails::v1 as details;
 use tonic::{Code, Status};
 
-/// Why a call of the client failed.
+/// Why a call gave nothing. Calls that no server has answered were tried again, on all addresses, until
+/// [`deadline`](crate::ClientBuilder::deadline); what a server refuses is not.
 ///
 /// ```no_run
 /// use tenure_client::{Client, ClientError, Failure, WorkflowRef};
@@ -37,7 +38,7 @@ pub enum ClientError {
     /// The query was not answered.
     #[error("the query failed: {0}")]
     QueryFailed(Failure),
-    /// No answer within the deadline.
+    /// No answer within the deadline. What was asked for may have happened.
     #[error("no answer from {addresses} within {seconds} s: {last}")]
     Unreachable {
         /// All that were tried.
@@ -65,18 +66,44 @@ impl From<Status> for ClientError {
 }
 
 impl ClientError {
-    /// The gRPC code that the server answered with.
+    /// The gRPC code, of errors that have one.
     pub fn code(&self) -> Option<Code> {
         match self {
             ClientError::Status(status) => Some(status.code()),
+            ClientError::AlreadyStarted { .. } => Some(Code::AlreadyExists),
             ClientError::Unreachable { .. } => Some(Code::Unavailable),
             _ => None,
         }
     }
 
-    /// Whether there is no such thing.
+    /// There is no such workflow, run, update or namespace, or it is over.
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(Code::NotFound)
+    }
+
+    /// There is no such namespace.
+    pub fn is_namespace_not_found(&self) -> bool {
+        matches!(self, ClientError::Status(status) if detail::<details::NamespaceNotFoundFailure>(status).is_some())
+    }
+
+    /// There is one already: [`ClientError::AlreadyStarted`], or another thing that exists once.
+    pub fn is_already_exists(&self) -> bool {
+        self.code() == Some(Code::AlreadyExists)
+    }
+
+    /// The server does not know who calls, or does not let them.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.code(), Some(Code::PermissionDenied | Code::Unauthenticated))
+    }
+
+    /// The request cannot be right, whenever it is sent.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, ClientError::Invalid(_)) || self.code() == Some(Code::InvalidArgument)
+    }
+
+    /// No server has answered within the deadline.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, ClientError::Unreachable { .. })
     }
 
     /// The workflow's, update's or query's failure.

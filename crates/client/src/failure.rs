@@ -1,6 +1,7 @@
 //! The API's chain of failures as one error type, and back.
 
 use crate::data::{Data, DataConverter, DataError};
+use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 use tenure_api::{
     common::v1::{ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType},
@@ -219,7 +220,7 @@ impl Failure {
     /// The details of the first application failure, read as `T`.
     pub fn decode_detail<T: Data>(&self, index: usize) -> Result<T, DataError> {
         let details = self.as_application().map_or(&[][..], |application| &application.details);
-        let payload = details.get(index).ok_or_else(|| DataError(format!("the failure has no detail {index}")))?;
+        let payload = details.get(index).ok_or_else(|| DataError::new(format!("the failure has no detail {index}")))?;
         DataConverter::default().decode(payload)
     }
 
@@ -248,20 +249,29 @@ impl Failure {
         }
     }
 
-    /// As the API's message.
+    /// As the API's message. Details that the codec cannot write are left out.
     pub fn to_proto(&self, converter: &DataConverter) -> proto::Failure {
+        let sealed = converter.seals_failures();
+        let encoded_attributes = || {
+            let (message, stack_trace) = (self.message.clone(), self.stack_trace.clone());
+            converter.encode(&Attributes { message, stack_trace }).ok()
+        };
         proto::Failure {
-            message: self.message.clone(),
+            message: if sealed { "Encoded failure".to_owned() } else { self.message.clone() },
             source: self.source.clone(),
-            stack_trace: self.stack_trace.clone(),
-            encoded_attributes: None,
+            stack_trace: if sealed { String::new() } else { self.stack_trace.clone() },
+            encoded_attributes: if sealed { encoded_attributes() } else { None },
             cause: self.cause.as_ref().map(|cause| Box::new(cause.to_proto(converter))),
             failure_info: info(&self.kind, converter),
         }
     }
 
     /// From the API's message. Details that the codec cannot read stay as they are.
-    pub fn from_proto(failure: proto::Failure, converter: &DataConverter) -> Self {
+    pub fn from_proto(mut failure: proto::Failure, converter: &DataConverter) -> Self {
+        let encoded = failure.encoded_attributes.take();
+        if let Some(Ok(encoded)) = encoded.map(|encoded| converter.decode::<Attributes>(&encoded)) {
+            (failure.message, failure.stack_trace) = (encoded.message, encoded.stack_trace);
+        }
         Failure {
             kind: failure.failure_info.map_or_else(unspecified, |info| kind(info, converter)),
             message: failure.message,
@@ -276,9 +286,17 @@ fn unspecified() -> FailureKind {
     FailureKind::Application(Application::default())
 }
 
+/// What a failure tells, when it goes through the codec.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Attributes {
+    message: String,
+    stack_trace: String,
+}
+
 fn seal(details: &[Payload], converter: &DataConverter) -> Option<Payloads> {
-    let seal = |payload: &Payload| converter.seal(payload.clone()).unwrap_or_else(|_| payload.clone());
-    (!details.is_empty()).then(|| Payloads { payloads: details.iter().map(seal).collect() })
+    let seal = |payload: &Payload| converter.seal(payload.clone()).ok();
+    (!details.is_empty()).then(|| Payloads { payloads: details.iter().filter_map(seal).collect() })
 }
 
 fn open(details: Option<Payloads>, converter: &DataConverter) -> Vec<Payload> {
@@ -459,6 +477,7 @@ impl From<Failure> for Box<dyn std::error::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PayloadCodec;
 
     #[test]
     fn a_chain_comes_back_as_it_went() {
@@ -478,6 +497,47 @@ mod tests {
         assert_eq!(back.application_type(), Some("Declined"));
         assert_eq!(back.decode_detail::<u32>(0).unwrap(), 12);
         assert_eq!(back.to_string(), "activity charge failed: no money");
+    }
+
+    /// Hides what it is given, and says so.
+    struct Upside;
+    impl PayloadCodec for Upside {
+        fn encode(&self, payload: Payload) -> Result<Payload, DataError> {
+            Ok(Payload { data: payload.data.iter().rev().copied().collect(), ..payload })
+        }
+        fn decode(&self, payload: Payload) -> Result<Payload, DataError> {
+            self.encode(payload)
+        }
+    }
+
+    #[test]
+    fn sealed_failures_show_nothing_on_the_way() {
+        let failure = Failure::application("Declined", "card 4711").caused_by(Failure::msg("4711 is blocked"));
+        let open = DataConverter::default().with_codec(Upside);
+        assert_eq!(failure.to_proto(&open).message, "card 4711");
+        let sealed = open.with_sealed_failures();
+        let sent = failure.to_proto(&sealed);
+        assert_eq!(
+            (sent.message.as_str(), sent.cause.as_ref().unwrap().message.as_str()),
+            ("Encoded failure", "Encoded failure")
+        );
+        assert_eq!(Failure::from_proto(sent, &sealed), failure);
+    }
+
+    #[test]
+    fn details_are_not_shown_when_the_codec_fails() {
+        struct NoKey;
+        impl PayloadCodec for NoKey {
+            fn encode(&self, _: Payload) -> Result<Payload, DataError> {
+                Err(DataError::new("no key"))
+            }
+            fn decode(&self, payload: Payload) -> Result<Payload, DataError> {
+                Ok(payload)
+            }
+        }
+        let failure = Failure::application("Declined", "").detail("4711".to_owned());
+        let sent = failure.to_proto(&DataConverter::default().with_codec(NoKey));
+        assert!(!format!("{sent:?}").contains("4711"));
     }
 
     #[test]

@@ -3,18 +3,18 @@
 use crate::{
     args::time,
     client::Client,
-    connection::Patience,
     data::{Args, Data, DataConverter, DataError, IntoArgs},
     definition::{Query, Signal, Update, WorkflowDefinition},
     error::ClientError,
     failure::{Failure, FailureKind, TimeoutType},
+    pages::Events,
     rpc,
 };
 use std::{collections::BTreeMap, marker::PhantomData, time::SystemTime};
 use tenure_api::{
     common::v1::{Payload, Payloads, WorkflowExecution},
     enums::v1::{HistoryEventFilterType, UpdateWorkflowExecutionLifecycleStage as Stage},
-    history::v1::{History, HistoryEvent, history_event::Attributes},
+    history::v1::{HistoryEvent, history_event::Attributes},
     query::v1::WorkflowQuery,
     update::v1::{Input, Meta, Outcome, Request, UpdateRef, WaitPolicy, outcome},
     workflow::v1::WorkflowExecutionInfo,
@@ -200,7 +200,8 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
             ..Default::default()
         };
         loop {
-            let page = self.history_page(request.clone(), self.client.long()).await?;
+            let (connection, patience) = (self.client.connection(), self.client.long());
+            let page = rpc!(connection, get_workflow_execution_history, request.clone(), patience).await?;
             let last = page.history.unwrap_or_default().events.pop();
             if let Some(event) = last.filter(is_close) {
                 return Ok(event);
@@ -209,30 +210,14 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
         }
     }
 
-    async fn history_page(
-        &self,
-        request: api::GetWorkflowExecutionHistoryRequest,
-        patience: Patience,
-    ) -> Result<api::GetWorkflowExecutionHistoryResponse, ClientError> {
-        rpc!(self.client.connection(), get_workflow_execution_history, request, patience).await
-    }
-
-    /// The whole history of the run, as it is now.
-    pub async fn history(&self) -> Result<History, ClientError> {
-        let mut request = api::GetWorkflowExecutionHistoryRequest {
+    /// The history of the run.
+    pub fn history(&self) -> Events {
+        let request = api::GetWorkflowExecutionHistoryRequest {
             namespace: self.client.namespace().to_owned(),
             execution: Some(self.execution()),
             ..Default::default()
         };
-        let mut events = Vec::new();
-        loop {
-            let page = self.history_page(request.clone(), self.client.short()).await?;
-            events.extend(page.history.unwrap_or_default().events);
-            if page.next_page_token.is_empty() {
-                return Ok(History { events });
-            }
-            request.next_page_token = page.next_page_token;
-        }
+        Events::new(self.client.clone(), request)
     }
 
     /// Asks the workflow to stop; it may clean up first.

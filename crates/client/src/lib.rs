@@ -14,8 +14,12 @@ mod definition;
 mod error;
 mod failure;
 mod handle;
+mod outgoing;
+mod pages;
 mod search;
 mod start;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use args::RetryPolicy;
 #[doc(hidden)]
@@ -32,5 +36,10 @@ pub use definition::{
 pub use error::ClientError;
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutType};
 pub use handle::{Description, UpdateHandle, WorkflowExecutionStatus, WorkflowHandle};
+pub use outgoing::Outgoing;
+pub use pages::{Events, Executions};
 pub use search::{SearchAttribute, SearchKey, SearchValue};
 pub use start::{StartWorkflow, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
+pub use tenure_api::common::v1::Payload;
+#[cfg(feature = "tls")]
+pub use tls::Tls;

@@ -38,6 +38,7 @@ pub struct WorkflowInfo {
     pub run_timeout: Option<Duration>,
     /// Why the last run failed, when this one is a retry or the next of a schedule.
     pub last_failure: Option<Failure>,
+    pub(crate) task_timeout: Option<Duration>,
     pub(crate) last_result: Option<Payload>,
     pub(crate) memo: Memo,
     pub(crate) search_attributes: SearchAttributes,
@@ -45,31 +46,32 @@ pub struct WorkflowInfo {
 
 impl WorkflowInfo {
     pub(crate) fn of(
-        event: &HistoryEvent,
-        started: &Started,
+        at: SystemTime,
+        started: Started,
         (namespace, workflow_id, run_id): (&str, &str, &str),
         converter: &DataConverter,
     ) -> Self {
         let duration = |it: Option<prost_types::Duration>| it.and_then(|it| it.try_into().ok());
-        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let given = |text: String| (!text.is_empty()).then_some(text);
         WorkflowInfo {
             workflow_id: workflow_id.to_owned(),
             run_id: run_id.to_owned(),
-            first_run_id: started.first_execution_run_id.clone(),
-            workflow_type: started.workflow_type.clone().unwrap_or_default().name,
-            task_queue: started.task_queue.clone().unwrap_or_default().name,
+            first_run_id: started.first_execution_run_id,
+            workflow_type: started.workflow_type.unwrap_or_default().name,
+            task_queue: started.task_queue.unwrap_or_default().name,
             namespace: namespace.to_owned(),
             attempt: started.attempt.try_into().unwrap_or(1),
-            started: time_of(event),
-            parent: started.parent_workflow_execution.clone().map(|parent| (parent.workflow_id, parent.run_id)),
-            continued_from: given(&started.continued_execution_run_id),
-            cron_schedule: given(&started.cron_schedule),
+            started: at,
+            parent: started.parent_workflow_execution.map(|parent| (parent.workflow_id, parent.run_id)),
+            continued_from: given(started.continued_execution_run_id),
+            cron_schedule: given(started.cron_schedule),
             execution_timeout: duration(started.workflow_execution_timeout),
             run_timeout: duration(started.workflow_run_timeout),
-            last_failure: started.continued_failure.clone().map(|it| Failure::from_proto(it, converter)),
-            last_result: started.last_completion_result.clone().and_then(|it| it.payloads.into_iter().next()),
-            memo: started.memo.clone().unwrap_or_default(),
-            search_attributes: started.search_attributes.clone().unwrap_or_default(),
+            last_failure: started.continued_failure.map(|it| Failure::from_proto(it, converter)),
+            task_timeout: duration(started.workflow_task_timeout),
+            last_result: started.last_completion_result.and_then(|it| it.payloads.into_iter().next()),
+            memo: started.memo.unwrap_or_default(),
+            search_attributes: started.search_attributes.unwrap_or_default(),
         }
     }
 }

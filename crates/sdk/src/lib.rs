@@ -119,12 +119,14 @@ pub use history_json::history_from_json;
 pub use info::{HistoryInfo, WorkflowInfo};
 pub use replay::{ReplayError, Replayed, Replayer};
 pub use tenure_api::history::v1::{History, HistoryEvent};
+#[cfg(feature = "tls")]
+pub use tenure_client::Tls;
 pub use tenure_client::{
     ActivityDefinition, ActivityRef, Args, Binary, Client, ClientBuilder, ClientError, Data, DataConverter, DataError,
-    Description, Failure, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, Json, PayloadCodec, PayloadConverter,
-    Query, Raw, RetryPolicy, RetryState, SearchAttribute, SearchKey, SearchValue, Signal, StartWorkflow, TimeoutType,
-    Update, UpdateHandle, WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy,
-    WorkflowIdReusePolicy, WorkflowRef,
+    Description, Events, Executions, Failure, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, Json, Outgoing,
+    Payload, PayloadCodec, PayloadConverter, Query, Raw, RetryPolicy, RetryState, SearchAttribute, SearchKey,
+    SearchValue, Signal, StartWorkflow, TimeoutType, Update, UpdateHandle, WorkflowDefinition, WorkflowExecutionStatus,
+    WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowRef,
 };
 /// ```
 /// # use tenure_sdk::prelude::*;
@@ -221,7 +223,7 @@ pub use tenure_sdk_macros::handlers;
 /// # Ok(()) }
 /// ```
 pub use tenure_sdk_macros::workflow;
-pub use worker::{Worker, WorkerOptions};
+pub use worker::{Deployment, Versioning, Worker, WorkerOptions};
 pub use workflow::{
     ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,
     Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Saga, Scope, Sent, SignalChannel, StateMut,

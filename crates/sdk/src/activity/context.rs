@@ -193,10 +193,15 @@ impl Control {
         self.shared.elsewhere.load(Ordering::Acquire)
     }
 
+    /// The last heartbeat, unless it was taken.
+    pub(crate) fn unsent_heartbeat(&self) -> Option<Vec<Payload>> {
+        self.shared.heartbeat.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Waits for a heartbeat; the last one is what counts.
     pub(crate) async fn next_heartbeat(&self) -> Vec<Payload> {
         loop {
-            if let Some(details) = self.shared.heartbeat.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if let Some(details) = self.unsent_heartbeat() {
                 return details;
             }
             self.shared.heartbeats.notified().await;

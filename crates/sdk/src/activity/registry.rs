@@ -79,7 +79,11 @@ impl ActivityRegistry {
     }
 }
 
-/// Arguments that cannot be read will not be readable the next time either.
+/// Arguments that are of other types will be so the next time, too.
 fn read<A: Args>(cx: &ActivityContext, input: Option<&Payloads>) -> Result<A, Failure> {
-    cx.converter().decode_args(input).map_err(|error| Failure::from(error).non_retryable())
+    cx.converter().decode_args(input).map_err(|error| {
+        let by_codec = error.is_of_codec();
+        let failure = Failure::from(error);
+        if by_codec { failure } else { failure.non_retryable() }
+    })
 }

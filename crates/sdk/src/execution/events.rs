@@ -1,6 +1,7 @@
 //! What each event means to the code.
 
 use super::Execution;
+use crate::info::time_of;
 use crate::runtime::{Broken, Command};
 use crate::runtime::{LOCAL_ACTIVITY, OpId, Outcome, PATCH, ROOT, Resolution, SIDE_EFFECT, local_marker};
 use std::{collections::BTreeMap, panic::Location};
@@ -31,52 +32,54 @@ impl Execution {
         locals
     }
 
-    pub(super) fn feed(&mut self, event: &HistoryEvent) {
+    pub(super) fn feed(&mut self, event: HistoryEvent) {
         if self.rt.is_over() {
             return;
         }
-        let Some(is) = &event.attributes else { return };
+        let at = time_of(&event);
+        let Some(is) = event.attributes else { return };
         match is {
-            Is::WorkflowExecutionStartedEventAttributes(started) => {
-                self.set_info(event);
-                if let Err(broken) = self.instance.start(started.input.as_ref()) {
+            Is::WorkflowExecutionStartedEventAttributes(mut started) => {
+                let input = started.input.take();
+                self.set_info(at, started);
+                if let Err(broken) = self.instance.start(input.as_ref()) {
                     self.rt.break_with(Broken::Data(broken.to_string()));
                 }
             }
             Is::WorkflowExecutionSignaledEventAttributes(it) => {
                 if !self.instance.signal(&it.signal_name, it.input.as_ref()) {
                     let mut channels = self.rt.channels.borrow_mut();
-                    channels.entry(it.signal_name.clone()).or_default().push_back(it.input.clone());
+                    channels.entry(it.signal_name).or_default().push_back(it.input);
                 }
                 self.rt.progressed();
             }
             Is::WorkflowExecutionCancelRequestedEventAttributes(_) => self.rt.cancel_scope(ROOT, Location::caller()),
-            Is::WorkflowExecutionUpdateAdmittedEventAttributes(it) => self.admitted.note(it.request.clone()),
+            Is::WorkflowExecutionUpdateAdmittedEventAttributes(it) => self.admitted.note(it.request),
             _ => self.resolve(is),
         }
     }
 
     /// Events that end an operation, by the event that began it.
-    fn resolve(&self, is: &Is) {
+    fn resolve(&self, is: Is) {
         match is {
             Is::TimerFiredEventAttributes(it) => self.settle(it.started_event_id, Ok(Outcome::default())),
             Is::ActivityTaskCompletedEventAttributes(it) => {
-                self.settle(it.scheduled_event_id, Ok(Outcome { result: it.result.clone(), ..Default::default() }));
+                self.settle(it.scheduled_event_id, Ok(Outcome { result: it.result, ..Default::default() }));
             }
             Is::ActivityTaskFailedEventAttributes(it) => {
                 let meta = (it.scheduled_event_id, it.started_event_id, it.retry_state());
-                self.activity_failed(meta, self.failure(it.failure.as_ref()));
+                self.activity_failed(meta, self.failure(it.failure));
             }
             Is::ActivityTaskTimedOutEventAttributes(it) => {
                 let meta = (it.scheduled_event_id, it.started_event_id, it.retry_state());
-                self.activity_failed(meta, self.failure(it.failure.as_ref()));
+                self.activity_failed(meta, self.failure(it.failure));
             }
             Is::ActivityTaskCanceledEventAttributes(it) => {
                 let meta = (it.scheduled_event_id, it.started_event_id, RetryState::CancelRequested);
-                self.activity_failed(meta, cancelled(it.details.as_ref()));
+                self.activity_failed(meta, cancelled(it.details));
             }
             Is::ChildWorkflowExecutionStartedEventAttributes(it) => {
-                let run_id = it.workflow_execution.clone().unwrap_or_default().run_id;
+                let run_id = it.workflow_execution.unwrap_or_default().run_id;
                 self.child_started(it.initiated_event_id, run_id);
             }
             Is::StartChildWorkflowExecutionFailedEventAttributes(it) => {
@@ -89,18 +92,18 @@ impl Execution {
                 self.settle_child(it.initiated_event_id, Err(failure));
             }
             Is::ChildWorkflowExecutionCompletedEventAttributes(it) => {
-                let outcome = Outcome { result: it.result.clone(), ..Default::default() };
+                let outcome = Outcome { result: it.result, ..Default::default() };
                 self.settle_child(it.initiated_event_id, Ok(outcome));
             }
             Is::ChildWorkflowExecutionFailedEventAttributes(it) => {
                 let failure = child(&it.workflow_execution, &it.workflow_type, it.initiated_event_id, it.retry_state());
-                let cause = self.failure(it.failure.as_ref());
+                let cause = self.failure(it.failure);
                 self.settle_child(it.initiated_event_id, Err(failure.caused_by(cause)));
             }
             Is::ChildWorkflowExecutionCanceledEventAttributes(it) => {
                 let state = RetryState::CancelRequested;
                 let failure = child(&it.workflow_execution, &it.workflow_type, it.initiated_event_id, state);
-                self.settle_child(it.initiated_event_id, Err(failure.caused_by(cancelled(it.details.as_ref()))));
+                self.settle_child(it.initiated_event_id, Err(failure.caused_by(cancelled(it.details))));
             }
             Is::ChildWorkflowExecutionTimedOutEventAttributes(it) => {
                 let failure = child(&it.workflow_execution, &it.workflow_type, it.initiated_event_id, it.retry_state());
@@ -154,8 +157,8 @@ impl Execution {
         }
     }
 
-    fn failure(&self, failure: Option<&proto::Failure>) -> Failure {
-        Failure::from_proto(failure.cloned().unwrap_or_default(), &self.rt.converter)
+    fn failure(&self, failure: Option<proto::Failure>) -> Failure {
+        Failure::from_proto(failure.unwrap_or_default(), &self.rt.converter)
     }
 
     fn activity_failed(&self, (scheduled, started, retry_state): (i64, i64, RetryState), cause: Failure) {
@@ -172,7 +175,7 @@ impl Execution {
     pub(super) fn replay_local(&mut self, event: &HistoryEvent) {
         let Some((seq, marker)) = local_of(event) else { return };
         let result = match &marker.failure {
-            Some(failure) => Err(self.failure(Some(failure))),
+            Some(failure) => Err(self.failure(Some(failure.clone()))),
             None => Ok(first(marker.details.get("result"))),
         };
         self.resolve_local(seq, result);
@@ -187,8 +190,8 @@ impl Execution {
     }
 }
 
-fn cancelled(details: Option<&Payloads>) -> Failure {
-    let details = details.map(|details| details.payloads.clone()).unwrap_or_default();
+fn cancelled(details: Option<Payloads>) -> Failure {
+    let details = details.map(|details| details.payloads).unwrap_or_default();
     Failure::new(FailureKind::Cancelled { details }, "cancelled")
 }
 

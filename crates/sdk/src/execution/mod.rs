@@ -20,13 +20,17 @@ use crate::{
     info::{HistoryInfo, WorkflowInfo, time_of},
     runtime::{Broken, Command, Completion, LocalCall, ROOT, Rt, Runtime, catch},
 };
-use std::{panic::Location, sync::Arc};
+use std::{
+    panic::Location,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tenure_api::{
     command::v1::{self as command, command::Attributes as Make},
     common::v1::{Payload, Payloads},
     enums::v1::{EventType, WorkflowTaskFailedCause},
     failure::v1 as failure,
-    history::v1::{HistoryEvent, history_event::Attributes},
+    history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes as Started, history_event::Attributes},
     protocol::v1::Message,
 };
 use tenure_client::{DataConverter, Failure};
@@ -138,40 +142,36 @@ impl Execution {
 
     /// Feeds a task. What it answers is of its last section; replayed sections answer nothing.
     pub(crate) fn advance(&mut self, task: Task) -> Result<Output, Trouble> {
-        let events: Vec<_> = task.events.into_iter().filter(|event| event.event_id > self.last_event).collect();
-        if events.first().is_some_and(|first| first.event_id != self.last_event + 1) {
+        if !self.is_continued_by(&task.events) {
             return Err(Trouble::Gap);
         }
+        let mut events = task.events;
+        events.retain(|event| event.event_id > self.last_event);
         let mut messages = Some(task.messages);
         let mut live = false;
         let mut at = 0;
         while at < events.len() {
-            let event = &events[at];
             let next = events.get(at + 1).map(HistoryEvent::event_type);
-            match event.event_type() {
+            match events[at].event_type() {
                 EventType::WorkflowTaskStarted => match next {
                     Some(EventType::WorkflowTaskCompleted) => {
-                        self.section(event, following(&events[at + 1..]), Vec::new(), false)?;
+                        self.section(&events[at], following(&events[at + 1..]), Vec::new(), false)?;
                     }
                     // The code's answer never arrived.
                     Some(_) => {}
                     None if task.only_query => break,
                     None => {
                         live = true;
-                        self.section(event, &[], messages.take().unwrap_or_default(), true)?;
+                        self.section(&events[at], &[], messages.take().unwrap_or_default(), true)?;
                     }
                 },
                 EventType::WorkflowTaskCompleted => {
                     at += self.confirm(&events[at + 1..])?;
                     self.last_event = events[at].event_id;
                 }
-                EventType::WorkflowTaskFailed | EventType::WorkflowTaskTimedOut if self.sent => {
-                    // What was sent is not what happened.
-                    return Err(Trouble::Gap);
-                }
-                EventType::WorkflowTaskFailed => self.reseed(event),
+                EventType::WorkflowTaskFailed => self.reseed(&events[at]),
                 EventType::WorkflowTaskScheduled | EventType::WorkflowTaskTimedOut => {}
-                _ => self.inputs.push(event.clone()),
+                _ => self.inputs.push(std::mem::take(&mut events[at])),
             }
             at += 1;
         }
@@ -179,7 +179,21 @@ impl Execution {
             // Fed again with the task that they belong to.
             self.inputs.clear();
         }
-        if live { Ok(self.output()) } else { Ok(Output::default()) }
+        if live { self.output() } else { Ok(Output::default()) }
+    }
+
+    /// Whether the events follow those that were fed, and what was sent is what happened.
+    pub(crate) fn is_continued_by(&self, events: &[HistoryEvent]) -> bool {
+        let mut new = events.iter().filter(|event| event.event_id > self.last_event).peekable();
+        if new.peek().is_some_and(|first| first.event_id != self.last_event + 1) {
+            return false;
+        }
+        let answered = |event: &HistoryEvent| match event.event_type() {
+            EventType::WorkflowTaskCompleted => Some(true),
+            EventType::WorkflowTaskFailed | EventType::WorkflowTaskTimedOut => Some(false),
+            _ => None,
+        };
+        !self.sent || new.find_map(answered).unwrap_or(true)
     }
 
     /// The code of a workflow that was reset goes on with another sequence of random numbers.
@@ -218,9 +232,10 @@ impl Execution {
         self.quietly(|this| {
             let inputs = this.begin(inputs);
             let mut messages = messages.into_iter().peekable();
-            for event in &inputs {
+            for event in inputs {
+                let event_id = event.event_id;
                 this.feed(event);
-                while let Some(message) = messages.next_if(|message| updates::after(message) <= event.event_id) {
+                while let Some(message) = messages.next_if(|message| updates::after(message) <= event_id) {
                     this.deliver(message, live);
                 }
             }
@@ -252,7 +267,7 @@ impl Execution {
             Some(Attributes::WorkflowExecutionSignaledEventAttributes(it)) => !self.instance.handles(&it.signal_name),
             _ => false,
         });
-        before.iter().for_each(|event| self.feed(event));
+        before.into_iter().for_each(|event| self.feed(event));
         self.rt.run();
         after
     }
@@ -275,6 +290,9 @@ impl Execution {
 
     /// A broken task stays broken.
     fn check(&self) -> Result<(), Trouble> {
+        if let Some(error) = self.rt.converter.take_trouble() {
+            self.rt.break_with(Broken::Data(error.to_string()));
+        }
         match &*self.rt.broken.borrow() {
             Some(broken) => Err(Trouble::Fails(broken.clone().into())),
             None => Ok(()),
@@ -339,11 +357,12 @@ impl Execution {
         }
     }
 
-    fn output(&self) -> Output {
+    fn output(&self) -> Result<Output, Trouble> {
         let commands: Vec<_> =
             self.rt.commands.borrow().iter().map(|command| command.to_proto(&self.rt.converter)).collect();
         let closed = commands.last().is_some_and(|command| matching::closes(command.command_type()));
-        Output { commands, messages: self.rt.messages.take(), closed }
+        self.check()?;
+        Ok(Output { commands, messages: self.rt.messages.take(), closed })
     }
 
     /// The local activities that the code has asked for since the last call.
@@ -364,12 +383,13 @@ impl Execution {
             this.rt.run();
         });
         self.finish();
-        self.check()?;
-        Ok(self.output())
+        self.output()
     }
 
     pub(crate) fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure> {
         let answer = catch(|| self.instance.query(name, args));
+        // Only this answer failed.
+        let _ = self.rt.converter.take_trouble();
         answer.unwrap_or_else(|panic| Err(Failure::application("Panic", panic)))
     }
 
@@ -381,17 +401,20 @@ impl Execution {
         }
     }
 
+    /// Within which a workflow task has to be answered.
+    pub(crate) fn task_timeout(&self) -> Duration {
+        self.rt.info.get().and_then(|info| info.task_timeout).unwrap_or(Duration::from_secs(10))
+    }
+
     pub(crate) fn last_event(&self) -> i64 {
         self.last_event
     }
 
-    pub(crate) fn set_info(&self, event: &HistoryEvent) {
-        if let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &event.attributes {
-            let Name { namespace, workflow_id, run_id } = &self.name;
-            let info = WorkflowInfo::of(event, started, (namespace, workflow_id, run_id), &self.rt.converter);
-            self.rt.seed(&started.original_execution_run_id);
-            let _ = self.rt.info.set(info);
-        }
+    fn set_info(&self, at: SystemTime, started: Started) {
+        let Name { namespace, workflow_id, run_id } = &self.name;
+        self.rt.seed(&started.original_execution_run_id);
+        let info = WorkflowInfo::of(at, started, (namespace, workflow_id, run_id), &self.rt.converter);
+        let _ = self.rt.info.set(info);
     }
 }
 

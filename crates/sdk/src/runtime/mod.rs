@@ -100,7 +100,8 @@ const MOST_POLLS: u64 = 5_000_000;
 impl Runtime {
     pub(crate) fn new(converter: DataConverter) -> Rt {
         Rc::new(Runtime {
-            converter,
+            // What the codec cannot do fails the task, not the workflow.
+            converter: converter.watched(),
             info: OnceCell::new(),
             history: RefCell::default(),
             now: Cell::new(SystemTime::UNIX_EPOCH),

@@ -1,133 +1,175 @@
 //! Activities: from the poll to the answer.
 
-use super::{Shared, until_stopped};
+use super::{
+    Phase, Shared,
+    pollers::{self, Queue},
+    slots::Slot,
+    until,
+};
 use crate::{
     Failure,
     activity::{ActivityContext, ActivityInfo, Control},
     runtime::message_of,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tenure_api::{
     common::v1::{Payload, Payloads},
     enums::v1::TaskQueueKind,
-    taskqueue::v1::TaskQueue,
+    taskqueue::v1::{TaskQueue, TaskQueueMetadata},
     workflowservice::v1 as api,
 };
 use tenure_client::{ClientError, rpc};
-use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    task::JoinError,
-};
+use tokio::task::JoinError;
 
-/// Polls until the worker stops.
-pub(super) async fn poll(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
-    let queue = TaskQueue { name: shared.task_queue.clone(), kind: TaskQueueKind::Normal.into(), ..Default::default() };
-    let request = api::PollActivityTaskQueueRequest {
-        namespace: shared.client.namespace().to_owned(),
-        task_queue: Some(queue),
-        identity: shared.client.identity().to_owned(),
-        ..Default::default()
-    };
-    loop {
-        let polled = async {
-            let slot = shared.activity_slots.clone().acquire_owned().await.ok()?;
-            let connection = shared.client.connection();
-            let polled = rpc!(connection, poll_activity_task_queue, request.clone(), shared.client.long()).await;
-            Some((polled, slot))
+/// The activities of the task queue.
+pub(super) struct Tasks {
+    shared: Arc<Shared>,
+    request: api::PollActivityTaskQueueRequest,
+}
+
+impl Tasks {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let queue =
+            TaskQueue { name: shared.task_queue.clone(), kind: TaskQueueKind::Normal.into(), ..Default::default() };
+        let request = api::PollActivityTaskQueueRequest {
+            namespace: shared.client.namespace().to_owned(),
+            task_queue: Some(queue),
+            identity: shared.client.identity().to_owned(),
+            task_queue_metadata: shared
+                .options
+                .queue_activities_per_second
+                .map(|rate| TaskQueueMetadata { max_tasks_per_second: Some(rate) }),
+            worker_instance_key: shared.instance_key.clone(),
+            deployment_options: shared.options.deployment.as_ref().map(|it| it.to_proto()),
+            ..Default::default()
         };
-        let (polled, slot) = tokio::select! {
-            biased;
-            () = until_stopped(&mut stopped) => return,
-            polled = polled => match polled {
-                Some(polled) => polled,
-                None => return,
-            },
-        };
-        match polled {
-            Ok(task) if task.task_token.is_empty() => {}
-            Ok(task) => spawn(shared.clone(), task, slot),
-            Err(error) => {
-                tracing::warn!(%error, "polling for activities failed");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
+        Tasks { shared, request }
     }
 }
 
-/// Runs one attempt in the background.
-pub(super) fn spawn(shared: Arc<Shared>, task: api::PollActivityTaskQueueResponse, slot: OwnedSemaphorePermit) {
-    tokio::spawn(async move {
-        let _slot = slot;
-        let token = task.task_token.clone();
-        let activity_type = task.activity_type.clone().unwrap_or_default().name;
-        let Some(ended) = attempt(&shared, task).await else { return };
-        if let Err(error) = respond(&shared, token, ended).await {
-            // The server has given up on it: timed out, cancelled, or the workflow has closed.
-            tracing::debug!(activity_type, %error, "the end of an activity is of no interest");
-        }
-    });
+impl Queue for Tasks {
+    type Task = api::PollActivityTaskQueueResponse;
+
+    async fn poll(&self) -> Result<pollers::Answer<Self::Task>, ClientError> {
+        let client = &self.shared.client;
+        let task = rpc!(client.connection(), poll_activity_task_queue, self.request.clone(), client.long()).await?;
+        let advice = task.poller_scaling_decision.as_ref().map(|it| it.poll_request_delta_suggestion);
+        Ok(pollers::Answer { task: (!task.task_token.is_empty()).then_some(task), advice })
+    }
+
+    async fn work(&self, task: Self::Task, slot: Slot) {
+        work(&self.shared, task, slot).await;
+    }
+}
+
+/// Runs one attempt that came along with another answer.
+pub(super) fn spawn(shared: Arc<Shared>, task: api::PollActivityTaskQueueResponse, mut slot: Slot) {
+    slot.begin();
+    tokio::spawn(async move { work(&shared, task, slot).await });
+}
+
+async fn work(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse, _slot: Slot) {
+    let token = task.task_token.clone();
+    let info = info_of(shared, &task);
+    let activity_type = info.activity_type.clone();
+    let Some(ended) = attempt(shared, task, info).await else { return };
+    if let Err(error) = respond(shared, token, ended).await {
+        // The server has given up on it: timed out, cancelled, or the workflow has closed.
+        tracing::debug!(activity_type, %error, "the end of an activity is of no interest");
+    }
 }
 
 /// How an attempt ended.
 enum Ended {
     Completed(Payload),
-    Failed(Failure),
+    /// With the last heartbeat that was not sent.
+    Failed(Failure, Option<Payloads>),
     Cancelled(Failure),
 }
 
-async fn attempt(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse) -> Option<Ended> {
-    let info = info_of(shared, &task);
+async fn attempt(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse, info: ActivityInfo) -> Option<Ended> {
     let name = info.activity_type.clone();
-    let heartbeat_timeout = info.heartbeat_timeout;
     let Some(run) = shared.activities.calls.get(&name).cloned() else {
         let known = shared.activities.calls.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let message = format!("this worker has no activity {name:?}; it has: {known}");
-        return Some(Ended::Failed(Failure::application("UnknownActivity", message)));
+        return Some(Ended::Failed(Failure::application("UnknownActivity", message), None));
     };
+    let measures = shared.metrics.activity(&name);
+    if let (Some(measures), Some(scheduled), Some(started)) = (measures, info.scheduled, info.started) {
+        measures.schedule_to_start.record(started.duration_since(scheduled).unwrap_or_default());
+    }
+    let (limit, heartbeat_timeout) = (limit_of(&info, &task), info.heartbeat_timeout);
     let last_heartbeat = task.heartbeat_details.map(|it| it.payloads).unwrap_or_default();
     let (cx, control) = ActivityContext::new(info, shared.client.clone(), last_heartbeat);
+    let began = Instant::now();
     let mut running = tokio::spawn(run(cx, task.input));
-    let mut cancelled_by_server = false;
-    let heartbeats = heartbeats(shared, &control, task.task_token, heartbeat_timeout);
-    tokio::pin!(heartbeats);
-    let mut grace_over = shared.grace_over.subscribe();
-    let mut stopping = false;
+    let mut heartbeats = pin!(heartbeats(shared, &control, task.task_token, heartbeat_timeout));
+    let mut phase = shared.phase.subscribe();
+    let mut time_is_up = pin!(tokio::time::sleep(limit));
+    // Who has asked it to stop: the server, the worker, the time.
+    let (mut by_server, mut by_worker, mut by_time) = (false, false, false);
     let result = loop {
         tokio::select! {
             biased;
             result = &mut running => break result,
-            () = &mut heartbeats, if !cancelled_by_server => {
-                cancelled_by_server = true;
-                control.cancel();
-            }
-            () = until_stopped(&mut grace_over), if !stopping => {
-                stopping = true;
-                control.cancel();
+            () = &mut heartbeats, if !by_server => by_server = true,
+            () = until(&mut phase, Phase::Cancelling), if !by_worker => by_worker = true,
+            () = &mut time_is_up => {
+                if by_time {
+                    // The server knows. What does not look must not keep its slot for ever.
+                    running.abort();
+                    tracing::warn!(activity_type = name, "an activity did not end in its time and is dropped");
+                    return None;
+                }
+                by_time = true;
+                time_is_up.as_mut().reset(tokio::time::Instant::now() + shared.options.grace);
             }
         }
+        control.cancel();
     };
-    let outcome = |outcome: &'static str| {
-        metrics::counter!("sdk_activities_total", "outcome" => outcome).increment(1);
-    };
+    if let Some(measures) = measures {
+        measures.execution.record(began.elapsed());
+    }
     let failure = match result {
-        Ok(Ok(payload)) => {
-            outcome("completed");
-            return Some(Ended::Completed(payload));
-        }
+        Ok(Ok(payload)) => return Some(Ended::Completed(payload)),
         Ok(Err(_)) if control.is_elsewhere() => return None,
         Ok(Err(failure)) => failure,
         Err(error) => of_panic(error),
     };
-    if failure.is_cancelled() && cancelled_by_server {
-        outcome("cancelled");
+    if failure.is_cancelled() && by_server {
+        if let Some(measures) = measures {
+            measures.cancelled.increment(1);
+        }
         return Some(Ended::Cancelled(failure));
     }
-    outcome("failed");
-    if failure.is_cancelled() {
-        // Nobody asked for it but this worker: another one may try again.
-        return Some(Ended::Failed(Failure::application("WorkerStopped", "the worker stopped").caused_by(failure)));
+    shared.activity_slots.count_failed();
+    if let Some(measures) = measures {
+        measures.failed.increment(1);
     }
-    Some(Ended::Failed(failure))
+    let unsent = control.unsent_heartbeat().map(|payloads| Payloads { payloads });
+    if failure.is_cancelled() && by_worker {
+        // Nobody asked for it but this worker: another one may try again.
+        let failure = Failure::application("WorkerStopped", "the worker stopped").caused_by(failure);
+        return Some(Ended::Failed(failure, unsent));
+    }
+    Some(Ended::Failed(failure, unsent))
+}
+
+/// How long the attempt may take, as the server counts.
+fn limit_of(info: &ActivityInfo, task: &api::PollActivityTaskQueueResponse) -> Duration {
+    let all: Option<Duration> = task.schedule_to_close_timeout.and_then(|it| it.try_into().ok());
+    let waited = match (info.scheduled, info.started) {
+        (Some(scheduled), Some(started)) => started.duration_since(scheduled).unwrap_or_default(),
+        _ => Duration::ZERO,
+    };
+    // Not set is sent as nothing or as zero.
+    let left = all.filter(|all| !all.is_zero()).map(|all| all.saturating_sub(waited));
+    let one = info.start_to_close.filter(|one| !one.is_zero());
+    one.into_iter().chain(left).min().unwrap_or(Duration::from_secs(365 * 24 * 3600))
 }
 
 fn info_of(shared: &Shared, task: &api::PollActivityTaskQueueResponse) -> ActivityInfo {
@@ -201,11 +243,12 @@ async fn respond(shared: &Shared, task_token: prost::bytes::Bytes, ended: Ended)
             };
             rpc!(connection, respond_activity_task_completed, request, client.short()).await?;
         }
-        Ended::Failed(failure) => {
+        Ended::Failed(failure, last_heartbeat_details) => {
             let failure = Some(failure.to_proto(client.converter()));
             let request = api::RespondActivityTaskFailedRequest {
                 task_token,
                 failure,
+                last_heartbeat_details,
                 identity,
                 namespace,
                 ..Default::default()

@@ -24,10 +24,13 @@ pub(super) struct Locals {
 }
 
 impl Locals {
-    pub(super) fn start(&mut self, shared: &Arc<Shared>, name: &Name, calls: Vec<LocalCall>) {
+    pub(super) fn start(&mut self, shared: &Arc<Shared>, name: &Arc<Name>, calls: Vec<LocalCall>) {
         for call in calls {
             let (shared, name) = (shared.clone(), name.clone());
             self.running.spawn(async move {
+                shared.metrics.local_activities.increment(1);
+                let mut slot = shared.local_slots.acquire().await;
+                slot.begin();
                 let limit = call.schedule_to_close.unwrap_or(Duration::MAX);
                 let late = || Failure::timeout(TimeoutType::ScheduleToClose, "the local activity took too long");
                 let result = timeout(limit, attempts(&shared, &name, &call)).await;
@@ -86,9 +89,10 @@ async fn one(shared: &Arc<Shared>, name: &Name, call: &LocalCall, attempt: u32) 
     };
     let (cx, control) = ActivityContext::new(info, shared.client.clone(), Vec::new());
     let limit = call.start_to_close.unwrap_or(Duration::from_secs(60));
+    let began = Instant::now();
     let running = tokio::spawn(run(cx, call.input.clone()));
     let abort = running.abort_handle();
-    match timeout(limit, running).await {
+    let result = match timeout(limit, running).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(super::activities::of_panic(panic)),
         Err(_) => {
@@ -96,7 +100,17 @@ async fn one(shared: &Arc<Shared>, name: &Name, call: &LocalCall, attempt: u32) 
             abort.abort();
             Err(Failure::timeout(TimeoutType::StartToClose, "the local activity took too long"))
         }
+    };
+    if let Some(measures) = shared.metrics.activity(&call.activity_type) {
+        measures.local_execution.record(began.elapsed());
+        if result.is_err() {
+            measures.local_failed.increment(1);
+        }
     }
+    if result.is_err() {
+        shared.local_slots.count_failed();
+    }
+    result
 }
 
 /// How long to wait before the next attempt, if there is one.

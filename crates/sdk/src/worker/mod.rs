@@ -1,9 +1,17 @@
 //! The worker: polls, runs what it gets, and drains when it is told to stop.
 
 mod activities;
+mod heartbeat;
 mod local;
+mod metrics;
+mod options;
+mod pollers;
+mod rate;
+mod slots;
 mod threads;
 mod workflows;
+
+pub use options::{Deployment, Versioning, WorkerOptions};
 
 use crate::{
     Failure, Replayer,
@@ -12,49 +20,19 @@ use crate::{
     testing::Observer,
     workflow::Workflow,
 };
+use pollers::Pollers;
+use rate::RateLimit;
+use slots::Slots;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tenure_api::workflowservice::v1::ShutdownWorkerRequest;
-use tenure_client::{ActivityDefinition, Client, ClientError, IntoActivity, IntoWorkflow, rpc};
-use tokio::{
-    sync::{Semaphore, watch},
-    task::JoinSet,
+use tenure_api::{
+    enums::v1::{TaskQueueType, WorkerStatus},
+    workflowservice::v1::ShutdownWorkerRequest,
 };
+use tenure_client::{ActivityDefinition, Client, ClientError, IntoActivity, IntoWorkflow, Patience, rpc};
+use tokio::sync::watch;
 
-/// Limits of a worker.
-#[derive(Clone, Debug)]
-pub struct WorkerOptions {
-    /// Workflow tasks at the same time. Default: 100.
-    pub workflow_slots: usize,
-    /// Activities at the same time. Default: 100.
-    pub activity_slots: usize,
-    /// Polls for workflow tasks at the same time, of each of the worker's two queues. Default: 3.
-    pub workflow_pollers: usize,
-    /// Polls for activities at the same time. Default: 5.
-    pub activity_pollers: usize,
-    /// Workflows that are kept between their tasks; others are replayed from history. Default: 1,000.
-    pub cached_workflows: usize,
-    /// Threads on which workflow code runs. Default: one for each core, four at most.
-    pub workflow_threads: usize,
-    /// How long activities may go on after the worker was told to stop, before they are cancelled. Default: 10 s.
-    pub grace: Duration,
-    /// How long the server waits for this worker to take a task of a workflow that it has cached. Default: 5 s.
-    pub sticky_timeout: Duration,
-}
-
-impl Default for WorkerOptions {
-    fn default() -> Self {
-        WorkerOptions {
-            workflow_slots: 100,
-            activity_slots: 100,
-            workflow_pollers: 3,
-            activity_pollers: 5,
-            cached_workflows: 1_000,
-            workflow_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)),
-            grace: Duration::from_secs(10),
-            sticky_timeout: Duration::from_secs(5),
-        }
-    }
-}
+const SDK_NAME: &str = "tenure-rust";
+const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs workflows and activities of one task queue.
 ///
@@ -85,19 +63,41 @@ pub struct Worker {
     observer: Option<Arc<dyn Observer>>,
 }
 
+/// How far a worker is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Polling,
+    /// No new polls.
+    Draining,
+    /// Polls that are out are given up.
+    Stopped,
+    /// Activities are cancelled.
+    Cancelling,
+}
+
 /// What the parts of a running worker share.
 pub(crate) struct Shared {
-    pub(crate) client: Client,
-    pub(crate) task_queue: String,
-    pub(crate) sticky_queue: String,
-    pub(crate) activities: ActivityRegistry,
-    pub(crate) options: WorkerOptions,
-    pub(crate) workflow_slots: Arc<Semaphore>,
-    pub(crate) activity_slots: Arc<Semaphore>,
-    pub(crate) threads: threads::Threads,
-    /// Activities are to be cancelled.
-    pub(crate) grace_over: watch::Sender<bool>,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    client: Client,
+    task_queue: String,
+    sticky_queue: String,
+    instance_key: String,
+    activities: ActivityRegistry,
+    options: WorkerOptions,
+    workflow_slots: Arc<Slots>,
+    activity_slots: Arc<Slots>,
+    local_slots: Arc<Slots>,
+    threads: threads::Threads,
+    metrics: Arc<metrics::Metrics>,
+    heart: heartbeat::Heart,
+    phase: watch::Sender<Phase>,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+/// The pollers of a worker.
+struct Groups {
+    normal: Option<Arc<Pollers<workflows::Tasks>>>,
+    sticky: Option<Arc<Pollers<workflows::Tasks>>>,
+    activities: Option<Arc<Pollers<activities::Tasks>>>,
 }
 
 impl Worker {
@@ -188,67 +188,145 @@ impl Worker {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), ClientError> {
         let Worker { client, task_queue, workflows, activities, options, observer } = self;
         let has_workflows = !workflows.is_empty();
-        let has_activities = !activities.calls.is_empty();
+        let names = (workflows.keys(), activities.calls.keys());
+        let metrics = Arc::new(metrics::Metrics::new(client.namespace(), &task_queue, names.0, names.1));
+        let slots = |worker_type, size| {
+            let (used, available) = metrics.slots(worker_type);
+            Slots::new(size, used, available)
+        };
         let shared = Arc::new(Shared {
             sticky_queue: format!("{}:{}", client.identity(), uuid::Uuid::new_v4()),
-            workflow_slots: Arc::new(Semaphore::new(options.workflow_slots)),
-            activity_slots: Arc::new(Semaphore::new(options.activity_slots)),
-            threads: threads::Threads::start(workflows, client.converter().clone(), &options),
-            grace_over: watch::Sender::new(false),
+            instance_key: uuid::Uuid::new_v4().to_string(),
+            workflow_slots: slots("WorkflowWorker", options.workflow_slots.max(2)),
+            activity_slots: slots("ActivityWorker", options.activity_slots.max(1)),
+            local_slots: slots("LocalActivityWorker", options.local_slots.max(1)),
+            threads: threads::Threads::start(workflows, client.converter().clone(), metrics.clone(), &options),
+            heart: heartbeat::Heart::new(),
+            phase: watch::Sender::new(Phase::Polling),
+            metrics,
             client,
             task_queue,
             activities,
             options,
             observer,
         });
-        let (stopping, stopped) = watch::channel(false);
-        let mut pollers = JoinSet::new();
-        if has_workflows {
-            for _ in 0..shared.options.workflow_pollers {
-                pollers.spawn(workflows::poll(shared.clone(), false, stopped.clone()));
-                pollers.spawn(workflows::poll(shared.clone(), true, stopped.clone()));
-            }
-        }
-        if has_activities {
-            for _ in 0..shared.options.activity_pollers {
-                pollers.spawn(activities::poll(shared.clone(), stopped.clone()));
-            }
-        }
+        let groups = Arc::new(Groups::start(&shared, has_workflows));
         tracing::info!(task_queue = shared.task_queue, addresses = shared.client.connection().addresses(), "polling");
+        let capabilities = tokio::spawn({
+            let (shared, groups) = (shared.clone(), groups.clone());
+            async move {
+                let capabilities = heartbeat::capabilities(&shared).await;
+                if capabilities.worker_heartbeats {
+                    let mut phase = shared.phase.subscribe();
+                    tokio::select! {
+                        () = until(&mut phase, Phase::Draining) => {}
+                        () = heartbeat::beat(&shared, &groups) => {}
+                    }
+                }
+                capabilities
+            }
+        });
         stop.await;
         tracing::info!(task_queue = shared.task_queue, "draining");
-        stopping.send_replace(true);
-        while pollers.join_next().await.is_some() {}
+        shared.phase.send_replace(Phase::Draining);
+        let known = tokio::time::timeout(Duration::from_millis(100), capabilities).await;
+        let capabilities = known.ok().and_then(Result::ok).unwrap_or_default();
+        shared.goodbye(&groups, WorkerStatus::ShuttingDown).await;
+        if capabilities.worker_poll_complete_on_shutdown {
+            // A poll that the server has ended cannot have taken a task along.
+            let _ = tokio::time::timeout(Duration::from_secs(3), groups.ended()).await;
+        }
+        shared.phase.send_replace(Phase::Stopped);
+        groups.ended().await;
         shared.drain().await;
         tracing::info!(task_queue = shared.task_queue, "stopped");
         Ok(())
     }
 }
 
+impl Groups {
+    fn start(shared: &Arc<Shared>, has_workflows: bool) -> Self {
+        let (options, metrics) = (&shared.options, &shared.metrics);
+        let (workflow_slots, activity_slots) = (&shared.workflow_slots, &shared.activity_slots);
+        let workflows = |sticky: bool, name: &str| {
+            // Neither queue's polls may take the last slot from the other's.
+            let range = (&options.workflow_pollers, options.workflow_slots / 2);
+            let tasks = workflows::Tasks::new(shared.clone(), sticky);
+            Pollers::start(
+                tasks,
+                range,
+                workflow_slots.clone(),
+                None,
+                metrics.workflow_polls(name),
+                shared.phase.subscribe(),
+            )
+        };
+        let activities = || {
+            let limit = RateLimit::new(options.activities_per_second).map(Arc::new);
+            let most = limit.as_ref().map_or(options.activity_slots, |limit| limit.most_polls());
+            let range = (&options.activity_pollers, most);
+            let tasks = activities::Tasks::new(shared.clone());
+            Pollers::start(
+                tasks,
+                range,
+                activity_slots.clone(),
+                limit,
+                metrics.activity_polls(),
+                shared.phase.subscribe(),
+            )
+        };
+        let has_cache = options.cached_workflows > 0;
+        Groups {
+            normal: has_workflows.then(|| workflows(false, "workflow_task")),
+            sticky: (has_workflows && has_cache).then(|| workflows(true, "sticky_workflow_task")),
+            activities: (!shared.activities.calls.is_empty()).then(activities),
+        }
+    }
+
+    async fn ended(&self) {
+        for workflows in [&self.normal, &self.sticky].into_iter().flatten() {
+            workflows.ended().await;
+        }
+        if let Some(activities) = &self.activities {
+            activities.ended().await;
+        }
+    }
+}
+
 impl Shared {
+    /// Waits for what runs, as long as the grace time allows.
     async fn drain(&self) {
-        let all = |slots: usize| u32::try_from(slots).unwrap_or(u32::MAX);
-        let workflows = self.workflow_slots.acquire_many(all(self.options.workflow_slots));
+        let grace = self.options.grace;
         let activities = async {
-            let all = all(self.options.activity_slots);
-            if tokio::time::timeout(self.options.grace, self.activity_slots.acquire_many(all)).await.is_err() {
-                self.grace_over.send_replace(true);
-                // Those that do not look are left to their timeouts.
-                let _ = tokio::time::timeout(self.options.grace, self.activity_slots.acquire_many(all)).await;
+            if !self.activity_slots.all_free(grace).await {
+                let left = self.activity_slots.used();
+                tracing::warn!(left, "the grace time is over, activities are cancelled");
+                self.phase.send_replace(Phase::Cancelling);
+                if !self.activity_slots.all_free(grace).await {
+                    let left = self.activity_slots.used();
+                    tracing::warn!(left, "activities that do not end are left to their time-outs");
+                }
             }
         };
-        let _ = tokio::time::timeout(self.options.grace, workflows).await;
-        activities.await;
-        // The server then offers this worker's cached workflows to others at once.
+        let (_, ()) = tokio::join!(self.workflow_slots.all_free(grace), activities);
+    }
+
+    /// The server then offers this worker's cached workflows to others at once.
+    async fn goodbye(&self, groups: &Groups, status: WorkerStatus) {
         let request = ShutdownWorkerRequest {
             namespace: self.client.namespace().to_owned(),
             sticky_task_queue: self.sticky_queue.clone(),
             identity: self.client.identity().to_owned(),
             reason: "the worker stops".to_owned(),
-            ..Default::default()
+            worker_heartbeat: Some(self.heart.beat(self, groups, status)),
+            worker_instance_key: self.instance_key.clone(),
+            task_queue: self.task_queue.clone(),
+            task_queue_types: vec![TaskQueueType::Workflow.into(), TaskQueueType::Activity.into()],
         };
-        let patience = tenure_client::Patience::short(Duration::from_secs(2));
-        let _ = rpc!(self.client.connection(), shutdown_worker, request, patience).await;
+        let patience = Patience::short(Duration::from_secs(2));
+        if let Err(error) = rpc!(self.client.connection(), shutdown_worker, request, patience).await {
+            tracing::debug!(%error, "the server does not know that the worker stops");
+        }
     }
 }
 
@@ -269,7 +347,7 @@ async fn signalled() {
     let _ = interrupt.await;
 }
 
-/// Done when the worker stops.
-pub(crate) async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+/// Done when the worker has come to this phase.
+pub(crate) async fn until(phase: &mut watch::Receiver<Phase>, reached: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= reached).await;
 }

@@ -1,19 +1,26 @@
 //! The threads on which workflow code runs, each with its cache of executions. A run always comes to the same thread.
 
-use super::WorkerOptions;
+use super::{WorkerOptions, metrics::Metrics};
 use crate::{
     Failure,
     execution::{Execution, Factory, Name, Output, Task, TaskFailure, Trouble},
-    runtime::LocalCall,
+    runtime::{LocalCall, message_of},
 };
 use std::{
     collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    sync::{Arc, mpsc},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
 use tenure_api::{
     common::v1::{Payload, Payloads},
-    enums::v1::{QueryResultType, WorkflowTaskFailedCause},
+    enums::v1::{EventType, QueryResultType, WorkflowTaskFailedCause},
+    history::v1::HistoryEvent,
     query::v1::{WorkflowQuery, WorkflowQueryResult},
 };
 use tenure_client::DataConverter;
@@ -21,7 +28,7 @@ use tokio::sync::oneshot;
 
 /// A workflow task, or a query, for a run.
 pub(crate) struct Advance {
-    pub(crate) name: Name,
+    pub(crate) name: Arc<Name>,
     pub(crate) workflow_type: String,
     pub(crate) task: Task,
     pub(crate) queries: BTreeMap<String, WorkflowQuery>,
@@ -35,36 +42,70 @@ pub(crate) struct Answer {
     pub(crate) output: Output,
     pub(crate) local: Vec<LocalCall>,
     pub(crate) query_results: BTreeMap<String, WorkflowQueryResult>,
+    /// Within which the workflow task has to be answered.
+    pub(crate) task_timeout: Duration,
 }
 
+/// Why nothing came of it.
+pub(crate) enum Refused {
+    /// The execution is not here, or its events do not follow those that it knows. The task comes back.
+    Gap(Option<Box<Advance>>),
+    Fails(TaskFailure),
+}
+
+impl From<Trouble> for Refused {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Gap => Refused::Gap(None),
+            Trouble::Fails(failure) => Refused::Fails(failure),
+        }
+    }
+}
+
+type Reply = oneshot::Sender<Result<Answer, Refused>>;
+
 enum Job {
-    Advance(Box<Advance>, oneshot::Sender<Result<Answer, Trouble>>),
-    FinishLocal(String, u64, Result<Option<Payload>, Failure>, oneshot::Sender<Result<Answer, Trouble>>),
+    Advance(Box<Advance>, Reply),
+    FinishLocal(String, u64, Result<Option<Payload>, Failure>, Reply),
     RollBack(String, i64),
     Evict(String),
 }
 
+/// Of all threads.
+#[derive(Default)]
+pub(crate) struct CacheStats {
+    pub(crate) size: AtomicU64,
+    pub(crate) hits: AtomicU64,
+    pub(crate) misses: AtomicU64,
+}
+
 pub(crate) struct Threads {
     senders: Vec<mpsc::Sender<Job>>,
+    pub(crate) stats: Arc<CacheStats>,
 }
 
 impl Threads {
     pub(crate) fn start(
         factories: BTreeMap<String, Arc<dyn Factory>>,
         converter: DataConverter,
+        metrics: Arc<Metrics>,
         options: &WorkerOptions,
     ) -> Self {
         let count = options.workflow_threads.max(1);
+        let stats = Arc::<CacheStats>::default();
         let start = |index: usize| {
             let (sender, jobs) = mpsc::channel();
             let (factories, converter) = (factories.clone(), converter.clone());
-            let bound = options.cached_workflows.div_ceil(count);
-            let cache = move || Cache { factories, converter, bound, executions: HashMap::new(), tick: 0 }.work(&jobs);
+            let (stats, metrics) = (stats.clone(), metrics.clone());
+            let bound = options.cached_workflows.div_ceil(count).max(1);
+            let cache = move || {
+                Cache { factories, converter, bound, stats, metrics, executions: HashMap::new(), tick: 0 }.work(&jobs);
+            };
             let spawned = std::thread::Builder::new().name(format!("workflows-{index}")).spawn(cache);
             spawned.expect("a thread can be started");
             sender
         };
-        Threads { senders: (0..count).map(start).collect() }
+        Threads { senders: (0..count).map(start).collect(), stats }
     }
 
     fn send(&self, run_id: &str, job: Job) {
@@ -75,11 +116,11 @@ impl Threads {
         let _ = self.senders[index].send(job);
     }
 
-    pub(crate) async fn advance(&self, advance: Advance) -> Result<Answer, Trouble> {
+    pub(crate) async fn advance(&self, advance: Box<Advance>) -> Result<Answer, Refused> {
         let (reply, answer) = oneshot::channel();
-        let run_id = advance.name.run_id.clone();
-        self.send(&run_id, Job::Advance(Box::new(advance), reply));
-        answer.await.unwrap_or(Err(Trouble::Gap))
+        let name = advance.name.clone();
+        self.send(&name.run_id, Job::Advance(advance, reply));
+        answer.await.unwrap_or(Err(Refused::Gap(None)))
     }
 
     pub(crate) async fn finish_local(
@@ -87,10 +128,10 @@ impl Threads {
         run_id: &str,
         seq: u64,
         result: Result<Option<Payload>, Failure>,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, Refused> {
         let (reply, answer) = oneshot::channel();
         self.send(run_id, Job::FinishLocal(run_id.to_owned(), seq, result, reply));
-        answer.await.unwrap_or(Err(Trouble::Gap))
+        answer.await.unwrap_or(Err(Refused::Gap(None)))
     }
 
     pub(crate) fn evict(&self, run_id: &str) {
@@ -102,12 +143,21 @@ impl Threads {
     }
 }
 
+struct Cached {
+    execution: Execution,
+    /// The tick of its last use.
+    used: u64,
+    /// Local activities that run for it: it must not go.
+    locals: usize,
+}
+
 struct Cache {
     factories: BTreeMap<String, Arc<dyn Factory>>,
     converter: DataConverter,
     bound: usize,
-    /// With when each was used last.
-    executions: HashMap<String, (Execution, u64)>,
+    stats: Arc<CacheStats>,
+    metrics: Arc<Metrics>,
+    executions: HashMap<String, Cached>,
     tick: u64,
 }
 
@@ -117,58 +167,85 @@ impl Cache {
             self.tick += 1;
             match job {
                 Job::Advance(advance, reply) => {
-                    let run_id = advance.name.run_id.clone();
-                    let answer = self.advance(*advance);
-                    self.settle(&run_id, &answer);
+                    let name = advance.name.clone();
+                    let answer = self.guard(&name.run_id, |this| this.advance(advance));
                     let _ = reply.send(answer);
                 }
                 Job::FinishLocal(run_id, seq, result, reply) => {
-                    let answer = self.finish_local(&run_id, seq, result);
-                    self.settle(&run_id, &answer);
+                    let answer = self.guard(&run_id, |this| this.finish_local(&run_id, seq, result));
                     let _ = reply.send(answer);
                 }
                 Job::RollBack(run_id, last_event) => {
-                    if let Some((execution, _)) = self.executions.get_mut(&run_id) {
-                        execution.roll_back(last_event);
+                    if let Some(cached) = self.executions.get_mut(&run_id) {
+                        cached.execution.roll_back(last_event);
                     }
                 }
-                Job::Evict(run_id) => {
-                    self.executions.remove(&run_id);
-                }
+                Job::Evict(run_id) => self.remove(&run_id),
             }
-            metrics::gauge!("sdk_cached_workflows").set(self.executions.len() as f64);
         }
     }
 
-    fn advance(&mut self, advance: Advance) -> Result<Answer, Trouble> {
-        let Advance { name, workflow_type, task, queries, afresh } = advance;
-        let run_id = name.run_id.clone();
-        if afresh {
-            self.executions.remove(&run_id);
+    /// An execution that got into trouble is of no more use, and a panic of any kind fails the task alone.
+    fn guard(
+        &mut self,
+        run_id: &str,
+        run: impl FnOnce(&mut Self) -> Result<Answer, Refused>,
+    ) -> Result<Answer, Refused> {
+        let answer = catch_unwind(AssertUnwindSafe(|| run(self))).unwrap_or_else(|panic| {
+            let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
+            Err(Refused::Fails(TaskFailure::new(cause, "Panic", message_of(&*panic))))
+        });
+        if answer.is_err() {
+            self.remove(run_id);
         }
-        if !self.executions.contains_key(&run_id) {
-            let Some(factory) = self.factories.get(&workflow_type).cloned() else {
-                let known = self.factories.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-                let message = format!("this worker has no workflow {workflow_type:?}; it has: {known}");
-                let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
-                return Err(Trouble::Fails(TaskFailure::new(cause, "UnknownWorkflow", message)));
-            };
-            if task.events.first().is_none_or(|first| first.event_id != 1) {
-                return Err(Trouble::Gap);
+        answer
+    }
+
+    fn advance(&mut self, advance: Box<Advance>) -> Result<Answer, Refused> {
+        let run_id = &advance.name.run_id;
+        if advance.afresh {
+            self.remove(run_id);
+        }
+        match self.executions.get(run_id) {
+            Some(cached) if cached.execution.is_continued_by(&advance.task.events) => {
+                self.stats.hits.fetch_add(1, Ordering::Relaxed);
+                self.metrics.cache_hits.increment(1);
             }
-            self.make_room();
-            let execution = Execution::new(&factory, name, self.converter.clone());
-            self.executions.insert(run_id.clone(), (execution, self.tick));
+            None if advance.task.events.first().is_some_and(|first| first.event_id == 1) => {
+                if advance.task.events.iter().any(is_replay) {
+                    self.stats.misses.fetch_add(1, Ordering::Relaxed);
+                    self.metrics.cache_misses.increment(1);
+                }
+                self.insert(&advance)?;
+            }
+            _ => return Err(Refused::Gap(Some(advance))),
         }
-        let Some((execution, used)) = self.executions.get_mut(&run_id) else { return Err(Trouble::Gap) };
-        *used = self.tick;
-        let output = execution.advance(task)?;
-        let local = execution.take_local();
+        let Advance { name, task, queries, .. } = *advance;
+        let Some(cached) = self.executions.get_mut(&name.run_id) else { return Err(Refused::Gap(None)) };
+        cached.used = self.tick;
+        let output = cached.execution.advance(task)?;
+        let local = cached.execution.take_local();
+        cached.locals += local.len();
         let answer = |query: &WorkflowQuery| {
-            answer(execution.query(&query.query_type, query.query_args.as_ref()), &self.converter)
+            answer(cached.execution.query(&query.query_type, query.query_args.as_ref()), &self.converter)
         };
         let query_results = queries.iter().map(|(id, query)| (id.clone(), answer(query))).collect();
-        Ok(Answer { output, local, query_results })
+        Ok(Answer { output, local, query_results, task_timeout: cached.execution.task_timeout() })
+    }
+
+    fn insert(&mut self, advance: &Advance) -> Result<(), Refused> {
+        let workflow_type = &advance.workflow_type;
+        let Some(factory) = self.factories.get(workflow_type).cloned() else {
+            let known = self.factories.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let message = format!("this worker has no workflow {workflow_type:?}; it has: {known}");
+            let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
+            return Err(Refused::Fails(TaskFailure::new(cause, "UnknownWorkflow", message)));
+        };
+        self.make_room();
+        let execution = Execution::new(&factory, (*advance.name).clone(), self.converter.clone());
+        self.executions.insert(advance.name.run_id.clone(), Cached { execution, used: self.tick, locals: 0 });
+        self.metrics.cache_size.set(self.stats.size.fetch_add(1, Ordering::Relaxed) as f64 + 1.0);
+        Ok(())
     }
 
     fn finish_local(
@@ -176,27 +253,38 @@ impl Cache {
         run_id: &str,
         seq: u64,
         result: Result<Option<Payload>, Failure>,
-    ) -> Result<Answer, Trouble> {
-        let (execution, used) = self.executions.get_mut(run_id).ok_or(Trouble::Gap)?;
-        *used = self.tick;
-        let output = execution.finish_local(seq, result)?;
-        Ok(Answer { output, local: execution.take_local(), ..Default::default() })
+    ) -> Result<Answer, Refused> {
+        let cached = self.executions.get_mut(run_id).ok_or(Refused::Gap(None))?;
+        cached.used = self.tick;
+        let output = cached.execution.finish_local(seq, result)?;
+        let local = cached.execution.take_local();
+        cached.locals = cached.locals.saturating_sub(1) + local.len();
+        Ok(Answer { output, local, ..Default::default() })
     }
 
-    /// An execution that got into trouble is of no more use.
-    fn settle(&mut self, run_id: &str, answer: &Result<Answer, Trouble>) {
-        if answer.is_err() {
-            self.executions.remove(run_id);
+    fn remove(&mut self, run_id: &str) {
+        let Some(removed) = self.executions.remove(run_id) else { return };
+        self.metrics.cache_size.set(self.stats.size.fetch_sub(1, Ordering::Relaxed) as f64 - 1.0);
+        // What the code holds is dropped here.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(removed))) {
+            tracing::warn!(run_id, panic = message_of(&*panic), "a workflow panicked while it left the cache");
         }
     }
 
     fn make_room(&mut self) {
-        while self.executions.len() >= self.bound.max(1) {
-            let oldest = self.executions.iter().min_by_key(|(_, (_, used))| *used).map(|(run_id, _)| run_id.clone());
+        while self.executions.len() >= self.bound {
+            let idle = self.executions.iter().filter(|(_, cached)| cached.locals == 0);
+            let oldest = idle.min_by_key(|(_, cached)| cached.used).map(|(run_id, _)| run_id.clone());
             let Some(oldest) = oldest else { return };
-            self.executions.remove(&oldest);
+            self.remove(&oldest);
+            self.metrics.cache_evictions.increment(1);
         }
     }
+}
+
+/// Whether the task tells of more than the first workflow task.
+fn is_replay(event: &HistoryEvent) -> bool {
+    event.event_type() == EventType::WorkflowTaskCompleted
 }
 
 fn answer(result: Result<Payload, Failure>, converter: &DataConverter) -> WorkflowQueryResult {

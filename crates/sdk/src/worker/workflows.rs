@@ -1,16 +1,21 @@
 //! Workflow tasks: from the poll to the answer.
 
 use super::{
-    Shared, activities,
+    Phase, SDK_NAME, SDK_VERSION, Shared, activities,
     local::Locals,
-    threads::{Advance, Answer},
-    until_stopped,
+    pollers::{self, Queue},
+    slots::Slot,
+    threads::{Advance, Answer, Refused},
 };
-use crate::execution::{Name, Output, Task, TaskFailure, Trouble};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use crate::execution::{Name, Output, Task, TaskFailure};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tenure_api::{
-    command::v1::command::Attributes,
-    enums::v1::{QueryResultType, TaskQueueKind},
+    command::v1::{Command, command::Attributes},
+    enums::v1::{CommandType, QueryResultType, TaskQueueKind},
     history::v1::HistoryEvent,
     query::v1::WorkflowQueryResult,
     sdk::v1::WorkflowTaskCompletedMetadata,
@@ -18,97 +23,112 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_client::{ClientError, duration, rpc};
-use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    time::Instant,
-};
+use tokio::time::Instant;
 
-/// Polls one queue until the worker stops.
-pub(super) async fn poll(shared: Arc<Shared>, sticky: bool, mut stopped: watch::Receiver<bool>) {
-    let queue = if sticky {
-        TaskQueue {
-            name: shared.sticky_queue.clone(),
-            kind: TaskQueueKind::Sticky.into(),
-            normal_name: shared.task_queue.clone(),
-        }
-    } else {
-        TaskQueue { name: shared.task_queue.clone(), kind: TaskQueueKind::Normal.into(), ..Default::default() }
-    };
-    let request = api::PollWorkflowTaskQueueRequest {
-        namespace: shared.client.namespace().to_owned(),
-        task_queue: Some(queue),
-        identity: shared.client.identity().to_owned(),
-        ..Default::default()
-    };
-    loop {
-        let polled = async {
-            let slot = shared.workflow_slots.clone().acquire_owned().await.ok()?;
-            let connection = shared.client.connection();
-            let polled = rpc!(connection, poll_workflow_task_queue, request.clone(), shared.client.long()).await;
-            Some((polled, slot))
+/// The workflow tasks of one queue.
+pub(super) struct Tasks {
+    shared: Arc<Shared>,
+    request: api::PollWorkflowTaskQueueRequest,
+}
+
+impl Tasks {
+    pub(super) fn new(shared: Arc<Shared>, sticky: bool) -> Self {
+        let queue = if sticky {
+            sticky_queue(&shared)
+        } else {
+            TaskQueue { name: shared.task_queue.clone(), kind: TaskQueueKind::Normal.into(), ..Default::default() }
         };
-        let (polled, slot) = tokio::select! {
-            biased;
-            () = until_stopped(&mut stopped) => return,
-            polled = polled => match polled {
-                Some(polled) => polled,
-                None => return,
-            },
+        let request = api::PollWorkflowTaskQueueRequest {
+            namespace: shared.client.namespace().to_owned(),
+            task_queue: Some(queue),
+            identity: shared.client.identity().to_owned(),
+            worker_instance_key: shared.instance_key.clone(),
+            deployment_options: shared.options.deployment.as_ref().map(|it| it.to_proto()),
+            ..Default::default()
         };
-        match polled {
-            Ok(task) if task.task_token.is_empty() => {}
-            Ok(task) => {
-                let shared = shared.clone();
-                tokio::spawn(async move { handle(&shared, task, slot).await });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "polling for workflow tasks failed");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
+        Tasks { shared, request }
     }
 }
 
-/// Works on a task, and on those that come back with its answer.
-async fn handle(shared: &Arc<Shared>, task: api::PollWorkflowTaskQueueResponse, _slot: OwnedSemaphorePermit) {
-    let mut next = Some(task);
-    let mut locals = Locals::default();
-    while let Some(task) = next.take() {
-        let name = name_of(shared, &task);
-        match work(shared, task, &name, &mut locals).await {
-            Ok(more) => next = more,
-            Err(error) => {
-                tracing::warn!(workflow_id = name.workflow_id, run_id = name.run_id, %error, "a workflow task is lost");
+fn sticky_queue(shared: &Shared) -> TaskQueue {
+    TaskQueue {
+        name: shared.sticky_queue.clone(),
+        kind: TaskQueueKind::Sticky.into(),
+        normal_name: shared.task_queue.clone(),
+    }
+}
+
+impl Queue for Tasks {
+    type Task = api::PollWorkflowTaskQueueResponse;
+
+    async fn poll(&self) -> Result<pollers::Answer<Self::Task>, ClientError> {
+        let client = &self.shared.client;
+        let task = rpc!(client.connection(), poll_workflow_task_queue, self.request.clone(), client.long()).await?;
+        let advice = task.poller_scaling_decision.as_ref().map(|it| it.poll_request_delta_suggestion);
+        Ok(pollers::Answer { task: (!task.task_token.is_empty()).then_some(task), advice })
+    }
+
+    /// Works on a task, and on those that come back with its answer.
+    async fn work(&self, task: Self::Task, _slot: Slot) {
+        let shared = &self.shared;
+        let mut next = Some(task);
+        let mut locals = Locals::default();
+        while let Some(task) = next.take() {
+            let name = name_of(shared, &task);
+            match work(shared, task, &name, &mut locals).await {
+                Ok(more) => next = more,
+                Err(error) => {
+                    let Name { workflow_id, run_id, .. } = &*name;
+                    tracing::warn!(workflow_id, run_id, %error, "a workflow task is lost");
+                    shared.threads.evict(run_id);
+                    return;
+                }
+            }
+            if next.is_none() && !locals.is_empty() {
+                // Whoever gets the next task begins them anew.
                 shared.threads.evict(&name.run_id);
             }
         }
     }
 }
 
-fn name_of(shared: &Shared, task: &api::PollWorkflowTaskQueueResponse) -> Name {
+fn name_of(shared: &Shared, task: &api::PollWorkflowTaskQueueResponse) -> Arc<Name> {
     let execution = task.workflow_execution.clone().unwrap_or_default();
     let namespace = shared.client.namespace().to_owned();
-    Name { namespace, workflow_id: execution.workflow_id, run_id: execution.run_id }
+    Arc::new(Name { namespace, workflow_id: execution.workflow_id, run_id: execution.run_id })
 }
+
+/// How long an answer that tells of more than local activities waits for those that are almost done.
+const MOMENT: Duration = Duration::from_millis(100);
 
 async fn work(
     shared: &Arc<Shared>,
     mut task: api::PollWorkflowTaskQueueResponse,
-    name: &Name,
+    name: &Arc<Name>,
     locals: &mut Locals,
 ) -> Result<Option<api::PollWorkflowTaskQueueResponse>, ClientError> {
-    // Local activities must not outlast the task; long before, it is answered and another asked for.
-    let answer_by = Instant::now() + Duration::from_secs(5);
-    let advanced = advance(shared, &mut task, name).await?;
+    let began = Instant::now();
+    let workflow_type = task.workflow_type.take().unwrap_or_default().name;
+    let measures = shared.metrics.workflow(&workflow_type);
+    if let Some(measures) = measures.filter(|_| task.query.is_none()) {
+        measures.task_schedule_to_start.record(between(task.scheduled_time, task.started_time));
+    }
+    let advanced = advance(shared, &mut task, name, &workflow_type).await?;
     if let Some(legacy) = &task.query {
         return answer_query(shared, &task, &legacy.query_type, advanced).await.map(|()| None);
     }
     let mut answer = match advanced {
         Ok(answer) => answer,
-        Err(failure) => return fail(shared, task, failure).await.map(|()| None),
+        Err(failure) => return fail(shared, task, name, &workflow_type, failure).await.map(|()| None),
     };
+    // Local activities must not outlast the task; before, it is answered and another asked for.
+    let mut answer_by = began + answer.task_timeout.mul_f64(0.8);
     locals.start(shared, name, std::mem::take(&mut answer.local));
-    while let Some((seq, result)) = locals.next(answer_by).await {
+    while !locals.is_empty() {
+        if tells_of_more(&answer) {
+            answer_by = answer_by.min(Instant::now() + MOMENT);
+        }
+        let Some((seq, result)) = locals.next(answer_by).await else { break };
         match shared.threads.finish_local(&name.run_id, seq, result).await {
             Ok(more) => {
                 answer.output.commands = more.output.commands;
@@ -116,21 +136,54 @@ async fn work(
                 answer.output.closed = more.output.closed;
                 locals.start(shared, name, more.local);
             }
-            Err(Trouble::Fails(failure)) => return fail(shared, task, failure).await.map(|()| None),
-            Err(Trouble::Gap) => return Err(ClientError::Invalid("it left the cache too early".to_owned())),
+            Err(Refused::Fails(failure)) => {
+                return fail(shared, task, name, &workflow_type, failure).await.map(|()| None);
+            }
+            Err(Refused::Gap(_)) => return Err(ClientError::Invalid("it left the cache too early".to_owned())),
         }
         if answer.output.closed {
             locals.clear();
         }
     }
+    if let Some(measures) = measures {
+        measures.task_execution.record(began.elapsed());
+        count_closed(measures, &answer.output.commands);
+    }
     respond(shared, task, name, answer, !locals.is_empty()).await
+}
+
+/// Whether somebody waits for this answer, beside the local activities.
+fn tells_of_more(answer: &Answer) -> bool {
+    let of_local = |command: &Command| command.command_type() == CommandType::RecordMarker;
+    !(answer.output.commands.iter().all(of_local)
+        && answer.output.messages.is_empty()
+        && answer.query_results.is_empty())
+}
+
+fn between(from: Option<prost_types::Timestamp>, to: Option<prost_types::Timestamp>) -> Duration {
+    let time = |it: Option<prost_types::Timestamp>| it.and_then(|it| SystemTime::try_from(it).ok());
+    match (time(from), time(to)) {
+        (Some(from), Some(to)) => to.duration_since(from).unwrap_or_default(),
+        _ => Duration::ZERO,
+    }
+}
+
+fn count_closed(measures: &super::metrics::OfWorkflow, commands: &[Command]) {
+    match commands.last().map(Command::command_type) {
+        Some(CommandType::CompleteWorkflowExecution) => measures.completed.increment(1),
+        Some(CommandType::FailWorkflowExecution) => measures.failed.increment(1),
+        Some(CommandType::CancelWorkflowExecution) => measures.cancelled.increment(1),
+        Some(CommandType::ContinueAsNewWorkflowExecution) => measures.continued.increment(1),
+        _ => {}
+    }
 }
 
 /// Feeds the task to its execution, with as much history as that needs.
 async fn advance(
     shared: &Arc<Shared>,
     task: &mut api::PollWorkflowTaskQueueResponse,
-    name: &Name,
+    name: &Arc<Name>,
+    workflow_type: &str,
 ) -> Result<Result<Answer, TaskFailure>, ClientError> {
     let mut events = task.history.take().unwrap_or_default().events;
     let token = std::mem::take(&mut task.next_page_token);
@@ -140,29 +193,29 @@ async fn advance(
     let mut queries = std::mem::take(&mut task.queries);
     let only_query = task.query.is_some();
     queries.extend(task.query.clone().map(|query| (LEGACY.to_owned(), query)));
-    let workflow_type = task.workflow_type.clone().unwrap_or_default().name;
-    let make = |events: Vec<HistoryEvent>, afresh: bool| Advance {
-        name: name.clone(),
-        workflow_type: workflow_type.clone(),
-        task: Task { events, messages: task.messages.clone(), only_query },
-        queries: queries.clone(),
-        afresh,
-    };
     let first = events.first().map_or(i64::MAX, |event| event.event_id);
-    match shared.threads.advance(make(events.clone(), first == 1)).await {
+    let advance = Box::new(Advance {
+        name: name.clone(),
+        workflow_type: workflow_type.to_owned(),
+        task: Task { events, messages: std::mem::take(&mut task.messages), only_query },
+        queries,
+        afresh: first == 1,
+    });
+    let mut refused = match shared.threads.advance(advance).await {
         Ok(answer) => return Ok(Ok(answer)),
-        Err(Trouble::Fails(failure)) => return Ok(Err(failure)),
-        Err(Trouble::Gap) => {}
-    }
-    metrics::counter!("sdk_cache_misses_total").increment(1);
+        Err(Refused::Fails(failure)) => return Ok(Err(failure)),
+        Err(Refused::Gap(refused)) => refused.ok_or_else(|| ClientError::Invalid("its thread is gone".to_owned()))?,
+    };
     // What the task brought is the truth about its end, the rest is fetched.
     let mut all = history(shared, name, Default::default()).await?;
     all.retain(|event| event.event_id < first);
-    all.extend(events);
-    match shared.threads.advance(make(all, true)).await {
+    all.append(&mut refused.task.events);
+    refused.task.events = all;
+    refused.afresh = true;
+    match shared.threads.advance(refused).await {
         Ok(answer) => Ok(Ok(answer)),
-        Err(Trouble::Fails(failure)) => Ok(Err(failure)),
-        Err(Trouble::Gap) => Err(ClientError::Invalid("its history has a gap".to_owned())),
+        Err(Refused::Fails(failure)) => Ok(Err(failure)),
+        Err(Refused::Gap(_)) => Err(ClientError::Invalid("its history has a gap".to_owned())),
     }
 }
 
@@ -223,19 +276,23 @@ async fn answer_query(
 async fn fail(
     shared: &Shared,
     task: api::PollWorkflowTaskQueueResponse,
+    name: &Name,
+    workflow_type: &str,
     failure: TaskFailure,
 ) -> Result<(), ClientError> {
-    metrics::counter!("sdk_workflow_tasks_total", "outcome" => "failed").increment(1);
-    let execution = task.workflow_execution.unwrap_or_default();
+    shared.workflow_slots.count_failed();
+    if let Some(measures) = shared.metrics.workflow(workflow_type) {
+        measures.task_failed.increment(1);
+    }
     tracing::warn!(
-        workflow_id = execution.workflow_id,
-        run_id = execution.run_id,
+        workflow_id = name.workflow_id,
+        run_id = name.run_id,
         cause = failure.cause.as_str_name(),
         "a workflow task fails: {}",
         failure.failure.message
     );
     if let Some(observer) = &shared.observer {
-        observer.workflow_task_failed(&execution.workflow_id, &execution.run_id, &failure.failure.message);
+        observer.workflow_task_failed(&name.workflow_id, &name.run_id, &failure.failure.message);
     }
     let request = api::RespondWorkflowTaskFailedRequest {
         task_token: task.task_token,
@@ -243,10 +300,34 @@ async fn fail(
         failure: Some(failure.failure),
         identity: shared.client.identity().to_owned(),
         namespace: shared.client.namespace().to_owned(),
+        deployment_options: shared.options.deployment.as_ref().map(|it| it.to_proto()),
         ..Default::default()
     };
     rpc!(shared.client.connection(), respond_workflow_task_failed, request, shared.client.short()).await?;
     Ok(())
+}
+
+/// Asks for activities to be handed out with the answer, for which there is a slot.
+fn take_eagerly(shared: &Shared, commands: &mut [Command]) -> Vec<Slot> {
+    const MOST: usize = 3;
+    let options = &shared.options;
+    let may = options.activities_per_second.is_none()
+        && options.queue_activities_per_second.is_none()
+        && *shared.phase.borrow() == Phase::Polling;
+    let mut slots = Vec::new();
+    for command in commands {
+        let Some(Attributes::ScheduleActivityTaskCommandAttributes(schedule)) = &mut command.attributes else {
+            continue;
+        };
+        if schedule.request_eager_execution {
+            let known =
+                schedule.activity_type.as_ref().is_some_and(|it| shared.activities.calls.contains_key(&it.name));
+            let slot = if may && known && slots.len() < MOST { shared.activity_slots.try_acquire() } else { None };
+            schedule.request_eager_execution = slot.is_some();
+            slots.extend(slot);
+        }
+    }
+    slots
 }
 
 async fn respond(
@@ -259,50 +340,37 @@ async fn respond(
     let Answer { output: Output { mut commands, messages, closed }, mut query_results, .. } = answer;
     query_results.remove(LEGACY);
     let is_bare = commands.is_empty();
-    // An activity that may be handed out with the answer has its slot first.
-    let mut slots = Vec::new();
-    for command in &mut commands {
-        let Some(Attributes::ScheduleActivityTaskCommandAttributes(schedule)) = &mut command.attributes else {
-            continue;
-        };
-        if schedule.request_eager_execution {
-            let known =
-                schedule.activity_type.as_ref().is_some_and(|it| shared.activities.calls.contains_key(&it.name));
-            let slot =
-                (known && slots.len() < 3).then(|| shared.activity_slots.clone().try_acquire_owned().ok()).flatten();
-            schedule.request_eager_execution = slot.is_some();
-            slots.extend(slot);
-        }
-    }
+    let slots = take_eagerly(shared, &mut commands);
+    let is_polling = *shared.phase.borrow() == Phase::Polling;
     let sticky = StickyExecutionAttributes {
-        worker_task_queue: Some(TaskQueue {
-            name: shared.sticky_queue.clone(),
-            kind: TaskQueueKind::Sticky.into(),
-            normal_name: shared.task_queue.clone(),
-        }),
+        worker_task_queue: Some(sticky_queue(shared)),
         schedule_to_start_timeout: duration(shared.options.sticky_timeout),
     };
     let first_task = task.previous_started_event_id == 0;
+    let deployment = shared.options.deployment.as_ref();
     let request = api::RespondWorkflowTaskCompletedRequest {
         task_token: task.task_token,
         commands,
         messages,
         query_results: query_results.into_iter().collect::<BTreeMap<_, _>>(),
         identity: shared.client.identity().to_owned(),
-        sticky_attributes: (shared.options.cached_workflows > 0).then_some(sticky),
-        return_new_workflow_task: true,
+        // A worker that stops wants no more of them.
+        sticky_attributes: (is_polling && shared.options.cached_workflows > 0).then_some(sticky),
+        return_new_workflow_task: is_polling || more_to_come,
         force_create_new_workflow_task: more_to_come,
         namespace: shared.client.namespace().to_owned(),
         sdk_metadata: first_task.then(|| WorkflowTaskCompletedMetadata {
-            sdk_name: "tenure-rust".to_owned(),
-            sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
+            sdk_name: SDK_NAME.to_owned(),
+            sdk_version: SDK_VERSION.to_owned(),
             ..Default::default()
         }),
+        worker_instance_key: shared.instance_key.clone(),
+        deployment_options: deployment.map(|it| it.to_proto()),
+        versioning_behavior: deployment.map_or(0, |it| it.behavior().into()),
         ..Default::default()
     };
     let responded =
         rpc!(shared.client.connection(), respond_workflow_task_completed, request, shared.client.short()).await?;
-    metrics::counter!("sdk_workflow_tasks_total", "outcome" => "completed").increment(1);
     if let Some(observer) = &shared.observer {
         observer.workflow_task_completed(&name.workflow_id, &name.run_id);
     }

@@ -58,7 +58,8 @@ impl Queue for Tasks {
         let client = &self.shared.client;
         let task = rpc!(client.connection(), poll_activity_task_queue, self.request.clone(), client.long()).await?;
         let advice = task.poller_scaling_decision.as_ref().map(|it| it.poll_request_delta_suggestion);
-        Ok(pollers::Answer { task: (!task.task_token.is_empty()).then_some(task), advice })
+        let queued = pollers::between(task.current_attempt_scheduled_time, task.started_time);
+        Ok(pollers::Answer { task: (!task.task_token.is_empty()).then_some(task), advice, queued })
     }
 
     async fn work(&self, task: Self::Task, slot: Slot) {

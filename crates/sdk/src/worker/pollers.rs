@@ -21,6 +21,24 @@ pub(super) struct Answer<T> {
     pub(super) task: Option<T>,
     /// How many polls more the server would like, if it says.
     pub(super) advice: Option<i32>,
+    /// How long the task has waited for a poll, by the server's clock.
+    pub(super) queued: Duration,
+}
+
+/// Zero when it is not known.
+pub(super) fn between(scheduled: Option<prost_types::Timestamp>, started: Option<prost_types::Timestamp>) -> Duration {
+    let time = |it: Option<prost_types::Timestamp>| it.and_then(|it| SystemTime::try_from(it).ok());
+    let waited = time(scheduled).zip(time(started)).and_then(|(from, to)| to.duration_since(from).ok());
+    waited.unwrap_or_default()
+}
+
+/// How a poll ended.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    Failed,
+    Nothing,
+    /// A task that had waited so long.
+    Task(Duration),
 }
 
 /// Where polls go to, and what becomes of tasks.
@@ -70,15 +88,18 @@ impl Scale {
         Scale { range: least..=most, target: least, advised: false, last_success: None, complained: None }
     }
 
-    fn observe(&mut self, answered: Option<bool>, advice: Option<i32>, waited: Duration) {
+    /// `polled`: how long the poll took.
+    fn observe(&mut self, found: Found, advice: Option<i32>, polled: Duration) {
         self.advised |= advice.is_some();
-        let by = match (advice, answered) {
+        // A server far away, or one that commits slowly, answers no poll quickly: then the task's own wait tells.
+        let met_a_backlog = |queued| polled < QUICK || queued >= polled / 2;
+        let by = match (advice, found) {
             (Some(advice), _) => advice,
-            (None, None) => -1,
-            (None, Some(true)) if self.advised => 0,
-            (None, Some(true)) if waited < QUICK => 1,
-            (None, Some(true)) if waited < SLOW => 0,
-            (None, Some(_)) => -1,
+            (None, Found::Failed) => -1,
+            (None, Found::Task(_)) if self.advised => 0,
+            (None, Found::Task(queued)) if met_a_backlog(queued) => 1,
+            (None, Found::Task(_)) if polled < SLOW => 0,
+            (None, Found::Task(_) | Found::Nothing) => -1,
         };
         let target = i64::try_from(self.target).unwrap_or(i64::MAX).saturating_add(by.into());
         self.target = usize::try_from(target).unwrap_or(0).clamp(*self.range.start(), *self.range.end());
@@ -160,7 +181,7 @@ impl<Q: Queue> Pollers<Q> {
         let answer = match self.queue.poll().await {
             Ok(answer) => answer,
             Err(error) => {
-                self.scale().observe(None, None, began.elapsed());
+                self.scale().observe(Found::Failed, None, began.elapsed());
                 self.complain(&error);
                 drop(slot);
                 return tokio::time::sleep(Duration::from_secs(1)).await;
@@ -168,7 +189,8 @@ impl<Q: Queue> Pollers<Q> {
         };
         {
             let mut scale = self.scale();
-            scale.observe(Some(answer.task.is_some()), answer.advice, began.elapsed());
+            let found = answer.task.as_ref().map_or(Found::Nothing, |_| Found::Task(answer.queued));
+            scale.observe(found, answer.advice, began.elapsed());
             scale.last_success = Some(SystemTime::now());
         }
         let Some(task) = answer.task else { return self.measures.empty.increment(1) };
@@ -207,28 +229,36 @@ impl<Q: Queue> Pollers<Q> {
 mod tests {
     use super::*;
 
-    fn targets(range: RangeInclusive<usize>, seen: &[(Option<bool>, Option<i32>, u64)]) -> Vec<usize> {
+    fn targets(range: RangeInclusive<usize>, seen: &[(Found, Option<i32>, u64)]) -> Vec<usize> {
         let mut scale = Scale::new(&range, 10);
-        let step = |&(answered, advice, millis): &_| {
-            scale.observe(answered, advice, Duration::from_millis(millis));
+        let step = |&(found, advice, millis): &_| {
+            scale.observe(found, advice, Duration::from_millis(millis));
             scale.target
         };
         seen.iter().map(step).collect()
     }
 
+    /// A task that met a poll that was waiting for it.
+    const TASK: Found = Found::Task(Duration::from_millis(2));
+
     #[test]
     fn polls_follow_what_they_find() {
-        let (task, empty, failed) = (Some(true), Some(false), None);
-        let seen = [(task, None, 1), (task, None, 1), (task, None, 1), (task, None, 500), (task, None, 20_000)];
+        use Found::{Failed, Nothing};
+        let seen = [(TASK, None, 1), (TASK, None, 1), (TASK, None, 1), (TASK, None, 500), (TASK, None, 20_000)];
         assert_eq!(targets(2..=4, &seen), [3, 4, 4, 4, 3]);
-        assert_eq!(targets(1..=9, &[(task, None, 1), (empty, None, 60_000), (empty, None, 60_000)]), [2, 1, 1]);
-        assert_eq!(targets(2..=9, &[(task, None, 1), (failed, None, 1)]), [3, 2]);
+        assert_eq!(targets(1..=9, &[(TASK, None, 1), (Nothing, None, 60_000), (Nothing, None, 60_000)]), [2, 1, 1]);
+        assert_eq!(targets(2..=9, &[(TASK, None, 1), (Failed, None, 1)]), [3, 2]);
+    }
+
+    #[test]
+    fn polls_grow_while_tasks_wait_however_slowly_the_server_answers() {
+        let backlog = Found::Task(Duration::from_millis(900));
+        assert_eq!(targets(2..=9, &[(backlog, None, 300), (backlog, None, 300), (TASK, None, 300)]), [3, 4, 4]);
     }
 
     #[test]
     fn the_servers_advice_counts_more() {
-        let seen =
-            [(Some(true), Some(3), 5_000), (Some(true), None, 1), (Some(true), Some(-1), 1), (Some(false), None, 1)];
+        let seen = [(TASK, Some(3), 5_000), (TASK, None, 1), (TASK, Some(-1), 1), (Found::Nothing, None, 1)];
         assert_eq!(targets(1..=9, &seen), [4, 4, 3, 2]);
     }
 

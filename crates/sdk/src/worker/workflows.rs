@@ -65,7 +65,8 @@ impl Queue for Tasks {
         let client = &self.shared.client;
         let task = rpc!(client.connection(), poll_workflow_task_queue, self.request.clone(), client.long()).await?;
         let advice = task.poller_scaling_decision.as_ref().map(|it| it.poll_request_delta_suggestion);
-        Ok(pollers::Answer { task: (!task.task_token.is_empty()).then_some(task), advice })
+        let queued = pollers::between(task.scheduled_time, task.started_time);
+        Ok(pollers::Answer { task: (!task.task_token.is_empty()).then_some(task), advice, queued })
     }
 
     /// Works on a task, and on those that come back with its answer.
@@ -79,7 +80,11 @@ impl Queue for Tasks {
                 Ok(more) => next = more,
                 Err(error) => {
                     let Name { workflow_id, run_id, .. } = &*name;
-                    tracing::warn!(workflow_id, run_id, %error, "a workflow task is lost");
+                    if is_outdated(&error) {
+                        tracing::debug!(workflow_id, run_id, %error, "the answer to a workflow task came too late");
+                    } else {
+                        tracing::warn!(workflow_id, run_id, %error, "a workflow task is lost");
+                    }
                     shared.threads.evict(run_id);
                     return;
                 }
@@ -89,6 +94,17 @@ impl Queue for Tasks {
                 shared.threads.evict(&name.run_id);
             }
         }
+    }
+}
+
+/// Something happened to the workflow meanwhile: it gets another task, or is closed.
+fn is_outdated(error: &ClientError) -> bool {
+    match error {
+        ClientError::Status(status) => {
+            error.is_not_found()
+                || status.code() == tonic::Code::InvalidArgument && status.message() == "UnhandledCommand"
+        }
+        _ => false,
     }
 }
 

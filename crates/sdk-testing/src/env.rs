@@ -115,10 +115,32 @@ impl TestEnv {
     }
 
     /// Three servers, one of which may die. Their time does not skip.
+    ///
+    /// ```no_run
+    /// # use tenure_sdk::prelude::*;
+    /// # #[workflow] async fn order(cx: WorkflowContext) -> Result<u32> { Ok(1) }
+    /// # async fn test() -> Result<(), ClientError> {
+    /// let env = tenure_sdk_testing::TestEnv::cluster().await;
+    /// env.run(Worker::new(env.client(), "orders").workflow(order));
+    /// let handle = env.client().start(order, ()).id("order-1").task_queue("orders").await?;
+    /// let killed = env.kill_leader_of(&handle).await;
+    /// assert_eq!(handle.result().await?, 1);
+    /// env.restart(killed).await;
+    /// # Ok(()) }
+    /// ```
     pub async fn cluster() -> TestEnv {
         Self::builder().nodes(3).start().await
     }
 
+    /// An environment that is not as usual.
+    ///
+    /// ```no_run
+    /// # async fn test() {
+    /// # use tenure_sdk_testing::TestEnv;
+    /// // For a test of what happens when workflow code panics:
+    /// let env = TestEnv::builder().task_failures(true).start().await;
+    /// # }
+    /// ```
     pub fn builder() -> TestEnvBuilder {
         TestEnvBuilder {
             nodes: 1,

@@ -10,6 +10,9 @@ use tenure_client::{Client, ClientError, Raw, WorkflowRef};
 use tenure_sdk::Replayer;
 use tokio::sync::watch;
 
+/// From how many prefixes a history is replayed, at most.
+const PREFIXES: usize = 200;
+
 /// Workflow id and run id.
 type Run = (String, String);
 
@@ -57,7 +60,7 @@ impl Watch {
         for ((workflow_id, run_id), replayer) in runs {
             let any: WorkflowRef<Vec<Raw>, Raw> = WorkflowRef::new("");
             let problem = match client.handle(any, &workflow_id).run(&run_id).history().await {
-                Ok(history) => replayer.replay_all_prefixes(&history).err().map(|error| error.to_string()),
+                Ok(history) => replayer.replay_prefixes(&history, PREFIXES).err().map(|error| error.to_string()),
                 Err(error) if error.is_not_found() => None,
                 Err(error) => Some(format!("its history cannot be read: {error}")),
             };

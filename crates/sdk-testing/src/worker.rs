@@ -146,7 +146,7 @@ impl Observer for Eye {
         })
     }
 
-    fn workflow_task_completed(&self, workflow_id: &str, run_id: &str) {
+    fn workflow_task_answered(&self, workflow_id: &str, run_id: &str) {
         if let Some(replayer) = &self.replayer {
             self.watch.saw(workflow_id, run_id, replayer);
         }

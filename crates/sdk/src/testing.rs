@@ -13,6 +13,6 @@ use std::pin::Pin;
 pub trait Observer: Send + Sync + 'static {
     /// An attempt begins when this is done; or it ends, with this failure.
     fn activity_begins(&self, cx: ActivityContext) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
-    fn workflow_task_completed(&self, workflow_id: &str, run_id: &str);
+    fn workflow_task_answered(&self, workflow_id: &str, run_id: &str);
     fn workflow_task_failed(&self, workflow_id: &str, run_id: &str, message: &str);
 }

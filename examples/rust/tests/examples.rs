@@ -23,7 +23,7 @@ fn unique(name: &str) -> String {
 /// Runs a worker beside a story.
 async fn with_worker(env: &TestEnv, worker: Worker, story: impl Future<Output = ()>) {
     env.run(worker);
-    tokio::time::timeout(Duration::from_secs(60), story).await.expect("the story ends in time");
+    tokio::time::timeout(Duration::from_secs(120), story).await.expect("the story ends in time");
 }
 
 /// Asks until the answer is the wanted one.

@@ -7,7 +7,9 @@ use tenure_sdk_testing::TestEnv;
 
 #[tokio::test]
 async fn years_pass_while_a_result_is_awaited() {
+    let begun = Instant::now();
     let env = TestEnv::builder().time_skipping(true).start().await;
+    println!("the environment was ready after {:?}", begun.elapsed());
     if !env.skips_time().await {
         return;
     }

@@ -385,11 +385,12 @@ async fn respond(
         versioning_behavior: deployment.map_or(0, |it| it.behavior().into()),
         ..Default::default()
     };
+    // Before anybody may hear of a result.
+    if let Some(observer) = &shared.observer {
+        observer.workflow_task_answered(&name.workflow_id, &name.run_id);
+    }
     let responded =
         rpc!(shared.client.connection(), respond_workflow_task_completed, request, shared.client.short()).await?;
-    if let Some(observer) = &shared.observer {
-        observer.workflow_task_completed(&name.workflow_id, &name.run_id);
-    }
     for (task, slot) in responded.activity_tasks.into_iter().zip(slots) {
         activities::spawn(shared.clone(), task, slot);
     }

@@ -140,7 +140,7 @@ fn syntax(path: &Path, text: &str, error: &config::ConfigError) -> ConfigError {
         .split_once("at line ")
         .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
         .unwrap_or_else(|| text.lines().count().max(1));
-    let last = message.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("in ")).next_back();
+    let last = message.lines().map(str::trim).rfind(|l| !l.is_empty() && !l.starts_with("in "));
     ConfigError::Syntax { path: path.to_owned(), line, message: last.unwrap_or("not TOML").to_owned() }
 }
 

@@ -104,6 +104,7 @@ async def measure(options, address: str, command: list, variant: str, into: Meas
         into.cpu.append(cpu_seconds(worker.pid) - before)
         into.tasks.append(tasks)
         into.peak_mib.append(peak_mib(worker.pid))
+        print(f"{variant}, {Path(command[0]).name}: {tasks} tasks, {into.cpu[-1]:.2f} s", file=sys.stderr)
     finally:
         worker.kill()
         worker.wait()

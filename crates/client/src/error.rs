@@ -101,6 +101,12 @@ impl ClientError {
         matches!(self, ClientError::Invalid(_)) || self.code() == Some(Code::InvalidArgument)
     }
 
+    /// The run waits for its first workflow task (for its cron schedule, a retry's pause, or because it was continued as
+    /// new a moment after it began), so nobody can answer a query yet.
+    pub fn is_not_ready(&self) -> bool {
+        matches!(self, ClientError::Status(status) if detail::<details::WorkflowNotReadyFailure>(status).is_some())
+    }
+
     /// No server has answered within the deadline.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, ClientError::Unreachable { .. })

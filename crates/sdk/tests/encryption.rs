@@ -86,7 +86,7 @@ async fn the_server_sees_nothing_and_an_outage_of_the_keys_fails_no_workflow() {
     let Some(server) = Server::start().await else { return };
     let (vault, queue) = (Vault::default(), unique("encrypted"));
     let converter = |vault: &Vault| DataConverter::default().with_codec(vault.clone()).with_sealed_failures();
-    let client = |vault: &Vault| Client::builder([server.address.clone()]).converter(converter(vault)).connect();
+    let client = |vault: &Vault| Client::builder(server.address.split(',')).converter(converter(vault)).connect();
     let workers = client(&vault).await.unwrap();
     let client = client(&Vault::default()).await.unwrap();
     let worker = Worker::new(workers, &queue).workflow(account).activity(check);

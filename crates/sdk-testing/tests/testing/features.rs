@@ -80,6 +80,17 @@ pub(crate) async fn order(cx: WorkflowContext<Order>) -> Result<Receipt> {
 }
 
 #[tokio::test]
+async fn a_run_that_has_not_begun_answers_no_query_and_the_error_tells() {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("early"));
+    let later = Duration::from_secs(600);
+    let handle = client.start(order, ()).id(&queue).task_queue(&queue).delay(later).await.unwrap();
+    let error = handle.query(Order::COUNT, ()).await.unwrap_err();
+    assert!(error.is_not_ready(), "{error}");
+    handle.terminate("the test ends").await.unwrap();
+}
+
+#[tokio::test]
 async fn handlers_share_the_state_with_the_function() {
     let env = TestEnv::start().await;
     let (client, queue) = (env.client(), unique("handlers"));

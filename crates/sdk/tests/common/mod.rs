@@ -65,7 +65,6 @@ impl Server {
             .spawn()
             .expect("the server starts");
         let server = Server { address: format!("127.0.0.1:{port}"), child: Some(child) };
-        // It answers a moment before it has its first namespace.
         while !ready(http_port).await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -26,7 +26,10 @@ class Machine:
         for directory in (self.bin, self.lib):
             directory.mkdir()
         self.variables = {
-            "PATH": str(self.bin), "TENURE_ROOT": str(ROOT), "TENURE_VENV": str(self.venv), "LIBCLANG_PATH": str(self.lib),
+            "PATH": str(self.bin),
+            "TENURE_ROOT": str(ROOT),
+            "TENURE_VENV": str(self.venv),
+            "LIBCLANG_PATH": str(self.lib),
             "SSL_CERT_FILE": str(home / "certificates"),
         }
         for name in BASICS:
@@ -59,15 +62,20 @@ def machine(tmp_path) -> Machine:
 
 
 def real_libclang() -> Path:
-    done = subprocess.run(["bash", "-c", "ls /usr/lib/llvm-*/lib/libclang.so.1 /usr/lib/*/libclang-*.so.1 2>/dev/null | tail -n1"],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-c", "ls /usr/lib/llvm-*/lib/libclang.so.1 /usr/lib/*/libclang-*.so.1 2>/dev/null | tail -n1"],
+        capture_output=True,
+        text=True,
+    )
     return Path(done.stdout.strip()).resolve()
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_this_machine_is_set_up(check):
     variables = os.environ | {"TENURE_ROOT": str(ROOT), "TENURE_VENV": os.environ.get("TENURE_VENV", "/nowhere")}
-    subprocess.run(["bash", "-c", f'source "{ROOT}/scripts/checks"; {check}_works'], env=variables, check=True, timeout=60)
+    subprocess.run(
+        ["bash", "-c", f'source "{ROOT}/scripts/checks"; {check}_works'], env=variables, check=True, timeout=60
+    )
 
 
 @pytest.mark.parametrize("check", sorted(set(CHECKS) - {"python"}))
@@ -81,7 +89,9 @@ def test_the_libclang_of_compilers_is_not_the_one_of_bindgen(machine):
     assert "there is no libclang" in machine.complaint("libclang")
 
 
-@pytest.mark.parametrize("name", ["libclang.so", "libclang-14.so", "libclang.so.1", "libclang-14.so.1", "libclang-14.0.6.so"])
+@pytest.mark.parametrize(
+    "name", ["libclang.so", "libclang-14.so", "libclang.so.1", "libclang-14.so.1", "libclang-14.0.6.so"]
+)
 def test_libclang_goes_by_many_names(machine, name):
     (machine.lib / name).symlink_to(real_libclang())
     assert machine.complaint("libclang") is None
@@ -94,9 +104,11 @@ def test_a_libclang_that_does_not_load(machine):
 
 def test_a_libclang_without_the_compilers_headers(machine):
     # As libclang1 alone behaves: it loads, and each `#include` is a diagnostic.
-    (machine.lib / "half.c").write_text("void *clang_createIndex(int a, int b) { return &clang_createIndex; }\n"
-                                        "void *clang_parseTranslationUnit() { return &clang_parseTranslationUnit; }\n"
-                                        "unsigned clang_getNumDiagnostics() { return 1; }\n")
+    (machine.lib / "half.c").write_text(
+        "void *clang_createIndex(int a, int b) { return &clang_createIndex; }\n"
+        "void *clang_parseTranslationUnit() { return &clang_parseTranslationUnit; }\n"
+        "unsigned clang_getNumDiagnostics() { return 1; }\n"
+    )
     subprocess.run(["cc", "-w", "-shared", "-fPIC", "half.c", "-o", "libclang.so.1"], cwd=machine.lib, check=True)
     assert "headers" in machine.complaint("libclang")
 
@@ -128,10 +140,11 @@ def test_a_compiler_without_binutils(machine):
     assert "ar" in machine.complaint("compiler")
 
 
-@pytest.mark.parametrize(
-    "lacks", ["import ensurepip", "import venv"], ids=["ensurepip", "venv"])
+@pytest.mark.parametrize("lacks", ["import ensurepip", "import venv"], ids=["ensurepip", "venv"])
 def test_a_python_that_makes_no_environments(machine, lacks):
-    machine.says("python3", f'[[ "$*" == *venv* ]] && {{ echo "No module: {lacks}" >&2; exit 1; }}; exec "{PYTHON}" "$@"')
+    machine.says(
+        "python3", f'[[ "$*" == *venv* ]] && {{ echo "No module: {lacks}" >&2; exit 1; }}; exec "{PYTHON}" "$@"'
+    )
     assert lacks in machine.complaint("python")
 
 

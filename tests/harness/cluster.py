@@ -11,6 +11,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import grpc
+from temporalio.api.workflowservice.v1.request_response_pb2 import DescribeNamespaceRequest
+from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
+
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("TENURE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenure")
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target")
@@ -266,14 +270,17 @@ class Oracle(Process):
 
     def __enter__(self) -> "Oracle":
         self.start()
-        port = int(self.addresses[0].split(":")[1])
-
-        def accepts():
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        wait_until(accepts, 30, "the oracle's port")
+        wait_until(self.serves, 60, "the oracle's namespace")
         return self
+
+    def serves(self) -> bool:
+        """Its port is open before it is ready."""
+        with grpc.insecure_channel(self.addresses[0]) as channel:
+            try:
+                WorkflowServiceStub(channel).DescribeNamespace(DescribeNamespaceRequest(namespace="default"), timeout=5)
+                return True
+            except grpc.RpcError:
+                return False
 
     def __exit__(self, *_) -> None:
         self.kill()

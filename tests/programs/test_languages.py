@@ -20,7 +20,7 @@ from harness.performance import Performance
 from harness.rpc import DURABLE, name_of
 
 # Building comes in, where nothing is built yet.
-pytestmark = [pytest.mark.short, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 POINTS = ["paid", "on the way"]
 CHECKS = ["retried workflow", "handle outlives its run", "cancellation", "start with a message",
@@ -127,6 +127,7 @@ def on_nodes(program, language, cluster, directory):
     played.performance.stop()
 
 
+@pytest.mark.short
 def test_order_goes_from_checkout_to_doorstep(on_nodes, on_reference):
     order = on_nodes.order()
     assert order == on_reference.order()
@@ -142,15 +143,18 @@ def test_order_goes_from_checkout_to_doorstep(on_nodes, on_reference):
     }
 
 
+@pytest.mark.short
 def test_order_leaves_the_history_that_it_leaves_on_the_reference(on_nodes, on_reference):
     assert on_nodes.histories() == on_reference.histories()
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("name", CHECKS)
 def test_program(on_nodes, on_reference, name):
     assert on_nodes.result(name) == on_reference.result(name)
 
 
+@pytest.mark.short
 @pytest.mark.tenure
 @pytest.mark.own_cluster
 def test_order_goes_on_when_its_leader_is_killed_at_each_point(program, on_reference, tmp_path, request):
@@ -159,18 +163,40 @@ def test_order_goes_on_when_its_leader_is_killed_at_each_point(program, on_refer
         request.node.servers = cluster
         *others, victim = cluster.nodes
         addresses = [node.address for node in others]
-        performance = Performance([program, ",".join(addresses), "order"], tmp_path / "program.log")
-        try:
-            for point in POINTS:
-                workflow = performance.of(point, 90)["workflow"]
-                kill_as_leader(cluster, victim, workflow)
-                performance.go_on()
-            told = performance.of("order", 90)
-        finally:
-            performance.stop()
+        told = play_order(program, addresses, tmp_path, lambda order: kill_as_leader(cluster, victim, order))
+        assert without_id(told) == on_reference.order()
+        assert names_of(histories(addresses[0], told["workflow"])) == names_of(on_reference.histories())
+
+
+@pytest.mark.tenure
+@pytest.mark.own_cluster
+def test_order_goes_on_after_an_outage_at_each_point(program, on_reference, tmp_path, request):
+    """The worker and the clients find the nodes again."""
+    with Cluster(tmp_path / "cluster") as cluster:
+        request.node.servers = cluster
+        told = play_order(program, cluster.addresses, tmp_path, lambda _: outage(cluster))
+        assert without_id(told) == on_reference.order()
+        assert names_of(histories(cluster.addresses[0], told["workflow"])) == names_of(on_reference.histories())
+
+
+def play_order(program: Path, addresses: list[str], directory: Path, havoc) -> dict:
+    """What the order tells in the end; `havoc` is called with its id at each point."""
+    performance = Performance([program, ",".join(addresses), "order"], directory / "program.log")
+    try:
+        for point in POINTS:
+            havoc(performance.of(point, 90)["workflow"])
+            performance.go_on()
+        told = performance.of("order", 90)
         assert told["error"] is None, f"{told['error']}\n{performance.tail()}"
-        assert without_id(told["result"]) == on_reference.order()
-        assert names_of(histories(addresses[0], workflow)) == names_of(on_reference.histories())
+        return told["result"]
+    finally:
+        performance.stop()
+
+
+def outage(cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        node.kill()
+    cluster.start()
 
 
 def kill_as_leader(cluster: Cluster, victim, workflow: str) -> None:

@@ -779,3 +779,20 @@ fn a_reset_keeps_what_was_before_and_admits_the_rest_anew() {
     .assert_eq(&after);
     admit(&mut sim, "ignored");
 }
+
+/// F78.
+#[test]
+fn the_first_task_of_a_delayed_run_that_came_for_an_update_ends_the_delay() {
+    #[track_caller]
+    fn check(messages: Vec<Message>, verbs: Vec<Verb>) {
+        let workflow_start_delay = Some(prost_types::Duration { seconds: 3600, nanos: 0 });
+        let mut sim = Sim::default();
+        sim.start(api::StartWorkflowExecutionRequest { workflow_start_delay, ..start_request() });
+        admit(&mut sim, "u");
+        assert_eq!(answer(&mut sim, messages, verbs), "completed");
+        sim.advance(Duration::from_secs(60));
+        assert_eq!(sim.ready(TaskKind::Workflow).len(), 1, "the timer that fired is told");
+    }
+    check(vec![accept("u"), respond("u")], vec![named("u/accept"), named("u/respond"), timer()]);
+    check(vec![reject("u")], vec![timer()]);
+}

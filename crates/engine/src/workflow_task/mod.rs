@@ -366,6 +366,7 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
     if txn.state.workflow_task.is_started() {
         persist(txn);
     }
+    persist(txn);
     let Some((task, started)) = txn.state.workflow_task.begun() else { return };
     if !task.transient {
         let attributes = WorkflowTaskFailedEventAttributes {

@@ -41,6 +41,8 @@ const STICKY_PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// A queue that nobody polled for this long has no worker that could answer.
 const POLLED_LATELY: Duration = Duration::from_secs(20);
+/// A query waits for so long until a run that has just begun has its first workflow task.
+const FIRST_TASK_WITHIN: Duration = Duration::from_secs(1);
 /// Queries of one run that may wait at once.
 const MOST: usize = 1000;
 
@@ -180,7 +182,9 @@ impl LeaderRuntime {
             "" => None,
             run_id => Some(Uuid::parse_str(run_id).map_err(|_| ApiError::invalid_argument("Invalid RunId."))?),
         };
+        let last_chance = deadline.checked_sub(self.options.long_poll_margin).unwrap_or_else(Instant::now);
         let (run, state) = self.find_run(workflow, run_id)?;
+        let state = self.with_first_task(&run, state, last_chance).await?;
         if let Some(rejected) = rejected(request.query_reject_condition, state.status()) {
             return Ok(api::QueryWorkflowResponse { query_rejected: Some(rejected), ..Default::default() });
         }
@@ -191,7 +195,7 @@ impl LeaderRuntime {
         self.place_queries(&run);
 
         let now = Instant::now();
-        let last_chance = deadline.checked_sub(self.options.long_poll_margin).unwrap_or(now).max(now);
+        let last_chance = last_chance.max(now);
         let patience = state.sticky.as_ref().and_then(|s| s.schedule_to_start).unwrap_or(STICKY_PATIENCE);
         let sticky_until = now + patience;
         let mut sticky_tried = false;
@@ -212,6 +216,31 @@ impl LeaderRuntime {
             }
         };
         Ok(api::QueryWorkflowResponse { query_result: outcome?, ..Default::default() })
+    }
+
+    /// The run's state once it has a first workflow task; without one where that is long in coming.
+    async fn with_first_task(
+        self: &Arc<Self>,
+        run: &RunKey,
+        state: Arc<ExecutionState>,
+        last_chance: Instant,
+    ) -> Result<Arc<ExecutionState>, CommandError> {
+        if !waits_for_first_task(&state) {
+            return Ok(state);
+        }
+        let until = last_chance.min(Instant::now() + FIRST_TASK_WITHIN);
+        let mut waiter = self.waiters.wait(run);
+        loop {
+            let (_, state) = self.find_run(&run.workflow, Some(run.run_id))?;
+            if !waits_for_first_task(&state) || Instant::now() >= until {
+                return Ok(state);
+            }
+            tokio::select! {
+                _ = waiter.grown() => {}
+                () = tokio::time::sleep_until(until) => {}
+                () = self.ended.cancelled() => return Err(self.not_leader().into()),
+            }
+        }
     }
 
     /// Why a query got no answer in time.
@@ -414,6 +443,12 @@ fn rejected(condition: i32, status: Status) -> Option<QueryRejected> {
     reject.then_some(QueryRejected { status: status as i32 })
 }
 
+/// The run has no first workflow task yet: it is held back.
+fn waits_for_first_task(state: &ExecutionState) -> bool {
+    let task = &state.workflow_task;
+    state.is_running() && task.last_completed_started_event_id == 0 && task.pending.is_none()
+}
+
 /// Whether a worker can have, or get, a state to answer from.
 fn answerable(state: &ExecutionState) -> Result<(), ApiError> {
     let not_ready = |message: &str| ApiError::failed_precondition(message).with(&WorkflowNotReadyFailure::default());
@@ -422,8 +457,8 @@ fn answerable(state: &ExecutionState) -> Result<(), ApiError> {
     if !state.is_running() && never_ran {
         return Err(not_ready("workflow closed before first workflow task was completed"));
     }
-    if state.is_running() && never_ran && task.pending.is_none() {
-        return Err(not_ready("workflow task is not scheduled yet"));
+    if waits_for_first_task(state) {
+        return Err(not_ready("Workflow task is not scheduled yet."));
     }
     if state.is_running() && task.attempt >= FAILED_ATTEMPTS {
         return Err(not_ready("Unable to query workflow due to Workflow Task in failed state."));

@@ -91,6 +91,8 @@ pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
         parent_execution: lineage.map(|lineage| Execution::of(&lineage.parent).to_proto()),
         first_run_id: info.first_run_id.to_string(),
         priority: info.priority.as_ref().map(Encoded::decode),
+        most_recent_worker_version_stamp: state.workflow_task.build.stamp.as_ref().map(Encoded::decode),
+        worker_deployment_name: state.workflow_task.build.deployment_name.to_string(),
         ..Default::default()
     }
 }

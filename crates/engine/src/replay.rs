@@ -14,7 +14,7 @@ use crate::{
     time::Timestamp,
     timer::UserTimer,
     update,
-    workflow_task::{self, PendingTask, Phase, Started},
+    workflow_task::{self, Build, PendingTask, Phase, Started},
 };
 use std::sync::Arc;
 use tenure_api::history::v1::{
@@ -51,6 +51,7 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         }
         WorkflowTaskCompletedEventAttributes(a) => {
             state.workflow_task.last_completed_started_event_id = a.started_event_id;
+            state.workflow_task.build = Build::of(a);
             state.workflow_task.pending = None;
         }
         WorkflowTaskTimedOutEventAttributes(_) | WorkflowTaskFailedEventAttributes(_) => {

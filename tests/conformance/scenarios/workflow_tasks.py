@@ -166,6 +166,83 @@ async def what_a_worker_says_of_itself_is_kept(s: Driver):
     await s.finish()
 
 
+# --- F85: what events tell of a worker's build ---
+
+UNVERSIONED = {"deployment_name": "d", "build_id": "b", "worker_versioning_mode": "WORKER_VERSIONING_MODE_UNVERSIONED"}
+BUILD = {
+    "checksum": {"binary_checksum": "sum"},
+    "stamp": {"worker_version_stamp": {"build_id": "b"}},
+    "series": {"deployment": {"series_name": "d", "build_id": "b"}},
+    "unversioned": {"deployment_options": UNVERSIONED},
+    "unversioned-without-a-name": {"deployment_options": UNVERSIONED | {"deployment_name": ""}},
+    "mode-unspecified": {"deployment_options": {"deployment_name": "d", "build_id": "b"}},
+    "versioned-without-a-behavior": {
+        "deployment_options": UNVERSIONED | {"worker_versioning_mode": "WORKER_VERSIONING_MODE_VERSIONED"}},
+    "stamp-and-unversioned": {"worker_version_stamp": {"build_id": "c"}, "deployment_options": UNVERSIONED},
+    "checksum-and-stamp": {"binary_checksum": "sum", "worker_version_stamp": {"build_id": "b"}},
+}
+
+
+@cases(BUILD)
+async def f85_build_of_a_completion(s: Driver, build: dict):
+    await s.complete(await s.begin(), start_timer("t", 600), **build)
+    await s.describe()
+    await s.signal("s")
+    await s.finish()
+    await s.describe()
+
+
+@cases({name: build for name, build in BUILD.items() if "stamp" not in name} | {
+    "version": {"worker_version": {"build_id": "b"}},
+    "version-and-unversioned": {"worker_version": {"build_id": "c"}, "deployment_options": UNVERSIONED},
+})
+async def f85_build_of_a_failure(s: Driver, build: dict):
+    task = await s.begin()
+    await s.call("RespondWorkflowTaskFailed", task_token=task.task_token, identity="hand", failure=failure("no"), **build)
+    await s.describe()
+    await s.finish()
+
+
+@cases(BUILD)
+async def f85_build_of_a_refused_completion(s: Driver, build: dict):
+    task = await s.begin()
+    await refused(s.complete(task, start_timer("", 600), **build))
+    await s.finish()
+
+
+@cases({
+    "checksum": {"binary_checksum": "sum"},
+    "capabilities": {"worker_version_capabilities": {"build_id": "b"}},
+    "unversioned": {"deployment_options": UNVERSIONED},
+    "capabilities-and-unversioned": {"worker_version_capabilities": {"build_id": "c"}, "deployment_options": UNVERSIONED},
+})
+async def f85_build_of_a_poll(s: Driver, build: dict):
+    await s.start()
+    task = await s.call("PollWorkflowTaskQueue", timeout=20, task_queue={"name": s.queue}, identity="hand", **build)
+    await s.complete(task, start_timer("t", 600))
+    await s.signal("s")
+    await s.finish()
+
+
+@scenario
+async def f85_build_of_a_returned_task(s: Driver):
+    reply = await s.complete(
+        await s.begin(), force_create_new_workflow_task=True, return_new_workflow_task=True, binary_checksum="sum",
+        worker_version_stamp={"build_id": "b"}, deployment_options=UNVERSIONED)
+    await s.complete(reply.workflow_task, complete_workflow())
+
+
+@scenario
+async def f85_build_of_a_later_attempt(s: Driver):
+    await s.start()
+    for build in "b", "c":
+        task = await s.call("PollWorkflowTaskQueue", timeout=20, task_queue={"name": s.queue}, identity="hand",
+                            worker_version_capabilities={"build_id": build})
+        if build == "b":
+            await s.fail_task(task)
+    await s.complete(task, complete_workflow())
+
+
 # --- buffered events ---
 
 CLOSING = {

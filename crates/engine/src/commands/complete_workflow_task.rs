@@ -67,6 +67,5 @@ fn failed(bad: &BadCommand, request: &RespondWorkflowTaskCompletedRequest) -> Fa
         failure: Some(failure),
         identity: request.identity.clone(),
         binary_checksum: request.binary_checksum.clone(),
-        worker_version: request.worker_version_stamp.clone(),
     }
 }

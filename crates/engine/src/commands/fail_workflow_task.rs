@@ -29,7 +29,6 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
         failure: request.failure.clone(),
         identity: request.identity.clone(),
         binary_checksum: request.binary_checksum.clone(),
-        worker_version: request.worker_version.clone(),
     };
     workflow_task::fail(&mut txn, failed);
     workflow_task::schedule(&mut txn, None);

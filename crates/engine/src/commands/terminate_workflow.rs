@@ -58,7 +58,6 @@ pub(crate) fn end_task_by_force(txn: &mut Txn<'_, '_>) {
         failure: None,
         identity: SERVER_IDENTITY.into(),
         binary_checksum: String::new(),
-        worker_version: None,
     };
     workflow_task::fail(txn, failed);
     txn.flush_buffered();

@@ -13,7 +13,10 @@ use crate::{
     update::{self, Inbox},
 };
 use tenure_api::{
-    enums::v1::VersioningBehavior, history::v1::WorkflowTaskCompletedEventAttributes,
+    common::v1::{WorkerVersionCapabilities, WorkerVersionStamp},
+    deployment::v1::WorkerDeploymentVersion,
+    enums::v1::WorkerVersioningMode,
+    history::v1::WorkflowTaskCompletedEventAttributes,
     workflowservice::v1::RespondWorkflowTaskCompletedRequest,
 };
 
@@ -27,7 +30,7 @@ pub(crate) fn complete(
     let original_scheduled_at = before.original_scheduled_at;
     let force_new = request.force_create_new_workflow_task;
     let heartbeats = force_new && request.commands.is_empty();
-    let poll = Poll { identity: request.identity.clone(), ..Poll::default() };
+    let poll = poll(&request);
     let next = Next { wanted: request.return_new_workflow_task, poll };
     txn.state.sticky = sticky(&request);
     if leaves_no_trace(txn, before, started, &request) {
@@ -126,24 +129,50 @@ impl Next {
     }
 }
 
+/// The worker as one that polls for the next task.
+fn poll(request: &RespondWorkflowTaskCompletedRequest) -> Poll {
+    let capabilities = |stamp: &WorkerVersionStamp| WorkerVersionCapabilities {
+        build_id: stamp.build_id.clone(),
+        use_versioning: stamp.use_versioning,
+        ..Default::default()
+    };
+    Poll {
+        identity: request.identity.clone(),
+        worker_version: request.worker_version_stamp.as_ref().map(capabilities),
+        ..Poll::default()
+    }
+}
+
 fn completed_attributes(request: &RespondWorkflowTaskCompletedRequest) -> WorkflowTaskCompletedEventAttributes {
-    let versioned = request.versioning_behavior() != VersioningBehavior::Unspecified;
-    let deployment = request.deployment_options.as_ref().filter(|_| versioned);
+    let deployment_version = deployment_version(request);
+    let deployment_name = match (&request.deployment_options, &deployment_version) {
+        (Some(options), _) => options.deployment_name.clone(),
+        (None, Some(version)) => version.deployment_name.clone(),
+        (None, None) => String::new(),
+    };
     WorkflowTaskCompletedEventAttributes {
         identity: request.identity.clone(),
         binary_checksum: request.binary_checksum.clone(),
         worker_version: request.worker_version_stamp.clone(),
         sdk_metadata: request.sdk_metadata.clone(),
         metering_metadata: request.metering_metadata,
-        deployment: request.deployment.clone(),
         versioning_behavior: request.versioning_behavior,
-        worker_deployment_name: deployment.map(|d| d.deployment_name.clone()).unwrap_or_default(),
-        deployment_version: deployment.map(|d| tenure_api::deployment::v1::WorkerDeploymentVersion {
-            deployment_name: d.deployment_name.clone(),
-            build_id: d.build_id.clone(),
-        }),
+        worker_deployment_name: deployment_name,
+        deployment_version,
         ..Default::default()
     }
+}
+
+/// The version of a versioned worker, which older SDKs name by its series.
+fn deployment_version(request: &RespondWorkflowTaskCompletedRequest) -> Option<WorkerDeploymentVersion> {
+    let versioned = request.deployment_options.as_ref();
+    let versioned = versioned.filter(|o| o.worker_versioning_mode() == WorkerVersioningMode::Versioned);
+    let (deployment_name, build_id) = match (versioned, &request.deployment) {
+        (Some(options), _) => (&options.deployment_name, &options.build_id),
+        (None, Some(series)) => (&series.series_name, &series.build_id),
+        (None, None) => return None,
+    };
+    Some(WorkerDeploymentVersion { deployment_name: deployment_name.clone(), build_id: build_id.clone() })
 }
 
 /// The worker says with each completion whether it keeps the run.

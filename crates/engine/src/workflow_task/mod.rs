@@ -30,6 +30,7 @@ pub use state::{PendingTask, Phase, Problem, Started, WorkflowTask};
 use crate::{
     activity,
     command::{Poll, WorkflowTaskStarted},
+pub(crate) use state::Build;
     commands::terminate_workflow::SERVER_IDENTITY,
     id::{ProposalId, Stamp},
     key::{RunKey, TaskKind},
@@ -265,7 +266,11 @@ fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted
         suggestions: suggestions(txn),
     };
     if !task.transient {
-        let attributes = started_attributes(task.scheduled_event_id, &started);
+        let mut attributes = started_attributes(task.scheduled_event_id, &started);
+        attributes.worker_version = poll.worker_version.as_ref().map(|worker| WorkerVersionStamp {
+            build_id: worker.build_id.clone(),
+            use_versioning: worker.use_versioning,
+        });
         let id = txn.add_event(Attributes::WorkflowTaskStartedEventAttributes(attributes));
         debug_assert_eq!(id, started.event_id, "a started event is never buffered");
     }
@@ -358,7 +363,6 @@ pub(crate) struct Failed {
     pub failure: Option<Failure>,
     pub identity: String,
     pub binary_checksum: String,
-    pub worker_version: Option<WorkerVersionStamp>,
 }
 
 /// The started task failed. The caller decides whether another one is scheduled.
@@ -375,8 +379,8 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
             cause: failed.cause.into(),
             failure: failed.failure,
             identity: failed.identity,
+    txn.state.workflow_task.build = Build::of(&completed);
             binary_checksum: failed.binary_checksum,
-            worker_version: failed.worker_version,
             ..Default::default()
         };
         txn.add_event(Attributes::WorkflowTaskFailedEventAttributes(attributes));

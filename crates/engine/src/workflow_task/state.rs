@@ -2,10 +2,12 @@
 
 use crate::{
     id::{ProposalId, Stamp},
+    proto::Encoded,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
+use tenure_api::{common::v1::WorkerVersionStamp, history::v1::WorkflowTaskCompletedEventAttributes};
 use uuid::Uuid;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,14 @@ pub struct WorkflowTask {
     pub failed: Option<Problem>,
     /// The same, once it is worth telling that tasks keep ending so; until one has completed.
     pub problem: Option<Problem>,
+    pub build: Build,
+}
+
+/// What the worker of the last completed task said of its build.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Build {
+    pub stamp: Option<Encoded<WorkerVersionStamp>>,
+    pub deployment_name: Arc<str>,
 }
 
 /// How a task ended without success.
@@ -40,6 +50,7 @@ impl Default for WorkflowTask {
             first_at: None,
             failed: None,
             problem: None,
+            build: Build::default(),
         }
     }
 }
@@ -96,6 +107,15 @@ pub struct Started {
 impl WorkflowTask {
     pub fn started(&self) -> Option<(&PendingTask, &Started)> {
         match &self.pending {
+impl Build {
+    pub(crate) fn of(completed: &WorkflowTaskCompletedEventAttributes) -> Build {
+        Build {
+            stamp: completed.worker_version.as_ref().map(Encoded::of),
+            deployment_name: completed.worker_deployment_name.as_str().into(),
+        }
+    }
+}
+
             Some(task @ PendingTask { phase: Phase::Started(started), .. }) => Some((task, started)),
             _ => None,
         }

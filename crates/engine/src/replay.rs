@@ -127,6 +127,7 @@ fn scheduled_task(
         timeout: timeout.unwrap_or(state.info.task_timeout),
         queue: state.info.task_queue.clone(),
         sticky: false,
+        retries_close: false,
         phase: Phase::Ready { stamp: Stamp::default(), deadline: None, undelivered: None },
     }
 }

@@ -23,6 +23,7 @@ use tenure_api::{
     command::v1::{Command, ScheduleActivityTaskCommandAttributes, command::Attributes as Verb},
     common::v1::{ActivityType, Payloads, WorkflowExecution, WorkflowType},
     enums::v1::CommandType,
+    error::Code,
     failure::v1::{Failure, failure::FailureInfo},
     history::v1::{History, HistoryEvent, history_event::Attributes},
     taskqueue::v1::TaskQueue,
@@ -388,9 +389,15 @@ impl Sim {
 
     /// Has the message taken by its receiver.
     pub fn deliver(&mut self, from: &RunKey, message: &OutboxMessage) -> Receipt {
+        self.try_deliver(from, message).expect("the receiver turns the message away")
+    }
+
+    /// The receipt, unless the receiver turns the message away for now.
+    pub fn try_deliver(&mut self, from: &RunKey, message: &OutboxMessage) -> Option<Receipt> {
         let command = ShardCommand::Deliver { from: from.clone(), message: Box::new(message.clone()) };
         match self.run_for(message.to.clone(), command) {
-            Ok(Reply::Received(receipt)) => receipt,
+            Ok(Reply::Received(receipt)) => Some(receipt),
+            Err(Refused::Api(error)) if error.code == Code::ResourceExhausted => None,
             other => panic!("no receipt: {other:?}"),
         }
     }
@@ -401,12 +408,15 @@ impl Sim {
         self.run_for(from.workflow.clone(), command).expect("a receipt is always taken");
     }
 
-    /// Delivers messages until there are none.
+    /// Delivers messages until there are none but those that are turned away.
     pub fn deliver_all(&mut self) {
-        while let Some((from, stamp, message)) = self.outbox().into_iter().next() {
-            let receipt = self.deliver(&from, &message);
-            self.delivered(&from, stamp, receipt);
-        }
+        while self.outbox().into_iter().any(|(from, stamp, message)| match self.try_deliver(&from, &message) {
+            Some(receipt) => {
+                self.delivered(&from, stamp, receipt);
+                true
+            }
+            None => false,
+        }) {}
     }
 
     /// The current run of a workflow id.

@@ -241,6 +241,10 @@ impl LeaderRuntime {
             Ok(Reply::Received(receipt)) => Served::Answer(Answer::Received(receipt)),
             Ok(reply) => Served::refused(Code::Internal, format!("no receipt but {reply:?}")),
             Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
+            // It is sent again until the receiver has room for it.
+            Err(CommandError::Api(error)) if error.code == Code::ResourceExhausted => {
+                Served::Answer(Answer::Refused(error))
+            }
             Err(CommandError::Api(error)) => {
                 tracing::warn!(shard = self.shard, %error, "a message was refused");
                 Served::Answer(Answer::Refused(error))

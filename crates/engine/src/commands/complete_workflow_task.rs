@@ -37,15 +37,24 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
         Ok(outcome) => Ok(txn.finish_remembered(outcome)),
         Err(bad) => {
             txn.start_over();
-            update::abort_sent(&mut txn);
-            workflow_task::fail(&mut txn, failed(&bad, request));
-            match bad.terminates {
-                true => terminate(&mut txn, &bad.message(), None, SERVER_IDENTITY, Vec::new()),
-                false => workflow_task::schedule(&mut txn, None),
-            }
             let error = ApiError::invalid_argument(bad.message());
+            let aborted = update::abort_sent(&mut txn);
+            if workflow_task::refusal_fails(&txn, bad.cause) {
+                fail(&mut txn, &bad, request);
+            } else if !aborted {
+                return Err(error.into());
+            }
             Ok(txn.finish_remembered(state::Outcome::Failed(error)))
         }
+    }
+}
+
+/// The completion is forgotten, and its task fails.
+fn fail(txn: &mut Txn<'_, '_>, bad: &BadCommand, request: &RespondWorkflowTaskCompletedRequest) {
+    workflow_task::fail(txn, failed(bad, request));
+    match bad.terminates {
+        true => terminate(txn, &bad.message(), None, SERVER_IDENTITY, Vec::new()),
+        false => workflow_task::schedule_after_failure(txn, bad.cause),
     }
 }
 

@@ -31,6 +31,6 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
         binary_checksum: request.binary_checksum.clone(),
     };
     workflow_task::fail(&mut txn, failed);
-    workflow_task::schedule(&mut txn, None);
+    workflow_task::schedule_after_failure(&mut txn, request.cause());
     Ok(txn.finish_remembered(state::Outcome::Done))
 }

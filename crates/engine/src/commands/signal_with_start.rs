@@ -29,7 +29,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &SignalWithStartWorkflowExecution
         return Ok(start_workflow::replace(call, new, current_id, current));
     }
     let mut txn = call.open(Some(current_id))?;
-    signal_workflow::check_limit(&txn)?;
+    signal_workflow::may_receive(&txn)?;
     signal_workflow::record(&mut txn, signal, request.links.clone());
     end_backoff(&mut txn);
     workflow_task::schedule_if_idle(&mut txn);

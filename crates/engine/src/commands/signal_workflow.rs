@@ -47,7 +47,7 @@ pub(crate) fn signal(
     request: &SignalWorkflowExecutionRequest,
     from: Option<&RunKey>,
 ) -> Result<(), ApiError> {
-    check_limit(txn)?;
+    may_receive(txn)?;
     let attributes = WorkflowExecutionSignaledEventAttributes {
         signal_name: request.signal_name.clone(),
         input: request.input.clone(),
@@ -62,7 +62,9 @@ pub(crate) fn signal(
     Ok(())
 }
 
-pub(crate) fn check_limit(txn: &Txn<'_, '_>) -> Result<(), ApiError> {
+/// Whether the run takes another signal now.
+pub(crate) fn may_receive(txn: &Txn<'_, '_>) -> Result<(), ApiError> {
+    workflow_task::refuse_while_closing(&txn.state)?;
     if txn.state.signals >= txn.limits().signals as u64 {
         return Err(ApiError::invalid_argument("exceeded workflow execution limit for signal events"));
     }

@@ -12,6 +12,7 @@ use crate::{
     state::ExecutionState,
     transition::Refused,
     txn::{RequestKind, Txn, request_row},
+    workflow_task,
 };
 use std::sync::Arc;
 use tenure_api::{error::Code, history::v1::HistoryEvent, workflowservice::v1::SignalWorkflowExecutionRequest};
@@ -84,6 +85,8 @@ fn signal(call: Call<'_, '_>, from: &RunKey, target: Target, request: &SignalWor
         // A child may have closed while its parent did not know.
         return receipt(if target.child_workflow_only { Receipt::Done } else { Receipt::NotFound });
     }
+    // The sender tries again.
+    workflow_task::refuse_while_closing(&state)?;
     let mut txn = call.open(Some(run_id))?;
     txn.put_request_id(RequestKind::Signal, &request.request_id);
     match signal_workflow::signal(&mut txn, request, Some(from)) {

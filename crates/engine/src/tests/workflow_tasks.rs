@@ -1,6 +1,6 @@
 //! Workflow tasks: attempts, buffering, stickiness, returns.
 
-use super::{cancel_timer, check, check_error, complete_workflow, timer};
+use super::{cancel_timer, check, check_error, complete_workflow, error, timer};
 use crate::{
     command::{Poll, Reply, ShardCommand, StartTask},
     id::ProposalId,
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tenure_api::{
     command::v1::{RecordMarkerCommandAttributes, command::Attributes as Verb},
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
-    workflowservice::v1::RespondWorkflowTaskCompletedRequest,
+    workflowservice::v1::{RespondWorkflowTaskCompletedRequest, SignalWorkflowExecutionRequest},
 };
 
 fn sticky(commands: Vec<Verb>) -> RespondWorkflowTaskCompletedRequest {
@@ -93,6 +93,68 @@ fn a_run_does_not_close_on_what_its_worker_has_not_seen() {
             6 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
         "#]],
     );
+}
+
+/// F71.
+#[test]
+fn signals_are_turned_away_while_a_run_tries_to_close_again() {
+    check(
+        |sim| {
+            let task = sim.poll();
+            sim.signal("a");
+            check_error(sim.complete(&task, vec![complete_workflow()]), expect!["InvalidArgument: UnhandledCommand"]);
+            sim.signal("before it starts");
+            let lost = sim.poll();
+            sim.run(ShardCommand::ReturnTask { token: lost.token }).unwrap();
+            let task = sim.poll();
+            let late = SignalWorkflowExecutionRequest { signal_name: "late".into(), ..Default::default() };
+            check_error(
+                sim.run(ShardCommand::SignalWorkflow(Box::new(late))),
+                expect!["ResourceExhausted: workflow operation can not be applied because workflow is closing"],
+            );
+            sim.complete(&task, vec![complete_workflow()]).unwrap();
+        },
+        expect![[r#"
+            1 WORKFLOW_EXECUTION_STARTED
+            2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            3 WORKFLOW_TASK_STARTED scheduled=2
+            4 WORKFLOW_TASK_FAILED scheduled=2 started=3 UnhandledCommand "UnhandledCommand"
+            5 WORKFLOW_EXECUTION_SIGNALED a
+            6 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            7 WORKFLOW_EXECUTION_SIGNALED before it starts
+            8 WORKFLOW_TASK_STARTED scheduled=6
+            9 WORKFLOW_TASK_COMPLETED scheduled=6 started=8
+            10 WORKFLOW_EXECUTION_COMPLETED task=9
+        "#]],
+    );
+}
+
+/// F70.
+#[test]
+fn a_worker_that_is_refused_again_and_again_slows_down() {
+    let mut sim = Sim::started();
+    let (hour, mut attempts) = (sim.now.after(Duration::from_secs(3600)), 0);
+    while sim.now < hour {
+        if !sim.ready(TaskKind::Workflow).is_empty() {
+            let task = sim.poll();
+            error(sim.complete(&task, vec![cancel_timer("unknown")]));
+            attempts += 1;
+        }
+        sim.advance(Duration::from_secs(1));
+    }
+    assert!(attempts < 20, "{attempts} attempts in an hour");
+}
+
+/// F70.
+#[test]
+fn a_task_that_is_refused_for_the_second_time_may_still_be_answered() {
+    let mut sim = Sim::started();
+    let task = sim.poll();
+    error(sim.complete(&task, vec![cancel_timer("unknown")]));
+    let task = sim.poll();
+    error(sim.complete(&task, vec![cancel_timer("unknown")]));
+    assert!(sim.ready(TaskKind::Workflow).is_empty(), "it is still with its worker");
+    sim.complete(&task, vec![complete_workflow()]).unwrap();
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub(crate) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, A
     if !txn.state.is_running() {
         return Err(already_completed());
     }
+    workflow_task::refuse_while_closing(&txn.state)?;
     if txn.state.workflow_task.attempt >= FAILING_FROM_ATTEMPT {
         return Err(not_ready("Workflow Task in failed state"));
     }

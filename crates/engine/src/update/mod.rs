@@ -117,6 +117,11 @@ fn aborted(followed: bool) -> ApiError {
     if !followed {
         return ApiError::not_found("workflow update was aborted by closing workflow");
     }
+    closing()
+}
+
+/// RESOURCE_EXHAUSTED, for what may be tried again once a run has closed, or has gone on.
+pub(crate) fn closing() -> ApiError {
     let message = "workflow operation can not be applied because workflow is closing";
     exhausted(ResourceExhaustedCause::BusyWorkflow, message)
 }
@@ -200,11 +205,13 @@ pub(crate) fn reject_unprocessed(txn: &mut Txn<'_, '_>) {
     }
 }
 
-/// The server failed the task that carried these.
-pub(crate) fn abort_sent(txn: &mut Txn<'_, '_>) {
-    for admission in txn.state.updates.sent() {
+/// The server refused the completion of the task that carried these. Says whether there were any.
+pub(crate) fn abort_sent(txn: &mut Txn<'_, '_>) -> bool {
+    let sent = txn.state.updates.sent();
+    for &admission in &sent {
         drop_update(txn, admission, Err(not_ready("unexpected workflow task failure")));
     }
+    !sent.is_empty()
 }
 
 /// The run is being closed. `followed`: by another run of the chain.

@@ -13,6 +13,11 @@
 //! A first attempt that is there for updates only is transient too, and called *speculative*: its events enter
 //! history as soon as another event comes, or when it ends in any other way than by rejecting them all. If that is
 //! how it ends, it never was.
+//!
+//! A completion that the server refuses fails the first attempt. Further attempts stay with their worker until they
+//! time out, which takes longer and longer: a worker that answers the same again and again costs next to nothing. A
+//! refusal because of events that the worker has not seen is another thing: the next task brings them, and while it
+//! runs no signal and no update comes in between.
 
 mod commands;
 mod complete;
@@ -25,12 +30,12 @@ pub(crate) use commands::{
 };
 pub(crate) use complete::complete;
 pub use events::transient_events;
+pub(crate) use state::Build;
 pub use state::{PendingTask, Phase, Problem, Started, WorkflowTask};
 
 use crate::{
     activity,
     command::{Poll, WorkflowTaskStarted},
-pub(crate) use state::Build;
     commands::terminate_workflow::SERVER_IDENTITY,
     id::{ProposalId, Stamp},
     key::{RunKey, TaskKind},
@@ -48,6 +53,7 @@ use std::time::Duration;
 use tenure_api::{
     common::v1::WorkerVersionStamp,
     enums::v1::{SuggestContinueAsNewReason as Suggest, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause as Cause},
+    error::ApiError,
     failure::v1::{Failure, ResetWorkflowFailureInfo, failure::FailureInfo},
     history::v1::{
         History, WorkflowTaskCompletedEventAttributes, WorkflowTaskFailedEventAttributes,
@@ -107,6 +113,24 @@ pub(crate) fn schedule(txn: &mut Txn<'_, '_>, heartbeat_since: Option<Timestamp>
     place(txn, transient, heartbeat_since);
 }
 
+/// A task failed: schedules the next one.
+pub(crate) fn schedule_after_failure(txn: &mut Txn<'_, '_>, why: Cause) {
+    schedule(txn, None);
+    if let Some(task) = &mut txn.state.workflow_task.pending {
+        task.retries_close = why == Cause::UnhandledCommand;
+    }
+}
+
+/// Whether a completion that is refused for this reason fails its task. If not, the task runs into its time-out.
+pub(crate) fn refusal_fails(txn: &Txn<'_, '_>, why: Cause) -> bool {
+    txn.state.workflow_task.attempt == 1 || why == Cause::UnhandledCommand
+}
+
+/// Turns away what would keep a run from closing that tries to for the second time. The caller may try again.
+pub(crate) fn refuse_while_closing(state: &ExecutionState) -> Result<(), ApiError> {
+    if state.workflow_task.is_closing() { Err(update::closing()) } else { Ok(()) }
+}
+
 fn place(txn: &mut Txn<'_, '_>, transient: bool, heartbeat_since: Option<Timestamp>) {
     let attempt = txn.state.workflow_task.attempt;
     let timeout = txn.state.info.task_timeout.saturating_add(extra_timeout(attempt));
@@ -130,6 +154,7 @@ fn place(txn: &mut Txn<'_, '_>, transient: bool, heartbeat_since: Option<Timesta
         timeout,
         queue,
         sticky,
+        retries_close: false,
         phase: Phase::Ready { stamp: Stamp::default(), deadline: None, undelivered: None },
     };
     make_ready(txn, task, None);
@@ -341,6 +366,7 @@ pub(crate) fn started_by(run: &RunKey, state: &ExecutionState, proposal: Proposa
 /// Ends the started task as completed and returns the completed event's id. A transient task's events enter history
 /// first.
 fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCompletedEventAttributes) -> i64 {
+    persist(txn);
     let Some((task, started)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
     let (task, mut started) = (task.clone(), started.clone());
     let transient = if task.transient { transient_history(&txn.state, &task, &started) } else { Vec::new() };
@@ -354,6 +380,7 @@ fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCompletedEven
     }
     completed.started_event_id = started.event_id;
     txn.state.workflow_task.last_completed_started_event_id = started.event_id;
+    txn.state.workflow_task.build = Build::of(&completed);
     txn.add_event(Attributes::WorkflowTaskCompletedEventAttributes(completed))
 }
 
@@ -370,7 +397,6 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
     if txn.state.workflow_task.is_started() {
         persist(txn);
     }
-    persist(txn);
     let Some((task, started)) = txn.state.workflow_task.begun() else { return };
     if !task.transient {
         let attributes = WorkflowTaskFailedEventAttributes {
@@ -379,7 +405,6 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
             cause: failed.cause.into(),
             failure: failed.failure,
             identity: failed.identity,
-    txn.state.workflow_task.build = Build::of(&completed);
             binary_checksum: failed.binary_checksum,
             ..Default::default()
         };

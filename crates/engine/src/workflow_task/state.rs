@@ -69,6 +69,9 @@ pub struct PendingTask {
     /// The queue that it waits or waited in.
     pub queue: Arc<str>,
     pub sticky: bool,
+    /// The task before it could not close the run because of events that its worker had not seen. While this one runs,
+    /// signals and updates are turned away, so that it can.
+    pub retries_close: bool,
     pub phase: Phase,
 }
 
@@ -104,9 +107,6 @@ pub struct Started {
     pub suggestions: Vec<i32>,
 }
 
-impl WorkflowTask {
-    pub fn started(&self) -> Option<(&PendingTask, &Started)> {
-        match &self.pending {
 impl Build {
     pub(crate) fn of(completed: &WorkflowTaskCompletedEventAttributes) -> Build {
         Build {
@@ -116,6 +116,9 @@ impl Build {
     }
 }
 
+impl WorkflowTask {
+    pub fn started(&self) -> Option<(&PendingTask, &Started)> {
+        match &self.pending {
             Some(task @ PendingTask { phase: Phase::Started(started), .. }) => Some((task, started)),
             _ => None,
         }
@@ -128,6 +131,11 @@ impl Build {
 
     pub fn is_started(&self) -> bool {
         self.started().is_some()
+    }
+
+    /// A worker is about to close the run, which it tried before.
+    pub fn is_closing(&self) -> bool {
+        self.started().is_some_and(|(task, _)| task.retries_close)
     }
 
     /// The task whose end other events have to wait for: it is started, or its started event ends history.

@@ -179,7 +179,7 @@ impl World {
         let Some((from, _, message)) = one_of(&messages, which) else { return };
         let lane = |(sender, _, of): &&(RunKey, Stamp, OutboxMessage)| sender == from && of.to == message.to;
         let Some((from, stamp, message)) = messages.iter().find(lane) else { return };
-        let receipt = self.sim.deliver(from, message);
+        let Some(receipt) = self.sim.try_deliver(from, message) else { return };
         match lost {
             true => self.seen.situation(Situation::ReceiptLost),
             false => self.sim.delivered(from, *stamp, receipt),

@@ -1,5 +1,6 @@
 //! Ids are arguments too: whatever looks random in a transition is drawn from [`Ids`].
 
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
@@ -36,9 +37,20 @@ impl Ids {
 
     /// A fresh random-looking UUID (version 4 layout).
     pub fn uuid(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+
+    /// A fresh id for a run that begins now: a UUID of version 7, so that later runs have larger ids, to the
+    /// millisecond.
+    pub fn run_id(&mut self, now: Timestamp) -> Uuid {
+        let millis = u64::try_from(now.0 / 1_000_000).unwrap_or_default();
+        let [random @ .., _, _, _, _, _, _] = self.bytes();
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+
+    fn bytes(&mut self) -> [u8; 16] {
         self.drawn += 1;
-        let hash = xxh3_128_with_seed(&self.seed.to_le_bytes(), self.drawn);
-        uuid::Builder::from_random_bytes(hash.to_be_bytes()).into_uuid()
+        xxh3_128_with_seed(&self.seed.to_le_bytes(), self.drawn).to_be_bytes()
     }
 
     /// A fresh stamp; stamps grow in the order in which they are drawn.
@@ -51,5 +63,22 @@ impl Ids {
     /// The first counter that was not drawn.
     pub fn used_to(&self) -> u64 {
         self.stamp.counter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_runs_are_of_version_7_and_in_order_of_time() {
+        let mut ids = Ids::new(1, Stamp::default());
+        let mut at = |millis: i64| ids.run_id(Timestamp(millis * 1_000_000));
+        let (first, twin, later) = (at(1_700_000_000_000), at(1_700_000_000_000), at(1_700_000_000_001));
+        assert_eq!(first.get_version_num(), 7);
+        assert_eq!(&first.to_string()[..13], "018bcfe5-6800");
+        assert_ne!(first, twin);
+        assert!(first < later && twin < later);
+        assert_eq!(at(-1).get_version_num(), 7);
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn following(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Du
     };
     NewRun {
         namespace: txn.state.info.namespace.clone(),
-        run_id: txn.cx.ids.uuid(),
+        run_id: txn.cx.ids.run_id(txn.cx.now),
         request_id: txn.cx.ids.uuid().to_string(),
         started,
         user_metadata: None,

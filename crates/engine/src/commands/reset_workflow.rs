@@ -51,7 +51,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     }
 
     let Call { rows, cx, workflow, proposal } = call;
-    let new = workflow.run(cx.ids.uuid());
+    let new = workflow.run(cx.ids.run_id(cx.now));
     let kept = history(rows, &base.run, 1, finish)?;
     let mut state =
         rebuild(&base.state, &kept, cx.now).ok_or_else(|| ApiError::invalid_argument(not_a_boundary(finish)))?;

@@ -13,7 +13,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &SignalWithStartWorkflowExecution
     start_workflow::refuse_what_is_missing(&start)?;
     let start = &*start_workflow::with_request_id(&start, call.proposal);
     let signal = signal(request, &start.request_id);
-    let run_id = call.cx.ids.uuid();
+    let run_id = call.cx.ids.run_id(call.cx.now);
     let new = start_workflow::new_run(start, call.cx.limits, call.cx.now, run_id)?;
     let new = NewRun { signal: Some(signal.clone()), ..new };
     if let Some(before) = signalled_before(&call, &start.request_id)? {

@@ -49,7 +49,7 @@ pub(crate) fn start_child(call: Call<'_, '_>, request: &StartWorkflowExecutionRe
 
 fn run_for(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, lineage: Option<&Lineage>) -> Outcome {
     refuse_what_is_missing(request)?;
-    let run_id = call.cx.ids.uuid();
+    let run_id = call.cx.ids.run_id(call.cx.now);
     let mut new = new_run(request, call.cx.limits, call.cx.now, run_id)?;
     if let Some(lineage) = lineage {
         lineage.write(&mut new.started);

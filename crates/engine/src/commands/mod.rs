@@ -217,6 +217,16 @@ pub(crate) fn unchanged(reply: Reply) -> Transition {
     Transition { reply, writes: WriteSet::default(), states: Vec::new(), effects: Vec::new() }
 }
 
+/// The run of a request that may name the first run of a chain: it is for the chain then, so that it reaches the current
+/// run whichever one it names beside it.
+pub(crate) fn run_id_in_chain(
+    execution: Option<&tenure_api::common::v1::WorkflowExecution>,
+    first_run_id: &str,
+) -> Result<Option<Uuid>, ApiError> {
+    let run_id = run_id_of(execution)?;
+    Ok(run_id.filter(|_| first_run_id.is_empty()))
+}
+
 /// A request may insist on the chain of runs that it means.
 pub(crate) fn same_chain(state: &ExecutionState, first_run_id: &str) -> Result<(), ApiError> {
     if first_run_id.is_empty() || state.info.first_run_id.to_string() == first_run_id {

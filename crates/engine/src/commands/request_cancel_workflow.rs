@@ -1,6 +1,6 @@
 //! A workflow is asked to cancel itself.
 
-use super::{Call, Outcome, Stop, run_id_of, terminate_workflow::SERVER_IDENTITY};
+use super::{Call, Outcome, Stop, run_id_in_chain, terminate_workflow::SERVER_IDENTITY};
 use crate::{child::Execution, command::Reply, key::RunKey, state, txn::Txn, workflow_task};
 use tenure_api::{
     common::v1::Link,
@@ -9,11 +9,15 @@ use tenure_api::{
 };
 
 pub(super) fn run(call: Call<'_, '_>, request: &RequestCancelWorkflowExecutionRequest) -> Outcome {
-    let run_id = run_id_of(request.workflow_execution.as_ref())?;
+    let run_id = run_id_in_chain(request.workflow_execution.as_ref(), &request.first_execution_run_id)?;
     let mut txn = call.open(run_id)?;
+    // One that is closed needs no asking.
+    if !txn.state.is_running() {
+        return Err(Stop::Answered(Reply::Done));
+    }
     super::same_chain(&txn.state, &request.first_execution_run_id)?;
-    // A workflow is asked once: asking again changes nothing, and one that is closed needs no asking.
-    if !txn.state.is_running() || txn.state.cancel_requested.is_some() {
+    // A workflow is asked once: asking again changes nothing.
+    if txn.state.cancel_requested.is_some() {
         return Err(Stop::Answered(Reply::Done));
     }
     request_cancel(

@@ -1,6 +1,6 @@
 //! A run is ended without its worker.
 
-use super::{Call, Outcome, already_completed, run_id_of};
+use super::{Call, Outcome, already_completed, run_id_in_chain};
 use crate::{
     state,
     txn::Txn,
@@ -17,12 +17,12 @@ use tenure_api::{
 pub(crate) const SERVER_IDENTITY: &str = "history-service";
 
 pub(super) fn run(call: Call<'_, '_>, request: &TerminateWorkflowExecutionRequest) -> Outcome {
-    let run_id = run_id_of(request.workflow_execution.as_ref())?;
+    let run_id = run_id_in_chain(request.workflow_execution.as_ref(), &request.first_execution_run_id)?;
     let mut txn = call.open(run_id)?;
-    super::same_chain(&txn.state, &request.first_execution_run_id)?;
     if !txn.state.is_running() {
         return Err(already_completed().into());
     }
+    super::same_chain(&txn.state, &request.first_execution_run_id)?;
     let details = request.details.clone();
     terminate(&mut txn, &request.reason, details, &request.identity, request.links.clone());
     Ok(txn.finish_remembered(state::Outcome::Done))

@@ -87,9 +87,9 @@ pub struct Cluster {
     pub members: BTreeMap<String, String>,
     /// Shards that carry workflows, 1 to 1024; the system shard comes on top.
     pub shards: u32,
-    /// A namespace that is registered when the cluster is created; empty for none.
-    pub namespace: String,
-    /// How long that namespace keeps closed workflows.
+    /// Namespaces that are registered when the cluster is created.
+    pub namespaces: Vec<String>,
+    /// How long those namespaces keep closed workflows.
     #[serde(with = "humantime_serde")]
     pub namespace_retention: Duration,
 }
@@ -99,7 +99,7 @@ impl Default for Cluster {
         Cluster {
             members: BTreeMap::new(),
             shards: 8,
-            namespace: "default".to_owned(),
+            namespaces: vec!["default".to_owned()],
             namespace_retention: Duration::from_secs(3 * 24 * 3600),
         }
     }

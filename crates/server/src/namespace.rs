@@ -1,4 +1,4 @@
-//! Registers the namespace that a cluster begins with, through the API like any client, only without its port.
+//! Registers the namespaces that a cluster begins with, through the API like any client, only without its port.
 
 use crate::{config::Cluster, ready::Stage};
 use std::{sync::Arc, time::Duration};
@@ -7,15 +7,15 @@ use tonic::{Code, Request, Status, service::Routes};
 
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Tries until the namespace is there, then tells `stage`; every node may, the name is taken only once.
+/// Tries until the namespaces are there, then tells `stage`; every node may, a name is taken only once.
 pub(crate) async fn register(cluster: Cluster, api: Routes, stage: Arc<Stage>) {
-    if !cluster.namespace.is_empty() {
+    for namespace in cluster.namespaces {
         let request = RegisterNamespaceRequest {
-            namespace: cluster.namespace,
+            namespace,
             workflow_execution_retention_period: prost_types::Duration::try_from(cluster.namespace_retention).ok(),
             ..Default::default()
         };
-        until_registered(request, api).await;
+        until_registered(request, api.clone()).await;
     }
     stage.set_namespace();
 }
@@ -28,7 +28,7 @@ async fn until_registered(request: RegisterNamespaceRequest, api: Routes) {
                 tracing::error!(namespace = request.namespace, cause = status.message(), "not registered");
                 return;
             }
-            _ => tracing::debug!(%status, "registering the first namespace"),
+            _ => tracing::debug!(%status, "registering the first namespaces"),
         }
         tokio::time::sleep(AGAIN).await;
     }

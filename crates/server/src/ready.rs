@@ -40,7 +40,7 @@ impl Stage {
         *self.at.write() = At::Running(node);
     }
 
-    /// The first namespace is there.
+    /// The first namespaces are there.
     pub(crate) fn set_namespace(&self) {
         self.namespace.store(true, Ordering::Release);
     }
@@ -54,7 +54,7 @@ impl Stage {
         match reason {
             Some(reason) => Readiness::not_because(reason),
             None if !self.namespace.load(Ordering::Acquire) => {
-                Readiness::not_because("registering the first namespace")
+                Readiness::not_because("registering the first namespaces")
             }
             None => Readiness::ready(),
         }

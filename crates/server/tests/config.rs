@@ -73,9 +73,15 @@ fn a_missing_file_is_named() {
 #[test]
 fn the_environment_wins_over_the_file() {
     let file = "[node]\nid = 2\n[cluster.members]\n1 = \"a:1\"\n2 = \"b:1\"\n[log]\nformat = \"json\"";
-    let env = [("TENURE_NODE__ID", "1"), ("TENURE_CLUSTER__MEMBERS__3", "c:1"), ("TENURE_RAFT__HEARTBEAT", "50ms")];
+    let env = [
+        ("TENURE_NODE__ID", "1"),
+        ("TENURE_CLUSTER__MEMBERS__3", "c:1"),
+        ("TENURE_CLUSTER__NAMESPACES", "a,b"),
+        ("TENURE_RAFT__HEARTBEAT", "50ms"),
+    ];
     let config = load(file, &env).unwrap();
     assert_eq!(config.node.id, 1);
+    assert_eq!(config.cluster.namespaces, ["a", "b"]);
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.raft.heartbeat.as_millis(), 50);
     let members: Vec<_> = config.members().into_iter().collect();

@@ -78,15 +78,17 @@ async fn a_node_serves_stops_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_connects_at_once_finds_the_first_namespace() {
+async fn f86_whoever_connects_at_once_finds_all_first_namespaces() {
     let data = tempfile::tempdir().unwrap();
-    let config = alone(data.path());
-    let namespace = config.cluster.namespace.clone();
+    let mut config = alone(data.path());
+    config.cluster.namespaces.push("other".into());
     let server = Server::start(config).await.unwrap();
     let address = format!("http://{}", server.addresses().grpc);
     let mut client = timeout(SOON, WorkflowServiceClient::connect(address)).await.unwrap().unwrap();
-    let request = DescribeNamespaceRequest { namespace, ..Default::default() };
-    timeout(SOON, client.describe_namespace(request)).await.unwrap().unwrap();
+    for namespace in ["default", "other"] {
+        let request = DescribeNamespaceRequest { namespace: namespace.into(), ..Default::default() };
+        timeout(SOON, client.describe_namespace(request)).await.unwrap().unwrap();
+    }
     timeout(SOON, server.stop()).await.unwrap();
 }
 

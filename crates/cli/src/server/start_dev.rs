@@ -26,9 +26,9 @@ pub(crate) struct Args {
     /// Port of metrics and health; by default the gRPC port plus 1000.
     #[arg(long)]
     http_port: Option<u16>,
-    /// The namespace to begin with.
-    #[arg(long, short, default_value = "default")]
-    namespace: String,
+    /// A namespace to begin with, beside `default`; may be given several times.
+    #[arg(long, short)]
+    namespace: Vec<String>,
     /// Let tests of workflows skip time, through the API's TestService: where nothing but timers is left to wait for,
     /// time jumps to the next one. It begins locked, as SDKs expect, or `unlocked`.
     #[arg(long, value_name = "BEGIN", num_args = 0..=1, require_equals = true, default_missing_value = "locked",
@@ -58,12 +58,23 @@ fn parse_skipping(begin: &str) -> Result<TimeSkipping, &'static str> {
     }
 }
 
+/// The first namespaces: `default`, and those that were asked for.
+fn namespaces(asked: Vec<String>) -> Vec<String> {
+    let mut namespaces = vec!["default".to_owned()];
+    for name in asked {
+        if !namespaces.contains(&name) {
+            namespaces.push(name);
+        }
+    }
+    namespaces
+}
+
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let mut config = Config::load(None, &Config::environment())?;
     let beside = |offset: u16| if args.port == 0 { 0 } else { args.port.saturating_add(offset) };
     config.node.id = 1;
     config.cluster.members.clear();
-    config.cluster.namespace = args.namespace;
+    config.cluster.namespaces = namespaces(args.namespace);
     config.listen = Listen {
         grpc: SocketAddr::new(args.ip, args.port),
         peer: SocketAddr::new(args.ip, args.peer_port.unwrap_or(beside(1))),
@@ -85,11 +96,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         }
     };
     config.validate()?;
-    let (data, namespace) = (config.node.data_dir.clone(), config.cluster.namespace.clone());
+    let (data, namespaces) = (config.node.data_dir.clone(), config.cluster.namespaces.join(", "));
     until_stopped(config, |server| {
         let at = server.addresses();
         println!("Tenure {}", env!("CARGO_PKG_VERSION"));
-        println!("  gRPC API    {}   (namespace {namespace})", at.grpc);
+        println!("  gRPC API    {}   (namespaces: {namespaces})", at.grpc);
         println!("  Cluster     tenure cluster status --address {}", at.peer);
         println!("  Metrics     http://{}/metrics", at.http);
         let kept = if temporary.is_some() { "forgotten on exit" } else { "kept" };

@@ -47,6 +47,8 @@ impl Config {
             .prefix_separator("_")
             .separator(SEPARATOR)
             .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("cluster.namespaces")
             .source(Some(variables));
         let read = source.collect().map_err(|error| ConfigError::BadValue(error.to_string()))?;
         check_keys(ENVIRONMENT, &flatten(&read))?;

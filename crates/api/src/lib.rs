@@ -2,9 +2,10 @@
 //!
 //! Messages are the prost types themselves, from the wire to the disk; what they can do besides is in extension
 //! traits. There is no second set of types. The generated code is checked in: users compile neither generator nor
-//! protocol definitions. `scripts/generate` writes it.
+//! protocol definitions. `scripts/generate` writes it. Only what contains itself is written by hand: see [`nested`].
 
 pub mod error;
+pub mod nested;
 
 #[allow(clippy::all, unreachable_pub, rust_2018_idioms, rustdoc::all)]
 mod generated {

@@ -7,9 +7,13 @@ use tenure_api::{
     common::v1::{ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType},
     enums::v1 as enums,
     failure::v1::{self as proto, failure::FailureInfo},
+    nested::Nested,
 };
 
 pub use tenure_api::enums::v1::{RetryState, TimeoutType};
+
+/// Causes that are read of a failure: a chain is dropped and compared by recursion, on the stack of whoever has it.
+const MAX_CAUSES: usize = 1000;
 
 /// Why a workflow, an activity or an update failed: one link of a chain that ends at what went wrong first.
 ///
@@ -251,6 +255,15 @@ impl Failure {
 
     /// As the API's message. Details that the codec cannot write are left out.
     pub fn to_proto(&self, converter: &DataConverter) -> proto::Failure {
+        let links: Vec<&Failure> = self.chain().collect();
+        let link = |cause: Option<proto::Failure>, failure: &&Failure| {
+            Some(proto::Failure { cause: cause.map(Nested::from), ..failure.link_to_proto(converter) })
+        };
+        links.iter().rev().fold(None, link).unwrap_or_default()
+    }
+
+    /// This failure without its cause.
+    fn link_to_proto(&self, converter: &DataConverter) -> proto::Failure {
         let sealed = converter.seals_failures();
         let encoded_attributes = || {
             let (message, stack_trace) = (self.message.clone(), self.stack_trace.clone());
@@ -261,13 +274,30 @@ impl Failure {
             source: self.source.clone(),
             stack_trace: if sealed { String::new() } else { self.stack_trace.clone() },
             encoded_attributes: if sealed { encoded_attributes() } else { None },
-            cause: self.cause.as_ref().map(|cause| Box::new(cause.to_proto(converter))),
+            cause: None,
             failure_info: info(&self.kind, converter),
         }
     }
 
-    /// From the API's message. Details that the codec cannot read stay as they are.
+    /// From the API's message. Details that the codec cannot read stay as they are; of more than a thousand causes the
+    /// innermost ones are only counted.
     pub fn from_proto(mut failure: proto::Failure, converter: &DataConverter) -> Self {
+        let mut causes = failure.cause.take().map(|cause| cause.levels()).unwrap_or_default().into_iter();
+        let mut links = vec![Failure::link_from_proto(failure, converter)];
+        links.extend(causes.by_ref().take(MAX_CAUSES).map(|cause| Failure::link_from_proto(cause, converter)));
+        let left_out = match causes.count() {
+            0 => None,
+            more => Some(Failure::new(unspecified(), format!("and {more} more causes"))),
+        };
+        let chained = links
+            .into_iter()
+            .rev()
+            .fold(left_out, |cause, failure| Some(Failure { cause: cause.map(Box::new), ..failure }));
+        chained.expect("there is at least the outermost failure")
+    }
+
+    /// A failure without its cause.
+    fn link_from_proto(mut failure: proto::Failure, converter: &DataConverter) -> Self {
         let encoded = failure.encoded_attributes.take();
         if let Some(Ok(encoded)) = encoded.map(|encoded| converter.decode::<Attributes>(&encoded)) {
             (failure.message, failure.stack_trace) = (encoded.message, encoded.stack_trace);
@@ -275,7 +305,7 @@ impl Failure {
         Failure {
             kind: failure.failure_info.map_or_else(unspecified, |info| kind(info, converter)),
             message: failure.message,
-            cause: failure.cause.map(|cause| Box::new(Failure::from_proto(*cause, converter))),
+            cause: None,
             stack_trace: failure.stack_trace,
             source: failure.source,
         }
@@ -441,14 +471,17 @@ impl fmt::Debug for Failure {
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Failure {
-            cause: error.source().map(|source| Box::new(from_source(source))),
+            cause: sources(&error).map(Box::new),
             ..Failure::application(short_name(std::any::type_name::<E>()), error.to_string())
         }
     }
 }
 
-fn from_source(error: &dyn std::error::Error) -> Failure {
-    Failure { cause: error.source().map(|source| Box::new(from_source(source))), ..Failure::msg(error) }
+/// What an error came from, as far as it makes sense to tell.
+fn sources(error: &dyn std::error::Error) -> Option<Failure> {
+    let chain = std::iter::successors(error.source(), |error| error.source());
+    let links: Vec<Failure> = chain.take(MAX_CAUSES).map(Failure::msg).collect();
+    links.into_iter().rev().fold(None, |cause, failure| Some(Failure { cause: cause.map(Box::new), ..failure }))
 }
 
 /// The type's own name, without path and parameters.
@@ -518,7 +551,7 @@ mod tests {
         let sealed = open.with_sealed_failures();
         let sent = failure.to_proto(&sealed);
         assert_eq!(
-            (sent.message.as_str(), sent.cause.as_ref().unwrap().message.as_str()),
+            (sent.message.as_str(), sent.cause.as_ref().unwrap().open().message.as_str()),
             ("Encoded failure", "Encoded failure")
         );
         assert_eq!(Failure::from_proto(sent, &sealed), failure);
@@ -538,6 +571,21 @@ mod tests {
         let failure = Failure::application("Declined", "").detail("4711".to_owned());
         let sent = failure.to_proto(&DataConverter::default().with_codec(NoKey));
         assert!(!format!("{sent:?}").contains("4711"));
+    }
+
+    /// F72: the API takes deeper chains than a thread's stack.
+    #[test]
+    fn chains_are_read_and_written_without_recursion() {
+        let converter = DataConverter::default();
+        let chained = |length: usize| {
+            let link = |cause, n| Some(Failure { cause, ..Failure::msg(n) }.into());
+            *(0..length).fold(None::<Box<Failure>>, link).unwrap()
+        };
+        let failure = chained(MAX_CAUSES + 1);
+        assert_eq!(Failure::from_proto(failure.to_proto(&converter), &converter), failure);
+        let read = Failure::from_proto(chained(2000).to_proto(&converter), &converter);
+        assert_eq!((read.chain().count(), read.message.as_str()), (MAX_CAUSES + 2, "1999"));
+        assert_eq!(read.root().message, "and 999 more causes");
     }
 
     #[test]

@@ -1,4 +1,8 @@
 //! Limits that the engine holds a request to; an argument, because the engine sees no configuration.
+//!
+//! How deep a chain of failures may be is no option: [`MAX_CHAIN`] holds wherever a message is decoded.
+
+pub use tenure_api::nested::MAX_CHAIN;
 
 /// The defaults are the reference server's.
 #[derive(Clone, Debug)]

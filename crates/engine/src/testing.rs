@@ -602,6 +602,7 @@ fn describe_failure(failure: &Failure) -> String {
         Some(FailureInfo::ServerFailureInfo(_)) => "Server".into(),
         _ => "other".into(),
     };
-    let cause = failure.cause.as_ref().map(|cause| format!(" because {}", describe_failure(cause))).unwrap_or_default();
+    let cause =
+        failure.cause.as_ref().map(|cause| format!(" because {}", describe_failure(&cause.open()))).unwrap_or_default();
     format!("({kind} {:?}{cause})", failure.message)
 }

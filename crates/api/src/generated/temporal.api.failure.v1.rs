@@ -252,8 +252,8 @@ pub struct Failure {
     ///   (-- api-linter: core::0203::optional=disabled --)
     #[prost(message, optional, tag = "20")]
     pub encoded_attributes: ::core::option::Option<super::super::common::v1::Payload>,
-    #[prost(message, optional, boxed, tag = "4")]
-    pub cause: ::core::option::Option<::prost::alloc::boxed::Box<Failure>>,
+    #[prost(message, optional, tag = "4")]
+    pub cause: ::core::option::Option<crate::nested::Cause>,
     #[prost(oneof = "failure::FailureInfo", tags = "5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     pub failure_info: ::core::option::Option<failure::FailureInfo>,
 }

@@ -15,8 +15,8 @@ pub struct Failure {
     /// UTF-8 encoded JSON serializable details.
     #[prost(bytes = "bytes", tag = "3")]
     pub details: ::prost::bytes::Bytes,
-    #[prost(message, optional, boxed, tag = "5")]
-    pub cause: ::core::option::Option<::prost::alloc::boxed::Box<Failure>>,
+    #[prost(message, optional, tag = "5")]
+    pub cause: ::core::option::Option<crate::nested::NexusCause>,
 }
 impl ::prost::Name for Failure {
     const NAME: &'static str = "Failure";

@@ -42,7 +42,7 @@ pub(crate) fn within_limit(failure: Failure, limits: &Limits) -> Failure {
         return failure;
     }
     let cause = truncated(&failure, TRUNCATED_FAILURE_SIZE.min(limits.blob_size));
-    Failure { cause: Some(Box::new(cause)), ..server(TOO_LARGE, true) }
+    Failure { cause: Some(cause.into()), ..server(TOO_LARGE, true) }
 }
 
 /// A failure as it is kept for the next attempt.
@@ -50,7 +50,7 @@ pub(crate) fn kept(failure: &Failure) -> Failure {
     if failure.encoded_len() <= KEPT_FAILURE_SIZE {
         return failure.clone();
     }
-    Failure { cause: Some(Box::new(truncated(failure, KEPT_FAILURE_SIZE))), ..server(TOO_LARGE, false) }
+    Failure { cause: Some(truncated(failure, KEPT_FAILURE_SIZE).into()), ..server(TOO_LARGE, false) }
 }
 
 /// The start of a failure: its message and stack trace within `size` bytes, its kind without payloads.
@@ -116,7 +116,7 @@ mod tests {
         let got = kept(&large);
         assert_eq!(got.message, "Failure exceeds size limit.");
         assert_eq!(got.failure_info, Some(FailureInfo::ServerFailureInfo(Default::default())));
-        let cause = got.cause.unwrap();
+        let cause = got.cause.unwrap().open();
         assert_eq!((cause.message.len(), cause.source.as_str()), (4096, "S"));
         let Some(FailureInfo::ApplicationFailureInfo(info)) = cause.failure_info else { panic!("kind was lost") };
         assert_eq!((info.r#type.as_str(), info.details), ("E", None));
@@ -127,6 +127,6 @@ mod tests {
         let got = within_limit(failure("x".repeat(3 << 20)), &Limits::default());
         let info = api::ServerFailureInfo { non_retryable: true };
         assert_eq!(got.failure_info, Some(FailureInfo::ServerFailureInfo(info)));
-        assert_eq!(got.cause.unwrap().message.len(), 512 << 10);
+        assert_eq!(got.cause.unwrap().open().message.len(), 512 << 10);
     }
 }

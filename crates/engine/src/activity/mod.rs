@@ -330,7 +330,7 @@ fn time_out(txn: &mut Txn<'_, '_>, id: i64, kind: TimeoutType) -> bool {
         failure = failures::out_of_time();
     }
     let Some((activity, started_event_id)) = take(txn, id) else { return false };
-    failure.cause = activity.last_failure.as_ref().map(|f| Box::new(f.decode()));
+    failure.cause = activity.last_failure.as_ref().map(|f| f.decode().into());
     if let Some(FailureInfo::TimeoutFailureInfo(info)) = &mut failure.failure_info {
         let details = activity.heartbeat.as_ref().and_then(|h| h.details.as_ref());
         info.last_heartbeat_details = details.map(Encoded::decode);

@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 use tenure_api::history::v1::HistoryEvent;
 use uuid::Uuid;
 
@@ -123,8 +123,37 @@ pub trait StateReader {
 pub enum ReadError {
     #[error("storage: {0}")]
     Storage(String),
-    #[error("row {key:?} cannot be decoded: {cause}")]
+    #[error("{key} cannot be decoded: {}", shortened(cause))]
     Corrupt { key: RowKey, cause: String },
+}
+
+/// The start of a text that may be as long as what it is about.
+fn shortened(text: &str) -> &str {
+    text.split_at(text.floor_char_boundary(200)).0
+}
+
+/// What a row holds, in words for those who read errors.
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |f: &mut fmt::Formatter<'_>, what: &str, run: &RunKey| {
+            write!(f, "{what} of workflow '{}', run {},", run.workflow.workflow_id, run.run_id)
+        };
+        match self {
+            RowKey::Execution(run) => of(f, "the state", run),
+            RowKey::Pending { run, kind, id } => of(f, &format!("{kind:?} {id}"), run),
+            RowKey::Current(workflow) => write!(f, "the current run of workflow '{}'", workflow.workflow_id),
+            RowKey::History { run, first_event_id } => of(f, &format!("the history from event {first_event_id}"), run),
+            RowKey::RequestId { workflow, request_id } => {
+                write!(f, "the request '{request_id}' of workflow '{}'", workflow.workflow_id)
+            }
+            RowKey::Timer { run, .. } => of(f, "the timer row", run),
+            RowKey::Ready { queue, .. } => write!(f, "a task of queue '{}'", queue.name),
+            RowKey::Outbox { run, .. } => of(f, "a message", run),
+            RowKey::Backlog(queue) => write!(f, "the backlog of queue '{}'", queue.name),
+            RowKey::Clock => f.write_str("the shard's clock"),
+            RowKey::System { table, key } => write!(f, "row '{key}' of the system table {table:?}"),
+        }
+    }
 }
 
 /// Value of [`RowKey::Current`].

@@ -17,6 +17,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tenure_api::{
     common::v1::SearchAttributes,
     error::{ApiError, Code},
+    nested,
 };
 use tenure_engine::{
     NamespaceId, ProposalId, QueueKey, WorkflowKey, search_attributes::Registry, system::namespace, token::TaskToken,
@@ -191,10 +192,10 @@ impl Frontend {
         message: Bytes,
         given: Option<Duration>,
     ) -> Result<Response<Bytes>, Status> {
-        let (name, size) = (method.name(), message.len());
+        let name = method.name();
         match method.handler {
-            Some(Handler::Led(decode)) => self.serve_led(name, decode(message), size, given).await,
-            Some(Handler::Local(decode)) => self.serve_local(name, decode(message), size, given).await,
+            Some(Handler::Led(decode)) => self.serve_led(name, decode(message), given).await,
+            Some(Handler::Local(decode)) => self.serve_local(name, decode(message), given).await,
             None => {
                 let outcome = Err(ApiError::unimplemented(name));
                 Observed::begin(name, false).answered(&outcome);
@@ -207,19 +208,15 @@ impl Frontend {
         &self,
         method: &'static str,
         request: Result<Box<dyn AnyRequest>, DecodeError>,
-        size: usize,
         given: Option<Duration>,
     ) -> Result<Response<Bytes>, Status> {
-        let mut request = request.map_err(|error| Status::internal(error.to_string()))?;
+        let mut request = request.map_err(|error| unreadable(method, &error))?;
         let kind = request.kind();
         let mut observed = Observed::begin(method, kind != Kind::Call);
         let limit = if kind == Kind::Call { self.options().timeout } else { self.options().long_timeout };
         let deadline = Instant::now() + given.map_or(limit, deadline::less_margin);
         let outcome = {
-            let call = async {
-                self.check_size(size)?;
-                self.call(method, &mut *request, deadline, given.is_some()).await
-            };
+            let call = self.call(method, &mut *request, deadline, given.is_some());
             match kind {
                 Kind::Call => Some(call.await),
                 Kind::Poll | Kind::Wait => self.closing().run_until_cancelled(call).await,
@@ -243,16 +240,12 @@ impl Frontend {
         &self,
         method: &'static str,
         request: Result<Box<dyn AnyLocalRequest>, DecodeError>,
-        size: usize,
         given: Option<Duration>,
     ) -> Result<Response<Bytes>, Status> {
-        let request = request.map_err(|error| Status::internal(error.to_string()))?;
+        let request = request.map_err(|error| unreadable(method, &error))?;
         let mut observed = Observed::begin(method, false);
         let deadline = Instant::now() + given.map_or(self.options().timeout, deadline::less_margin);
-        let outcome = match self.check_size(size) {
-            Ok(()) => request.answer(self, deadline).await,
-            Err(refused) => Err(refused),
-        };
+        let outcome = request.answer(self, deadline).await;
         observed.answered(&outcome);
         Ok(Response::new(outcome?))
     }
@@ -287,8 +280,7 @@ impl Frontend {
                         let message = encoded.get_or_insert_with(|| request.encode()).clone();
                         let to = Destination { node, term, shard };
                         let response = self.forward_to(to, method, message, proposal, deadline).await?;
-                        let broken = |error: DecodeError| Retry::Broken { node, cause: error.to_string() };
-                        request.receive(response).map_err(|error| Failed::Retry(broken(error)))
+                        request.receive(response).map_err(|error| Failed::Final(garbled(node, &error)))
                     }
                 }
             };
@@ -368,16 +360,6 @@ impl Frontend {
         let found = found.map_err(|cause| ApiError::unavailable(format!("namespace {name}: {cause}")))?;
         found.ok_or_else(|| namespace::not_found(name))
     }
-
-    /// The limit on requests, in the words that SDKs look for in order to report a message that is too large.
-    fn check_size(&self, size: usize) -> Result<(), ApiError> {
-        let limit = self.options().request_bytes;
-        if size <= limit {
-            return Ok(());
-        }
-        let message = format!("grpc: received message larger than max ({size} vs. {limit})");
-        Err(ApiError::new(Code::ResourceExhausted, message))
-    }
 }
 
 impl From<CommandError> for Failed {
@@ -393,6 +375,22 @@ impl From<CommandError> for Failed {
 fn too_late(method: &str, cause: &str, callers: bool) -> ApiError {
     let code = if callers { Code::DeadlineExceeded } else { Code::Unavailable };
     ApiError::new(code, format!("{method}: {cause}"))
+}
+
+/// A request that cannot be decoded, in the reference server's words.
+fn unreadable(method: &'static str, error: &DecodeError) -> ApiError {
+    let refused = Err::<(), _>(match nested::is_too_long(error) {
+        true => ApiError::invalid_argument(nested::CHAIN_TOO_LONG),
+        false => ApiError::internal(format!("grpc: error unmarshalling request: {error}")),
+    });
+    Observed::begin(method, false).answered(&refused);
+    refused.unwrap_err()
+}
+
+/// An answer of another node that this one cannot decode. To ask again would give the same.
+pub(crate) fn garbled(node: NodeId, error: &dyn std::fmt::Display) -> ApiError {
+    let message = format!("the request was run, but the answer of node {node} cannot be read: {error}");
+    ApiError::internal(message)
 }
 
 fn namespace_of_token(token: &[u8]) -> Option<NamespaceId> {

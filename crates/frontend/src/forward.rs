@@ -2,7 +2,7 @@
 
 use crate::{
     Frontend,
-    call::{Call, Failed, Retry},
+    call::{Call, Failed, Retry, garbled},
     erased::Handler,
     rpc::Method,
 };
@@ -55,7 +55,7 @@ impl Frontend {
             Some(Outcome::Response(response)) => Ok(response),
             Some(Outcome::Error(error)) => match codec::decode::<ApiError>(&error) {
                 Ok(error) => Err(Failed::Final(error)),
-                Err(error) => Err(broken(error.to_string())),
+                Err(error) => Err(Failed::Final(garbled(node, &error))),
             },
             Some(Outcome::NotLeader(said)) => {
                 Err(Failed::Retry(Retry::NotLeader { not: Some((node, said.term.max(term))) }))
@@ -68,11 +68,20 @@ impl Frontend {
     async fn serve_forwarded(&self, from: NodeId, forward: ForwardRequest) -> Result<Outcome, Status> {
         let method = Method::find(&forward.method).and_then(|method| method.handler);
         let Some(Handler::Led(decode)) = method else {
-            return Err(Status::unimplemented(format!("{} is not forwarded", forward.method)));
+            // A node of a newer version may forward it; to send it again would not help.
+            return Ok(refusal(&ApiError::unimplemented(&forward.method)));
         };
         let deadline = Instant::now() + Duration::from_millis(forward.timeout_ms);
         let shard = forward.shard;
-        let mut request = decode(forward.request).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let mut request = match decode(forward.request) {
+            Ok(request) => request,
+            // A newer node may write what this one does not know; to send it again would not help.
+            Err(error) => {
+                let node = self.shards().node();
+                let message = format!("node {node} cannot read the {} that was forwarded: {error}", forward.method);
+                return Ok(refusal(&ApiError::internal(message)));
+            }
+        };
         let proposal = <[u8; 16]>::try_from(&*forward.proposal)
             .map_err(|_| Status::invalid_argument("a proposal id has 16 bytes"))?;
         let own = match self.admit(&mut *request, deadline).await {

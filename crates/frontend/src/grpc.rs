@@ -1,7 +1,7 @@
 //! A service of the API as tonic's router takes it. One piece of code for all methods, which sees messages as bytes:
 //! the generated services would be compiled once for each of the API's methods, and most of those are not there.
 
-use crate::{Frontend, deadline, rpc::Method};
+use crate::{Frontend, deadline, observe::Observed, rpc::Method};
 use bytes::{Buf, BufMut, Bytes};
 use futures::future::BoxFuture;
 use std::{
@@ -9,6 +9,7 @@ use std::{
     marker::PhantomData,
     task::{Context, Poll},
 };
+use tenure_api::error::{ApiError, Code};
 use tonic::{
     Request, Response, Status,
     body::Body,
@@ -16,9 +17,6 @@ use tonic::{
     server::{Grpc, NamedService, UnaryService},
 };
 use tower::Service;
-
-/// Larger requests are not read at all; smaller ones that are too large are refused in the API's words.
-const LARGEST_FRAME: usize = 64 << 20;
 
 /// The service that bears the name of `N`.
 pub(crate) struct ApiService<N> {
@@ -61,12 +59,41 @@ async fn answer(frontend: Frontend, request: http::Request<Body>) -> http::Respo
     let Some(method) = Method::at(request.uri().path()) else {
         return Status::unimplemented("").into_http();
     };
-    Grpc::new(Raw)
+    let limit = frontend.options().request_bytes;
+    let response = Grpc::new(Raw)
         .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(LARGEST_FRAME)
+        .max_decoding_message_size(limit)
         .max_encoding_message_size(usize::MAX)
         .unary(Unary { frontend, method }, request)
-        .await
+        .await;
+    match too_large(response.headers(), limit) {
+        Some(refused) => {
+            let refused: Result<(), ApiError> = Err(refused);
+            Observed::begin(method.name(), false).answered(&refused);
+            refused.err().map_or(response, |error| Status::from(error).into_http())
+        }
+        None => response,
+    }
+}
+
+/// What tonic says of a message whose header tells that it is too large, and of one that is no longer inflated.
+const TOO_LONG: &str = "Error, decoded message length too large: found ";
+const TOO_LONG_INFLATED: &str = "Error decompressing: size limit, ";
+
+/// The refusal of a request that was too large to be read, in the words by which SDKs know it.
+fn too_large(headers: &http::HeaderMap, limit: usize) -> Option<ApiError> {
+    let status = Status::from_header_map(headers)?;
+    let message = match status.code() {
+        tonic::Code::OutOfRange => {
+            let size: usize = status.message().strip_prefix(TOO_LONG)?.split(' ').next()?.parse().ok()?;
+            format!("grpc: received message larger than max ({size} vs. {limit})")
+        }
+        tonic::Code::ResourceExhausted if status.message().starts_with(TOO_LONG_INFLATED) => {
+            format!("grpc: received message after decompression larger than max {limit}")
+        }
+        _ => return None,
+    };
+    Some(ApiError::new(Code::ResourceExhausted, message))
 }
 
 struct Unary {

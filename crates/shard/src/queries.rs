@@ -12,6 +12,7 @@ use crate::{
 };
 use metrics::counter;
 use parking_lot::Mutex;
+use prost::Message;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
@@ -25,7 +26,6 @@ use tenure_api::{
     enums::v1::{QueryRejectCondition, QueryResultType, WorkflowExecutionStatus as Status},
     error::{ApiError, Code},
     errordetails::v1::{QueryFailedFailure, WorkflowNotReadyFailure},
-    failure::v1::Failure,
     query::v1::{QueryRejected, WorkflowQuery, WorkflowQueryResult},
     workflowservice::v1 as api,
 };
@@ -43,6 +43,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 const POLLED_LATELY: Duration = Duration::from_secs(20);
 /// A query waits for so long until a run that has just begun has its first workflow task.
 const FIRST_TASK_WITHIN: Duration = Duration::from_secs(1);
+/// Bytes of an error that a query's asker is told, and of the failure behind it: both are headers of the response, and
+/// clients refuse large ones.
+const MAX_QUERY_ERROR: usize = 4000;
+const MAX_QUERY_FAILURE: usize = 64 << 10;
 /// Queries of one run that may wait at once.
 const MOST: usize = 1000;
 
@@ -245,19 +249,30 @@ impl LeaderRuntime {
 
     /// Why a query got no answer in time.
     async fn unanswered(self: &Arc<Self>, id: u64) -> ApiError {
-        let late = ApiError::new(Code::DeadlineExceeded, "context deadline exceeded");
-        let offered = match self.queries.inner.lock().by_id.get(&id) {
-            Some(Query { place: Place::Offered { home, offered }, .. }) => Some((*home, offered.queue().clone())),
-            _ => None,
+        let late = |why: String| ApiError::new(Code::DeadlineExceeded, format!("context deadline exceeded: {why}"));
+        let offered = match self.queries.inner.lock().by_id.get(&id).map(|query| &query.place) {
+            Some(Place::Offered { home, offered }) => Ok((*home, offered.queue().clone())),
+            Some(Place::Handed { offered, .. }) => {
+                Err(format!("a worker of task queue '{}' has the query and does not answer", offered.queue().name))
+            }
+            Some(Place::Buffered | Place::Riding) => Err("the workflow task before the query is not completed".into()),
+            None => Err("the query is gone".into()),
         };
-        let Some((home, queue)) = offered else { return late };
+        let (home, queue) = match offered {
+            Ok(offered) => offered,
+            Err(why) => return late(why),
+        };
+        let nobody = format!("no worker of task queue '{}' asks for work", queue.name);
         let deadline = Instant::now() + self.options.long_poll_margin / 2;
         let asked = self.shared.ask_leader(home, Request::LastPoll { home, queue }, deadline).await;
         match asked {
-            Ok(Served::Answer(Answer::LastPoll(last))) if last.is_none_or(|ago| ago > POLLED_LATELY) => {
+            Ok(Served::Answer(Answer::LastPoll(Some(ago)))) if ago <= POLLED_LATELY => {
+                late(format!("{nobody}, the last one did {} s ago", ago.as_secs()))
+            }
+            Ok(Served::Answer(Answer::LastPoll(_))) => {
                 ApiError::failed_precondition("no poller seen for task queue recently, worker may be down")
             }
-            _ => late,
+            _ => late(nobody),
         }
     }
 
@@ -393,7 +408,8 @@ impl LeaderRuntime {
     ) -> Result<(), CommandError> {
         let api::RespondQueryTaskCompletedRequest { completed_type, query_result, error_message, failure, .. } =
             request;
-        let outcome = outcome(completed_type, query_result, error_message, failure);
+        let answer = WorkflowQueryResult { result_type: completed_type, answer: query_result, error_message, failure };
+        let outcome = outcome(answer, self.options.limits.blob_size);
         if token.term == self.term && self.queries.answer(token.id, outcome) {
             return Ok(());
         }
@@ -408,8 +424,7 @@ impl LeaderRuntime {
     ) {
         for (id, result) in results {
             if let Ok(id) = id.parse() {
-                let WorkflowQueryResult { result_type, answer, error_message, failure } = result;
-                self.queries.answer(id, outcome(result_type, answer, error_message, failure));
+                self.queries.answer(id, outcome(result, self.options.limits.blob_size));
             }
         }
         self.workflow_task_ended(run);
@@ -423,10 +438,17 @@ impl LeaderRuntime {
     }
 }
 
-fn outcome(result_type: i32, answer: Option<Payloads>, message: String, failure: Option<Failure>) -> Outcome {
+/// What the asker gets of a worker's answer that has `limit` bytes at most.
+fn outcome(answer: WorkflowQueryResult, limit: usize) -> Outcome {
+    let WorkflowQueryResult { result_type, answer, error_message, failure } = answer;
     match QueryResultType::try_from(result_type) {
+        Ok(QueryResultType::Answered) if answer.as_ref().is_some_and(|answer| answer.encoded_len() > limit) => {
+            Err(ApiError::invalid_argument("Blob data size exceeds limit."))
+        }
         Ok(QueryResultType::Answered) => Ok(answer),
         Ok(QueryResultType::Failed) => {
+            let failure = failure.filter(|failure| failure.encoded_len() <= MAX_QUERY_FAILURE);
+            let message = error_message.split_at(error_message.floor_char_boundary(MAX_QUERY_ERROR)).0;
             Err(ApiError::new(Code::InvalidArgument, message).with(&QueryFailedFailure { failure }))
         }
         _ => Err(ApiError::invalid_argument("Invalid QueryResultType on the query's completion.")),

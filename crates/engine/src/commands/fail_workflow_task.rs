@@ -5,6 +5,7 @@ use super::{
     terminate_workflow::{SERVER_IDENTITY, terminate},
 };
 use crate::{
+    activity::within_limit,
     state,
     token::TaskToken,
     workflow_task::{self, Failed},
@@ -26,7 +27,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     }
     let failed = Failed {
         cause: request.cause(),
-        failure: request.failure.clone(),
+        failure: request.failure.clone().map(|failure| within_limit(failure, txn.limits())),
         identity: request.identity.clone(),
         binary_checksum: request.binary_checksum.clone(),
     };

@@ -34,13 +34,7 @@ impl Rpc for api::RespondQueryTaskCompletedRequest {
     }
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<QueryToken, ApiError> {
-        let token = admission.query_token(&self.task_token)?;
-        if admission.blob(self.query_result.as_ref()).is_err() {
-            self.completed_type = tenure_api::enums::v1::QueryResultType::Failed as i32;
-            self.query_result = None;
-            self.error_message = "query result size exceeds limit".into();
-        }
-        Ok(token)
+        admission.query_token(&self.task_token)
     }
 
     async fn run(self, target: QueryToken, call: &Call) -> Result<Self::Response, CommandError> {

@@ -2,12 +2,14 @@
 
 import itertools
 import json
+import os
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
-from harness.cluster import TEMPORAL
+from harness.cluster import BINARY, TEMPORAL, free_ports, wait_until
 from harness.rpc import unique
 from orders import order_worker
 
@@ -169,3 +171,69 @@ async def test_operator_cluster_health(cli):
 async def test_operator_cluster_system_and_describe(cli):
     assert "ServerVersion" in await cli("operator", "cluster", "system", text=True)
     assert "ClusterName" in await cli("operator", "cluster", "describe", text=True)
+
+
+# --- our own binary ---
+
+
+def closed_early(arguments: list[str]) -> subprocess.CompletedProcess:
+    """Runs a command whose output nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        return subprocess.run([BINARY, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, timeout=30)
+    finally:
+        os.close(write)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["server", "--help"],
+        ["server", "--check"],
+        ["server", "start-dev", "--help"],
+        ["cluster", "--help"],
+        ["cluster", "status"],
+        ["cluster", "status", "--json"],
+        ["cluster", "status", "--help"],
+        ["cluster", "locate", "--workflow-id", "w"],
+        ["cluster", "locate", "--workflow-id", "w", "--json"],
+        ["cluster", "transfer-leader", "--shard", "1", "--to", "1"],
+        ["cluster", "partition"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_whose_output_nobody_reads_ends_quietly(cluster, arguments):
+    if arguments[0] == "cluster" and "--help" not in arguments and len(arguments) > 1:
+        arguments = [*arguments, "--address", cluster.nodes[0].peer]
+    run = closed_early(arguments)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_development_server_runs_on_when_nobody_reads_its_output(tmp_path):
+    (port,) = free_ports(1)
+    for read in (True, False):
+        server = subprocess.Popen(
+            [BINARY, "server", "start-dev", "--port", str(port), "--log-level", "info"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        if not read:
+            server.stdout.close()
+            server.stderr.close()
+        try:
+            wait_until(lambda: ready(port + 1000), 30, "the server is ready")
+            assert server.poll() is None
+        finally:
+            server.terminate()
+            server.wait(30)
+        assert server.returncode == 0
+
+
+def ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as reply:
+            return reply.status == 200
+    except OSError:
+        return False

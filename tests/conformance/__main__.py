@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import random
 import re
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -35,6 +36,8 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
+    # Whoever reads the output may have read enough.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     options = arguments()
     chosen = {name: each for name, each in load().items() if re.search(options.k, name)}
     if options.list:

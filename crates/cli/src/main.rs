@@ -1,6 +1,9 @@
 //! The `tenure` binary. A command `tenure <noun> <verb>` lives in `<noun>/<verb>.rs`.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cluster;
+mod output;
 mod server;
 
 use clap::{Parser, Subcommand};
@@ -33,8 +36,10 @@ fn main() {
     };
     let code = match done {
         Ok(()) => 0,
+        Err(error) if error.is::<output::Closed>() => 0,
         Err(error) => {
-            eprintln!("tenure: {error:#}");
+            // Standard error may be closed as well; then there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "tenure: {error:#}");
             let callers_fault = error.is::<Usage>() || error.is::<tenure_server::config::ConfigError>();
             if callers_fault { 2 } else { 1 }
         }

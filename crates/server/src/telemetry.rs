@@ -22,7 +22,11 @@ const QUIET: &str = "openraft=off";
 /// Starts logging to standard error. A second call in one process is ignored.
 pub fn init_logs(log: &Log) {
     let filter = EnvFilter::try_new(format!("{QUIET},{}", log.filter)).unwrap_or_else(|_| EnvFilter::new(QUIET));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Standard error may be closed at its other end, and that is where this would be reported to, by a panic.
+        .log_internal_errors(false);
     // Only the first subscriber of a process counts; tests start many servers.
     let _ = match log.format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),

@@ -1,6 +1,7 @@
 //! `tenure cluster locate`: where a workflow lives.
 
 use super::{Target, refused};
+use crate::output;
 use serde_json::json;
 use tenure_peer::admin::LocateRequest;
 
@@ -22,10 +23,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let request = LocateRequest { namespace: args.namespace, workflow_id: args.workflow_id };
     let at = args.target.connect().await?.locate(request).await.map_err(refused)?.into_inner();
     if args.json {
-        println!("{}", json!({ "slot": at.slot, "shard": at.shard, "leader": at.leader }));
+        output::line(json!({ "slot": at.slot, "shard": at.shard, "leader": at.leader }))
     } else {
         let leader = if at.leader == 0 { "none".to_owned() } else { format!("node {}", at.leader) };
-        println!("slot {}, shard {}, leader: {leader}", at.slot, at.shard);
+        output::line(format_args!("slot {}, shard {}, leader: {leader}", at.slot, at.shard))
     }
-    Ok(())
 }

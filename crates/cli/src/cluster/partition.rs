@@ -1,6 +1,7 @@
 //! `tenure cluster partition`: cuts a node off from peers, in builds for tests.
 
 use super::{Target, refused};
+use crate::output;
 use tenure_peer::admin::PartitionRequest;
 
 /// Cut the node at --address off from some of its peers (only builds with the feature `fault-injection`).
@@ -20,9 +21,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let request = PartitionRequest { nodes: args.from.clone() };
     args.target.connect().await?.partition(request).await.map_err(refused)?;
     if args.from.is_empty() {
-        println!("{} hears and speaks to all peers", args.target.address);
+        output::line(format_args!("{} hears and speaks to all peers", args.target.address))
     } else {
-        println!("{} is cut off from {:?}", args.target.address, args.from);
+        output::line(format_args!("{} is cut off from {:?}", args.target.address, args.from))
     }
-    Ok(())
 }

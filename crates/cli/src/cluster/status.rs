@@ -1,6 +1,7 @@
 //! `tenure cluster status`: nodes and shards, as each node sees itself.
 
 use super::{Target, connect};
+use crate::output;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -74,12 +75,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         replies.insert(node, answer.await.unwrap_or_else(|panic| Err(panic.to_string())));
     }
     let view = view(&first, &replies);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&view)?);
-    } else {
-        print(&view);
-    }
-    Ok(())
+    if args.json { output::line(serde_json::to_string_pretty(&view)?) } else { print(&view) }
 }
 
 async fn ask(address: String, timeout: Duration) -> Result<StatusReply, String> {
@@ -141,8 +137,8 @@ fn shard_view(replicas: &[(u64, &ShardStatus)]) -> ShardView {
     }
 }
 
-fn print(view: &View) {
-    println!("Cluster {}", view.cluster_id);
+fn print(view: &View) -> anyhow::Result<()> {
+    output::line(format_args!("Cluster {}", view.cluster_id))?;
     let mut nodes = table(&["NODE", "ADDRESS", "STATE", "LEADS", "VERSION"]);
     for node in &view.nodes {
         let state = match (&node.error, node.ready) {
@@ -156,7 +152,7 @@ fn print(view: &View) {
             [&node.node.to_string(), &node.address, &state, &leads, node.version.as_deref().unwrap_or("-")],
         );
     }
-    println!("{nodes}\n");
+    output::line(format_args!("{nodes}\n"))?;
 
     let ids: Vec<u64> = view.nodes.iter().map(|node| node.node).collect();
     let mut header = vec!["SHARD".to_owned(), "SLOTS".to_owned(), "LEADER".to_owned(), "TERM".to_owned()];
@@ -178,7 +174,7 @@ fn print(view: &View) {
         cells.push(shard.replicas.iter().map(|r| r.lag).max().unwrap_or(0).to_string());
         row(&mut shards, cells);
     }
-    println!("{shards}");
+    output::line(shards)
 }
 
 fn table<S: ToString>(header: &[S]) -> Table {

@@ -1,6 +1,7 @@
 //! `tenure cluster transfer-leader`: hands a shard's leadership to another node.
 
 use super::{Target, connect, refused};
+use crate::output;
 use anyhow::{Context, bail};
 use std::time::{Duration, Instant};
 use tenure_peer::admin::{StatusReply, StatusRequest, TransferLeaderRequest};
@@ -24,8 +25,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let status = any.status(StatusRequest {}).await.map_err(refused)?.into_inner();
     let leader = leader_of(&status, args.shard)?;
     if leader == args.to {
-        println!("node {} leads shard {} already", args.to, args.shard);
-        return Ok(());
+        return output::line(format_args!("node {} leads shard {} already", args.to, args.shard));
     }
     if !status.nodes.iter().any(|node| node.node_id == args.to) {
         return Err(crate::Usage(format!("there is no node {}", args.to)).into());
@@ -39,8 +39,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     loop {
         let now = any.status(StatusRequest {}).await.map_err(refused)?.into_inner();
         if leader_of(&now, args.shard).is_ok_and(|leader| leader == args.to) {
-            println!("shard {}: node {leader} -> node {}", args.shard, args.to);
-            return Ok(());
+            return output::line(format_args!("shard {}: node {leader} -> node {}", args.shard, args.to));
         }
         if Instant::now() > deadline {
             anyhow::bail!("node {} was asked, but node {} does not lead yet", leader, args.to);

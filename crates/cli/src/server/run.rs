@@ -1,5 +1,6 @@
 //! `tenure server --config FILE`: one node of a cluster, until it is told to stop.
 
+use crate::output;
 use std::path::Path;
 use tenure_server::config::Config;
 use tenure_server::{Server, telemetry};
@@ -7,8 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) fn check(file: Option<&Path>) -> anyhow::Result<()> {
     let config = Config::load(file, &Config::environment())?;
-    println!("{}", serde_json::to_string_pretty(&config)?);
-    Ok(())
+    output::line(serde_json::to_string_pretty(&config)?)
 }
 
 pub(crate) fn run(file: Option<&Path>) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `tenure server start-dev`: a cluster of one, for development.
 
 use super::run::until_stopped;
+use crate::output;
 use anyhow::Context;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -99,11 +100,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let (data, namespaces) = (config.node.data_dir.clone(), config.cluster.namespaces.join(", "));
     until_stopped(config, |server| {
         let at = server.addresses();
-        println!("Tenure {}", env!("CARGO_PKG_VERSION"));
-        println!("  gRPC API    {}   (namespaces: {namespaces})", at.grpc);
-        println!("  Cluster     tenure cluster status --address {}", at.peer);
-        println!("  Metrics     http://{}/metrics", at.http);
         let kept = if temporary.is_some() { "forgotten on exit" } else { "kept" };
-        println!("  Data        {} ({kept})", data.display());
+        let banner = [
+            format!("Tenure {}", env!("CARGO_PKG_VERSION")),
+            format!("  gRPC API    {}   (namespaces: {namespaces})", at.grpc),
+            format!("  Cluster     tenure cluster status --address {}", at.peer),
+            format!("  Metrics     http://{}/metrics", at.http),
+            format!("  Data        {} ({kept})", data.display()),
+        ];
+        // Nobody has to read it; the server runs on.
+        let _ = output::line(banner.join("\n"));
     })
 }

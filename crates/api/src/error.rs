@@ -87,11 +87,28 @@ impl ApiError {
 impl From<ApiError> for tonic::Status {
     fn from(error: ApiError) -> Self {
         let code = tonic::Code::from(error.code as i32);
+        let error = ApiError { message: shortened(error.message), ..error };
         let Some((name, value)) = error.detail else { return tonic::Status::new(code, error.message) };
         let any = prost_types::Any { type_url: format!("type.googleapis.com/{name}"), value: value.into() };
         let status = RpcStatus { code: error.code as i32, message: error.message.clone(), details: vec![any] };
         tonic::Status::with_details(code, error.message, status.encode_to_vec().into())
     }
+}
+
+/// Bytes of a message: it travels as a header, twice if there are details, and many clients refuse more than 8 KiB of
+/// headers. The reference server does the same.
+#[cfg(feature = "grpc")]
+const MAX_MESSAGE: usize = 4000;
+#[cfg(feature = "grpc")]
+const TRUNCATED: &str = "... <truncated>";
+
+#[cfg(feature = "grpc")]
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE - TRUNCATED.len()));
+        message.push_str(TRUNCATED);
+    }
+    message
 }
 
 /// `google.rpc.Status`, what the trailer `grpc-status-details-bin` carries.
@@ -104,4 +121,19 @@ struct RpcStatus {
     message: String,
     #[prost(message, repeated, tag = "3")]
     details: Vec<prost_types::Any>,
+}
+
+#[cfg(all(test, feature = "grpc"))]
+mod tests {
+    use super::*;
+
+    /// F77.
+    #[test]
+    fn a_long_message_is_cut_as_the_reference_server_cuts_it() {
+        let message = |text: String| tonic::Status::from(ApiError::not_found(text)).message().to_owned();
+        assert_eq!(message("x".repeat(4000)), "x".repeat(4000));
+        assert_eq!(message("x".repeat(4001)), format!("{}... <truncated>", "x".repeat(3985)));
+        assert_eq!(message("é".repeat(4000)), format!("{}... <truncated>", "é".repeat(1992)));
+        assert!(tonic::Status::from(ApiError::not_found("x".repeat(9000))).details().len() < 4200);
+    }
 }

@@ -43,12 +43,14 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 const POLLED_LATELY: Duration = Duration::from_secs(20);
 /// A query waits for so long until a run that has just begun has its first workflow task.
 const FIRST_TASK_WITHIN: Duration = Duration::from_secs(1);
-/// Bytes of an error that a query's asker is told, and of the failure behind it: both are headers of the response, and
-/// clients refuse large ones.
-const MAX_QUERY_ERROR: usize = 4000;
+/// Bytes of the failure behind a query's error that its asker is told: it is a header of the response, and clients refuse
+/// large ones.
 const MAX_QUERY_FAILURE: usize = 64 << 10;
 /// Queries of one run that may wait at once.
 const MOST: usize = 1000;
+
+/// What an asker is told of an answer beyond the limit of blobs.
+const TOO_LARGE: &str = "Blob data size exceeds limit.";
 
 type Outcome = Result<Option<Payloads>, ApiError>;
 
@@ -408,8 +410,14 @@ impl LeaderRuntime {
     ) -> Result<(), CommandError> {
         let api::RespondQueryTaskCompletedRequest { completed_type, query_result, error_message, failure, .. } =
             request;
-        let answer = WorkflowQueryResult { result_type: completed_type, answer: query_result, error_message, failure };
-        let outcome = outcome(answer, self.options.limits.blob_size);
+        let limit = self.options.limits.blob_size;
+        let mut answer =
+            WorkflowQueryResult { result_type: completed_type, answer: query_result, error_message, failure };
+        if is_too_large(&answer, limit) {
+            answer.result_type = QueryResultType::Failed.into();
+            answer.error_message = TOO_LARGE.into();
+        }
+        let outcome = outcome(answer, limit);
         if token.term == self.term && self.queries.answer(token.id, outcome) {
             return Ok(());
         }
@@ -438,18 +446,22 @@ impl LeaderRuntime {
     }
 }
 
-/// What the asker gets of a worker's answer that has `limit` bytes at most.
+fn is_too_large(answer: &WorkflowQueryResult, limit: usize) -> bool {
+    answer.result_type() == QueryResultType::Answered
+        && answer.answer.as_ref().is_some_and(|answer| answer.encoded_len() > limit)
+}
+
+/// What the asker gets of a worker's answer, which may have `limit` bytes.
 fn outcome(answer: WorkflowQueryResult, limit: usize) -> Outcome {
+    if is_too_large(&answer, limit) {
+        return Err(ApiError::invalid_argument(TOO_LARGE));
+    }
     let WorkflowQueryResult { result_type, answer, error_message, failure } = answer;
     match QueryResultType::try_from(result_type) {
-        Ok(QueryResultType::Answered) if answer.as_ref().is_some_and(|answer| answer.encoded_len() > limit) => {
-            Err(ApiError::invalid_argument("Blob data size exceeds limit."))
-        }
         Ok(QueryResultType::Answered) => Ok(answer),
         Ok(QueryResultType::Failed) => {
             let failure = failure.filter(|failure| failure.encoded_len() <= MAX_QUERY_FAILURE);
-            let message = error_message.split_at(error_message.floor_char_boundary(MAX_QUERY_ERROR)).0;
-            Err(ApiError::new(Code::InvalidArgument, message).with(&QueryFailedFailure { failure }))
+            Err(ApiError::new(Code::InvalidArgument, error_message).with(&QueryFailedFailure { failure }))
         }
         _ => Err(ApiError::invalid_argument("Invalid QueryResultType on the query's completion.")),
     }

@@ -6,7 +6,7 @@ use crate::{
     testing::Sim,
 };
 use expect_test::expect;
-use tenure_api::workflowservice::v1 as api;
+use tenure_api::{history::v1::history_event::Attributes, workflowservice::v1 as api};
 
 fn signal(sim: &mut Sim) -> Result<Reply, crate::transition::Refused> {
     sim.run(ShardCommand::SignalWorkflow(Box::new(api::SignalWorkflowExecutionRequest {
@@ -104,4 +104,29 @@ fn a_payload_that_is_too_large_ends_the_run() {
             5 WORKFLOW_EXECUTION_TERMINATED "BadScheduleActivityAttributes: CompleteWorkflowExecutionCommandAttributes.Result exceeds size limit."
         "#]],
     );
+}
+
+/// F80, F34: as the failures of activities are.
+#[test]
+fn a_failure_of_a_workflow_task_that_is_too_large_is_cut() {
+    use tenure_api::failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo};
+    let mut sim = Sim::started();
+    sim.limits.blob_size = 100;
+    let task = sim.poll();
+    let info = ApplicationFailureInfo { r#type: "T".into(), ..Default::default() };
+    let failure = Failure {
+        message: "x".repeat(200),
+        failure_info: Some(FailureInfo::ApplicationFailureInfo(info)),
+        ..Default::default()
+    };
+    let request = api::RespondWorkflowTaskFailedRequest { failure: Some(failure), ..Default::default() };
+    sim.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request: Box::new(request) }).unwrap();
+    let events = sim.rows.history(&sim.current_run());
+    let failure = events.iter().find_map(|event| match &event.attributes {
+        Some(Attributes::WorkflowTaskFailedEventAttributes(failed)) => failed.failure.clone(),
+        _ => None,
+    });
+    let failure = failure.unwrap();
+    assert_eq!(failure.message, "Failure exceeds size limit.");
+    assert_eq!(failure.cause.unwrap().open().message, "x".repeat(100));
 }

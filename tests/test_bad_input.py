@@ -1,6 +1,7 @@
 """Input that must be refused: with the API's code, or in one line that names the cause. Nothing panics, nothing is lost."""
 
 import os
+import shutil
 import socket
 import subprocess
 
@@ -412,3 +413,64 @@ def test_data_directory_in_use_is_refused(tmp_path):
         second.write_text(text)
         assert str(node.data) in refusal(["--config", second])
         assert node.ready
+
+
+# --- errors that name their cause (F77) ---
+
+
+async def test_a_query_that_no_worker_takes_names_the_queue(apis):
+    hand = Hand(apis)
+    await hand.start()
+    await hand.step()
+    await check(hand.query("q", timeout=3), CODE.DEADLINE_EXCEEDED, f"no worker of task queue '{hand.queue}' asks for work")
+    await hand.terminate()
+
+
+# --- messages that are too large (F75) ---
+
+
+@pytest.mark.parametrize("megabytes", [5, 60, 200])
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+async def test_a_message_that_is_too_large_is_refused_in_words_that_sdks_know(cluster, compression, megabytes):
+    request = w.SignalWorkflowExecutionRequest(
+        namespace="default", workflow_execution=execution("none"), signal_name="s", input=payloads(b"x" * megabytes * 1_000_000)
+    )
+    options = [("grpc.max_send_message_length", -1)]
+    async with grpc.aio.insecure_channel(cluster.addresses[0], options=options) as channel:
+        call = channel.unary_unary(
+            "/temporal.api.workflowservice.v1.WorkflowService/SignalWorkflowExecution",
+            request_serializer=w.SignalWorkflowExecutionRequest.SerializeToString,
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(request, timeout=60, compression=compression)
+    words = {
+        grpc.Compression.NoCompression: f"grpc: received message larger than max ({request.ByteSize()} vs. 4194304)",
+        grpc.Compression.Gzip: "grpc: received message after decompression larger than max 4194304",
+    }
+    assert (caught.value.code(), caught.value.details()) == (CODE.RESOURCE_EXHAUSTED, words[compression])
+
+
+# --- data directories of which a part is gone (F58) ---
+
+
+def test_a_node_whose_log_is_gone_refuses_to_start_and_touches_nothing(tmp_path):
+    data = tmp_path / "data"
+    with Cluster(tmp_path / "cluster", 1) as cluster:
+        node = cluster.nodes[0]
+        node.stop()
+        shutil.copytree(node.data, data)
+        shutil.move(node.data / "log", tmp_path / "log")
+        rows = {file.name: file.read_bytes() for file in (node.data / "state").iterdir() if file.suffix == ".sst"}
+        assert rows
+        for make_empty in (False, True):
+            if make_empty:
+                (node.data / "log").mkdir()
+            run = subprocess.run([BINARY, "server", "--config", node.config], capture_output=True, text=True, timeout=60)
+            assert run.returncode == 1
+            last = run.stderr.splitlines()[-1]
+            assert str(node.data / "log") in last and "mounted" in last, run.stderr
+        assert rows == {file.name: file.read_bytes() for file in (node.data / "state").iterdir() if file.suffix == ".sst"}
+        (node.data / "log").rmdir()
+        shutil.move(tmp_path / "log", node.data / "log")
+        node.start()
+        node.wait_ready(30)

@@ -31,12 +31,34 @@ impl DataDir {
         }
         write_pid(&mut lock).map_err(io)?;
         let dir = DataDir { path: path.to_owned(), _lock: lock };
+        dir.check_halves()?;
         // What is left of a snapshot that was being received is of no use to anyone.
         match fs::remove_dir_all(dir.incoming()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io(e)),
             _ => {}
         }
         Ok(dir)
+    }
+
+    /// Refuses a directory of which a part is gone: the missing database would be made anew, and what is left of the
+    /// other one would be taken for rubbish.
+    fn check_halves(&self) -> Result<(), OpenError> {
+        let lost = |part| Err(OpenError::HalfGone { path: self.path.clone(), part });
+        match (self.find(self.log())?, self.find(self.state())?) {
+            // The log is made first, so there is no state without one.
+            (Found::Nothing, Found::Database | Found::Remains) | (Found::Remains, _) => lost("log"),
+            (Found::Database, Found::Remains) => lost("state"),
+            // Whether the log still has all that the rows lack is seen once it is open.
+            (Found::Database, Found::Nothing | Found::Database) | (Found::Nothing, Found::Nothing) => Ok(()),
+        }
+    }
+
+    pub(crate) fn has_state(&self) -> Result<bool, OpenError> {
+        Ok(!matches!(self.find(self.state())?, Found::Nothing))
+    }
+
+    fn find(&self, path: PathBuf) -> Result<Found, OpenError> {
+        Found::at(&path).map_err(|source| OpenError::Io { path, source })
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -50,6 +72,32 @@ impl DataDir {
     /// Where snapshots are received; on the same file system as the state database, so that files can be moved.
     pub(crate) fn incoming(&self) -> PathBuf {
         self.path.join("incoming")
+    }
+}
+
+/// What is in the place of a database.
+enum Found {
+    /// No files, or only those that RocksDB makes before a database exists.
+    Nothing,
+    /// RocksDB finds a database by its file `CURRENT`.
+    Database,
+    /// Data of a database that RocksDB would not find: it would make a new one, and delete them.
+    Remains,
+}
+
+impl Found {
+    fn at(path: &Path) -> io::Result<Found> {
+        let entries = match fs::read_dir(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            entries => entries?,
+        };
+        let names = entries.map(|entry| Ok(PathBuf::from(entry?.file_name()))).collect::<io::Result<Vec<_>>>()?;
+        let holds_data = |name: &PathBuf| name.extension().is_some_and(|kind| kind == "sst" || kind == "log");
+        Ok(match names.iter().any(|name| name.as_os_str() == "CURRENT") {
+            true => Found::Database,
+            false if names.iter().any(holds_data) => Found::Remains,
+            false => Found::Nothing,
+        })
     }
 }
 

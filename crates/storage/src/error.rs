@@ -17,6 +17,14 @@ pub enum OpenError {
     Io { path: PathBuf, source: io::Error },
     #[error("data directory {}: {source}", path.display())]
     Storage { path: PathBuf, source: StorageError },
+    /// One of the two databases is gone, and the other one is of no use without it.
+    #[error(
+        "data directory {}: `{part}` is missing, empty or damaged, while other data of this node is there. Probably a file system \
+         is not mounted, or files were deleted. Nothing was changed: mount or restore {} and start again. If it is lost for good, \
+         this replica is lost; the other nodes have the data",
+        path.display(), path.join(part).display()
+    )]
+    HalfGone { path: PathBuf, part: &'static str },
     /// The log was purged beyond what the rows hold: entries are missing, and must not be skipped.
     #[error(
         "data directory {}: the log of shard {shard} is purged up to {purged} but its rows go to {}: the state database was \

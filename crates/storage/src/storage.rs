@@ -45,8 +45,21 @@ impl Storage {
         check_format(&log, &options)?;
         let identity = identity(&log).map_err(failed)?;
         let shards: BTreeMap<ShardId, u64> = log.pointers().map_err(failed)?.into_iter().collect();
+        // Before a new state database is made in the place of the one that is gone.
+        if !dir.has_state()? {
+            for shard in shards.keys() {
+                if log.load(*shard).map_err(failed)?.purged.is_some() {
+                    return Err(OpenError::HalfGone { path: options.dir.clone(), part: "state" });
+                }
+            }
+        }
+        let state = StateDb::open(dir, &options, &cache).map_err(failed)?;
+        // A shard's pointer is written before its first row.
+        if shards.is_empty() && state.holds_rows().map_err(failed)? {
+            return Err(OpenError::HalfGone { path: options.dir.clone(), part: "log" });
+        }
         let pointed: Vec<u64> = shards.values().copied().collect();
-        let state = StateDb::open(dir, &options, &cache, &pointed).map_err(failed)?;
+        state.delete_orphans(&pointed).map_err(failed)?;
         let shards = Mutex::new(shards);
         let storage = Storage(Arc::new(Inner { log, state, identity, cache, shards }));
         storage.check_shards(&options)?;

@@ -54,32 +54,35 @@ struct Incarnations {
 }
 
 impl StateDb {
-    /// Opens the database and deletes the incarnations that no shard points to.
-    pub(crate) fn open(
-        dir: Arc<DataDir>,
-        options: &Options,
-        cache: &Cache,
-        pointed: &[u64],
-    ) -> Result<StateDb, StorageError> {
+    /// Opens the database; [`StateDb::delete_orphans`] belongs to it.
+    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, cache: &Cache) -> Result<StateDb, StorageError> {
         let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), family_options(f, options, cache)));
         let db = DB::open_cf_descriptors(&db_options()?, dir.state(), families)?;
-        let state = StateDb(Arc::new(Inner {
+        Ok(StateDb(Arc::new(Inner {
             db,
             dir,
             snapshot_batch: options.snapshot_batch,
             incarnations: Mutex::default(),
             flush: Mutex::default(),
-        }));
-        let on_disk = state.incarnations_on_disk()?;
-        state.lock().next = on_disk.iter().chain(pointed).max().map_or(1, |highest| highest + 1);
+        })))
+    }
+
+    pub(crate) fn holds_rows(&self) -> Result<bool, StorageError> {
+        Ok(!self.incarnations_on_disk()?.is_empty())
+    }
+
+    /// Deletes the incarnations that no shard points to.
+    pub(crate) fn delete_orphans(&self, pointed: &[u64]) -> Result<(), StorageError> {
+        let on_disk = self.incarnations_on_disk()?;
+        self.lock().next = on_disk.iter().chain(pointed).max().map_or(1, |highest| highest + 1);
         for orphan in on_disk.into_iter().filter(|incarnation| !pointed.contains(incarnation)) {
             tracing::info!(
                 incarnation = orphan,
                 "deleting the rows of a snapshot that was not installed or was replaced"
             );
-            state.delete_incarnation(orphan)?;
+            self.delete_incarnation(orphan)?;
         }
-        Ok(state)
+        Ok(())
     }
 
     /// A number that no rows have ever had on this disk.

@@ -12,11 +12,13 @@ use futures::{Stream, StreamExt, stream};
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
+    convert::Infallible,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
+use tenure_vital::FatalHook;
 use tokio::sync::{mpsc, oneshot};
 use tonic::Code;
 
@@ -48,7 +50,7 @@ pub struct Link {
     to: u64,
     pool: Pool,
     state: Arc<Mutex<State>>,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<Infallible>,
 }
 
 type Waiter = oneshot::Sender<Result<Bytes, LinkError>>;
@@ -71,9 +73,9 @@ pub struct Call {
 
 impl Link {
     /// Starts to connect at once. Must be called inside a tokio runtime.
-    pub fn open(pool: Pool, to: u64) -> Link {
+    pub fn open(pool: Pool, to: u64, on_fatal: &FatalHook) -> Link {
         let state = Arc::<Mutex<State>>::default();
-        let task = tokio::spawn(keep_connected(pool.clone(), to, state.clone()));
+        let task = on_fatal.spawn("a link to a peer", keep_connected(pool.clone(), to, state.clone()));
         Link { to, pool, state, task }
     }
 
@@ -116,7 +118,7 @@ impl Drop for Call {
     }
 }
 
-async fn keep_connected(pool: Pool, to: u64, state: Arc<Mutex<State>>) {
+async fn keep_connected(pool: Pool, to: u64, state: Arc<Mutex<State>>) -> Infallible {
     let delays = || {
         ExponentialBuilder::default()
             .with_min_delay(RECONNECT_MIN)

@@ -3,6 +3,7 @@
 use crate::{group::Group, node::Core};
 use std::{
     collections::HashMap,
+    convert::Infallible,
     time::{Duration, Instant},
 };
 use tenure_engine::system::cluster::ClusterMap;
@@ -16,7 +17,7 @@ const ABSENT: Duration = Duration::from_secs(2);
 /// A leadership goes back when the other replica lacks no more than this.
 const CAUGHT_UP: u64 = 50;
 
-pub(crate) async fn run(core: Core, map: ClusterMap) {
+pub(crate) async fn run(core: Core, map: ClusterMap) -> Infallible {
     // Since when this node has led each shard, or has last tried to hand it over.
     let mut led = HashMap::<ShardId, Instant>::new();
     // Since when each peer has been there without a break.

@@ -3,13 +3,14 @@
 use crate::node::Core;
 use std::{
     collections::HashMap,
+    convert::Infallible,
     time::{Duration, Instant},
 };
 use tenure_storage::ShardId;
 
 const PERIOD: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(core: Core) {
+pub(crate) async fn run(core: Core) -> Infallible {
     let mut flushed = Instant::now();
     // Per shard: durable index at the last marker snapshot.
     let mut marked = HashMap::<ShardId, u64>::new();
@@ -32,10 +33,11 @@ pub(crate) async fn run(core: Core) {
                 tracing::error!(%error, "rows cannot be flushed");
                 continue;
             }
-            Err(error) => {
-                tracing::error!(%error, "flush");
-                continue;
-            }
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is ending.
+                Err(_) => continue,
+            },
         }
         for group in groups {
             let durable = match group.rows().durable() {

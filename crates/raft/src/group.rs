@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tenure_storage::{ShardId, ShardReader};
+use tenure_vital::FatalHook;
 use tokio::sync::{oneshot, watch};
 
 /// Who leads a group, as far as this node knows.
@@ -112,6 +113,7 @@ struct Inner {
     barrier: Mutex<Barrier>,
     stopping: AtomicBool,
     receiving: tokio::sync::Mutex<()>,
+    on_fatal: FatalHook,
     metrics: Metrics,
 }
 
@@ -154,10 +156,12 @@ impl Group {
             barrier: Mutex::default(),
             stopping: AtomicBool::new(false),
             receiving: tokio::sync::Mutex::default(),
+            on_fatal: options.on_fatal.clone(),
             metrics,
         }));
-        tokio::spawn(watch_leadership(group.clone(), tell_leadership));
-        tokio::spawn(watch_health(group.clone(), options.clone()));
+        let on_fatal = &options.on_fatal;
+        on_fatal.spawn("the watch on leadership", watch_leadership(group.clone(), tell_leadership));
+        on_fatal.spawn("the watch on groups", watch_health(group.clone(), on_fatal.clone()));
         group
     }
 
@@ -207,7 +211,7 @@ impl Group {
             barrier.waiting.push(told);
             if !barrier.running {
                 barrier.running = true;
-                tokio::spawn(self.clone().run_read_rounds());
+                self.0.on_fatal.spawn("the reader", self.clone().run_read_rounds());
             }
         }
         wait.await.unwrap_or_else(|_| Err(ReadError::Stopped("the reader is gone".into())))
@@ -380,7 +384,7 @@ async fn watch_leadership(group: Group, tell: watch::Sender<Leadership>) {
 }
 
 /// A group whose core has died serves nobody and tells nobody: the process must not live on with it.
-async fn watch_health(group: Group, options: Options) {
+async fn watch_health(group: Group, on_fatal: FatalHook) {
     let mut metrics = group.0.raft.metrics();
     let fatal = loop {
         if let Err(fatal) = &metrics.borrow_and_update().running_state {
@@ -391,6 +395,6 @@ async fn watch_health(group: Group, options: Options) {
         }
     };
     if !group.0.stopping.load(Ordering::Acquire) {
-        (options.on_fatal.0)(group.0.shard, &fatal.to_string());
+        on_fatal.report(&format!("the Raft group of shard {} died: {fatal}", group.0.shard));
     }
 }

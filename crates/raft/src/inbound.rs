@@ -102,6 +102,8 @@ impl RaftSession for Session {
                 self.replies.send(message.ticket(), Err(error));
             }
             Some(Kind::Append) => {
+                // One that has panicked over a message must not keep back those that follow.
+                self.appends.retain(|_, queue| !queue.is_closed());
                 let queue = self.appends.entry(message.shard).or_insert_with(|| {
                     let (queue, waiting) = mpsc::unbounded_channel();
                     tokio::spawn(serve_appends(self.groups.clone(), message.shard, waiting, self.replies.clone()));

@@ -21,6 +21,6 @@ mod types;
 
 pub use group::{Group, GroupStatus, Leadership, ProposeError, ReadError, TransferError};
 pub use node::{Node, StartError};
-pub use options::{FatalHook, NodeAddress, OnFatal, Options};
+pub use options::{NodeAddress, Options};
 pub use tenure_engine::system::cluster::{ClusterMap, SYSTEM_SHARD};
 pub use tenure_storage::ShardId;

@@ -3,12 +3,15 @@
 
 use crate::node::Core;
 use futures::future::join_all;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    convert::Infallible,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::time::MissedTickBehavior;
 
 const PERIOD: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(core: Core) {
+pub(crate) async fn run(core: Core) -> Infallible {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -19,6 +19,7 @@ use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     io,
     sync::{
         Arc,
@@ -29,6 +30,7 @@ use std::{
 use tenure_engine::{rows::ReadError, system::cluster::ClusterMap};
 use tenure_peer::{ForwardHandler, Gate, Link, Local, MatchHandler, PeerService, Pool};
 use tenure_storage::{ShardId, Storage, StorageError};
+use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::transport::server::TcpIncoming;
 use uuid::Uuid;
@@ -79,7 +81,7 @@ pub(crate) struct Inner {
     pub(crate) ready: Arc<AtomicBool>,
     service: PeerService,
     stop_serving: watch::Sender<bool>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<Infallible>>>,
     server: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -114,7 +116,7 @@ impl Node {
         if let Some(map) = &standing.map {
             gate.record(map.nodes.iter().map(|(id, row)| (*id, row.identity)));
         }
-        let links = pool.peers().map(|id| (id, Link::open(pool.clone(), id))).collect();
+        let links = pool.peers().map(|id| (id, Link::open(pool.clone(), id, &options.on_fatal))).collect();
         let core = Core {
             node,
             options: Arc::new(options.clone()),
@@ -130,7 +132,9 @@ impl Node {
         let ready = Arc::new(AtomicBool::new(false));
         let admin = AdminService::new(core.clone(), ready.clone());
         let (stop_serving, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, service.clone(), admin.clone(), stopped));
+        let on_fatal = options.on_fatal.clone();
+        let served = serve(listener, service.clone(), admin.clone(), stopped, on_fatal.clone());
+        let server = on_fatal.spawn("the peer server", served);
 
         let founded = Bootstrap { core: &core, standing }.run().await;
         let map = match founded {
@@ -143,9 +147,9 @@ impl Node {
         };
         admin.founded(map.clone());
         let tasks = vec![
-            tokio::spawn(compaction::run(core.clone())),
-            tokio::spawn(balance::run(core.clone(), map.clone())),
-            tokio::spawn(liveness::run(core.clone())),
+            on_fatal.spawn("compaction", compaction::run(core.clone())),
+            on_fatal.spawn("balance", balance::run(core.clone(), map.clone())),
+            on_fatal.spawn("liveness", liveness::run(core.clone())),
         ];
         Ok(Node(Arc::new(Inner {
             options,
@@ -266,7 +270,14 @@ async fn shut_down(groups: &[Group]) {
     join_all(groups.iter().map(Group::shut_down)).await;
 }
 
-async fn serve(listener: TcpListener, service: PeerService, admin: AdminService, mut stop: watch::Receiver<bool>) {
+async fn serve(
+    listener: TcpListener,
+    service: PeerService,
+    admin: AdminService,
+    mut stop: watch::Receiver<bool>,
+    on_fatal: FatalHook,
+) {
+    let stopping = stop.clone();
     let served = tonic::transport::Server::builder()
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20)
@@ -277,8 +288,11 @@ async fn serve(listener: TcpListener, service: PeerService, admin: AdminService,
             // An error: the node is gone.
             let _ = stop.wait_for(|stop| *stop).await;
         });
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the peer port is closed");
+    let served = served.await;
+    // An error: the node is gone.
+    if !*stopping.borrow() && stopping.has_changed().is_ok() {
+        let cause = served.err().map_or_else(|| "nobody asked for it".to_owned(), |error| error.to_string());
+        on_fatal.report(&format!("the peer port is closed: {cause}"));
     }
 }
 

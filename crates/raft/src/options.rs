@@ -1,6 +1,7 @@
 //! What the Raft layer can be told.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
+use tenure_vital::FatalHook;
 
 /// Where a node is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,29 +10,6 @@ pub struct NodeAddress {
     pub peer: String,
     /// `host:port` of its API port.
     pub api: String,
-}
-
-/// Called when a group can no longer go on (its storage failed, its core panicked). It must end the process: the
-/// supervisor's restart recovers from the log, a node that lives on with a dead replica does not.
-#[derive(Clone)]
-pub struct FatalHook(pub Arc<OnFatal>);
-
-/// Gets the shard and the cause.
-pub type OnFatal = dyn Fn(u32, &str) + Send + Sync;
-
-impl Default for FatalHook {
-    fn default() -> Self {
-        FatalHook(Arc::new(|shard, cause| {
-            tracing::error!(shard, cause, "a Raft group died: ending the process");
-            std::process::abort();
-        }))
-    }
-}
-
-impl fmt::Debug for FatalHook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FatalHook")
-    }
 }
 
 /// The defaults suit three nodes on one busy machine as well as a local network.
@@ -59,6 +37,8 @@ pub struct Options {
     pub tail_bytes: usize,
     /// A node gets its leaderships back after it was there, and caught up, for this long.
     pub balance_after: Duration,
+    /// What to do when a group can no longer go on (its storage failed, its core panicked), or another part of the node
+    /// has died: a restart recovers from the log, a node that lives on with a dead replica does not.
     pub on_fatal: FatalHook,
 }
 

@@ -14,6 +14,7 @@ use tenure_frontend::{Frontend, Services};
 use tenure_raft::{Node, NodeAddress};
 use tenure_shard::{RaftMesh, Shards, VirtualTime};
 use tenure_storage::Storage;
+use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
@@ -108,8 +109,9 @@ impl Server {
         let (check, refresh) = (stage.clone(), gauges.clone());
         let routes =
             http::router(metrics.clone(), Arc::new(move || refresh.publish()), Arc::new(move || check.check()));
-        tokio::spawn(serve_http(http, routes, watching.clone(), failed.clone()));
-        tokio::spawn(upkeep(metrics, watching.clone()));
+        let on_fatal = FatalHook::default();
+        on_fatal.spawn("the HTTP server", serve_http(http, routes, watching.clone(), failed.clone()));
+        on_fatal.spawn("the upkeep of metrics", upkeep(metrics, watching.clone()));
 
         let options = storage_options(&config);
         let opened = tokio::task::spawn_blocking(move || Storage::open(options)).await;
@@ -128,13 +130,14 @@ impl Server {
         let services = frontend.services();
         stage.set_running(node.clone());
         let told = tell_readiness(stage.clone(), node.clone(), services.health.clone());
-        tokio::spawn(watching.clone().run_until_cancelled_owned(told));
+        on_fatal.spawn("readiness", watching.clone().run_until_cancelled_owned(told));
         let registering = namespace::register(config.cluster.clone(), services.routes.clone(), stage.clone());
-        let registering = tokio::spawn(watching.clone().run_until_cancelled_owned(registering));
+        let registering = watching.clone().run_until_cancelled_owned(registering);
+        let registering = on_fatal.spawn("the first namespace's registration", registering);
         // Who starts a node and connects at once must not be told that the first namespace does not exist. In a
         // cluster it exists, or the other nodes answer while this one starts.
         let first = config.cluster.members.is_empty().then_some(registering);
-        let api = tokio::spawn(serve_api(grpc, services, first, closing.clone(), failed));
+        let api = on_fatal.spawn("the API server", serve_api(grpc, services, first, closing.clone(), failed));
         tracing::info!(
             node = config.node.id, cluster = %node.cluster_id(), grpc = %addresses.grpc, peer = %addresses.peer,
             http = %addresses.http, "started"

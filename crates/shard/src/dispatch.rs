@@ -259,7 +259,7 @@ impl LeaderRuntime {
         let mut notices = self.dispatch.notices.lock();
         let notices = notices.entry(home).or_insert_with(|| {
             let notices = Arc::new(Notices::default());
-            tokio::spawn(self.clone().run_notices(home, notices.clone()));
+            self.options.on_fatal.spawn("a leader's notices", self.clone().run_notices(home, notices.clone()));
             notices
         });
         notices.clone()

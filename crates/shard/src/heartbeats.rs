@@ -35,7 +35,7 @@ impl LeaderRuntime {
             gathered.len() == 1
         };
         if first {
-            tokio::spawn(self.clone().commit_heartbeats());
+            self.options.on_fatal.spawn("a leader's heartbeats", self.clone().commit_heartbeats());
         }
         outcome.await.unwrap_or_else(|_| Err(self.not_leader()))
     }

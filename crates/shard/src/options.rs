@@ -3,6 +3,7 @@
 use crate::virtual_time::VirtualTime;
 use std::{sync::Arc, time::Duration};
 use tenure_engine::Limits;
+use tenure_vital::FatalHook;
 
 /// Defaults fit a small machine.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Options {
     pub history_page_events: usize,
     /// The clock of all leaders, where time is skipped. Only for a cluster of one node.
     pub virtual_time: Option<Arc<VirtualTime>>,
+    /// What to do when a part of a leader or of the node has died.
+    pub on_fatal: FatalHook,
 }
 
 impl Default for Options {
@@ -71,6 +74,7 @@ impl Default for Options {
             history_page_bytes: 2 << 20,
             history_page_events: 1000,
             virtual_time: None,
+            on_fatal: FatalHook::default(),
         }
     }
 }

@@ -118,9 +118,10 @@ impl LeaderRuntime {
 
     /// Begins to act.
     pub(crate) fn start(self: &Arc<Self>) {
-        tokio::spawn(self.clone().run_timers());
-        tokio::spawn(self.clone().run_outbox());
-        tokio::spawn(self.clone().run_ticks());
+        let on_fatal = &self.options.on_fatal;
+        on_fatal.spawn("a leader's timers", self.clone().run_timers());
+        on_fatal.spawn("a leader's outbox", self.clone().run_outbox());
+        on_fatal.spawn("a leader's ticks", self.clone().run_ticks());
         self.offer_all();
         let runtime = self.clone();
         tokio::task::spawn_blocking(move || {

@@ -44,11 +44,13 @@ impl Shards {
     pub(crate) fn with_engine(mesh: Arc<dyn Mesh>, options: Options, engine: Engine) -> Shards {
         let (deliveries, confirmed) = Deliveries::new();
         let shared = Arc::new(Shared::new(mesh, options, engine, deliveries));
-        tokio::spawn(deliveries::confirm_deliveries(Arc::downgrade(&shared), confirmed));
-        tokio::spawn(namespaces::follow(Arc::downgrade(&shared)));
+        let on_fatal = shared.options.on_fatal.clone();
+        on_fatal.spawn("confirmations", deliveries::confirm_deliveries(Arc::downgrade(&shared), confirmed));
+        on_fatal.spawn("the view of namespaces", namespaces::follow(Arc::downgrade(&shared)));
         let (stop, supervisors) = (CancellationToken::new(), TaskTracker::new());
         for replica in shared.replicas() {
-            supervisors.spawn(supervisor::supervise(shared.clone(), replica.clone(), stop.clone()));
+            let supervise = supervisor::supervise(shared.clone(), replica.clone(), stop.clone());
+            supervisors.spawn(on_fatal.watch("the supervisor of a shard", supervise));
         }
         supervisors.close();
         Shards { shared, stop, supervisors }

@@ -18,7 +18,7 @@ pub mod write_set;
 
 pub use error::{OpenError, StorageError};
 pub use log::{LogDb, LogOp, Purged, ShardLog};
-pub use options::{FatalHook, Options};
+pub use options::Options;
 pub use state::{Applied, Export, HistoryChunk, Ingest, ReadyAfter, RowSum, ShardReader, ShardRows, StateDb, View};
 pub use stats::Stats;
 pub use storage::{Shard, Storage};

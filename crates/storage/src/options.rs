@@ -1,25 +1,7 @@
 //! Where a node keeps its data, and how much memory that may take.
 
-use std::{fmt, path::PathBuf, sync::Arc};
-
-/// Called when the log can no longer be trusted to be durable. It must not let the process go on.
-#[derive(Clone)]
-pub struct FatalHook(pub Arc<dyn Fn(&str) + Send + Sync>);
-
-impl Default for FatalHook {
-    fn default() -> Self {
-        FatalHook(Arc::new(|cause| {
-            tracing::error!(cause, "the log cannot be written: ending the process, nothing is acknowledged any more");
-            std::process::abort();
-        }))
-    }
-}
-
-impl fmt::Debug for FatalHook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FatalHook")
-    }
-}
+use std::path::PathBuf;
+use tenure_vital::FatalHook;
 
 /// The defaults let three nodes share a laptop.
 #[derive(Clone, Debug)]
@@ -35,7 +17,7 @@ pub struct Options {
     pub state_write_buffer: usize,
     /// Bytes of rows in one batch of a snapshot. Default 1 MiB.
     pub snapshot_batch: usize,
-    /// What to do when a log write or sync fails. Default: abort the process.
+    /// What to do when the log cannot be written: nothing may be acknowledged any more. Default: abort the process.
     pub on_fatal: FatalHook,
 }
 

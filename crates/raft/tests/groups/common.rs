@@ -11,8 +11,9 @@ use std::{
 };
 use tempfile::TempDir;
 use tenure_engine::rows::{Op, RowKey, SystemTable, WriteSet};
-use tenure_raft::{FatalHook, Group, Node, NodeAddress, Options, ShardId, StartError};
+use tenure_raft::{Group, Node, NodeAddress, Options, ShardId, StartError};
 use tenure_storage::{OpenError, Storage, write_set};
+use tenure_vital::FatalHook;
 use tokio::net::TcpListener;
 
 /// Longer than anything here takes on a machine that is busy with other things.
@@ -46,7 +47,7 @@ impl Cluster {
         }
         let mut options = Options::new(1, addresses);
         options.shards = 3;
-        options.on_fatal = FatalHook(Arc::new(|shard, cause| panic!("shard {shard} died: {cause}")));
+        options.on_fatal = FatalHook(Arc::new(|cause| panic!("{cause}")));
         tune(&mut options);
         let dirs = (1..=size).map(|id| (id, TempDir::new().unwrap())).collect();
         Cluster { options, dirs, nodes: BTreeMap::new() }

@@ -1,12 +1,12 @@
 //! The one thread that writes the log database: group commit for all shards of the node.
 
 use super::LogOp;
-use crate::options::FatalHook;
 use std::{
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread::{self, JoinHandle},
 };
+use tenure_vital::FatalHook;
 
 pub(super) type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
 
@@ -40,6 +40,30 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Takes no more changes; gives back who waits for those that are queued.
+    fn fail(&self, cause: &str) -> Vec<Done> {
+        let mut queue = self.lock();
+        queue.failed.get_or_insert_with(|| cause.to_owned());
+        queue.wants_sync = false;
+        queue.ops.clear();
+        std::mem::take(&mut queue.done)
+    }
+}
+
+/// The writer's thread is gone, however it ended: nobody waits for it any more.
+struct WriterEnd<'a> {
+    shared: &'a Shared,
+}
+
+impl Drop for WriterEnd<'_> {
+    fn drop(&mut self) {
+        for done in self.shared.fail("the log writer has ended") {
+            done(Err(stopped()));
+        }
+    }
+}
+
 impl Writer {
     /// `write` puts all operations on disk, in order, before it returns.
     pub(super) fn spawn<E: std::fmt::Display>(
@@ -49,7 +73,11 @@ impl Writer {
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("log-writer".into()).spawn({
             let shared = shared.clone();
-            move || run(&shared, |ops| write(ops).map_err(|e| format!("log write failed: {e}")), &on_fatal)
+            move || {
+                let _end = WriterEnd { shared: &shared };
+                let write = |ops: &[LogOp]| write(ops).map_err(|e| format!("log write failed: {e}"));
+                on_fatal.run("the log writer", || run(&shared, write, &on_fatal));
+            }
         })?;
         Ok(Writer { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -111,13 +139,9 @@ fn run(shared: &Shared, mut write: impl FnMut(&[LogOp]) -> Result<(), String>, o
         }
         let result = write(&ops);
         if let Err(cause) = &result {
-            on_fatal.0(cause);
+            on_fatal.report(cause);
             // Only tests get here. What was submitted meanwhile fails too: a later sync proves nothing.
-            let mut queue = shared.lock();
-            queue.failed = Some(cause.clone());
-            queue.wants_sync = false;
-            queue.ops.clear();
-            done.append(&mut queue.done);
+            done.append(&mut shared.fail(cause));
         }
         for done in done {
             done(result.clone().map_err(io::Error::other));

@@ -8,7 +8,8 @@ use tenure_engine::{
     key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey},
     rows::{Op, RowKey, WriteSet},
 };
-use tenure_storage::{Applied, FatalHook, LogOp, Options, Purged, ShardRows, Storage, write_set};
+use tenure_storage::{Applied, LogOp, Options, Purged, ShardRows, Storage, write_set};
+use tenure_vital::FatalHook;
 use uuid::Uuid;
 
 pub(crate) fn options(dir: &Path) -> Options {

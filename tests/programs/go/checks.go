@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -399,15 +400,23 @@ func replayByAnotherWorker(ctx context.Context, stage *stage) (any, error) {
 	}
 	before, err := query[[]string](ctx, stage, id, "lines")
 	first.Stop()
+	// All workers of a process share the cache: the second would take over the first one's, contexts that ended with it
+	// included.
+	worker.PurgeStickyWorkflowCache()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the first worker's query: %w", err)
 	}
 	second, err := stage.work()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the second worker: %w", err)
 	}
 	defer second.Stop()
-	after, err := query[[]string](ctx, stage, id, "lines")
+	var after []string
+	// A query that meets a poll which the first worker just gave up fails.
+	err = eventually(ctx, "an answer of the second worker", func() (bool, error) {
+		after, err = query[[]string](ctx, stage, id, "lines")
+		return err == nil, nil
+	})
 	if err != nil {
 		return nil, err
 	}

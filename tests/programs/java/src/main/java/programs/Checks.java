@@ -8,6 +8,7 @@ import io.temporal.api.enums.v1.WorkflowIdConflictPolicy;
 import io.temporal.client.ActivityCompletionClient;
 import io.temporal.client.UpdateOptions;
 import io.temporal.client.WorkflowOptions;
+import io.temporal.client.WorkflowQueryException;
 import io.temporal.client.WorkflowStub;
 import io.temporal.client.WorkflowUpdateStage;
 import io.temporal.common.RetryOptions;
@@ -156,7 +157,7 @@ final class Checks {
   }
 
   /** Has a workflow go on with a worker that has never seen it. */
-  static Object replayByAnotherWorker(Stage stage) {
+  static Object replayByAnotherWorker(Stage stage) throws Exception {
     stage.work();
     WorkflowStub ledger = stage.start("Ledger");
     String id = ledger.getExecution().getWorkflowId();
@@ -170,7 +171,16 @@ final class Checks {
     List<?> before = stage.current(id).query("lines", List.class);
     stage.stopWorker();
     stage.work();
-    List<?> after = stage.current(id).query("lines", List.class);
+    List<Object> after = new ArrayList<>();
+    // A query that meets a poll which the first worker just gave up fails.
+    eventually(
+        () -> {
+          try {
+            return after.addAll(stage.current(id).query("lines", List.class));
+          } catch (WorkflowQueryException failed) {
+            return false;
+          }
+        });
     stage.current(id).signal("close");
     return Map.of("before", before, "after", after, "count", ledger.getResult(Integer.class));
   }

@@ -149,15 +149,14 @@ impl LeaderHandle {
     }
 
     /// Runs [`ShardCommand::UpdateWorkflow`](tenure_engine::ShardCommand) and waits for a stage of the update; answers
-    /// with what there is when that takes long. `deadline` is the caller's.
+    /// with what there is when that takes long.
     pub async fn update(
         &self,
         envelope: Envelope,
         update_id: String,
         wanted: Stage,
-        deadline: Instant,
     ) -> Result<UpdateProgress, CommandError> {
-        self.0.update(envelope, update_id, wanted, deadline).await
+        self.0.update(envelope, update_id, wanted).await
     }
 
     /// As [`LeaderHandle::update`], for `ShardCommand::UpdateWithStart`.
@@ -166,9 +165,8 @@ impl LeaderHandle {
         envelope: Envelope,
         update_id: String,
         wanted: Stage,
-        deadline: Instant,
     ) -> Result<UpdateWithStart, CommandError> {
-        self.0.update_with_start(envelope, update_id, wanted, deadline).await
+        self.0.update_with_start(envelope, update_id, wanted).await
     }
 
     /// Waits for a stage of an update that was asked for before. NOT_FOUND if the run does not know it.
@@ -178,9 +176,8 @@ impl LeaderHandle {
         run_id: Option<Uuid>,
         update_id: String,
         wanted: Stage,
-        deadline: Instant,
     ) -> Result<UpdateProgress, CommandError> {
-        self.0.poll_update(workflow, run_id, update_id, wanted, deadline).await
+        self.0.poll_update(workflow, run_id, update_id, wanted).await
     }
 
     /// A worker's answer to a query that was handed out on its own ([`QueryToken`] says where).

@@ -188,7 +188,9 @@ impl LeaderRuntime {
             "" => None,
             run_id => Some(Uuid::parse_str(run_id).map_err(|_| ApiError::invalid_argument("Invalid RunId."))?),
         };
-        let last_chance = deadline.checked_sub(self.options.long_poll_margin).unwrap_or_else(Instant::now);
+        // A short time is not used up by the margin.
+        let now = Instant::now();
+        let last_chance = deadline - self.options.long_poll_margin.min(deadline.saturating_duration_since(now) / 10);
         let (run, state) = self.find_run(workflow, run_id)?;
         let state = self.with_first_task(&run, state, last_chance).await?;
         if let Some(rejected) = rejected(request.query_reject_condition, state.status()) {
@@ -218,7 +220,7 @@ impl LeaderRuntime {
                     self.leave_sticky(id);
                 }
                 _ = ask_again.tick() => self.offer_again(id),
-                () = tokio::time::sleep_until(last_chance) => break Err(self.unanswered(id).await),
+                () = tokio::time::sleep_until(last_chance) => break Err(self.unanswered(id, deadline).await),
             }
         };
         Ok(api::QueryWorkflowResponse { query_result: outcome?, ..Default::default() })
@@ -249,8 +251,8 @@ impl LeaderRuntime {
         }
     }
 
-    /// Why a query got no answer in time.
-    async fn unanswered(self: &Arc<Self>, id: u64) -> ApiError {
+    /// Why a query got no answer in time; found out before its caller's deadline.
+    async fn unanswered(self: &Arc<Self>, id: u64, deadline: Instant) -> ApiError {
         let late = |why: String| ApiError::new(Code::DeadlineExceeded, format!("context deadline exceeded: {why}"));
         let offered = match self.queries.inner.lock().by_id.get(&id).map(|query| &query.place) {
             Some(Place::Offered { home, offered }) => Ok((*home, offered.queue().clone())),
@@ -265,7 +267,8 @@ impl LeaderRuntime {
             Err(why) => return late(why),
         };
         let nobody = format!("no worker of task queue '{}' asks for work", queue.name);
-        let deadline = Instant::now() + self.options.long_poll_margin / 2;
+        let now = Instant::now();
+        let deadline = now + deadline.saturating_duration_since(now) / 2;
         let asked = self.shared.ask_leader(home, Request::LastPoll { home, queue }, deadline).await;
         match asked {
             Ok(Served::Answer(Answer::LastPoll(Some(ago)))) if ago <= POLLED_LATELY => {

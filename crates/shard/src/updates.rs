@@ -128,14 +128,13 @@ impl LeaderRuntime {
         envelope: Envelope,
         update_id: String,
         wanted: Stage,
-        deadline: Instant,
     ) -> Result<UpdateProgress, CommandError> {
         counter!("tenure_updates_total").increment(1);
         let workflow = envelope.workflow.clone();
         let listener = self.updates.listen(&workflow);
         match self.execute(envelope).await? {
             Reply::Update { run_id, found } => {
-                self.reach(listener, Name { run: workflow.run(run_id), update_id }, found, wanted, deadline).await
+                self.reach(listener, Name { run: workflow.run(run_id), update_id }, found, wanted).await
             }
             other => Err(ApiError::internal(format!("an update was answered with something else: {other:?}")).into()),
         }
@@ -147,7 +146,6 @@ impl LeaderRuntime {
         envelope: Envelope,
         update_id: String,
         wanted: Stage,
-        deadline: Instant,
     ) -> Result<UpdateWithStart, CommandError> {
         counter!("tenure_updates_total").increment(1);
         let workflow = envelope.workflow.clone();
@@ -158,7 +156,7 @@ impl LeaderRuntime {
             return Err(ApiError::internal(message).into());
         };
         let name = Name { run: workflow.run(run_id), update_id };
-        match self.reach(listener, name, found, wanted, deadline).await {
+        match self.reach(listener, name, found, wanted).await {
             Ok(update) => Ok(UpdateWithStart { run_id, started, status, update }),
             Err(CommandError::Api(error)) => Err(update::update_failed(&error).into()),
             Err(error) => Err(error),
@@ -172,14 +170,13 @@ impl LeaderRuntime {
         run_id: Option<Uuid>,
         update_id: String,
         wanted: Stage,
-        deadline: Instant,
     ) -> Result<UpdateProgress, CommandError> {
         let listener = self.updates.listen(workflow);
         self.barrier().await?;
         let (run, state) = self.find_run(workflow, run_id)?;
         let found = update::find(&*self.rows, &run, &state, &update_id)?;
         let found = found.ok_or_else(|| update::not_found(&update_id))?;
-        self.reach(listener, Name { run, update_id }, found, wanted, deadline).await
+        self.reach(listener, Name { run, update_id }, found, wanted).await
     }
 
     async fn reach(
@@ -188,12 +185,10 @@ impl LeaderRuntime {
         name: Name,
         found: Found,
         wanted: Stage,
-        deadline: Instant,
     ) -> Result<UpdateProgress, CommandError> {
-        let now = Instant::now();
-        // An answer must have left before the caller gives up.
-        let margin = self.options.long_poll_margin.min(deadline.saturating_duration_since(now) / 10);
-        let expires = (deadline - margin).min(now + self.options.update_wait);
+        // Not earlier where the caller's deadline is: clients ask again for what has not come yet, so that they would
+        // never hear that their time is over.
+        let expires = Instant::now() + self.options.update_wait;
         let mut status = found.status?;
         while status.stage < wanted {
             let news = tokio::select! {

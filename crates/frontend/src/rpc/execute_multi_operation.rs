@@ -52,7 +52,7 @@ impl Rpc for api::ExecuteMultiOperationRequest {
             update: Box::new(std::mem::take(update)),
         };
         let envelope = Envelope { workflow: target.workflow, proposal: call.proposal, command };
-        let done = call.leader.update_with_start(envelope, update_id, wanted, call.deadline).await?;
+        let done = call.leader.update_with_start(envelope, update_id, wanted).await?;
         let UpdateWithStart { run_id, started, status, update } = done;
         // A run that was there before may be one of a chain.
         let first_execution_run_id = if started { run_id.to_string() } else { String::new() };

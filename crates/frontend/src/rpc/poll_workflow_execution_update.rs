@@ -31,7 +31,7 @@ impl Rpc for api::PollWorkflowExecutionUpdateRequest {
         let wanted = self.wait_policy.map_or(Stage::Unspecified, |policy| policy.lifecycle_stage());
         let update_id = self.update_ref.map(|of| of.update_id).unwrap_or_default();
         let RunTarget { workflow, run_id } = target;
-        let progress = call.leader.poll_update(&workflow, run_id, update_id, wanted, call.deadline).await?;
+        let progress = call.leader.poll_update(&workflow, run_id, update_id, wanted).await?;
         Ok(Self::Response {
             outcome: progress.outcome,
             stage: progress.stage.into(),

@@ -34,7 +34,7 @@ impl Rpc for api::UpdateWorkflowExecutionRequest {
         let wanted = wanted(self.wait_policy);
         let command = ShardCommand::UpdateWorkflow(Box::new(self));
         let envelope = Envelope { workflow: target.workflow, proposal: call.proposal, command };
-        let progress = call.leader.update(envelope, update_id, wanted, call.deadline).await?;
+        let progress = call.leader.update(envelope, update_id, wanted).await?;
         Ok(response(namespace, progress))
     }
 }

@@ -14,7 +14,7 @@ use tenure_api::{
     taskqueue::v1::PollerInfo, workflowservice::v1 as api,
 };
 use tenure_engine::{
-    Envelope, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey, activity,
+    Envelope, Limits, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey, activity,
     command::{Poll, WorkflowTaskStarted},
     rows::ReadError,
     state::ExecutionState,
@@ -250,6 +250,17 @@ impl LeaderHandle {
     /// The worker of a sticky queue that is homed here goes: its tasks move to their normal queues at once.
     pub fn worker_gone(&self, sticky: &QueueKey) {
         self.0.worker_gone(sticky);
+    }
+
+    /// Ends the polls of a worker instance, on whatever nodes they wait, and those that are still on their way. A node
+    /// that does not answer is not waited for long.
+    pub async fn end_polls(&self, namespace: &str, worker: &str) {
+        self.0.shared.end_polls_everywhere(namespace, worker).await;
+    }
+
+    /// What requests are held to.
+    pub fn limits(&self) -> &Limits {
+        &self.0.options.limits
     }
 }
 

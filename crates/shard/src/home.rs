@@ -50,7 +50,8 @@ type PollerDetails = Option<tenure_api::deployment::v1::WorkerDeploymentOptions>
 
 struct WaitingPoll {
     request: PollRequest,
-    reply: oneshot::Sender<Polled>,
+    /// `None` ends the poll without a task.
+    reply: oneshot::Sender<Option<Polled>>,
 }
 
 impl HomeQueue {
@@ -97,7 +98,7 @@ impl Home {
 
 /// A poll that was given up, in whatever way its future ended, leaves the matcher.
 struct PollGuard<'a> {
-    answer: oneshot::Receiver<Polled>,
+    answer: oneshot::Receiver<Option<Polled>>,
     home: &'a Home,
     queue: QueueKey,
     identity: String,
@@ -126,8 +127,7 @@ impl LeaderRuntime {
     /// Waits for a task. `None`: nothing came in time.
     pub(crate) async fn poll(self: &Arc<Self>, request: PollRequest) -> Result<Option<Polled>, CommandError> {
         let now = Instant::now();
-        let latest = request.deadline.checked_sub(self.options.long_poll_margin).unwrap_or(now);
-        let expires = latest.min(now + self.options.long_poll).max(now);
+        let expires = self.options.poll_expires(now, request.deadline);
         let last_call = request.deadline.checked_sub(self.options.long_poll_margin / 2).unwrap_or(now);
         let (reply, answer) = oneshot::channel();
         let mut guard = {
@@ -157,7 +157,7 @@ impl LeaderRuntime {
             }
         };
         // The matcher drops a poll unanswered only when it gives all of them back.
-        polled.map(Some).map_err(|_| self.not_leader().into())
+        polled.map_err(|_| self.not_leader().into())
     }
 
     /// Takes an owner's offers and revocations.
@@ -227,7 +227,7 @@ impl LeaderRuntime {
             Started::Task(polled) => {
                 self.with_queue(&name, |queue| queue.matcher.finished(&key));
                 // A poll that has gone meanwhile gives it back by dropping it.
-                _ = poll.reply.send(polled);
+                _ = poll.reply.send(Some(polled));
             }
             Started::Obsolete => self.with_queue(&name, |queue| {
                 queue.matcher.finished(&key);
@@ -299,12 +299,16 @@ impl LeaderRuntime {
         tokio::spawn(async move { shared.ask_leader(owner, request, deadline).await });
     }
 
-    /// A sticky queue's worker said that it goes.
+    /// A sticky queue's worker said that it goes: its polls end, its tasks move to their normal queues.
     pub(crate) fn worker_gone(self: &Arc<Self>, name: &QueueKey) {
         let mut queues = self.home.queues.lock();
         let Some(queue) = queues.get_mut(name) else { return };
         queue.pollers = Pollers::default();
         let tasks = queue.matcher.revoke_where(|_| true);
+        for poll in queue.matcher.cancel_all() {
+            // One that has gone meanwhile needs no end.
+            _ = poll.reply.send(None);
+        }
         drop(queues);
         self.tell_owners(tasks);
     }

@@ -35,6 +35,7 @@ mod timers;
 mod updates;
 mod virtual_time;
 mod waiters;
+mod workers;
 
 pub use deliveries::Delivery;
 pub use error::CommandError;
@@ -48,6 +49,7 @@ pub use shards::{Lead, Shards};
 pub use shared::NoLeader;
 pub use updates::{UpdateProgress, UpdateWithStart};
 pub use virtual_time::{Skipping, Unbalanced, VirtualTime};
+pub use workers::WorkerPoll;
 
 #[cfg(test)]
 mod tests;

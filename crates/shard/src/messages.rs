@@ -93,6 +93,8 @@ pub(crate) enum Request {
     LastPoll { home: ShardId, queue: QueueKey },
     /// A follower to the leader: up to which index must I have applied to know all that is acknowledged?
     ReadIndex { shard: ShardId },
+    /// To every node: this worker goes, end its polls.
+    EndPolls { namespace: String, worker: String },
 }
 
 /// A start, for which poll.

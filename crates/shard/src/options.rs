@@ -4,6 +4,7 @@ use crate::virtual_time::VirtualTime;
 use std::{sync::Arc, time::Duration};
 use tenure_engine::Limits;
 use tenure_vital::FatalHook;
+use tokio::time::Instant;
 
 /// Defaults fit a small machine.
 #[derive(Clone, Debug)]
@@ -49,6 +50,14 @@ pub struct Options {
     pub virtual_time: Option<Arc<VirtualTime>>,
     /// What to do when a part of a leader or of the node has died.
     pub on_fatal: FatalHook,
+}
+
+impl Options {
+    /// When a long poll for a task ends without one.
+    pub(crate) fn poll_expires(&self, now: Instant, deadline: Instant) -> Instant {
+        let latest = deadline.checked_sub(self.long_poll_margin).unwrap_or(now);
+        latest.min(now + self.long_poll).max(now)
+    }
 }
 
 impl Default for Options {

@@ -53,6 +53,10 @@ impl Mesh for RaftMesh {
         self.shards[usize::from(slot)]
     }
 
+    fn nodes(&self) -> Vec<NodeId> {
+        self.node.map().nodes.keys().copied().collect()
+    }
+
     fn is_alive(&self, node: NodeId) -> bool {
         self.node.is_alive(node)
     }

@@ -87,6 +87,8 @@ pub trait Mesh: Send + Sync + 'static {
     fn node(&self) -> NodeId;
     fn replicas(&self) -> Vec<Arc<dyn Replica>>;
     fn shard_of(&self, slot: u16) -> ShardId;
+    /// All nodes of the cluster, this one too.
+    fn nodes(&self) -> Vec<NodeId>;
     /// False for a node that was not heard of for so long that it counts as dead.
     fn is_alive(&self, node: NodeId) -> bool;
     /// Sends the body of a `Peer.Match` call and gives the body of its reply.

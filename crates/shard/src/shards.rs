@@ -10,6 +10,7 @@ use crate::{
     shared::{Leader, NoLeader, Shared},
     supervisor,
     virtual_time::VirtualTime,
+    workers::WorkerPoll,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -120,6 +121,16 @@ impl Shards {
     pub async fn namespaces(&self, deadline: Instant) -> Result<Vec<Arc<Namespace>>, NoLeader> {
         self.shared.refresh_namespaces(deadline).await?;
         Ok(self.shared.namespaces.all())
+    }
+
+    /// To be held while a poll of this worker instance waits on this node.
+    pub fn polling(&self, namespace: &str, worker: &str) -> WorkerPoll {
+        self.shared.workers.polling(namespace, worker)
+    }
+
+    /// When a long poll that came now, with this deadline of its caller, ends without a task.
+    pub fn poll_expires(&self, deadline: Instant) -> Instant {
+        self.shared.options.poll_expires(Instant::now(), deadline)
     }
 
     /// Answers the body of a `Peer.Match` call with the body of its reply.

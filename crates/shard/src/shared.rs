@@ -9,6 +9,7 @@ use crate::{
     polled::{Polled, Taken},
     replica::{CallFailed, Leadership, Mesh, NodeId, NotLeader, Replica, ShardId},
     runtime::LeaderRuntime,
+    workers::Workers,
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) deliveries: Deliveries,
     pub(crate) namespaces: Namespaces,
+    pub(crate) workers: Arc<Workers>,
     replicas: BTreeMap<ShardId, Arc<dyn Replica>>,
     leaders: RwLock<BTreeMap<ShardId, Arc<LeaderRuntime>>>,
     /// Counts changes of `leaders`.
@@ -79,6 +81,7 @@ impl Shared {
             engine,
             deliveries,
             namespaces: Namespaces::default(),
+            workers: Arc::default(),
             replicas,
             leaders: RwLock::default(),
             changed: watch::Sender::new(0),
@@ -255,6 +258,10 @@ impl Shared {
         Box::pin(async move {
             let shard = match &request {
                 Request::AskDelivery { token } => return Served::Answer(Answer::Delivery(self.ask_delivery(token))),
+                Request::EndPolls { namespace, worker } => {
+                    self.workers.end_polls(namespace, worker);
+                    return Served::Answer(Answer::Done);
+                }
                 Request::Offer { home, .. } | Request::LastPoll { home, .. } => *home,
                 Request::Start(start) => start.owner,
                 Request::StartQuery { token, .. } | Request::ReturnQuery { token } => token.shard,
@@ -306,6 +313,10 @@ impl LeaderRuntime {
                 Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),
             },
             Request::AskDelivery { token } => Served::Answer(Answer::Delivery(self.shared.ask_delivery(&token))),
+            Request::EndPolls { namespace, worker } => {
+                self.shared.workers.end_polls(&namespace, &worker);
+                Served::Answer(Answer::Done)
+            }
         }
     }
 }

@@ -352,6 +352,10 @@ impl Mesh for LogMesh {
         u32::from(slot) % (self.cluster.logs.len() as u32 - 1) + 1
     }
 
+    fn nodes(&self) -> Vec<NodeId> {
+        self.cluster.nodes.get().unwrap().keys().copied().collect()
+    }
+
     fn is_alive(&self, node: NodeId) -> bool {
         !self.cluster.dead.lock().contains(&node)
     }

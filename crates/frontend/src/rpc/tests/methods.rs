@@ -24,6 +24,9 @@ impl Mesh for Nothing {
     fn shard_of(&self, _slot: u16) -> ShardId {
         1
     }
+    fn nodes(&self) -> Vec<NodeId> {
+        vec![1]
+    }
     fn is_alive(&self, _node: NodeId) -> bool {
         false
     }

@@ -3,7 +3,9 @@
 //! refuses is refused for good.
 
 use crate::{
-    Frontend, deadline,
+    Frontend,
+    client::{Caller, Client},
+    deadline,
     delivery::Handover,
     erased::{AnyLocalRequest, AnyRequest, AnyResponse, Handler},
     forward::Destination,
@@ -23,7 +25,8 @@ use tenure_engine::{
     NamespaceId, ProposalId, QueueKey, WorkflowKey, search_attributes::Registry, system::namespace, token::TaskToken,
 };
 use tenure_shard::{
-    CommandError, Lead, LeaderHandle, Namespace, NodeId, QueryToken, SYSTEM_SHARD, ShardId, Shards, new_proposal_id,
+    CommandError, Lead, LeaderHandle, Namespace, NodeId, QueryToken, SYSTEM_SHARD, ShardId, Shards, WorkerPoll,
+    new_proposal_id,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Response, Status};
@@ -69,6 +72,14 @@ pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
         call: &Call,
     ) -> impl Future<Output = Result<Self::Response, CommandError>> + Send;
 
+    /// The worker instance that polls, by its own key; empty if it did not say. A poll ends when that worker goes.
+    fn polling_worker(&self) -> Option<PollingWorker<'_>> {
+        None
+    }
+
+    /// Changes a response for a client that does not know all that it may hold. On the node that holds its connection.
+    fn suit(&self, _response: &mut Self::Response, _client: &Client) {}
+
     /// A caller that asks again gets the same task again.
     const ASKED_AGAIN: bool = false;
 
@@ -84,6 +95,15 @@ pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
 /// An RPC that any node answers by itself.
 pub(crate) trait LocalRpc: Message + Name + Default + 'static {
     type Response: Message + Default + 'static;
+
+    fn kind(&self) -> Kind {
+        Kind::Call
+    }
+
+    /// As [`Rpc::polling_worker`].
+    fn polling_worker(&self) -> Option<PollingWorker<'_>> {
+        None
+    }
 
     fn answer(
         self,
@@ -102,6 +122,13 @@ pub(crate) enum Scope<'a> {
     },
     /// In none.
     Cluster,
+}
+
+/// A worker process that polls.
+pub(crate) struct PollingWorker<'a> {
+    pub(crate) namespace: &'a str,
+    /// The key that the worker instance gave itself.
+    pub(crate) key: &'a str,
 }
 
 /// What a request waits for.
@@ -185,17 +212,17 @@ pub(crate) enum Failed {
 }
 
 impl Frontend {
-    /// Serves a request of a client, which waits for `given`, if it said so.
+    /// Serves a request of a client.
     pub(crate) async fn serve(
         &self,
         method: &'static Method,
         message: Bytes,
-        given: Option<Duration>,
+        caller: Caller,
     ) -> Result<Response<Bytes>, Status> {
         let name = method.name();
         match method.handler {
-            Some(Handler::Led(decode)) => self.serve_led(name, decode(message), given).await,
-            Some(Handler::Local(decode)) => self.serve_local(name, decode(message), given).await,
+            Some(Handler::Led(decode)) => self.serve_led(name, decode(message), caller).await,
+            Some(Handler::Local(decode)) => self.serve_local(name, decode(message), caller).await,
             None => {
                 let outcome = Err(ApiError::unimplemented(name));
                 Observed::begin(name, false).answered(&outcome);
@@ -208,24 +235,19 @@ impl Frontend {
         &self,
         method: &'static str,
         request: Result<Box<dyn AnyRequest>, DecodeError>,
-        given: Option<Duration>,
+        Caller { timeout, client }: Caller,
     ) -> Result<Response<Bytes>, Status> {
         let mut request = request.map_err(|error| unreadable(method, &error))?;
+        request.set_client(client);
         let kind = request.kind();
         let mut observed = Observed::begin(method, kind != Kind::Call);
-        let limit = if kind == Kind::Call { self.options().timeout } else { self.options().long_timeout };
-        let deadline = Instant::now() + given.map_or(limit, deadline::less_margin);
+        let deadline = self.deadline(kind, timeout);
+        let worker = self.worker(request.polling_worker());
         let outcome = {
-            let call = self.call(method, &mut *request, deadline, given.is_some());
-            match kind {
-                Kind::Call => Some(call.await),
-                Kind::Poll | Kind::Wait => self.closing().run_until_cancelled(call).await,
-            }
+            let call = self.call(method, &mut *request, deadline, timeout.is_some());
+            self.until_ended(kind, worker, call).await
         };
-        let outcome = outcome.unwrap_or_else(|| match kind {
-            Kind::Poll => Ok(request.nothing()),
-            Kind::Call | Kind::Wait => Err(ApiError::unavailable("this node is stopping")),
-        });
+        let outcome = outcome.unwrap_or_else(|| nothing_more(kind, || request.nothing()));
         observed.answered(&outcome);
         let mut answer = outcome?;
         let deliveries = answer.hand_over(self.shards());
@@ -240,14 +262,59 @@ impl Frontend {
         &self,
         method: &'static str,
         request: Result<Box<dyn AnyLocalRequest>, DecodeError>,
-        given: Option<Duration>,
+        Caller { timeout, client }: Caller,
     ) -> Result<Response<Bytes>, Status> {
         let request = request.map_err(|error| unreadable(method, &error))?;
-        let mut observed = Observed::begin(method, false);
-        let deadline = Instant::now() + given.map_or(self.options().timeout, deadline::less_margin);
-        let outcome = request.answer(self, deadline).await;
+        let kind = request.kind();
+        let mut observed = Observed::begin(method, kind != Kind::Call);
+        let deadline = self.deadline(kind, timeout);
+        let worker = self.worker(request.polling_worker());
+        let answer = async {
+            client.check()?;
+            request.answer(self, deadline).await
+        };
+        let outcome = self.until_ended(kind, worker, answer).await;
+        let outcome = outcome.unwrap_or_else(|| nothing_more(kind, Bytes::new));
         observed.answered(&outcome);
         Ok(Response::new(outcome?))
+    }
+
+    /// Until when a request is to be answered whose caller waits that long.
+    fn deadline(&self, kind: Kind, timeout: Option<Duration>) -> Instant {
+        let limit = if kind == Kind::Call { self.options().timeout } else { self.options().long_timeout };
+        Instant::now() + timeout.map_or(limit, deadline::less_margin)
+    }
+
+    /// The worker that polls; `None` for one that did not give its key, or one that no worker has.
+    fn worker(&self, polling: Option<PollingWorker<'_>>) -> Option<WorkerPoll> {
+        let PollingWorker { namespace, key } = polling?;
+        let named = !key.is_empty() && key.len() <= self.options().limits.id_length;
+        named.then(|| self.shards().polling(namespace, key))
+    }
+
+    /// Runs a request. `None`: what it waits for is not to be waited for any longer, because this node stops or the
+    /// worker that polls goes.
+    async fn until_ended<T>(
+        &self,
+        kind: Kind,
+        worker: Option<WorkerPoll>,
+        request: impl Future<Output = T>,
+    ) -> Option<T> {
+        let gone = async {
+            match &worker {
+                Some(worker) => worker.gone().await,
+                None => std::future::pending().await,
+            }
+        };
+        match kind {
+            Kind::Call => Some(request.await),
+            Kind::Poll | Kind::Wait => tokio::select! {
+                biased;
+                () = self.closing().cancelled() => None,
+                () = gone => None,
+                answer = request => Some(answer),
+            },
+        }
     }
 
     /// Runs an RPC at its leader, wherever that is, by the deadline.
@@ -318,6 +385,7 @@ impl Frontend {
                 self.namespace(name, deadline).await?;
             }
         }
+        request.check_client()?;
         let given = request.search_attributes();
         let names = given.iter().flat_map(|attributes| attributes.indexed_fields.keys());
         let search_attributes = self.search_attributes(namespace, names, deadline).await?;
@@ -368,6 +436,14 @@ impl From<CommandError> for Failed {
             CommandError::Api(error) => Failed::Final(error),
             CommandError::NotLeader(_) => Failed::Retry(Retry::NotLeader { not: None }),
         }
+    }
+}
+
+/// The answer to a request that waits no longer.
+fn nothing_more<T>(kind: Kind, nothing: impl FnOnce() -> T) -> Result<T, ApiError> {
+    match kind {
+        Kind::Poll => Ok(nothing()),
+        Kind::Call | Kind::Wait => Err(ApiError::unavailable("this node is stopping")),
     }
 }
 

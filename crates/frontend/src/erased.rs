@@ -2,7 +2,8 @@
 
 use crate::{
     Frontend,
-    call::{Call, Kind, LocalRpc, Rpc, Scope, Target},
+    call::{Call, Kind, LocalRpc, PollingWorker, Rpc, Scope, Target},
+    client::Client,
     validate::Admission,
 };
 use bytes::Bytes;
@@ -24,7 +25,7 @@ pub(crate) enum Handler {
 
 impl Handler {
     pub(crate) fn led<R: Rpc>() -> Handler {
-        Handler::Led(|message| Ok(Box::new(Led::<R> { request: R::decode(message)?, target: None })))
+        Handler::Led(|message| Ok(Box::new(Led::<R> { request: R::decode(message)?, client: None, target: None })))
     }
 
     pub(crate) fn local<R: LocalRpc>() -> Handler {
@@ -38,6 +39,13 @@ pub(crate) trait AnyRequest: Send + Sync {
     fn kind(&self) -> Kind;
     fn also_names(&self) -> Vec<&str>;
     fn search_attributes(&self) -> Vec<&SearchAttributes>;
+    fn polling_worker(&self) -> Option<PollingWorker<'_>>;
+
+    /// Says who made it. Not told where it was forwarded to: the node that received it looks after its client.
+    fn set_client(&mut self, client: Client);
+
+    /// Refuses a client that is not served.
+    fn check_client(&self) -> Result<(), ApiError>;
 
     /// Tells the shard whose leader runs it.
     fn admit(&mut self, admission: &Admission<'_>, shards: &Shards) -> Result<ShardId, ApiError>;
@@ -57,6 +65,8 @@ pub(crate) trait AnyRequest: Send + Sync {
 
 /// A request that any node answers; see [`LocalRpc`].
 pub(crate) trait AnyLocalRequest: Send {
+    fn kind(&self) -> Kind;
+    fn polling_worker(&self) -> Option<PollingWorker<'_>>;
     fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>>;
 }
 
@@ -71,12 +81,23 @@ pub(crate) trait AnyResponse: Send {
 /// The target is known once the request is admitted.
 struct Led<R: Rpc> {
     request: R,
+    client: Option<Client>,
     target: Option<R::Target>,
 }
 
 struct Local<R>(R);
 
 struct Answered<R: Rpc>(R::Response);
+
+impl<R: Rpc> Led<R> {
+    /// The response as its client is to see it.
+    fn answered(&self, mut response: R::Response) -> Box<dyn AnyResponse> {
+        if let Some(client) = &self.client {
+            self.request.suit(&mut response, client);
+        }
+        Box::new(Answered::<R>(response))
+    }
+}
 
 impl<R: Rpc> AnyRequest for Led<R> {
     fn scope(&self) -> Scope<'_> {
@@ -95,6 +116,18 @@ impl<R: Rpc> AnyRequest for Led<R> {
         self.request.search_attributes()
     }
 
+    fn polling_worker(&self) -> Option<PollingWorker<'_>> {
+        self.request.polling_worker()
+    }
+
+    fn set_client(&mut self, client: Client) {
+        self.client = Some(client);
+    }
+
+    fn check_client(&self) -> Result<(), ApiError> {
+        self.client.as_ref().map_or(Ok(()), Client::check)
+    }
+
     fn admit(&mut self, admission: &Admission<'_>, shards: &Shards) -> Result<ShardId, ApiError> {
         let target = self.request.admit(admission)?;
         Ok(self.target.insert(target).shard(shards))
@@ -105,7 +138,7 @@ impl<R: Rpc> AnyRequest for Led<R> {
             return async { Err(ApiError::internal("the request was not admitted").into()) }.boxed();
         };
         let response = self.request.clone().run(target, call);
-        response.map(|response| Ok(Box::new(Answered::<R>(response?)) as Box<dyn AnyResponse>)).boxed()
+        response.map(|response| Ok(self.answered(response?))).boxed()
     }
 
     fn encode(&self) -> Bytes {
@@ -113,7 +146,7 @@ impl<R: Rpc> AnyRequest for Led<R> {
     }
 
     fn receive(&self, message: Bytes) -> Result<Box<dyn AnyResponse>, DecodeError> {
-        Ok(Box::new(Answered::<R>(R::Response::decode(message)?)))
+        Ok(self.answered(R::Response::decode(message)?))
     }
 
     fn nothing(&self) -> Box<dyn AnyResponse> {
@@ -122,6 +155,14 @@ impl<R: Rpc> AnyRequest for Led<R> {
 }
 
 impl<R: LocalRpc> AnyLocalRequest for Local<R> {
+    fn kind(&self) -> Kind {
+        self.0.kind()
+    }
+
+    fn polling_worker(&self) -> Option<PollingWorker<'_>> {
+        self.0.polling_worker()
+    }
+
     fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>> {
         self.0.answer(frontend, deadline).map(|response| Ok(response?.encode_to_vec().into())).boxed()
     }

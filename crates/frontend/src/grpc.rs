@@ -1,7 +1,13 @@
 //! A service of the API as tonic's router takes it. One piece of code for all methods, which sees messages as bytes:
 //! the generated services would be compiled once for each of the API's methods, and most of those are not there.
 
-use crate::{Frontend, deadline, observe::Observed, rpc::Method};
+use crate::{
+    Frontend,
+    client::{Caller, Client},
+    deadline,
+    observe::Observed,
+    rpc::Method,
+};
 use bytes::{Buf, BufMut, Bytes};
 use futures::future::BoxFuture;
 use std::{
@@ -107,8 +113,9 @@ impl UnaryService<Bytes> for Unary {
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let (frontend, method) = (self.frontend.clone(), self.method);
-        let given = deadline::timeout(request.metadata());
-        Box::pin(async move { frontend.serve(method, request.into_inner(), given).await })
+        let metadata = request.metadata();
+        let caller = Caller { timeout: deadline::timeout(metadata), client: Client::of(metadata) };
+        Box::pin(async move { frontend.serve(method, request.into_inner(), caller).await })
     }
 }
 

@@ -5,6 +5,7 @@
 //! here but in the engine.
 
 mod call;
+mod client;
 mod deadline;
 mod delivery;
 mod erased;
@@ -15,6 +16,7 @@ mod rpc;
 mod services;
 mod test_service;
 mod validate;
+mod versions;
 
 use std::{sync::Arc, time::Duration};
 use tenure_engine::Limits;

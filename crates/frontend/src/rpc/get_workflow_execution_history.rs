@@ -1,8 +1,13 @@
 //! GetWorkflowExecutionHistory and GetWorkflowExecutionHistoryReverse.
 
 use super::prelude::*;
+use crate::client::Client;
 use bytes::Bytes;
-use tenure_api::enums::v1::HistoryEventFilterType;
+use tenure_api::{
+    enums::v1::{EventType, HistoryEventFilterType, TimeoutType},
+    failure::v1::{Failure, TimeoutFailureInfo, failure::FailureInfo},
+    history::v1::{HistoryEvent, WorkflowExecutionContinuedAsNewEventAttributes, history_event::Attributes},
+};
 use tenure_shard::HistoryRequest;
 
 impl Rpc for api::GetWorkflowExecutionHistoryRequest {
@@ -30,6 +35,57 @@ impl Rpc for api::GetWorkflowExecutionHistoryRequest {
         };
         let page = call.leader.history(request).await?;
         Ok(Self::Response { history: Some(page.history), next_page_token: page.next_page_token, ..Default::default() })
+    }
+
+    fn suit(&self, response: &mut Self::Response, client: &Client) {
+        if client.follows_next_run || self.history_event_filter_type() != HistoryEventFilterType::CloseEvent {
+            return;
+        }
+        if let Some(last) = response.history.as_mut().and_then(|history| history.events.last_mut())
+            && let Some(continued) = as_continued(last)
+        {
+            *last = continued;
+        }
+    }
+}
+
+/// The close event of a run that another one follows, for a client that looks for the next run only where a run
+/// continued as new: it would take the end of one attempt for the workflow's result. `None`: no run follows.
+#[allow(deprecated)]
+fn as_continued(closed: &HistoryEvent) -> Option<HistoryEvent> {
+    let (new_execution_run_id, failure, last_completion_result) = match closed.attributes.as_ref()? {
+        Attributes::WorkflowExecutionCompletedEventAttributes(a) => (&a.new_execution_run_id, None, a.result.clone()),
+        Attributes::WorkflowExecutionFailedEventAttributes(a) => (&a.new_execution_run_id, a.failure.clone(), None),
+        Attributes::WorkflowExecutionTimedOutEventAttributes(a) => (&a.new_execution_run_id, Some(timed_out()), None),
+        _ => return None,
+    };
+    if new_execution_run_id.is_empty() {
+        return None;
+    }
+    let attributes = WorkflowExecutionContinuedAsNewEventAttributes {
+        new_execution_run_id: new_execution_run_id.clone(),
+        failure,
+        last_completion_result,
+        ..Default::default()
+    };
+    Some(HistoryEvent {
+        event_id: closed.event_id,
+        event_time: closed.event_time,
+        event_type: EventType::WorkflowExecutionContinuedAsNew.into(),
+        version: closed.version,
+        task_id: closed.task_id,
+        attributes: Some(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(attributes)),
+        ..Default::default()
+    })
+}
+
+fn timed_out() -> Failure {
+    let timeout_type = TimeoutType::StartToClose.into();
+    Failure {
+        message: "workflow timeout".into(),
+        source: "Server".into(),
+        failure_info: Some(FailureInfo::TimeoutFailureInfo(TimeoutFailureInfo { timeout_type, ..Default::default() })),
+        ..Default::default()
     }
 }
 

@@ -12,6 +12,7 @@ mod get_workflow_execution_history;
 mod links;
 mod operate_activities;
 mod poll_activity_task_queue;
+mod poll_nexus_task_queue;
 mod poll_workflow_execution_update;
 mod poll_workflow_task_queue;
 mod query_workflow;
@@ -51,7 +52,7 @@ use tenure_shard::{CommandError, ShardId, Shards};
 mod prelude {
     pub(super) use super::{ActivityTarget, unexpected};
     pub(super) use crate::{
-        call::{Call, Kind, LocalRpc, Rpc, RunTarget, Scope},
+        call::{Call, Kind, LocalRpc, PollingWorker, Rpc, RunTarget, Scope},
         validate::{Admission, is_sticky, not_negative, required},
     };
     pub(super) use bytes::Bytes;
@@ -196,6 +197,7 @@ fn served() -> Vec<(String, Handler)> {
         local::<api::GetClusterInfoRequest>(),
         local::<api::GetSearchAttributesRequest>(),
         local::<api::RecordWorkerHeartbeatRequest>(),
+        local::<api::PollNexusTaskQueueRequest>(),
         led::<operator::AddSearchAttributesRequest>(),
         led::<operator::RemoveSearchAttributesRequest>(),
         local::<operator::ListSearchAttributesRequest>(),

@@ -16,6 +16,10 @@ impl Rpc for api::PollActivityTaskQueueRequest {
         Kind::Poll
     }
 
+    fn polling_worker(&self) -> Option<PollingWorker<'_>> {
+        Some(PollingWorker { namespace: &self.namespace, key: &self.worker_instance_key })
+    }
+
     fn admit(&mut self, admission: &Admission<'_>) -> Result<QueueKey, ApiError> {
         admission.length(&self.identity, "Identity")?;
         admission.task_queue(self.task_queue.as_ref(), TaskKind::Activity)

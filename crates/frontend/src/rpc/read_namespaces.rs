@@ -66,6 +66,7 @@ pub(super) fn of_this_build(mut namespace: api::DescribeNamespaceResponse) -> ap
             sync_update: true,
             async_update: true,
             reported_problems_search_attribute: true,
+            worker_poll_complete_on_shutdown: true,
             ..Default::default()
         });
         info.limits = Some(ns::namespace_info::Limits {

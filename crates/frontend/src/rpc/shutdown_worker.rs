@@ -22,6 +22,11 @@ impl Rpc for api::ShutdownWorkerRequest {
         if !sticky.name.is_empty() {
             call.leader.worker_gone(&sticky);
         }
+        let key = &self.worker_instance_key;
+        // A worker that names its task queue counts on its polls being ended; one that does not ends them itself.
+        if !key.is_empty() && !self.task_queue.is_empty() && key.len() <= call.leader.limits().id_length {
+            call.leader.end_polls(&self.namespace, key).await;
+        }
         Ok(Self::Response::default())
     }
 }

@@ -719,3 +719,34 @@ async def test_abandoned_poll_swallows_no_task(hand):
     task = await hand.poll(timeout=5)
     assert task.attempt == 1
     await hand.complete(task, complete_workflow())
+
+
+# --- workers that go ---
+
+
+@pytest.mark.tenure  # The reference server has to be told to end polls.
+async def test_f81_task_that_meets_a_worker_that_goes_is_taken_by_another(hand, apis):
+    """The start and the shutdown race for the polls; the task must not wait for its time-out of ten seconds."""
+    for turn in range(10):
+        here, key = hand.beside(unique("wf"), unique("q")), unique("worker")
+
+        def poll(api, key=key, queue=here.queue):
+            request = w.PollWorkflowTaskQueueRequest(
+                namespace="default", task_queue={"name": queue}, identity="goes", worker_instance_key=key)
+            return asyncio.create_task(api.call("PollWorkflowTaskQueue", request, 20))
+
+        polls = [poll(api) for api in apis]
+
+        async def seen(queue=here.queue):
+            asked = w.DescribeTaskQueueRequest(namespace="default", task_queue={"name": queue}, task_queue_type=1)
+            return (await apis[0].call("DescribeTaskQueue", asked)).pollers
+
+        await eventually(seen)
+        goes = w.ShutdownWorkerRequest(namespace="default", identity="goes", worker_instance_key=key, task_queue=here.queue)
+        await asyncio.gather(here.start(), apis[turn % len(apis)].call("ShutdownWorker", goes))
+        began = time.monotonic()
+        done, _ = await asyncio.wait(polls, timeout=3)
+        assert len(done) == len(polls), "all polls of the worker end"
+        if not any(task.task_token for task in await asyncio.gather(*polls)):
+            assert (await here.poll(timeout=8)).task_token
+        assert time.monotonic() - began < 8

@@ -36,11 +36,11 @@ class Recorder:
         self.api = api
         self.calls = calls
 
-    async def call(self, method: str, request, timeout: float = 10):
+    async def call(self, method: str, request, timeout: float = 10, headers: dict[str, str] | None = None):
         call = Call(method, request)
         self.calls.append(call)
         try:
-            call.reply = await self.api.call(method, request, timeout)
+            call.reply = await self.api.call(method, request, timeout, headers)
         except grpc.aio.AioRpcError as error:
             call.error = error
             raise
@@ -111,10 +111,12 @@ class Driver(Hand):
         fields.setdefault("request_id", self.unique(f"cancel{next(self.numbers)}"))
         return await super().request_cancel(**fields)
 
-    async def call(self, method: str, timeout: float = 10, **fields):
-        """Any method; in this hand's namespace unless told."""
-        fields.setdefault("namespace", self.namespace)
-        return await self.api.call(method, request(method, **fields), timeout)
+    async def call(self, method: str, timeout: float = 10, headers: dict[str, str] | None = None, **fields):
+        """Any method; in this hand's namespace unless told. `headers` are sent in the place of those of every call."""
+        made = request(method, **fields)
+        if "namespace" not in fields and "namespace" in made.DESCRIPTOR.fields_by_name:
+            made.namespace = self.namespace
+        return await self.api.call(method, made, timeout, headers)
 
     @property
     def execution(self) -> dict:

@@ -28,9 +28,10 @@ class Api:
         self.workflow = workflow.WorkflowServiceStub(self.channel)
         self.operator = operator.OperatorServiceStub(self.channel)
 
-    async def call(self, method: str, request, timeout: float = 10):
+    async def call(self, method: str, request, timeout: float = 10, headers: dict[str, str] | None = None):
         service = self.workflow if hasattr(self.workflow, method) else self.operator
-        return await getattr(service, method)(request, timeout=timeout, metadata=DURABLE.get(method))
+        metadata = DURABLE.get(method) if headers is None else list(headers.items())
+        return await getattr(service, method)(request, timeout=timeout, metadata=metadata)
 
     async def close(self) -> None:
         await self.channel.close()

@@ -15,6 +15,7 @@ use tenure_peer::{
 };
 use tenure_raft::{Group, Node};
 use tenure_storage::{HistoryChunk, ReadyAfter, ShardReader, write_set};
+use tenure_vital::FatalHook;
 use tokio::sync::watch;
 use tonic::{Request, Status};
 
@@ -45,7 +46,7 @@ impl Mesh for RaftMesh {
         self.node
             .groups()
             .into_iter()
-            .map(|group| Arc::new(RaftReplica::new(node, group)) as Arc<dyn Replica>)
+            .map(|group| Arc::new(RaftReplica::new(node, group, &self.node.options().on_fatal)) as Arc<dyn Replica>)
             .collect()
     }
 
@@ -82,10 +83,10 @@ struct RaftReplica {
 }
 
 impl RaftReplica {
-    fn new(node: NodeId, group: Group) -> Self {
+    fn new(node: NodeId, group: Group, on_fatal: &FatalHook) -> Self {
         let mut theirs = group.leadership();
         let (tell, leadership) = watch::channel(translate(*theirs.borrow_and_update()));
-        tokio::spawn(async move {
+        on_fatal.spawn("the watch on leadership", async move {
             while theirs.changed().await.is_ok() {
                 let now = translate(*theirs.borrow_and_update());
                 if tell.send(now).is_err() {

@@ -38,9 +38,7 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
-}
 
-impl Shared {
     /// Takes no more changes; gives back who waits for those that are queued.
     fn fail(&self, cause: &str) -> Vec<Done> {
         let mut queue = self.lock();
@@ -51,14 +49,25 @@ impl Shared {
     }
 }
 
-/// The writer's thread is gone, however it ended: nobody waits for it any more.
+/// The writer's thread has panicked: nobody waits for it any more.
 struct WriterEnd<'a> {
     shared: &'a Shared,
 }
 
 impl Drop for WriterEnd<'_> {
     fn drop(&mut self) {
-        for done in self.shared.fail("the log writer has ended") {
+        if thread::panicking() {
+            drop(Waiting(self.shared.fail("the log writer panicked").into_iter()));
+        }
+    }
+}
+
+/// Those who wait for a batch. Who has no answer when this goes hears that the log is closed.
+struct Waiting(std::vec::IntoIter<Done>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        for done in &mut self.0 {
             done(Err(stopped()));
         }
     }
@@ -126,13 +135,13 @@ pub(super) fn stopped() -> io::Error {
 
 fn run(shared: &Shared, mut write: impl FnMut(&[LogOp]) -> Result<(), String>, on_fatal: &FatalHook) {
     loop {
-        let (ops, mut done) = {
+        let (ops, mut waiting) = {
             let mut queue = shared.lock();
             while !queue.wants_sync && !queue.stopping {
                 queue = shared.wake.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
             queue.wants_sync = false;
-            (std::mem::take(&mut queue.ops), std::mem::take(&mut queue.done))
+            (std::mem::take(&mut queue.ops), Waiting(std::mem::take(&mut queue.done).into_iter()))
         };
         if ops.is_empty() {
             return; // stopping, and all is written
@@ -141,9 +150,10 @@ fn run(shared: &Shared, mut write: impl FnMut(&[LogOp]) -> Result<(), String>, o
         if let Err(cause) = &result {
             on_fatal.report(cause);
             // Only tests get here. What was submitted meanwhile fails too: a later sync proves nothing.
-            done.append(&mut shared.fail(cause));
+            let later = shared.fail(cause);
+            waiting.0 = waiting.0.by_ref().chain(later).collect::<Vec<_>>().into_iter();
         }
-        for done in done {
+        for done in &mut waiting.0 {
             done(result.clone().map_err(io::Error::other));
         }
     }
@@ -235,6 +245,34 @@ mod tests {
         rig.outcome.send(Ok(())).unwrap();
         rig.writer.stop();
         assert_eq!(rig.batch(), [4]);
+    }
+
+    /// F65: nobody waits for ever for a thread that is gone.
+    #[test]
+    fn a_writer_that_panics_is_reported_and_answers_all() {
+        let (fatal_in, fatal) = mpsc::channel();
+        let on_fatal = FatalHook(Arc::new(move |cause| fatal_in.send(cause.to_owned()).unwrap()));
+        let (begin, wait) = mpsc::channel::<()>();
+        let disk = move |_: &[LogOp]| -> Result<(), String> {
+            wait.recv().unwrap();
+            panic!("no such column family")
+        };
+        let writer = Writer::spawn(disk, on_fatal).unwrap();
+        let (complete, completions) = mpsc::channel();
+        let vote = |shard: u32| {
+            let complete = complete.clone();
+            let done = move |result: io::Result<()>| complete.send((shard, result.is_ok())).unwrap();
+            writer.submit(LogOp::Vote { shard, vote: Bytes::new() }, Some(Box::new(done)));
+        };
+        vote(1);
+        vote(2);
+        begin.send(()).unwrap();
+        assert_eq!(fatal.recv_timeout(DEADLINE).unwrap(), "the log writer panicked: no such column family");
+        for shard in [1, 2] {
+            assert_eq!(completions.recv_timeout(DEADLINE).unwrap(), (shard, false));
+        }
+        vote(3);
+        assert_eq!(completions.recv_timeout(DEADLINE).unwrap(), (3, false));
     }
 
     #[test]

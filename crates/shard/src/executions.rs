@@ -108,12 +108,7 @@ impl LeaderRuntime {
         use std::collections::hash_map::Entry;
         let workflow = command.envelope.workflow.clone();
         match self.executions.lanes.lock().entry(workflow.clone()) {
-            Entry::Occupied(mut lane) => {
-                if is_urgent(&command.envelope.command) {
-                    self.heartbeats.hurry();
-                }
-                lane.get_mut().push_back(command);
-            }
+            Entry::Occupied(mut lane) => lane.get_mut().push_back(command),
             Entry::Vacant(place) => {
                 place.insert(VecDeque::from([command]));
                 let runtime = self.clone();
@@ -256,7 +251,8 @@ fn is_urgent(command: &ShardCommand) -> bool {
     !matches!(command, ShardCommand::HeartbeatActivity { .. })
 }
 
-fn size(op: &Op) -> usize {
+/// Bytes that a row takes in an entry, about.
+pub(crate) fn size(op: &Op) -> usize {
     match op {
         Op::Put(_, value) => 64 + value.len(),
         Op::Delete(_) | Op::Merge(..) => 64,

@@ -16,8 +16,6 @@ pub struct Options {
     pub batch_commands: usize,
     /// Bytes of rows from which no further command joins an entry.
     pub batch_bytes: usize,
-    /// How long heartbeats of activities wait for others to share an entry with.
-    pub gather_heartbeats: Duration,
     /// Timers that one leader holds in memory; the others stay on disk.
     pub timer_window: usize,
     /// Due timers whose commands run at once.
@@ -67,7 +65,6 @@ impl Default for Options {
             state_cache_bytes: 64 << 20,
             batch_commands: 256,
             batch_bytes: 512 << 10,
-            gather_heartbeats: Duration::from_millis(100),
             timer_window: 10_000,
             timers_in_flight: 256,
             outbox_window: 10_000,

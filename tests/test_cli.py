@@ -163,6 +163,23 @@ async def test_operator_search_attribute(cli):
         assert await listed() == {"Size": "INT"}
 
 
+async def test_task_queue_config_set_and_get(cli):
+    """F74."""
+    queue = ("--task-queue", unique("q"), "--task-queue-type", "activity")
+    for limit in (3, 0.5):
+        await cli("task-queue", "config", "set", *queue, "--queue-rps-limit", str(limit), "--queue-rps-limit-reason", "why")
+        for _ in range(3):
+            set_to = (await cli("task-queue", "config", "get", *queue))["queueRateLimit"]
+            assert set_to["rateLimit"] == {"requestsPerSecond": limit}
+            assert set_to["metadata"]["reason"] == "why"
+    await cli("task-queue", "config", "set", *queue, "--queue-rps-limit", "default")
+    for _ in range(3):
+        assert "rateLimit" not in (await cli("task-queue", "config", "get", *queue))["queueRateLimit"]
+    workflows = (*queue[:3], "workflow")
+    assert "not allowed" in await cli(
+        "task-queue", "config", "set", *workflows, "--queue-rps-limit", "3", text=True, fails=True)
+
+
 async def test_operator_cluster_health(cli):
     for _ in range(3):
         assert (await cli("operator", "cluster", "health"))["status"] == "SERVING"

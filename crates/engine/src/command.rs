@@ -12,8 +12,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use tenure_api::{
-    activity::v1::ActivityOptions, error::ApiError, history::v1::HistoryEvent, workflow::v1::WorkflowExecutionOptions,
-    workflowservice::v1 as api,
+    activity::v1::ActivityOptions, error::ApiError, history::v1::HistoryEvent, taskqueue::v1::TaskQueueConfig,
+    workflow::v1::WorkflowExecutionOptions, workflowservice::v1 as api,
 };
 use uuid::Uuid;
 
@@ -83,6 +83,11 @@ pub enum ShardCommand {
     ResetActivity(Box<api::ResetActivityRequest>),
     UpdateWorkflowOptions(Box<api::UpdateWorkflowExecutionOptionsRequest>),
     UpdateActivityOptions(Box<api::UpdateActivityOptionsRequest>),
+    /// An operator sets something of a task queue; runs in the lane of the workflow id that is the queue's name.
+    UpdateQueueConfig {
+        queue: QueueKey,
+        request: Box<api::UpdateTaskQueueConfigRequest>,
+    },
     /// A started task that never reached a worker: it is ready again, as the same attempt with a new stamp.
     ReturnTask {
         token: TaskToken,
@@ -205,6 +210,8 @@ pub enum Reply {
     WorkflowOptions(Box<WorkflowExecutionOptions>),
     /// An activity's options after they were changed.
     ActivityOptions(Box<ActivityOptions>),
+    /// What is set of a task queue after it was changed.
+    QueueConfig(Box<TaskQueueConfig>),
     /// Of a message.
     Received(Receipt),
     /// The command was applied and its caller gets this error: a completion with a bad command fails its workflow

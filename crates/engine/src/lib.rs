@@ -22,6 +22,7 @@ mod options;
 pub mod outbox;
 pub mod pending;
 pub mod proto;
+pub mod queue_config;
 pub mod removal;
 mod replay;
 pub mod reset;

@@ -67,6 +67,8 @@ pub enum RowKey {
     Clock,
     /// A row of the system shard.
     System { table: SystemTable, key: Arc<str> },
+    /// What an operator set of a task queue, in the shard that is the queue's home.
+    QueueConfig(QueueKey),
 }
 
 /// A task that may be handed to a worker, as it waits in its queue.

@@ -14,7 +14,7 @@ use crate::{
     update::UpdateStatus,
 };
 use std::{sync::Arc, time::Duration};
-use tenure_api::error::ApiError;
+use tenure_api::{error::ApiError, taskqueue::v1::TaskQueueConfig};
 
 /// All that a transition sees besides rows and its command.
 pub struct Context<'a> {
@@ -42,7 +42,7 @@ pub struct Transition {
 
 /// A volatile hint to the leader, acted on after the entry is applied. Losing one loses nothing: a new leader finds
 /// the same in the rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// The run's timer row is now at `due`; `None`: it has none.
     TimerArmed {
@@ -73,6 +73,11 @@ pub enum Effect {
         /// Of the update that this is about; the id alone may be used again after a rejection.
         admission: i64,
         status: Result<UpdateStatus, ApiError>,
+    },
+    /// What an operator set of a queue is different now.
+    QueueConfigured {
+        queue: QueueKey,
+        config: Box<TaskQueueConfig>,
     },
 }
 

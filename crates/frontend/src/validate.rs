@@ -74,6 +74,11 @@ impl Admission<'_> {
 
     pub(crate) fn task_queue(&self, queue: Option<&TaskQueue>, kind: TaskKind) -> Result<QueueKey, ApiError> {
         let name = &queue.ok_or_else(|| ApiError::invalid_argument("taskQueue is not set"))?.name;
+        self.queue_name(name, kind)
+    }
+
+    /// A queue that a request names by its name alone.
+    pub(crate) fn queue_name(&self, name: &str, kind: TaskKind) -> Result<QueueKey, ApiError> {
         if name.is_empty() {
             return Err(ApiError::invalid_argument("missing task queue name"));
         }

@@ -1,5 +1,6 @@
 //! The matcher: tasks wait for polls or polls wait for tasks, never both.
 
+use crate::limit::{Allowed, RateLimit};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -21,6 +22,18 @@ pub struct Matcher<K, T, P> {
     matched: BTreeSet<K>,
     polls: BTreeMap<PollId, P>,
     next_poll: u64,
+    /// How fast tasks are handed out.
+    pub limit: RateLimit,
+}
+
+/// What there is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<K, T, P> {
+    Match(Match<K, T, P>),
+    /// A task and a poll wait for the queue's limit until then.
+    Wait(Instant),
+    /// Nothing, until something changes.
+    Nothing,
 }
 
 /// A task and the poll that gets it.
@@ -34,13 +47,11 @@ pub struct Match<K, T, P> {
     pub waited: Duration,
 }
 
-impl<K, T, P> Default for Matcher<K, T, P> {
-    fn default() -> Self {
-        Matcher { tasks: BTreeMap::new(), matched: BTreeSet::new(), polls: BTreeMap::new(), next_poll: 0 }
-    }
-}
-
 impl<K: Ord + Clone, T, P> Matcher<K, T, P> {
+    pub fn new(limit: RateLimit) -> Self {
+        Matcher { tasks: BTreeMap::new(), matched: BTreeSet::new(), polls: BTreeMap::new(), next_poll: 0, limit }
+    }
+
     /// A task may be handed out. False if it is here or matched already.
     pub fn offer(&mut self, key: K, task: T, now: Instant) -> bool {
         if self.matched.contains(&key) || self.tasks.contains_key(&key) {
@@ -83,25 +94,38 @@ impl<K: Ord + Clone, T, P> Matcher<K, T, P> {
         std::mem::take(&mut self.polls).into_values().collect()
     }
 
-    /// The next match, if any; to be called until there is none after each offer and poll.
-    pub fn next(&mut self, now: Instant) -> Option<Match<K, T, P>> {
-        if self.tasks.is_empty() || self.polls.is_empty() {
-            return None;
+    /// The next match, if any; to be called until there is none after each offer and poll, and at the time that it
+    /// names.
+    pub fn next(&mut self, now: Instant) -> Next<K, T, P> {
+        let (Some(task), Some(poll)) = (self.tasks.first_entry(), self.polls.first_entry()) else {
+            return Next::Nothing;
+        };
+        match self.limit.allows(now) {
+            Allowed::Now => self.limit.take(now),
+            Allowed::At(then) => return Next::Wait(then),
+            Allowed::Never => return Next::Nothing,
         }
-        let (key, (task, since)) = self.tasks.pop_first()?;
-        let (poll_id, poll) = self.polls.pop_first()?;
+        let (key, (task, since)) = task.remove_entry();
+        let (poll_id, poll) = poll.remove_entry();
         self.matched.insert(key.clone());
-        Some(Match { key, task, poll_id, poll, waited: now.saturating_duration_since(since) })
+        Next::Match(Match { key, task, poll_id, poll, waited: now.saturating_duration_since(since) })
     }
 
-    /// A matched task was started or is obsolete.
+    /// A matched task was started, or may have been.
     pub fn finished(&mut self, key: &K) {
         self.matched.remove(key);
     }
 
+    /// A matched task turned out to be obsolete: its poll got nothing, and the limit takes no notice of it.
+    pub fn was_obsolete(&mut self, key: &K) {
+        if self.matched.remove(key) {
+            self.limit.give_back();
+        }
+    }
+
     /// A matched task was not started: it waits again, in its old place.
     pub fn put_back(&mut self, key: K, task: T, now: Instant) {
-        self.matched.remove(&key);
+        self.was_obsolete(&key);
         self.offer(key, task, now);
     }
 
@@ -141,7 +165,7 @@ mod tests {
 
     fn check(steps: &[Step], expected: &[(u64, &str)]) {
         let now = Instant::now();
-        let mut matcher = Matcher::default();
+        let mut matcher = Matcher::new(RateLimit::new(now));
         let mut polls = Vec::new();
         let mut got = Vec::new();
         for step in steps {
@@ -155,7 +179,7 @@ mod tests {
                 }
                 Cancel(nth) => _ = matcher.cancel(polls[*nth]),
             }
-            while let Some(m) = matcher.next(now) {
+            while let Next::Match(m) = matcher.next(now) {
                 got.push((m.key.1, m.poll));
             }
         }
@@ -184,22 +208,67 @@ mod tests {
         check(&[Poll("a"), Poll("b"), Offer(3, 1), Offer(3, 1)], &[(1, "a")]);
     }
 
+    fn matched<K, T, P>(next: Next<K, T, P>) -> Match<K, T, P> {
+        match next {
+            Next::Match(m) => m,
+            Next::Wait(_) | Next::Nothing => panic!("no match"),
+        }
+    }
+
+    /// F74.
+    #[test]
+    fn a_task_and_a_poll_wait_for_the_limit_and_keep_their_places() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(10);
+        let mut matcher = Matcher::new(RateLimit::new(start));
+        matcher.limit.set_by_worker(0.5);
+        for task in ["one", "two"] {
+            matcher.offer(task, (), later);
+        }
+        assert_eq!(matcher.next(later), Next::Nothing, "no poll waits");
+        for poll in ["first", "second"] {
+            let id = matcher.poll_id();
+            matcher.poll(id, poll);
+        }
+        let m = matched(matcher.next(later));
+        assert_eq!((m.key, m.poll), ("one", "first"));
+        let then = later + Duration::from_secs(2);
+        assert_eq!(matcher.next(later), Next::Wait(then));
+        assert_eq!((matcher.waiting_tasks(), matcher.waiting_polls()), (1, 1));
+        // The first came to nothing, and so the other need not wait.
+        matcher.was_obsolete(&m.key);
+        let m = matched(matcher.next(later));
+        assert_eq!((m.key, m.poll), ("two", "second"));
+        let id = matcher.poll_id();
+        matcher.poll(id, "third");
+        matcher.put_back(m.key, m.task, later);
+        let m = matched(matcher.next(later));
+        assert_eq!((m.key, m.poll), ("two", "third"));
+        matcher.limit.set_by_api(Some(0.0));
+        matcher.offer("three", (), later);
+        let id = matcher.poll_id();
+        matcher.poll(id, "fourth");
+        assert_eq!(matcher.next(then), Next::Nothing, "nothing at a rate of zero");
+        matcher.limit.set_by_api(None);
+        assert_eq!(matched(matcher.next(then)).key, "three");
+    }
+
     #[test]
     fn a_task_put_back_and_a_poll_come_again_in_their_places() {
         let now = Instant::now();
-        let mut matcher = Matcher::default();
+        let mut matcher = Matcher::new(RateLimit::new(now));
         let (first, second) = (matcher.poll_id(), matcher.poll_id());
         matcher.poll(first, "first");
         matcher.offer(1, "one", now);
-        let m = matcher.next(now).unwrap();
+        let m = matched(matcher.next(now));
         matcher.poll(second, "second");
         matcher.finished(&m.key);
         matcher.poll(m.poll_id, m.poll);
         matcher.offer(2, "two", now);
-        let m = matcher.next(now).unwrap();
+        let m = matched(matcher.next(now));
         assert_eq!((m.task, m.poll), ("two", "first"));
         matcher.put_back(m.key, m.task, now);
-        let m = matcher.next(now).unwrap();
+        let m = matched(matcher.next(now));
         assert_eq!((m.task, m.poll), ("two", "second"));
     }
 
@@ -233,7 +302,7 @@ mod tests {
         #[test]
         fn no_task_is_lost_or_matched_twice(ops in proptest::collection::vec(op(), 1..200)) {
             let now = Instant::now();
-            let mut matcher: Matcher<u8, (), PollId> = Matcher::default();
+            let mut matcher: Matcher<u8, (), PollId> = Matcher::new(RateLimit::new(now));
             let mut waiting: HashSet<u8> = HashSet::new();
             let mut matched: Vec<u8> = Vec::new();
             let mut polls: Vec<PollId> = Vec::new();
@@ -262,7 +331,7 @@ mod tests {
                         waiting.insert(key);
                     },
                 }
-                while let Some(m) = matcher.next(now) {
+                while let Next::Match(m) = matcher.next(now) {
                     prop_assert!(waiting.remove(&m.key), "{} was not waiting", m.key);
                     prop_assert!(waiting.iter().all(|other| *other > m.key), "{} was not the first", m.key);
                     matched.push(m.key);

@@ -242,6 +242,7 @@ impl LeaderRuntime {
             Effect::UpdateAdvanced { run, update_id, admission, status } => {
                 self.updates.advanced(run, update_id, admission, status);
             }
+            Effect::QueueConfigured { queue, config } => self.queue_configured(&queue, &config),
         }
     }
 }

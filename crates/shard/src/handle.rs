@@ -10,8 +10,11 @@ use crate::{
 };
 use std::sync::Arc;
 use tenure_api::{
-    enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage, error::ApiError, history::v1::History,
-    taskqueue::v1::PollerInfo, workflowservice::v1 as api,
+    enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage,
+    error::ApiError,
+    history::v1::History,
+    taskqueue::v1::{PollerInfo, TaskQueueConfig},
+    workflowservice::v1 as api,
 };
 use tenure_engine::{
     Envelope, Limits, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey, activity,
@@ -21,6 +24,7 @@ use tenure_engine::{
     system::{SystemCommand, SystemReply},
     token::TaskToken,
 };
+use tenure_queue::LimitSource;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -31,6 +35,8 @@ pub struct PollRequest {
     pub poll: Poll,
     /// The queue is a sticky one.
     pub sticky: bool,
+    /// Tasks a second that the worker wants of the whole queue; `None`: it does not say.
+    pub queue_rate: Option<f64>,
     /// The node that holds the worker's connection.
     pub node: u64,
     /// The caller's deadline; the poll ends a bit earlier.
@@ -71,6 +77,10 @@ pub struct QueueDescription {
     /// Tasks a second, over the last minute or so.
     pub add_rate: f32,
     pub dispatch_rate: f32,
+    /// What an operator set; `None` if nothing ever was.
+    pub config: Option<TaskQueueConfig>,
+    /// How many tasks a second are handed out at most, and who says so.
+    pub rate_limit: Option<(f64, LimitSource)>,
 }
 
 /// The leader of one shard, while it leads; every call fails with `NotLeader` after that.
@@ -244,7 +254,7 @@ impl LeaderHandle {
 
     /// Pollers, backlog and rates of a queue that is homed here.
     pub async fn describe_queue(&self, queue: &QueueKey) -> Result<QueueDescription, CommandError> {
-        Ok(self.0.describe_queue(queue).await)
+        self.0.describe_queue(queue).await
     }
 
     /// The worker of a sticky queue that is homed here goes: its tasks move to their normal queues at once.

@@ -13,13 +13,16 @@ use crate::{
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use tenure_api::taskqueue::v1::PollerInfo;
-use tenure_engine::{ProposalId, QueueKey, TaskKind, rows::ReadyTask};
-use tenure_queue::{Match, Matcher, PollId, Pollers, Rate};
+use tenure_api::taskqueue::v1::{PollerInfo, TaskQueueConfig};
+use tenure_engine::{
+    ProposalId, QueueKey, TaskKind, queue_config,
+    rows::{ReadError, ReadyTask},
+};
+use tenure_queue::{Match, Matcher, Next, PollId, Pollers, Rate, RateLimit};
 use tokio::{sync::oneshot, time::Instant};
 
 /// An owner is asked to start a task for this long after the poll ended; the start may have been committed.
@@ -28,6 +31,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(20);
 /// A task that its owner could not start for a reason of its own is tried again after this time.
 const COOL_DOWN: Duration = Duration::from_secs(1);
+/// Shown as the rate of a worker that wants no limit, as in the reference server.
+const UNLIMITED: f64 = 100_000.0;
 
 /// The queues that are homed on this shard.
 pub(crate) struct Home {
@@ -43,10 +48,15 @@ struct HomeQueue {
     pollers: Pollers<PollerDetails>,
     added: Rate,
     dispatched: Rate,
+    /// The queue's limit is looked at again then.
+    wakes: Option<Instant>,
 }
 
-/// What a worker said of its deployment.
-type PollerDetails = Option<tenure_api::deployment::v1::WorkerDeploymentOptions>;
+/// What a worker said of itself.
+struct PollerDetails {
+    deployment: Option<tenure_api::deployment::v1::WorkerDeploymentOptions>,
+    queue_rate: Option<f64>,
+}
 
 struct WaitingPoll {
     request: PollRequest,
@@ -55,10 +65,25 @@ struct WaitingPoll {
 }
 
 impl HomeQueue {
-    fn new(now: std::time::Instant) -> Self {
-        let (matcher, pollers) = (Matcher::default(), Pollers::default());
-        HomeQueue { matcher, pollers, added: Rate::new(now), dispatched: Rate::new(now) }
+    /// A queue of a home that leads since `since`: what an earlier home allowed is not known, so nothing is saved up
+    /// of the limit at that time.
+    fn new(config: Option<&TaskQueueConfig>, since: Instant, now: std::time::Instant) -> Self {
+        let mut matcher = Matcher::new(RateLimit::new(since.into_std()));
+        matcher.limit.set_by_api(config.and_then(limit_of));
+        let (added, dispatched) = (Rate::new(now), Rate::new(now));
+        HomeQueue { matcher, pollers: Pollers::default(), added, dispatched, wakes: None }
     }
+
+    /// Nobody would notice if it were forgotten.
+    fn is_idle(&self, now: std::time::Instant) -> bool {
+        self.matcher.is_idle() && self.pollers.is_empty() && self.matcher.limit.is_rested(now)
+    }
+}
+
+/// Tasks a second that an operator allows the whole queue.
+fn limit_of(config: &TaskQueueConfig) -> Option<f64> {
+    let limit = config.queue_rate_limit.as_ref()?.rate_limit?;
+    Some(f64::from(limit.requests_per_second))
 }
 
 impl Home {
@@ -133,9 +158,13 @@ impl LeaderRuntime {
         let mut guard = {
             let mut queues = self.home.queues.lock();
             let at = now.into_std();
-            let queue = queues.entry(request.queue.clone()).or_insert_with(|| HomeQueue::new(at));
+            let queue = self.queue(&mut queues, &request.queue, at)?;
             let id = queue.matcher.poll_id();
-            queue.pollers.arrived(&request.poll.identity, request.poll.deployment.clone(), at);
+            let (deployment, queue_rate) = (request.poll.deployment.clone(), request.queue_rate);
+            queue.pollers.arrived(&request.poll.identity, PollerDetails { deployment, queue_rate }, at);
+            if let Some(rate) = queue_rate {
+                queue.matcher.limit.set_by_worker(rate);
+            }
             let (identity, name) = (request.poll.identity.clone(), request.queue.clone());
             queue.matcher.poll(id, WaitingPoll { request, reply });
             PollGuard { answer, home: &self.home, queue: name, identity, id }
@@ -166,7 +195,7 @@ impl LeaderRuntime {
         owner: ShardId,
         offered: Vec<Offered>,
         revoked: Vec<(QueueKey, TaskKey)>,
-    ) {
+    ) -> Result<(), ReadError> {
         let now = Instant::now();
         let mut to_match = Vec::new();
         let mut deserted = Vec::new();
@@ -178,7 +207,7 @@ impl LeaderRuntime {
         }
         for offered in offered {
             let at = now.into_std();
-            let queue = queues.entry(offered.queue().clone()).or_insert_with(|| HomeQueue::new(at));
+            let queue = self.queue(&mut queues, offered.queue(), at)?;
             if offered.is_sticky() && self.home.is_deserted(queue, self.options.sticky_alive, now) {
                 deserted.push(offered);
                 continue;
@@ -196,6 +225,47 @@ impl LeaderRuntime {
         for queue in to_match {
             self.match_queue(&queue);
         }
+        Ok(())
+    }
+
+    /// A queue of this home, with what operators set of it.
+    fn queue<'a>(
+        &self,
+        queues: &'a mut HashMap<QueueKey, HomeQueue>,
+        name: &QueueKey,
+        now: std::time::Instant,
+    ) -> Result<&'a mut HomeQueue, ReadError> {
+        match queues.entry(name.clone()) {
+            Entry::Occupied(queue) => Ok(queue.into_mut()),
+            Entry::Vacant(place) => {
+                let config = queue_config::read(&*self.rows, name)?;
+                Ok(place.insert(HomeQueue::new(config.as_ref(), self.home.since, now)))
+            }
+        }
+    }
+
+    /// An operator set something of a queue; it holds from now on.
+    pub(crate) fn queue_configured(self: &Arc<Self>, name: &QueueKey, config: &TaskQueueConfig) {
+        // Of a queue that is not in memory the row is read when it comes.
+        self.with_queue(name, |queue| queue.matcher.limit.set_by_api(limit_of(config)));
+        self.match_queue(name);
+    }
+
+    /// Looks at a queue again when its limit allows the next task.
+    fn wake_at(self: &Arc<Self>, queue: &mut HomeQueue, name: &QueueKey, then: Instant) {
+        if queue.wakes.is_some_and(|wakes| wakes <= then) {
+            return;
+        }
+        queue.wakes = Some(then);
+        let (runtime, name) = (self.clone(), name.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = runtime.ended.cancelled() => return,
+                () = tokio::time::sleep_until(then) => {}
+            }
+            runtime.with_queue(&name, |queue| queue.wakes = queue.wakes.filter(|wakes| *wakes != then));
+            runtime.match_queue(&name);
+        });
     }
 
     /// Starts whatever can be matched.
@@ -205,13 +275,15 @@ impl LeaderRuntime {
             let next = {
                 let mut queues = self.home.queues.lock();
                 let Some(queue) = queues.get_mut(name) else { return };
-                let next = queue.matcher.next(now);
-                if next.is_some() {
-                    queue.dispatched.count(1, now);
+                match queue.matcher.next(now) {
+                    Next::Match(next) => {
+                        queue.dispatched.count(1, now);
+                        next
+                    }
+                    Next::Wait(then) => return self.wake_at(queue, name, Instant::from_std(then)),
+                    Next::Nothing => return,
                 }
-                next
             };
-            let Some(next) = next else { return };
             counter!("tenure_tasks_dispatched_total").increment(1);
             if next.waited < Duration::from_millis(5) {
                 counter!("tenure_tasks_sync_matched_total").increment(1);
@@ -230,7 +302,7 @@ impl LeaderRuntime {
                 _ = poll.reply.send(Some(polled));
             }
             Started::Obsolete => self.with_queue(&name, |queue| {
-                queue.matcher.finished(&key);
+                queue.matcher.was_obsolete(&key);
                 keep_waiting(queue, poll_id, poll);
             }),
             Started::Unsent => self.with_queue(&name, |queue| {
@@ -275,9 +347,11 @@ impl LeaderRuntime {
         Started::Unknown
     }
 
+    /// Changes a queue that is in memory, as one is for which a match is on its way.
     fn with_queue(&self, name: &QueueKey, change: impl FnOnce(&mut HomeQueue)) {
-        let mut queues = self.home.queues.lock();
-        change(queues.entry(name.clone()).or_insert_with(|| HomeQueue::new(std::time::Instant::now())));
+        if let Some(queue) = self.home.queues.lock().get_mut(name) {
+            change(queue);
+        }
     }
 
     /// Tells owners that nobody polls a sticky queue, so that its tasks move to their normal queues.
@@ -334,7 +408,7 @@ impl LeaderRuntime {
                 deserted.extend(queue.matcher.revoke_where(Offered::is_sticky));
             }
             queue.pollers.forget(now.into_std());
-            !queue.matcher.is_idle() || !queue.pollers.is_empty()
+            !queue.is_idle(now.into_std())
         });
         drop(queues);
         self.tell_owners(deserted);
@@ -346,19 +420,24 @@ impl LeaderRuntime {
     }
 
     /// Pollers and rates; the backlog is counted by the owners.
-    pub(crate) async fn describe_queue(self: &Arc<Self>, name: &QueueKey) -> QueueDescription {
-        let mut description = QueueDescription::default();
+    pub(crate) async fn describe_queue(self: &Arc<Self>, name: &QueueKey) -> Result<QueueDescription, CommandError> {
+        self.barrier().await?;
+        let config = queue_config::read(&*self.rows, name)?;
         let now = std::time::Instant::now();
+        let unseen = HomeQueue::new(config.as_ref(), self.home.since, now);
+        let mut description =
+            QueueDescription { config, rate_limit: unseen.matcher.limit.effective(), ..Default::default() };
         if let Some(queue) = self.home.queues.lock().get(name) {
             let wall = SystemTime::now();
             let pollers = queue.pollers.iter().map(|(identity, poller)| PollerInfo {
                 identity: identity.to_owned(),
                 last_access_time: Some((wall - now.saturating_duration_since(poller.last_access)).into()),
-                rate_per_second: 100_000.0,
-                deployment_options: poller.details.clone(),
+                rate_per_second: poller.details.queue_rate.unwrap_or(UNLIMITED),
+                deployment_options: poller.details.deployment.clone(),
                 ..Default::default()
             });
             description.pollers = pollers.collect();
+            description.rate_limit = queue.matcher.limit.effective();
             description.backlog_age = queue.matcher.oldest(now).unwrap_or_default();
             description.add_rate = queue.added.per_second(now) as f32;
             description.dispatch_rate = queue.dispatched.per_second(now) as f32;
@@ -373,7 +452,7 @@ impl LeaderRuntime {
                 description.backlog += tasks;
             }
         }
-        description
+        Ok(description)
     }
 }
 

@@ -47,6 +47,7 @@ pub use query_token::QueryToken;
 pub use replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Replica, Rows, SYSTEM_SHARD, ShardId};
 pub use shards::{Lead, Shards};
 pub use shared::NoLeader;
+pub use tenure_queue::LimitSource;
 pub use updates::{UpdateProgress, UpdateWithStart};
 pub use virtual_time::{Skipping, Unbalanced, VirtualTime};
 pub use workers::WorkerPoll;

@@ -289,10 +289,10 @@ impl LeaderRuntime {
     /// Answers what another part of the cluster asks of this leader.
     async fn serve(self: Arc<Self>, request: Request) -> Served {
         match request {
-            Request::Offer { owner, offered, revoked, .. } => {
-                self.take_offers(owner, offered, revoked);
-                Served::Answer(Answer::Done)
-            }
+            Request::Offer { owner, offered, revoked, .. } => match self.take_offers(owner, offered, revoked) {
+                Ok(()) => Served::Answer(Answer::Done),
+                Err(error) => Served::refused(Code::DataLoss, error.to_string()),
+            },
             Request::LastPoll { queue, .. } => Served::Answer(Answer::LastPoll(self.home.last_poll(&queue))),
             Request::Start(start) => self.serve_start(start).await,
             Request::StartQuery { token, sticky } => self.serve_query_start(token, sticky).await,

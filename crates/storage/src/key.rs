@@ -39,7 +39,7 @@ impl Family {
     /// The family of a key without incarnation; `None` for a table that this build does not know.
     pub(crate) fn of(key: &[u8]) -> Option<Family> {
         match *key.first()? {
-            table::APPLIED..=table::BACKLOG => Some(Family::Rows),
+            table::APPLIED..=table::QUEUE_CONFIG => Some(Family::Rows),
             table::TIMER | table::READY | table::OUTBOX => Some(Family::Index),
             table::HISTORY => Some(Family::History),
             _ => None,
@@ -57,6 +57,7 @@ pub(crate) mod table {
     pub(crate) const CURRENT: u8 = 5;
     pub(crate) const REQUEST_ID: u8 = 6;
     pub(crate) const BACKLOG: u8 = 7;
+    pub(crate) const QUEUE_CONFIG: u8 = 8;
     pub(crate) const TIMER: u8 = 64;
     pub(crate) const READY: u8 = 65;
     pub(crate) const OUTBOX: u8 = 66;
@@ -175,7 +176,7 @@ impl KeyWriter {
             RowKey::Timer { due, run } => self.due(*due, run),
             RowKey::Ready { queue, priority, stamp } => self.queue(queue).u8(*priority).stamp(*stamp),
             RowKey::Outbox { run, stamp } => self.run(run).stamp(*stamp),
-            RowKey::Backlog(queue) => self.queue(queue),
+            RowKey::Backlog(queue) | RowKey::QueueConfig(queue) => self.queue(queue),
             RowKey::Clock => self,
             RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
         }
@@ -194,6 +195,7 @@ fn table_of(key: &RowKey) -> u8 {
         RowKey::Backlog(_) => table::BACKLOG,
         RowKey::Clock => table::CLOCK,
         RowKey::System { .. } => table::SYSTEM,
+        RowKey::QueueConfig(_) => table::QUEUE_CONFIG,
     }
 }
 
@@ -342,6 +344,7 @@ mod tests {
             }),
             (runs(), stamps()).prop_map(|(run, stamp)| RowKey::Outbox { run, stamp }),
             queues().prop_map(RowKey::Backlog),
+            queues().prop_map(RowKey::QueueConfig),
             Just(RowKey::Clock),
             "[ab]{0,3}".prop_map(|key| RowKey::System { table: SystemTable::Namespace, key: key.into() }),
         ]

@@ -65,6 +65,53 @@ async def queue_with_a_poller(s: Driver):
     await s.call("DescribeTaskQueue", task_queue={"name": s.queue}, task_queue_type="TASK_QUEUE_TYPE_WORKFLOW")
 
 
+async def limit_queue(s: Driver, **fields):
+    fields = {"task_queue": s.queue, "task_queue_type": "TASK_QUEUE_TYPE_ACTIVITY", "identity": "operator"} | fields
+    return await s.call("UpdateTaskQueueConfig", **fields)
+
+
+async def describe_limited_queue(s: Driver, **fields):
+    await s.call("DescribeTaskQueue", task_queue={"name": s.queue}, task_queue_type="TASK_QUEUE_TYPE_ACTIVITY", **fields)
+
+
+@scenario
+async def queue_limit_is_set(s: Driver):
+    """F74."""
+    await limit_queue(s, update_queue_rate_limit={"rate_limit": {"requests_per_second": 5}, "reason": "why"})
+    await describe_limited_queue(s)
+    await describe_limited_queue(s, report_config=True)
+    await limit_queue(s, identity="")
+    await limit_queue(s, identity="other", update_queue_rate_limit={"rate_limit": {"requests_per_second": 0}})
+    await describe_limited_queue(s, report_config=True)
+
+
+@scenario
+async def queue_limit_is_taken_away(s: Driver):
+    """F74."""
+    await limit_queue(s, update_queue_rate_limit={"reason": "never set"})
+    await limit_queue(s, update_queue_rate_limit={"rate_limit": {"requests_per_second": 2.5}})
+    await limit_queue(s, update_queue_rate_limit={"reason": "gone"})
+    await describe_limited_queue(s, report_config=True)
+    await limit_queue(s, task_queue_type="TASK_QUEUE_TYPE_WORKFLOW", update_queue_rate_limit={"reason": "none"})
+
+
+@cases({
+    "unknown-namespace": {"namespace": "there-is-none"},
+    "no-namespace": {"namespace": ""},
+    "of-workflows": {"task_queue_type": "TASK_QUEUE_TYPE_WORKFLOW",
+                     "update_queue_rate_limit": {"rate_limit": {"requests_per_second": 5}}},
+    "of-workflows-by-key": {"task_queue_type": "TASK_QUEUE_TYPE_WORKFLOW",
+                            "update_fairness_key_rate_limit_default": {"rate_limit": {"requests_per_second": 5}}},
+    "negative": {"update_queue_rate_limit": {"rate_limit": {"requests_per_second": -1}}},
+    "negative-by-key": {"update_fairness_key_rate_limit_default": {"rate_limit": {"requests_per_second": -1}}},
+    "long-reason": {"update_queue_rate_limit": {"rate_limit": {"requests_per_second": 1}, "reason": "x" * 1001}},
+    "long-identity": {"identity": "x" * 1001},
+})
+async def bad_queue_limit(s: Driver, changed: dict):
+    """F74."""
+    await refused(limit_queue(s, **changed))
+
+
 @scenario
 async def workflows_of_two_namespaces_do_not_meet(s: Driver):
     name = s.unique("n")

@@ -25,6 +25,7 @@ pub(crate) mod terminate_workflow;
 mod timer_due;
 mod unpause_activity;
 mod update_activity_options;
+mod update_queue_config;
 mod update_with_start;
 mod update_workflow;
 pub(crate) mod update_workflow_options;
@@ -94,6 +95,7 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         ResetActivity(request) => reset_activity::run(call, request),
         UpdateWorkflowOptions(request) => update_workflow_options::run(call, request),
         UpdateActivityOptions(request) => update_activity_options::run(call, request),
+        UpdateQueueConfig { queue, request } => update_queue_config::run(call, queue, request),
         ReturnTask { token } => return_task::run(call, token),
         Deliver { from, message } => outbox::receive(call, from, message),
         Delivered { run_id, stamp, receipt } => delivered::run(call, *run_id, *stamp, *receipt),

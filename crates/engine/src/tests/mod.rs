@@ -7,6 +7,7 @@ mod describe;
 mod limits;
 mod options;
 mod properties;
+mod queue_config;
 mod removal;
 mod reset;
 mod starts;

@@ -3,14 +3,15 @@
 use super::prelude::*;
 use std::collections::BTreeMap;
 use tenure_api::{
-    enums::v1::{DescribeTaskQueueMode, TaskQueueType},
+    enums::v1::{DescribeTaskQueueMode, RateLimitSource, TaskQueueType},
     taskqueue::v1::{
         TaskQueuePartitionMetadata, TaskQueueStats, TaskQueueStatus, TaskQueueTypeInfo, TaskQueueVersionInfo,
         TaskQueueVersioningInfo,
     },
+    workflowservice::v1::describe_task_queue_response::EffectiveRateLimit,
 };
 use tenure_engine::proto::duration_to_proto;
-use tenure_shard::QueueDescription;
+use tenure_shard::{LimitSource, QueueDescription};
 
 /// What stands for workers without a version.
 const UNVERSIONED: &str = "__unversioned__";
@@ -54,11 +55,24 @@ impl Rpc for api::DescribeTaskQueueRequest {
             response.stats_by_priority_key.insert(DEFAULT_PRIORITY, stats(&described));
         }
         if self.include_task_queue_status {
+            let rate_per_second = described.rate_limit.map_or(0.0, |(rate, _)| rate);
+            let backlog_count_hint = described.backlog;
             response.task_queue_status =
-                Some(TaskQueueStatus { backlog_count_hint: described.backlog, ..Default::default() });
+                Some(TaskQueueStatus { backlog_count_hint, rate_per_second, ..Default::default() });
         }
+        response.effective_rate_limit = described.rate_limit.map(effective);
+        response.config = described.config.filter(|_| self.report_config);
         Ok(response)
     }
+}
+
+/// Of a queue that has a limit; one without has none to tell.
+fn effective((rate, source): (f64, LimitSource)) -> EffectiveRateLimit {
+    let source = match source {
+        LimitSource::Api => RateLimitSource::Api,
+        LimitSource::Worker => RateLimitSource::Worker,
+    };
+    EffectiveRateLimit { requests_per_second: rate as f32, rate_limit_source: source as i32 }
 }
 
 /// The form that the CLI asks for: by version of the worker and by type of the task.
@@ -69,12 +83,17 @@ async fn by_version(
     call: &Call,
 ) -> Result<api::DescribeTaskQueueResponse, CommandError> {
     let mut types_info = BTreeMap::new();
+    let (own, mut config, mut rate_limit) = (queue.kind, None, None);
     for (wanted, kind) in [(TaskQueueType::Workflow, TaskKind::Workflow), (TaskQueueType::Activity, TaskKind::Activity)]
     {
         if !request.task_queue_types.is_empty() && !request.task_queue_types.contains(&(wanted as i32)) {
             continue;
         }
         let described = call.leader.describe_queue(&QueueKey { kind, ..queue.clone() }).await?;
+        if kind == own {
+            config = described.config.clone().filter(|_| request.report_config);
+            rate_limit = described.rate_limit.map(effective);
+        }
         let info = TaskQueueTypeInfo {
             stats: request.report_stats.then(|| stats(&described)),
             pollers: if request.report_pollers { described.pollers } else { Vec::new() },
@@ -84,6 +103,8 @@ async fn by_version(
     let unversioned = TaskQueueVersionInfo { types_info, ..Default::default() };
     Ok(api::DescribeTaskQueueResponse {
         versions_info: BTreeMap::from([(String::new(), unversioned)]),
+        config,
+        effective_rate_limit: rate_limit,
         ..Default::default()
     })
 }

@@ -31,6 +31,7 @@ mod signal_with_start_workflow_execution;
 mod signal_workflow_execution;
 mod start_workflow_execution;
 mod terminate_workflow_execution;
+mod update_task_queue_config;
 mod update_workflow_execution;
 mod update_workflow_execution_options;
 
@@ -190,6 +191,7 @@ fn served() -> Vec<(String, Handler)> {
         led::<api::DeprecateNamespaceRequest>(),
         led::<api::DescribeTaskQueueRequest>(),
         led::<api::ListTaskQueuePartitionsRequest>(),
+        led::<api::UpdateTaskQueueConfigRequest>(),
         led::<api::ShutdownWorkerRequest>(),
         local::<api::DescribeNamespaceRequest>(),
         local::<api::ListNamespacesRequest>(),

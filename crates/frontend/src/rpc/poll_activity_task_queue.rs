@@ -34,7 +34,9 @@ impl Rpc for api::PollActivityTaskQueueRequest {
             worker_version: self.worker_version_capabilities,
             deployment: self.deployment_options,
         };
-        let request = PollRequest { queue: target, poll, sticky: false, node: call.origin, deadline: call.deadline };
+        let queue_rate = self.task_queue_metadata.and_then(|metadata| metadata.max_tasks_per_second);
+        let (node, deadline) = (call.origin, call.deadline);
+        let request = PollRequest { queue: target, poll, sticky: false, queue_rate, node, deadline };
         let Some(mut response) = call.leader.poll_activity(request).await? else {
             return Ok(Self::Response::default());
         };

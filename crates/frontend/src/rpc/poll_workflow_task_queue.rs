@@ -35,7 +35,8 @@ impl Rpc for api::PollWorkflowTaskQueueRequest {
             deployment: self.deployment_options,
         };
         let sticky = is_sticky(self.task_queue.as_ref());
-        let request = PollRequest { queue: target, poll, sticky, node: call.origin, deadline: call.deadline };
+        let (node, deadline) = (call.origin, call.deadline);
+        let request = PollRequest { queue: target, poll, sticky, queue_rate: None, node, deadline };
         Ok(call.leader.poll_workflow(request).await?.unwrap_or_default())
     }
 

@@ -70,6 +70,7 @@ fn poll(queue: &QueueKey, node: NodeId, patience: Duration) -> PollRequest {
         queue: queue.clone(),
         poll: Poll { identity: "worker".into(), queue: queue.name.to_string(), ..Poll::default() },
         sticky: false,
+        queue_rate: None,
         node,
         deadline: Instant::now() + patience,
     }

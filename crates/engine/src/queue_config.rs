@@ -1,0 +1,38 @@
+//! What operators set of task queues: one row for each queue that was ever configured, in the shard that is its home.
+
+use crate::{
+    codec,
+    id::ProposalId,
+    key::QueueKey,
+    rows::{ReadError, RowKey, StateReader},
+};
+use bytes::Bytes;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use tenure_api::taskqueue::v1::TaskQueueConfig;
+
+/// Value of [`RowKey::QueueConfig`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueueConfigRow {
+    /// The API's own message, encoded: `TaskQueueConfig`.
+    pub(crate) config: Bytes,
+    /// The change that made it, so that it is not made again when the request is tried again.
+    pub(crate) set_by: ProposalId,
+}
+
+pub(crate) fn row(
+    rows: &dyn StateReader,
+    queue: &QueueKey,
+) -> Result<Option<(QueueConfigRow, TaskQueueConfig)>, ReadError> {
+    let key = RowKey::QueueConfig(queue.clone());
+    let Some(value) = rows.get(&key)? else { return Ok(None) };
+    let corrupt = |cause: String| ReadError::Corrupt { key: key.clone(), cause };
+    let row: QueueConfigRow = codec::decode(&value).map_err(|e| corrupt(e.to_string()))?;
+    let config = TaskQueueConfig::decode(row.config.clone()).map_err(|e| corrupt(e.to_string()))?;
+    Ok(Some((row, config)))
+}
+
+/// What is set of a queue; `None` if nothing ever was.
+pub fn read(rows: &dyn StateReader, queue: &QueueKey) -> Result<Option<TaskQueueConfig>, ReadError> {
+    Ok(row(rows, queue)?.map(|(_, config)| config))
+}

@@ -153,6 +153,7 @@ impl fmt::Display for RowKey {
             RowKey::Outbox { run, .. } => of(f, "a message", run),
             RowKey::Backlog(queue) => write!(f, "the backlog of queue '{}'", queue.name),
             RowKey::Clock => f.write_str("the shard's clock"),
+            RowKey::QueueConfig(queue) => write!(f, "the configuration of queue '{}'", queue.name),
             RowKey::System { table, key } => write!(f, "row '{key}' of the system table {table:?}"),
         }
     }

@@ -105,7 +105,7 @@ const TRUNCATED: &str = "... <truncated>";
 #[cfg(feature = "grpc")]
 fn shortened(mut message: String) -> String {
     if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE - TRUNCATED.len()));
+        message.truncate(crate::text::prefix(&message, MAX_MESSAGE - TRUNCATED.len()).len());
         message.push_str(TRUNCATED);
     }
     message

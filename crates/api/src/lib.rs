@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod nested;
+pub mod text;
 
 #[allow(clippy::all, unreachable_pub, rust_2018_idioms, rustdoc::all)]
 mod generated {

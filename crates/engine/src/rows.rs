@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
-use tenure_api::history::v1::HistoryEvent;
+use tenure_api::{history::v1::HistoryEvent, text::prefix};
 use uuid::Uuid;
 
 /// The kinds of pending things that may spill out of an execution's core row.
@@ -125,13 +125,8 @@ pub trait StateReader {
 pub enum ReadError {
     #[error("storage: {0}")]
     Storage(String),
-    #[error("{key} cannot be decoded: {}", shortened(cause))]
+    #[error("{key} cannot be decoded: {}", prefix(cause, 200))]
     Corrupt { key: RowKey, cause: String },
-}
-
-/// The start of a text that may be as long as what it is about.
-fn shortened(text: &str) -> &str {
-    text.split_at(text.floor_char_boundary(200)).0
 }
 
 /// What a row holds, in words for those who read errors.

@@ -5,6 +5,7 @@ use prost::Message;
 use tenure_api::{
     enums::v1::TimeoutType,
     failure::v1::{self as api, Failure, failure::FailureInfo},
+    text::prefix,
 };
 
 /// Where the server's own failures say they come from.
@@ -68,15 +69,10 @@ fn truncated(failure: &Failure, size: usize) -> Failure {
         FailureInfo::ResetWorkflowFailureInfo(_) => FailureInfo::ResetWorkflowFailureInfo(Default::default()),
         other => other.clone(),
     });
-    let message = prefix(&failure.message, size);
-    let stack_trace = prefix(&failure.stack_trace, size - message.len());
-    let source = prefix(&failure.source, size);
+    let message = prefix(&failure.message, size).to_owned();
+    let stack_trace = prefix(&failure.stack_trace, size - message.len()).to_owned();
+    let source = prefix(&failure.source, size).to_owned();
     Failure { message, stack_trace, source, failure_info, ..empty() }
-}
-
-fn prefix(text: &str, bytes: usize) -> String {
-    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
-    text[..end].to_owned()
 }
 
 fn empty() -> Failure {

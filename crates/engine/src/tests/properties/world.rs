@@ -222,12 +222,13 @@ impl World {
             ..Default::default()
         };
         let complete = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Box::new(request) };
-        let entries = self.sim.log.len();
         if let Some(Reply::WorkflowTaskCompleted { new_task, activities, .. }) = self.run(complete) {
             self.task = new_task.map(|task| *task);
             self.activity = activities.into_iter().next().or(self.activity.take());
         }
-        if self.sim.log.len() > entries {
+        // A completion that is refused again and again leaves its task in flight, though updates may have ended by it.
+        let state = self.sim.state();
+        if state.workflow_task.started().is_none_or(|(_, started)| started.stamp != task.token.stamp) {
             self.stale = Some(task);
         }
     }

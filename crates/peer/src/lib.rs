@@ -23,5 +23,3 @@ pub use link::{Call, Link, LinkError};
 pub use pool::{Pool, Signer, Stamped, UnknownNode};
 pub use service::{ForwardHandler, MatchHandler, PeerService, RaftHandler, RaftSession, Replies, Ticket};
 
-/// Largest message on the peer port, in bytes: an API request at its limit, or a frame with one large entry.
-pub const MAX_MESSAGE_SIZE: usize = 64 << 20;

@@ -1,6 +1,6 @@
 //! Connections to the other nodes, and when each was last heard.
 
-use crate::{Faults, Local, MAX_MESSAGE_SIZE, proto::peer_client::PeerClient};
+use crate::{Faults, Local, proto::peer_client::PeerClient};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -132,8 +132,8 @@ impl Pool {
 
     fn signed(&self, node: u64, channel: Channel) -> PeerClient<Stamped> {
         PeerClient::with_interceptor(channel, Signer { pool: self.clone(), to: node })
-            .max_decoding_message_size(MAX_MESSAGE_SIZE)
-            .max_encoding_message_size(MAX_MESSAGE_SIZE)
+            .max_decoding_message_size(tenure_limits::FRAME)
+            .max_encoding_message_size(tenure_limits::FRAME)
     }
 }
 

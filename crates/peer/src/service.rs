@@ -1,7 +1,7 @@
 //! The serving end of the peer port: checks who calls and passes the message on.
 
 use crate::{
-    Caller, Gate, MAX_MESSAGE_SIZE, Pool,
+    Caller, Gate, Pool,
     link::frames,
     proto::{
         ForwardReply, ForwardRequest, HelloReply, HelloRequest, MatchReply, MatchRequest, RaftFrame, RaftMessage,
@@ -127,7 +127,7 @@ impl PeerService {
 
     /// For a tonic router.
     pub fn into_server(self) -> PeerServer<PeerService> {
-        PeerServer::new(self).max_decoding_message_size(MAX_MESSAGE_SIZE).max_encoding_message_size(MAX_MESSAGE_SIZE)
+        PeerServer::new(self).max_decoding_message_size(tenure_limits::FRAME).max_encoding_message_size(tenure_limits::FRAME)
     }
 
     /// Who calls, if it is let in. While the peer is cut off by a test, its packets do not arrive.

@@ -155,11 +155,13 @@ async def test_orders_go_on_when_a_leader_is_lost(tmp_path, request):
         async with Pair(cluster.addresses, tmp_path) as pair:
             options = ["--task-queue", pair.queue, "--orders", ORDERS, "--pause", 50]
             log = tmp_path / "rush.log"
-            with rust.Program("rush", *options, addresses=cluster.addresses, log=log, RUST_LOG="warn") as rush:
+            logged = "warn,tenure_client=debug"
+            with rust.Program("rush", *options, addresses=cluster.addresses, log=log, RUST_LOG=logged) as rush:
                 await asyncio.to_thread(rush.says, f"-{ORDERS // 2} placed")
                 leader = cluster.busiest()
                 leader.kill()
-                assert await asyncio.to_thread(rush.child.wait, 60) == 0, rush.tail()
+                # Longer than the server holds any call: what it says of one that it cannot answer is in the log.
+                assert await asyncio.to_thread(rush.child.wait, 90) == 0, rush.tail()
             assert rush.lines()[-1].startswith(f"{ORDERS} orders delivered"), rush.tail()
             survivor = next(node for node in cluster.nodes if node.running)
             client = await Client.connect(survivor.address)

@@ -22,4 +22,3 @@ pub use identity::{Caller, Gate, Local};
 pub use link::{Call, Link, LinkError};
 pub use pool::{Pool, Signer, Stamped, UnknownNode};
 pub use service::{ForwardHandler, MatchHandler, PeerService, RaftHandler, RaftSession, Replies, Ticket};
-

@@ -127,7 +127,9 @@ impl PeerService {
 
     /// For a tonic router.
     pub fn into_server(self) -> PeerServer<PeerService> {
-        PeerServer::new(self).max_decoding_message_size(tenure_limits::FRAME).max_encoding_message_size(tenure_limits::FRAME)
+        PeerServer::new(self)
+            .max_decoding_message_size(tenure_limits::FRAME)
+            .max_encoding_message_size(tenure_limits::FRAME)
     }
 
     /// Who calls, if it is let in. While the peer is cut off by a test, its packets do not arrive.

@@ -289,7 +289,11 @@ impl LeaderRuntime {
             if told != Some((leader, now.term)) {
                 let tasks = self.dispatch.of_home(home).into_iter().map(Offered::Task);
                 let all = tasks.chain(self.queries.of_home(home)).map(|offered| (offered.key(self.shard), offered));
-                notices.pending.lock().offered.extend(all);
+                let mut pending = notices.pending.lock();
+                for (key, offered) in all {
+                    // What was noted meanwhile is newer: a query that left its sticky queue has the same key.
+                    pending.offered.entry(key).or_insert(offered);
+                }
             }
             if self.say(home, leader, &notices).await {
                 told = Some((leader, now.term));

@@ -38,6 +38,9 @@ pub struct Options {
     pub update_wait: Duration,
     /// A started task whose delivery is not confirmed for this long is asked after.
     pub confirm_within: Duration,
+    /// A query without an answer is looked after this often, whatever was heard of it: a worker may have died with it,
+    /// a home may have lost it.
+    pub query_look_again: Duration,
     /// A sticky queue nobody polled for this long has lost its worker.
     pub sticky_alive: Duration,
     /// Bytes of history in one page, about.
@@ -76,6 +79,7 @@ impl Default for Options {
             history_wait: Duration::from_secs(20),
             update_wait: Duration::from_secs(20),
             confirm_within: Duration::from_secs(3),
+            query_look_again: Duration::from_secs(4),
             sticky_alive: Duration::from_secs(10),
             history_page_bytes: 2 << 20,
             history_page_events: 1000,

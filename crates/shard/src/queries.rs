@@ -37,8 +37,6 @@ use uuid::Uuid;
 const FAILED_ATTEMPTS: i32 = 3;
 /// How long a sticky worker has for a query where the worker did not say; then any worker may answer.
 const STICKY_PATIENCE: Duration = Duration::from_secs(5);
-/// A worker that does not answer a query for this long may have died with it; another one is asked as well.
-const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// A queue that nobody polled for this long has no worker that could answer.
 const POLLED_LATELY: Duration = Duration::from_secs(20);
 /// A query waits for so long until a run that has just begun has its first workflow task.
@@ -54,7 +52,6 @@ const TOO_LARGE: &str = "Blob data size exceeds limit.";
 
 type Outcome = Result<Option<Payloads>, ApiError>;
 
-#[derive(Default)]
 pub(crate) struct Queries {
     inner: Mutex<Inner>,
     next: AtomicU64,
@@ -84,6 +81,12 @@ enum Place {
     Handed { home: ShardId, offered: Offered },
 }
 
+impl Place {
+    fn is_buffered(&self) -> bool {
+        matches!(self, Place::Buffered)
+    }
+}
+
 impl Inner {
     fn remove(&mut self, id: u64) -> Option<Query> {
         let query = self.by_id.remove(&id)?;
@@ -106,6 +109,11 @@ impl Inner {
 }
 
 impl Queries {
+    /// Those of a leader in a term. Ids are no earlier leader's: a worker may answer what it was asked before.
+    pub(crate) fn new(term: u64) -> Self {
+        Queries { inner: Mutex::default(), next: AtomicU64::new(term << 32) }
+    }
+
     /// Queries that are offered to a home, which may have moved.
     pub(crate) fn of_home(&self, home: ShardId) -> Vec<Offered> {
         let inner = self.inner.lock();
@@ -148,13 +156,20 @@ impl Queries {
             if matches!(query.place, Place::Riding) {
                 query.place = Place::Buffered;
             }
-            any |= matches!(query.place, Place::Buffered);
+            any |= query.place.is_buffered();
         });
         any
     }
 
-    fn answer(&self, id: u64, outcome: Outcome) -> bool {
-        let query = self.inner.lock().remove(id);
+    /// Answers a query that `asked` accepts as the one that its worker was asked.
+    fn answer(&self, id: u64, asked: impl FnOnce(&Query) -> bool, outcome: Outcome) -> bool {
+        let query = {
+            let mut inner = self.inner.lock();
+            if !inner.by_id.get(&id).is_some_and(asked) {
+                return false;
+            }
+            inner.remove(id)
+        };
         // Its asker may have given up.
         query.map(|query| query.reply.send(outcome)).is_some()
     }
@@ -200,14 +215,15 @@ impl LeaderRuntime {
         let query = request.query.ok_or_else(|| ApiError::invalid_argument("Query is not set on request."))?;
         let (id, mut answer) = self.queries.add(&run, query)?;
         let _guard = QueryGuard { runtime: self, id };
-        self.place_queries(&run);
+        self.place_queries(&run, Place::is_buffered);
 
         let now = Instant::now();
         let last_chance = last_chance.max(now);
         let patience = state.sticky.as_ref().and_then(|s| s.schedule_to_start).unwrap_or(STICKY_PATIENCE);
         let sticky_until = now + patience;
         let mut sticky_tried = false;
-        let mut ask_again = tokio::time::interval_at(now + ANSWER_WITHIN, ANSWER_WITHIN);
+        let look_again = self.options.query_look_again;
+        let mut looks = tokio::time::interval_at(now + look_again, look_again);
         let outcome = loop {
             tokio::select! {
                 biased;
@@ -219,7 +235,7 @@ impl LeaderRuntime {
                     sticky_tried = true;
                     self.leave_sticky(id);
                 }
-                _ = ask_again.tick() => self.offer_again(id),
+                _ = looks.tick() => self.look_again(id),
                 () = tokio::time::sleep_until(last_chance) => break Err(self.unanswered(id, deadline).await),
             }
         };
@@ -281,8 +297,8 @@ impl LeaderRuntime {
         }
     }
 
-    /// Finds out for the queries of a run that wait whether they ride on a workflow task or go on their own.
-    fn place_queries(self: &Arc<Self>, run: &RunKey) {
+    /// Finds out for the queries of a run whose place `waits` whether they ride on a workflow task or go on their own.
+    fn place_queries(self: &Arc<Self>, run: &RunKey, waits: impl Fn(&Place) -> bool) {
         let state = match self.rows.execution(run) {
             Ok(Some(state)) => state,
             Ok(None) => return,
@@ -296,7 +312,7 @@ impl LeaderRuntime {
         }
         let mut offers = Vec::new();
         self.queries.inner.lock().of_run(run, |id, query| {
-            if matches!(query.place, Place::Buffered) {
+            if waits(&query.place) {
                 let (home, offered) = self.direct(run, &state, id, state.sticky.is_some() && state.is_running());
                 query.place = Place::Offered { home, offered: offered.clone() };
                 offers.push((home, offered));
@@ -378,7 +394,7 @@ impl LeaderRuntime {
                 Served::Started(Polled::new(response, Taken::Query(token), self.shared.clone()))
             }
             Err(CommandError::Api(error)) => {
-                self.queries.answer(token.id, Err(error));
+                self.queries.answer(token.id, |_| true, Err(error));
                 obsolete()
             }
             Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
@@ -388,21 +404,30 @@ impl LeaderRuntime {
     /// The poll that took a query has gone: it is offered again.
     pub(crate) fn query_returned(self: &Arc<Self>, token: &QueryToken) -> Served {
         if token.term == self.term {
-            self.offer_again(token.id);
+            self.look_again(token.id);
         }
         Served::Answer(Answer::Done)
     }
 
-    fn offer_again(self: &Arc<Self>, id: u64) {
+    /// Puts a query where it can be answered: it is offered again if it goes on its own, and goes on its own if there
+    /// is no workflow task on which it could ride. A home takes no notice of what it has already.
+    fn look_again(self: &Arc<Self>, id: u64) {
         let again = {
             let mut inner = self.queries.inner.lock();
             let Some(query) = inner.by_id.get_mut(&id) else { return };
-            let Place::Handed { home, offered } = &query.place else { return };
-            let again = (*home, offered.clone());
-            query.place = Place::Offered { home: again.0, offered: again.1.clone() };
-            again
+            match &query.place {
+                Place::Offered { home, offered } | Place::Handed { home, offered } => {
+                    let again = (*home, offered.clone());
+                    query.place = Place::Offered { home: again.0, offered: again.1.clone() };
+                    Ok(again)
+                }
+                Place::Buffered | Place::Riding => Err(query.run.clone()),
+            }
         };
-        self.offer(again.0, again.1);
+        match again {
+            Ok((home, offered)) => self.offer(home, offered),
+            Err(run) => self.place_queries(&run, |place| matches!(place, Place::Buffered | Place::Riding)),
+        }
     }
 
     /// A worker's answer to a query that it got on its own.
@@ -421,7 +446,8 @@ impl LeaderRuntime {
             answer.error_message = TOO_LARGE.into();
         }
         let outcome = outcome(answer, limit);
-        if token.term == self.term && self.queries.answer(token.id, outcome) {
+        let asked = |query: &Query| query.run.workflow.namespace == token.namespace;
+        if token.term == self.term && self.queries.answer(token.id, asked, outcome) {
             return Ok(());
         }
         Err(ApiError::not_found("query task not found, or already expired").into())
@@ -435,7 +461,8 @@ impl LeaderRuntime {
     ) {
         for (id, result) in results {
             if let Ok(id) = id.parse() {
-                self.queries.answer(id, outcome(result, self.options.limits.blob_size));
+                let limit = self.options.limits.blob_size;
+                self.queries.answer(id, |query| query.run == *run, outcome(result, limit));
             }
         }
         self.workflow_task_ended(run);
@@ -444,7 +471,7 @@ impl LeaderRuntime {
     /// The workflow task in flight is no more; queries that were not answered go another way.
     pub(crate) fn workflow_task_ended(self: &Arc<Self>, run: &RunKey) {
         if self.queries.unseat(run) {
-            self.place_queries(run);
+            self.place_queries(run, Place::is_buffered);
         }
     }
 }

@@ -105,7 +105,7 @@ impl LeaderRuntime {
             home: Home::new(),
             waiters: Waiters::default(),
             updates: UpdateWaiters::default(),
-            queries: Queries::default(),
+            queries: Queries::new(term),
             starts: Starts::default(),
             system: tokio::sync::Mutex::default(),
             ended: CancellationToken::new(),

@@ -294,7 +294,11 @@ impl LeaderRuntime {
                 Err(error) => Served::refused(Code::DataLoss, error.to_string()),
             },
             Request::LastPoll { queue, .. } => Served::Answer(Answer::LastPoll(self.home.last_poll(&queue))),
-            Request::Start(start) => self.serve_start(start).await,
+            // The start goes on if its caller dies; then the task finds nobody, and returns.
+            Request::Start(start) => match tokio::spawn(async move { self.serve_start(start).await }).await {
+                Ok(served) => served,
+                Err(error) => Served::refused(Code::Internal, format!("the start ended early: {error}")),
+            },
             Request::StartQuery { token, sticky } => self.serve_query_start(token, sticky).await,
             Request::ReturnQuery { token } => self.query_returned(&token),
             Request::StickyUnavailable { tasks, queries, .. } => self.sticky_unavailable(tasks, queries).await,

@@ -133,6 +133,10 @@ impl Log {
         self.rows.lock().get(key).cloned()
     }
 
+    pub(super) fn first_ready(self: &Arc<Self>, queue: &QueueKey) -> ReadyTask {
+        LogRows(self.clone()).ready(queue, None, 1).unwrap().remove(0)
+    }
+
     pub(super) fn leader(&self) -> NodeId {
         self.lead.lock().0
     }

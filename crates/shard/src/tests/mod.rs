@@ -5,7 +5,10 @@ mod memory;
 mod outbox;
 mod whole;
 
-use crate::{CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId};
+use crate::{
+    CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId,
+    messages::{Request, StartRequest},
+};
 use engine::{engine, heartbeat, row, signal, start, start_after};
 use memory::{Cluster, Log};
 use std::{
@@ -394,6 +397,32 @@ async fn a_start_whose_reply_was_lost_is_found_again() {
     let response = polling.await.unwrap().unwrap().expect("the task");
     assert_eq!(workflow_of(&response), &*workflow.workflow_id);
     assert_eq!(entries_with(log, &started), 1, "it was started once");
+}
+
+/// The node of the home dies while the owner starts the task. Nobody has to ask for it.
+#[tokio::test]
+async fn a_start_whose_caller_dies_meanwhile_returns_at_once() {
+    let cluster = Cluster::start(&[1], 1, |_| 1, &Options { confirm_within: 2 * SOON, ..options() }, engine);
+    let leader = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    let queue = QueueKey { namespace: NAMESPACE, kind: TaskKind::Workflow, name: "queue".into() };
+    let workflow = workflow_in(&cluster, 1, "w");
+    leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
+    let request = StartRequest::new(1, &log.first_ready(&queue), &Poll::default(), 1, ProposalId(1));
+    let request = codec::encode(&Request::Start(request));
+    log.close_gate();
+    let call = tokio::spawn({
+        let cluster = cluster.clone();
+        async move { cluster.node(1).handle_match(request).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    log.open_gate();
+    let started = row(&workflow.run(engine::RUN), "started");
+    eventually(|| (entries_with(log, &started) == 1).then_some(())).await;
+    let again = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("the task again");
+    assert_eq!(workflow_of(&again), &*workflow.workflow_id);
 }
 
 #[tokio::test]

@@ -29,7 +29,11 @@ async fn started(options: &Options) -> (Arc<Cluster>, LeaderHandle, WorkflowKey,
 
 async fn started_on(cluster: Arc<Cluster>) -> (Arc<Cluster>, LeaderHandle, WorkflowKey, QueueKey) {
     let leader = leader(&cluster, 1, 1).await;
-    let workflow = workflow_in(&cluster, 1, "w");
+    let workflow = start_on(&leader, workflow_in(&cluster, 1, "w")).await;
+    (cluster, leader, workflow, queue(TaskKind::Workflow, "q"))
+}
+
+async fn start_on(leader: &LeaderHandle, workflow: WorkflowKey) -> WorkflowKey {
     let request = api::StartWorkflowExecutionRequest {
         namespace: "default".into(),
         workflow_id: workflow.workflow_id.to_string(),
@@ -39,7 +43,7 @@ async fn started_on(cluster: Arc<Cluster>) -> (Arc<Cluster>, LeaderHandle, Workf
         ..Default::default()
     };
     leader.execute(envelope(&workflow, ShardCommand::StartWorkflow(Box::new(request)))).await.unwrap();
-    (cluster, leader, workflow, queue(TaskKind::Workflow, "q"))
+    workflow
 }
 
 fn queue(kind: TaskKind, name: &str) -> QueueKey {
@@ -327,6 +331,57 @@ async fn a_query_that_came_during_a_task_goes_on_its_own_after_it() {
     assert_eq!(on_its_own.history.as_ref().unwrap().events.len(), 4);
     answer(&leader, &on_its_own, "alone");
     assert_eq!(asked.await.unwrap().unwrap(), "alone");
+}
+
+/// It was with its home when that lost it.
+#[tokio::test]
+async fn a_query_that_got_lost_on_its_way_is_asked_again() {
+    let (cluster, leader, workflow, q) =
+        started(&Options { query_look_again: Duration::from_millis(200), ..options() }).await;
+    let task = take(&cluster, &leader, &q).await;
+    complete(&leader, &workflow, completion(&task)).await;
+    let asked = query(&leader, &workflow, SOON);
+    let deadline = Instant::now() + SOON;
+    while leader.describe_queue(&q).await.unwrap().backlog_age.is_zero() {
+        assert!(Instant::now() < deadline, "the query waits at its home");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    leader.worker_gone(&q);
+    let on_its_own = take(&cluster, &leader, &q).await;
+    answer(&leader, &on_its_own, "after all");
+    assert_eq!(asked.await.unwrap().unwrap(), "after all");
+}
+
+/// F11.
+#[tokio::test]
+async fn a_worker_answers_the_queries_that_it_was_asked_and_no_others() {
+    let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), transition);
+    let (cluster, before, workflow, q) = started_on(cluster).await;
+    let first = query(&before, &workflow, SOON);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let task = take(&cluster, &before, &q).await;
+    let (id, _) = task.queries.first_key_value().expect("a query rides along");
+    cluster.logs[&1].lead(2);
+    let after = leader(&cluster, 2, 1).await;
+    assert!(matches!(first.await.unwrap(), Err(CommandError::NotLeader(_))));
+    let other = start_on(&after, workflow_in(&cluster, 1, "other")).await;
+    let second = query(&after, &other, SOON);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let secret = WorkflowQueryResult {
+        result_type: QueryResultType::Answered as i32,
+        answer: text("secret"),
+        ..Default::default()
+    };
+    // With all ids that a leader has given, or may have.
+    let ids = [id.clone(), "1".into(), "2".into()].into_iter().chain((1..3).map(|n| ((2u64 << 32) + n).to_string()));
+    let query_results = ids.map(|id| (id, secret.clone())).collect();
+    complete(&after, &workflow, api::RespondWorkflowTaskCompletedRequest { query_results, ..completion(&task) }).await;
+    let task = take(&cluster, &after, &q).await;
+    let (id, _) = task.queries.first_key_value().expect("the query rides along");
+    let result = WorkflowQueryResult { answer: text("its own"), ..secret };
+    let query_results = [(id.clone(), result)].into();
+    complete(&after, &other, api::RespondWorkflowTaskCompletedRequest { query_results, ..completion(&task) }).await;
+    assert_eq!(second.await.unwrap().unwrap(), "its own");
 }
 
 #[tokio::test]

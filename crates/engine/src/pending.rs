@@ -24,12 +24,18 @@ use std::{
 /// How many things of a kind the core row holds.
 const INLINE: usize = 8;
 
+/// Bytes of the map nodes that lead to one thing, about.
+const NODES: usize = 128;
+
 /// What a pending thing is found by besides its event id.
 pub trait Keyed {
     /// Keys of one sort sort together, so that they can be walked in order (deadlines).
     type Key: Ord + Clone + fmt::Debug;
 
     fn keys(&self) -> impl IntoIterator<Item = Self::Key>;
+
+    /// Bytes that it holds besides those of its own fields, about.
+    fn heap_bytes(&self) -> usize;
 }
 
 /// Of things that are found by event id alone.
@@ -43,6 +49,8 @@ pub struct Pending<T: Keyed> {
     inline: Arc<BTreeMap<i64, Bytes>>,
     /// How many have a row of their own.
     spilled: usize,
+    /// Bytes that all of them take in memory, about.
+    bytes: usize,
     /// Ids of what this transition has to encode again or whose rows it has to delete.
     dirty: BTreeSet<i64>,
 }
@@ -54,6 +62,7 @@ impl<T: Keyed> Default for Pending<T> {
             index: SharedMap::default(),
             inline: Arc::default(),
             spilled: 0,
+            bytes: 0,
             dirty: BTreeSet::new(),
         }
     }
@@ -73,6 +82,15 @@ impl<T: Keyed> Pending<T> {
 
     pub fn is_empty(&self) -> bool {
         self.things.len() == 0
+    }
+
+    /// What they take in memory, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn bytes_of(thing: &T) -> usize {
+        NODES + size_of::<T>() + thing.heap_bytes()
     }
 
     pub fn get(&self, id: i64) -> Option<&T> {
@@ -139,6 +157,7 @@ impl<T: Keyed> Pending<T> {
     pub fn remove(&mut self, id: i64) -> Option<Arc<T>> {
         let thing = self.things.get(&id)?.clone();
         self.things.remove(&id);
+        self.bytes -= Self::bytes_of(&thing);
         for key in thing.keys() {
             self.index.remove(&(key, id));
         }
@@ -165,6 +184,7 @@ impl<T: Keyed> Pending<T> {
 
     fn put(&mut self, id: i64, thing: Arc<T>) {
         if let Some(before) = self.things.get(&id) {
+            self.bytes -= Self::bytes_of(before);
             for key in before.keys() {
                 self.index.remove(&(key, id));
             }
@@ -172,6 +192,7 @@ impl<T: Keyed> Pending<T> {
         for key in thing.keys() {
             self.index.insert((key, id), ());
         }
+        self.bytes += Self::bytes_of(&thing);
         self.things.insert(id, thing);
     }
 }

@@ -19,6 +19,11 @@ impl<M: Message + Default> Encoded<M> {
         Encoded { bytes: message.encode_to_vec().into(), message: PhantomData }
     }
 
+    /// Bytes of the encoding.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub fn decode(&self) -> M {
         M::decode(self.bytes.clone()).expect("only `Encoded::of` writes these bytes")
     }

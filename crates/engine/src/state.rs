@@ -126,6 +126,10 @@ impl Keyed for Encoded<HistoryEvent> {
     fn keys(&self) -> impl IntoIterator<Item = NoKey> {
         []
     }
+
+    fn heap_bytes(&self) -> usize {
+        self.len()
+    }
 }
 
 impl ExecutionState {
@@ -180,6 +184,15 @@ impl ExecutionState {
     /// Nobody sees the run any more; its rows go in a while.
     pub fn is_deleted(&self) -> bool {
         self.removal.deleted
+    }
+
+    /// Bytes in memory of all that is pending, about: what may be in rows besides the core row.
+    pub fn pending_bytes(&self) -> usize {
+        self.buffered.bytes()
+            + self.activities.bytes()
+            + self.timers.bytes()
+            + self.relations.children.bytes()
+            + self.updates.in_flight.bytes()
     }
 
     /// Last event in history; zero before the first.

@@ -1,6 +1,10 @@
 //! What a node allows itself, whatever it is asked for. The API's own limits, which operators set, are elsewhere
 //! (`tenure_engine::Limits`); these protect the process, and how they relate is asserted here.
 
+mod memory;
+
+pub use memory::{DEFAULT_MEMORY, LEAST_MEMORY, Memory};
+
 /// Bytes of a client's request, and of the answer to one.
 pub const MESSAGE: usize = 16 << 20;
 

@@ -141,9 +141,7 @@ pub(crate) fn config(id: u64, data_dir: PathBuf, time_skipping: bool) -> Config 
     config.listen = any_ports();
     config.cluster.shards = 2;
     config.cluster.namespace_retention = Duration::from_secs(100 * 365 * 24 * 3600);
-    config.storage.block_cache_bytes = 8 << 20;
-    config.storage.log_write_buffer_bytes = 4 << 20;
-    config.storage.state_write_buffer_bytes = 4 << 20;
+    config.memory.budget_bytes = 48 << 20;
     config.time_skipping = time_skipping.then_some(TimeSkipping::Locked);
     config
 }

@@ -22,7 +22,7 @@ pub struct Config {
     pub listen: Listen,
     pub cluster: Cluster,
     pub raft: Raft,
-    pub storage: Storage,
+    pub memory: Memory,
     pub limits: Limits,
     pub log: Log,
     pub runtime: Runtime,
@@ -141,29 +141,18 @@ impl Default for Raft {
     }
 }
 
-/// Memory for what is on disk.
+/// How much of the machine's memory this node takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Storage {
-    /// Bytes of cached blocks, indexes and filters, shared by both databases.
-    pub block_cache_bytes: usize,
-    /// Bytes of a memtable of the log database.
-    pub log_write_buffer_bytes: usize,
-    /// Bytes of a memtable of each column family of the state database.
-    pub state_write_buffer_bytes: usize,
-    /// Bytes of decoded executions that each shard's leader keeps.
-    pub state_cache_bytes: u64,
+pub struct Memory {
+    /// Bytes of all caches, queues and memtables together, whatever the node leads. The process takes some more: its
+    /// code, threads and connections.
+    pub budget_bytes: usize,
 }
 
-impl Default for Storage {
+impl Default for Memory {
     fn default() -> Self {
-        let storage = tenure_storage::Options::new("");
-        Storage {
-            block_cache_bytes: storage.block_cache,
-            log_write_buffer_bytes: storage.log_write_buffer,
-            state_write_buffer_bytes: storage.state_write_buffer,
-            state_cache_bytes: tenure_shard::Options::default().state_cache_bytes,
-        }
+        Memory { budget_bytes: tenure_limits::DEFAULT_MEMORY }
     }
 }
 

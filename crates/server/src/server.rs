@@ -11,6 +11,7 @@ use crate::{
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use tenure_frontend::{Frontend, Services};
+use tenure_limits::Memory;
 use tenure_raft::{Node, NodeAddress};
 use tenure_shard::{RaftMesh, Shards, VirtualTime};
 use tenure_storage::Storage;
@@ -301,11 +302,13 @@ async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, watching
     watching.run_until_cancelled(fold).await;
 }
 
+fn memory(config: &Config) -> Memory {
+    Memory::of(config.memory.budget_bytes)
+}
+
 fn storage_options(config: &Config) -> tenure_storage::Options {
     let mut options = tenure_storage::Options::new(&config.node.data_dir);
-    options.block_cache = config.storage.block_cache_bytes;
-    options.log_write_buffer = config.storage.log_write_buffer_bytes;
-    options.state_write_buffer = config.storage.state_write_buffer_bytes;
+    options.memory = memory(config);
     options
 }
 
@@ -334,7 +337,7 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
 fn shard_options(config: &Config) -> tenure_shard::Options {
     let limits = (&config.limits).into();
     let virtual_time = config.time_skipping.map(|begin| VirtualTime::new(begin == TimeSkipping::Locked));
-    let state_cache_bytes = config.storage.state_cache_bytes;
+    let state_cache_bytes = memory(config).states as u64;
     tenure_shard::Options { limits, state_cache_bytes, virtual_time, ..Default::default() }
 }
 

@@ -1,16 +1,35 @@
-//! Decoded states of hot executions, within a budget of bytes.
+//! Decoded states of hot executions: one cache of the whole node, within a budget of bytes, however many shards it leads.
 
 use quick_cache::{Weighter, sync::Cache};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use tenure_engine::{Op, RowKey, RunKey, WriteSet, state::ExecutionState};
 
-/// A decoded state takes about this many times its encoding.
+/// What is decoded of a core row takes about this many times its encoding.
 const DECODED: u64 = 4;
 /// What an entry costs besides.
 const OVERHEAD: u64 = 256;
+/// An average entry; the cache reserves its table by it.
+const TYPICAL: u64 = 4096;
 
+/// The node's cache.
+pub(crate) struct StateCache {
+    states: Cache<Key, Cached, Weigh>,
+    leaders: AtomicU64,
+}
+
+/// A leader's part of the cache; its states leave with it.
+///
 /// Filled by the lanes alone, after apply; whoever is not in the lane of a workflow id reads rows instead.
-pub(crate) struct StateCache(Cache<RunKey, Cached, Weigh>);
+pub(crate) struct LeaderStates {
+    cache: Arc<StateCache>,
+    leader: u64,
+}
+
+/// A run of one leader: the next one of its shard must not find what the last one left.
+type Key = (u64, RunKey);
 
 #[derive(Clone)]
 struct Cached {
@@ -21,22 +40,34 @@ struct Cached {
 #[derive(Clone)]
 struct Weigh;
 
-impl Weighter<RunKey, Cached> for Weigh {
-    fn weight(&self, _: &RunKey, cached: &Cached) -> u64 {
+impl Weighter<Key, Cached> for Weigh {
+    fn weight(&self, _: &Key, cached: &Cached) -> u64 {
         cached.bytes
     }
 }
 
 impl StateCache {
-    pub(crate) fn new(budget: u64) -> Self {
-        StateCache(Cache::with_weighter((budget / 4096) as usize + 1, budget, Weigh))
+    pub(crate) fn new(budget: u64) -> Arc<Self> {
+        let states = Cache::with_weighter((budget / TYPICAL) as usize + 1, budget, Weigh);
+        Arc::new(StateCache { states, leaders: AtomicU64::new(0) })
     }
 
+    pub(crate) fn leader(self: &Arc<Self>) -> LeaderStates {
+        LeaderStates { cache: self.clone(), leader: self.leaders.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Bytes that all states take, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.states.weight()
+    }
+}
+
+impl LeaderStates {
     pub(crate) fn get(&self, run: &RunKey) -> Option<Arc<ExecutionState>> {
-        self.0.get(run).map(|cached| cached.state)
+        self.cache.states.get(&(self.leader, run.clone())).map(|cached| cached.state)
     }
 
-    /// The rows were applied, and hold these states.
+    /// The rows were applied, and hold these states. Those of closed runs are hardly read any more.
     pub(crate) fn applied(&self, writes: &WriteSet, states: Vec<(RunKey, Arc<ExecutionState>)>) {
         let size = |run: &RunKey| {
             writes.ops.iter().rev().find_map(|op| match op {
@@ -47,14 +78,25 @@ impl StateCache {
         };
         for op in &writes.ops {
             if let Op::Delete(RowKey::Execution(run)) = op {
-                self.0.remove(run);
+                self.cache.states.remove(&(self.leader, run.clone()));
             }
         }
         for (run, state) in states {
-            match size(&run).flatten() {
-                Some(bytes) => self.0.insert(run, Cached { state, bytes: bytes * DECODED + OVERHEAD }),
-                None => _ = self.0.remove(&run),
+            let core = size(&run).flatten().filter(|_| state.is_running());
+            let key = (self.leader, run);
+            match core {
+                Some(core) => {
+                    let bytes = core * DECODED + state.pending_bytes() as u64 + OVERHEAD;
+                    self.cache.states.insert(key, Cached { state, bytes });
+                }
+                None => _ = self.cache.states.remove(&key),
             }
         }
+    }
+}
+
+impl Drop for LeaderStates {
+    fn drop(&mut self) {
+        self.cache.states.retain(|(leader, _), _| *leader != self.leader);
     }
 }

@@ -2,7 +2,7 @@
 //! on its way are run together into the next one. Different workflow ids never wait for each other.
 
 use crate::{
-    cache::StateCache,
+    cache::LeaderStates,
     error::CommandError,
     overlay::Overlay,
     replica::NotLeader,
@@ -38,7 +38,7 @@ const STAMPS: u64 = 1 << 20;
 
 pub(crate) struct Executions {
     lanes: Mutex<HashMap<WorkflowKey, VecDeque<Waiting>>>,
-    cache: StateCache,
+    cache: LeaderStates,
     stamps: AtomicU64,
 }
 
@@ -63,8 +63,8 @@ struct Outcome {
 }
 
 impl Executions {
-    pub(crate) fn new(cache_bytes: u64) -> Self {
-        Executions { lanes: Mutex::default(), cache: StateCache::new(cache_bytes), stamps: AtomicU64::new(0) }
+    pub(crate) fn new(cache: LeaderStates) -> Self {
+        Executions { lanes: Mutex::default(), cache, stamps: AtomicU64::new(0) }
     }
 
     /// Ids for the commands of one entry.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub limits: Limits,
-    /// Bytes of decoded execution states that one leader keeps.
+    /// Bytes of decoded execution states that all leaders of the node keep.
     pub state_cache_bytes: u64,
     /// Commands of one workflow id that may share an entry.
     pub batch_commands: usize,

@@ -1,6 +1,6 @@
 //! Rows of commands that share an entry, on top of what is committed.
 
-use crate::{cache::StateCache, replica::Rows};
+use crate::{cache::LeaderStates, replica::Rows};
 use bytes::Bytes;
 use prost::Message;
 use std::{
@@ -18,7 +18,7 @@ use tenure_engine::{
 /// writes its rows meanwhile, so the cache holds what is committed.
 pub(crate) struct Overlay<'a> {
     rows: &'a dyn Rows,
-    cache: &'a StateCache,
+    cache: &'a LeaderStates,
     /// `None`: deleted.
     written: HashMap<RowKey, Option<Bytes>>,
     states: HashMap<RunKey, Arc<ExecutionState>>,
@@ -26,7 +26,7 @@ pub(crate) struct Overlay<'a> {
 }
 
 impl<'a> Overlay<'a> {
-    pub(crate) fn new(rows: &'a dyn Rows, cache: &'a StateCache) -> Self {
+    pub(crate) fn new(rows: &'a dyn Rows, cache: &'a LeaderStates) -> Self {
         Overlay { rows, cache, written: HashMap::new(), states: HashMap::new(), history: BTreeMap::new() }
     }
 

@@ -97,7 +97,7 @@ impl LeaderRuntime {
             rows,
             engine: shared.engine,
             clock,
-            executions: Executions::new(options.state_cache_bytes),
+            executions: Executions::new(shared.states.leader()),
             heartbeats: Heartbeats::default(),
             timers,
             dispatch,
@@ -161,6 +161,7 @@ impl LeaderRuntime {
                 _ = ticks.tick() => {}
             }
             backlog.set(self.dispatch.len() as f64);
+            gauge!("tenure_shard_state_cache_bytes").set(self.shared.states.bytes() as f64);
             self.tick_starts();
             self.tick_home();
         }

@@ -1,6 +1,7 @@
 //! What all leaders of a process share: the other nodes, who leads what, and the leaders that are here.
 
 use crate::{
+    cache::StateCache,
     deliveries::Deliveries,
     executions::Engine,
     messages::{Answer, Request},
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) mesh: Arc<dyn Mesh>,
     pub(crate) options: Options,
     pub(crate) engine: Engine,
+    pub(crate) states: Arc<StateCache>,
     pub(crate) deliveries: Deliveries,
     pub(crate) namespaces: Namespaces,
     pub(crate) workers: Arc<Workers>,
@@ -77,6 +79,7 @@ impl Shared {
         let replicas: BTreeMap<_, _> = mesh.replicas().into_iter().map(|r| (r.shard(), r)).collect();
         Shared {
             mesh,
+            states: StateCache::new(options.state_cache_bytes),
             options,
             engine,
             deliveries,

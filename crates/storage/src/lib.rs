@@ -10,6 +10,7 @@ mod dir;
 mod error;
 mod key;
 mod log;
+mod memory;
 mod options;
 mod state;
 mod stats;

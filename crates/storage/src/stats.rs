@@ -39,7 +39,7 @@ impl Storage {
             stats.background_errors += sum(db, &families[..1], properties::BACKGROUND_ERRORS);
             stats.stopped_databases += sum(db, &families[..1], properties::IS_WRITE_STOPPED);
         }
-        stats.block_cache_bytes = self.block_cache().get_usage() as u64;
+        stats.block_cache_bytes = self.memory().blocks.get_usage() as u64;
         stats
     }
 }

@@ -1,8 +1,9 @@
 //! A node's data directory, opened: both databases, the node's identity and its shards.
 
-use crate::{LogDb, LogOp, OpenError, Options, ShardId, ShardLog, ShardRows, StateDb, StorageError, dir::DataDir};
+use crate::{
+    LogDb, LogOp, OpenError, Options, ShardId, ShardLog, ShardRows, StateDb, StorageError, dir::DataDir, memory::Shared,
+};
 use bytes::Bytes;
-use rocksdb::Cache;
 use std::{
     collections::BTreeMap,
     io,
@@ -25,7 +26,7 @@ struct Inner {
     log: LogDb,
     state: StateDb,
     identity: Uuid,
-    cache: Cache,
+    memory: Shared,
     shards: Mutex<BTreeMap<ShardId, u64>>,
 }
 
@@ -40,8 +41,8 @@ impl Storage {
     pub fn open(options: Options) -> Result<Storage, OpenError> {
         let dir = Arc::new(DataDir::open(&options.dir)?);
         let failed = |source| OpenError::Storage { path: options.dir.clone(), source };
-        let cache = Cache::new_lru_cache(options.block_cache);
-        let log = LogDb::open(dir.clone(), &options, &cache).map_err(failed)?;
+        let memory = Shared::of(&options.memory);
+        let log = LogDb::open(dir.clone(), &options, &memory).map_err(failed)?;
         check_format(&log, &options)?;
         let identity = identity(&log).map_err(failed)?;
         let shards: BTreeMap<ShardId, u64> = log.pointers().map_err(failed)?.into_iter().collect();
@@ -53,7 +54,7 @@ impl Storage {
                 }
             }
         }
-        let state = StateDb::open(dir, &options, &cache).map_err(failed)?;
+        let state = StateDb::open(dir, &options, &memory).map_err(failed)?;
         // A shard's pointer is written before its first row.
         if shards.is_empty() && state.holds_rows().map_err(failed)? {
             return Err(OpenError::HalfGone { path: options.dir.clone(), part: "log" });
@@ -61,7 +62,7 @@ impl Storage {
         let pointed: Vec<u64> = shards.values().copied().collect();
         state.delete_orphans(&pointed).map_err(failed)?;
         let shards = Mutex::new(shards);
-        let storage = Storage(Arc::new(Inner { log, state, identity, cache, shards }));
+        let storage = Storage(Arc::new(Inner { log, state, identity, memory, shards }));
         storage.check_shards(&options)?;
         Ok(storage)
     }
@@ -118,8 +119,8 @@ impl Storage {
         self.0.state.flush()
     }
 
-    pub(crate) fn block_cache(&self) -> &Cache {
-        &self.0.cache
+    pub(crate) fn memory(&self) -> &Shared {
+        &self.0.memory
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ShardId, u64>> {

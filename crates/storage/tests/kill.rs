@@ -21,7 +21,7 @@ const ROUNDS: u64 = 5;
 
 /// Small buffers, so that the database flushes and compacts by itself all the time.
 fn open_at(dir: &Path) -> Storage {
-    Storage::open(Options { state_write_buffer: 64 << 10, log_write_buffer: 64 << 10, ..options(dir) }).unwrap()
+    Storage::open(Options { memory: tenure_limits::Memory::of(1 << 20), ..options(dir) }).unwrap()
 }
 
 fn ops(index: u64) -> Vec<Op> {

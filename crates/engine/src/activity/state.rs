@@ -98,6 +98,15 @@ impl Keyed for PendingActivity {
         let due = self.next_due().map(|(at, _)| ActivityKey::Due(at));
         [Some(ActivityKey::Id(self.activity_id.clone())), due].into_iter().flatten()
     }
+
+    fn heap_bytes(&self) -> usize {
+        let names = [&self.activity_id, &self.activity_type, &self.task_queue, &self.last_worker_identity];
+        let heartbeat = self.heartbeat.as_ref().and_then(|heartbeat| heartbeat.details.as_ref());
+        names.into_iter().map(|name| name.len()).sum::<usize>()
+            + heartbeat.map_or(0, Encoded::len)
+            + self.last_failure.as_ref().map_or(0, Encoded::len)
+            + self.last_worker_version.as_ref().map_or(0, Encoded::len)
+    }
 }
 
 /// What is due at an activity's deadline.

@@ -610,6 +610,28 @@ fn large_heartbeat_details_leave_the_core_row() {
     t.complete(by_token(&task)).unwrap();
 }
 
+/// F4.
+#[test]
+fn what_is_pending_counts_whichever_row_it_is_in() {
+    let many = (1..=20).map(|i| schedule(|a| a.activity_id = format!("a{i}")));
+    let mut t = Test::with(many);
+    let before = t.sim.state().pending_bytes();
+    let tasks: Vec<_> = t.sim.ready(TaskKind::Activity).iter().map(|ready| t.start(start_task(ready))).collect();
+    for task in &tasks {
+        t.heartbeat(by_token(task), &"x".repeat(100_000)).unwrap();
+    }
+    let with_heartbeats = t.sim.state().pending_bytes();
+    assert!((2_000_000..2_100_000).contains(&(with_heartbeats - before)), "{with_heartbeats} bytes");
+    for task in &tasks {
+        t.heartbeat(by_token(task), "").unwrap();
+    }
+    assert_eq!(t.sim.state().pending_bytes().abs_diff(before) / 100_000, 0, "the heartbeats are gone");
+    for task in &tasks {
+        t.complete(by_token(task)).unwrap();
+    }
+    assert_eq!(t.sim.state().pending_bytes(), 0);
+}
+
 #[test]
 fn completing_one_of_many_leaves_the_others_alone() {
     let many = (1..=2000).map(|i| schedule(|a| a.activity_id = format!("a{i}")));

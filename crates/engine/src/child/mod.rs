@@ -59,6 +59,10 @@ impl Keyed for PendingChild {
     fn keys(&self) -> impl IntoIterator<Item = NoKey> {
         []
     }
+
+    fn heap_bytes(&self) -> usize {
+        self.workflow_id.len() + self.workflow_type.len()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

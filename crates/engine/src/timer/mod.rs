@@ -39,6 +39,10 @@ impl Keyed for UserTimer {
     fn keys(&self) -> impl IntoIterator<Item = TimerKey> {
         [TimerKey::Id(self.timer_id.clone()), TimerKey::Due(self.fire_at)]
     }
+
+    fn heap_bytes(&self) -> usize {
+        self.timer_id.len()
+    }
 }
 
 /// When the next one fires.

@@ -76,6 +76,15 @@ impl Keyed for PendingUpdate {
     fn keys(&self) -> impl IntoIterator<Item = Arc<str>> {
         [self.update_id.clone()]
     }
+
+    fn heap_bytes(&self) -> usize {
+        let request = match &self.phase {
+            Phase::Admitted(request) | Phase::Sent(request, _) => request.len(),
+            Phase::Told { request_id } | Phase::Accepted(Accepted { request_id, .. }) => request_id.len(),
+            Phase::Aborted { .. } => 0,
+        };
+        self.update_id.len() + request
+    }
 }
 
 impl Updates {

@@ -35,13 +35,11 @@ impl Config {
             require(value > 0, key, || "must be more than 0".into())?;
         }
         const MIB: usize = 1 << 20;
-        for (key, value) in [
-            ("storage.block_cache_bytes", self.storage.block_cache_bytes),
-            ("storage.log_write_buffer_bytes", self.storage.log_write_buffer_bytes),
-            ("storage.state_write_buffer_bytes", self.storage.state_write_buffer_bytes),
-            ("raft.flush_bytes", usize::try_from(self.raft.flush_bytes).unwrap_or(usize::MAX)),
+        for (key, value, least) in [
+            ("memory.budget_bytes", self.memory.budget_bytes, tenure_limits::LEAST_MEMORY / MIB),
+            ("raft.flush_bytes", usize::try_from(self.raft.flush_bytes).unwrap_or(usize::MAX), 1),
         ] {
-            require(value >= MIB, key, || "must be 1 MiB (1048576) or more".into())?;
+            require(value >= least * MIB, key, || format!("must be {least} MiB ({}) or more", least * MIB))?;
         }
         tracing_subscriber::EnvFilter::try_new(&self.log.filter)
             .map_err(|error| invalid("log.filter", format!("{:?}: {error}", self.log.filter)))?;

@@ -23,7 +23,7 @@ fn cluster(options: &Options) -> Arc<Cluster> {
 }
 
 /// A leader, a workflow that was started on the queue `q`, and that queue.
-async fn started(options: &Options) -> (Arc<Cluster>, LeaderHandle, WorkflowKey, QueueKey) {
+pub(super) async fn started(options: &Options) -> (Arc<Cluster>, LeaderHandle, WorkflowKey, QueueKey) {
     started_on(cluster(options)).await
 }
 

@@ -5,10 +5,10 @@
 
 mod writer;
 
-use crate::{ShardId, StorageError, dir::DataDir, options::Options};
+use crate::{ShardId, StorageError, dir::DataDir, memory::Shared, options::Options};
 use bytes::Bytes;
 use metrics::{counter, histogram};
-use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{BlockBasedOptions, DB, DBCompressionType, LogLevel, ReadOptions, WriteBatch, WriteOptions};
 use std::{io, ops::Range, sync::Arc, time::Instant};
 use writer::Writer;
 
@@ -91,15 +91,16 @@ pub struct LogDb {
 }
 
 impl LogDb {
-    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, cache: &Cache) -> Result<LogDb, StorageError> {
+    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, memory: &Shared) -> Result<LogDb, StorageError> {
         let mut table = BlockBasedOptions::default();
-        table.set_block_cache(cache);
+        table.set_block_cache(&memory.blocks);
         table.set_cache_index_and_filter_blocks(true);
         let mut db_options = rocksdb::Options::default();
         db_options.create_if_missing(true);
         db_options.set_block_based_table_factory(&table);
         db_options.set_compression_type(DBCompressionType::Lz4);
-        db_options.set_write_buffer_size(options.log_write_buffer);
+        db_options.set_write_buffer_size(options.memory.memtable());
+        db_options.set_write_buffer_manager(&memory.memtables);
         db_options.set_max_write_buffer_number(3);
         db_options.set_log_level(LogLevel::Warn);
         db_options.set_keep_log_file_num(4);

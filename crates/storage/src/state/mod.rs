@@ -18,11 +18,12 @@ use crate::{
     StorageError,
     dir::DataDir,
     key::{self, Family, INCARNATION},
+    memory::Shared,
     options::Options,
 };
 use metrics::histogram;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, FlushOptions, LogLevel,
+    BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, FlushOptions, LogLevel,
     MergeOperands, ReadOptions, WriteBatch, WriteOptions,
 };
 use rows::Incarnation;
@@ -55,9 +56,11 @@ struct Incarnations {
 
 impl StateDb {
     /// Opens the database; [`StateDb::delete_orphans`] belongs to it.
-    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, cache: &Cache) -> Result<StateDb, StorageError> {
-        let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), family_options(f, options, cache)));
-        let db = DB::open_cf_descriptors(&db_options()?, dir.state(), families)?;
+    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, memory: &Shared) -> Result<StateDb, StorageError> {
+        let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), family_options(f, options, memory)));
+        let mut db_options = db_options()?;
+        db_options.set_write_buffer_manager(&memory.memtables);
+        let db = DB::open_cf_descriptors(&db_options, dir.state(), families)?;
         Ok(StateDb(Arc::new(Inner {
             db,
             dir,
@@ -202,13 +205,13 @@ fn db_options() -> Result<rocksdb::Options, StorageError> {
     Ok(options)
 }
 
-fn family_options(family: Family, options: &Options, cache: &Cache) -> rocksdb::Options {
+fn family_options(family: Family, options: &Options, memory: &Shared) -> rocksdb::Options {
     let mut table = BlockBasedOptions::default();
-    table.set_block_cache(cache);
+    table.set_block_cache(&memory.blocks);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
     let mut family_options = rocksdb::Options::default();
-    family_options.set_write_buffer_size(options.state_write_buffer);
+    family_options.set_write_buffer_size(options.memory.memtable());
     family_options.set_max_write_buffer_number(3);
     family_options.set_compression_type(DBCompressionType::Lz4);
     match family {

@@ -180,7 +180,7 @@ fn completion() -> impl Strategy<Value = Completion> {
     let commands = prop_oneof![
         3 => Just(Vec::new()),
         6 => prop::collection::vec(command(), 0..9),
-        1 => prop::collection::vec(command(), 16..40),
+        3 => prop::collection::vec(command(), 16..40),
     ];
     let end = prop_oneof![12 => Just(None), 1 => end().prop_map(Some)];
     let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.1), prop::bool::weighted(0.2));

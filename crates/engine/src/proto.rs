@@ -1,9 +1,18 @@
 //! API messages inside persisted state, and durations between the API's form and Rust's.
 
-use bytes::Bytes;
-use prost::Message;
+use bytes::{Buf, Bytes};
+use prost::{
+    DecodeError, Message,
+    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, marker::PhantomData, time::Duration};
+use tenure_api::history::v1::{History, HistoryEvent};
+
+/// Field of `History` that holds its events.
+const EVENTS: u32 = 1;
+/// Field of `HistoryEvent` that holds its id.
+const EVENT_ID: u32 = 1;
 
 /// A message of the API in its encoding: cheap to clone and to persist, decoded where it is read.
 #[derive(Serialize, Deserialize)]
@@ -69,5 +78,97 @@ pub fn duration_to_proto(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: duration.subsec_nanos() as i32,
+    }
+}
+
+/// The event of this id in a chunk of history (an encoded `History`), without decoding the others.
+pub fn event_in(chunk: &Bytes, event_id: i64) -> Result<Option<HistoryEvent>, DecodeError> {
+    let mut rest = chunk.clone();
+    while rest.has_remaining() {
+        let (tag, wire_type) = decode_key(&mut rest)?;
+        if (tag, wire_type) != (EVENTS, WireType::LengthDelimited) {
+            skip_field(wire_type, tag, &mut rest, DecodeContext::default())?;
+            continue;
+        }
+        let length = decode_varint(&mut rest)?;
+        let Some(length) = usize::try_from(length).ok().filter(|length| *length <= rest.len()) else {
+            // Says what is wrong with it.
+            return History::decode(chunk.clone()).map(|_| None);
+        };
+        let event = rest.split_to(length);
+        if id_of(event.clone())? == event_id {
+            return HistoryEvent::decode(event).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The id of an encoded event.
+fn id_of(mut event: Bytes) -> Result<i64, DecodeError> {
+    while event.has_remaining() {
+        let (tag, wire_type) = decode_key(&mut event)?;
+        if (tag, wire_type) == (EVENT_ID, WireType::Varint) {
+            return Ok(decode_varint(&mut event)? as i64);
+        }
+        skip_field(wire_type, tag, &mut event, DecodeContext::default())?;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+    use tenure_api::{
+        common::v1::{Payload, Payloads},
+        history::v1::{ActivityTaskScheduledEventAttributes, history_event::Attributes},
+    };
+
+    fn chunk(ids: std::ops::Range<i64>) -> Bytes {
+        let input = Payloads { payloads: vec![Payload { data: vec![7; 200].into(), ..Default::default() }] };
+        let event = |event_id| HistoryEvent {
+            event_id,
+            attributes: Some(Attributes::ActivityTaskScheduledEventAttributes(ActivityTaskScheduledEventAttributes {
+                activity_id: event_id.to_string(),
+                input: Some(input.clone()),
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        History { events: ids.map(event).collect() }.encode_to_vec().into()
+    }
+
+    #[test]
+    fn an_event_is_found_in_its_chunk() {
+        let chunk = chunk(5..25);
+        for (index, event) in History::decode(chunk.clone()).unwrap().events.into_iter().enumerate() {
+            assert_eq!(event.event_id, index as i64 + 5);
+            assert_eq!(event_in(&chunk, event.event_id), Ok(Some(event)));
+        }
+        for absent in [0, 4, 25] {
+            assert_eq!(event_in(&chunk, absent), Ok(None));
+        }
+        assert_eq!(event_in(&Bytes::new(), 1), Ok(None));
+        for cut in 1..chunk.len() {
+            let found = event_in(&chunk.slice(..cut), 24);
+            assert!(!matches!(found, Ok(Some(_))), "the last event is not whole in {cut} bytes");
+        }
+    }
+
+    /// F41.
+    #[test]
+    fn finding_an_event_costs_much_less_than_decoding_its_chunk() {
+        let chunk = chunk(1..2001);
+        let time = |read: &dyn Fn()| {
+            let once = |_| {
+                let begin = Instant::now();
+                read();
+                begin.elapsed()
+            };
+            (0..20).map(once).min().expect("some")
+        };
+        let all = time(&|| drop(History::decode(chunk.clone()).unwrap()));
+        let one = time(&|| assert!(event_in(&chunk, 2000).unwrap().is_some()));
+        assert!(one * 2 < all, "one event takes {one:?}, all of them {all:?}");
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     handle::{HistoryPage, HistoryRequest},
     replica::{Chunk, Rows},
     runtime::LeaderRuntime,
+    waiters::Grown,
 };
 use bytes::Bytes;
 use prost::Message;
@@ -186,9 +187,7 @@ impl LeaderRuntime {
             let transient = History::decode(std::mem::take(&mut token.transient)).unwrap_or_default();
             events.extend(transient.events);
         }
-        let goes_on = request.wait_new_event && self.rows.execution(&run)?.is_some_and(|s| s.is_running());
-        let behind = goes_on || self.closed_since(&run, &request, &token)?;
-        let next_page_token = if more || behind { token.encode() } else { Bytes::new() };
+        let next_page_token = if more || self.goes_on(&run, &request, &token)? { token.encode() } else { Bytes::new() };
         Ok(HistoryPage { history: History { events }, next_page_token })
     }
 
@@ -196,23 +195,22 @@ impl LeaderRuntime {
     async fn grown_beyond(
         &self,
         run: &RunKey,
-        mut state: Arc<ExecutionState>,
+        state: Arc<ExecutionState>,
         from: i64,
         request: &HistoryRequest,
     ) -> Result<Look, CommandError> {
         let now = Instant::now();
         let latest = request.deadline.checked_sub(self.options.long_poll_margin).unwrap_or(now);
         let expires = latest.min(now + self.options.history_wait);
+        let grown = |state: &ExecutionState| Grown { next_event_id: state.next_event_id, closed: !state.is_running() };
+        let mut seen = grown(&state);
         if request.wait_new_event {
             let mut waiter = self.waiters.wait(run);
-            // Once more, now that nothing can be missed.
+            // Once more, now that nothing can be missed; from here on the waiter is told all that is of interest.
             if let Some(newer) = self.rows.execution(run)? {
-                state = newer;
+                seen = grown(&newer);
             }
-            let ready = |state: &ExecutionState| {
-                !state.is_running() || (!request.close_event_only && state.next_event_id > from)
-            };
-            while !ready(&state) {
+            while !seen.closed && (request.close_event_only || seen.next_event_id <= from) {
                 tokio::select! {
                     biased;
                     () = self.ended.cancelled() => return Err(self.not_leader().into()),
@@ -220,28 +218,28 @@ impl LeaderRuntime {
                         let token = PageToken { run_id: run.run_id, next: from, end: from, transient: Bytes::new() };
                         return Ok(Look::Done(HistoryPage { history: History::default(), next_page_token: token.encode() }));
                     }
-                    _ = waiter.grown() => {}
+                    grown = waiter.grown() => seen = grown,
                 }
-                state = self.rows.execution(run)?.ok_or_else(|| no_workflow(&run.workflow))?;
             }
         }
         if request.close_event_only {
-            if state.is_running() {
+            if !seen.closed {
                 return Ok(Look::Done(HistoryPage::default()));
             }
-            let last = state.next_event_id - 1;
+            let last = seen.next_event_id - 1;
             let page = read_page_of(&*self.rows, run, last, last + 1, 1, 0)?;
             return Ok(Look::Done(HistoryPage { history: History { events: page.events }, ..HistoryPage::default() }));
         }
-        Ok(Look::Page { end: state.next_event_id })
+        Ok(Look::Page { end: seen.next_event_id })
     }
 
-    /// A long poll that read to the end of its look while the run was closed behind it has to come once more.
-    fn closed_since(&self, run: &RunKey, request: &HistoryRequest, token: &PageToken) -> Result<bool, CommandError> {
+    /// A long poll comes once more: for what the run will do, or for what it did behind the look that was read.
+    fn goes_on(&self, run: &RunKey, request: &HistoryRequest, token: &PageToken) -> Result<bool, CommandError> {
         if !request.wait_new_event {
             return Ok(false);
         }
-        Ok(self.rows.execution(run)?.is_some_and(|state| state.next_event_id > token.end))
+        let state = self.rows.execution(run)?;
+        Ok(state.is_some_and(|state| state.is_running() || state.next_event_id > token.end))
     }
 
     pub(crate) async fn history_reverse(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {

@@ -2,14 +2,14 @@
 
 use crate::{cache::LeaderStates, replica::Rows};
 use bytes::Bytes;
-use prost::Message;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
-use tenure_api::history::v1::{History, HistoryEvent};
+use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
     Op, RowKey, RunKey, StateReader, Transition,
+    proto::event_in,
     rows::{ReadError, SystemTable},
     state::ExecutionState,
 };
@@ -86,11 +86,10 @@ impl StateReader for Overlay<'_> {
         let from = (run.clone(), i64::MIN);
         let to = (run.clone(), event_id);
         if let Some(((_, first_event_id), chunk)) = self.history.range(from..=to).next_back() {
-            let history = History::decode(chunk.clone()).map_err(|e| ReadError::Corrupt {
+            return event_in(chunk, event_id).map_err(|e| ReadError::Corrupt {
                 key: RowKey::History { run: run.clone(), first_event_id: *first_event_id },
                 cause: e.to_string(),
-            })?;
-            return Ok(history.events.into_iter().find(|event| event.event_id == event_id));
+            });
         }
         self.rows.event(run, event_id)
     }

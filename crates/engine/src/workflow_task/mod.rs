@@ -248,6 +248,9 @@ pub(crate) fn persist(txn: &mut Txn<'_, '_>) {
 /// The run is being closed: its task is no more.
 pub(crate) fn forget(txn: &mut Txn<'_, '_>) {
     withdraw(txn);
+    if txn.state.workflow_task.pending.is_some() {
+        txn.effect(Effect::WorkflowTaskEnded { run: txn.run.clone() });
+    }
     txn.state.workflow_task.pending = None;
     txn.state.workflow_task.first_at = None;
 }

@@ -36,6 +36,8 @@ pub(super) struct Log {
     pub(super) gate: Semaphore,
     /// So many proposals are refused by a leader that goes on to lead, as one whose hand-over comes to nothing does.
     pub(super) refuse: AtomicU32,
+    /// Execution states that were read from rows.
+    pub(super) states_read: AtomicU32,
     /// The operations of all entries.
     pub(super) entries: Mutex<Vec<WriteSet>>,
 }
@@ -80,6 +82,7 @@ impl Cluster {
                 applied: watch::Sender::new(0),
                 gate: Semaphore::new(OPEN),
                 refuse: AtomicU32::new(0),
+                states_read: AtomicU32::new(0),
                 entries: Mutex::default(),
             };
             log.lead(leader(shard));
@@ -213,6 +216,7 @@ struct LogRows(Arc<Log>);
 
 impl StateReader for LogRows {
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
+        self.0.states_read.fetch_add(1, Ordering::Relaxed);
         let Some(core) = self.0.get(&RowKey::Execution(run.clone())) else { return Ok(None) };
         let spilled = |wanted| {
             let rows = self.0.rows.lock();

@@ -2,7 +2,10 @@
 
 use super::{NAMESPACE, SOON, envelope, eventually, leader, memory::Cluster, options, poll, token, workflow_in};
 use crate::{CommandError, HistoryPage, HistoryRequest, LeaderHandle, Options, QueryToken};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tenure_api::{
     command::v1::{
         Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
@@ -350,6 +353,44 @@ async fn a_query_that_got_lost_on_its_way_is_asked_again() {
     let on_its_own = take(&cluster, &leader, &q).await;
     answer(&leader, &on_its_own, "after all");
     assert_eq!(asked.await.unwrap().unwrap(), "after all");
+}
+
+/// F15.
+#[tokio::test]
+async fn a_query_that_waits_for_a_task_goes_on_its_own_when_the_run_closes() {
+    let (cluster, leader, workflow, q) = started(&Options { query_look_again: 2 * SOON, ..options() }).await;
+    let task = take(&cluster, &leader, &q).await;
+    complete(&leader, &workflow, completion(&task)).await;
+    signal(&leader, &workflow, "s").await;
+    let asked = query(&leader, &workflow, SOON);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    leader.execute(envelope(&workflow, ShardCommand::TerminateWorkflow(Box::default()))).await.unwrap();
+    let on_its_own = take(&cluster, &leader, &q).await;
+    answer(&leader, &on_its_own, "closed");
+    assert_eq!(asked.await.unwrap().unwrap(), "closed");
+}
+
+/// F40.
+#[tokio::test]
+async fn who_waits_for_a_result_reads_no_state_at_each_transition() {
+    let (cluster, leader, workflow, q) = started(&options()).await;
+    let request = HistoryRequest { wait_new_event: true, close_event_only: true, ..read(&workflow) };
+    let result = tokio::spawn({
+        let leader = leader.clone();
+        async move { leader.history(request).await }
+    });
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let reads = || cluster.logs[&1].states_read.load(Ordering::Relaxed);
+    let before = reads();
+    for n in 0..50 {
+        signal(&leader, &workflow, &n.to_string()).await;
+    }
+    assert!(reads() - before < 10, "{} states were read", reads() - before);
+    let task = take(&cluster, &leader, &q).await;
+    let request = api::RespondWorkflowTaskCompletedRequest { commands: vec![end()], ..completion(&task) };
+    complete(&leader, &workflow, request).await;
+    let closed = result.await.unwrap().unwrap().history.events;
+    assert_eq!(closed[0].event_type(), EventType::WorkflowExecutionCompleted);
 }
 
 /// F11.

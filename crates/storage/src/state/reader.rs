@@ -6,15 +6,15 @@ use crate::{
     key::{self, Family, INCARNATION, KeyReader, KeyWriter, table},
 };
 use bytes::Bytes;
-use prost::Message;
 use rocksdb::{DB, DBRawIterator, ReadOptions, Snapshot};
 use std::sync::Arc;
-use tenure_api::history::v1::{History, HistoryEvent};
+use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
     codec,
     id::Stamp,
     key::{QueueKey, RunKey},
     outbox::{OutboxEntry, OutboxMessage},
+    proto::event_in,
     rows::{PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
     state::ExecutionState,
     time::Timestamp,
@@ -121,11 +121,10 @@ impl StateReader for View<'_> {
     fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
         let mut chunks = self.history_before(run, event_id, 0)?;
         let Some(chunk) = chunks.pop() else { return Ok(None) };
-        let history = History::decode(chunk.events).map_err(|e| ReadError::Corrupt {
+        event_in(&chunk.events, event_id).map_err(|e| ReadError::Corrupt {
             key: RowKey::History { run: run.clone(), first_event_id: chunk.first_event_id },
             cause: e.to_string(),
-        })?;
-        Ok(history.events.into_iter().find(|event| event.event_id == event_id))
+        })
     }
 
     fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {

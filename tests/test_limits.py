@@ -5,7 +5,12 @@ import pytest
 import pytest_asyncio
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Memo
-from temporalio.api.enums.v1 import SuggestContinueAsNewReason, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import (
+    SuggestContinueAsNewReason,
+    WorkflowExecutionStatus,
+    WorkflowIdConflictPolicy,
+    WorkflowTaskFailedCause,
+)
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 
 from harness.cluster import Cluster, Oracle
@@ -16,7 +21,7 @@ from test_admin import error
 from test_semantics import FIRST_TASK
 
 BLOB, MEMO, ID = 2000, 3000, 100
-ACTIVITIES, SIGNALS, BUFFERED = 3, 10, 5
+ACTIVITIES, SIGNALS, BUFFERED, BUFFERED_SIZE = 3, 10, 5, 5000
 EVENTS, SUGGESTED_EVENTS = 60, 20
 
 SETTINGS = f"""
@@ -27,6 +32,7 @@ id_length = {ID}
 pending_activities = {ACTIVITIES}
 signals = {SIGNALS}
 buffered_events = {BUFFERED}
+buffered_events_size = {BUFFERED_SIZE}
 history_count = {EVENTS}
 suggest_continue_as_new_count = {SUGGESTED_EVENTS}
 """
@@ -41,6 +47,7 @@ CONFIGURATION = {
     "limit.numPendingActivities.error": ACTIVITIES,
     "history.maximumSignalsPerExecution": SIGNALS,
     "history.maximumBufferedEventsBatch": BUFFERED,
+    "history.maximumBufferedEventsSizeInBytes": BUFFERED_SIZE,
     "limit.historyCount.error": EVENTS,
     "limit.historyCount.suggestContinueAsNew": SUGGESTED_EVENTS,
 }
@@ -154,6 +161,51 @@ async def test_too_many_buffered_events_fail_the_task_that_they_wait_for(hand):
     assert await hand.event_names() == FIRST_TASK[:3] + ["WorkflowTaskFailed"] + ["WorkflowExecutionSignaled"] * 6
     assert await error(hand.complete(task)) == ("NOT_FOUND", "Workflow task not found.")
     assert (await hand.poll()).attempt == 2
+
+
+async def test_too_large_buffered_events_fail_the_task_that_they_wait_for(hand):
+    """F2."""
+    await hand.start()
+    task = await hand.poll()
+    large = "x" * (BUFFERED_SIZE // 3)
+    for _ in range(2):
+        await hand.signal("s", large)
+    assert await hand.event_names() == FIRST_TASK[:3]
+    await hand.signal("s", large)
+    assert await hand.event_names() == FIRST_TASK[:3] + ["WorkflowTaskFailed"] + ["WorkflowExecutionSignaled"] * 3
+    failed = (await hand.events())[3].workflow_task_failed_event_attributes
+    assert WorkflowTaskFailedCause.Name(failed.cause) == "WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND"
+    assert await error(hand.complete(task)) == ("NOT_FOUND", "Workflow task not found.")
+    assert (await hand.poll()).attempt == 2
+
+
+@pytest.mark.parametrize(
+    "last, end",
+    [
+        ("WorkflowExecutionCompleted", lambda hand: hand.step(complete_workflow("done"))),
+        ("WorkflowExecutionContinuedAsNew", lambda hand: hand.step(command(
+            "CONTINUE_AS_NEW_WORKFLOW_EXECUTION", workflow_type={"name": "W"}, task_queue={"name": hand.queue}))),
+        ("WorkflowExecutionTerminated", lambda hand: hand.terminate("enough")),
+        ("WorkflowExecutionTerminated", lambda hand: hand.start(
+            request_id="another",
+            workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING)),
+    ],
+    ids=["complete", "continue-as-new", "terminate", "replace"],
+)
+async def test_a_run_that_ends_at_the_limit_of_its_history_keeps_its_end(hand, last, end):
+    """F30."""
+    run = (await hand.start()).run_id
+    await hand.step(*[marker("m")] * (EVENTS - 6), force_create_new_workflow_task=True)
+    assert len(await hand.events()) == EVENTS - 1
+    if last == "WorkflowExecutionTerminated":
+        await hand.poll()
+    await end(hand)
+    events = await hand.events(run)
+    assert name_of(events[-1]) == last
+    assert len(events) > EVENTS
+    if last == "WorkflowExecutionTerminated":
+        reason = events[-1].workflow_execution_terminated_event_attributes.reason
+        assert reason in ("enough", "TerminateIfRunning WorkflowIdReusePolicy")
 
 
 async def test_a_long_history_is_told_of_and_a_longer_one_ends_the_run(hand):

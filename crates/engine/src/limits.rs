@@ -31,6 +31,8 @@ pub struct Limits {
     pub pending_cancels: usize,
     /// Events that may wait for the end of a workflow task; with one more the task fails.
     pub buffered_events: usize,
+    /// Bytes of the events that may wait for it; with more the task fails.
+    pub buffered_events_size: usize,
     /// Signals that one run may receive.
     pub signals: usize,
     /// Updates of one run that may be open at once.
@@ -56,6 +58,7 @@ impl Default for Limits {
             pending_signals: 2000,
             pending_cancels: 2000,
             buffered_events: 100,
+            buffered_events_size: 2 << 20,
             signals: 10_000,
             updates_in_flight: 10,
             updates: 2000,

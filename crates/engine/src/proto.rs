@@ -29,7 +29,7 @@ impl<M: Message + Default> Encoded<M> {
     }
 
     /// Bytes of the encoding.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.bytes.len()
     }
 

@@ -128,7 +128,7 @@ impl Keyed for Encoded<HistoryEvent> {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.len()
+        self.size()
     }
 }
 

@@ -372,7 +372,12 @@ impl<'a, 'c> Txn<'a, 'c> {
 
     /// Where too much waits for the end of a running workflow task, the task has to end.
     fn enforce_buffer_limit(&mut self) {
-        if self.state.buffered.len() <= self.limits().buffered_events || self.state.workflow_task.begun().is_none() {
+        if self.state.workflow_task.begun().is_none() {
+            return;
+        }
+        let (limits, buffered) = (self.limits(), &self.state.buffered);
+        let bytes: usize = buffered.values().map(Encoded::size).sum();
+        if buffered.len() <= limits.buffered_events && bytes <= limits.buffered_events_size {
             return;
         }
         end_task_by_force(self);
@@ -380,7 +385,7 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// A run whose history would become too long is ended instead of what was about to be done, and this is the
-    /// answer.
+    /// answer. What ends the run by itself may take a little more.
     fn enforce_history_limits(&mut self) -> Option<ApiError> {
         let limits = self.limits();
         let too_large = self.history_size() > limits.history_size as i64;
@@ -390,7 +395,9 @@ impl<'a, 'c> Txn<'a, 'c> {
             (true, _) => "Workflow history count exceeds limit.",
             (false, false) => return None,
         };
-        self.before.as_ref().filter(|before| before.is_running())?;
+        if self.before.is_none() || !self.state.is_running() {
+            return None;
+        }
         self.start_over();
         let error = ApiError::invalid_argument(reason);
         self.remember(Outcome::Failed(error.clone()));

@@ -180,6 +180,8 @@ pub struct Limits {
     pub pending_cancels: usize,
     /// Events that may wait for the end of a workflow task; with one more the task fails.
     pub buffered_events: usize,
+    /// Bytes of the events that may wait for it; with more the task fails.
+    pub buffered_events_size: usize,
     /// Signals that one run may receive.
     pub signals: usize,
     /// Updates of one run that may be open at once.
@@ -208,6 +210,7 @@ impl Default for Limits {
             pending_signals: engine.pending_signals,
             pending_cancels: engine.pending_cancels,
             buffered_events: engine.buffered_events,
+            buffered_events_size: engine.buffered_events_size,
             signals: engine.signals,
             updates_in_flight: engine.updates_in_flight,
             updates: engine.updates,
@@ -231,6 +234,7 @@ impl From<&Limits> for tenure_engine::Limits {
             pending_signals: limits.pending_signals,
             pending_cancels: limits.pending_cancels,
             buffered_events: limits.buffered_events,
+            buffered_events_size: limits.buffered_events_size,
             signals: limits.signals,
             updates_in_flight: limits.updates_in_flight,
             updates: limits.updates,

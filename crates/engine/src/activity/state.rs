@@ -103,9 +103,9 @@ impl Keyed for PendingActivity {
         let names = [&self.activity_id, &self.activity_type, &self.task_queue, &self.last_worker_identity];
         let heartbeat = self.heartbeat.as_ref().and_then(|heartbeat| heartbeat.details.as_ref());
         names.into_iter().map(|name| name.len()).sum::<usize>()
-            + heartbeat.map_or(0, Encoded::len)
-            + self.last_failure.as_ref().map_or(0, Encoded::len)
-            + self.last_worker_version.as_ref().map_or(0, Encoded::len)
+            + heartbeat.map_or(0, Encoded::size)
+            + self.last_failure.as_ref().map_or(0, Encoded::size)
+            + self.last_worker_version.as_ref().map_or(0, Encoded::size)
     }
 }
 

@@ -77,6 +77,79 @@ fn too_many_buffered_events_fail_the_task_that_they_wait_for() {
     );
 }
 
+/// F2: what is to be written at once when the task ends has a size, too.
+#[test]
+fn too_large_buffered_events_fail_the_task_that_they_wait_for() {
+    check(
+        |sim| {
+            let task = sim.poll();
+            signal(sim).unwrap();
+            let one = sim.state().buffered.values().map(crate::proto::Encoded::size).sum::<usize>();
+            sim.limits.buffered_events_size = 2 * one;
+            signal(sim).unwrap();
+            assert!(!sim.history().contains("SIGNALED"), "so much is allowed");
+            signal(sim).unwrap();
+            check_error(sim.complete(&task, vec![]), expect!["NotFound: Workflow task not found."]);
+        },
+        expect![[r#"
+            1 WORKFLOW_EXECUTION_STARTED
+            2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            3 WORKFLOW_TASK_STARTED scheduled=2
+            4 WORKFLOW_TASK_FAILED scheduled=2 started=3 ForceCloseCommand
+            5 WORKFLOW_EXECUTION_SIGNALED s
+            6 WORKFLOW_EXECUTION_SIGNALED s
+            7 WORKFLOW_EXECUTION_SIGNALED s
+        "#]],
+    );
+}
+
+/// F30: only what is still running afterwards is terminated.
+#[test]
+fn a_run_that_ends_at_the_limit_of_its_history_keeps_its_end() {
+    use tenure_api::{
+        command::v1::ContinueAsNewWorkflowExecutionCommandAttributes, enums::v1::WorkflowIdConflictPolicy as Conflict,
+    };
+    type End = fn(&mut Sim, &crate::command::WorkflowTaskStarted) -> Result<Reply, crate::transition::Refused>;
+    #[track_caller]
+    fn check(end: End, last: &str, follows: bool) {
+        let mut sim = Sim::started();
+        let run = sim.current_run();
+        let task = sim.poll();
+        sim.limits.history_size = sim.state().history_size as usize + 1;
+        sim.limits.history_count = 3;
+        let reply = end(&mut sim, &task);
+        assert!(matches!(reply, Ok(ref reply) if !matches!(reply, Reply::Failed(_))), "{reply:?}");
+        let history = crate::testing::render(&sim.rows.history(&run));
+        assert!(history.lines().last().unwrap().contains(last), "{history}");
+        assert_eq!(sim.current_run() != run, follows);
+    }
+    check(|sim, task| sim.complete(task, vec![super::complete_workflow()]), "WORKFLOW_EXECUTION_COMPLETED", false);
+    let continue_as_new: End = |sim, task| {
+        let attributes = ContinueAsNewWorkflowExecutionCommandAttributes::default();
+        let verb =
+            tenure_api::command::v1::command::Attributes::ContinueAsNewWorkflowExecutionCommandAttributes(attributes);
+        sim.complete(task, vec![verb])
+    };
+    check(continue_as_new, "WORKFLOW_EXECUTION_CONTINUED_AS_NEW", true);
+    let replace: End = |sim, _| {
+        sim.run(ShardCommand::StartWorkflow(Box::new(api::StartWorkflowExecutionRequest {
+            request_id: "another".into(),
+            workflow_id_conflict_policy: Conflict::TerminateExisting.into(),
+            ..crate::testing::start_request()
+        })))
+    };
+    check(replace, "WORKFLOW_EXECUTION_TERMINATED \"TerminateIfRunning", true);
+    let delete: End = |sim, _| {
+        let workflow_execution = crate::testing::execution();
+        let request = api::DeleteWorkflowExecutionRequest { workflow_execution, ..Default::default() };
+        let reply = sim.run(ShardCommand::DeleteWorkflow(Box::new(request)));
+        assert!(sim.state().is_deleted());
+        reply
+    };
+    check(delete, "WORKFLOW_EXECUTION_TERMINATED \"Delete workflow execution", false);
+    check(|sim, _| sim.terminate(), "WORKFLOW_EXECUTION_TERMINATED \"enough", false);
+}
+
 #[test]
 fn a_payload_that_is_too_large_ends_the_run() {
     check(

@@ -79,7 +79,7 @@ impl Keyed for PendingUpdate {
 
     fn heap_bytes(&self) -> usize {
         let request = match &self.phase {
-            Phase::Admitted(request) | Phase::Sent(request, _) => request.len(),
+            Phase::Admitted(request) | Phase::Sent(request, _) => request.size(),
             Phase::Told { request_id } | Phase::Accepted(Accepted { request_id, .. }) => request_id.len(),
             Phase::Aborted { .. } => 0,
         };

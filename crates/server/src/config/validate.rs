@@ -25,6 +25,7 @@ impl Config {
             ("limits.pending_signals", self.limits.pending_signals),
             ("limits.pending_cancels", self.limits.pending_cancels),
             ("limits.buffered_events", self.limits.buffered_events),
+            ("limits.buffered_events_size", self.limits.buffered_events_size),
             ("limits.signals", self.limits.signals),
             ("limits.updates_in_flight", self.limits.updates_in_flight),
             ("limits.updates", self.limits.updates),

@@ -2,6 +2,7 @@
 //! peer port. What the messages mean is the business of `raft`, `shard` and `frontend`.
 
 mod faults;
+mod frames;
 mod identity;
 mod link;
 mod pool;
@@ -18,6 +19,7 @@ pub mod admin {
 }
 
 pub use faults::Faults;
+pub use frames::Order;
 pub use identity::{Caller, Gate, Local};
 pub use link::{Call, Link, LinkError};
 pub use pool::{Pool, Signer, Stamped, UnknownNode};

@@ -2,7 +2,7 @@
 
 use crate::{
     Caller, Gate, Pool,
-    link::frames,
+    frames::{Incoming, Unruly},
     proto::{
         ForwardReply, ForwardRequest, HelloReply, HelloRequest, MatchReply, MatchRequest, RaftFrame, RaftMessage,
         SnapshotChunk, SnapshotReply,
@@ -10,7 +10,10 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use futures::{StreamExt, stream::BoxStream};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use parking_lot::RwLock;
 use std::{
     sync::Arc,
@@ -19,6 +22,12 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
+
+/// Answers that share a frame, and bytes of one: far more than any has, and a full frame of them still fits.
+const FRAME_REPLIES: usize = 512;
+const REPLY: usize = 64 << 10;
+
+const _: () = assert!(FRAME_REPLIES * (REPLY + 1024) < tenure_limits::FRAME);
 
 /// Serves Raft messages.
 #[tonic::async_trait]
@@ -54,12 +63,14 @@ pub struct Replies(mpsc::UnboundedSender<RaftMessage>);
 impl Replies {
     /// Answers a message; nobody listens any more if the stream ended.
     pub fn send(&self, request: Ticket, answer: Result<Bytes, String>) {
-        let (body, error) = match answer {
+        let (body, mut error) = match answer {
+            Ok(body) if body.len() > REPLY => (Bytes::new(), format!("an answer of {} bytes is too large", body.len())),
             Ok(body) => (body, String::new()),
             Err(error) => (Bytes::new(), error),
         };
+        error.truncate(error.floor_char_boundary(REPLY));
         let Ticket { shard, correlation, kind } = request;
-        let _ = self.0.send(RaftMessage { shard, correlation, reply: true, kind, body, error });
+        let _ = self.0.send(RaftMessage { shard, correlation, reply: true, kind, body, error, more: false });
     }
 }
 
@@ -200,13 +211,21 @@ impl Peer for PeerService {
         let mut closed = self.0.closed.subscribe();
         let serve = async move {
             let mut session = raft.open(from, Replies(replies));
+            let mut incoming = Incoming::default();
             while let Ok(Some(frame)) = inbound.message().await {
                 if pool.faults().is_cut(from) {
                     break;
                 }
                 pool.heard(from);
                 for message in frame.messages {
-                    session.message(message);
+                    match incoming.take(message) {
+                        Ok(Some(message)) => session.message(message),
+                        Ok(None) => {}
+                        Err(Unruly) => {
+                            tracing::error!(peer = from, "more or larger messages than a node sends; connection ended");
+                            return;
+                        }
+                    }
                 }
             }
         };
@@ -216,7 +235,12 @@ impl Peer for PeerService {
                 _ = closed.wait_for(|closed| *closed) => {}
             }
         });
-        Ok(Response::new(frames(outbound).map(Ok).boxed()))
+        let frames = stream::unfold(outbound, |mut outbound| async move {
+            let mut messages = Vec::new();
+            outbound.recv_many(&mut messages, FRAME_REPLIES).await;
+            (!messages.is_empty()).then_some((Ok(RaftFrame { messages }), outbound))
+        });
+        Ok(Response::new(frames.boxed()))
     }
 
     async fn install_snapshot(

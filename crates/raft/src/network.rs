@@ -22,7 +22,7 @@ use openraft::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
-use tenure_peer::{Call, Link, LinkError, Pool};
+use tenure_peer::{Call, Link, LinkError, Order, Pool};
 use tenure_storage::ShardId;
 
 /// What a message asks for; the number on the wire.
@@ -40,10 +40,13 @@ impl Kind {
     }
 }
 
-/// Append requests of one group that may be under way to one follower. Each holds up to 1 MiB.
+/// Append requests of one group that may be under way to one follower, and their bytes: with as many no further one is
+/// begun.
 const PIPELINE: usize = 8;
+const PIPELINE_BYTES: usize = 8 << 20;
 
-/// A follower that does not answer an append request within this time is tried again. Far longer than a sync takes.
+/// A follower that does not answer an append request within this time of its having been sent is tried again. Far
+/// longer than a sync takes.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Pauses after failures. The link itself reconnects on its own; this is how soon a group looks again.
@@ -84,9 +87,9 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 }
 
 impl Route {
-    fn send(&self, kind: Kind, body: Bytes) -> Result<Call, RPCError<TypeConfig>> {
+    fn send(&self, kind: Kind, body: Bytes, order: Order) -> Result<Call, RPCError<TypeConfig>> {
         let link = self.links.get(&self.to).ok_or_else(|| unreachable(format!("node {} is not listed", self.to)))?;
-        link.call(self.shard, kind as u32, body).map_err(rpc_error)
+        link.call(self.shard, kind as u32, body, order).map_err(rpc_error)
     }
 
     async fn ask<Q: Serialize, A: DeserializeOwned>(
@@ -95,12 +98,12 @@ impl Route {
         request: &Q,
         option: RPCOption,
     ) -> Result<A, RPCError<TypeConfig>> {
-        let call = self.send(kind, entry::to_bytes(request))?;
-        let action = match kind {
-            Kind::Append => RPCTypes::AppendEntries,
-            Kind::Vote | Kind::PreVote => RPCTypes::Vote,
-            Kind::TransferLeader => RPCTypes::TransferLeader,
+        let (action, order) = match kind {
+            Kind::Append => (RPCTypes::AppendEntries, Order::Group),
+            Kind::Vote | Kind::PreVote => (RPCTypes::Vote, Order::Ahead),
+            Kind::TransferLeader => (RPCTypes::TransferLeader, Order::Group),
         };
+        let call = self.send(kind, entry::to_bytes(request), order)?;
         self.answer(call, action, option.soft_ttl()).await
     }
 
@@ -112,10 +115,10 @@ impl Route {
     ) -> impl Future<Output = Result<A, RPCError<TypeConfig>>> + Send + 'static {
         let (id, target) = (self.from, self.to);
         async move {
-            match tokio::time::timeout(timeout, call).await {
-                Err(_) => Err(RPCError::Timeout(Timeout { action, id, target, timeout })),
-                Ok(Err(error)) => Err(rpc_error(error)),
-                Ok(Ok(body)) => entry::from_bytes(&body).map_err(|e| RPCError::Network(NetworkError::new(&e))),
+            match call.patiently(timeout).await {
+                Err(LinkError::Silent(_)) => Err(RPCError::Timeout(Timeout { action, id, target, timeout })),
+                Err(error) => Err(rpc_error(error)),
+                Ok(body) => entry::from_bytes(&body).map_err(|e| RPCError::Network(NetworkError::new(&e))),
             }
         }
     }
@@ -128,8 +131,10 @@ fn unreachable(cause: String) -> RPCError<TypeConfig> {
 fn rpc_error(error: LinkError) -> RPCError<TypeConfig> {
     match error {
         // The connection is being made anew: try again at once.
-        LinkError::Broken(_) => RPCError::Network(NetworkError::new(&error)),
-        LinkError::Down(_) | LinkError::Refused { .. } => RPCError::Unreachable(Unreachable::new(&error)),
+        LinkError::Broken(_) | LinkError::Silent(_) => RPCError::Network(NetworkError::new(&error)),
+        LinkError::Down(_) | LinkError::Refused { .. } | LinkError::Busy(_) | LinkError::TooLarge(_) => {
+            RPCError::Unreachable(Unreachable::new(&error))
+        }
     }
 }
 
@@ -141,7 +146,7 @@ impl RaftNetworkV2<TypeConfig> for Route {
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let call = self.send(Kind::Append, encode_append(&request))?;
+        let call = self.send(Kind::Append, encode_append(&request), Order::Group)?;
         self.answer(call, RPCTypes::AppendEntries, option.soft_ttl()).await
     }
 
@@ -154,8 +159,13 @@ impl RaftNetworkV2<TypeConfig> for Route {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
-        let pipeline =
-            Pipeline { route: self, requests: Some(requests), under_way: FuturesOrdered::new(), broken: false };
+        let pipeline = Pipeline {
+            route: self,
+            requests: Some(requests),
+            under_way: FuturesOrdered::new(),
+            bytes: 0,
+            broken: false,
+        };
         async move { Ok(stream::unfold(pipeline, Pipeline::next).boxed()) }.boxed()
     }
 
@@ -210,7 +220,9 @@ struct Pipeline<'s, S> {
     route: &'s mut Route,
     /// `None` when all are sent.
     requests: Option<S>,
-    under_way: FuturesOrdered<BoxFuture<'static, AppendOutcome>>,
+    under_way: FuturesOrdered<BoxFuture<'static, (AppendOutcome, usize)>>,
+    /// Of what is under way.
+    bytes: usize,
     /// A request failed: what was sent behind it means nothing any more.
     broken: bool,
 }
@@ -224,8 +236,9 @@ where
             return None;
         }
         loop {
-            let Pipeline { route, requests, under_way, .. } = &mut self;
-            let may_send = requests.is_some() && under_way.len() < PIPELINE;
+            let Pipeline { route, requests, under_way, bytes, .. } = &mut self;
+            let may_send = requests.is_some() && under_way.len() < PIPELINE && *bytes < PIPELINE_BYTES;
+            let alone = under_way.is_empty();
             let request = async {
                 match requests {
                     Some(requests) => requests.next().await,
@@ -234,15 +247,19 @@ where
             };
             tokio::select! {
                 biased;
-                Some(outcome) = under_way.next() => {
+                Some((outcome, size)) = under_way.next() => {
+                    *bytes -= size;
                     self.broken = !matches!(outcome, Ok(Ok(_)));
                     return Some((outcome, self));
                 }
-                request = request, if may_send => match request.map(|request| route.start_append(&request)) {
-                    Some(Ok(answer)) => self.under_way.push_back(answer),
+                request = request, if may_send => match request.map(|request| route.start_append(&request, alone)) {
+                    Some(Ok((answer, size))) => {
+                        *bytes += size;
+                        under_way.push_back(answer.map(move |outcome| (outcome, size)).boxed());
+                    }
                     Some(Err(error)) => {
                         self.requests = None;
-                        self.under_way.push_back(std::future::ready(Err(error)).boxed());
+                        self.under_way.push_back(std::future::ready((Err(error), 0)).boxed());
                     }
                     None => self.requests = None,
                 },
@@ -253,15 +270,21 @@ where
 }
 
 impl Route {
+    /// The answer to come, and the bytes of the request. One without entries that is sent `alone` is about what the
+    /// follower has acknowledged (a heartbeat), and needs not wait for the bulk of others.
     fn start_append(
         &self,
         request: &AppendEntriesRequest<TypeConfig>,
-    ) -> Result<BoxFuture<'static, AppendOutcome>, RPCError<TypeConfig>> {
+        alone: bool,
+    ) -> Result<(BoxFuture<'static, AppendOutcome>, usize), RPCError<TypeConfig>> {
         let previous = request.prev_log_id;
         let last = request.entries.last().map(|entry| entry.log_id).or(previous);
-        let call = self.send(Kind::Append, encode_append(request))?;
+        let order = if alone && request.entries.is_empty() { Order::Ahead } else { Order::Group };
+        let body = encode_append(request);
+        let size = body.len();
+        let call = self.send(Kind::Append, body, order)?;
         let answer = self.answer::<AppendEntriesResponse<TypeConfig>>(call, RPCTypes::AppendEntries, APPEND_TIMEOUT);
-        Ok(answer.map(move |answer| Ok(answer?.into_stream_result(previous, last))).boxed())
+        Ok((answer.map(move |answer| Ok(answer?.into_stream_result(previous, last))).boxed(), size))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod child;
 pub mod codec;
 pub mod command;
 mod commands;
+mod copy;
 pub mod describe;
 mod events;
 mod external;
@@ -44,6 +45,7 @@ pub mod update;
 pub mod workflow_task;
 
 pub use command::{Envelope, Reply, ShardCommand};
+pub use copy::HistoryCopy;
 pub use id::{Ids, ProposalId, Stamp};
 pub use key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey, slot};
 pub use limits::Limits;

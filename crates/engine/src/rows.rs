@@ -96,6 +96,46 @@ pub enum Op {
     Merge(RowKey, i64),
 }
 
+impl RowKey {
+    /// Bytes that the key takes at most.
+    fn size(&self) -> usize {
+        /// Numbers, ids of 16 bytes, separators.
+        const FIXED: usize = 96;
+        let of_queue = |queue: &QueueKey| queue.name.len();
+        // Some bytes are escaped by a second one.
+        FIXED
+            + 2 * match self {
+                RowKey::Execution(run)
+                | RowKey::Pending { run, .. }
+                | RowKey::History { run, .. }
+                | RowKey::Timer { run, .. }
+                | RowKey::Outbox { run, .. } => run.workflow.workflow_id.len(),
+                RowKey::Current(workflow) => workflow.workflow_id.len(),
+                RowKey::RequestId { workflow, request_id } => workflow.workflow_id.len() + request_id.len(),
+                RowKey::Ready { queue, .. } | RowKey::Backlog(queue) | RowKey::QueueConfig(queue) => of_queue(queue),
+                RowKey::System { key, .. } => key.len(),
+                RowKey::Clock => 0,
+            }
+    }
+}
+
+impl Op {
+    /// Bytes that it takes in an entry at most.
+    pub fn size(&self) -> usize {
+        match self {
+            Op::Put(key, value) => key.size() + value.len(),
+            Op::Delete(key) | Op::Merge(key, _) => key.size(),
+        }
+    }
+}
+
+impl WriteSet {
+    /// Bytes that it takes in an entry at most.
+    pub fn size(&self) -> usize {
+        self.ops.iter().map(Op::size).sum()
+    }
+}
+
 /// What a transition replicates: the Raft entry is the encoding of one or more of these, applied in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteSet {

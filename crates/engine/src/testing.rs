@@ -6,6 +6,7 @@ pub mod load;
 use crate::{
     codec,
     command::{Envelope, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
+    copy::HistoryCopy,
     id::{Ids, ProposalId, Stamp},
     key::{NamespaceId, RunKey, TaskKind, WorkflowKey},
     limits::Limits,
@@ -271,6 +272,14 @@ impl Sim {
         let envelope = Envelope { workflow, proposal, command };
         let transition = transition(&self.rows, &envelope, &mut cx)?;
         self.counter = ids.used_to();
+        if let Some(copy) = &transition.copy {
+            let mut begin = HistoryCopy::BEGIN;
+            while let Some((writes, next)) = copy.piece(&self.rows, begin).expect("rows can be read") {
+                self.rows.apply(&writes);
+                self.log.push(writes);
+                begin = next;
+            }
+        }
         self.rows.apply(&transition.writes);
         for (run, state) in &transition.states {
             let read = self.rows.execution(run).expect("rows can be read");

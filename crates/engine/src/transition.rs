@@ -3,6 +3,7 @@
 use crate::{
     command::{Credit, Envelope, Reply},
     commands::{self, Call, Stop},
+    copy::HistoryCopy,
     id::{Ids, Stamp},
     key::{QueueKey, RunKey},
     limits::Limits,
@@ -38,6 +39,9 @@ pub struct Transition {
     /// The decoded states that `writes` holds, for the leader's cache.
     pub states: Vec<(RunKey, Arc<ExecutionState>)>,
     pub effects: Vec<Effect>,
+    /// To be copied, piece by piece, before `writes` are replicated: the run that they make begins with it. A command
+    /// that copies shares its entry with no other.
+    pub copy: Option<HistoryCopy>,
 }
 
 /// A volatile hint to the leader, acted on after the entry is applied. Losing one loses nothing: a new leader finds

@@ -7,6 +7,7 @@ use crate::{
     activity, child,
     command::Reply,
     commands::terminate_workflow::{SERVER_IDENTITY, end_task_by_force, terminate},
+    copy::{self, HistoryCopy},
     events,
     id::{ProposalId, Stamp},
     key::{QueueKey, RunKey, TaskKind, WorkflowKey},
@@ -44,12 +45,15 @@ pub struct Txn<'a, 'c> {
     pub state: ExecutionState,
     /// New events, in order, with their ids.
     events: Vec<HistoryEvent>,
+    /// Bytes of what was added to history and buffer.
+    added: usize,
     ready: Vec<ReadyTask>,
     gone: Vec<(QueueKey, u8, Stamp)>,
     outbox: Vec<(Stamp, OutboxMessage)>,
     ops: Vec<Op>,
     effects: Vec<Effect>,
     also: Vec<Transition>,
+    copy: Option<HistoryCopy>,
     /// Of history, once it was asked for.
     first_event: Option<Arc<WorkflowExecutionStartedEventAttributes>>,
     /// As the transaction found the run; `None` for a new one.
@@ -97,12 +101,14 @@ impl<'a, 'c> Txn<'a, 'c> {
             proposal,
             state,
             events: Vec::new(),
+            added: 0,
             ready: Vec::new(),
             gone: Vec::new(),
             outbox: Vec::new(),
             ops: Vec::new(),
             effects: Vec::new(),
             also: Vec::new(),
+            copy: None,
             first_event: None,
             before: None,
         }
@@ -114,6 +120,7 @@ impl<'a, 'c> Txn<'a, 'c> {
             self.state = ExecutionState::clone(before);
         }
         self.events.clear();
+        self.added = 0;
         self.ready.clear();
         self.gone.clear();
         self.outbox.clear();
@@ -167,7 +174,9 @@ impl<'a, 'c> Txn<'a, 'c> {
     fn buffer(&mut self, event: &HistoryEvent) {
         let place = self.state.next_buffered;
         self.state.next_buffered += 1;
-        match event.encoded_len() > LARGE_EVENT {
+        let size = event.encoded_len();
+        self.added += size;
+        match size > LARGE_EVENT {
             true => self.state.buffered.insert_large(place, Encoded::of(event)),
             false => self.state.buffered.insert(place, Encoded::of(event)),
         }
@@ -177,8 +186,14 @@ impl<'a, 'c> Txn<'a, 'c> {
         event.event_id = self.state.next_event_id;
         self.state.next_event_id += 1;
         let id = event.event_id;
+        self.added += event.encoded_len();
         self.events.push(event);
         id
+    }
+
+    /// So much was added that what need not be done in this transition should be left to the next.
+    pub(crate) fn is_full(&self) -> bool {
+        self.added >= tenure_limits::PIECE
     }
 
     /// Moves what was buffered into history, in the API's order.
@@ -318,6 +333,12 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.state.history_size + history_len(&self.events)
     }
 
+    /// The run begins with these events.
+    pub(crate) fn begin_with(&mut self, copy: HistoryCopy) {
+        self.ops.push(Op::Delete(copy::timer(&self.run)));
+        self.copy = Some(copy);
+    }
+
     /// What was done to another run of the workflow id in the same entry.
     pub(crate) fn also(&mut self, other: Transition) {
         self.also.push(other);
@@ -345,14 +366,15 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.write_outbox();
         self.write_ready_tasks();
         self.arm_timer_row();
-        let Txn { run, mut state, mut ops, effects, also, .. } = self;
+        let Txn { run, mut state, mut ops, effects, also, copy, .. } = self;
         ops.extend(state.activities.take_writes(&run, PendingKind::Activity));
         ops.extend(state.timers.take_writes(&run, PendingKind::Timer));
         ops.extend(state.buffered.take_writes(&run, PendingKind::BufferedEvent));
         ops.extend(state.relations.children.take_writes(&run, PendingKind::Child));
         ops.extend(state.updates.in_flight.take_writes(&run, PendingKind::Update));
         ops.push(Op::Put(RowKey::Execution(run.clone()), state.encode()));
-        let mut whole = Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects };
+        let mut whole =
+            Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects, copy };
         for other in also {
             whole.writes.ops.extend(other.writes.ops);
             whole.states.extend(other.states);
@@ -367,7 +389,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.ops.push(Op::Delete(RowKey::Execution(self.run.clone())));
         self.ops.extend(self.state.timer_row.map(|due| Op::Delete(RowKey::Timer { due, run: self.run.clone() })));
         let effects = vec![Effect::TimerArmed { run: self.run, due: None }];
-        Transition { reply, writes: WriteSet { ops: self.ops }, states: Vec::new(), effects }
+        Transition { reply, writes: WriteSet { ops: self.ops }, states: Vec::new(), effects, copy: None }
     }
 
     /// Where too much waits for the end of a running workflow task, the task has to end.
@@ -453,6 +475,10 @@ impl<'a, 'c> Txn<'a, 'c> {
             (_, Some(deadline)) => Some(deadline),
         };
         if due == armed {
+            // What is left of the deadlines that were due is fired by the row that has fired already.
+            if due.is_some_and(|at| at <= self.cx.now) {
+                self.effects.push(Effect::TimerArmed { run: self.run.clone(), due });
+            }
             return;
         }
         let row = |due| RowKey::Timer { due, run: self.run.clone() };
@@ -476,14 +502,14 @@ pub(crate) fn earliest_deadline(state: &ExecutionState) -> Option<Timestamp> {
 }
 
 fn history_len(events: &[HistoryEvent]) -> i64 {
+    events.iter().map(event_len).sum()
+}
+
+/// Bytes that an event takes in an encoded history.
+pub(crate) fn event_len(event: &HistoryEvent) -> i64 {
     // Field 1 of `History`, length-delimited: a tag byte and the length before each event.
-    events
-        .iter()
-        .map(|e| {
-            let len = e.encoded_len();
-            (1 + prost::length_delimiter_len(len) + len) as i64
-        })
-        .sum()
+    let len = event.encoded_len();
+    (1 + prost::length_delimiter_len(len) + len) as i64
 }
 
 /// Requests of different kinds may use the same id.

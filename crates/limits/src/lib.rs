@@ -11,10 +11,27 @@ pub const MESSAGE: usize = 16 << 20;
 /// Bytes of the rows in one Raft entry, encoded. What is larger goes in several entries or is refused.
 pub const ENTRY: usize = 32 << 20;
 
+/// Bytes of new events from which a transition that goes on by itself (deadlines that are due together) leaves the rest
+/// to the next one. What it has begun by then is one request's worth more.
+pub const PIECE: usize = 4 << 20;
+
+/// Bytes of one row of copied history. A row with a single event may be larger.
+pub const HISTORY_ROW: usize = 256 << 10;
+
+/// Bytes of history that are read at once where a long one is gone through.
+pub const HISTORY_PAGE: usize = 1 << 20;
+
+/// Commands that read whole histories (resets), of one node at once.
+pub const LONG_COMMANDS: usize = 2;
+
+/// Bytes of events that a reset tells the new run again.
+pub const RETOLD: usize = 24 << 20;
+
 /// Bytes of one message on the peer port: a forwarded request, or a frame with the entries of several groups.
 pub const FRAME: usize = 64 << 20;
 
 /// What surrounds the contents of a frame takes less.
 pub const FRAMING: usize = 1 << 20;
 
-const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME);
+const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME && PIECE + MESSAGE < ENTRY);
+const _: () = assert!(HISTORY_ROW < HISTORY_PAGE && RETOLD + PIECE < ENTRY);

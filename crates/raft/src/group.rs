@@ -20,6 +20,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tenure_limits::ENTRY;
 use tenure_storage::{ShardId, ShardReader};
 use tenure_vital::FatalHook;
 use tokio::sync::{oneshot, watch};
@@ -40,6 +41,9 @@ pub enum ProposeError {
     /// It was not even appended: this node does not lead in that term.
     #[error("not the leader; the leader is {leader:?}")]
     NotLeader { leader: Option<u64> },
+    /// It was not even appended: no entry is that large.
+    #[error("transaction size of {0} bytes exceeds limit of {ENTRY} bytes")]
+    TooLarge(usize),
     /// The leadership was lost while the entry was on its way: it may or may not have been committed.
     #[error("leadership was lost; the outcome is unknown; the leader is {leader:?}")]
     Lost { leader: Option<u64> },
@@ -179,6 +183,10 @@ impl Group {
     pub async fn propose(&self, term: u64, writes: Bytes) -> Result<u64, ProposeError> {
         let begin = Instant::now();
         self.0.metrics.proposals.increment(1);
+        if writes.len() > ENTRY {
+            self.0.metrics.proposals_failed.increment(1);
+            return Err(ProposeError::TooLarge(writes.len()));
+        }
         let (responder, outcome) = ProgressResponder::complete_only();
         let sent = self.0.raft.write(Payload(writes)).with_leader(Term::new(term)).responder(responder).await;
         let outcome = match sent {

@@ -1,6 +1,6 @@
 //! What a leader's calls fail with.
 
-use crate::replica::NotLeader;
+use crate::replica::{NotLeader, ProposeError};
 use tenure_api::error::ApiError;
 use tenure_engine::{rows::ReadError, transition::Refused};
 
@@ -19,6 +19,15 @@ impl From<ReadError> for CommandError {
     fn from(error: ReadError) -> Self {
         tracing::error!(%error, "a row could not be read");
         CommandError::Api(ApiError::new(tenure_api::error::Code::DataLoss, error.to_string()))
+    }
+}
+
+impl From<ProposeError> for CommandError {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::NotLeader(not_leader) => not_leader.into(),
+            ProposeError::TooLarge(_) => ApiError::invalid_argument(error.to_string()).into(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     cache::LeaderStates,
     error::CommandError,
     overlay::Overlay,
-    replica::NotLeader,
+    replica::ProposeError,
     runtime::LeaderRuntime,
     virtual_time::{InFlight, VirtualTime, Waits},
 };
@@ -21,11 +21,12 @@ use std::{
 };
 use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult};
 use tenure_engine::{
-    Effect, Envelope, Ids, Op, Reply, RunKey, ShardCommand, Stamp, Transition, WorkflowKey, WriteSet,
+    Effect, Envelope, HistoryCopy, Ids, Reply, RunKey, ShardCommand, Stamp, Transition, WorkflowKey, WriteSet,
     search_attributes::Registry,
     transition::{Context, Refused},
 };
-use tokio::sync::oneshot;
+use tenure_limits::ENTRY;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// The engine's entry point; an argument, so that tests of this crate may bring their own.
 pub(crate) type Engine =
@@ -37,10 +38,12 @@ type Answer = Result<Reply, CommandError>;
 const STAMPS: u64 = 1 << 20;
 
 pub(crate) struct Executions {
-    lanes: Mutex<HashMap<WorkflowKey, VecDeque<Waiting>>>,
+    lanes: Mutex<Lanes>,
     cache: LeaderStates,
     stamps: AtomicU64,
 }
+
+type Lanes = HashMap<WorkflowKey, VecDeque<Waiting>>;
 
 struct Waiting {
     envelope: Envelope,
@@ -60,6 +63,9 @@ struct Outcome {
     replies: Vec<(oneshot::Sender<Answer>, Answer)>,
     /// Until they are answered.
     in_flight: Vec<InFlight>,
+    /// History to be copied first.
+    copy: Option<HistoryCopy>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Executions {
@@ -120,16 +126,7 @@ impl LeaderRuntime {
     async fn run_lane(self: Arc<Self>, workflow: WorkflowKey) {
         let end = LaneEnd { executions: &self.executions, workflow: &workflow };
         loop {
-            let outcome = {
-                // Taken one by one, so that a large entry leaves the rest for the next.
-                let mut taken = 0;
-                self.evaluate(|| {
-                    let mut lanes = self.executions.lanes.lock();
-                    let next = lanes.get_mut(&workflow).filter(|_| taken < self.options.batch_commands)?.pop_front();
-                    taken += 1;
-                    next
-                })
-            };
+            let outcome = self.clone().evaluate_next(&workflow).await;
             if outcome.replies.is_empty() {
                 let mut lanes = self.executions.lanes.lock();
                 if lanes.get(&workflow).is_none_or(VecDeque::is_empty) {
@@ -144,17 +141,45 @@ impl LeaderRuntime {
         }
     }
 
-    /// Runs commands one after the other over a common overlay.
-    fn evaluate(&self, mut next: impl FnMut() -> Option<Waiting>) -> Outcome {
+    /// [`LeaderRuntime::evaluate`], off the async workers where it may take long.
+    async fn evaluate_next(self: Arc<Self>, workflow: &WorkflowKey) -> Outcome {
+        let next = |lanes: &Lanes| lanes.get(workflow)?.front().map(|waiting| reads_all(&waiting.envelope.command));
+        if next(&self.executions.lanes.lock()) != Some(true) {
+            return self.evaluate(workflow);
+        }
+        // A few at once on a node: each may hold much in memory.
+        let permit = self.shared.long_commands.clone().acquire_owned().await.ok();
+        let (runtime, workflow) = (self.clone(), workflow.clone());
+        match tokio::task::spawn_blocking(move || runtime.evaluate(&workflow)).await {
+            Ok(outcome) => Outcome { _permit: permit, ..outcome },
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The process is ending.
+                Err(_) => Outcome::default(),
+            },
+        }
+    }
+
+    /// The next command for the workflow id, if it may share an entry with `before` others.
+    fn next_command(&self, workflow: &WorkflowKey, before: usize) -> Option<Waiting> {
+        let mut lanes = self.executions.lanes.lock();
+        let lane = lanes.get_mut(workflow)?;
+        let waits = before > 0 && lane.front().is_some_and(|next| reads_all(&next.envelope.command));
+        if waits { None } else { lane.pop_front() }
+    }
+
+    /// Runs commands one after the other over a common overlay. They are taken one by one, so that a large entry leaves
+    /// the rest for the next.
+    fn evaluate(&self, workflow: &WorkflowKey) -> Outcome {
         let mut outcome = Outcome::default();
         let mut overlay = Overlay::new(&*self.rows, &self.executions.cache);
         let mut ids = self.executions.ids(self.term);
         let mut bytes = 0;
         while bytes < self.options.batch_bytes
-            && let Some(Waiting { mut envelope, reply, in_flight }) = next()
+            && outcome.replies.len() < self.options.batch_commands
+            && outcome.copy.is_none()
+            && let Some(Waiting { mut envelope, reply, in_flight }) = self.next_command(workflow, outcome.replies.len())
         {
-            outcome.in_flight.extend(in_flight);
-            outcome.urgent |= is_urgent(&envelope.command);
             let namespace = self.shared.namespaces.by_id(envelope.workflow.namespace);
             let unknown = Registry::default();
             let mut context = Context {
@@ -167,7 +192,16 @@ impl LeaderRuntime {
             };
             let result = match (self.engine)(&overlay, &envelope, &mut context) {
                 Ok(transition) => {
-                    bytes += transition.writes.ops.iter().map(size).sum::<usize>();
+                    let size = transition.writes.size();
+                    if bytes > 0 && bytes + size > ENTRY {
+                        // It is run again as the first of the next entry: nothing of it has happened.
+                        let waiting = Waiting { envelope, reply, in_flight };
+                        if let Some(lane) = self.executions.lanes.lock().get_mut(workflow) {
+                            lane.push_front(waiting);
+                        }
+                        return outcome;
+                    }
+                    bytes += size;
                     overlay.put(&transition);
                     let failed = matches!(transition.reply, Reply::Failed(_));
                     if let ShardCommand::CompleteWorkflowTask { token, request } = &mut envelope.command
@@ -179,6 +213,7 @@ impl LeaderRuntime {
                     outcome.writes.ops.extend(transition.writes.ops);
                     outcome.states.extend(transition.states);
                     outcome.effects.extend(transition.effects);
+                    outcome.copy = transition.copy;
                     match transition.reply {
                         Reply::Failed(error) => Err(error.into()),
                         reply => Ok(reply),
@@ -186,6 +221,8 @@ impl LeaderRuntime {
                 }
                 Err(refused) => Err(refused.into()),
             };
+            outcome.in_flight.extend(in_flight);
+            outcome.urgent |= is_urgent(&envelope.command);
             outcome.replies.push((reply, result));
         }
         outcome
@@ -193,19 +230,34 @@ impl LeaderRuntime {
 
     /// Replicates what the commands wrote; then acts on the effects, and answers.
     async fn commit(self: &Arc<Self>, outcome: Outcome) {
-        let Outcome { mut writes, urgent, states, effects, answered, replies, in_flight: _in_flight } = outcome;
+        let Outcome { mut writes, urgent, states, effects, answered, replies, in_flight: _in_flight, copy, _permit } =
+            outcome;
         histogram!("tenure_shard_entry_commands").record(replies.len() as f64);
-        let committed = if writes.ops.is_empty() {
-            // Nothing to replicate, but the answers rest on rows: they hold if this node still leads.
-            self.replica.linearizable().await
-        } else if urgent {
-            self.propose(&mut writes).await
-        } else {
-            self.propose_heartbeats(writes.clone()).await
+        let copied = match &copy {
+            Some(copy) => self.copy_history(copy).await,
+            None => Ok(()),
         };
-        if let Err(NotLeader { .. }) = committed {
+        let committed = if copied.is_err() {
+            copied
+        } else if writes.ops.is_empty() {
+            // Nothing to replicate, but the answers rest on rows: they hold if this node still leads.
+            self.replica.linearizable().await.map_err(CommandError::from)
+        } else if urgent {
+            self.propose(&mut writes).await.map_err(CommandError::from)
+        } else {
+            self.propose_heartbeats(writes.clone()).await.map_err(CommandError::from)
+        };
+        if let Err(error) = committed {
+            let error = match error {
+                CommandError::NotLeader(_) => self.not_leader().into(),
+                error => error,
+            };
+            if let Some(copy) = copy {
+                // What was copied is removed by and by.
+                self.timers.armed(copy.to.clone(), Some(copy.expires()));
+            }
             for (reply, _) in replies {
-                _ = reply.send(Err(self.not_leader().into()));
+                _ = reply.send(Err(error.clone()));
             }
             return;
         }
@@ -224,8 +276,18 @@ impl LeaderRuntime {
         }
     }
 
+    /// Replicates what a new run begins with, piece by piece; nobody knows of the rows yet.
+    async fn copy_history(&self, copy: &HistoryCopy) -> Result<(), CommandError> {
+        let mut begin = HistoryCopy::BEGIN;
+        while let Some((mut writes, next)) = copy.piece(&*self.rows, begin)? {
+            self.propose(&mut writes).await?;
+            begin = next;
+        }
+        Ok(())
+    }
+
     /// Replicates rows in this leader's term, with the time now and then.
-    pub(crate) async fn propose(&self, writes: &mut WriteSet) -> Result<(), NotLeader> {
+    pub(crate) async fn propose(&self, writes: &mut WriteSet) -> Result<(), ProposeError> {
         writes.ops.extend(self.clock.record());
         self.replica.propose(self.term, writes).await
     }
@@ -247,15 +309,12 @@ impl LeaderRuntime {
     }
 }
 
+/// The command reads whole histories. It runs alone, because what it has others read is copied ahead of its entry.
+fn reads_all(command: &ShardCommand) -> bool {
+    matches!(command, ShardCommand::ResetWorkflow(_))
+}
+
 /// Heartbeats may wait for each other.
 fn is_urgent(command: &ShardCommand) -> bool {
     !matches!(command, ShardCommand::HeartbeatActivity { .. })
-}
-
-/// Bytes that a row takes in an entry, about.
-pub(crate) fn size(op: &Op) -> usize {
-    match op {
-        Op::Put(_, value) => 64 + value.len(),
-        Op::Delete(_) | Op::Merge(..) => 64,
-    }
 }

@@ -1,14 +1,14 @@
 //! Heartbeats of activities share entries, whatever their workflow ids: those that come while an entry of heartbeats is
 //! on its way are gathered into the next. One that comes alone waits for nothing.
 
-use crate::{executions::size, replica::NotLeader, runtime::LeaderRuntime};
+use crate::{replica::ProposeError, runtime::LeaderRuntime};
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
 use tenure_engine::WriteSet;
 use tokio::sync::oneshot;
 
 /// Who waits for the end of an entry.
-type Applied = oneshot::Sender<Result<(), NotLeader>>;
+type Applied = oneshot::Sender<Result<(), ProposeError>>;
 
 #[derive(Default)]
 pub(crate) struct Heartbeats(Mutex<Gathered>);
@@ -34,7 +34,7 @@ impl Heartbeats {
         let (mut entry, mut answers, mut bytes) = (WriteSet::default(), Vec::new(), 0);
         let mut gathered = self.0.lock();
         while let Some((writes, _)) = gathered.waiting.front() {
-            bytes += writes.ops.iter().map(size).sum::<usize>();
+            bytes += writes.size();
             if bytes > max_bytes && !answers.is_empty() {
                 break;
             }
@@ -49,12 +49,12 @@ impl Heartbeats {
 
 impl LeaderRuntime {
     /// Replicates what heartbeats wrote, together with others.
-    pub(crate) async fn propose_heartbeats(self: &Arc<Self>, writes: WriteSet) -> Result<(), NotLeader> {
+    pub(crate) async fn propose_heartbeats(self: &Arc<Self>, writes: WriteSet) -> Result<(), ProposeError> {
         let (applied, outcome) = oneshot::channel();
         if self.heartbeats.gather(writes, applied) {
             self.options.on_fatal.spawn("a leader's heartbeats", self.clone().commit_heartbeats());
         }
-        outcome.await.unwrap_or_else(|_| Err(self.not_leader()))
+        outcome.await.unwrap_or_else(|_| Err(self.not_leader().into()))
     }
 
     async fn commit_heartbeats(self: Arc<Self>) {

@@ -1,6 +1,6 @@
 //! The seams over the raft crate's node and groups.
 
-use crate::replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Replica, Rows, ShardId};
+use crate::replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, ShardId};
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use std::{future::Future, sync::Arc, time::Duration};
@@ -9,6 +9,7 @@ use tenure_engine::{
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask},
 };
+use tenure_limits::ENTRY;
 use tenure_peer::{
     MatchHandler,
     proto::{MatchReply, MatchRequest},
@@ -126,10 +127,14 @@ impl Replica for RaftReplica {
         self.leadership.clone()
     }
 
-    fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), NotLeader>> {
+    fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), ProposeError>> {
         let group = self.group.clone();
         let writes = write_set::encode([writes]);
-        self.checked(async move { group.propose(term, writes).await })
+        if writes.len() > ENTRY {
+            return std::future::ready(Err(ProposeError::TooLarge(writes.len()))).boxed();
+        }
+        let proposed = self.checked(async move { group.propose(term, writes).await });
+        async move { Ok(proposed.await?) }.boxed()
     }
 
     fn linearizable(&self) -> BoxFuture<'static, Result<(), NotLeader>> {

@@ -10,6 +10,7 @@ use tenure_engine::{
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask},
 };
+use tenure_limits::ENTRY;
 use tokio::sync::watch;
 
 /// Number of a Raft group; zero is the system shard.
@@ -37,13 +38,23 @@ pub struct NotLeader {
     pub term: u64,
 }
 
+/// Why rows were not replicated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// The outcome is unknown.
+    #[error(transparent)]
+    NotLeader(#[from] NotLeader),
+    /// Nothing was done. (The words are the reference server's.)
+    #[error("transaction size of {0} bytes exceeds limit of {ENTRY} bytes")]
+    TooLarge(usize),
+}
+
 /// This node's replica of one shard.
 pub trait Replica: Send + Sync + 'static {
     fn shard(&self) -> ShardId;
     fn leadership(&self) -> watch::Receiver<Leadership>;
-    /// Replicates the rows if this node leads in `term`, and resolves once they are applied here. An error means
-    /// that the outcome is unknown.
-    fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), NotLeader>>;
+    /// Replicates the rows if this node leads in `term`, and resolves once they are applied here.
+    fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), ProposeError>>;
     /// Resolves once this node has applied all that was committed when it was called, and has made sure that it led
     /// at some time after the call.
     fn linearizable(&self) -> BoxFuture<'static, Result<(), NotLeader>>;

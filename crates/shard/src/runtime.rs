@@ -13,7 +13,7 @@ use crate::{
     outbox::Outbox,
     queries::Queries,
     query_token::QueryToken,
-    replica::{NotLeader, Replica, Rows, ShardId},
+    replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
     shared::{Served, Shared},
     starts::Starts,
     timers::Timers,
@@ -58,6 +58,8 @@ pub(crate) struct LeaderRuntime {
 pub(crate) enum BuildError {
     #[error(transparent)]
     NotLeader(#[from] NotLeader),
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
     #[error(transparent)]
     Rows(#[from] ReadError),
 }

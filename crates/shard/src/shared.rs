@@ -18,7 +18,11 @@ use parking_lot::RwLock;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::error::{ApiError, Code};
 use tenure_engine::{TaskKind, codec};
-use tokio::{sync::watch, time::Instant};
+use tenure_limits::LONG_COMMANDS;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 /// A leader that says it does not lead may be coming up; it is asked again after this time if nothing changes.
 const RETRY: Duration = Duration::from_millis(25);
@@ -33,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) deliveries: Deliveries,
     pub(crate) namespaces: Namespaces,
     pub(crate) workers: Arc<Workers>,
+    /// For commands that read whole histories.
+    pub(crate) long_commands: Arc<Semaphore>,
     replicas: BTreeMap<ShardId, Arc<dyn Replica>>,
     leaders: RwLock<BTreeMap<ShardId, Arc<LeaderRuntime>>>,
     /// Counts changes of `leaders`.
@@ -85,6 +91,7 @@ impl Shared {
             deliveries,
             namespaces: Namespaces::default(),
             workers: Arc::default(),
+            long_commands: Arc::new(Semaphore::new(LONG_COMMANDS)),
             replicas,
             leaders: RwLock::default(),
             changed: watch::Sender::new(0),

@@ -308,6 +308,9 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) -> bool {
             return closed;
         }
         for id in due {
+            if txn.is_full() {
+                return closed;
+            }
             match txn.state.activities.get(id).and_then(PendingActivity::next_due) {
                 Some((_, Due::Retry)) => wake(txn, id),
                 Some((_, Due::Timeout(kind))) => closed |= time_out(txn, id, kind),

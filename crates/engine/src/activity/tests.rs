@@ -743,3 +743,27 @@ fn pending_activities_are_described() {
     t.work([cancel(5)]).unwrap();
     assert_eq!(info(&t).state(), PendingActivityState::CancelRequested);
 }
+
+/// F2: the details of heartbeats go into the events of the time-outs; what is due together does not go in one entry.
+#[test]
+fn large_details_of_activities_that_time_out_together_go_in_pieces() {
+    let details = "x".repeat((2 << 20) - 1000);
+    let names: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+    let mut test = Test::with(names.iter().map(|name| {
+        schedule(|attributes| {
+            attributes.activity_id.clone_from(name);
+            attempts(attributes, 1);
+        })
+    }));
+    for _ in &names {
+        let task = test.poll();
+        test.heartbeat(by_token(&task), &details).unwrap();
+    }
+    test.sim.log.clear();
+    test.advance(120.0);
+    let history = test.sim.history();
+    assert_eq!(history.matches("ACTIVITY_TASK_TIMED_OUT").count(), 10);
+    let largest = test.sim.log.iter().map(|entry| entry.size()).max().unwrap();
+    assert!((4..8 << 20).contains(&largest) && test.sim.log.len() >= 4, "{largest} bytes");
+    assert_eq!(test.sim.state().next_deadline(), None);
+}

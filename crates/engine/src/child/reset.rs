@@ -3,9 +3,11 @@
 
 use super::{StartedChild, start};
 use crate::{events, txn::Txn};
+use std::collections::BTreeMap;
 use tenure_api::{
     enums::v1::WorkflowTaskFailedCause as Cause,
-    history::v1::{HistoryEvent, history_event::Attributes},
+    history::v1::{HistoryEvent, StartChildWorkflowExecutionInitiatedEventAttributes, history_event::Attributes},
+    sdk::v1::UserMetadata,
 };
 use uuid::Uuid;
 
@@ -41,23 +43,57 @@ pub(crate) fn retell(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
     }
 }
 
-/// Asks for the starts that were not answered. A child that was started meanwhile is known by the request, which is the
-/// one of the run that asked first.
-pub(crate) fn ask_again<'e>(
-    txn: &mut Txn<'_, '_>,
-    kept: &[HistoryEvent],
-    base: Uuid,
-    of_base: impl Iterator<Item = &'e HistoryEvent>,
-) {
-    let resets: Vec<(i64, Uuid)> = of_base.filter_map(reset).collect();
-    for event in kept {
-        let waits = txn.state.relations.children.get(event.event_id).is_some_and(|child| child.started.is_none());
-        if let (true, Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(initiated))) =
-            (waits, event.attributes.clone())
-        {
-            let by = resets.iter().find(|(id, _)| *id > event.event_id).map_or(base, |(_, run_id)| *run_id);
-            start::ask(txn, by, event.event_id, initiated, event.user_metadata.clone());
+/// What the history that the new run begins with asks for without an answer in it.
+#[derive(Default)]
+pub(crate) struct Asked {
+    initiated: BTreeMap<i64, (StartChildWorkflowExecutionInitiatedEventAttributes, Option<UserMetadata>)>,
+    /// The events that resets have left, and the runs that wrote what is before them.
+    resets: Vec<(i64, Uuid)>,
+}
+
+impl Asked {
+    /// Takes an event of the kept history.
+    pub(crate) fn kept(&mut self, event: &HistoryEvent) {
+        use Attributes::*;
+        self.base(event);
+        match &event.attributes {
+            Some(StartChildWorkflowExecutionInitiatedEventAttributes(a)) => {
+                self.initiated.insert(event.event_id, (a.clone(), event.user_metadata.clone()));
+            }
+            Some(StartChildWorkflowExecutionFailedEventAttributes(a)) => {
+                drop(self.initiated.remove(&a.initiated_event_id))
+            }
+            Some(ChildWorkflowExecutionStartedEventAttributes(a)) => drop(self.initiated.remove(&a.initiated_event_id)),
+            _ => {}
         }
+    }
+
+    /// Takes any event of the base run.
+    pub(crate) fn base(&mut self, event: &HistoryEvent) {
+        self.resets.extend(reset(event));
+    }
+
+    /// Asks for the starts that were not answered, not even in what the new run was told since. A child that was started
+    /// meanwhile is known by the request, which is the one of the run that asked first.
+    pub(crate) fn ask_again(self, txn: &mut Txn<'_, '_>, base: Uuid) {
+        for (event_id, (initiated, user_metadata)) in self.initiated {
+            if txn.state.relations.children.get(event_id).is_some_and(|child| child.started.is_none()) {
+                let by = self.resets.iter().find(|(id, _)| *id > event_id).map_or(base, |(_, run_id)| *run_id);
+                start::ask(txn, by, event_id, initiated, user_metadata);
+            }
+        }
+    }
+}
+
+/// The event tells of a child: [`retell`] may have a use for it.
+pub(crate) fn is_of_child(event: &HistoryEvent) -> bool {
+    use Attributes::*;
+    match &event.attributes {
+        Some(StartChildWorkflowExecutionFailedEventAttributes(_) | ChildWorkflowExecutionStartedEventAttributes(_)) => {
+            true
+        }
+        Some(other) => events::child_ended(other).is_some(),
+        None => false,
     }
 }
 

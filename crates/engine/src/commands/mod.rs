@@ -12,6 +12,7 @@ mod heartbeat_activity;
 mod pause_activity;
 pub(crate) mod request_cancel_workflow;
 mod reset_activity;
+mod reset_history;
 mod reset_sticky_task_queue;
 mod reset_workflow;
 mod return_task;
@@ -216,7 +217,7 @@ pub(crate) fn run_id_of(
 
 /// Nothing has to be replicated.
 pub(crate) fn unchanged(reply: Reply) -> Transition {
-    Transition { reply, writes: WriteSet::default(), states: Vec::new(), effects: Vec::new() }
+    Transition { reply, writes: WriteSet::default(), states: Vec::new(), effects: Vec::new(), copy: None }
 }
 
 /// The run of a request that may name the first run of a chain: it is for the chain then, so that it reaches the current

@@ -2,31 +2,31 @@
 //! from outside since.
 
 use super::{
-    Call, Outcome, Stop, run_id_of,
+    Call, Outcome, Stop,
+    reset_history::{self, Chain, Kept, Wanted},
+    run_id_of,
     terminate_workflow::{end_task_by_force, terminated},
     update_workflow_options,
 };
 use crate::{
     activity, child,
     command::Reply,
-    external,
+    copy::HistoryCopy,
     id::ProposalId,
     key::RunKey,
-    options, replay,
+    options,
     reset::Resets,
-    rows::{Op, ReadError, RowKey, StateReader},
+    rows::StateReader,
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
     transition::{Context, Transition},
     txn::{self, RequestKind, Txn},
     update, workflow_task,
 };
-use prost::Message;
 use std::sync::Arc;
 use tenure_api::{
-    enums::v1::{ResetReapplyExcludeType as Exclude, ResetReapplyType as Reapply},
     error::ApiError,
-    history::v1::{History, HistoryEvent, history_event::Attributes},
+    history::v1::{HistoryEvent, history_event::Attributes},
     workflow::v1::{PostResetOperation, post_reset_operation::Variant},
     workflowservice::v1::ResetWorkflowExecutionRequest,
 };
@@ -34,9 +34,6 @@ use uuid::Uuid;
 
 /// Who terminates the run that is replaced.
 const RESETTER: &str = "history-resetter";
-
-/// Bytes of history that are read at once.
-const PAGE: usize = 1 << 20;
 
 pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -> Outcome {
     let row = txn::request_row(call.workflow, RequestKind::Reset, &request.request_id);
@@ -51,16 +48,24 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     }
 
     let Call { rows, cx, workflow, proposal } = call;
-    let new = workflow.run(cx.ids.run_id(cx.now));
-    let kept = history(rows, &base.run, 1, finish)?;
-    let mut state =
-        rebuild(&base.state, &kept, cx.now).ok_or_else(|| ApiError::invalid_argument(not_a_boundary(finish)))?;
+    let base_id = base.run.run_id;
+    let wanted = Wanted::of(request, base_id);
+    let boundary = || ApiError::invalid_argument(not_a_boundary(finish));
+    let (kept, mut chain) = reset_history::read(rows, &base.run, &base.state, finish, wanted, boundary)?;
+    let Kept { state, size, outcomes, children, external } = kept;
+    let mut state = state.ok_or_else(boundary)?;
+    begin_anew(&mut state, &base.state, cx.now);
+    state.history_size = size;
     state.reset.request_id = Some(request.request_id.as_str().into());
-    let mut chain = Chain::of(rows, &base.run, finish)?;
+    let new = workflow.run(cx.ids.run_id(cx.now));
     let replaced = replace(rows, cx, &base, current_id, new.run_id, &request.reason, &mut chain)?;
 
     let run_id = new.run_id;
-    let mut txn = Txn::reborn(rows, cx, new, proposal, state, kept.clone());
+    let copy = HistoryCopy { from: base.run.clone(), before: finish, to: new.clone() };
+    let mut txn = Txn::create(rows, cx, new, proposal, ExecutionInfo::clone(&state.info));
+    txn.state = state;
+    txn.begin_with(copy);
+    outcomes.write(&mut txn);
     for transition in replaced {
         txn.also(transition);
     }
@@ -69,12 +74,11 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -
     for request_id in starts {
         txn.put_request_id(RequestKind::Start, &request_id);
     }
-    workflow_task::fail_for_reset(&mut txn, &request.reason, base.run.run_id);
+    workflow_task::fail_for_reset(&mut txn, &request.reason, base_id);
     activity::make_all_ready(&mut txn);
-    let base_id = base.run.run_id;
-    reapply(&mut txn, &chain, base_id, request);
-    child::reset::ask_again(&mut txn, &kept, base_id, kept.iter().chain(chain.of_run(base_id)));
-    external::reset::ask_again(&mut txn, &kept);
+    reapply(&mut txn, chain, base_id);
+    children.ask_again(&mut txn, base_id);
+    external.ask_again(&mut txn);
     for operation in &request.post_reset_operations {
         operate(&mut txn, operation)?;
     }
@@ -101,31 +105,6 @@ fn runs(call: &Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -> Result<
     Ok((Base { run: call.workflow.run(run_id), state }, current_id.unwrap_or(run_id)))
 }
 
-/// What happened since the point, in the base run and in those that continued it.
-struct Chain {
-    since: Vec<(Uuid, HistoryEvent)>,
-    last_run: Uuid,
-}
-
-impl Chain {
-    fn of(rows: &dyn StateReader, base: &RunKey, from: i64) -> Result<Chain, ReadError> {
-        let mut chain = Chain { since: Vec::new(), last_run: base.run_id };
-        let mut events = history(rows, base, from, i64::MAX)?;
-        loop {
-            let next = events.last().and_then(next_run);
-            chain.since.extend(events.into_iter().map(|event| (chain.last_run, event)));
-            let Some(run_id) = next else { break };
-            events = history(rows, &base.workflow.run(run_id), 1, i64::MAX)?;
-            chain.last_run = run_id;
-        }
-        Ok(chain)
-    }
-
-    fn of_run(&self, run_id: Uuid) -> impl Iterator<Item = &HistoryEvent> {
-        self.since.iter().filter(move |(of, _)| *of == run_id).map(|(_, event)| event)
-    }
-}
-
 /// Ends the current run if it is running, and notes in the base run what took its place. What the current run was told
 /// but has not in its history yet is told on if it belongs to the chain.
 fn replace(
@@ -136,7 +115,7 @@ fn replace(
     new_id: Uuid,
     reason: &str,
     chain: &mut Chain,
-) -> Result<Vec<Transition>, ReadError> {
+) -> Result<Vec<Transition>, Stop> {
     let mut replaced = Vec::new();
     let mut state = ExecutionState::clone(&base.state);
     state.reset.run_id = Some(new_id);
@@ -155,7 +134,9 @@ fn replace(
         return Ok(replaced);
     }
     if chain.last_run == current_id {
-        chain.since.extend(old.events().iter().map(|event| (current_id, event.clone())));
+        for event in old.events() {
+            chain.take(current_id, event.clone())?;
+        }
     }
     replaced.push(old.finish(Reply::Done));
     Ok(replaced)
@@ -169,42 +150,8 @@ fn not_a_boundary(finish: i64) -> String {
     )
 }
 
-/// Events of a run from `from` to before `to`.
-fn history(rows: &dyn StateReader, run: &RunKey, from: i64, to: i64) -> Result<Vec<HistoryEvent>, ReadError> {
-    let mut events = Vec::new();
-    // The row that holds `from` may begin before it.
-    let mut next = 1;
-    loop {
-        let page = rows.history_rows(run, next, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(events) };
-        next = last + 1;
-        for (first_event_id, chunk) in page {
-            if first_event_id >= to {
-                return Ok(events);
-            }
-            let key = RowKey::History { run: run.clone(), first_event_id };
-            let chunk = History::decode(chunk).map_err(|e| ReadError::Corrupt { key, cause: e.to_string() })?;
-            events.extend(chunk.events.into_iter().filter(|event| (from..to).contains(&event.event_id)));
-        }
-    }
-}
-
-/// The run that continues this one.
-fn next_run(last: &HistoryEvent) -> Option<Uuid> {
-    match last.attributes.as_ref()? {
-        Attributes::WorkflowExecutionContinuedAsNewEventAttributes(a) => Uuid::try_parse(&a.new_execution_run_id).ok(),
-        _ => None,
-    }
-}
-
-/// The state of the new run after the events that it keeps; `None` if they do not end with a workflow task that can
-/// fail.
-fn rebuild(base: &ExecutionState, kept: &[HistoryEvent], now: Timestamp) -> Option<ExecutionState> {
-    let mut state = replay::begin(&base.info, kept.first()?);
-    for event in kept {
-        replay::apply(&mut state, event);
-    }
-    state.workflow_task.pending.as_ref()?;
+/// Makes the state after the events that are kept that of a run which begins now.
+fn begin_anew(state: &mut ExecutionState, base: &ExecutionState, now: Timestamp) {
     state.reset = Resets {
         run_id: None,
         request_id: None,
@@ -219,7 +166,6 @@ fn rebuild(base: &ExecutionState, kept: &[HistoryEvent], now: Timestamp) -> Opti
     info.execution_at = now;
     info.run_expires_at = info.run_timeout.map(|timeout| now.after(timeout));
     info.execution_expires_at = info.execution_timeout.map(|timeout| now.after(timeout));
-    Some(state)
 }
 
 /// What the request wants done to the new run before its first task.
@@ -236,14 +182,11 @@ fn operate(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), 
 }
 
 /// Tells the new run what the old ones were told since. Ids of events mean the same in the base run alone.
-fn reapply(txn: &mut Txn<'_, '_>, chain: &Chain, base: Uuid, request: &ResetWorkflowExecutionRequest) {
-    let excluded = |kind: Exclude| request.reset_reapply_exclude_types.contains(&kind.into());
-    let signals = request.reset_reapply_type() != Reapply::None && !excluded(Exclude::Signal);
-    let all = matches!(request.reset_reapply_type(), Reapply::Unspecified | Reapply::AllEligible);
-    let updates = all && !excluded(Exclude::Update);
-    for (run_id, event) in &chain.since {
-        if *run_id == base {
-            child::reset::retell(txn, event);
+fn reapply(txn: &mut Txn<'_, '_>, chain: Chain, base: Uuid) {
+    let Wanted { signals, updates, .. } = chain.wanted;
+    for (run_id, event) in chain.since {
+        if run_id == base {
+            child::reset::retell(txn, &event);
         }
         match &event.attributes {
             Some(Attributes::WorkflowExecutionSignaledEventAttributes(a)) if signals => {
@@ -251,40 +194,15 @@ fn reapply(txn: &mut Txn<'_, '_>, chain: &Chain, base: Uuid, request: &ResetWork
                 if !a.request_id.is_empty() {
                     txn.put_request_id(RequestKind::Signal, &a.request_id);
                 }
-                txn.add(HistoryEvent {
-                    links: event.links.clone(),
-                    attributes: event.attributes.clone(),
-                    ..Default::default()
-                });
+                txn.add(HistoryEvent { links: event.links, attributes: event.attributes, ..Default::default() });
             }
             Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(_)) => {
-                let (links, attributes) = (event.links.clone(), event.attributes.clone());
+                let (links, attributes) = (event.links, event.attributes);
                 let change = HistoryEvent { links, attributes, ..Default::default() };
                 workflow_task::with_tasks_withdrawn(txn, |txn| options::change(txn, change));
             }
-            _ if updates => update::reset::readmit(txn, event),
+            _ if updates => update::reset::readmit(txn, &event),
             _ => {}
         }
-    }
-}
-
-impl<'a, 'c> Txn<'a, 'c> {
-    /// Of a new run that begins with a state and the history that goes with it.
-    fn reborn(
-        rows: &'a dyn StateReader,
-        cx: &'a mut Context<'c>,
-        run: RunKey,
-        proposal: ProposalId,
-        mut state: ExecutionState,
-        kept: Vec<HistoryEvent>,
-    ) -> Self {
-        let kept = History { events: kept };
-        let chunk = kept.encode_to_vec();
-        state.history_size = chunk.len() as i64;
-        let mut txn = Txn::create(rows, cx, run, proposal, ExecutionInfo::clone(&state.info));
-        txn.state = state;
-        update::reset::keep_outcomes(&mut txn, &kept.events);
-        txn.write(Op::Put(RowKey::History { run: txn.run.clone(), first_event_id: 1 }, chunk.into()));
-        txn
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     activity,
     chain::{self, Ended},
     command::Reply,
-    removal, timer,
+    copy, removal, timer,
     txn::{Txn, earliest_deadline},
     workflow_task,
 };
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
     let run = call.workflow.run(run_id);
-    let Some(state) = call.rows.execution(&run)? else { return Err(Stop::Answered(Reply::Done)) };
+    let Some(state) = call.rows.execution(&run)? else { return copy::clear(call, run) };
     let mut txn = Txn::over(call.rows, call.cx, run, call.proposal, state);
     if txn.state.timer_row.is_none_or(|at| at > txn.now()) {
         // Fired before, or moved meanwhile.
@@ -26,8 +26,8 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
     if has_expired(&txn) {
         txn.read_first_event()?;
     }
-    // Bounded, because every round moves at least one deadline.
-    while earliest_deadline(&txn.state).is_some_and(|at| at <= txn.now()) {
+    // Bounded, because every round moves at least one deadline. The large events of many activities go in pieces.
+    while !txn.is_full() && earliest_deadline(&txn.state).is_some_and(|at| at <= txn.now()) {
         fire_due(&mut txn);
     }
     Ok(txn.finish(Reply::Done))

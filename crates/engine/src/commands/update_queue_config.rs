@@ -35,6 +35,7 @@ pub(super) fn run(call: Call<'_, '_>, queue: &QueueKey, request: &UpdateTaskQueu
         writes: WriteSet { ops: vec![put] },
         states: Vec::new(),
         effects: vec![Effect::QueueConfigured { queue: queue.clone(), config }],
+        copy: None,
     })
 }
 

@@ -5,7 +5,7 @@ use crate::{
     command::{Reply, ShardCommand},
     describe::describe,
     key::TaskKind,
-    rows::StateReader,
+    rows::{Op, RowKey, StateReader, WriteSet},
     testing::{Sim, execution, render, start_request, workflow},
     transition::Refused,
 };
@@ -13,7 +13,7 @@ use expect_test::{Expect, expect};
 use std::{collections::BTreeMap, time::Duration};
 use tenure_api::{
     command::v1::{ScheduleActivityTaskCommandAttributes, command::Attributes as Verb},
-    common::v1::{ActivityType, Priority},
+    common::v1::{ActivityType, Payload, Payloads, Priority},
     enums::v1::{ResetReapplyExcludeType, ResetReapplyType, WorkflowIdConflictPolicy},
     taskqueue::v1::TaskQueue,
     workflow::v1::{
@@ -297,4 +297,95 @@ fn only_ends_of_tasks_are_points_to_reset_to() {
             "InvalidArgument: StateRebuilder unable to Rebuild mutable state to event ID: 4, version: 0, this event must be at the boundary"
         ],
     );
+}
+
+/// F7: what is copied is cut into rows of limited size, goes ahead in pieces of limited size, and reads as before.
+#[test]
+fn history_is_copied_in_pieces() {
+    let mut sim = Sim::started();
+    let task = sim.poll();
+    sim.complete(&task, vec![]).unwrap();
+    let base = sim.current_run();
+    for size in [1 << 20, 200 << 10, 200 << 10, 10, 10, 3 << 20 >> 1, 100 << 10] {
+        let data = vec![b'x'; size].into();
+        let input = Payloads { payloads: vec![Payload { data, ..Default::default() }] };
+        let request =
+            api::SignalWorkflowExecutionRequest { signal_name: "s".into(), input: Some(input), ..Default::default() };
+        sim.run(ShardCommand::SignalWorkflow(Box::new(request))).unwrap();
+    }
+    let task = sim.poll();
+    sim.complete(&task, vec![timer("t", 100)]).unwrap();
+    let finish = task.started_event_id + 1;
+    sim.log.clear();
+    new_run(reset(&mut sim, finish, |_| ()));
+    let run = sim.current_run();
+    let kept = usize::try_from(finish - 1).unwrap();
+    assert_eq!(sim.rows.history(&run)[..kept], sim.rows.history(&base)[..kept]);
+    let size = |events: &[tenure_api::history::v1::HistoryEvent]| {
+        prost::Message::encoded_len(&tenure_api::history::v1::History { events: events.to_vec() })
+    };
+    let whole = sim.rows.history(&run);
+    assert_eq!(sim.state().history_size, size(&whole) as i64);
+    for (_, row) in sim.rows.history_rows(&run, 1, usize::MAX).unwrap() {
+        let events = <tenure_api::history::v1::History as prost::Message>::decode(row.clone()).unwrap().events;
+        assert!(row.len() <= tenure_limits::HISTORY_ROW || events.len() == 1, "{} events", events.len());
+    }
+    assert!(sim.log.len() >= 3 && sim.log.iter().all(|entry| entry.size() < 3 << 20));
+}
+
+/// F7: rows that were copied for a run that never came to be go when its time is up.
+#[test]
+fn a_copy_without_a_run_is_removed() {
+    let mut sim = two_tasks();
+    let (before, counters) = (sim.rows.rows().count(), sim.rows.counters().count());
+    let run = workflow().run(crate::id::Ids::new(1, crate::id::Stamp::default()).run_id(sim.now));
+    let copy = crate::HistoryCopy { from: sim.current_run(), before: 4, to: run.clone() };
+    let (writes, next) = copy.piece(&sim.rows, crate::HistoryCopy::BEGIN).unwrap().unwrap();
+    assert_eq!(next, 4);
+    assert!(copy.piece(&sim.rows, next).unwrap().is_none());
+    sim.rows.apply(&writes);
+    assert!(sim.rows.rows().count() > before);
+    sim.run(ShardCommand::TimerDue { run_id: run.run_id }).unwrap();
+    assert!(sim.rows.rows().count() > before, "not before its time");
+    sim.now = copy.expires();
+    sim.run(ShardCommand::TimerDue { run_id: run.run_id }).unwrap();
+    assert_eq!((sim.rows.rows().count(), sim.rows.counters().count()), (before, counters));
+}
+
+/// F7: a long chain is not read as a whole, and what it was told has a limit.
+#[test]
+fn of_runs_that_were_told_nothing_only_the_end_is_read() {
+    use tenure_api::command::v1::ContinueAsNewWorkflowExecutionCommandAttributes as ContinueAsNew;
+    let mut sim = Sim::started();
+    let base = sim.current_run();
+    let again = || Verb::ContinueAsNewWorkflowExecutionCommandAttributes(ContinueAsNew::default());
+    let mut runs = Vec::new();
+    for nth in 0..20 {
+        let task = sim.poll();
+        sim.complete(&task, vec![timer("t", 1)]).unwrap();
+        if nth % 10 == 5 {
+            sim.signal(&format!("s{nth}"));
+        }
+        sim.advance(Duration::from_secs(2));
+        let task = sim.poll();
+        sim.complete(&task, vec![again()]).unwrap();
+        runs.push(sim.current_run());
+    }
+    // All but the ends of runs that were told nothing is taken away.
+    for (nth, run) in (1..20).zip(&runs) {
+        if nth % 10 != 5 {
+            let rows = sim.rows.history_rows(run, 1, usize::MAX).unwrap();
+            let ops = rows[..rows.len() - 1].iter().map(|(first_event_id, _)| {
+                Op::Delete(RowKey::History { run: run.clone(), first_event_id: *first_event_id })
+            });
+            sim.rows.apply(&WriteSet { ops: ops.collect() });
+        }
+    }
+    let named = |request: &mut api::ResetWorkflowExecutionRequest| {
+        request.workflow_execution.as_mut().unwrap().run_id = base.run_id.to_string();
+    };
+    new_run(reset(&mut sim, 4, named));
+    let history = sim.history();
+    let told: Vec<&str> = history.lines().filter(|line| line.contains("SIGNALED")).collect();
+    assert_eq!(told, ["5 WORKFLOW_EXECUTION_SIGNALED s5", "6 WORKFLOW_EXECUTION_SIGNALED s15"]);
 }

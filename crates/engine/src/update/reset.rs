@@ -47,23 +47,36 @@ fn insert(state: &mut ExecutionState, update_id: &str, phase: Phase) {
     updates.in_flight.insert(updates.admissions, PendingUpdate { update_id: update_id.into(), phase });
 }
 
-/// Writes the rows of the updates whose outcome is in the history that the new run begins with.
-pub(crate) fn keep_outcomes(txn: &mut Txn<'_, '_>, kept: &[HistoryEvent]) {
-    use Attributes::*;
-    let mut open = BTreeMap::new();
-    for event in kept {
+/// The updates whose outcome is in the history that the new run begins with.
+#[derive(Default)]
+pub(crate) struct Outcomes {
+    open: BTreeMap<String, Accepted>,
+    completed: Vec<(String, CompletedUpdate)>,
+}
+
+impl Outcomes {
+    /// Takes an event of the kept history.
+    pub(crate) fn kept(&mut self, event: &HistoryEvent) {
+        use Attributes::*;
         match &event.attributes {
             Some(WorkflowExecutionUpdateAcceptedEventAttributes(a)) => {
                 let request_id = a.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
-                open.insert(&*a.protocol_instance_id, Accepted { event_id: event.event_id, request_id });
+                self.open.insert(a.protocol_instance_id.clone(), Accepted { event_id: event.event_id, request_id });
             }
             Some(WorkflowExecutionUpdateCompletedEventAttributes(a)) => {
                 let update_id = a.meta.as_ref().map_or("", |meta| &meta.update_id);
-                let Some(accepted) = open.remove(update_id) else { continue };
+                let Some(accepted) = self.open.remove(update_id) else { return };
                 let completed = CompletedUpdate { accepted, completed_event_id: event.event_id };
-                txn.write(Op::Put(row(&txn.run, update_id), codec::encode(&completed)));
+                self.completed.push((update_id.to_owned(), completed));
             }
             _ => {}
+        }
+    }
+
+    /// Writes their rows.
+    pub(crate) fn write(self, txn: &mut Txn<'_, '_>) {
+        for (update_id, completed) in self.completed {
+            txn.write(Op::Put(row(&txn.run, &update_id), codec::encode(&completed)));
         }
     }
 }

@@ -213,3 +213,40 @@ async fn garbage_on_the_peer_port_does_no_harm() {
     cluster.assert_same().await;
     cluster.stop().await;
 }
+
+/// F2: what is too large is refused before anything is done; what is large passes, and leaders stay meanwhile. (A leader
+/// whose followers are busy with their disks refuses writes for a moment.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_entries_move_no_leaders() {
+    let cluster = Cluster::start(3, |_| ()).await;
+    let (group, term) = cluster.leader(1).await;
+    let (other, other_term) = cluster.leader(2).await;
+    let refused = group.propose(term, row(1, tenure_limits::ENTRY)).await;
+    assert!(matches!(refused, Err(ProposeError::TooLarge(_))), "{refused:?}");
+    let bulk = {
+        let group = group.clone();
+        tokio::spawn(async move {
+            for key in 0..4 {
+                while let Err(refused) = group.propose(term, row(key, tenure_limits::ENTRY / 2)).await {
+                    assert_eq!(refused, ProposeError::NotLeader { leader: None });
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        })
+    };
+    let mut slowest = Duration::ZERO;
+    while !bulk.is_finished() {
+        let begin = Instant::now();
+        while let Err(refused) = other.propose(other_term, row(1, 100)).await {
+            assert_eq!(refused, ProposeError::NotLeader { leader: None });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        slowest = slowest.max(begin.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bulk.await.unwrap();
+    assert_eq!((group.leadership().borrow().term, other.leadership().borrow().term), (term, other_term));
+    assert!(slowest < Duration::from_secs(2), "another group's entry took {slowest:?}");
+    cluster.assert_same().await;
+    cluster.stop().await;
+}

@@ -33,7 +33,7 @@ pub(super) fn row(run: &RunKey, name: &str) -> RowKey {
 pub(super) fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
     let run = envelope.workflow.run(RUN);
     let mut transition =
-        Transition { reply: Reply::Done, writes: WriteSet::default(), states: vec![], effects: vec![] };
+        Transition { reply: Reply::Done, writes: WriteSet::default(), states: vec![], effects: vec![], copy: None };
     let mut put = |key: RowKey, value| transition.writes.ops.push(Op::Put(key, value));
     match &envelope.command {
         ShardCommand::StartWorkflow(request) if request.workflow_start_delay.is_some() => {

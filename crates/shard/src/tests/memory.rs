@@ -1,7 +1,8 @@
 //! A cluster in memory: replication is perfect, leaders move when they are told to.
 
 use crate::{
-    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Options, Replica, Rows, ShardId, Shards, executions::Engine,
+    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Options, Replica, Rows, ShardId, Shards,
+    executions::Engine, replica::ProposeError,
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
@@ -180,12 +181,15 @@ impl Replica for LogReplica {
         self.log.told[&self.node].subscribe()
     }
 
-    fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), NotLeader>> {
+    fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), ProposeError>> {
+        if writes.size() > tenure_limits::ENTRY {
+            return std::future::ready(Err(ProposeError::TooLarge(writes.size()))).boxed();
+        }
         let (log, node, writes) = (self.log.clone(), self.node, writes.clone());
         async move {
             log.check(node, Some(term))?;
             if log.refuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-                return Err(NotLeader { leader: None, term });
+                return Err(NotLeader { leader: None, term }.into());
             }
             log.gate.acquire().await.unwrap().forget();
             log.check(node, Some(term))?;

@@ -21,6 +21,7 @@ use tenure_engine::{
     Envelope, NamespaceId, Op, ProposalId, QueueKey, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey, codec,
     command::Poll, token::TaskToken,
 };
+use tenure_limits::ENTRY;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -163,6 +164,39 @@ async fn heartbeats_share_the_entry_after_the_one_on_its_way_and_are_durable_bef
     }
     let entries = log.entries.lock().len() - before;
     assert!(entries <= 2, "the first one alone at most, the others together; but {entries}");
+}
+
+/// F2: what does not fit behind others goes alone; what does not fit at all is refused, and nothing of it is done.
+#[tokio::test]
+async fn an_entry_has_a_largest_size() {
+    let cluster = alone();
+    let leader = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    let workflow = workflow_in(&cluster, 1, "w");
+    log.close_gate();
+    let names = ["a".into(), "b".into(), "y".repeat(ENTRY - 1000), "z".repeat(ENTRY), "c".into()];
+    let calls: Vec<_> = names
+        .map(|name: String| {
+            let (leader, envelope) = (leader.clone(), envelope(&workflow, signal(&name)));
+            tokio::spawn(async move { leader.execute(envelope).await })
+        })
+        .into();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    log.open_gate();
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(match call.await.unwrap() {
+            Ok(_) => "done".to_owned(),
+            Err(error) => error.to_string(),
+        });
+    }
+    assert!(answers[3].contains("exceeds limit of 33554432 bytes"), "{answers:?}");
+    answers.remove(3);
+    assert_eq!(answers, ["done"; 4]);
+    let row = row(&workflow.run(engine::RUN), "signals");
+    let signals: Vec<String> = codec::decode(&log.get(&row).unwrap()).unwrap();
+    assert_eq!(signals.iter().map(|name| &name[..1]).collect::<String>(), "abyc");
+    assert!(log.entries.lock().iter().all(|entry| entry.size() <= ENTRY));
 }
 
 #[tokio::test]

@@ -1,0 +1,186 @@
+//! What a reset needs of histories, folded while they are read, so that they are never in memory as a whole: of the part
+//! that is kept, the state after it and what it asks for without an answer; of what came since, the events that the new
+//! run is told again. Of runs that were told nothing only the end is read.
+
+use super::Stop;
+use crate::{
+    child, external,
+    key::RunKey,
+    replay,
+    rows::{ReadError, RowKey, StateReader},
+    state::{ExecutionInfo, ExecutionState},
+    txn::event_len,
+    update,
+};
+use prost::Message;
+use tenure_api::{
+    enums::v1::{ResetReapplyExcludeType as Exclude, ResetReapplyType as Reapply},
+    error::ApiError,
+    history::v1::{History, HistoryEvent, history_event::Attributes},
+    workflowservice::v1::ResetWorkflowExecutionRequest,
+};
+use tenure_limits::{HISTORY_PAGE, RETOLD};
+use uuid::Uuid;
+
+/// The events that the new run begins with.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// After them; `None` before the first.
+    pub(super) state: Option<ExecutionState>,
+    /// Bytes that they take.
+    pub(super) size: i64,
+    pub(super) outcomes: update::reset::Outcomes,
+    pub(super) children: child::reset::Asked,
+    pub(super) external: external::reset::Asked,
+}
+
+impl Kept {
+    fn take(&mut self, base: &ExecutionInfo, event: &HistoryEvent) {
+        let state = self.state.get_or_insert_with(|| replay::begin(base, event));
+        replay::apply(state, event);
+        self.size += event_len(event);
+        self.outcomes.kept(event);
+        self.children.kept(event);
+        self.external.kept(event);
+    }
+
+    /// They end with a workflow task that can fail.
+    fn waits_for_task(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.workflow_task.pending.is_some())
+    }
+}
+
+/// What happened since the point, in the base run and in those that continued it, as far as the new run is told it again.
+pub(super) struct Chain {
+    pub(super) since: Vec<(Uuid, HistoryEvent)>,
+    pub(super) last_run: Uuid,
+    pub(super) wanted: Wanted,
+    bytes: i64,
+}
+
+/// Which events the new run is told again.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    base: Uuid,
+    pub(super) signals: bool,
+    pub(super) updates: bool,
+}
+
+impl Wanted {
+    pub(super) fn of(request: &ResetWorkflowExecutionRequest, base: Uuid) -> Self {
+        let excluded = |kind: Exclude| request.reset_reapply_exclude_types.contains(&kind.into());
+        let all = matches!(request.reset_reapply_type(), Reapply::Unspecified | Reapply::AllEligible);
+        Wanted {
+            base,
+            signals: request.reset_reapply_type() != Reapply::None && !excluded(Exclude::Signal),
+            updates: all && !excluded(Exclude::Update),
+        }
+    }
+
+    fn event(self, run_id: Uuid, event: &HistoryEvent) -> bool {
+        use Attributes::*;
+        match &event.attributes {
+            Some(WorkflowExecutionSignaledEventAttributes(_)) => self.signals,
+            Some(WorkflowExecutionOptionsUpdatedEventAttributes(_)) => true,
+            Some(
+                WorkflowExecutionUpdateAdmittedEventAttributes(_) | WorkflowExecutionUpdateAcceptedEventAttributes(_),
+            ) => self.updates,
+            // Ids of events mean the same in the base run alone.
+            _ => run_id == self.base && child::reset::is_of_child(event),
+        }
+    }
+}
+
+impl Chain {
+    pub(super) fn take(&mut self, run_id: Uuid, event: HistoryEvent) -> Result<(), ApiError> {
+        if !self.wanted.event(run_id, &event) {
+            return Ok(());
+        }
+        self.bytes += event_len(&event);
+        if self.bytes > RETOLD as i64 {
+            // The reference server's words.
+            let message = format!("transaction size of {} bytes exceeds limit of {RETOLD} bytes", self.bytes);
+            return Err(ApiError::invalid_argument(message));
+        }
+        self.since.push((run_id, event));
+        Ok(())
+    }
+}
+
+/// Reads the base run, of which the events before `finish` are kept, and those that continued it.
+///
+/// # Errors
+/// `not_a_boundary`, as soon as that is known.
+pub(super) fn read(
+    rows: &dyn StateReader,
+    base: &RunKey,
+    base_state: &ExecutionState,
+    finish: i64,
+    wanted: Wanted,
+    not_a_boundary: impl Fn() -> ApiError,
+) -> Result<(Kept, Chain), Stop> {
+    let mut kept = Kept::default();
+    let mut chain = Chain { since: Vec::new(), last_run: base.run_id, wanted, bytes: 0 };
+    let mut next = None;
+    each_event(rows, base, |event| {
+        if event.event_id < finish {
+            kept.take(&base_state.info, &event);
+            return Ok(());
+        }
+        if event.event_id == finish && !kept.waits_for_task() {
+            return Err(not_a_boundary().into());
+        }
+        next = next_run(&event);
+        kept.children.base(&event);
+        Ok(chain.take(base.run_id, event)?)
+    })?;
+    let mut priority = base_state.info.priority.clone();
+    while let Some(run_id) = next.take() {
+        chain.last_run = run_id;
+        let run = base.workflow.run(run_id);
+        let Some(state) = rows.execution(&run)? else { break };
+        let told_nothing = state.signals == 0
+            && state.updates.admissions == 0
+            && state.info.request_ids.len() <= 1
+            && state.info.priority == priority;
+        if told_nothing {
+            next = rows.event(&run, state.last_event_id())?.as_ref().and_then(next_run);
+        } else {
+            each_event(rows, &run, |event| {
+                next = next_run(&event);
+                Ok(chain.take(run_id, event)?)
+            })?;
+        }
+        priority.clone_from(&state.info.priority);
+    }
+    Ok((kept, chain))
+}
+
+/// Hands out the events of a run, a page of them in memory at a time.
+fn each_event(
+    rows: &dyn StateReader,
+    run: &RunKey,
+    mut take: impl FnMut(HistoryEvent) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let mut next = 1;
+    loop {
+        let page = rows.history_rows(run, next, HISTORY_PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        next = last + 1;
+        for (first_event_id, chunk) in page {
+            let key = || RowKey::History { run: run.clone(), first_event_id };
+            let chunk = History::decode(chunk).map_err(|e| ReadError::Corrupt { key: key(), cause: e.to_string() })?;
+            for event in chunk.events {
+                take(event)?;
+            }
+        }
+    }
+}
+
+/// The run that continues this one.
+fn next_run(last: &HistoryEvent) -> Option<Uuid> {
+    match last.attributes.as_ref()? {
+        Attributes::WorkflowExecutionContinuedAsNewEventAttributes(a) => Uuid::try_parse(&a.new_execution_run_id).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,158 @@
+//! History that one run takes over from another: copied in pieces, ahead of the entry that makes the run. Until then
+//! nobody knows of the rows; if it never comes, the run's timer row has them removed.
+
+use crate::{
+    command::Reply,
+    commands::{Call, Outcome, Stop},
+    key::RunKey,
+    rows::{Op, ReadError, RowKey, StateReader, WriteSet},
+    time::Timestamp,
+    transition::{Effect, Transition},
+};
+use bytes::{Buf, Bytes, BytesMut};
+use prost::encoding::{WireType, decode_key, decode_varint};
+use std::time::Duration;
+use tenure_limits::{HISTORY_PAGE, HISTORY_ROW};
+use uuid::Uuid;
+
+/// How long a copy may take until its rows count as left over.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// The events of a run that are to be copied to a new one. Both are of one workflow id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryCopy {
+    pub from: RunKey,
+    /// The first event that is not copied.
+    pub before: i64,
+    pub to: RunKey,
+}
+
+impl HistoryCopy {
+    /// Where copying begins.
+    pub const BEGIN: i64 = 1;
+
+    /// The rows of the piece that begins here, and where the next one does; `None` at the end.
+    pub fn piece(&self, rows: &dyn StateReader, begin: i64) -> Result<Option<(WriteSet, i64)>, ReadError> {
+        if begin >= self.before {
+            return Ok(None);
+        }
+        let mut cut = Cut { to: &self.to, first_event_id: begin, row: BytesMut::new(), ops: Vec::new() };
+        let mut next = begin;
+        'page: for (first_event_id, chunk) in rows.history_rows(&self.from, begin, HISTORY_PAGE)? {
+            debug_assert_eq!(next, first_event_id, "chunks follow each other");
+            for event in events(&self.from, first_event_id, chunk) {
+                if next == self.before {
+                    break 'page;
+                }
+                cut.add(next, &event?);
+                next += 1;
+            }
+        }
+        if next == begin {
+            return Ok(None);
+        }
+        if begin == HistoryCopy::BEGIN {
+            cut.ops.push(Op::Put(timer(&self.to), Bytes::new()));
+        }
+        Ok(Some((WriteSet { ops: cut.finish(next) }, next)))
+    }
+
+    /// When the rows count as left over, if the new run has not come to be.
+    pub fn expires(&self) -> Timestamp {
+        expires(self.to.run_id)
+    }
+}
+
+/// The row that waits for a copy to expire.
+pub(crate) fn timer(to: &RunKey) -> RowKey {
+    RowKey::Timer { due: expires(to.run_id), run: to.clone() }
+}
+
+/// Ids of runs tell when they were made.
+fn expires(run_id: Uuid) -> Timestamp {
+    let made = run_id.get_timestamp().map(|at| at.to_unix());
+    let nanos = made.and_then(|(seconds, nanos)| {
+        i64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(nanos.into())
+    });
+    nanos.map_or(Timestamp::MAX, |nanos| Timestamp(nanos).after(PATIENCE))
+}
+
+/// The timer of a run is due that is not there: what was copied for it goes, in pieces.
+pub(crate) fn clear(call: Call<'_, '_>, run: RunKey) -> Outcome {
+    let timer = timer(&run);
+    if expires(run.run_id) > call.cx.now || call.rows.get(&timer)?.is_none() {
+        return Err(Stop::Answered(Reply::Done));
+    }
+    let rows = call.rows.history_rows(&run, i64::MIN, HISTORY_PAGE)?;
+    let last = rows.iter().map(|(_, events)| events.len()).sum::<usize>() < HISTORY_PAGE;
+    let row = |first_event_id| Op::Delete(RowKey::History { run: run.clone(), first_event_id });
+    let mut ops: Vec<Op> = rows.iter().map(|(first_event_id, _)| row(*first_event_id)).collect();
+    ops.extend(last.then_some(Op::Delete(timer)));
+    let due = (!last).then_some(call.cx.now);
+    let effects = vec![Effect::TimerArmed { run, due }];
+    Ok(Transition { reply: Reply::Done, writes: WriteSet { ops }, states: Vec::new(), effects, copy: None })
+}
+
+/// Gathers events into rows of limited size.
+struct Cut<'a> {
+    to: &'a RunKey,
+    /// Of the row that is being gathered.
+    first_event_id: i64,
+    row: BytesMut,
+    ops: Vec<Op>,
+}
+
+impl Cut<'_> {
+    fn add(&mut self, event_id: i64, event: &[u8]) {
+        if self.row.len() + event.len() > HISTORY_ROW {
+            self.end_row(event_id);
+        }
+        self.row.extend_from_slice(event);
+    }
+
+    fn end_row(&mut self, next_event_id: i64) {
+        if !self.row.is_empty() {
+            let row = RowKey::History { run: self.to.clone(), first_event_id: self.first_event_id };
+            self.ops.push(Op::Put(row, self.row.split().freeze()));
+            self.first_event_id = next_event_id;
+        }
+    }
+
+    fn finish(mut self, next_event_id: i64) -> Vec<Op> {
+        self.end_row(next_event_id);
+        self.ops
+    }
+}
+
+/// The events of an encoded `History`, each with its tag and length: put together again they are a `History`.
+fn events(run: &RunKey, first_event_id: i64, chunk: Bytes) -> impl Iterator<Item = Result<Bytes, ReadError>> {
+    let mut rest = chunk;
+    let corrupt = move |cause: String| {
+        let key = RowKey::History { run: run.clone(), first_event_id };
+        ReadError::Corrupt { key, cause }
+    };
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let event = split_event(&mut rest);
+        if event.is_err() {
+            rest.clear();
+        }
+        Some(event.map_err(&corrupt))
+    })
+}
+
+fn split_event(rest: &mut Bytes) -> Result<Bytes, String> {
+    let mut head = rest.clone();
+    match decode_key(&mut head).map_err(|e| e.to_string())? {
+        (1, WireType::LengthDelimited) => {}
+        (field, wire) => return Err(format!("field {field} of {wire:?} in a history")),
+    }
+    let size = decode_varint(&mut head).map_err(|e| e.to_string())?;
+    let whole = (rest.len() - head.remaining()) as u64 + size;
+    match usize::try_from(whole) {
+        Ok(whole) if whole <= rest.len() => Ok(rest.split_to(whole)),
+        _ => Err(format!("an event of {size} bytes in {}", rest.len())),
+    }
+}

@@ -1,6 +1,6 @@
 //! Flushes rows, and lets the log be purged behind what is durable.
 
-use crate::node::Core;
+use crate::{group::Group, node::Core};
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -20,6 +20,9 @@ pub(crate) async fn run(core: Core) -> Infallible {
         let due =
             flushed.elapsed() >= core.options.flush_interval || state.unflushed_bytes() >= core.options.flush_bytes;
         let groups = core.groups.all();
+        for group in &groups {
+            purge_large(group, core.options.keep_bytes).await;
+        }
         let news = groups.iter().any(|g| marked.get(&g.id()).is_none_or(|index| *g.applied().borrow() > *index));
         if !due || !news {
             continue;
@@ -52,5 +55,15 @@ pub(crate) async fn run(core: Core) -> Infallible {
                 let _ = group.raft().trigger().snapshot().await;
             }
         }
+    }
+}
+
+/// openraft keeps a number of entries; where these are large, more of them go.
+async fn purge_large(group: &Group, keep: u64) {
+    // An error is reported where rows are flushed.
+    let Ok(durable) = group.rows().durable() else { return };
+    if let Some(upto) = group.log().beyond(durable.index(), keep) {
+        // Fails only when the group has stopped, which its own watch notices.
+        let _ = group.raft().trigger().purge_log(upto).await;
     }
 }

@@ -1,6 +1,7 @@
 //! One shard's Raft group, as seen from this node's replica.
 
 use crate::{
+    log_store::LogStore,
     options::Options,
     state_machine::Rows,
     types::{Payload, Raft, Term, TypeConfig},
@@ -111,6 +112,7 @@ struct Inner {
     shard: ShardId,
     node: u64,
     raft: Raft,
+    log: LogStore,
     rows: Rows,
     leadership: watch::Receiver<Leadership>,
     applied: watch::Receiver<u64>,
@@ -139,6 +141,7 @@ impl Group {
     pub(crate) fn new(
         shard: ShardId,
         raft: Raft,
+        log: LogStore,
         rows: Rows,
         applied: watch::Receiver<u64>,
         options: &Options,
@@ -154,6 +157,7 @@ impl Group {
             shard,
             node: options.node_id,
             raft,
+            log,
             rows,
             leadership,
             applied,
@@ -310,6 +314,10 @@ impl Group {
 
     pub(crate) fn raft(&self) -> &Raft {
         &self.0.raft
+    }
+
+    pub(crate) fn log(&self) -> &LogStore {
+        &self.0.log
     }
 
     pub(crate) fn rows(&self) -> &Rows {

@@ -11,6 +11,7 @@ mod entry;
 mod group;
 mod inbound;
 mod liveness;
+mod log_sizes;
 mod log_store;
 mod network;
 mod node;

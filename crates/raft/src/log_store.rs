@@ -5,6 +5,7 @@
 
 use crate::{
     entry,
+    log_sizes::LogSizes,
     types::{Entry, LogId, TypeConfig, Vote},
 };
 use bytes::Bytes;
@@ -43,6 +44,7 @@ struct Shared {
     purged: Option<LogId>,
     last: Option<LogId>,
     tail: Tail,
+    sizes: LogSizes,
 }
 
 /// The last entries of the log. An entry that is not yet on disk is always here.
@@ -84,8 +86,14 @@ impl LogStore {
                 submitted: 0,
                 written: 0,
             },
+            sizes: LogSizes::default(),
         };
         Ok(LogStore { shard, db, shared: Arc::new(Mutex::new(shared)), applied })
+    }
+
+    /// The index up to which entries are to be purged, so that those from there to `upto` hold about `keep` bytes at most.
+    pub(crate) fn beyond(&self, upto: u64, keep: u64) -> Option<u64> {
+        self.shared.lock().sizes.beyond(upto, keep)
     }
 
     /// Entries from the start of the range, in order, until it ends or they hold `max_bytes`.
@@ -261,6 +269,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             shared.tail.submitted += 1;
             for entry in entries {
                 rows.push((entry.log_id.index, entry::encode(&entry)));
+                shared.sizes.push(entry.log_id.index, entry::size(&entry) as u64);
                 shared.last = Some(entry.log_id);
                 shared.tail.push(entry);
             }
@@ -284,6 +293,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         {
             let mut shared = self.shared.lock();
             shared.tail.truncate(from);
+            shared.sizes.truncate(from);
             shared.last = last.max(shared.purged);
         }
         self.db.submit(LogOp::Truncate { shard: self.shard, from }, |_| {});
@@ -298,6 +308,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         {
             let mut shared = self.shared.lock();
             shared.tail.purge(upto.index + 1);
+            shared.sizes.purge(upto.index + 1);
             shared.purged = shared.purged.max(Some(upto));
             shared.last = shared.last.max(Some(upto));
         }

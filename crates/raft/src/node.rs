@@ -331,9 +331,9 @@ impl Core {
             LogStore::new(shard, self.storage.log().clone(), found.log, self.options.tail_bytes, applied.clone())?;
         let network =
             Network { shard, node: self.node, pool: self.pool.clone(), links: self.links.clone(), rows: rows.clone() };
-        let raft = Raft::new(self.node, self.config.clone(), network, log, state_machine).await;
+        let raft = Raft::new(self.node, self.config.clone(), network, log.clone(), state_machine).await;
         let raft = raft.map_err(|fatal| failed(fatal.to_string()))?;
-        let group = Group::new(shard, raft, rows, applied, &self.options);
+        let group = Group::new(shard, raft, log, rows, applied, &self.options);
         self.groups.add(group.clone());
         Ok(group)
     }

@@ -31,8 +31,10 @@ pub struct Options {
     /// Rows are flushed, and the log is purged behind that, when this much is in memory or this long after the last.
     pub flush_bytes: u64,
     pub flush_interval: Duration,
-    /// Entries that stay in the log although they are flushed, for followers that were away for a while.
+    /// Entries that stay in a group's log although they are flushed, for followers that were away for a while, and the
+    /// bytes of those: whichever comes first.
     pub keep_entries: u64,
+    pub keep_bytes: u64,
     /// Bytes of the log's tail that each group keeps in memory.
     pub tail_bytes: usize,
     /// A node gets its leaderships back after it was there, and caught up, for this long.
@@ -55,6 +57,7 @@ impl Options {
             flush_bytes: 12 << 20,
             flush_interval: Duration::from_secs(30),
             keep_entries: 10_000,
+            keep_bytes: 32 << 20,
             tail_bytes: 4 << 20,
             balance_after: Duration::from_secs(10),
             on_fatal: FatalHook::default(),

@@ -125,6 +125,8 @@ pub struct Raft {
     pub flush_interval: Duration,
     /// Flushed entries that stay in a shard's log, for followers that were away for a while.
     pub keep_entries: u64,
+    /// Bytes of those, with which fewer of them stay.
+    pub keep_bytes: u64,
 }
 
 impl Default for Raft {
@@ -137,6 +139,7 @@ impl Default for Raft {
             flush_bytes: raft.flush_bytes,
             flush_interval: raft.flush_interval,
             keep_entries: raft.keep_entries,
+            keep_bytes: raft.keep_bytes,
         }
     }
 }

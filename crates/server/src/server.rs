@@ -331,6 +331,7 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
     options.flush_bytes = config.raft.flush_bytes;
     options.flush_interval = config.raft.flush_interval;
     options.keep_entries = config.raft.keep_entries;
+    options.keep_bytes = config.raft.keep_bytes;
     options
 }
 

@@ -37,6 +37,35 @@ async fn a_follower_behind_a_purged_log_gets_a_snapshot() {
     cluster.stop().await;
 }
 
+/// F8: large entries are not kept by their number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_keeps_a_margin_of_bytes() {
+    let cluster = Cluster::start(3, |options| {
+        eager(options);
+        options.keep_entries = 10_000;
+        options.keep_bytes = 1 << 20;
+    })
+    .await;
+    let (mut group, mut term) = cluster.leader(1).await;
+    for key in 0..60 {
+        while group.propose(term, row(key, 100 << 10)).await.is_err() {
+            (group, term) = cluster.leader(1).await;
+        }
+    }
+    eventually("all replicas have purged all but a megabyte", || async {
+        let purged = |id| {
+            let status = cluster.group(id, 1).status();
+            status.last_log_index - status.purged_index <= 20
+        };
+        (1..=3).all(purged).then_some(())
+    })
+    .await;
+    let status = group.status();
+    assert!(status.last_log_index - status.purged_index >= 8, "a margin is kept");
+    cluster.assert_same().await;
+    cluster.stop().await;
+}
+
 /// Tries once at the replica that leads, if one does: a busy machine may make leaders change. How many were written.
 async fn propose(replicas: &[Group], entry: Bytes) -> u64 {
     for group in replicas {

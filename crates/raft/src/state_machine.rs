@@ -4,6 +4,7 @@ use crate::{
     entry::AppliedLog,
     types::{EntryPayload, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
+use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt};
 use openraft::{
     OptionalSend, RaftSnapshotBuilder,
@@ -62,6 +63,20 @@ impl StateMachine {
         Ok(StateMachine { shard, storage, rows, log, applied, metrics: Metrics::new() })
     }
 
+    /// Writes rows, with how far they go. The database may keep its writers waiting, and so this is no work for a thread
+    /// that others wait for.
+    async fn write(&self, writes: Vec<Bytes>) -> io::Result<()> {
+        let (rows, log) = (self.rows.current(), self.log.to_row());
+        let written = tokio::task::spawn_blocking(move || rows.apply(&log, writes.iter().map(|rows| &rows[..])));
+        match written.await {
+            Ok(written) => Ok(written?),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(ending) => Err(io::Error::other(ending)),
+            },
+        }
+    }
+
     /// Rows that survive a power cut, with a flush if there were none yet.
     async fn durable(&self) -> io::Result<AppliedLog> {
         let durable = self.rows.durable()?;
@@ -111,7 +126,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                     next = entries.next().now_or_never().flatten();
                 }
             }
-            self.rows.current().apply(&self.log.to_row(), writes.drain(..).as_slice().iter().map(|rows| &rows[..]))?;
+            self.write(std::mem::take(&mut writes)).await?;
             self.applied.send_replace(self.log.index());
             for responder in responders.drain(..) {
                 responder.send(());
@@ -187,5 +202,32 @@ impl Metrics {
             entries: metrics::histogram!("tenure_raft_apply_batch_entries"),
             seconds: metrics::histogram!("tenure_raft_apply_seconds"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Entry, log_id};
+    use futures::stream;
+    use tenure_engine::rows::{Op, RowKey, WriteSet};
+    use tenure_storage::{Options, write_set};
+
+    /// F47: a write that takes its time keeps no async worker.
+    #[tokio::test]
+    async fn rows_are_not_written_on_the_thread_that_asks_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::open(Options::new(dir.path())).unwrap();
+        let rows = Rows::new(storage.shard(1).unwrap().rows);
+        let (applied, index) = watch::channel(0);
+        let mut machine = StateMachine::new(1, storage, rows, applied).unwrap();
+        let writes = WriteSet { ops: vec![Op::Put(RowKey::Clock, vec![1; 16 << 20].into())] };
+        let payload = EntryPayload::Normal(Payload(write_set::encode([&writes])));
+        let entry = Entry { log_id: log_id(1, 7), payload };
+        let mut apply = Box::pin(machine.apply(stream::iter([Ok((entry, None))])));
+        assert!(futures::poll!(&mut apply).is_pending(), "it is written elsewhere");
+        assert_eq!(*index.borrow(), 0);
+        apply.await.unwrap();
+        assert_eq!(*index.borrow(), 7);
     }
 }

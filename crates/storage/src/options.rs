@@ -1,5 +1,6 @@
 //! Where a node keeps its data, and how much memory that may take.
 
+use rocksdb::Env;
 use std::path::PathBuf;
 use tenure_limits::{DEFAULT_MEMORY, Memory};
 use tenure_vital::FatalHook;
@@ -26,4 +27,22 @@ impl Options {
             on_fatal: FatalHook::default(),
         }
     }
+}
+
+/// Threads of a kind that all databases of the process share: neither of a node's two waits for the other's flush or
+/// compaction.
+const BACKGROUND_THREADS: i32 = 2;
+
+/// Bytes of a file that is being written in the background until they are handed to the disk: a sync of the log shall
+/// not find all of a compaction before it.
+const BYTES_PER_SYNC: u64 = 1 << 20;
+
+/// What makes both databases good neighbours on one disk.
+pub(crate) fn share_disk(options: &mut rocksdb::Options) -> Result<(), rocksdb::Error> {
+    let mut environment = Env::new()?;
+    environment.set_high_priority_background_threads(BACKGROUND_THREADS);
+    environment.set_low_priority_background_threads(BACKGROUND_THREADS);
+    options.set_env(&environment);
+    options.set_bytes_per_sync(BYTES_PER_SYNC);
+    Ok(())
 }

@@ -109,7 +109,9 @@ impl Storage {
         let incarnation = new.incarnation();
         self.0.log.write(LogOp::Pointer { shard, incarnation }).await?;
         self.lock().insert(shard, incarnation);
-        Ok(old.retire()?)
+        let old = old.clone();
+        tokio::task::spawn_blocking(move || old.retire()).await.map_err(io::Error::other)??;
+        Ok(())
     }
 
     /// Makes everything durable and closes both databases for writing. It blocks. What is not closed is not lost: the

@@ -211,3 +211,26 @@ fn stats_follow_what_is_stored() {
     let full = storage.stats();
     assert!(full.unflushed_bytes < 1 << 20 && full.state_file_bytes > 0 && full.memtable_bytes > 0, "{full:?}");
 }
+
+/// F47: neither database waits for the other's flush or compaction, and files reach the disk as they are written.
+#[test]
+#[cfg(target_os = "linux")]
+fn both_databases_share_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(&dir);
+    let names: Vec<String> = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
+        .collect();
+    for pool in ["rocksdb:high", "rocksdb:low"] {
+        assert_eq!(names.iter().filter(|name| name.starts_with(pool)).count(), 2, "{pool} of {names:?}");
+    }
+    for database in ["log", "state"] {
+        let files = std::fs::read_dir(dir.path().join(database)).unwrap().map(|file| file.unwrap().path());
+        let options = files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("OPTIONS"));
+        let written = std::fs::read_to_string(options.max().unwrap()).unwrap();
+        assert!(written.contains("  bytes_per_sync=1048576"), "{written}");
+        assert!(written.contains("wal_bytes_per_sync=0"), "{written}");
+    }
+    drop(storage);
+}

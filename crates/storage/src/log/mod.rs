@@ -5,7 +5,12 @@
 
 mod writer;
 
-use crate::{ShardId, StorageError, dir::DataDir, memory::Shared, options::Options};
+use crate::{
+    ShardId, StorageError,
+    dir::DataDir,
+    memory::Shared,
+    options::{Options, share_disk},
+};
 use bytes::Bytes;
 use metrics::{counter, histogram};
 use rocksdb::{BlockBasedOptions, DB, DBCompressionType, LogLevel, ReadOptions, WriteBatch, WriteOptions};
@@ -110,6 +115,7 @@ impl LogDb {
         // Both have corrupted or lost synced records in RocksDB's past (facebook/rocksdb#8723, #12489).
         db_options.set_manual_wal_flush(false);
         db_options.set_wal_bytes_per_sync(0);
+        share_disk(&mut db_options)?;
         let db = Arc::new(DB::open(&db_options, dir.log())?);
         let writer = Writer::spawn(synced_writes(db.clone()), options.on_fatal.clone())?;
         Ok(LogDb { db, writer: Arc::new(writer), _dir: dir })

@@ -19,7 +19,7 @@ use crate::{
     dir::DataDir,
     key::{self, Family, INCARNATION},
     memory::Shared,
-    options::Options,
+    options::{Options, share_disk},
 };
 use metrics::histogram;
 use rocksdb::{
@@ -202,6 +202,7 @@ fn db_options() -> Result<rocksdb::Options, StorageError> {
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(4);
     options.set_stats_dump_period_sec(0);
+    share_disk(&mut options)?;
     Ok(options)
 }
 

@@ -21,6 +21,14 @@ pub const HISTORY_ROW: usize = 256 << 10;
 /// Bytes of history that are read at once where a long one is gone through.
 pub const HISTORY_PAGE: usize = 1 << 20;
 
+/// Commands of clients that may wait or run at once on the leaders of a node.
+pub const COMMANDS: usize = 10_000;
+
+/// Commands of one workflow id that may wait for the ones before them.
+pub const COMMANDS_OF_WORKFLOW: usize = 1_000;
+
+const _: () = assert!(COMMANDS_OF_WORKFLOW < COMMANDS);
+
 /// Commands that read whole histories (resets), of one node at once.
 pub const LONG_COMMANDS: usize = 2;
 

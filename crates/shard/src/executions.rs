@@ -73,6 +73,18 @@ impl Executions {
         Executions { lanes: Mutex::default(), cache, stamps: AtomicU64::new(0) }
     }
 
+    /// Commands of a workflow id that wait for those before them.
+    pub(crate) fn waiting(&self, workflow: &WorkflowKey) -> usize {
+        self.lanes.lock().get(workflow).map_or(0, VecDeque::len)
+    }
+
+    /// Commands that nobody waits for any more, and that did not run yet, never do.
+    pub(crate) fn forget_abandoned(&self, workflow: &WorkflowKey) {
+        if let Some(lane) = self.lanes.lock().get_mut(workflow) {
+            lane.retain(|waiting| !waiting.reply.is_closed());
+        }
+    }
+
     /// Ids for the commands of one entry.
     pub(crate) fn ids(&self, term: u64) -> Ids {
         let counter = self.stamps.fetch_add(STAMPS, Ordering::Relaxed);
@@ -98,7 +110,7 @@ impl Drop for LaneEnd<'_> {
 
 impl LeaderRuntime {
     /// Runs a command after those of the same workflow id that came before it, and answers once its entry is
-    /// applied. The command goes on if the future is dropped.
+    /// applied. The command goes on if the future is dropped; one of a client only if it has begun.
     pub(crate) async fn execute(self: &Arc<Self>, envelope: Envelope) -> Result<Reply, CommandError> {
         let (reply, answer) = oneshot::channel();
         let in_flight = self.options.virtual_time.as_ref().map(VirtualTime::command);

@@ -105,9 +105,10 @@ impl LeaderHandle {
         self.0.clock.now()
     }
 
-    /// Runs a command and answers once its entry is applied. Dropping the future does not stop the command.
+    /// Runs a command of a client and answers once its entry is applied. Dropping the future does not stop a command
+    /// that has begun. RESOURCE_EXHAUSTED if too many wait.
     pub async fn execute(&self, envelope: Envelope) -> Result<Reply, CommandError> {
-        self.0.execute(envelope).await
+        self.0.execute_for_client(envelope).await
     }
 
     /// Runs a command of the system shard.

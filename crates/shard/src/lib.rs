@@ -4,6 +4,7 @@
 //! All of a leader's memory is one value, `LeaderRuntime`, built from rows at election and dropped when leadership
 //! goes. Nothing in it has to be saved.
 
+mod admission;
 mod cache;
 mod clock;
 mod deliveries;

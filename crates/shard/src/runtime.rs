@@ -21,7 +21,13 @@ use crate::{
     waiters::Waiters,
 };
 use metrics::{gauge, histogram};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tenure_engine::{Envelope, QueueKey, RunKey, ShardCommand, Stamp, WriteSet, rows::ReadError};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +55,8 @@ pub(crate) struct LeaderRuntime {
     pub(crate) starts: Starts,
     /// System commands run one at a time.
     pub(crate) system: tokio::sync::Mutex<()>,
+    /// No majority was heard for a while: what is proposed now may never be committed.
+    pub(crate) without_quorum: AtomicBool,
     /// Cancelled when leadership goes; all calls and tasks end with it.
     pub(crate) ended: CancellationToken,
 }
@@ -110,6 +118,7 @@ impl LeaderRuntime {
             queries: Queries::new(term),
             starts: Starts::default(),
             system: tokio::sync::Mutex::default(),
+            without_quorum: AtomicBool::new(false),
             ended: CancellationToken::new(),
             options,
             shared,
@@ -162,6 +171,7 @@ impl LeaderRuntime {
                 () = self.ended.cancelled() => break,
                 _ = ticks.tick() => {}
             }
+            self.without_quorum.store(!self.replica.has_quorum(), Ordering::Relaxed);
             backlog.set(self.dispatch.len() as f64);
             gauge!("tenure_shard_state_cache_bytes").set(self.shared.states.bytes() as f64);
             self.tick_starts();

@@ -18,7 +18,7 @@ use parking_lot::RwLock;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::error::{ApiError, Code};
 use tenure_engine::{TaskKind, codec};
-use tenure_limits::LONG_COMMANDS;
+use tenure_limits::{COMMANDS, LONG_COMMANDS};
 use tokio::{
     sync::{Semaphore, watch},
     time::Instant,
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) workers: Arc<Workers>,
     /// For commands that read whole histories.
     pub(crate) long_commands: Arc<Semaphore>,
+    /// Commands of clients that wait or run.
+    pub(crate) commands: Semaphore,
     replicas: BTreeMap<ShardId, Arc<dyn Replica>>,
     leaders: RwLock<BTreeMap<ShardId, Arc<LeaderRuntime>>>,
     /// Counts changes of `leaders`.
@@ -92,6 +94,7 @@ impl Shared {
             namespaces: Namespaces::default(),
             workers: Arc::default(),
             long_commands: Arc::new(Semaphore::new(LONG_COMMANDS)),
+            commands: Semaphore::new(COMMANDS),
             replicas,
             leaders: RwLock::default(),
             changed: watch::Sender::new(0),

@@ -132,7 +132,7 @@ impl LeaderRuntime {
         counter!("tenure_updates_total").increment(1);
         let workflow = envelope.workflow.clone();
         let listener = self.updates.listen(&workflow);
-        match self.execute(envelope).await? {
+        match self.execute_for_client(envelope).await? {
             Reply::Update { run_id, found } => {
                 self.reach(listener, Name { run: workflow.run(run_id), update_id }, found, wanted).await
             }
@@ -150,7 +150,7 @@ impl LeaderRuntime {
         counter!("tenure_updates_total").increment(1);
         let workflow = envelope.workflow.clone();
         let listener = self.updates.listen(&workflow);
-        let reply = self.execute(envelope).await?;
+        let reply = self.execute_for_client(envelope).await?;
         let Reply::UpdateWithStart { run_id, started, status, found } = reply else {
             let message = format!("an update with start was answered with something else: {reply:?}");
             return Err(ApiError::internal(message).into());

@@ -37,6 +37,8 @@ pub(super) struct Log {
     pub(super) gate: Semaphore,
     /// So many proposals are refused by a leader that goes on to lead, as one whose hand-over comes to nothing does.
     pub(super) refuse: AtomicU32,
+    /// Entries that wait for a permit.
+    pub(super) at_gate: AtomicU32,
     /// Execution states that were read from rows.
     pub(super) states_read: AtomicU32,
     /// The operations of all entries.
@@ -83,6 +85,7 @@ impl Cluster {
                 applied: watch::Sender::new(0),
                 gate: Semaphore::new(OPEN),
                 refuse: AtomicU32::new(0),
+                at_gate: AtomicU32::new(0),
                 states_read: AtomicU32::new(0),
                 entries: Mutex::default(),
             };
@@ -191,7 +194,9 @@ impl Replica for LogReplica {
             if log.refuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                 return Err(NotLeader { leader: None, term }.into());
             }
+            log.at_gate.fetch_add(1, Ordering::Relaxed);
             log.gate.acquire().await.unwrap().forget();
+            log.at_gate.fetch_sub(1, Ordering::Relaxed);
             log.check(node, Some(term))?;
             log.apply(&writes);
             Ok(())

@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tenure_api::workflowservice::v1::PollWorkflowTaskQueueResponse;
+use tenure_api::{error::Code, workflowservice::v1::PollWorkflowTaskQueueResponse};
 use tenure_engine::{
     Envelope, NamespaceId, Op, ProposalId, QueueKey, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey, codec,
     command::Poll, token::TaskToken,
@@ -120,6 +120,42 @@ async fn a_hot_execution_gets_one_entry_for_many_signals_in_their_order() {
     assert_eq!(applied, names);
     let entries = entries_with(log, &signals);
     assert!(entries <= 2, "the first one alone at most, the others together; but {entries}");
+}
+
+/// F5.
+#[tokio::test]
+async fn commands_whose_callers_have_gone_are_not_run_and_no_more_are_taken_than_may_wait() {
+    let cluster = alone();
+    let leader = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    let workflow = workflow_in(&cluster, 1, "w");
+    log.close_gate();
+    let call = |name: &str| {
+        let (leader, envelope) = (leader.clone(), envelope(&workflow, signal(name)));
+        tokio::spawn(async move { leader.execute(envelope).await })
+    };
+    let first = call("first");
+    // One is on its way to be replicated, then as many wait as may.
+    eventually(|| (log.at_gate.load(Ordering::Relaxed) > 0).then_some(())).await;
+    let waiting: Vec<_> = (0..tenure_limits::COMMANDS_OF_WORKFLOW).map(|_| call("gone")).collect();
+    tokio::task::yield_now().await;
+    match call("too many").await.unwrap() {
+        Err(CommandError::Api(error)) => {
+            assert_eq!((error.code, &*error.message), (Code::ResourceExhausted, "Workflow is busy."));
+        }
+        other => panic!("{other:?}"),
+    }
+    for call in waiting {
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+    }
+    let last = call("last");
+    tokio::task::yield_now().await;
+    log.open_gate();
+    first.await.unwrap().unwrap();
+    last.await.unwrap().unwrap();
+    let applied: Vec<String> = codec::decode(&log.get(&row(&workflow.run(engine::RUN), "signals")).unwrap()).unwrap();
+    assert_eq!(applied, ["first", "last"]);
 }
 
 /// F79.

@@ -38,8 +38,12 @@ pub const RETOLD: usize = 24 << 20;
 /// Bytes of one message on the peer port: a forwarded request, or a frame with the entries of several groups.
 pub const FRAME: usize = 64 << 20;
 
+/// Bytes of rows from which a chunk of a snapshot is closed; the last of them may be as large as an entry.
+pub const SNAPSHOT_CHUNK: usize = 1 << 20;
+
 /// What surrounds the contents of a frame takes less.
 pub const FRAMING: usize = 1 << 20;
 
 const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME && PIECE + MESSAGE < ENTRY);
+const _: () = assert!(SNAPSHOT_CHUNK + ENTRY + FRAMING < FRAME);
 const _: () = assert!(HISTORY_ROW < HISTORY_PAGE && RETOLD + PIECE < ENTRY);

@@ -63,12 +63,11 @@ pub struct Replies(mpsc::UnboundedSender<RaftMessage>);
 impl Replies {
     /// Answers a message; nobody listens any more if the stream ended.
     pub fn send(&self, request: Ticket, answer: Result<Bytes, String>) {
-        let (body, mut error) = match answer {
+        let (body, error) = match answer {
             Ok(body) if body.len() > REPLY => (Bytes::new(), format!("an answer of {} bytes is too large", body.len())),
             Ok(body) => (body, String::new()),
-            Err(error) => (Bytes::new(), error),
+            Err(error) => (Bytes::new(), error.chars().take(REPLY / 4).collect()),
         };
-        error.truncate(error.floor_char_boundary(REPLY));
         let Ticket { shard, correlation, kind } = request;
         let _ = self.0.send(RaftMessage { shard, correlation, reply: true, kind, body, error, more: false });
     }

@@ -23,7 +23,7 @@ impl Options {
         Options {
             dir: dir.into(),
             memory: Memory::of(DEFAULT_MEMORY),
-            snapshot_batch: 1 << 20,
+            snapshot_batch: tenure_limits::SNAPSHOT_CHUNK,
             on_fatal: FatalHook::default(),
         }
     }

@@ -20,6 +20,11 @@ async fn a_follower_behind_a_purged_log_gets_a_snapshot() {
     let behind = (1..=3).find(|id| *id != leader).unwrap();
     let had = *cluster.group(behind, 1).applied().borrow();
     cluster.kill(behind).await;
+    // F2: a chunk of the snapshot takes the largest row.
+    let (mut group, mut term) = cluster.leader(1).await;
+    while group.propose(term, row(1000, tenure_limits::ENTRY - 1000)).await.is_err() {
+        (group, term) = cluster.leader(1).await;
+    }
     cluster.write(1, 20..300).await;
     eventually("the log is purged beyond what the follower has", || async {
         (group.status().purged_index > had + 100).then_some(())

@@ -4,6 +4,7 @@
 
 use crate::{
     Frontend,
+    budget::Slot,
     client::{Caller, Client},
     deadline,
     delivery::Handover,
@@ -218,11 +219,12 @@ impl Frontend {
         method: &'static Method,
         message: Bytes,
         caller: Caller,
+        slot: &mut Slot,
     ) -> Result<Response<Bytes>, Status> {
         let name = method.name();
         match method.handler {
-            Some(Handler::Led(decode)) => self.serve_led(name, decode(message), caller).await,
-            Some(Handler::Local(decode)) => self.serve_local(name, decode(message), caller).await,
+            Some(Handler::Led(decode)) => self.serve_led(name, decode(message), caller, slot).await,
+            Some(Handler::Local(decode)) => self.serve_local(name, decode(message), caller, slot).await,
             None => {
                 let outcome = Err(ApiError::unimplemented(name));
                 Observed::begin(name, false).answered(&outcome);
@@ -236,11 +238,15 @@ impl Frontend {
         method: &'static str,
         request: Result<Box<dyn AnyRequest>, DecodeError>,
         Caller { timeout, client }: Caller,
+        slot: &mut Slot,
     ) -> Result<Response<Bytes>, Status> {
         let mut request = request.map_err(|error| unreadable(method, &error))?;
         request.set_client(client);
         let kind = request.kind();
         let mut observed = Observed::begin(method, kind != Kind::Call);
+        if let Err(refused) = enter(kind, slot) {
+            return refuse(&mut observed, refused);
+        }
         let deadline = self.deadline(kind, timeout);
         let worker = self.worker(request.polling_worker());
         let outcome = {
@@ -263,10 +269,14 @@ impl Frontend {
         method: &'static str,
         request: Result<Box<dyn AnyLocalRequest>, DecodeError>,
         Caller { timeout, client }: Caller,
+        slot: &mut Slot,
     ) -> Result<Response<Bytes>, Status> {
         let request = request.map_err(|error| unreadable(method, &error))?;
         let kind = request.kind();
         let mut observed = Observed::begin(method, kind != Kind::Call);
+        if let Err(refused) = enter(kind, slot) {
+            return refuse(&mut observed, refused);
+        }
         let deadline = self.deadline(kind, timeout);
         let worker = self.worker(request.polling_worker());
         let answer = async {
@@ -437,6 +447,20 @@ impl From<CommandError> for Failed {
             CommandError::NotLeader(_) => Failed::Retry(Retry::NotLeader { not: None }),
         }
     }
+}
+
+/// What waits for something to happen has a place among its like.
+fn enter(kind: Kind, slot: &mut Slot) -> Result<(), ApiError> {
+    match kind {
+        Kind::Call => Ok(()),
+        Kind::Poll | Kind::Wait => slot.wait(),
+    }
+}
+
+fn refuse<T>(observed: &mut Observed, error: ApiError) -> Result<T, Status> {
+    let refused = Err(error);
+    observed.answered(&refused);
+    Ok(refused?)
 }
 
 /// The answer to a request that waits no longer.

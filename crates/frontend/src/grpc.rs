@@ -3,25 +3,24 @@
 
 use crate::{
     Frontend,
+    budget::Slot,
     client::{Caller, Client},
     deadline,
+    message::{self, Encoding},
     observe::Observed,
     rpc::Method,
 };
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use futures::future::BoxFuture;
+use http::{HeaderValue, header::CONTENT_TYPE};
+use http_body::Frame;
 use std::{
     convert::Infallible,
     marker::PhantomData,
+    pin::Pin,
     task::{Context, Poll},
 };
-use tenure_api::error::{ApiError, Code};
-use tonic::{
-    Request, Response, Status,
-    body::Body,
-    codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    server::{Grpc, NamedService, UnaryService},
-};
+use tonic::{Response, Status, body::Body, metadata::MetadataMap, server::NamedService};
 use tower::Service;
 
 /// The service that bears the name of `N`.
@@ -65,93 +64,73 @@ async fn answer(frontend: Frontend, request: http::Request<Body>) -> http::Respo
     let Some(method) = Method::at(request.uri().path()) else {
         return Status::unimplemented("").into_http();
     };
-    let limit = frontend.options().request_bytes;
-    let response = Grpc::new(Raw)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(limit)
-        .max_encoding_message_size(usize::MAX)
-        .unary(Unary { frontend, method }, request)
-        .await;
-    match too_large(response.headers(), limit) {
-        Some(refused) => {
-            let refused: Result<(), ApiError> = Err(refused);
-            Observed::begin(method.name(), false).answered(&refused);
-            refused.err().map_or(response, |error| Status::from(error).into_http())
-        }
-        None => response,
-    }
-}
-
-/// What tonic says of a message whose header tells that it is too large, and of one that is no longer inflated.
-const TOO_LONG: &str = "Error, decoded message length too large: found ";
-const TOO_LONG_INFLATED: &str = "Error decompressing: size limit, ";
-
-/// The refusal of a request that was too large to be read, in the words by which SDKs know it.
-fn too_large(headers: &http::HeaderMap, limit: usize) -> Option<ApiError> {
-    let status = Status::from_header_map(headers)?;
-    let message = match status.code() {
-        tonic::Code::OutOfRange => {
-            let size: usize = status.message().strip_prefix(TOO_LONG)?.split(' ').next()?.parse().ok()?;
-            format!("grpc: received message larger than max ({size} vs. {limit})")
-        }
-        tonic::Code::ResourceExhausted if status.message().starts_with(TOO_LONG_INFLATED) => {
-            format!("grpc: received message after decompression larger than max {limit}")
-        }
-        _ => return None,
+    let (head, body) = request.into_parts();
+    let encoding = match Encoding::of(&head.headers) {
+        Ok(encoding) => encoding,
+        Err(refused) => return refused.into_http(),
     };
-    Some(ApiError::new(Code::ResourceExhausted, message))
-}
-
-struct Unary {
-    frontend: Frontend,
-    method: &'static Method,
-}
-
-impl UnaryService<Bytes> for Unary {
-    type Response = Bytes;
-    type Future = BoxFuture<'static, Result<Response<Bytes>, Status>>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let (frontend, method) = (self.frontend.clone(), self.method);
-        let metadata = request.metadata();
-        let caller = Caller { timeout: deadline::timeout(metadata), client: Client::of(metadata) };
-        Box::pin(async move { frontend.serve(method, request.into_inner(), caller).await })
+    let metadata = MetadataMap::from_headers(head.headers);
+    let caller = Caller { timeout: deadline::timeout(&metadata), client: Client::of(&metadata) };
+    let received = async {
+        let mut slot = frontend.budget().enter()?;
+        let message = message::read(body, encoding, frontend.options().request_bytes, &mut slot).await?;
+        Ok((message, slot))
+    };
+    let (message, mut slot) = match received.await {
+        Ok(received) => received,
+        Err(error) => {
+            let refused = Err::<(), _>(error);
+            Observed::begin(method.name(), false).answered(&refused);
+            return refused.map_or_else(|error| Status::from(error).into_http(), |()| http::Response::default());
+        }
+    };
+    match frontend.serve(method, message, caller, &mut slot).await {
+        Ok(response) => respond(response, slot),
+        Err(status) => status.into_http(),
     }
 }
 
-/// Messages as they are on the wire.
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Raw;
-    type Decoder = Raw;
-
-    fn encoder(&mut self) -> Raw {
-        Raw
-    }
-
-    fn decoder(&mut self) -> Raw {
-        Raw
-    }
+/// A response with its message, which holds the request's place until it is sent.
+fn respond(response: Response<Bytes>, mut slot: Slot) -> http::Response<Body> {
+    let (metadata, message, extensions) = response.into_parts();
+    slot.answer(message.len());
+    let mut framed = BytesMut::with_capacity(5 + message.len());
+    framed.put_u8(0);
+    framed.put_u32(message.len() as u32);
+    framed.put(message);
+    let mut response =
+        http::Response::new(Body::new(Answer { message: Some(framed.freeze()), ended: false, _slot: slot }));
+    *response.headers_mut() = metadata.into_headers();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    *response.extensions_mut() = extensions;
+    response
 }
 
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
+/// The body of a response: one message, and that all is well.
+struct Answer {
+    message: Option<Bytes>,
+    ended: bool,
+    /// Held, not read.
+    _slot: Slot,
 }
 
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
 
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(message) = self.message.take() {
+            return Poll::Ready(Some(Ok(Frame::data(message))));
+        }
+        if std::mem::replace(&mut self.ended, true) {
+            return Poll::Ready(None);
+        }
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
     }
 }

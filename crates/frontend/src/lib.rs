@@ -4,6 +4,7 @@
 //! One file per RPC in `rpc/`; what all of them share is in `call.rs`. What a command does to an execution is not
 //! here but in the engine.
 
+mod budget;
 mod call;
 mod client;
 mod deadline;
@@ -11,6 +12,7 @@ mod delivery;
 mod erased;
 mod forward;
 mod grpc;
+mod message;
 mod observe;
 mod rpc;
 mod services;
@@ -18,12 +20,14 @@ mod test_service;
 mod validate;
 mod versions;
 
+use budget::Budget;
 use std::{sync::Arc, time::Duration};
 use tenure_engine::Limits;
 use tenure_peer::Pool;
 use tenure_shard::Shards;
 use tokio_util::sync::CancellationToken;
 
+pub use budget::Capacity;
 pub use delivery::{DeliveryLayer, DeliveryService};
 pub use services::{Services, set_serving};
 
@@ -34,6 +38,8 @@ pub struct Options {
     pub limits: Limits,
     /// Bytes of one request; a larger one is refused with RESOURCE_EXHAUSTED.
     pub request_bytes: usize,
+    /// What all requests in progress may take; beyond it they are refused with RESOURCE_EXHAUSTED.
+    pub capacity: Capacity,
     /// How long a request may take whose caller set no deadline.
     pub timeout: Duration,
     /// The same for requests that wait for something to happen.
@@ -48,6 +54,7 @@ impl Default for Options {
         Options {
             limits: Limits::default(),
             request_bytes: 4 << 20,
+            capacity: Capacity::default(),
             timeout: Duration::from_secs(10),
             long_timeout: Duration::from_secs(70),
             cluster_id: String::new(),
@@ -64,6 +71,7 @@ struct Inner {
     shards: Shards,
     peers: Pool,
     options: Options,
+    budget: Budget,
     /// The node is about to stop: polls come back empty.
     closing: CancellationToken,
 }
@@ -71,7 +79,8 @@ struct Inner {
 impl Frontend {
     /// `closing`, once cancelled, ends the long polls, so that a graceful stop does not wait for them.
     pub fn new(shards: Shards, peers: Pool, options: Options, closing: CancellationToken) -> Frontend {
-        Frontend(Arc::new(Inner { shards, peers, options, closing }))
+        let budget = Budget::new(options.capacity);
+        Frontend(Arc::new(Inner { shards, peers, options, budget, closing }))
     }
 
     pub(crate) fn shards(&self) -> &Shards {
@@ -84,6 +93,10 @@ impl Frontend {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.0.budget
     }
 
     pub(crate) fn closing(&self) -> &CancellationToken {

@@ -34,18 +34,34 @@ impl Frontend {
                 .register_encoded_file_descriptor_set(tenure_api::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
+        // What these are asked is short.
+        const QUESTION: usize = tenure_limits::SMALL_CALL;
         const COMPILED_IN: &str = "our own descriptors can be decoded";
         let mut routes = Routes::builder();
         routes
             .add_service(ApiService::<WorkflowServiceServer<()>>::new(self.clone()))
             .add_service(ApiService::<OperatorServiceServer<()>>::new(self.clone()))
-            .add_service(health_service.accept_compressed(CompressionEncoding::Gzip))
-            .add_service(reflection().build_v1().expect(COMPILED_IN).accept_compressed(CompressionEncoding::Gzip))
+            .add_service(
+                health_service.accept_compressed(CompressionEncoding::Gzip).max_decoding_message_size(QUESTION),
+            )
+            .add_service(
+                reflection()
+                    .build_v1()
+                    .expect(COMPILED_IN)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .max_decoding_message_size(QUESTION),
+            )
             // The older name, which grpcurl and others still ask for.
-            .add_service(reflection().build_v1alpha().expect(COMPILED_IN).accept_compressed(CompressionEncoding::Gzip));
+            .add_service(
+                reflection()
+                    .build_v1alpha()
+                    .expect(COMPILED_IN)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .max_decoding_message_size(QUESTION),
+            );
         if let Some(time) = self.shards().virtual_time() {
             let test = TestServiceServer::new(TimeSkipping(time.clone()));
-            routes.add_service(test.accept_compressed(CompressionEncoding::Gzip));
+            routes.add_service(test.accept_compressed(CompressionEncoding::Gzip).max_decoding_message_size(QUESTION));
         }
         Services { routes: routes.routes(), health, layer: DeliveryLayer }
     }

@@ -44,6 +44,38 @@ pub const SNAPSHOT_CHUNK: usize = 1 << 20;
 /// What surrounds the contents of a frame takes less.
 pub const FRAMING: usize = 1 << 20;
 
+/// Connections of clients; one more is closed as it comes.
+pub const CONNECTIONS: usize = 4096;
+
+/// Streams that one connection may have open. A client that wants more waits until one ends.
+pub const STREAMS: u32 = 10_000;
+
+/// Streams that a connection between nodes may have open: every request that a node has in progress may be forwarded,
+/// and nodes ask each other on their own account.
+pub const PEER_STREAMS: u32 = 65_536;
+
+/// Requests in progress that do not wait for something to happen.
+pub const CALLS: usize = 4096;
+
+/// Requests in progress that do: polls, waits for results. They are apart, for there are many and they take long; no
+/// number of them keeps a call out.
+pub const WAITS: usize = 16_384;
+
+/// Bytes of a call that every call may have, however busy the node is.
+pub const SMALL_CALL: usize = 8 << 10;
+
+/// The same of a request that waits.
+pub const SMALL_WAIT: usize = 1 << 10;
+
+/// Bytes of all requests in progress and their answers, beyond what each may have.
+pub const REQUEST_BYTES: usize = 32 << 20;
+
+/// Bytes of a request on the peer port whose caller nobody knows: the first word between nodes, and the operator's.
+pub const STRANGER: usize = 64 << 10;
+
 const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME && PIECE + MESSAGE < ENTRY);
 const _: () = assert!(SNAPSHOT_CHUNK + ENTRY + FRAMING < FRAME);
 const _: () = assert!(HISTORY_ROW < HISTORY_PAGE && RETOLD + PIECE < ENTRY);
+const _: () = assert!(MESSAGE < REQUEST_BYTES);
+const _: () = assert!(2 * (CALLS + WAITS) < PEER_STREAMS as usize);
+const _: () = assert!(CALLS * SMALL_CALL + WAITS * SMALL_WAIT + REQUEST_BYTES <= Memory::of(DEFAULT_MEMORY).requests);

@@ -15,7 +15,7 @@ pub struct Memory {
     pub memtables: usize,
     /// Decoded states of executions.
     pub states: usize,
-    /// Requests that are being served.
+    /// Requests that are being served. How many those are is fixed, whatever the budget.
     pub requests: usize,
     /// What waits to be replicated or sent to other nodes.
     pub queues: usize,
@@ -25,7 +25,7 @@ impl Memory {
     /// The shares of `budget` bytes.
     pub const fn of(budget: usize) -> Memory {
         let part = budget / 16;
-        Memory { blocks: 4 * part, memtables: 3 * part, states: 4 * part, requests: 2 * part, queues: 3 * part }
+        Memory { blocks: 3 * part, memtables: 3 * part, states: 4 * part, requests: 5 * part, queues: part }
     }
 
     /// All shares together.

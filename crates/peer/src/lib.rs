@@ -1,6 +1,7 @@
 //! How nodes talk: our own protocols, who a caller is, connections to the other nodes, and the server side of the
 //! peer port. What the messages mean is the business of `raft`, `shard` and `frontend`.
 
+mod door;
 mod faults;
 mod frames;
 mod identity;
@@ -18,6 +19,7 @@ pub mod admin {
     tonic::include_proto!("tenure.admin.v1");
 }
 
+pub use door::Door;
 pub use faults::Faults;
 pub use frames::Order;
 pub use identity::{Caller, Gate, Local};

@@ -1,7 +1,7 @@
 //! The serving end of the peer port: checks who calls and passes the message on.
 
 use crate::{
-    Caller, Gate, Pool,
+    Caller, Door, Gate, Pool,
     frames::{Incoming, Unruly},
     proto::{
         ForwardReply, ForwardRequest, HelloReply, HelloRequest, MatchReply, MatchRequest, RaftFrame, RaftMessage,
@@ -136,10 +136,12 @@ impl PeerService {
     }
 
     /// For a tonic router.
-    pub fn into_server(self) -> PeerServer<PeerService> {
-        PeerServer::new(self)
+    pub fn into_server(self) -> Door<PeerServer<PeerService>> {
+        let (pool, gate) = (self.0.pool.clone(), self.0.gate.clone());
+        let server = PeerServer::new(self)
             .max_decoding_message_size(tenure_limits::FRAME)
-            .max_encoding_message_size(tenure_limits::FRAME)
+            .max_encoding_message_size(tenure_limits::FRAME);
+        Door::new(server, pool, gate)
     }
 
     /// Who calls, if it is let in. While the peer is cut off by a test, its packets do not arrive.

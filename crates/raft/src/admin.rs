@@ -43,7 +43,7 @@ impl AdminService {
     }
 
     pub(crate) fn into_server(self) -> AdminServer<AdminService> {
-        AdminServer::new(self)
+        AdminServer::new(self).max_decoding_message_size(tenure_limits::STRANGER)
     }
 
     fn node(&self, id: u64, peer_address: &str) -> NodeStatus {

@@ -282,6 +282,7 @@ async fn serve(
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20)
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .max_concurrent_streams(tenure_limits::PEER_STREAMS)
         .add_service(service.into_server())
         .add_service(admin.into_server())
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {

@@ -1,6 +1,7 @@
 //! A node as one value: configuration, telemetry, wiring of all parts, and the HTTP port.
 
 pub mod config;
+mod connections;
 mod gauges;
 mod http;
 mod namespace;

@@ -2,6 +2,7 @@
 
 use crate::{
     config::{Config, Listen, TimeSkipping},
+    connections,
     gauges::Gauges,
     http::{self, Readiness},
     namespace,
@@ -259,16 +260,18 @@ async fn serve_api(
     if let Some(first) = first {
         let _ = closing.run_until_cancelled(first).await;
     }
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60)));
     let served = tonic::transport::Server::builder()
         // A worker's pollers share one connection, and a history page is large.
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(8 << 20)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .max_concurrent_streams(tenure_limits::STREAMS)
         .layer(services.layer)
         .add_routes(services.routes)
         .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60))),
+            connections::at_most(tenure_limits::CONNECTIONS, incoming),
             closing.cancelled_owned(),
         )
         .await;

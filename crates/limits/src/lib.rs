@@ -73,9 +73,13 @@ pub const REQUEST_BYTES: usize = 32 << 20;
 /// Bytes of a request on the peer port whose caller nobody knows: the first word between nodes, and the operator's.
 pub const STRANGER: usize = 64 << 10;
 
+/// Bytes of a value that counts as small: what it claims to hold is allocated up to a mebibyte, whatever it says.
+pub const SMALL_VALUE: usize = 64 << 10;
+
 const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME && PIECE + MESSAGE < ENTRY);
 const _: () = assert!(SNAPSHOT_CHUNK + ENTRY + FRAMING < FRAME);
 const _: () = assert!(HISTORY_ROW < HISTORY_PAGE && RETOLD + PIECE < ENTRY);
 const _: () = assert!(MESSAGE < REQUEST_BYTES);
 const _: () = assert!(2 * (CALLS + WAITS) < PEER_STREAMS as usize);
 const _: () = assert!(CALLS * SMALL_CALL + WAITS * SMALL_WAIT + REQUEST_BYTES <= Memory::of(DEFAULT_MEMORY).requests);
+const _: () = assert!(SMALL_VALUE < MESSAGE);

@@ -36,6 +36,8 @@ pub enum SystemTable {
     Namespace,
     /// Namespace name -> namespace id.
     NamespaceName,
+    /// What only the cluster's nodes know, by its purpose.
+    Secret,
 }
 
 /// Names a row within a shard. The order here is not the order on disk.

@@ -26,8 +26,8 @@ use tenure_engine::{
     NamespaceId, ProposalId, QueueKey, WorkflowKey, search_attributes::Registry, system::namespace, token::TaskToken,
 };
 use tenure_shard::{
-    CommandError, Lead, LeaderHandle, Namespace, NodeId, QueryToken, SYSTEM_SHARD, ShardId, Shards, WorkerPoll,
-    new_proposal_id,
+    CommandError, Lead, LeaderHandle, Namespace, NodeId, PageToken, QueryToken, SYSTEM_SHARD, ShardId, Shards,
+    TokenKey, TokenUse, WorkerPoll, new_proposal_id,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Response, Status};
@@ -84,13 +84,33 @@ pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
     /// A caller that asks again gets the same task again.
     const ASKED_AGAIN: bool = false;
 
-    /// Tokens of the started tasks that the response carries to a worker.
-    fn task_tokens(_response: &Self::Response) -> Vec<Bytes> {
+    /// All tokens that the response carries to its client.
+    fn tokens(_response: &mut Self::Response) -> Vec<Token<'_>> {
         Vec::new()
     }
 
     /// Takes a task out of the response, because its owner gave it up meanwhile.
     fn withdraw(_response: &mut Self::Response, _token: &Bytes) {}
+}
+
+/// A token in a response. Within the cluster it is as it was made; a client gets it sealed.
+pub(crate) struct Token<'a> {
+    pub(crate) purpose: TokenUse,
+    pub(crate) content: &'a mut Bytes,
+}
+
+impl<'a> Token<'a> {
+    pub(crate) fn task(content: &'a mut Bytes) -> Token<'a> {
+        Token { purpose: TokenUse::Task, content }
+    }
+
+    pub(crate) fn history_page(content: &'a mut Bytes) -> Token<'a> {
+        Token { purpose: TokenUse::HistoryPage, content }
+    }
+
+    pub(crate) fn seal(self, key: TokenKey) {
+        *self.content = key.seal(self.purpose, self.content);
+    }
 }
 
 /// An RPC that any node answers by itself.
@@ -161,6 +181,19 @@ pub(crate) struct System;
 impl Target for RunTarget {
     fn shard(&self, shards: &Shards) -> ShardId {
         shards.shard_of(self.workflow.slot())
+    }
+}
+
+/// A page of a run's history; the first one where there is no token.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PageTarget {
+    pub(crate) run: RunTarget,
+    pub(crate) page: Option<PageToken>,
+}
+
+impl Target for PageTarget {
+    fn shard(&self, shards: &Shards) -> ShardId {
+        self.run.shard(shards)
     }
 }
 
@@ -257,6 +290,7 @@ impl Frontend {
         observed.answered(&outcome);
         let mut answer = outcome?;
         let deliveries = answer.hand_over(self.shards());
+        answer.seal(self.token_key(deadline).await?);
         let mut response = Response::new(answer.encode());
         if !deliveries.is_empty() {
             response.extensions_mut().insert(Handover::new(deliveries));
@@ -384,9 +418,10 @@ impl Frontend {
 
     /// Finds the namespace, checks the form, and finds the shard whose leader answers.
     pub(crate) async fn admit(&self, request: &mut dyn AnyRequest, deadline: Instant) -> Result<ShardId, ApiError> {
+        let token_key = self.token_key(deadline).await?;
         let namespace = match request.scope() {
             Scope::Namespace(name) => self.namespace(name, deadline).await?.id,
-            Scope::Task { namespace: "", token } => namespace_of_token(token).unwrap_or(NO_NAMESPACE),
+            Scope::Task { namespace: "", token } => namespace_of_token(token_key, token).unwrap_or(NO_NAMESPACE),
             Scope::Task { namespace, .. } => self.namespace(namespace, deadline).await?.id,
             Scope::Cluster => NO_NAMESPACE,
         };
@@ -399,7 +434,7 @@ impl Frontend {
         let given = request.search_attributes();
         let names = given.iter().flat_map(|attributes| attributes.indexed_fields.keys());
         let search_attributes = self.search_attributes(namespace, names, deadline).await?;
-        let admission = Admission { namespace, search_attributes, limits: &self.options().limits };
+        let admission = Admission { namespace, search_attributes, limits: &self.options().limits, token_key };
         request.admit(&admission, self.shards())
     }
 
@@ -418,6 +453,12 @@ impl Frontend {
         }
         self.refresh_namespaces(deadline).await?;
         Ok(of().unwrap_or_default())
+    }
+
+    /// What seals and opens the tokens of this cluster.
+    pub(crate) async fn token_key(&self, deadline: Instant) -> Result<TokenKey, ApiError> {
+        let key = self.shards().token_key(deadline).await;
+        key.map_err(|cause| ApiError::unavailable(format!("the key of tokens: {cause}")))
     }
 
     /// After this the namespaces are known here as they were acknowledged before the call.
@@ -493,7 +534,8 @@ pub(crate) fn garbled(node: NodeId, error: &dyn std::fmt::Display) -> ApiError {
     ApiError::internal(message)
 }
 
-fn namespace_of_token(token: &[u8]) -> Option<NamespaceId> {
+fn namespace_of_token(key: TokenKey, token: &[u8]) -> Option<NamespaceId> {
+    let token = key.open(TokenUse::Task, token)?;
     let task = TaskToken::decode(token).map(|token| token.namespace());
     task.or_else(|| QueryToken::decode(token).map(|token| token.namespace))
 }

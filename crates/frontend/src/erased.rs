@@ -11,7 +11,7 @@ use futures::{FutureExt, future::BoxFuture};
 use prost::{DecodeError, Message};
 use tenure_api::{common::v1::SearchAttributes, error::ApiError};
 use tenure_engine::token::TaskToken;
-use tenure_shard::{CommandError, Delivery, ShardId, Shards};
+use tenure_shard::{CommandError, Delivery, ShardId, Shards, TokenKey, TokenUse};
 use tokio::time::Instant;
 
 /// How a method is served.
@@ -74,6 +74,9 @@ pub(crate) trait AnyResponse: Send {
     /// Binds the fate of the started tasks that it carries to that of the response, and takes out those that their
     /// owner gave up meanwhile.
     fn hand_over(&mut self, shards: &Shards) -> Vec<Delivery>;
+
+    /// Gives the tokens in it the form in which they leave the cluster.
+    fn seal(&mut self, key: TokenKey);
 
     fn encode(&self) -> Bytes;
 }
@@ -171,7 +174,8 @@ impl<R: LocalRpc> AnyLocalRequest for Local<R> {
 impl<R: Rpc> AnyResponse for Answered<R> {
     fn hand_over(&mut self, shards: &Shards) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
-        for bytes in R::task_tokens(&self.0) {
+        let tokens = R::tokens(&mut self.0).into_iter().filter(|token| token.purpose == TokenUse::Task);
+        for bytes in tokens.map(|token| token.content.clone()).collect::<Vec<_>>() {
             let Some(token) = TaskToken::decode(&bytes) else { continue };
             let delivery = match R::ASKED_AGAIN {
                 true => shards.deliver_again(token),
@@ -183,6 +187,12 @@ impl<R: Rpc> AnyResponse for Answered<R> {
             }
         }
         deliveries
+    }
+
+    fn seal(&mut self, key: TokenKey) {
+        for token in R::tokens(&mut self.0) {
+            token.seal(key);
+        }
     }
 
     fn encode(&self) -> Bytes {

@@ -13,7 +13,7 @@ use tenure_engine::{
     Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey, command::ActivityRef, proto::optional_duration,
     search_attributes::Registry, token::TaskToken,
 };
-use tenure_shard::QueryToken;
+use tenure_shard::{PageToken, QueryToken, TokenKey, TokenUse};
 use uuid::Uuid;
 
 /// Names of our own queues begin like this.
@@ -25,6 +25,8 @@ pub(crate) struct Admission<'a> {
     /// The namespace's.
     pub(crate) search_attributes: Registry,
     pub(crate) limits: &'a Limits,
+    /// Opens the tokens that clients hand back.
+    pub(crate) token_key: TokenKey,
 }
 
 impl Admission<'_> {
@@ -98,7 +100,8 @@ impl Admission<'_> {
 
     pub(crate) fn task_token(&self, bytes: &[u8], kind: TaskKind) -> Result<TaskToken, ApiError> {
         present(bytes)?;
-        let token = TaskToken::decode(bytes).ok_or_else(malformed_token)?;
+        let content = self.token_key.open(TokenUse::Task, bytes).ok_or_else(malformed_token)?;
+        let token = TaskToken::decode(content).ok_or_else(malformed_token)?;
         if token.namespace() != self.namespace {
             return Err(foreign_token());
         }
@@ -113,8 +116,9 @@ impl Admission<'_> {
 
     pub(crate) fn query_token(&self, bytes: &[u8]) -> Result<QueryToken, ApiError> {
         present(bytes)?;
-        let Some(token) = QueryToken::decode(bytes) else {
-            return Err(match TaskToken::decode(bytes) {
+        let content = self.token_key.open(TokenUse::Task, bytes).ok_or_else(malformed_token)?;
+        let Some(token) = QueryToken::decode(content) else {
+            return Err(match TaskToken::decode(content) {
                 Some(token) if token.namespace() != self.namespace => foreign_token(),
                 Some(_) => ApiError::not_found("query task not found, or already expired"),
                 None => malformed_token(),
@@ -124,6 +128,15 @@ impl Admission<'_> {
             return Err(foreign_token());
         }
         Ok(token)
+    }
+
+    /// Where a page of history begins; `None` for the first one.
+    pub(crate) fn history_page(&self, bytes: &[u8]) -> Result<Option<PageToken>, ApiError> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let content = self.token_key.open(TokenUse::HistoryPage, bytes);
+        content.and_then(PageToken::decode).map(Some).ok_or_else(malformed_page_token)
     }
 
     /// An activity by its id.
@@ -182,6 +195,10 @@ fn present(token: &[u8]) -> Result<(), ApiError> {
         return Err(ApiError::invalid_argument("Task token not set on request."));
     }
     Ok(())
+}
+
+pub(crate) fn malformed_page_token() -> ApiError {
+    ApiError::invalid_argument("Invalid NextPageToken.")
 }
 
 fn malformed_token() -> ApiError {

@@ -2,6 +2,7 @@
 
 use crate::{
     error::CommandError,
+    history::PageToken,
     polled::{PollResponse, Polled},
     query_token::QueryToken,
     replica::{NodeId, ShardId},
@@ -54,7 +55,8 @@ pub struct HistoryRequest {
     pub wait_new_event: bool,
     /// Only the event that closes the run.
     pub close_event_only: bool,
-    pub next_page_token: bytes::Bytes,
+    /// Where the page begins; the first one where there is no token.
+    pub page: Option<PageToken>,
     /// The caller's deadline.
     pub deadline: Instant,
 }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 /// Where the next page goes on. A token of a workflow task's poll response reads no further than that task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PageToken {
+pub struct PageToken {
     pub(crate) run_id: Uuid,
     /// First event of the next page; backwards the last one.
     pub(crate) next: i64,
@@ -46,11 +46,9 @@ impl PageToken {
         codec::encode(self)
     }
 
-    fn decode(bytes: &[u8]) -> Result<Option<PageToken>, ApiError> {
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        codec::decode(bytes).map(Some).map_err(|_| ApiError::invalid_argument("Invalid NextPageToken."))
+    /// `None` for bytes that are no token of ours.
+    pub fn decode(bytes: &[u8]) -> Option<PageToken> {
+        codec::decode(bytes).ok()
     }
 }
 
@@ -145,8 +143,8 @@ impl LeaderRuntime {
     }
 
     /// The run that a page is of: the token's, which must be the one that is asked for.
-    fn run_of_page(request: &HistoryRequest, token: Option<&PageToken>) -> Result<Option<Uuid>, ApiError> {
-        let Some(token) = token else { return Ok(request.run_id) };
+    fn run_of_page(request: &HistoryRequest) -> Result<Option<Uuid>, ApiError> {
+        let Some(token) = &request.page else { return Ok(request.run_id) };
         match request.run_id {
             Some(run_id) if run_id != token.run_id => {
                 Err(ApiError::invalid_argument("RunId in the request does not match the NextPageToken."))
@@ -163,9 +161,9 @@ impl LeaderRuntime {
     }
 
     pub(crate) async fn history(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
-        let token = PageToken::decode(&request.next_page_token)?;
         self.barrier().await?;
-        let run_id = Self::run_of_page(&request, token.as_ref())?;
+        let token = request.page.clone();
+        let run_id = Self::run_of_page(&request)?;
         let (run, state) = self.find_run(&request.workflow, run_id)?;
         let token = match token {
             // The pages of an earlier look at the run come first.
@@ -243,9 +241,9 @@ impl LeaderRuntime {
     }
 
     pub(crate) async fn history_reverse(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
-        let token = PageToken::decode(&request.next_page_token)?;
         self.barrier().await?;
-        let run_id = Self::run_of_page(&request, token.as_ref())?;
+        let token = request.page.clone();
+        let run_id = Self::run_of_page(&request)?;
         let (run, state) = self.find_run(&request.workflow, run_id)?;
         let from = token.map_or(state.next_event_id - 1, |token| token.next);
         let most = self.page_events(request.page_size);

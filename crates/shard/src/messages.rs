@@ -95,6 +95,8 @@ pub(crate) enum Request {
     ReadIndex { shard: ShardId },
     /// To every node: this worker goes, end its polls.
     EndPolls { namespace: String, worker: String },
+    /// To the system shard's leader: see to it that there is a secret for tokens.
+    CreateTokenSecret,
 }
 
 /// A start, for which poll.

@@ -2,7 +2,7 @@
 
 use crate::{
     messages::{Answer, Request},
-    replica::{Rows, SYSTEM_SHARD},
+    replica::{Replica, Rows, SYSTEM_SHARD},
     shared::{NoLeader, Served, Shared},
 };
 use parking_lot::RwLock;
@@ -102,19 +102,25 @@ impl Shared {
 
     /// After this the view shows all that was acknowledged before the call.
     pub(crate) async fn refresh_namespaces(self: &Arc<Self>, deadline: Instant) -> Result<(), NoLeader> {
+        let replica = self.system_caught_up(deadline).await?;
+        self.namespaces.read(&*replica.rows()).map_err(|error| {
+            tracing::error!(%error, "namespaces cannot be read");
+            NoLeader { shard: SYSTEM_SHARD }
+        })
+    }
+
+    /// This node's replica of the system shard, with all that was acknowledged before the call.
+    pub(crate) async fn system_caught_up(self: &Arc<Self>, deadline: Instant) -> Result<&Arc<dyn Replica>, NoLeader> {
         let no_leader = NoLeader { shard: SYSTEM_SHARD };
         let replica = self.replica(SYSTEM_SHARD).ok_or(no_leader)?;
         let served = self.ask_leader(SYSTEM_SHARD, Request::ReadIndex { shard: SYSTEM_SHARD }, deadline).await?;
         let Served::Answer(Answer::ReadIndex(index)) = served else { return Err(no_leader) };
         let mut applied = replica.applied();
         let caught_up = applied.wait_for(|applied| *applied >= index);
-        if !matches!(tokio::time::timeout_at(deadline, caught_up).await, Ok(Ok(_))) {
-            return Err(no_leader);
+        match tokio::time::timeout_at(deadline, caught_up).await {
+            Ok(Ok(_)) => Ok(replica),
+            _ => Err(no_leader),
         }
-        self.namespaces.read(&*replica.rows()).map_err(|error| {
-            tracing::error!(%error, "namespaces cannot be read");
-            no_leader
-        })
     }
 }
 

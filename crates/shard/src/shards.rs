@@ -9,6 +9,7 @@ use crate::{
     replica::{Mesh, NodeId, ShardId},
     shared::{Leader, NoLeader, Shared},
     supervisor,
+    token_key::TokenKey,
     virtual_time::VirtualTime,
     workers::WorkerPoll,
 };
@@ -121,6 +122,11 @@ impl Shards {
     pub async fn namespaces(&self, deadline: Instant) -> Result<Vec<Arc<Namespace>>, NoLeader> {
         self.shared.refresh_namespaces(deadline).await?;
         Ok(self.shared.namespaces.all())
+    }
+
+    /// What seals and opens the tokens of this cluster. A node that does not know it yet asks the system shard's leader.
+    pub async fn token_key(&self, deadline: Instant) -> Result<TokenKey, NoLeader> {
+        self.shared.token_key(deadline).await
     }
 
     /// To be held while a poll of this worker instance waits on this node.

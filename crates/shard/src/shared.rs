@@ -8,8 +8,9 @@ use crate::{
     namespaces::Namespaces,
     options::Options,
     polled::{Polled, Taken},
-    replica::{CallFailed, Leadership, Mesh, NodeId, NotLeader, Replica, ShardId},
+    replica::{CallFailed, Leadership, Mesh, NodeId, NotLeader, Replica, SYSTEM_SHARD, ShardId},
     runtime::LeaderRuntime,
+    token_key::KnownKey,
     workers::Workers,
 };
 use bytes::Bytes;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) states: Arc<StateCache>,
     pub(crate) deliveries: Deliveries,
     pub(crate) namespaces: Namespaces,
+    pub(crate) token_key: KnownKey,
     pub(crate) workers: Arc<Workers>,
     /// For commands that read whole histories.
     pub(crate) long_commands: Arc<Semaphore>,
@@ -92,6 +94,7 @@ impl Shared {
             engine,
             deliveries,
             namespaces: Namespaces::default(),
+            token_key: KnownKey::default(),
             workers: Arc::default(),
             long_commands: Arc::new(Semaphore::new(LONG_COMMANDS)),
             commands: Semaphore::new(COMMANDS),
@@ -284,6 +287,7 @@ impl Shared {
                 | Request::Backlog { owner, .. } => *owner,
                 Request::Deliver { to, .. } => *to,
                 Request::ReadIndex { shard } => *shard,
+                Request::CreateTokenSecret => SYSTEM_SHARD,
             };
             match self.local(shard) {
                 Some(leader) => leader.serve(request).await,
@@ -334,6 +338,7 @@ impl LeaderRuntime {
                 self.shared.workers.end_polls(&namespace, &worker);
                 Served::Answer(Answer::Done)
             }
+            Request::CreateTokenSecret => self.create_token_secret().await,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Commands of the system shard: one at a time, replicated and answered like those of executions.
 
-use crate::{error::CommandError, runtime::LeaderRuntime};
+use crate::{error::CommandError, handle::new_proposal_id, messages::Answer, runtime::LeaderRuntime, shared::Served};
 use std::sync::Arc;
 use tenure_engine::{
     ProposalId,
     search_attributes::Registry,
-    system::{self, SystemCommand, SystemReply},
+    system::{self, SystemCommand, SystemReply, token_secret::TokenSecret},
     transition::Context,
 };
 
@@ -23,6 +23,16 @@ impl LeaderRuntime {
             done = run => done.unwrap_or_else(|e| Err(tenure_api::error::ApiError::internal(e.to_string()).into())),
             () = self.ended.cancelled() => Err(self.not_leader().into()),
         }
+    }
+
+    /// Makes the secret for tokens if there is none; whichever was recorded first stays.
+    pub(crate) async fn create_token_secret(self: &Arc<Self>) -> Served {
+        let command = SystemCommand::CreateTokenSecret(TokenSecret(rand::random()));
+        Served::Answer(match self.execute_system(new_proposal_id(), command).await {
+            Ok(_) => Answer::Done,
+            Err(CommandError::Api(error)) => Answer::Refused(error),
+            Err(CommandError::NotLeader(not_leader)) => Answer::NotLeader(not_leader),
+        })
     }
 
     async fn run_system(&self, proposal: ProposalId, command: SystemCommand) -> Result<SystemReply, CommandError> {

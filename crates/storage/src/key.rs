@@ -163,6 +163,7 @@ impl KeyWriter {
             SystemTable::Shard => 2,
             SystemTable::Namespace => 3,
             SystemTable::NamespaceName => 4,
+            SystemTable::Secret => 5,
         })
     }
 

@@ -3,7 +3,9 @@
 pub mod cluster;
 pub mod namespace;
 mod search_attributes;
+pub mod token_secret;
 
+use self::token_secret::TokenSecret;
 use crate::{
     id::ProposalId,
     rows::{StateReader, WriteSet},
@@ -19,6 +21,8 @@ pub enum SystemCommand {
     DeprecateNamespace(Box<api::DeprecateNamespaceRequest>),
     AddSearchAttributes(Box<operator::AddSearchAttributesRequest>),
     RemoveSearchAttributes(Box<operator::RemoveSearchAttributesRequest>),
+    /// Records this secret if the cluster has none.
+    CreateTokenSecret(TokenSecret),
 }
 
 /// What a system command answers once its entry is applied.
@@ -43,5 +47,6 @@ pub fn transition(
         SystemCommand::DeprecateNamespace(request) => namespace::deprecate(rows, request),
         SystemCommand::AddSearchAttributes(request) => search_attributes::add(rows, request),
         SystemCommand::RemoveSearchAttributes(request) => search_attributes::remove(rows, request),
+        SystemCommand::CreateTokenSecret(proposed) => token_secret::create(rows, *proposed),
     }
 }

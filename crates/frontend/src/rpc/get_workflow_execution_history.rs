@@ -2,7 +2,6 @@
 
 use super::prelude::*;
 use crate::client::Client;
-use bytes::Bytes;
 use tenure_api::{
     enums::v1::{EventType, HistoryEventFilterType, TimeoutType},
     failure::v1::{Failure, TimeoutFailureInfo, failure::FailureInfo},
@@ -12,7 +11,7 @@ use tenure_shard::HistoryRequest;
 
 impl Rpc for api::GetWorkflowExecutionHistoryRequest {
     type Response = api::GetWorkflowExecutionHistoryResponse;
-    type Target = RunTarget;
+    type Target = PageTarget;
 
     fn scope(&self) -> Scope<'_> {
         Scope::Namespace(&self.namespace)
@@ -22,19 +21,24 @@ impl Rpc for api::GetWorkflowExecutionHistoryRequest {
         if self.wait_new_event { Kind::Wait } else { Kind::Call }
     }
 
-    fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
-        admission.execution(self.execution.as_ref())
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<PageTarget, ApiError> {
+        let run = admission.execution(self.execution.as_ref())?;
+        Ok(PageTarget { run, page: admission.history_page(&self.next_page_token)? })
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self, target: PageTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let close_event_only = self.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
         let request = HistoryRequest {
             wait_new_event: self.wait_new_event,
             close_event_only,
-            ..page(target, self.maximum_page_size, self.next_page_token, call)
+            ..page(target, self.maximum_page_size, call)
         };
         let page = call.leader.history(request).await?;
         Ok(Self::Response { history: Some(page.history), next_page_token: page.next_page_token, ..Default::default() })
+    }
+
+    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
+        vec![Token::history_page(&mut response.next_page_token)]
     }
 
     fn suit(&self, response: &mut Self::Response, client: &Client) {
@@ -91,31 +95,36 @@ fn timed_out() -> Failure {
 
 impl Rpc for api::GetWorkflowExecutionHistoryReverseRequest {
     type Response = api::GetWorkflowExecutionHistoryReverseResponse;
-    type Target = RunTarget;
+    type Target = PageTarget;
 
     fn scope(&self) -> Scope<'_> {
         Scope::Namespace(&self.namespace)
     }
 
-    fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
-        admission.execution(self.execution.as_ref())
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<PageTarget, ApiError> {
+        let run = admission.execution(self.execution.as_ref())?;
+        Ok(PageTarget { run, page: admission.history_page(&self.next_page_token)? })
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        let request = page(target, self.maximum_page_size, self.next_page_token, call);
+    async fn run(self, target: PageTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        let request = page(target, self.maximum_page_size, call);
         let page = call.leader.history_reverse(request).await?;
         Ok(Self::Response { history: Some(page.history), next_page_token: page.next_page_token })
     }
+
+    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
+        vec![Token::history_page(&mut response.next_page_token)]
+    }
 }
 
-fn page(target: RunTarget, size: i32, next_page_token: Bytes, call: &Call) -> HistoryRequest {
+fn page(target: PageTarget, size: i32, call: &Call) -> HistoryRequest {
     HistoryRequest {
-        workflow: target.workflow,
-        run_id: target.run_id,
+        workflow: target.run.workflow,
+        run_id: target.run.run_id,
         page_size: usize::try_from(size).unwrap_or_default(),
         wait_new_event: false,
         close_event_only: false,
-        next_page_token,
+        page: target.page,
         deadline: call.deadline,
     }
 }

@@ -53,7 +53,7 @@ use tenure_shard::{CommandError, ShardId, Shards};
 mod prelude {
     pub(super) use super::{ActivityTarget, unexpected};
     pub(super) use crate::{
-        call::{Call, Kind, LocalRpc, PollingWorker, Rpc, RunTarget, Scope},
+        call::{Call, Kind, LocalRpc, PageTarget, PollingWorker, Rpc, RunTarget, Scope, Token},
         validate::{Admission, is_sticky, not_negative, required},
     };
     pub(super) use bytes::Bytes;

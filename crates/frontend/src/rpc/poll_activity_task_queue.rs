@@ -44,8 +44,8 @@ impl Rpc for api::PollActivityTaskQueueRequest {
         Ok(response)
     }
 
-    fn task_tokens(response: &Self::Response) -> Vec<Bytes> {
-        vec![response.task_token.clone()]
+    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
+        vec![Token::task(&mut response.task_token)]
     }
 
     fn withdraw(response: &mut Self::Response, _token: &Bytes) {

@@ -21,7 +21,8 @@ impl LocalRpc for api::PollNexusTaskQueueRequest {
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
         let namespace = frontend.namespace(&self.namespace, deadline).await?.id;
         let limits = &frontend.options().limits;
-        let admission = Admission { namespace, search_attributes: Registry::default(), limits };
+        let (search_attributes, token_key) = (Registry::default(), frontend.token_key(deadline).await?);
+        let admission = Admission { namespace, search_attributes, limits, token_key };
         admission.length(&self.identity, "Identity")?;
         admission.task_queue(self.task_queue.as_ref(), TaskKind::Activity)?;
         counter!("tenure_nexus_polls_total").increment(1);

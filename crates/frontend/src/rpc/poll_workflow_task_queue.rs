@@ -4,6 +4,11 @@ use super::prelude::*;
 use tenure_engine::command::Poll;
 use tenure_shard::PollRequest;
 
+/// The tokens of a workflow task, wherever it is in a response.
+pub(super) fn of_workflow_task(task: &mut api::PollWorkflowTaskQueueResponse) -> [Token<'_>; 2] {
+    [Token::task(&mut task.task_token), Token::history_page(&mut task.next_page_token)]
+}
+
 impl Rpc for api::PollWorkflowTaskQueueRequest {
     type Response = api::PollWorkflowTaskQueueResponse;
     type Target = QueueKey;
@@ -40,8 +45,8 @@ impl Rpc for api::PollWorkflowTaskQueueRequest {
         Ok(call.leader.poll_workflow(request).await?.unwrap_or_default())
     }
 
-    fn task_tokens(response: &Self::Response) -> Vec<Bytes> {
-        vec![response.task_token.clone()]
+    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
+        of_workflow_task(response).into()
     }
 
     fn withdraw(response: &mut Self::Response, _token: &Bytes) {

@@ -1,9 +1,10 @@
 //! DescribeNamespace and ListNamespaces.
 
 use super::prelude::*;
-use crate::Frontend;
+use crate::{Frontend, validate::malformed_page_token};
 use tenure_api::namespace::v1 as ns;
 use tenure_engine::{Limits, NamespaceId, system::namespace};
+use tenure_shard::TokenUse;
 use tokio::time::Instant;
 
 /// Namespaces of one page where the request does not say.
@@ -32,16 +33,20 @@ impl LocalRpc for api::ListNamespacesRequest {
     type Response = api::ListNamespacesResponse;
 
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
+        let all = namespaces(frontend, deadline).await?;
+        let key = frontend.token_key(deadline).await?;
         let after = match &*self.next_page_token {
             [] => None,
-            token => Some(Uuid::from_slice(token).map_err(|_| ApiError::invalid_argument("Invalid NextPageToken."))?),
+            token => {
+                let last = key.open(TokenUse::NamespacePage, token).and_then(|last| Uuid::from_slice(last).ok());
+                Some(last.ok_or_else(malformed_page_token)?)
+            }
         };
         let size = usize::try_from(self.page_size).ok().filter(|size| *size > 0).unwrap_or(PAGE);
-        let all = namespaces(frontend, deadline).await?;
         let mut rest = all.into_iter().filter(|namespace| after.is_none_or(|after| namespace.id.0 > after)).peekable();
         let page: Vec<_> = rest.by_ref().take(size).collect();
         let next_page_token = match (rest.peek(), page.last()) {
-            (Some(_), Some(last)) => last.id.0.as_bytes().to_vec().into(),
+            (Some(_), Some(last)) => key.seal(TokenUse::NamespacePage, last.id.0.as_bytes()),
             _ => Default::default(),
         };
         let namespaces = page.into_iter().map(|namespace| of_this_build(namespace.description.clone())).collect();

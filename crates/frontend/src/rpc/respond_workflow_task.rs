@@ -1,6 +1,6 @@
 //! RespondWorkflowTaskCompleted and RespondWorkflowTaskFailed.
 
-use super::prelude::*;
+use super::{poll_workflow_task_queue::of_workflow_task, prelude::*};
 use tenure_api::command::v1::command::Attributes as Verb;
 
 impl Rpc for api::RespondWorkflowTaskCompletedRequest {
@@ -42,9 +42,9 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
         }
     }
 
-    fn task_tokens(response: &Self::Response) -> Vec<Bytes> {
-        let next = response.workflow_task.iter().map(|task| &task.task_token);
-        next.chain(response.activity_tasks.iter().map(|task| &task.task_token)).cloned().collect()
+    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
+        let next = response.workflow_task.iter_mut().flat_map(of_workflow_task);
+        next.chain(response.activity_tasks.iter_mut().map(|task| Token::task(&mut task.task_token))).collect()
     }
 
     fn withdraw(response: &mut Self::Response, token: &Bytes) {

@@ -3,6 +3,7 @@
 use super::{
     callbacks,
     links::{self, Linked},
+    poll_workflow_task_queue::of_workflow_task,
     prelude::*,
 };
 use tenure_api::{
@@ -95,8 +96,8 @@ impl Rpc for api::StartWorkflowExecutionRequest {
 
     const ASKED_AGAIN: bool = true;
 
-    fn task_tokens(response: &Self::Response) -> Vec<Bytes> {
-        response.eager_workflow_task.iter().map(|task| task.task_token.clone()).collect()
+    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
+        response.eager_workflow_task.iter_mut().flat_map(of_workflow_task).collect()
     }
 
     fn withdraw(response: &mut Self::Response, _token: &Bytes) {

@@ -4,6 +4,7 @@ mod cache;
 mod engine;
 mod memory;
 mod outbox;
+mod token_key;
 mod whole;
 
 use crate::{

@@ -46,7 +46,7 @@ async fn history(cluster: &Cluster, workflow: &WorkflowKey) -> Vec<HistoryEvent>
             page_size: 0,
             wait_new_event: false,
             close_event_only: false,
-            next_page_token: Default::default(),
+            page: None,
             deadline: Instant::now() + SOON,
         };
         match leader_of(cluster, workflow).await.history(request).await {

@@ -35,7 +35,7 @@ impl Mesh for Nothing {
     }
 }
 
-fn frontend() -> Frontend {
+pub(super) fn frontend() -> Frontend {
     let local = Arc::new(Local::new(1, Uuid::nil(), None));
     let peers = Pool::new(local, BTreeMap::new()).unwrap();
     let shards = Shards::start(Arc::new(Nothing), tenure_shard::Options::default());

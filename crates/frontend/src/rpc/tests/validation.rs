@@ -8,16 +8,23 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_engine::{
-    Limits, NamespaceId, RunKey, Stamp, TaskKind, WorkflowKey, search_attributes::Registry, token::TaskToken,
+    Limits, NamespaceId, RunKey, Stamp, TaskKind, WorkflowKey, search_attributes::Registry,
+    system::token_secret::TokenSecret, token::TaskToken,
 };
+use tenure_shard::{TokenKey, TokenUse};
 use uuid::Uuid;
 
 const OURS: NamespaceId = NamespaceId(Uuid::from_u128(1));
 const THEIRS: NamespaceId = NamespaceId(Uuid::from_u128(2));
 
+pub(super) fn key() -> TokenKey {
+    TokenKey::new(TokenSecret([7; 32]))
+}
+
 fn admit<R: Rpc>(request: &mut R) -> Result<R::Target, (Code, String)> {
     let limits = Limits::default();
-    let admission = Admission { namespace: OURS, search_attributes: Registry::default(), limits: &limits };
+    let search_attributes = Registry::default();
+    let admission = Admission { namespace: OURS, search_attributes, limits: &limits, token_key: key() };
     request.admit(&admission).map_err(|error| (error.code, error.message))
 }
 
@@ -57,15 +64,15 @@ fn seconds(seconds: i64) -> Option<prost_types::Duration> {
 
 fn token(namespace: NamespaceId, kind: TaskKind) -> bytes::Bytes {
     let workflow = WorkflowKey { namespace, workflow_id: "w".into() };
-    TaskToken {
+    let token = TaskToken {
         kind,
         run: RunKey { workflow, run_id: Uuid::nil() },
         scheduled_event_id: 2,
         attempt: 1,
         stamp: Stamp::default(),
         activity_id: String::new(),
-    }
-    .encode()
+    };
+    key().seal(TokenUse::Task, &token.encode())
 }
 
 #[test]
@@ -252,7 +259,10 @@ fn query_tokens() {
     let with = |task_token: bytes::Bytes, message: &str| {
         check(api::RespondQueryTaskCompletedRequest { task_token, ..Default::default() }, message);
     };
-    let token = |namespace| tenure_shard::QueryToken { namespace, shard: 1, node: 1, term: 1, id: 1 }.encode();
+    let token = |namespace| {
+        let token = tenure_shard::QueryToken { namespace, shard: 1, node: 1, term: 1, id: 1 };
+        key().seal(TokenUse::Task, &token.encode())
+    };
     with(token(OURS), "");
     with(token(THEIRS), "Operation requested with a token from a different namespace.");
     with(Default::default(), "Task token not set on request.");

@@ -2,7 +2,7 @@
 
 use crate::{
     activity::BeatAnswer,
-    id::{ProposalId, Stamp},
+    id::{Process, ProposalId, Stamp},
     key::{QueueKey, RunKey, WorkflowKey},
     outbox::{OutboxMessage, Receipt},
     rows::ReadyTask,
@@ -131,8 +131,8 @@ impl StartTask {
 #[derive(Clone, Debug, Default)]
 pub struct Poll {
     pub identity: String,
-    /// Id of the node that holds the worker's connection; 0 if that does not matter.
-    pub node: u64,
+    /// Holds the worker's connection.
+    pub process: Process,
     /// Name of the polled queue; for a sticky poll the sticky queue's.
     pub queue: String,
     pub worker_version: Option<tenure_api::common::v1::WorkerVersionCapabilities>,

@@ -20,6 +20,15 @@ pub struct Stamp {
     pub counter: u64,
 }
 
+/// One life of a node's process: a node that was started again remembers nothing of what it did before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Process {
+    /// The node's number; zero where it does not matter which process it is.
+    pub node: u64,
+    /// Drawn at random when the process began.
+    pub boot: u32,
+}
+
 /// The ids that one transition may use. The same seed and stamp give the same ids.
 #[derive(Clone, Debug)]
 pub struct Ids {

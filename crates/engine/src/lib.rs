@@ -46,7 +46,7 @@ pub mod workflow_task;
 
 pub use command::{Envelope, Reply, ShardCommand};
 pub use copy::HistoryCopy;
-pub use id::{Ids, ProposalId, Stamp};
+pub use id::{Ids, Process, ProposalId, Stamp};
 pub use key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey, slot};
 pub use limits::Limits;
 pub use rows::{Op, RowKey, StateReader, WriteSet};

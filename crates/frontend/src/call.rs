@@ -23,7 +23,8 @@ use tenure_api::{
     nested,
 };
 use tenure_engine::{
-    NamespaceId, ProposalId, QueueKey, WorkflowKey, search_attributes::Registry, system::namespace, token::TaskToken,
+    NamespaceId, Process, ProposalId, QueueKey, WorkflowKey, search_attributes::Registry, system::namespace,
+    token::TaskToken,
 };
 use tenure_shard::{
     CommandError, Lead, LeaderHandle, Namespace, NodeId, PageToken, QueryToken, SYSTEM_SHARD, ShardId, Shards,
@@ -224,8 +225,8 @@ impl Target for System {
 /// What a running request knows besides itself.
 pub(crate) struct Call {
     pub(crate) leader: LeaderHandle,
-    /// The node that received the request, and holds its caller's connection.
-    pub(crate) origin: NodeId,
+    /// The process that received the request, and holds its caller's connection.
+    pub(crate) origin: Process,
     /// This node.
     pub(crate) node: NodeId,
     pub(crate) proposal: ProposalId,
@@ -384,7 +385,8 @@ impl Frontend {
                 match lead {
                     Lead::Here(leader) => {
                         let node = self.shards().node();
-                        let call = Call { leader, origin: node, node, proposal, deadline };
+                        let origin = self.shards().process();
+                        let call = Call { leader, origin, node, proposal, deadline };
                         request.run(&call).await.map_err(Failed::from)
                     }
                     Lead::At { node, term } => {

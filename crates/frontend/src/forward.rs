@@ -9,7 +9,7 @@ use crate::{
 use bytes::Bytes;
 use std::time::Duration;
 use tenure_api::error::ApiError;
-use tenure_engine::{ProposalId, codec};
+use tenure_engine::{Process, ProposalId, codec};
 use tenure_peer::{
     ForwardHandler,
     proto::{ForwardReply, ForwardRequest, NotLeader, forward_reply::Outcome},
@@ -45,6 +45,7 @@ impl Frontend {
             proposal: proposal.0.to_be_bytes().to_vec().into(),
             timeout_ms: left.as_millis() as u64,
             shard,
+            boot: self.shards().process().boot,
         };
         let reply = tokio::select! {
             biased;
@@ -94,7 +95,8 @@ impl Frontend {
         }
         let Some(leader) = self.shards().local(shard) else { return Ok(Outcome::NotLeader(NotLeader::default())) };
         let proposal = ProposalId(u128::from_be_bytes(proposal));
-        let call = Call { leader, origin: from, node: self.shards().node(), proposal, deadline };
+        let origin = Process { node: from, boot: forward.boot };
+        let call = Call { leader, origin, node: self.shards().node(), proposal, deadline };
         let outcome = timeout_at(deadline, request.run(&call)).await;
         Ok(match outcome.map_err(|_| Status::deadline_exceeded("the caller has given up"))? {
             Ok(response) => Outcome::Response(response.encode()),

@@ -5,6 +5,7 @@ use crate::{
     polled::Taken,
     replica::ShardId,
     shared::Shared,
+    starts::LAST_QUESTION,
 };
 use parking_lot::Mutex;
 use std::{
@@ -12,13 +13,20 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-use tenure_engine::{Stamp, TaskKind, token::TaskToken};
+use tenure_engine::{Process, Stamp, TaskKind, token::TaskToken};
 use tokio::{sync::mpsc, time::Instant};
 
-/// Longer than any poll lives.
+/// What must not be sent is remembered for longer than any poll lives.
 const REMEMBERED: Duration = Duration::from_secs(180);
-/// What was sent is asked for by owners that did not hear so, or that lead since: for longer than they care.
+/// What was sent is asked after by owners that did not hear so, or that lead since.
 const SENT_REMEMBERED: Duration = Duration::from_secs(60);
+/// What is old is forgotten this often.
+const FORGET_EVERY: Duration = Duration::from_secs(15);
+
+// A start that is still asked after is known: forgotten, it would be taken for one that never came, and be sent again.
+const _: () =
+    assert!(LAST_QUESTION.as_secs() <= SENT_REMEMBERED.as_secs() && SENT_REMEMBERED.as_secs() <= REMEMBERED.as_secs());
+
 /// Confirmations are gathered for this long.
 const GATHER: Duration = Duration::from_millis(100);
 /// A confirmation that cannot be told in this time is left to the owner's question.
@@ -47,7 +55,7 @@ impl Deliveries {
         (Deliveries { known: Mutex::default(), confirm }, confirmed)
     }
 
-    /// An owner asks. What was not seen yet is refused from now on.
+    /// An owner asks. What was not seen yet is not sent from now on.
     pub(crate) fn ask(&self, name: StartName) -> DeliveryState {
         let mut known = self.known.lock();
         known.entry(name).or_insert((DeliveryState::Unseen, Instant::now())).0
@@ -87,7 +95,12 @@ impl Shared {
         (self.mesh.shard_of(token.run.workflow.slot()), token.stamp)
     }
 
-    pub(crate) fn ask_delivery(&self, token: &TaskToken) -> DeliveryState {
+    /// What became of a start that was made for a process of this node. Of an earlier one nothing is known: it may have
+    /// sent it.
+    pub(crate) fn ask_delivery(&self, token: &TaskToken, process: Process) -> DeliveryState {
+        if process != self.mesh.process() {
+            return DeliveryState::Broken;
+        }
         self.deliveries.ask(self.start_name(token))
     }
 
@@ -130,8 +143,17 @@ impl Drop for Delivery {
 
 /// Tells owners of deliveries, many at once.
 pub(crate) async fn confirm_deliveries(shared: Weak<Shared>, mut confirmed: mpsc::UnboundedReceiver<StartName>) {
-    let mut cleaned = Instant::now();
-    while let Some(first) = confirmed.recv().await {
+    let mut forget = tokio::time::interval(FORGET_EVERY);
+    loop {
+        let first = tokio::select! {
+            first = confirmed.recv() => first,
+            _ = forget.tick() => {
+                let Some(shared) = shared.upgrade() else { return };
+                shared.deliveries.forget_old();
+                continue;
+            }
+        };
+        let Some(first) = first else { return };
         tokio::time::sleep(GATHER).await;
         let mut by_owner: HashMap<ShardId, Vec<Stamp>> = HashMap::new();
         by_owner.entry(first.0).or_default().push(first.1);
@@ -146,10 +168,6 @@ pub(crate) async fn confirm_deliveries(shared: Weak<Shared>, mut confirmed: mpsc
                 // An owner that does not hear of it asks.
                 _ = shared.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await;
             });
-        }
-        if cleaned.elapsed() > SENT_REMEMBERED / 4 {
-            shared.deliveries.forget_old();
-            cleaned = Instant::now();
         }
     }
 }

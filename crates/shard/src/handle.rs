@@ -5,7 +5,7 @@ use crate::{
     history::PageToken,
     polled::{PollResponse, Polled},
     query_token::QueryToken,
-    replica::{NodeId, ShardId},
+    replica::ShardId,
     runtime::LeaderRuntime,
     updates::{UpdateProgress, UpdateWithStart},
 };
@@ -18,7 +18,7 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_engine::{
-    Envelope, Limits, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey, activity,
+    Envelope, Limits, Process, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey, activity,
     command::{Poll, WorkflowTaskStarted},
     rows::ReadError,
     state::ExecutionState,
@@ -38,8 +38,6 @@ pub struct PollRequest {
     pub sticky: bool,
     /// Tasks a second that the worker wants of the whole queue; `None`: it does not say.
     pub queue_rate: Option<f64>,
-    /// The node that holds the worker's connection.
-    pub node: u64,
     /// The caller's deadline; the poll ends a bit earlier.
     pub deadline: Instant,
 }
@@ -227,14 +225,14 @@ impl LeaderHandle {
         }
     }
 
-    /// The response for a task that was started by a completion (`Reply::WorkflowTaskCompleted::new_task`). `node`
+    /// The response for a task that was started by a completion (`Reply::WorkflowTaskCompleted::new_task`). `process`
     /// holds the worker's connection and confirms the delivery.
     pub fn workflow_task_response(
         &self,
         started: &WorkflowTaskStarted,
-        node: NodeId,
+        process: Process,
     ) -> Result<api::PollWorkflowTaskQueueResponse, CommandError> {
-        self.0.starts.expect(started.token.clone(), node, self.0.options.confirm_within);
+        self.0.starts.expect(started.token.clone(), process, self.0.options.confirm_within);
         self.0.workflow_task_response(started)
     }
 
@@ -243,9 +241,9 @@ impl LeaderHandle {
     pub fn activity_task_response(
         &self,
         token: &TaskToken,
-        node: NodeId,
+        process: Process,
     ) -> Result<Option<api::PollActivityTaskQueueResponse>, CommandError> {
-        self.0.starts.expect(token.clone(), node, self.0.options.confirm_within);
+        self.0.starts.expect(token.clone(), process, self.0.options.confirm_within);
         let scheduled = self.0.rows.event(&token.run, token.scheduled_event_id)?;
         let state = self.0.rows.execution(&token.run)?;
         let response = scheduled.zip(state).and_then(|(event, state)| activity::response_to(token, &state, event));

@@ -469,9 +469,7 @@ enum Started {
 
 fn start_request(task: &Offered, key: &TaskKey, poll: &WaitingPoll, proposal: ProposalId) -> Request {
     match task {
-        Offered::Task(task) => {
-            Request::Start(StartRequest::new(key.shard, task, &poll.request.poll, poll.request.node, proposal))
-        }
+        Offered::Task(task) => Request::Start(StartRequest::new(key.shard, task, &poll.request.poll, proposal)),
         Offered::Query { token, .. } => Request::StartQuery { token: token.clone(), sticky: poll.request.sticky },
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tenure_api::error::ApiError;
 use tenure_engine::{
-    ProposalId, QueueKey, RunKey, Stamp, TaskKind, Timestamp, WorkflowKey,
+    Process, ProposalId, QueueKey, RunKey, Stamp, TaskKind, Timestamp, WorkflowKey,
     command::{Poll, StartTask},
     outbox::{OutboxMessage, Receipt},
     rows::ReadyTask,
@@ -85,8 +85,8 @@ pub(crate) enum Request {
     Return { owner: ShardId, token: TaskToken, proposal: ProposalId },
     /// The sender's shard to the receiver's: a message of a run's outbox.
     Deliver { to: ShardId, from: RunKey, message: OutboxMessage },
-    /// Owner to the poll's node: what became of this?
-    AskDelivery { token: TaskToken },
+    /// Owner to the process that holds the poll: what became of this?
+    AskDelivery { token: TaskToken, process: Process },
     /// Home to owner: how many ready tasks does the queue have with you?
     Backlog { owner: ShardId, queue: QueueKey },
     /// Owner to home: when did anybody poll the queue?
@@ -110,7 +110,7 @@ pub(crate) struct StartRequest {
     scheduled_event_id: i64,
     pub(crate) proposal: ProposalId,
     /// Holds the poll, and will confirm the delivery.
-    pub(crate) node: u64,
+    pub(crate) process: Process,
     /// The queue that the task was offered in.
     pub(crate) offered_queue: Arc<str>,
     identity: String,
@@ -120,7 +120,7 @@ pub(crate) struct StartRequest {
 }
 
 impl StartRequest {
-    pub(crate) fn new(owner: ShardId, task: &ReadyTask, poll: &Poll, node: u64, proposal: ProposalId) -> Self {
+    pub(crate) fn new(owner: ShardId, task: &ReadyTask, poll: &Poll, proposal: ProposalId) -> Self {
         StartRequest {
             owner,
             kind: task.queue.kind,
@@ -129,7 +129,7 @@ impl StartRequest {
             stamp: task.stamp,
             scheduled_event_id: task.scheduled_event_id,
             proposal,
-            node,
+            process: poll.process,
             offered_queue: task.queue.name.clone(),
             identity: poll.identity.clone(),
             queue: poll.queue.clone(),
@@ -145,7 +145,7 @@ impl StartRequest {
             scheduled_event_id: self.scheduled_event_id,
             poll: Poll {
                 identity: self.identity.clone(),
-                node: self.node,
+                process: self.process,
                 queue: self.queue.clone(),
                 worker_version: self.worker_version.clone().map(Message::decode).transpose()?,
                 deployment: self.deployment.clone().map(Message::decode).transpose()?,
@@ -184,7 +184,7 @@ pub(crate) enum DeliveryState {
     Sent,
     /// It is being sent.
     Sending,
-    /// Some bytes were sent, or it is being returned already.
+    /// Some bytes were sent, or they may have been by an earlier process of the node.
     Broken,
     /// It never got here, and will not be sent if it does.
     Unseen,

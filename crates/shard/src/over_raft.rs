@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use std::{future::Future, sync::Arc, time::Duration};
 use tenure_engine::{
-    QueueKey, RunKey, Stamp, Timestamp, WriteSet,
+    Process, QueueKey, RunKey, Stamp, Timestamp, WriteSet,
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask},
 };
@@ -26,6 +26,7 @@ const QUORUM_LOST: Duration = Duration::from_secs(3);
 /// The cluster as the raft crate's node sees it.
 pub struct RaftMesh {
     node: Node,
+    boot: u32,
     /// The shard of each slot.
     shards: Vec<ShardId>,
 }
@@ -33,13 +34,17 @@ pub struct RaftMesh {
 impl RaftMesh {
     pub fn new(node: Node) -> Arc<Self> {
         let shards = (0..=u16::MAX).map(|slot| node.map().shard_of(slot)).collect();
-        Arc::new(RaftMesh { node, shards })
+        Arc::new(RaftMesh { node, boot: rand::random(), shards })
     }
 }
 
 impl Mesh for RaftMesh {
     fn node(&self) -> NodeId {
         self.node.id()
+    }
+
+    fn process(&self) -> Process {
+        Process { node: self.node.id(), boot: self.boot }
     }
 
     fn replicas(&self) -> Vec<Arc<dyn Replica>> {

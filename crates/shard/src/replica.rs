@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tenure_engine::{
-    QueueKey, RunKey, Stamp, StateReader, Timestamp, WriteSet,
+    Process, QueueKey, RunKey, Stamp, StateReader, Timestamp, WriteSet,
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask},
 };
@@ -96,6 +96,8 @@ pub trait Rows: StateReader + Send + Sync {
 /// The other nodes, and where the shards are.
 pub trait Mesh: Send + Sync + 'static {
     fn node(&self) -> NodeId;
+    /// This process of the node.
+    fn process(&self) -> Process;
     fn replicas(&self) -> Vec<Arc<dyn Replica>>;
     fn shard_of(&self, slot: u16) -> ShardId;
     /// All nodes of the cluster, this one too.

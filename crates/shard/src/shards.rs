@@ -15,7 +15,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use tenure_engine::{NamespaceId, token::TaskToken};
+use tenure_engine::{NamespaceId, Process, token::TaskToken};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -60,6 +60,11 @@ impl Shards {
 
     pub fn node(&self) -> NodeId {
         self.shared.mesh.node()
+    }
+
+    /// This process of the node; tasks for workers that are connected here are started for it.
+    pub fn process(&self) -> Process {
+        self.shared.mesh.process()
     }
 
     pub fn shard_of(&self, slot: u16) -> ShardId {

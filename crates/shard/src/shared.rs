@@ -273,7 +273,9 @@ impl Shared {
     fn serve(self: Arc<Self>, request: Request) -> BoxFuture<'static, Served> {
         Box::pin(async move {
             let shard = match &request {
-                Request::AskDelivery { token } => return Served::Answer(Answer::Delivery(self.ask_delivery(token))),
+                Request::AskDelivery { token, process } => {
+                    return Served::Answer(Answer::Delivery(self.ask_delivery(token, *process)));
+                }
                 Request::EndPolls { namespace, worker } => {
                     self.workers.end_polls(namespace, worker);
                     return Served::Answer(Answer::Done);
@@ -333,7 +335,9 @@ impl LeaderRuntime {
                 Ok(()) => Served::Answer(Answer::ReadIndex(*self.replica.applied().borrow())),
                 Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),
             },
-            Request::AskDelivery { token } => Served::Answer(Answer::Delivery(self.shared.ask_delivery(&token))),
+            Request::AskDelivery { token, process } => {
+                Served::Answer(Answer::Delivery(self.shared.ask_delivery(&token, process)))
+            }
             Request::EndPolls { namespace, worker } => {
                 self.shared.workers.end_polls(&namespace, &worker);
                 Served::Answer(Answer::Done)

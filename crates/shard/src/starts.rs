@@ -7,7 +7,6 @@ use crate::{
     handle::new_proposal_id,
     messages::{Answer, DeliveryState, Request, StartRequest},
     polled::{PollResponse, Polled, Taken},
-    replica::NodeId,
     runtime::LeaderRuntime,
     shared::Served,
 };
@@ -16,21 +15,29 @@ use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tenure_api::error::Code;
 use tenure_engine::{
-    Envelope, ProposalId, QueueKey, Reply, ShardCommand, Stamp, TaskKind, rows::ReadError, token::TaskToken,
+    Envelope, Process, ProposalId, QueueKey, Reply, ShardCommand, Stamp, TaskKind, rows::ReadError, token::TaskToken,
     workflow_task::started_token,
 };
 use tokio::time::Instant;
 
-/// A new leader asks after workflow tasks that were started within this time. Polls' nodes remember for longer.
-const RECENT: Duration = Duration::from_secs(30);
+/// A new leader asks after workflow tasks that were started within this time.
+const RECENT: Duration = Duration::from_secs(20);
+/// A leader asks after a start for this long.
+const ASKED_FOR: Duration = Duration::from_secs(30);
+/// How long one question takes, and how far clocks of leaders that follow each other are apart, at most.
+const SLACK: Duration = Duration::from_secs(10);
+
+/// Nobody asks after a start that is older than this: the processes that hold polls remember for as long.
+pub(crate) const LAST_QUESTION: Duration = RECENT.saturating_add(ASKED_FOR).saturating_add(SLACK);
 
 /// A start that is not confirmed.
 struct Unconfirmed {
     token: TaskToken,
     /// Holds the worker's connection.
-    node: NodeId,
+    process: Process,
     ask_at: Instant,
-    asked: u32,
+    /// After this its timeouts decide.
+    last_question: Instant,
 }
 
 #[derive(Default)]
@@ -39,8 +46,9 @@ pub(crate) struct Starts {
 }
 
 impl Starts {
-    pub(crate) fn expect(&self, token: TaskToken, node: NodeId, within: Duration) {
-        let start = Unconfirmed { node, ask_at: Instant::now() + within, asked: 0, token };
+    pub(crate) fn expect(&self, token: TaskToken, process: Process, within: Duration) {
+        let now = Instant::now();
+        let start = Unconfirmed { process, ask_at: now + within, last_question: now + ASKED_FOR, token };
         self.unconfirmed.lock().insert(start.token.stamp, start);
     }
 
@@ -52,14 +60,14 @@ impl Starts {
     }
 
     /// Those to be asked after now; asked again later if they stay.
-    fn overdue(&self, within: Duration) -> Vec<(TaskToken, NodeId, u32)> {
+    fn overdue(&self, within: Duration) -> Vec<(TaskToken, Process)> {
         let now = Instant::now();
         let mut unconfirmed = self.unconfirmed.lock();
+        unconfirmed.retain(|_, start| now < start.last_question);
         let overdue = unconfirmed.values_mut().filter(|start| start.ask_at <= now);
         let ask = overdue.map(|start| {
             start.ask_at = now + within;
-            start.asked += 1;
-            (start.token.clone(), start.node, start.asked)
+            (start.token.clone(), start.process)
         });
         ask.collect()
     }
@@ -97,7 +105,7 @@ impl LeaderRuntime {
                 return Served::Answer(Answer::Refused(error));
             }
         };
-        match self.started(reply, &queue, request.node) {
+        match self.started(reply, &queue, request.process) {
             Ok(served) => served,
             Err(CommandError::Api(error)) => Served::Answer(Answer::Refused(error)),
             Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
@@ -105,7 +113,7 @@ impl LeaderRuntime {
     }
 
     /// The response for a task that was started.
-    fn started(self: &Arc<Self>, reply: Reply, queue: &QueueKey, node: NodeId) -> Result<Served, CommandError> {
+    fn started(self: &Arc<Self>, reply: Reply, queue: &QueueKey, process: Process) -> Result<Served, CommandError> {
         let (response, token) = match reply {
             Reply::WorkflowTaskStarted(started) => {
                 let mut response = self.workflow_task_response(&started)?;
@@ -124,7 +132,7 @@ impl LeaderRuntime {
                 return Ok(Served::refused(Code::Internal, "a start was answered with something else"));
             }
         };
-        self.starts.expect(token.clone(), node, self.options.confirm_within);
+        self.starts.expect(token.clone(), process, self.options.confirm_within);
         Ok(Served::Started(Polled::new(response, Taken::Task(token), self.shared.clone())))
     }
 
@@ -134,11 +142,11 @@ impl LeaderRuntime {
         for (_, run) in self.rows.timers(self.options.timer_window)? {
             let Some(state) = self.rows.execution(&run)? else { continue };
             let Some((_, started)) = state.workflow_task.started() else { continue };
-            if started.node == 0 || started.at.after(RECENT) < now {
+            if started.process.node == 0 || started.at.after(RECENT) < now {
                 continue;
             }
             if let Some(token) = started_token(&run, &state) {
-                self.starts.expect(token, started.node, self.options.confirm_within);
+                self.starts.expect(token, started.process, self.options.confirm_within);
             }
         }
         Ok(())
@@ -166,14 +174,15 @@ impl LeaderRuntime {
 
     /// Now and then: asks after starts that were not confirmed in time.
     pub(crate) fn tick_starts(self: &Arc<Self>) {
-        for (token, node, asked) in self.starts.overdue(self.options.confirm_within) {
-            tokio::spawn(self.clone().ask_after(token, node, asked));
+        for (token, process) in self.starts.overdue(self.options.confirm_within) {
+            tokio::spawn(self.clone().ask_after(token, process));
         }
     }
 
-    async fn ask_after(self: Arc<Self>, token: TaskToken, node: NodeId, asked: u32) {
-        let state = if self.shared.mesh.is_alive(node) {
-            match self.shared.ask(node, Request::AskDelivery { token: token.clone() }).await {
+    async fn ask_after(self: Arc<Self>, token: TaskToken, process: Process) {
+        let alive = self.shared.mesh.is_alive(process.node);
+        let state = if alive {
+            match self.shared.ask(process.node, Request::AskDelivery { token: token.clone(), process }).await {
                 Ok(Served::Answer(Answer::Delivery(state))) => Some(state),
                 _ => None,
             }
@@ -182,14 +191,15 @@ impl LeaderRuntime {
         };
         match (state, token.kind) {
             (Some(DeliveryState::Sending), _) => {}
-            (Some(DeliveryState::Sent | DeliveryState::Broken), _) => self.starts.confirmed(&[token.stamp]),
-            (Some(DeliveryState::Unseen), _) | (None, TaskKind::Workflow) => {
+            (Some(DeliveryState::Sent), _) => self.starts.confirmed(&[token.stamp]),
+            (Some(DeliveryState::Unseen), _) | (Some(DeliveryState::Broken) | None, TaskKind::Workflow) => {
                 // A worker that has it after all holds a stale token.
                 self.return_task(token, new_proposal_id()).await;
             }
             // An activity may be running where nobody can ask: its timeouts decide.
+            (Some(DeliveryState::Broken), TaskKind::Activity) => self.starts.confirmed(&[token.stamp]),
             (None, TaskKind::Activity) => {
-                if asked > 20 || !self.shared.mesh.is_alive(node) {
+                if !alive {
                     self.starts.confirmed(&[token.stamp]);
                 }
             }

@@ -266,10 +266,10 @@ fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted
     withdraw(txn);
     let Some(mut task) = txn.state.workflow_task.pending.take() else { unreachable!("the caller saw a ready task") };
     let now = txn.now();
-    let (stamp, proposal, identity, node) = (txn.stamp(), txn.proposal, poll.identity.clone(), poll.node);
+    let (stamp, proposal, identity, process) = (txn.stamp(), txn.proposal, poll.identity.clone(), poll.process);
     update::send(txn, stamp, keeps);
     if let Phase::Ready { undelivered: Some(before), .. } = task.phase {
-        task.phase = Phase::Started(Started { stamp, at: now, proposal, identity, node, keeps, ..before });
+        task.phase = Phase::Started(Started { stamp, at: now, proposal, identity, process, keeps, ..before });
         txn.state.workflow_task.pending = Some(task);
         return describe_started(&txn.run, &txn.state).expect("it was started just now");
     }
@@ -288,7 +288,7 @@ fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted
         event_id: if task.transient { task.scheduled_event_id + 1 } else { txn.state.next_event_id },
         request_id: txn.cx.ids.uuid(),
         identity,
-        node,
+        process,
         keeps,
         history_size: txn.history_size(),
         suggestions: suggestions(txn),

@@ -1,7 +1,7 @@
 //! What is kept of a run's workflow task.
 
 use crate::{
-    id::{ProposalId, Stamp},
+    id::{Process, ProposalId, Stamp},
     proto::Encoded,
     time::Timestamp,
 };
@@ -97,8 +97,8 @@ pub struct Started {
     pub event_id: i64,
     pub request_id: Uuid,
     pub identity: String,
-    /// The poll's.
-    pub node: u64,
+    /// Holds the connection of the worker that it was started for.
+    pub process: Process,
     /// Its worker has the run as the last task left it.
     pub keeps: bool,
     /// Bytes of history that its started event tells.

@@ -29,14 +29,14 @@ impl Rpc for api::PollActivityTaskQueueRequest {
     async fn run(self, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
         let poll = Poll {
             identity: self.identity,
-            node: call.origin,
+            process: call.origin,
             queue: target.name.to_string(),
             worker_version: self.worker_version_capabilities,
             deployment: self.deployment_options,
         };
         let queue_rate = self.task_queue_metadata.and_then(|metadata| metadata.max_tasks_per_second);
-        let (node, deadline) = (call.origin, call.deadline);
-        let request = PollRequest { queue: target, poll, sticky: false, queue_rate, node, deadline };
+        let deadline = call.deadline;
+        let request = PollRequest { queue: target, poll, sticky: false, queue_rate, deadline };
         let Some(mut response) = call.leader.poll_activity(request).await? else {
             return Ok(Self::Response::default());
         };

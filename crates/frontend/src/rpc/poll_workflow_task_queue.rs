@@ -34,14 +34,14 @@ impl Rpc for api::PollWorkflowTaskQueueRequest {
     async fn run(self, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
         let poll = Poll {
             identity: self.identity,
-            node: call.origin,
+            process: call.origin,
             queue: target.name.to_string(),
             worker_version: self.worker_version_capabilities,
             deployment: self.deployment_options,
         };
         let sticky = is_sticky(self.task_queue.as_ref());
-        let (node, deadline) = (call.origin, call.deadline);
-        let request = PollRequest { queue: target, poll, sticky, queue_rate: None, node, deadline };
+        let deadline = call.deadline;
+        let request = PollRequest { queue: target, poll, sticky, queue_rate: None, deadline };
         Ok(call.leader.poll_workflow(request).await?.unwrap_or_default())
     }
 

@@ -11,14 +11,14 @@ use prost::Message;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 use tenure_api::history::v1::{History, HistoryEvent};
 use tenure_engine::{
-    Op, QueueKey, RowKey, RunKey, Stamp, StateReader, Timestamp, WriteSet, codec,
+    Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Timestamp, WriteSet, codec,
     outbox::{OutboxEntry, OutboxMessage},
     rows::{ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
@@ -47,7 +47,7 @@ pub(super) struct Log {
 
 pub(super) struct Cluster {
     pub(super) logs: BTreeMap<ShardId, Arc<Log>>,
-    nodes: OnceLock<BTreeMap<NodeId, Shards>>,
+    nodes: Mutex<BTreeMap<NodeId, Shards>>,
     dead: Mutex<BTreeSet<NodeId>>,
     /// Bodies are lost on their way back from these nodes.
     pub(super) deaf: Mutex<BTreeSet<NodeId>>,
@@ -60,7 +60,7 @@ struct LogReplica {
 }
 
 struct LogMesh {
-    node: NodeId,
+    process: Process,
     cluster: Arc<Cluster>,
 }
 
@@ -94,20 +94,25 @@ impl Cluster {
         };
         let cluster = Arc::new(Cluster {
             logs: (0..=shards).map(log).collect(),
-            nodes: OnceLock::new(),
+            nodes: Mutex::default(),
             dead: Mutex::default(),
             deaf: Mutex::default(),
         });
-        let start = |node: &NodeId| {
-            let mesh = Arc::new(LogMesh { node: *node, cluster: cluster.clone() });
-            (*node, Shards::with_engine(mesh, options.clone(), engine))
-        };
-        assert!(cluster.nodes.set(nodes.iter().map(start).collect()).is_ok());
+        for &node in nodes {
+            cluster.boot(Process { node, boot: 0 }, options, engine);
+        }
         cluster
     }
 
-    pub(super) fn node(&self, node: NodeId) -> &Shards {
-        &self.nodes.get().unwrap()[&node]
+    /// From now on this process is the node.
+    pub(super) fn boot(self: &Arc<Self>, process: Process, options: &Options, engine: Engine) {
+        let mesh = Arc::new(LogMesh { process, cluster: self.clone() });
+        let shards = Shards::with_engine(mesh, options.clone(), engine);
+        self.nodes.lock().insert(process.node, shards);
+    }
+
+    pub(super) fn node(&self, node: NodeId) -> Shards {
+        self.nodes.lock()[&node].clone()
     }
 
     pub(super) fn kill(&self, node: NodeId) {
@@ -354,12 +359,16 @@ impl LogRows {
 
 impl Mesh for LogMesh {
     fn node(&self) -> NodeId {
-        self.node
+        self.process.node
+    }
+
+    fn process(&self) -> Process {
+        self.process
     }
 
     fn replicas(&self) -> Vec<Arc<dyn Replica>> {
         let replica = |(shard, log): (&ShardId, &Arc<Log>)| -> Arc<dyn Replica> {
-            Arc::new(LogReplica { shard: *shard, node: self.node, log: log.clone() })
+            Arc::new(LogReplica { shard: *shard, node: self.process.node, log: log.clone() })
         };
         self.cluster.logs.iter().map(replica).collect()
     }
@@ -370,7 +379,7 @@ impl Mesh for LogMesh {
     }
 
     fn nodes(&self) -> Vec<NodeId> {
-        self.cluster.nodes.get().unwrap().keys().copied().collect()
+        self.cluster.nodes.lock().keys().copied().collect()
     }
 
     fn is_alive(&self, node: NodeId) -> bool {
@@ -378,7 +387,7 @@ impl Mesh for LogMesh {
     }
 
     fn call(&self, node: NodeId, body: Bytes, timeout: Duration) -> BoxFuture<'static, Result<Bytes, CallFailed>> {
-        let (cluster, from) = (self.cluster.clone(), self.node);
+        let (cluster, from) = (self.cluster.clone(), self.process.node);
         let failed = move |cause: &str| CallFailed { node, cause: cause.into() };
         async move {
             let dead = |node| cluster.dead.lock().contains(&node);

@@ -4,6 +4,7 @@ mod cache;
 mod engine;
 mod memory;
 mod outbox;
+mod redelivery;
 mod token_key;
 mod whole;
 
@@ -19,8 +20,8 @@ use std::{
 };
 use tenure_api::{error::Code, workflowservice::v1::PollWorkflowTaskQueueResponse};
 use tenure_engine::{
-    Envelope, NamespaceId, Op, ProposalId, QueueKey, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey, codec,
-    command::Poll, token::TaskToken,
+    Envelope, NamespaceId, Op, Process, ProposalId, QueueKey, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey,
+    codec, command::Poll, token::TaskToken,
 };
 use tenure_limits::ENTRY;
 use tokio::time::Instant;
@@ -74,10 +75,14 @@ async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
 fn poll(queue: &QueueKey, node: NodeId, patience: Duration) -> PollRequest {
     PollRequest {
         queue: queue.clone(),
-        poll: Poll { identity: "worker".into(), queue: queue.name.to_string(), ..Poll::default() },
+        poll: Poll {
+            identity: "worker".into(),
+            queue: queue.name.to_string(),
+            process: Process { node, boot: 0 },
+            ..Poll::default()
+        },
         sticky: false,
         queue_rate: None,
-        node,
         deadline: Instant::now() + patience,
     }
 }

@@ -11,7 +11,7 @@ use tenure_api::{
         Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
         command::Attributes as Verb,
     },
-    common::v1::{ActivityType, Payload, Payloads, WorkflowType},
+    common::v1::{ActivityType, Payload, Payloads, RetryPolicy, WorkflowType},
     enums::v1::{CommandType, EventType, QueryRejectCondition, QueryResultType, TaskQueueKind},
     error::Code,
     query::v1::{WorkflowQuery, WorkflowQueryResult},
@@ -30,7 +30,7 @@ pub(super) async fn started(options: &Options) -> (Arc<Cluster>, LeaderHandle, W
     started_on(cluster(options)).await
 }
 
-async fn started_on(cluster: Arc<Cluster>) -> (Arc<Cluster>, LeaderHandle, WorkflowKey, QueueKey) {
+pub(super) async fn started_on(cluster: Arc<Cluster>) -> (Arc<Cluster>, LeaderHandle, WorkflowKey, QueueKey) {
     let leader = leader(&cluster, 1, 1).await;
     let workflow = start_on(&leader, workflow_in(&cluster, 1, "w")).await;
     (cluster, leader, workflow, queue(TaskKind::Workflow, "q"))
@@ -49,7 +49,7 @@ async fn start_on(leader: &LeaderHandle, workflow: WorkflowKey) -> WorkflowKey {
     workflow
 }
 
-fn queue(kind: TaskKind, name: &str) -> QueueKey {
+pub(super) fn queue(kind: TaskKind, name: &str) -> QueueKey {
     QueueKey { namespace: NAMESPACE, kind, name: name.into() }
 }
 
@@ -58,7 +58,11 @@ fn normal(name: &str) -> TaskQueue {
 }
 
 /// Polls, and confirms the delivery.
-async fn take(cluster: &Cluster, leader: &LeaderHandle, queue: &QueueKey) -> api::PollWorkflowTaskQueueResponse {
+pub(super) async fn take(
+    cluster: &Cluster,
+    leader: &LeaderHandle,
+    queue: &QueueKey,
+) -> api::PollWorkflowTaskQueueResponse {
     let mut request = poll(queue, 1, SOON);
     request.sticky = &*queue.name == "sticky";
     let task = leader.poll_workflow(request).await.unwrap().expect("a task");
@@ -88,7 +92,7 @@ async fn the_next_leader_returns_a_task_that_got_lost_and_no_other() {
     assert!(next_leader_polls(true).await.is_none(), "its worker has it");
 }
 
-async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
+pub(super) async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
     let request = api::SignalWorkflowExecutionRequest {
         namespace: "default".into(),
         signal_name: name.into(),
@@ -101,7 +105,7 @@ async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
     leader.execute(envelope(workflow, ShardCommand::SignalWorkflow(Box::new(request)))).await.unwrap();
 }
 
-fn completion(task: &api::PollWorkflowTaskQueueResponse) -> api::RespondWorkflowTaskCompletedRequest {
+pub(super) fn completion(task: &api::PollWorkflowTaskQueueResponse) -> api::RespondWorkflowTaskCompletedRequest {
     api::RespondWorkflowTaskCompletedRequest {
         task_token: task.task_token.clone(),
         namespace: "default".into(),
@@ -109,7 +113,11 @@ fn completion(task: &api::PollWorkflowTaskQueueResponse) -> api::RespondWorkflow
     }
 }
 
-async fn complete(leader: &LeaderHandle, workflow: &WorkflowKey, request: api::RespondWorkflowTaskCompletedRequest) {
+pub(super) async fn complete(
+    leader: &LeaderHandle,
+    workflow: &WorkflowKey,
+    request: api::RespondWorkflowTaskCompletedRequest,
+) {
     let token = tenure_engine::token::TaskToken::decode(&request.task_token).unwrap();
     let command = ShardCommand::CompleteWorkflowTask { token, request: Box::new(request) };
     leader.execute(envelope(workflow, command)).await.unwrap();
@@ -454,28 +462,31 @@ async fn a_query_without_a_worker_says_so() {
     }
 }
 
+/// Schedules the activity `a` with one attempt on the queue `acts`.
+pub(super) fn schedule(eager: bool) -> Command {
+    let duration = |seconds| Duration::from_secs(seconds).try_into().ok();
+    let attributes = ScheduleActivityTaskCommandAttributes {
+        activity_id: "a".into(),
+        activity_type: Some(ActivityType { name: "A".into() }),
+        task_queue: Some(normal("acts")),
+        start_to_close_timeout: duration(30),
+        retry_policy: Some(RetryPolicy { maximum_attempts: 1, ..Default::default() }),
+        request_eager_execution: eager,
+        ..Default::default()
+    };
+    Command {
+        command_type: CommandType::ScheduleActivityTask as i32,
+        attributes: Some(Verb::ScheduleActivityTaskCommandAttributes(attributes)),
+        ..Default::default()
+    }
+}
+
 #[tokio::test]
 async fn an_activity_goes_to_a_worker_of_its_queue() {
     let (cluster, leader, workflow, q) = started(&options()).await;
     let task = take(&cluster, &leader, &q).await;
-    let seconds = |seconds| Duration::from_secs(seconds).try_into().ok();
-    let schedule = Command {
-        command_type: CommandType::ScheduleActivityTask as i32,
-        attributes: Some(Verb::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {
-            activity_id: "a".into(),
-            activity_type: Some(ActivityType { name: "A".into() }),
-            task_queue: Some(normal("acts")),
-            start_to_close_timeout: seconds(10),
-            ..Default::default()
-        })),
-        ..Default::default()
-    };
-    complete(
-        &leader,
-        &workflow,
-        api::RespondWorkflowTaskCompletedRequest { commands: vec![schedule], ..completion(&task) },
-    )
-    .await;
+    let commands = vec![schedule(false)];
+    complete(&leader, &workflow, api::RespondWorkflowTaskCompletedRequest { commands, ..completion(&task) }).await;
     let activities = queue(TaskKind::Activity, "acts");
     let activity = leader.poll_activity(poll(&activities, 1, SOON)).await.unwrap().expect("an activity");
     assert_eq!(activity.activity_id, "a");

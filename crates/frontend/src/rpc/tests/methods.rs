@@ -4,6 +4,7 @@ use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
 use prost::Message;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tenure_engine::Process;
 use tenure_peer::{Local, Pool};
 use tenure_shard::{CallFailed, Mesh, NodeId, Replica, ShardId, Shards};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,9 @@ struct Nothing;
 impl Mesh for Nothing {
     fn node(&self) -> NodeId {
         1
+    }
+    fn process(&self) -> Process {
+        Process { node: 1, boot: 1 }
     }
     fn replicas(&self) -> Vec<Arc<dyn Replica>> {
         Vec::new()

@@ -22,6 +22,8 @@ use uuid::Uuid;
 pub struct Envelope {
     pub workflow: WorkflowKey,
     pub proposal: ProposalId,
+    /// Holds the caller's connection; started tasks that the answer carries go there.
+    pub origin: Process,
     pub command: ShardCommand,
 }
 

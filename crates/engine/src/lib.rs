@@ -22,6 +22,7 @@ pub mod limits;
 mod options;
 pub mod outbox;
 pub mod pending;
+pub mod proposals;
 pub mod proto;
 pub mod queue_config;
 pub mod removal;

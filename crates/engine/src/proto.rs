@@ -38,6 +38,12 @@ impl<M: Message + Default> Encoded<M> {
     }
 }
 
+impl<M> Encoded<M> {
+    pub fn encoded_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 impl<M> Clone for Encoded<M> {
     fn clone(&self) -> Self {
         Encoded { bytes: self.bytes.clone(), message: PhantomData }

@@ -4,8 +4,8 @@
 use crate::{
     codec,
     command::Reply,
+    proposals::Proposals,
     rows::{CurrentRun, Op, ReadError, RowKey},
-    state::Proposals,
     time::Timestamp,
     transition::Transition,
     txn::{self, RequestKind, Txn},

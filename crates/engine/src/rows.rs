@@ -21,6 +21,8 @@ pub enum PendingKind {
     BufferedEvent,
     Child,
     Update,
+    /// Answers of proposals; `id` counts their pages.
+    Proposals,
 }
 
 /// Tables of the system shard, each keyed by a string.

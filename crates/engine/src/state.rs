@@ -5,11 +5,8 @@ use crate::{
     chain::Chain,
     child::{Lineage, Relations},
     codec::{self, DecodeError},
-    command::{Reply, WorkflowTaskStarted},
-    commands::start_workflow,
-    id::ProposalId,
-    key::RunKey,
     pending::{Keyed, NoKey, Pending},
+    proposals::Proposals,
     proto::Encoded,
     removal::Removal,
     reset::Resets,
@@ -19,19 +16,16 @@ use crate::{
     timer::UserTimer,
     txn::earliest_deadline,
     update::Updates,
-    workflow_task::{self, WorkflowTask},
+    workflow_task::WorkflowTask,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tenure_api::{
-    activity::v1::ActivityOptions,
     common::v1::{Memo, Priority, SearchAttributes},
     enums::v1::WorkflowExecutionStatus as Status,
-    error::ApiError,
     history::v1::HistoryEvent,
     sdk::v1::UserMetadata,
-    workflow::v1::WorkflowExecutionOptions,
     workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
 use uuid::Uuid;
@@ -241,93 +235,22 @@ impl ExecutionState {
             {
                 return Ok(Err(error));
             }
+            if state.proposals.pages.missing() > 0
+                && let Err(error) = state.proposals.pages.load(spilled(PendingKind::Proposals)?)
+            {
+                return Ok(Err(error));
+            }
             let missing = [
                 state.activities.missing(),
                 state.timers.missing(),
                 state.buffered.missing(),
                 state.relations.children.missing(),
                 state.updates.in_flight.missing(),
+                state.proposals.pages.missing(),
             ];
             let missing: usize = missing.into_iter().sum();
             Ok(if missing == 0 { Ok(()) } else { Err(DecodeError::MissingRows(missing)) })
         };
         Ok(fill()?.map(|()| state))
-    }
-}
-
-/// Answers of recent proposals, for those that are tried again.
-///
-/// Only commands without an id of their own in the API are kept here: the others find their own traces.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Proposals {
-    recent: VecDeque<Proposal>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Proposal {
-    id: ProposalId,
-    at: Timestamp,
-    outcome: Outcome,
-}
-
-/// How a command that changed rows was answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Outcome {
-    Done,
-    Signaled,
-    /// If the next task was started with it, that task knows the proposal.
-    WorkflowTaskCompleted {
-        /// The event that the worker goes back to, because the task left no trace; zero: it did.
-        reset_history_event_id: i64,
-        /// Activities that were started with it.
-        activities: Vec<i64>,
-    },
-    /// A start that the running run answered for.
-    FoundRunning {
-        /// It has an event of the start's own.
-        attached: bool,
-    },
-    ActivityOptions(Encoded<ActivityOptions>),
-    WorkflowOptions(Encoded<WorkflowExecutionOptions>),
-    Failed(ApiError),
-}
-
-impl Outcome {
-    /// The answer to `proposal`, out of what its run has become.
-    pub(crate) fn reply(&self, run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Reply {
-        match self {
-            Outcome::Done => Reply::Done,
-            Outcome::Signaled => Reply::WorkflowSignaled { run_id: run.run_id },
-            Outcome::WorkflowTaskCompleted { reset_history_event_id, activities } => Reply::WorkflowTaskCompleted {
-                // Its worker has what came before.
-                new_task: workflow_task::started_by(run, state, proposal)
-                    .map(|task| Box::new(WorkflowTaskStarted { sticky: true, ..task })),
-                activities: activity::started_by(run, state, proposal, activities),
-                reset_history_event_id: *reset_history_event_id,
-            },
-            Outcome::FoundRunning { attached } => start_workflow::found_running(run.run_id, state, *attached),
-            Outcome::ActivityOptions(options) => Reply::ActivityOptions(Box::new(options.decode())),
-            Outcome::WorkflowOptions(options) => Reply::WorkflowOptions(Box::new(options.decode())),
-            Outcome::Failed(error) => Reply::Failed(error.clone()),
-        }
-    }
-}
-
-impl Proposals {
-    /// A retry inside the server comes within its caller's deadline; this is a generous one.
-    pub(crate) const KEPT: Duration = Duration::from_secs(120);
-    const AT_MOST: usize = 32;
-
-    pub fn outcome(&self, id: ProposalId) -> Option<&Outcome> {
-        self.recent.iter().find(|p| p.id == id).map(|p| &p.outcome)
-    }
-
-    pub(crate) fn remember(&mut self, id: ProposalId, now: Timestamp, outcome: Outcome) {
-        while self.recent.len() >= Self::AT_MOST
-            || self.recent.front().is_some_and(|oldest| now.since(oldest.at) > Self::KEPT)
-        {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(Proposal { id, at: now, outcome });
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     codec,
     command::{Envelope, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
     copy::HistoryCopy,
-    id::{Ids, ProposalId, Stamp},
+    id::{Ids, Process, ProposalId, Stamp},
     key::{NamespaceId, RunKey, TaskKind, WorkflowKey},
     limits::Limits,
     outbox::{OutboxMessage, Receipt},
@@ -267,9 +267,10 @@ impl Sim {
             limits: &self.limits,
             retention: self.retention,
             search_attributes: &self.search_attributes,
+            origin: Process::default(),
             credits: &[],
         };
-        let envelope = Envelope { workflow, proposal, command };
+        let envelope = Envelope { workflow, proposal, origin: Process::default(), command };
         let transition = transition(&self.rows, &envelope, &mut cx)?;
         self.counter = ids.used_to();
         if let Some(copy) = &transition.copy {

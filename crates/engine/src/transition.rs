@@ -4,7 +4,7 @@ use crate::{
     command::{Credit, Envelope, Reply},
     commands::{self, Call, Stop},
     copy::HistoryCopy,
-    id::{Ids, Stamp},
+    id::{Ids, Process, Stamp},
     key::{QueueKey, RunKey},
     limits::Limits,
     outbox::OutboxEntry,
@@ -27,6 +27,8 @@ pub struct Context<'a> {
     pub retention: Option<Duration>,
     /// The namespace's.
     pub search_attributes: &'a Registry,
+    /// Holds the caller's connection; tasks that are started for the caller are expected to be confirmed there.
+    pub origin: Process,
     /// Polls that may be used up; one entry then both creates and starts the task.
     pub credits: &'a [Credit],
 }

@@ -13,9 +13,10 @@ use crate::{
     key::{QueueKey, RunKey, TaskKind, WorkflowKey},
     limits::Limits,
     outbox::{Body, OutboxEntry, OutboxMessage},
+    proposals::Outcome,
     proto::Encoded,
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
-    state::{ExecutionInfo, ExecutionState, Outcome},
+    state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
     timer,
     transition::{Context, Effect, Transition},
@@ -372,6 +373,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         ops.extend(state.buffered.take_writes(&run, PendingKind::BufferedEvent));
         ops.extend(state.relations.children.take_writes(&run, PendingKind::Child));
         ops.extend(state.updates.in_flight.take_writes(&run, PendingKind::Update));
+        ops.extend(state.proposals.take_writes(&run));
         ops.push(Op::Put(RowKey::Execution(run.clone()), state.encode()));
         let mut whole =
             Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects, copy };
@@ -386,6 +388,8 @@ impl<'a, 'c> Txn<'a, 'c> {
     /// [`Txn::finish`] of a run that is no more: its last rows go.
     pub(crate) fn finish_gone(mut self, reply: Reply) -> Transition {
         debug_assert!(!self.state.is_running(), "only closed runs go");
+        self.state.proposals.forget();
+        self.ops.extend(self.state.proposals.take_writes(&self.run));
         self.ops.push(Op::Delete(RowKey::Execution(self.run.clone())));
         self.ops.extend(self.state.timer_row.map(|due| Op::Delete(RowKey::Timer { due, run: self.run.clone() })));
         let effects = vec![Effect::TimerArmed { run: self.run, due: None }];

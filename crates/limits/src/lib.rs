@@ -76,6 +76,12 @@ pub const STRANGER: usize = 64 << 10;
 /// Bytes of a value that counts as small: what it claims to hold is allocated up to a mebibyte, whatever it says.
 pub const SMALL_VALUE: usize = 64 << 10;
 
+/// Commands of one workflow id that may share an entry.
+pub const BATCH_COMMANDS: usize = 256;
+
+/// Answers that a run remembers at least, for commands that are tried again.
+pub const REMEMBERED_PROPOSALS: usize = 512;
+
 const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME && PIECE + MESSAGE < ENTRY);
 const _: () = assert!(SNAPSHOT_CHUNK + ENTRY + FRAMING < FRAME);
 const _: () = assert!(HISTORY_ROW < HISTORY_PAGE && RETOLD + PIECE < ENTRY);
@@ -83,3 +89,5 @@ const _: () = assert!(MESSAGE < REQUEST_BYTES);
 const _: () = assert!(2 * (CALLS + WAITS) < PEER_STREAMS as usize);
 const _: () = assert!(CALLS * SMALL_CALL + WAITS * SMALL_WAIT + REQUEST_BYTES <= Memory::of(DEFAULT_MEMORY).requests);
 const _: () = assert!(SMALL_VALUE < MESSAGE);
+// An entry's commands may all be tried again, by a caller each, while as many new ones come.
+const _: () = assert!(2 * BATCH_COMMANDS <= REMEMBERED_PROPOSALS);

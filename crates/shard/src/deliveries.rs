@@ -65,6 +65,7 @@ impl Deliveries {
         let mut known = self.known.lock();
         match known.get(&name) {
             None => {}
+            // The same caller asks for the same answer, which it did not get whole.
             Some((DeliveryState::Sent, _)) if again => {}
             // Refused before, or handed out twice by a retry: once is enough.
             Some(_) => return false,

@@ -4,6 +4,7 @@
 use crate::{
     cache::LeaderStates,
     error::CommandError,
+    handle::new_proposal_id,
     overlay::Overlay,
     replica::ProposeError,
     runtime::LeaderRuntime,
@@ -21,11 +22,11 @@ use std::{
 };
 use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult};
 use tenure_engine::{
-    Effect, Envelope, HistoryCopy, Ids, Reply, RunKey, ShardCommand, Stamp, Transition, WorkflowKey, WriteSet,
+    Effect, Envelope, HistoryCopy, Ids, Process, Reply, RunKey, ShardCommand, Stamp, Transition, WorkflowKey, WriteSet,
     search_attributes::Registry,
     transition::{Context, Refused},
 };
-use tenure_limits::ENTRY;
+use tenure_limits::{BATCH_COMMANDS, ENTRY};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// The engine's entry point; an argument, so that tests of this crate may bring their own.
@@ -66,6 +67,11 @@ struct Outcome {
     /// History to be copied first.
     copy: Option<HistoryCopy>,
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// A command of the leader's own.
+pub(crate) fn own(workflow: WorkflowKey, command: ShardCommand) -> Envelope {
+    Envelope { workflow, proposal: new_proposal_id(), origin: Process::default(), command }
 }
 
 impl Executions {
@@ -188,7 +194,7 @@ impl LeaderRuntime {
         let mut ids = self.executions.ids(self.term);
         let mut bytes = 0;
         while bytes < self.options.batch_bytes
-            && outcome.replies.len() < self.options.batch_commands
+            && outcome.replies.len() < BATCH_COMMANDS
             && outcome.copy.is_none()
             && let Some(Waiting { mut envelope, reply, in_flight }) = self.next_command(workflow, outcome.replies.len())
         {
@@ -200,6 +206,7 @@ impl LeaderRuntime {
                 limits: &self.options.limits,
                 retention: namespace.as_ref().and_then(|namespace| namespace.retention()),
                 search_attributes: namespace.as_ref().map_or(&unknown, |namespace| &namespace.search_attributes),
+                origin: envelope.origin,
                 credits: &[],
             };
             let result = match (self.engine)(&overlay, &envelope, &mut context) {

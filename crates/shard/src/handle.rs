@@ -18,7 +18,7 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_engine::{
-    Envelope, Limits, Process, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey, activity,
+    Envelope, Limits, Process, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey,
     command::{Poll, WorkflowTaskStarted},
     rows::ReadError,
     state::ExecutionState,
@@ -225,32 +225,24 @@ impl LeaderHandle {
         }
     }
 
-    /// The response for a task that was started by a completion (`Reply::WorkflowTaskCompleted::new_task`). `process`
-    /// holds the worker's connection and confirms the delivery.
+    /// The response for a task that was started for the caller of a command, together with it. `process` holds the
+    /// caller's connection and confirms the delivery. `None` where it cannot be made: the task is returned after a
+    /// while.
     pub fn workflow_task_response(
         &self,
         started: &WorkflowTaskStarted,
         process: Process,
-    ) -> Result<api::PollWorkflowTaskQueueResponse, CommandError> {
-        self.0.starts.expect(started.token.clone(), process, self.0.options.confirm_within);
-        self.0.workflow_task_response(started)
+    ) -> Option<api::PollWorkflowTaskQueueResponse> {
+        self.0.expect_workflow_task(started, process)
     }
 
-    /// The response for an activity that was started by a completion (`Reply::WorkflowTaskCompleted::activities`);
-    /// `None` if that start is no longer running.
+    /// As [`LeaderHandle::workflow_task_response`], of an activity; `None`, too, if that start is no longer running.
     pub fn activity_task_response(
         &self,
         token: &TaskToken,
         process: Process,
-    ) -> Result<Option<api::PollActivityTaskQueueResponse>, CommandError> {
-        self.0.starts.expect(token.clone(), process, self.0.options.confirm_within);
-        let scheduled = self.0.rows.event(&token.run, token.scheduled_event_id)?;
-        let state = self.0.rows.execution(&token.run)?;
-        let response = scheduled.zip(state).and_then(|(event, state)| activity::response_to(token, &state, event));
-        Ok(response.map(|response| api::PollActivityTaskQueueResponse {
-            workflow_namespace: self.0.shared.namespaces.name(token.namespace()).unwrap_or_default(),
-            ..response
-        }))
+    ) -> Option<api::PollActivityTaskQueueResponse> {
+        self.0.expect_activity_task(token, process)
     }
 
     /// Pollers, backlog and rates of a queue that is homed here.

@@ -25,8 +25,6 @@ use tenure_engine::{
 use tenure_queue::{Match, Matcher, Next, PollId, Pollers, Rate, RateLimit};
 use tokio::{sync::oneshot, time::Instant};
 
-/// An owner is asked to start a task for this long after the poll ended; the start may have been committed.
-const GRACE: Duration = Duration::from_secs(10);
 /// How soon an owner that moved is asked again.
 const RETRY: Duration = Duration::from_millis(20);
 /// A task that its owner could not start for a reason of its own is tried again after this time.
@@ -315,8 +313,10 @@ impl LeaderRuntime {
                 tokio::time::sleep(COOL_DOWN).await;
                 self.with_queue(&name, |queue| queue.matcher.put_back(key, task, std::time::Instant::now()));
             }
-            // If it was not started after all, its row is still there, and the owner's new leader offers it.
-            Started::Unknown => self.with_queue(&name, |queue| queue.matcher.finished(&key)),
+            // If it was started after all, the next attempt is told that it is obsolete.
+            Started::Unknown => {
+                self.with_queue(&name, |queue| queue.matcher.put_back(key, task, std::time::Instant::now()));
+            }
         }
         self.match_queue(&name);
     }
@@ -324,7 +324,7 @@ impl LeaderRuntime {
     /// The same proposal id is kept while the owner's leader changes, so that a start that was committed is found.
     async fn start_at_owner(&self, task: &Offered, key: &TaskKey, poll: &WaitingPoll) -> Started {
         let proposal = new_proposal_id();
-        let deadline = poll.request.deadline + GRACE;
+        let deadline = poll.request.deadline + self.options.start_grace;
         let mut asked = false;
         while Instant::now() < deadline && !self.ended.is_cancelled() {
             if poll.reply.is_closed() && !asked {

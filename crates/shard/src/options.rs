@@ -12,8 +12,6 @@ pub struct Options {
     pub limits: Limits,
     /// Bytes of decoded execution states that all leaders of the node keep.
     pub state_cache_bytes: u64,
-    /// Commands of one workflow id that may share an entry.
-    pub batch_commands: usize,
     /// Bytes of rows from which no further command joins an entry.
     pub batch_bytes: usize,
     /// Timers that one leader holds in memory; the others stay on disk.
@@ -36,6 +34,8 @@ pub struct Options {
     pub history_wait: Duration,
     /// How long a caller waits for its update at most before it is told how far that has come.
     pub update_wait: Duration,
+    /// An owner is asked to start a task for this long after the poll ended: the start may have been committed.
+    pub start_grace: Duration,
     /// A started task whose delivery is not confirmed for this long is asked after.
     pub confirm_within: Duration,
     /// A query without an answer is looked after this often, whatever was heard of it: a worker may have died with it,
@@ -66,7 +66,6 @@ impl Default for Options {
         Options {
             limits: Limits::default(),
             state_cache_bytes: 64 << 20,
-            batch_commands: 256,
             batch_bytes: 512 << 10,
             timer_window: 10_000,
             timers_in_flight: 256,
@@ -78,6 +77,7 @@ impl Default for Options {
             long_poll_margin: Duration::from_millis(800),
             history_wait: Duration::from_secs(20),
             update_wait: Duration::from_secs(20),
+            start_grace: Duration::from_secs(10),
             confirm_within: Duration::from_secs(3),
             query_look_again: Duration::from_secs(4),
             sticky_alive: Duration::from_secs(10),

@@ -4,7 +4,7 @@
 
 use crate::{
     error::CommandError,
-    handle::new_proposal_id,
+    executions::own,
     messages::{Answer, Request},
     replica::Rows,
     runtime::LeaderRuntime,
@@ -20,7 +20,7 @@ use std::{
 };
 use tenure_api::error::Code;
 use tenure_engine::{
-    Envelope, Reply, RowKey, RunKey, ShardCommand, Stamp, WorkflowKey, codec,
+    Reply, RowKey, RunKey, ShardCommand, Stamp, WorkflowKey, codec,
     outbox::{OutboxEntry, OutboxMessage},
     rows::ReadError,
 };
@@ -229,7 +229,7 @@ impl LeaderRuntime {
         };
         let command = ShardCommand::Delivered { run_id: key.from.run_id, stamp, receipt };
         let workflow = key.from.workflow.clone();
-        self.execute(Envelope { workflow, proposal: new_proposal_id(), command }).await?;
+        self.execute(own(workflow, command)).await?;
         Ok(())
     }
 
@@ -237,7 +237,7 @@ impl LeaderRuntime {
     pub(crate) async fn receive(self: &Arc<Self>, from: RunKey, message: OutboxMessage) -> Served {
         let workflow = message.to.clone();
         let command = ShardCommand::Deliver { from, message: Box::new(message) };
-        match self.execute(Envelope { workflow, proposal: new_proposal_id(), command }).await {
+        match self.execute(own(workflow, command)).await {
             Ok(Reply::Received(receipt)) => Served::Answer(Answer::Received(receipt)),
             Ok(reply) => Served::refused(Code::Internal, format!("no receipt but {reply:?}")),
             Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),

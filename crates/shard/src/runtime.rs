@@ -4,8 +4,7 @@ use crate::{
     clock::Clock,
     dispatch::Dispatch,
     error::CommandError,
-    executions::{Engine, Executions},
-    handle::new_proposal_id,
+    executions::{Engine, Executions, own},
     heartbeats::Heartbeats,
     home::Home,
     messages::Answer,
@@ -28,7 +27,7 @@ use std::{
     },
     time::Duration,
 };
-use tenure_engine::{Envelope, QueueKey, RunKey, ShardCommand, Stamp, WriteSet, rows::ReadError};
+use tenure_engine::{QueueKey, RunKey, ShardCommand, Stamp, WriteSet, rows::ReadError};
 use tokio_util::sync::CancellationToken;
 
 const TICK: Duration = Duration::from_millis(500);
@@ -191,7 +190,7 @@ impl LeaderRuntime {
         }
         let moves = tasks.into_iter().map(|(run, stamp)| {
             let command = ShardCommand::StickyUnavailable { run_id: run.run_id, stamp };
-            self.execute(Envelope { workflow: run.workflow, proposal: new_proposal_id(), command })
+            self.execute(own(run.workflow, command))
         });
         for moved in futures::future::join_all(moves).await {
             match moved {

@@ -1,9 +1,10 @@
 //! The owner's side of delivery: starts that nobody has confirmed yet are asked after, and returned if they were
-//! lost on the way. A new leader does not know which were confirmed, and asks after all workflow tasks that were
-//! started a short while ago.
+//! lost on the way. A new leader does not know which were confirmed, and asks after all tasks that were started a short
+//! while ago.
 
 use crate::{
     error::CommandError,
+    executions::own,
     handle::new_proposal_id,
     messages::{Answer, DeliveryState, Request, StartRequest},
     polled::{PollResponse, Polled, Taken},
@@ -13,14 +14,17 @@ use crate::{
 use metrics::counter;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tenure_api::error::Code;
+use tenure_api::{
+    error::Code,
+    workflowservice::v1::{PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse},
+};
 use tenure_engine::{
-    Envelope, Process, ProposalId, QueueKey, Reply, ShardCommand, Stamp, TaskKind, rows::ReadError, token::TaskToken,
-    workflow_task::started_token,
+    Envelope, Process, ProposalId, QueueKey, Reply, RunKey, ShardCommand, Stamp, TaskKind, Timestamp, activity,
+    command::WorkflowTaskStarted, rows::ReadError, token::TaskToken, workflow_task::started_token,
 };
 use tokio::time::Instant;
 
-/// A new leader asks after workflow tasks that were started within this time.
+/// A new leader asks after tasks that were started within this time.
 const RECENT: Duration = Duration::from_secs(20);
 /// A leader asks after a start for this long.
 const ASKED_FOR: Duration = Duration::from_secs(30);
@@ -87,7 +91,7 @@ impl LeaderRuntime {
             TaskKind::Workflow => ShardCommand::StartWorkflowTask(start),
             TaskKind::Activity => ShardCommand::StartActivityTask(start),
         };
-        let envelope = Envelope { workflow: request.workflow, proposal: request.proposal, command };
+        let envelope = Envelope { proposal: request.proposal, ..own(request.workflow, command) };
         let reply = match self.execute(envelope).await {
             Ok(reply) => reply,
             Err(CommandError::NotLeader(not_leader)) => {
@@ -106,34 +110,75 @@ impl LeaderRuntime {
             }
         };
         match self.started(reply, &queue, request.process) {
-            Ok(served) => served,
-            Err(CommandError::Api(error)) => Served::Answer(Answer::Refused(error)),
-            Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
+            Some(polled) => Served::Started(polled),
+            // What was offered is no more; it is offered anew once it was returned.
+            None => Served::Answer(Answer::Obsolete),
         }
     }
 
     /// The response for a task that was started.
-    fn started(self: &Arc<Self>, reply: Reply, queue: &QueueKey, process: Process) -> Result<Served, CommandError> {
+    fn started(self: &Arc<Self>, reply: Reply, queue: &QueueKey, process: Process) -> Option<Polled> {
         let (response, token) = match reply {
             Reply::WorkflowTaskStarted(started) => {
-                let mut response = self.workflow_task_response(&started)?;
+                let mut response = self.expect_workflow_task(&started, process)?;
                 response.backlog_count_hint = self.dispatch.backlog_hint(queue) as i64;
                 (PollResponse::Workflow(Box::new(response)), started.token)
             }
             Reply::ActivityTaskStarted(mut response) => {
                 let Some(token) = TaskToken::decode(&response.task_token) else {
-                    return Ok(Served::refused(Code::Internal, "an activity was started without a token"));
+                    tracing::error!(shard = self.shard, "an activity was started without a token");
+                    return None;
                 };
+                self.starts.expect(token.clone(), process, self.options.confirm_within);
                 response.workflow_namespace = self.shared.namespaces.name(queue.namespace).unwrap_or_default();
                 (PollResponse::Activity(response), token)
             }
             other => {
-                tracing::error!(?other, "a start was answered with something else");
-                return Ok(Served::refused(Code::Internal, "a start was answered with something else"));
+                tracing::error!(shard = self.shard, ?other, "a start was answered with something else");
+                return None;
             }
         };
+        Some(Polled::new(response, Taken::Task(token), self.shared.clone()))
+    }
+
+    /// The response for a workflow task that was started; `None` where it cannot be made. The start is expected to be
+    /// confirmed in any case, so that it is returned.
+    pub(crate) fn expect_workflow_task(
+        &self,
+        started: &WorkflowTaskStarted,
+        process: Process,
+    ) -> Option<PollWorkflowTaskQueueResponse> {
+        self.starts.expect(started.token.clone(), process, self.options.confirm_within);
+        self.made(&started.run, self.workflow_task_response(started))
+    }
+
+    /// As [`LeaderRuntime::expect_workflow_task`], of an activity; `None`, too, if that start is no longer running.
+    pub(crate) fn expect_activity_task(
+        &self,
+        token: &TaskToken,
+        process: Process,
+    ) -> Option<PollActivityTaskQueueResponse> {
         self.starts.expect(token.clone(), process, self.options.confirm_within);
-        Ok(Served::Started(Polled::new(response, Taken::Task(token), self.shared.clone())))
+        self.made(&token.run, self.activity_task_response(token).map_err(CommandError::from))?
+    }
+
+    fn activity_task_response(&self, token: &TaskToken) -> Result<Option<PollActivityTaskQueueResponse>, ReadError> {
+        let scheduled = self.rows.event(&token.run, token.scheduled_event_id)?;
+        let state = self.rows.execution(&token.run)?;
+        let response = scheduled.zip(state).and_then(|(event, state)| activity::response_to(token, &state, event));
+        Ok(response.map(|response| PollActivityTaskQueueResponse {
+            workflow_namespace: self.shared.namespaces.name(token.namespace()).unwrap_or_default(),
+            ..response
+        }))
+    }
+
+    fn made<T>(&self, run: &RunKey, response: Result<T, CommandError>) -> Option<T> {
+        response
+            .inspect_err(|error| {
+                let workflow = &run.workflow.workflow_id;
+                tracing::error!(shard = self.shard, %workflow, %error, "a started task cannot be sent");
+            })
+            .ok()
     }
 
     /// Takes over the starts that the last leader may have been waiting for.
@@ -141,12 +186,18 @@ impl LeaderRuntime {
         let now = self.clock.now();
         for (_, run) in self.rows.timers(self.options.timer_window)? {
             let Some(state) = self.rows.execution(&run)? else { continue };
-            let Some((_, started)) = state.workflow_task.started() else { continue };
-            if started.process.node == 0 || started.at.after(RECENT) < now {
-                continue;
+            let expect = |token, process: Process, at: Timestamp| {
+                if process.node != 0 && at.after(RECENT) >= now {
+                    self.starts.expect(token, process, self.options.confirm_within);
+                }
+            };
+            if let Some((_, started)) = state.workflow_task.started()
+                && let Some(token) = started_token(&run, &state)
+            {
+                expect(token, started.process, started.at);
             }
-            if let Some(token) = started_token(&run, &state) {
-                self.starts.expect(token, started.process, self.options.confirm_within);
+            for (token, started) in activity::unheard(&run, &state) {
+                expect(token, started.process, started.at);
             }
         }
         Ok(())
@@ -156,7 +207,8 @@ impl LeaderRuntime {
     pub(crate) async fn return_task(self: &Arc<Self>, token: TaskToken, proposal: ProposalId) -> Served {
         let (run, stamp) = (token.run.clone(), token.stamp);
         let workflow = run.workflow.clone();
-        let outcome = self.execute(Envelope { workflow, proposal, command: ShardCommand::ReturnTask { token } }).await;
+        let command = ShardCommand::ReturnTask { token };
+        let outcome = self.execute(Envelope { proposal, ..own(workflow, command) }).await;
         if !matches!(outcome, Err(CommandError::NotLeader(_))) {
             self.starts.confirmed(&[stamp]);
             counter!("tenure_tasks_returned_total").increment(1);

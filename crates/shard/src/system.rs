@@ -3,7 +3,7 @@
 use crate::{error::CommandError, handle::new_proposal_id, messages::Answer, runtime::LeaderRuntime, shared::Served};
 use std::sync::Arc;
 use tenure_engine::{
-    ProposalId,
+    Process, ProposalId,
     search_attributes::Registry,
     system::{self, SystemCommand, SystemReply, token_secret::TokenSecret},
     transition::Context,
@@ -45,6 +45,7 @@ impl LeaderRuntime {
             limits,
             retention: None,
             search_attributes: &Registry::default(),
+            origin: Process::default(),
             credits: &[],
         };
         let outcome = system::transition(&*self.rows, proposal, &command, &mut context);

@@ -1,7 +1,7 @@
 //! Timers: rows in order of their due time are the truth; the leader holds the near future in memory and fires what
 //! is due, never early by its clock.
 
-use crate::{error::CommandError, handle::new_proposal_id, replica::Rows, runtime::LeaderRuntime};
+use crate::{error::CommandError, executions::own, replica::Rows, runtime::LeaderRuntime};
 use futures::{StreamExt, stream::FuturesUnordered};
 use metrics::{counter, gauge, histogram};
 use parking_lot::Mutex;
@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tenure_engine::{Envelope, RunKey, ShardCommand, Timestamp, rows::ReadError};
+use tenure_engine::{RunKey, ShardCommand, Timestamp, rows::ReadError};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -178,7 +178,7 @@ impl LeaderRuntime {
     async fn fire(self: &Arc<Self>, due: Timestamp, run: RunKey) -> Option<(Timestamp, RunKey)> {
         let command = ShardCommand::TimerDue { run_id: run.run_id };
         let workflow = run.workflow.clone();
-        match self.execute(Envelope { workflow, proposal: new_proposal_id(), command }).await {
+        match self.execute(own(workflow, command)).await {
             Ok(_) => {
                 counter!("tenure_timers_fired_total").increment(1);
                 histogram!("tenure_timers_lateness_seconds").record(self.clock.now().since(due));

@@ -136,6 +136,7 @@ impl KeyWriter {
             PendingKind::BufferedEvent => 2,
             PendingKind::Child => 3,
             PendingKind::Update => 4,
+            PendingKind::Proposals => 5,
         })
     }
 

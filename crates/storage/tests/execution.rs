@@ -12,7 +12,7 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_engine::{
-    Envelope, Ids, Limits, ProposalId, Reply, ShardCommand, Stamp, Timestamp,
+    Envelope, Ids, Limits, Process, ProposalId, Reply, ShardCommand, Stamp, Timestamp,
     command::{Poll, StartTask},
     rows::StateReader,
     state::ExecutionState,
@@ -30,9 +30,15 @@ fn execute(rows: &ShardRows, command: ShardCommand) -> (Reply, Arc<ExecutionStat
         limits: &Limits::default(),
         retention: None,
         search_attributes: &Default::default(),
+        origin: Process::default(),
         credits: &[],
     };
-    let envelope = Envelope { workflow: workflow("w"), proposal: ProposalId(u128::from(index)), command };
+    let envelope = Envelope {
+        workflow: workflow("w"),
+        proposal: ProposalId(u128::from(index)),
+        origin: Process::default(),
+        command,
+    };
     let transition = transition(&rows.reader(), &envelope, &mut context).unwrap();
     rows.apply(&applied(index), [&write_set::encode([&transition.writes])[..]]).unwrap();
     let (run, state) = transition.states.into_iter().next().unwrap();

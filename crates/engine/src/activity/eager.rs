@@ -18,7 +18,7 @@ pub(crate) fn start_eagerly(txn: &mut Txn<'_, '_>, activities: &[i64], poll: &Po
             continue;
         }
         withdraw(txn, id);
-        let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal };
+        let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal, process: poll.process };
         if let Some(mut activity) = txn.state.activities.get_mut(id) {
             activity.start(started, poll);
         }
@@ -35,6 +35,13 @@ pub(crate) fn started_by(
     let activities = activities.iter().filter_map(|&id| state.activities.get(id));
     let started = activities.filter_map(|activity| Some((activity, activity.started()?)));
     started.filter(|(_, started)| started.proposal == proposal).map(|(a, started)| token(run, a, started)).collect()
+}
+
+/// The tokens of started activities whose workers have not been heard of.
+pub fn unheard<'a>(run: &'a RunKey, state: &'a ExecutionState) -> impl Iterator<Item = (TaskToken, &'a Started)> + 'a {
+    let started = state.activities.values().filter_map(|activity| Some((activity, activity.started()?)));
+    let unheard = started.filter(|(activity, started)| !activity.is_heard_of(started));
+    unheard.map(move |(activity, started)| (token(run, activity, started), started))
 }
 
 pub(super) fn token(run: &RunKey, activity: &PendingActivity, started: &Started) -> TaskToken {

@@ -22,7 +22,7 @@ pub use timeouts::Timeouts;
 
 pub(crate) use control::{Again, Selection, matching, pause, reset, unpause};
 pub(crate) use describe::{paused_types, poll_response};
-pub use eager::response_to;
+pub use eager::{response_to, unheard};
 pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use failures::{server as server_failure, timeout_with_message as timeout_failure, within_limit};
 pub(crate) use options::{Change, update as update_options};

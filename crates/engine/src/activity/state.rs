@@ -14,7 +14,7 @@
 use super::{control::Control, failures, timeouts::Timeouts};
 use crate::{
     command::Poll,
-    id::{ProposalId, Stamp},
+    id::{Process, ProposalId, Stamp},
     pending::Keyed,
     proto::Encoded,
     retry::RetryPolicy,
@@ -75,6 +75,8 @@ pub struct Started {
     pub at: Timestamp,
     /// The proposal that started it: the same one gets the same task again.
     pub proposal: ProposalId,
+    /// Holds the connection of the worker that it was started for.
+    pub process: Process,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,6 +124,11 @@ impl PendingActivity {
             Phase::Started(started) => Some(started),
             Phase::Ready(_) | Phase::Backoff | Phase::Paused => None,
         }
+    }
+
+    /// Whether a worker that it was started for has been heard of since.
+    pub(crate) fn is_heard_of(&self, started: &Started) -> bool {
+        self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.at > started.at)
     }
 
     /// The stamp of its ready task, if it has one.
@@ -289,7 +296,10 @@ mod tests {
 
     fn started(timeouts: [f64; 4], maximum_attempts: i32, start: f64) -> PendingActivity {
         let mut activity = activity(timeouts, maximum_attempts);
-        activity.start(Started { stamp: stamp(2), at: at(start), proposal: ProposalId(7) }, &Poll::default());
+        activity.start(
+            Started { stamp: stamp(2), at: at(start), proposal: ProposalId(7), process: Process::default() },
+            &Poll::default(),
+        );
         activity
     }
 
@@ -331,7 +341,10 @@ mod tests {
         failed.wake(stamp(3), at(3.5));
         check(&failed, Some((6.5, Due::Timeout(ScheduleToStart))));
         // The heartbeat of an attempt before does not count for this one.
-        failed.start(Started { stamp: stamp(4), at: at(4.0), proposal: ProposalId(8) }, &Poll::default());
+        failed.start(
+            Started { stamp: stamp(4), at: at(4.0), proposal: ProposalId(8), process: Process::default() },
+            &Poll::default(),
+        );
         check(&failed, Some((6.0, Due::Timeout(Heartbeat))));
     }
 

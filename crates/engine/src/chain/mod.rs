@@ -69,7 +69,7 @@ impl Txn<'_, '_> {
     /// it was started at once.
     pub(crate) fn start_next(&mut self, next: NewRun) -> Option<Box<WorkflowTaskStarted>> {
         debug_assert!(!self.state.is_running(), "one run at a time");
-        let eager = next.eager_poll();
+        let eager = next.eager_poll(self.cx.origin);
         let mut txn = next.create(self.rows, self.cx, &self.run.workflow, ProposalId::default());
         let task = txn.begin(eager.as_ref());
         let created = txn.finish(Reply::Done);

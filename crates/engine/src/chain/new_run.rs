@@ -6,7 +6,7 @@ use crate::{
     child::Lineage,
     command::Poll,
     commands::signal_workflow,
-    id::ProposalId,
+    id::{Process, ProposalId},
     proto::{Encoded, duration_to_proto, optional_duration},
     retry::RetryPolicy,
     rows::StateReader,
@@ -81,10 +81,10 @@ impl NewRun {
     }
 
     /// The poll for which the first task is started at once, where that was accepted.
-    pub(crate) fn eager_poll(&self) -> Option<Poll> {
+    pub(crate) fn eager_poll(&self, process: Process) -> Option<Poll> {
         let queue = self.started.task_queue.as_ref().map_or("", |queue| &queue.name).to_owned();
         let identity = self.started.identity.clone();
-        self.started.eager_execution_accepted.then(|| Poll { identity, queue, ..Poll::default() })
+        self.started.eager_execution_accepted.then(|| Poll { identity, process, queue, ..Poll::default() })
     }
 
     /// The caller takes the first task along, unless it has to wait.

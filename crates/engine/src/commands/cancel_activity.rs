@@ -1,7 +1,7 @@
 //! A worker ended an activity because it was asked to cancel it.
 
 use super::{Call, Outcome, fail_activity};
-use crate::{activity, command::ActivityRef, state};
+use crate::{activity, command::ActivityRef, proposals};
 use prost::Message;
 use tenure_api::{
     error::ApiError,
@@ -14,7 +14,7 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
     let id = activity::find_started(&txn, activity)?;
     if request.details.as_ref().is_some_and(|details| details.encoded_len() > txn.limits().blob_size) {
         fail_activity::too_large(&mut txn, id, "Cancel details exceed size limit.", &request.identity);
-        return Ok(txn.finish_remembered(state::Outcome::Done));
+        return Ok(txn.finish_remembered(proposals::Outcome::Done));
     }
     let requested = txn.state.activities.get(id).and_then(|activity| activity.cancel_requested_event_id);
     let Some(latest_cancel_requested_event_id) = requested else {
@@ -31,5 +31,5 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
             worker_version: None,
         })
     });
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }

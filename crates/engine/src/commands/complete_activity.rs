@@ -4,7 +4,7 @@ use super::{Call, Outcome, fail_activity};
 use crate::{
     activity::{self, PendingActivity},
     command::ActivityRef,
-    state,
+    proposals,
 };
 use prost::Message;
 use tenure_api::{
@@ -22,7 +22,7 @@ pub(super) fn run(
     if request.result.as_ref().is_some_and(|result| result.encoded_len() > txn.limits().blob_size) {
         activity::find_started(&txn, activity)?;
         fail_activity::too_large(&mut txn, id, "Complete result exceeds size limit.", &request.identity);
-        return Ok(txn.finish_remembered(state::Outcome::Done));
+        return Ok(txn.finish_remembered(proposals::Outcome::Done));
     }
     let started = txn.state.activities.get(id).and_then(PendingActivity::started).is_some();
     let completed = |scheduled_event_id, started_event_id| {
@@ -39,5 +39,5 @@ pub(super) fn run(
     } else {
         activity::close_unstarted(&mut txn, id, &request.identity, completed);
     }
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }

@@ -1,11 +1,12 @@
 //! A worker answers its workflow task.
 
 use super::{
-    Call, Outcome,
+    Call, Outcome, Stop, no_workflow_task,
     terminate_workflow::{SERVER_IDENTITY, terminate},
 };
 use crate::{
-    state,
+    command::Reply,
+    proposals,
     token::TaskToken,
     txn::Txn,
     update,
@@ -22,11 +23,14 @@ use tenure_api::{
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkflowTaskCompletedRequest) -> Outcome {
-    let mut txn = call.open_workflow_task(token)?;
+    let mut txn = call.open_run_of(token)?;
+    if !txn.state.workflow_task.is_started_as(token.stamp) {
+        return Err(answered_before(&txn, token).map_or_else(|| no_workflow_task().into(), Stop::Answered));
+    }
     if request.force_create_new_workflow_task && heartbeats_too_long(&txn) {
         workflow_task::time_out(&mut txn);
         let error = ApiError::not_found("workflow task heartbeat timeout");
-        return Ok(txn.finish_remembered(state::Outcome::Failed(error)));
+        return Ok(txn.finish_remembered(proposals::Outcome::Failed(error)));
     }
     workflow_task::check_sequence(&request.commands)?;
     update::check_form(&request.messages)?;
@@ -44,9 +48,21 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
             } else if !aborted {
                 return Err(error.into());
             }
-            Ok(txn.finish_remembered(state::Outcome::Failed(error)))
+            Ok(txn.finish_remembered(proposals::Outcome::Failed(error)))
         }
     }
+}
+
+/// The answer to a completion that its worker sends again because it did not get the answer, while tasks that were
+/// started for it wait for that.
+fn answered_before(txn: &Txn<'_, '_>, token: &TaskToken) -> Option<Reply> {
+    let (proposal, outcome) = txn.state.proposals.completion_of(token.stamp)?;
+    let reply = outcome.reply(&txn.run, &txn.state, proposal);
+    let carries_tasks = match &reply {
+        Reply::WorkflowTaskCompleted { new_task, activities, .. } => new_task.is_some() || !activities.is_empty(),
+        _ => false,
+    };
+    carries_tasks.then_some(reply)
 }
 
 /// The completion is forgotten, and its task fails.

@@ -4,7 +4,7 @@ use super::{
     Call, Outcome, run_id_of,
     terminate_workflow::{SERVER_IDENTITY, terminate},
 };
-use crate::{removal, state};
+use crate::{proposals, removal};
 use tenure_api::workflowservice::v1::DeleteWorkflowExecutionRequest;
 
 const REASON: &str = "Delete workflow execution";
@@ -15,5 +15,5 @@ pub(super) fn run(call: Call<'_, '_>, request: &DeleteWorkflowExecutionRequest) 
         terminate(&mut txn, REASON, None, SERVER_IDENTITY, Vec::new());
     }
     removal::delete(&mut txn);
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }

@@ -1,7 +1,7 @@
 //! A worker reports that an attempt failed: it is retried, or the activity has failed.
 
 use super::{Call, Outcome};
-use crate::{activity, command::ActivityRef, state, txn::Txn};
+use crate::{activity, command::ActivityRef, proposals, txn::Txn};
 use prost::Message;
 use tenure_api::{
     enums::v1::RetryState,
@@ -27,7 +27,7 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
     if let Err(retry_state) = activity::retry(&mut txn, id, failure.as_ref()) {
         close(&mut txn, id, failure, retry_state, &request.identity);
     }
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }
 
 fn close(txn: &mut Txn<'_, '_>, id: i64, failure: Option<Failure>, retry_state: RetryState, identity: &str) {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     activity::within_limit,
-    state,
+    proposals,
     token::TaskToken,
     workflow_task::{self, Failed},
 };
@@ -23,7 +23,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     })?;
     if request.cause() == Cause::GrpcMessageTooLarge {
         terminate(&mut txn, TOO_LARGE, None, SERVER_IDENTITY, Vec::new());
-        return Ok(txn.finish_remembered(state::Outcome::Done));
+        return Ok(txn.finish_remembered(proposals::Outcome::Done));
     }
     let failed = Failed {
         cause: request.cause(),
@@ -33,5 +33,5 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     };
     workflow_task::fail(&mut txn, failed);
     workflow_task::schedule_after_failure(&mut txn, request.cause());
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }

@@ -171,15 +171,19 @@ impl<'a, 'c> Call<'a, 'c> {
 
     /// The run whose started workflow task the token names.
     pub(crate) fn open_workflow_task(self, token: &TaskToken) -> Result<Txn<'a, 'c>, Stop> {
-        if token.kind != TaskKind::Workflow || token.run.workflow != *self.workflow {
-            return Err(ApiError::invalid_argument("Invalid TaskToken.").into());
-        }
-        let txn = self.open(Some(token.run.run_id))?;
-        let stamp = txn.state.workflow_task.started().map(|(_, started)| started.stamp);
-        if stamp != Some(token.stamp) {
+        let txn = self.open_run_of(token)?;
+        if !txn.state.workflow_task.is_started_as(token.stamp) {
             return Err(no_workflow_task().into());
         }
         Ok(txn)
+    }
+
+    /// The run of a workflow task, whatever became of the task.
+    fn open_run_of(self, token: &TaskToken) -> Result<Txn<'a, 'c>, Stop> {
+        if token.kind != TaskKind::Workflow || token.run.workflow != *self.workflow {
+            return Err(ApiError::invalid_argument("Invalid TaskToken.").into());
+        }
+        self.open(Some(token.run.run_id))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Call, Outcome, run_id_of};
 use crate::{
     activity::{self, Selection},
-    state,
+    proposals,
 };
 use tenure_api::workflowservice::v1::{PauseActivityRequest, pause_activity_request::Activity};
 
@@ -16,5 +16,5 @@ pub(super) fn run(call: Call<'_, '_>, request: &PauseActivityRequest) -> Outcome
     for id in activity::matching(&txn.state, selection)? {
         activity::pause(&mut txn, id, &request.identity, &request.reason);
     }
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }

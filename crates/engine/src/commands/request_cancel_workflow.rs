@@ -1,7 +1,7 @@
 //! A workflow is asked to cancel itself.
 
 use super::{Call, Outcome, Stop, run_id_in_chain, terminate_workflow::SERVER_IDENTITY};
-use crate::{child::Execution, command::Reply, key::RunKey, state, txn::Txn, workflow_task};
+use crate::{child::Execution, command::Reply, key::RunKey, proposals, txn::Txn, workflow_task};
 use tenure_api::{
     common::v1::Link,
     history::v1::{HistoryEvent, WorkflowExecutionCancelRequestedEventAttributes, history_event::Attributes},
@@ -26,7 +26,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &RequestCancelWorkflowExecutionRe
         request.links.clone(),
         attributes(&request.reason, &request.identity),
     );
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }
 
 fn attributes(cause: &str, identity: &str) -> WorkflowExecutionCancelRequestedEventAttributes {

@@ -3,8 +3,8 @@
 use super::{Call, Outcome, run_id_of};
 use crate::{
     activity::{self, Change, Selection},
+    proposals,
     proto::optional_duration,
-    state,
 };
 use tenure_api::workflowservice::v1::{ResetActivityRequest, reset_activity_request::Activity};
 
@@ -22,5 +22,5 @@ pub(super) fn run(call: Call<'_, '_>, request: &ResetActivityRequest) -> Outcome
         }
         activity::reset(&mut txn, id, request.reset_heartbeat, request.keep_paused, jitter);
     }
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }

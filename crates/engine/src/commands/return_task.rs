@@ -1,7 +1,7 @@
 //! A started task never reached its worker.
 
 use super::{Call, Outcome};
-use crate::{activity, command::ActivityRef, key::TaskKind, state, token::TaskToken, workflow_task};
+use crate::{activity, command::ActivityRef, key::TaskKind, proposals, token::TaskToken, workflow_task};
 
 pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> Outcome {
     let txn = match token.kind {
@@ -17,5 +17,5 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> Outcome {
             txn
         }
     };
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }

@@ -5,8 +5,8 @@ use crate::{
     child::Execution,
     command::Reply,
     key::RunKey,
+    proposals,
     rows::ReadError,
-    state,
     txn::{self, RequestKind, Txn},
     workflow_task,
 };
@@ -25,7 +25,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &SignalWorkflowExecutionRequest) 
     }
     let mut txn = call.open_running(run_id)?;
     if request.request_id.is_empty() {
-        txn.remember(state::Outcome::Signaled);
+        txn.remember(proposals::Outcome::Signaled);
     }
     signal(&mut txn, request, None)?;
     let run_id = txn.run.run_id;

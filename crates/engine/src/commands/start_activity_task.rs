@@ -20,7 +20,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
         _ => return Err(ApiError::not_found("the activity task is obsolete").into()),
     }
     activity::withdraw(&mut txn, id);
-    let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal };
+    let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal, process: start.poll.process };
     if let Some(mut activity) = txn.state.activities.get_mut(id) {
         activity.start(started, &start.poll);
     }

@@ -7,11 +7,11 @@ use crate::{
     command::{Reply, WorkflowTaskStarted},
     id::ProposalId,
     limits::Limits,
-    options,
+    options, proposals,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
     search_attributes::with_values,
-    state::{self, ExecutionState},
+    state::ExecutionState,
     time::Timestamp,
     transition::Transition,
     txn::{self, RequestKind, Txn},
@@ -259,7 +259,7 @@ fn use_existing(
         ..Default::default()
     };
     options::change(&mut txn, event);
-    Ok(txn.finish_remembered(state::Outcome::FoundRunning { attached }))
+    Ok(txn.finish_remembered(proposals::Outcome::FoundRunning { attached }))
 }
 
 /// Terminates the running run and starts the new one, in one entry.
@@ -281,7 +281,7 @@ fn json(text: &str) -> Payloads {
 }
 
 pub(super) fn start(call: Call<'_, '_>, new: NewRun) -> Transition {
-    let (run_id, eager) = (new.run_id, new.eager_poll());
+    let (run_id, eager) = (new.run_id, new.eager_poll(call.cx.origin));
     let mut txn = new.create(call.rows, call.cx, call.workflow, call.proposal);
     let task = txn.begin(eager.as_ref());
     txn.finish(started(run_id, task))

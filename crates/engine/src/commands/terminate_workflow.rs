@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome, already_completed, run_id_in_chain};
 use crate::{
-    state,
+    proposals,
     txn::Txn,
     workflow_task::{self, Failed},
 };
@@ -25,7 +25,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &TerminateWorkflowExecutionReques
     super::same_chain(&txn.state, &request.first_execution_run_id)?;
     let details = request.details.clone();
     terminate(&mut txn, &request.reason, details, &request.identity, request.links.clone());
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }
 
 pub(crate) fn terminate(

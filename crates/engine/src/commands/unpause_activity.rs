@@ -3,8 +3,8 @@
 use super::{Call, Outcome, run_id_of};
 use crate::{
     activity::{self, Again, Selection},
+    proposals,
     proto::optional_duration,
-    state,
 };
 use tenure_api::workflowservice::v1::{UnpauseActivityRequest, unpause_activity_request::Activity};
 
@@ -23,5 +23,5 @@ pub(super) fn run(call: Call<'_, '_>, request: &UnpauseActivityRequest) -> Outco
     for id in activity::matching(&txn.state, selection)? {
         activity::unpause(&mut txn, id, again);
     }
-    Ok(txn.finish_remembered(state::Outcome::Done))
+    Ok(txn.finish_remembered(proposals::Outcome::Done))
 }

@@ -3,8 +3,8 @@
 use super::{Call, Outcome, run_id_of};
 use crate::{
     activity::{self, Change, Selection},
+    proposals,
     proto::Encoded,
-    state,
 };
 use tenure_api::{
     error::ApiError,
@@ -28,5 +28,5 @@ pub(super) fn run(call: Call<'_, '_>, request: &UpdateActivityOptionsRequest) ->
     for id in activity::matching(&txn.state, selection)? {
         updated = Some(activity::update_options(&mut txn, id, change)??);
     }
-    Ok(txn.finish_remembered(state::Outcome::ActivityOptions(Encoded::of(&updated.unwrap_or_default()))))
+    Ok(txn.finish_remembered(proposals::Outcome::ActivityOptions(Encoded::of(&updated.unwrap_or_default()))))
 }

@@ -3,7 +3,7 @@
 use super::{Call, Outcome, Stop, start_workflow};
 use crate::{
     command::Reply,
-    state,
+    proposals,
     transition::Refused,
     txn::Txn,
     update::{self, start_failed, update_refused},
@@ -54,7 +54,7 @@ pub(super) fn run(
     let found = update::admit(&mut txn, &wanted).map_err(|error| update_refused(&error))?;
     if started {
         // So that a retry of this very command knows what it did. Another start of the same id did nothing.
-        txn.remember(state::Outcome::Done);
+        txn.remember(proposals::Outcome::Done);
     }
     let admitted = txn.finish(reply(found));
     let Some(mut whole) = begun else { return Ok(admitted) };
@@ -74,7 +74,7 @@ fn known(call: &mut Call<'_, '_>, wanted: &Request) -> Result<Option<Reply>, Sto
     let found = update::find(call.rows, &run, &state, update::update_id(wanted))?;
     Ok(found.filter(|found| state.is_running() || found.admission == 0).map(|found| Reply::UpdateWithStart {
         run_id,
-        started: state.proposals.outcome(call.proposal) == Some(&state::Outcome::Done),
+        started: state.proposals.outcome(call.proposal) == Some(&proposals::Outcome::Done),
         status: state.status().into(),
         found,
     }))

@@ -1,7 +1,7 @@
 //! The options of a running workflow are changed.
 
 use super::{Call, Outcome, Stop, run_id_of};
-use crate::{command::Reply, proto::Encoded, state, txn::Txn, workflow_task};
+use crate::{command::Reply, proposals, proto::Encoded, txn::Txn, workflow_task};
 use prost_types::FieldMask;
 use std::sync::Arc;
 use tenure_api::{
@@ -19,7 +19,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &UpdateWorkflowExecutionOptionsRe
     let priority = txn.state.info.priority.as_ref().map(Encoded::decode);
     let options = WorkflowExecutionOptions { priority, ..Default::default() };
     match changed {
-        true => Ok(txn.finish_remembered(state::Outcome::WorkflowOptions(Encoded::of(&options)))),
+        true => Ok(txn.finish_remembered(proposals::Outcome::WorkflowOptions(Encoded::of(&options)))),
         false => Err(Stop::Answered(Reply::WorkflowOptions(Box::new(options)))),
     }
 }

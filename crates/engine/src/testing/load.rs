@@ -3,7 +3,7 @@
 use super::{MemoryRows, Sim, schedule_activity};
 use crate::{
     command::{ActivityRef, Envelope, Poll, Reply, ShardCommand, StartTask},
-    id::{Ids, ProposalId, Stamp},
+    id::{Ids, Process, ProposalId, Stamp},
     key::{RunKey, TaskKind},
     limits::Limits,
     rows::{ReadError, RowKey, StateReader, SystemTable},
@@ -41,6 +41,7 @@ impl PendingActivities {
         let completion = Envelope {
             workflow: super::workflow(),
             proposal: ProposalId(u128::MAX),
+            origin: Process::default(),
             command: ShardCommand::CompleteActivity { activity, request: Box::default() },
         };
         PendingActivities { state: sim.state(), now: sim.now, rows: sim.rows, completion }
@@ -55,6 +56,7 @@ impl PendingActivities {
             limits: &Limits::default(),
             retention: None,
             search_attributes: &Registry::default(),
+            origin: Process::default(),
             credits: &[],
         };
         transition(self, &self.completion, &mut cx).expect("completed")

@@ -3,9 +3,9 @@
 use super::{check_error, complete_workflow, timer};
 use crate::{
     command::ShardCommand,
+    proposals::Proposals,
     removal,
     rows::RowKey,
-    state::Proposals,
     testing::{Sim, execution, start_request, workflow},
     update::tests as updates,
 };

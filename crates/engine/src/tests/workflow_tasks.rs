@@ -457,11 +457,18 @@ fn the_same_proposal_gets_the_same_answer() {
     let Reply::WorkflowTaskCompleted { new_task: Some(task), .. } = twice(&mut sim, 3, complete.clone()) else {
         panic!("the next task comes at once")
     };
-    check_error(sim.propose(ProposalId(4), complete), expect!["NotFound: Workflow task not found."]);
+    // F13: its worker sends it again because it did not get the answer.
+    let entries = sim.log.len();
+    match sim.propose(ProposalId(4), complete.clone()) {
+        Ok(Reply::WorkflowTaskCompleted { new_task: Some(again), .. }) => assert_eq!(again.token, task.token),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(sim.log.len(), entries, "nothing is done twice");
     let bad = vec![crate::testing::command(cancel_timer("unknown"))];
     let request = RespondWorkflowTaskCompletedRequest { commands: bad, ..Default::default() };
     let bad = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Box::new(request) };
     assert!(matches!(twice(&mut sim, 5, bad), Reply::Failed(_)));
+    check_error(sim.propose(ProposalId(6), complete), expect!["NotFound: Workflow task not found."]);
 }
 
 #[test]

@@ -7,8 +7,10 @@ use super::{
 use crate::{
     activity,
     command::Poll,
+    id::{Process, Stamp},
+    proposals::Outcome,
     proto::optional_duration,
-    state::{Outcome, Sticky},
+    state::Sticky,
     txn::Txn,
     update::{self, Inbox},
 };
@@ -27,14 +29,14 @@ pub(crate) fn complete(
     request: RespondWorkflowTaskCompletedRequest,
 ) -> Result<Outcome, BadCommand> {
     let Some((before, started)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
-    let original_scheduled_at = before.original_scheduled_at;
+    let (original_scheduled_at, stamp) = (before.original_scheduled_at, started.stamp);
     let force_new = request.force_create_new_workflow_task;
     let heartbeats = force_new && request.commands.is_empty();
-    let poll = poll(&request);
+    let poll = poll(&request, txn.cx.origin);
     let next = Next { wanted: request.return_new_workflow_task, poll };
     txn.state.sticky = sticky(&request);
     if leaves_no_trace(txn, before, started, &request) {
-        return without_trace(txn, request, &next);
+        return without_trace(txn, stamp, request, &next);
     }
     let completed_event_id = end_completed(txn, completed_attributes(&request));
     let unseen = txn.state.buffered.len();
@@ -51,7 +53,7 @@ pub(crate) fn complete(
         commands::apply(txn, &mut task, command)?;
     }
     update::read_rest(txn, &mut task.inbox)?;
-    let completed = |activities| Outcome::WorkflowTaskCompleted { reset_history_event_id: 0, activities };
+    let completed = |activities| Outcome::WorkflowTaskCompleted { stamp, reset_history_event_id: 0, activities };
     if !txn.state.is_running() {
         return Ok(completed(Vec::new()));
     }
@@ -91,6 +93,7 @@ fn leaves_no_trace(
 
 fn without_trace(
     txn: &mut Txn<'_, '_>,
+    stamp: Stamp,
     request: RespondWorkflowTaskCompletedRequest,
     next: &Next,
 ) -> Result<Outcome, BadCommand> {
@@ -99,7 +102,7 @@ fn without_trace(
     update::reject_unprocessed(txn);
     next.for_updates(txn);
     let reset_history_event_id = txn.state.workflow_task.last_completed_started_event_id;
-    Ok(Outcome::WorkflowTaskCompleted { reset_history_event_id, activities: Vec::new() })
+    Ok(Outcome::WorkflowTaskCompleted { stamp, reset_history_event_id, activities: Vec::new() })
 }
 
 /// What becomes of the next task.
@@ -130,7 +133,7 @@ impl Next {
 }
 
 /// The worker as one that polls for the next task.
-fn poll(request: &RespondWorkflowTaskCompletedRequest) -> Poll {
+fn poll(request: &RespondWorkflowTaskCompletedRequest, process: Process) -> Poll {
     let capabilities = |stamp: &WorkerVersionStamp| WorkerVersionCapabilities {
         build_id: stamp.build_id.clone(),
         use_versioning: stamp.use_versioning,
@@ -138,6 +141,7 @@ fn poll(request: &RespondWorkflowTaskCompletedRequest) -> Poll {
     };
     Poll {
         identity: request.identity.clone(),
+        process,
         worker_version: request.worker_version_stamp.as_ref().map(capabilities),
         ..Poll::default()
     }

@@ -133,6 +133,11 @@ impl WorkflowTask {
         self.started().is_some()
     }
 
+    /// The task that is running was started with this stamp.
+    pub(crate) fn is_started_as(&self, stamp: Stamp) -> bool {
+        self.started().is_some_and(|(_, started)| started.stamp == stamp)
+    }
+
     /// A worker is about to close the run, which it tried before.
     pub fn is_closing(&self) -> bool {
         self.started().is_some_and(|(task, _)| task.retries_close)

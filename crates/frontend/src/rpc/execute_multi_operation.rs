@@ -51,7 +51,7 @@ impl Rpc for api::ExecuteMultiOperationRequest {
             start: Box::new(std::mem::take(start)),
             update: Box::new(std::mem::take(update)),
         };
-        let envelope = Envelope { workflow: target.workflow, proposal: call.proposal, command };
+        let envelope = Envelope { workflow: target.workflow, proposal: call.proposal, origin: call.origin, command };
         let done = call.leader.update_with_start(envelope, update_id, wanted).await?;
         let UpdateWithStart { run_id, started, status, update } = done;
         // A run that was there before may be one of a chain.

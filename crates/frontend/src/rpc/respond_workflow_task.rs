@@ -31,16 +31,17 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
         let command = ShardCommand::CompleteWorkflowTask { token, request: Box::new(self) };
         match call.execute(workflow, command).await? {
             Reply::WorkflowTaskCompleted { new_task, activities, reset_history_event_id } => {
-                let next = new_task.map(|task| call.leader.workflow_task_response(&task, call.origin)).transpose()?;
-                let mut activity_tasks = Vec::new();
-                for token in activities {
-                    activity_tasks.extend(call.leader.activity_task_response(&token, call.origin)?);
-                }
+                let next = new_task.and_then(|task| call.leader.workflow_task_response(&task, call.origin));
+                let activities = activities.iter();
+                let activity_tasks =
+                    activities.filter_map(|token| call.leader.activity_task_response(token, call.origin)).collect();
                 Ok(Self::Response { workflow_task: next, activity_tasks, reset_history_event_id })
             }
             reply => Err(unexpected(&reply)),
         }
     }
+
+    const ASKED_AGAIN: bool = true;
 
     fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
         let next = response.workflow_task.iter_mut().flat_map(of_workflow_task);

@@ -77,7 +77,7 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         let request_id = self.request_id.clone();
         match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(self))).await? {
             Reply::WorkflowStarted { run_id, first_run_id, started, attached, status, task } => {
-                let task = task.map(|task| call.leader.workflow_task_response(&task, call.origin)).transpose()?;
+                let task = task.and_then(|task| call.leader.workflow_task_response(&task, call.origin));
                 let answer = Self::Response {
                     started,
                     status,

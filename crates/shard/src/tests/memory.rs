@@ -12,13 +12,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 use tenure_api::history::v1::{History, HistoryEvent};
 use tenure_engine::{
-    Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Timestamp, WriteSet, codec,
+    Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Timestamp, WorkflowKey, WriteSet, codec,
     outbox::{OutboxEntry, OutboxMessage},
     rows::{ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
@@ -41,6 +41,10 @@ pub(super) struct Log {
     pub(super) at_gate: AtomicU32,
     /// Execution states that were read from rows.
     pub(super) states_read: AtomicU32,
+    /// Entries that write a row of such a workflow wait.
+    pub(super) busy: Mutex<BTreeSet<WorkflowKey>>,
+    /// History cannot be read.
+    pub(super) unreadable: AtomicBool,
     /// The operations of all entries.
     pub(super) entries: Mutex<Vec<WriteSet>>,
 }
@@ -51,6 +55,8 @@ pub(super) struct Cluster {
     dead: Mutex<BTreeSet<NodeId>>,
     /// Bodies are lost on their way back from these nodes.
     pub(super) deaf: Mutex<BTreeSet<NodeId>>,
+    /// Calls from the one node to the other get lost.
+    pub(super) cut: Mutex<BTreeSet<(NodeId, NodeId)>>,
 }
 
 struct LogReplica {
@@ -87,6 +93,8 @@ impl Cluster {
                 refuse: AtomicU32::new(0),
                 at_gate: AtomicU32::new(0),
                 states_read: AtomicU32::new(0),
+                unreadable: AtomicBool::new(false),
+                busy: Mutex::default(),
                 entries: Mutex::default(),
             };
             log.lead(leader(shard));
@@ -97,6 +105,7 @@ impl Cluster {
             nodes: Mutex::default(),
             dead: Mutex::default(),
             deaf: Mutex::default(),
+            cut: Mutex::default(),
         });
         for &node in nodes {
             cluster.boot(Process { node, boot: 0 }, options, engine);
@@ -171,6 +180,14 @@ impl Log {
         self.applied.send_modify(|index| *index += 1);
     }
 
+    fn is_busy(&self, writes: &WriteSet) -> bool {
+        let busy = self.busy.lock();
+        writes.ops.iter().any(|op| match op {
+            Op::Put(RowKey::RequestId { workflow, .. }, _) => busy.contains(workflow),
+            _ => false,
+        })
+    }
+
     fn check(&self, node: NodeId, term: Option<u64>) -> Result<(), NotLeader> {
         let lead = *self.lead.lock();
         if lead.0 == node && term.is_none_or(|term| term == lead.1) {
@@ -198,6 +215,9 @@ impl Replica for LogReplica {
             log.check(node, Some(term))?;
             if log.refuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                 return Err(NotLeader { leader: None, term }.into());
+            }
+            while log.is_busy(&writes) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
             log.at_gate.fetch_add(1, Ordering::Relaxed);
             log.gate.acquire().await.unwrap().forget();
@@ -321,6 +341,9 @@ impl Rows for LogRows {
     }
 
     fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
+        if self.0.unreadable.load(Ordering::Relaxed) {
+            return Err(ReadError::Storage("unreadable".into()));
+        }
         let chunks = self.chunks(run);
         let first = chunks.iter().rposition(|chunk| chunk.first_event_id <= from).unwrap_or(0);
         let mut bytes = 0;
@@ -393,6 +416,9 @@ impl Mesh for LogMesh {
             let dead = |node| cluster.dead.lock().contains(&node);
             if dead(node) || dead(from) {
                 return Err(failed("dead"));
+            }
+            if cluster.cut.lock().contains(&(from, node)) {
+                return Err(failed("cut off"));
             }
             let answer = tokio::time::timeout(timeout, cluster.node(node).handle_match(body)).await;
             if cluster.deaf.lock().contains(&node) {

@@ -10,6 +10,7 @@ mod whole;
 
 use crate::{
     CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId,
+    executions::own,
     messages::{Request, StartRequest},
 };
 use engine::{engine, heartbeat, row, signal, start, start_after};
@@ -20,8 +21,8 @@ use std::{
 };
 use tenure_api::{error::Code, workflowservice::v1::PollWorkflowTaskQueueResponse};
 use tenure_engine::{
-    Envelope, NamespaceId, Op, Process, ProposalId, QueueKey, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey,
-    codec, command::Poll, token::TaskToken,
+    Envelope, NamespaceId, Op, Process, QueueKey, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey, codec,
+    command::Poll, token::TaskToken,
 };
 use tenure_limits::ENTRY;
 use tokio::time::Instant;
@@ -52,7 +53,7 @@ fn queue_in(cluster: &Cluster, shard: ShardId) -> QueueKey {
 }
 
 fn envelope(workflow: &WorkflowKey, command: ShardCommand) -> Envelope {
-    Envelope { workflow: workflow.clone(), proposal: ProposalId(Uuid::new_v4().as_u128()), command }
+    Envelope { origin: Process { node: 1, boot: 0 }, ..own(workflow.clone(), command) }
 }
 
 /// The shard's leader, at the node, once it is ready.

@@ -37,16 +37,20 @@ pub(super) async fn started_on(cluster: Arc<Cluster>) -> (Arc<Cluster>, LeaderHa
 }
 
 async fn start_on(leader: &LeaderHandle, workflow: WorkflowKey) -> WorkflowKey {
-    let request = api::StartWorkflowExecutionRequest {
+    let request = start_request(&workflow, "q");
+    leader.execute(envelope(&workflow, ShardCommand::StartWorkflow(Box::new(request)))).await.unwrap();
+    workflow
+}
+
+pub(super) fn start_request(workflow: &WorkflowKey, queue: &str) -> api::StartWorkflowExecutionRequest {
+    api::StartWorkflowExecutionRequest {
         namespace: "default".into(),
         workflow_id: workflow.workflow_id.to_string(),
         request_id: "start".into(),
         workflow_type: Some(WorkflowType { name: "W".into() }),
-        task_queue: Some(normal("q")),
+        task_queue: Some(normal(queue)),
         ..Default::default()
-    };
-    leader.execute(envelope(&workflow, ShardCommand::StartWorkflow(Box::new(request)))).await.unwrap();
-    workflow
+    }
 }
 
 pub(super) fn queue(kind: TaskKind, name: &str) -> QueueKey {
@@ -92,8 +96,8 @@ async fn the_next_leader_returns_a_task_that_got_lost_and_no_other() {
     assert!(next_leader_polls(true).await.is_none(), "its worker has it");
 }
 
-pub(super) async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
-    let request = api::SignalWorkflowExecutionRequest {
+pub(super) fn signal_request(workflow: &WorkflowKey, name: &str) -> api::SignalWorkflowExecutionRequest {
+    api::SignalWorkflowExecutionRequest {
         namespace: "default".into(),
         signal_name: name.into(),
         workflow_execution: Some(tenure_api::common::v1::WorkflowExecution {
@@ -101,7 +105,11 @@ pub(super) async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: 
             ..Default::default()
         }),
         ..Default::default()
-    };
+    }
+}
+
+async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
+    let request = signal_request(workflow, name);
     leader.execute(envelope(workflow, ShardCommand::SignalWorkflow(Box::new(request)))).await.unwrap();
 }
 
@@ -154,7 +162,7 @@ fn ids(page: &HistoryPage) -> Vec<i64> {
     page.history.events.iter().map(|event| event.event_id).collect()
 }
 
-fn query(
+pub(super) fn query(
     leader: &LeaderHandle,
     workflow: &WorkflowKey,
     patience: Duration,
@@ -174,7 +182,7 @@ fn text(answer: &str) -> Option<Payloads> {
     Some(Payloads { payloads: vec![payload] })
 }
 
-fn answer(leader: &LeaderHandle, task: &api::PollWorkflowTaskQueueResponse, said: &str) {
+pub(super) fn answer(leader: &LeaderHandle, task: &api::PollWorkflowTaskQueueResponse, said: &str) {
     let token = QueryToken::decode(&task.task_token).expect("a query's token");
     let request = api::RespondQueryTaskCompletedRequest {
         completed_type: QueryResultType::Answered as i32,

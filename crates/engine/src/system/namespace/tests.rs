@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    Ids, Limits, Stamp, Timestamp,
+    Ids, Limits, Process, Stamp, Timestamp,
     key::RunKey,
     search_attributes::Registry,
     state::ExecutionState,
@@ -46,6 +46,7 @@ fn run(rows: &Rows, proposal: u128, command: SystemCommand) -> Result<SystemRepl
         limits: &limits,
         retention: None,
         search_attributes: &search_attributes,
+        origin: Process::default(),
         credits: &[],
     };
     let (reply, writes) =

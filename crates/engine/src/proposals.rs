@@ -1,0 +1,217 @@
+//! Answers of recent commands, for those that are tried again: a retry inside the server carries the first try's proposal
+//! id, and gets the first try's answer.
+//!
+//! Only commands without an id of their own in the API are kept here: the others find their own traces. The last few
+//! live in the execution's core row; when they are many they move, together, into a row of their own.
+
+use crate::{
+    activity,
+    command::{Reply, WorkflowTaskStarted},
+    commands::start_workflow,
+    id::{ProposalId, Stamp},
+    key::RunKey,
+    pending::{Keyed, NoKey, Pending},
+    proto::Encoded,
+    rows::{Op, PendingKind},
+    state::ExecutionState,
+    time::Timestamp,
+    workflow_task,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::VecDeque, time::Duration};
+use tenure_api::{activity::v1::ActivityOptions, error::ApiError, workflow::v1::WorkflowExecutionOptions};
+use tenure_limits::REMEMBERED_PROPOSALS;
+
+/// Proposals, and bytes of their answers, that the core row holds; from there on they move into a row of their own.
+const PAGE: usize = 32;
+const PAGE_BYTES: usize = 2 << 10;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Proposals {
+    recent: VecDeque<Proposal>,
+    /// Earlier ones, by the count of the page.
+    pub(crate) pages: Pending<Vec<Proposal>>,
+    next_page: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Proposal {
+    id: ProposalId,
+    at: Timestamp,
+    outcome: Outcome,
+}
+
+impl Keyed for Vec<Proposal> {
+    type Key = NoKey;
+
+    fn keys(&self) -> impl IntoIterator<Item = NoKey> {
+        []
+    }
+}
+
+/// How a command that changed rows was answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    Done,
+    Signaled,
+    /// If the next task was started with it, that task knows the proposal.
+    WorkflowTaskCompleted {
+        /// Of the task that was completed.
+        stamp: Stamp,
+        /// The event that the worker goes back to, because the task left no trace; zero: it did.
+        reset_history_event_id: i64,
+        /// Activities that were started with it.
+        activities: Vec<i64>,
+    },
+    /// A start that the running run answered for.
+    FoundRunning {
+        /// It has an event of the start's own.
+        attached: bool,
+    },
+    ActivityOptions(Encoded<ActivityOptions>),
+    WorkflowOptions(Encoded<WorkflowExecutionOptions>),
+    Failed(ApiError),
+}
+
+impl Outcome {
+    /// The answer to `proposal`, out of what its run has become.
+    pub(crate) fn reply(&self, run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Reply {
+        match self {
+            Outcome::Done => Reply::Done,
+            Outcome::Signaled => Reply::WorkflowSignaled { run_id: run.run_id },
+            Outcome::WorkflowTaskCompleted { reset_history_event_id, activities, .. } => Reply::WorkflowTaskCompleted {
+                // Its worker has what came before.
+                new_task: workflow_task::started_by(run, state, proposal)
+                    .map(|task| Box::new(WorkflowTaskStarted { sticky: true, ..task })),
+                activities: activity::started_by(run, state, proposal, activities),
+                reset_history_event_id: *reset_history_event_id,
+            },
+            Outcome::FoundRunning { attached } => start_workflow::found_running(run.run_id, state, *attached),
+            Outcome::ActivityOptions(options) => Reply::ActivityOptions(Box::new(options.decode())),
+            Outcome::WorkflowOptions(options) => Reply::WorkflowOptions(Box::new(options.decode())),
+            Outcome::Failed(error) => Reply::Failed(error.clone()),
+        }
+    }
+
+    /// Bytes that it adds to its row, about.
+    fn size(&self) -> usize {
+        match self {
+            Outcome::Done | Outcome::Signaled | Outcome::FoundRunning { .. } => 0,
+            Outcome::WorkflowTaskCompleted { activities, .. } => 4 * activities.len(),
+            Outcome::ActivityOptions(options) => options.encoded_len(),
+            Outcome::WorkflowOptions(options) => options.encoded_len(),
+            Outcome::Failed(error) => error.message.len() + error.detail.as_ref().map_or(0, |(_, detail)| detail.len()),
+        }
+    }
+}
+
+impl Proposals {
+    /// A retry inside the server comes within its caller's deadline; this is a generous one.
+    pub(crate) const KEPT: Duration = Duration::from_secs(120);
+
+    pub fn outcome(&self, id: ProposalId) -> Option<&Outcome> {
+        self.latest_first().find(|p| p.id == id).map(|p| &p.outcome)
+    }
+
+    /// The completion of the workflow task that was started with this stamp.
+    pub(crate) fn completion_of(&self, task: Stamp) -> Option<(ProposalId, &Outcome)> {
+        let completed = self.latest_first().find(|proposal| match &proposal.outcome {
+            Outcome::WorkflowTaskCompleted { stamp, .. } => *stamp == task,
+            _ => false,
+        });
+        completed.map(|proposal| (proposal.id, &proposal.outcome))
+    }
+
+    fn latest_first(&self) -> impl Iterator<Item = &Proposal> {
+        let earlier = self.pages.values().rev().flat_map(|page| page.iter().rev());
+        self.recent.iter().rev().chain(earlier)
+    }
+
+    pub(crate) fn remember(&mut self, id: ProposalId, now: Timestamp, outcome: Outcome) {
+        let is_old = |proposal: &Proposal| now.since(proposal.at) > Self::KEPT;
+        while self.recent.front().is_some_and(is_old) {
+            self.recent.pop_front();
+        }
+        let bytes = self.recent.iter().map(|proposal| proposal.outcome.size()).sum::<usize>();
+        if self.recent.len() >= PAGE || bytes >= PAGE_BYTES {
+            let page = std::mem::take(&mut self.recent).into();
+            self.pages.insert_large(self.next_page, page);
+            self.next_page += 1;
+        }
+        self.recent.push_back(Proposal { id, at: now, outcome });
+        let mut kept = self.pages.values().map(Vec::len).sum::<usize>();
+        let gone = self.pages.iter().take_while(|(_, page)| {
+            let goes = kept - page.len() >= REMEMBERED_PROPOSALS || page.last().is_none_or(is_old);
+            kept -= page.len();
+            goes
+        });
+        let gone: Vec<i64> = gone.map(|(page, _)| page).collect();
+        for page in gone {
+            self.pages.remove(page);
+        }
+    }
+
+    /// The run goes: nothing is remembered any more.
+    pub(crate) fn forget(&mut self) {
+        self.recent.clear();
+        self.pages.clear();
+    }
+
+    pub(crate) fn take_writes(&mut self, run: &RunKey) -> Vec<Op> {
+        self.pages.take_writes(run, PendingKind::Proposals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        codec,
+        key::{NamespaceId, WorkflowKey},
+    };
+    use uuid::Uuid;
+
+    fn run() -> RunKey {
+        WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: "w".into() }.run(Uuid::nil())
+    }
+
+    /// F12.
+    #[test]
+    fn an_entry_of_commands_is_remembered_while_as_many_new_ones_come_and_the_core_row_stays_small() {
+        let mut proposals = Proposals::default();
+        let (mut rows, mut largest) = (0, 0);
+        for n in 0..10 * REMEMBERED_PROPOSALS as u128 {
+            proposals.remember(ProposalId(n), Timestamp(1), Outcome::Done);
+            for op in proposals.take_writes(&run()) {
+                match op {
+                    Op::Put(..) => rows += 1,
+                    Op::Delete(_) => rows -= 1,
+                    Op::Merge(..) => panic!("no counter"),
+                }
+            }
+            largest = largest.max(codec::encode(&proposals).len());
+            let first = (n + 1).saturating_sub(REMEMBERED_PROPOSALS as u128);
+            for known in [first, (first + n) / 2, n] {
+                assert_eq!(proposals.outcome(ProposalId(known)), Some(&Outcome::Done), "{known} of {n}");
+            }
+        }
+        assert!(rows <= REMEMBERED_PROPOSALS.div_ceil(PAGE) as i32 + 1, "{rows} rows");
+        assert!(largest < PAGE_BYTES, "{largest} bytes");
+        proposals.remember(ProposalId(u128::MAX), Timestamp(2).after(Proposals::KEPT), Outcome::Done);
+        let deleted = proposals.take_writes(&run());
+        assert_eq!((deleted.len() as i32, proposals.pages.len()), (rows, 0), "what is old goes");
+    }
+
+    /// F12.
+    #[test]
+    fn large_answers_do_not_gather_in_the_core_row() {
+        let mut proposals = Proposals::default();
+        for n in 0..100 {
+            let error = ApiError::invalid_argument("x".repeat(1000));
+            proposals.remember(ProposalId(n), Timestamp(1), Outcome::Failed(error));
+            _ = proposals.take_writes(&run());
+            assert!(codec::encode(&proposals).len() < 2 * PAGE_BYTES);
+        }
+        assert!((0..100).all(|n| proposals.outcome(ProposalId(n)).is_some()));
+    }
+}

@@ -6,15 +6,12 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use metrics::{counter, gauge, histogram};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 use tenure_engine::{RunKey, ShardCommand, Timestamp, rows::ReadError};
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 /// A timer whose command failed is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
@@ -33,6 +30,8 @@ pub(crate) struct Timers {
 struct Inner {
     by_due: BTreeSet<(Timestamp, RunKey)>,
     due: HashMap<RunKey, Timestamp>,
+    /// Taken, and not done yet: their rows are there until they are.
+    firing: HashSet<RunKey>,
     /// All rows that are due before this are in memory (or firing); later ones may be on disk only.
     horizon: Timestamp,
 }
@@ -54,22 +53,31 @@ impl Inner {
 impl Timers {
     /// `window`: timers that are held in memory, at most twice as many for a while.
     pub(crate) fn load(rows: &dyn Rows, window: usize) -> Result<Timers, ReadError> {
-        let inner = Inner { by_due: BTreeSet::new(), due: HashMap::new(), horizon: Timestamp(i64::MIN) };
+        let inner = Inner {
+            by_due: BTreeSet::new(),
+            due: HashMap::new(),
+            firing: HashSet::new(),
+            horizon: Timestamp(i64::MIN),
+        };
         let timers = Timers { inner: Mutex::new(inner), changed: Notify::new(), window };
         timers.reload(rows)?;
         Ok(timers)
     }
 
-    /// Reads the near future. Effects wait meanwhile, so none of them is undone by an older row.
+    /// Reads the near future. Effects wait meanwhile, so none of them is undone by an older row. Rows of timers that are
+    /// firing, or that are tried again later, are left alone.
     fn reload(&self, rows: &dyn Rows) -> Result<(), ReadError> {
         let mut inner = self.inner.lock();
-        let near = rows.timers(self.window)?;
+        let limit = self.window + inner.firing.len();
+        let near = rows.timers(limit)?;
         inner.horizon = match near.last() {
-            Some((due, _)) if near.len() == self.window => *due,
+            Some((due, _)) if near.len() == limit => *due,
             _ => Timestamp::MAX,
         };
         for (due, run) in near {
-            inner.insert(due, run);
+            if !inner.firing.contains(&run) && !inner.due.contains_key(&run) {
+                inner.insert(due, run);
+            }
         }
         Ok(())
     }
@@ -95,11 +103,14 @@ impl Timers {
         }
     }
 
-    /// A timer could not be fired; it is tried again at `due`, unless its row changed meanwhile.
-    fn again(&self, run: RunKey, due: Timestamp) {
+    /// A timer was fired. Where that failed it is tried again at `again`, unless its row changed meanwhile.
+    fn fired(&self, run: RunKey, again: Option<Timestamp>) {
         let mut inner = self.inner.lock();
-        if !inner.due.contains_key(&run) {
-            inner.insert(due, run);
+        inner.firing.remove(&run);
+        if let Some(again) = again
+            && !inner.due.contains_key(&run)
+        {
+            inner.insert(again, run);
         }
     }
 
@@ -107,15 +118,24 @@ impl Timers {
     fn take_due(&self, now: Timestamp, most: usize) -> (Vec<(Timestamp, RunKey)>, Option<Timestamp>) {
         let mut inner = self.inner.lock();
         let mut taken = Vec::new();
+        let mut busy = Vec::new();
         while taken.len() < most
             && let Some((due, _)) = inner.by_due.first()
             && *due <= now
             && let Some((due, run)) = inner.by_due.pop_first()
         {
+            if !inner.firing.insert(run.clone()) {
+                busy.push((due, run));
+                continue;
+            }
             inner.due.remove(&run);
             taken.push((due, run));
         }
-        (taken, inner.by_due.first().map(|(due, _)| *due))
+        // What was armed again while it fires waits for the end of that, which wakes us.
+        inner.by_due.extend(busy);
+        let next = inner.by_due.iter().find(|(_, run)| !inner.firing.contains(run));
+        let next = next.map(|(due, _)| *due);
+        (taken, next)
     }
 
     /// Memory is (almost) empty, but there are more on disk.
@@ -140,9 +160,7 @@ impl LeaderRuntime {
         let mut jumps = self.clock.jumps();
         loop {
             let mut wake = None;
-            // Rows of timers that are firing would be loaded, and fired, again.
             if self.timers.wants_reload()
-                && firing.is_empty()
                 && let Err(error) = self.timers.reload(&*self.rows)
             {
                 tracing::error!(shard = self.shard, %error, "timers cannot be read");
@@ -162,12 +180,9 @@ impl LeaderRuntime {
             tokio::select! {
                 () = &mut ended => break,
                 () = self.timers.changed.notified() => {}
-                () = jumped(&mut jumps) => {}
-                Some(again) = firing.next(), if !firing.is_empty() => {
-                    if let Some((due, run)) = again {
-                        self.timers.again(run, due);
-                    }
-                }
+                // The clock outlives this.
+                _ = jumps.changed() => {}
+                Some((run, again)) = firing.next(), if !firing.is_empty() => self.timers.fired(run, again),
                 () = tokio::time::sleep_until(wake.unwrap_or(far)) => {}
             }
         }
@@ -175,29 +190,22 @@ impl LeaderRuntime {
     }
 
     /// Fires one timer; gives when to try again if that failed.
-    async fn fire(self: &Arc<Self>, due: Timestamp, run: RunKey) -> Option<(Timestamp, RunKey)> {
+    async fn fire(self: &Arc<Self>, due: Timestamp, run: RunKey) -> (RunKey, Option<Timestamp>) {
         let command = ShardCommand::TimerDue { run_id: run.run_id };
         let workflow = run.workflow.clone();
-        match self.execute(own(workflow, command)).await {
+        let again = match self.execute(own(workflow, command)).await {
             Ok(_) => {
                 counter!("tenure_timers_fired_total").increment(1);
                 histogram!("tenure_timers_lateness_seconds").record(self.clock.now().since(due));
                 None
             }
             // This leader goes, or it is handing over; if that fails, it stays, and its timers with it.
-            Err(CommandError::NotLeader(_)) => Some((self.clock.now().after(HANDING_OVER), run)),
+            Err(CommandError::NotLeader(_)) => Some(self.clock.now().after(HANDING_OVER)),
             Err(CommandError::Api(error)) => {
                 tracing::warn!(shard = self.shard, workflow = %run.workflow.workflow_id, %error, "a timer was refused");
-                Some((self.clock.now().after(RETRY), run))
+                Some(self.clock.now().after(RETRY))
             }
-        }
-    }
-}
-
-/// The time has jumped. Never, where it does not.
-async fn jumped(jumps: &mut Option<watch::Receiver<u64>>) {
-    match jumps {
-        Some(jumps) => _ = jumps.changed().await,
-        None => std::future::pending().await,
+        };
+        (run, again)
     }
 }

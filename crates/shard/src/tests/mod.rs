@@ -327,6 +327,26 @@ async fn timers_fire_and_never_early() {
     }
 }
 
+/// F18.
+#[tokio::test]
+async fn a_busy_workflow_does_not_hold_back_the_timers_behind_the_window() {
+    let cluster = Cluster::start(&[1], 1, |_| 1, &Options { timer_window: 4, ..options() }, engine);
+    let leader = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    let workflows: Vec<_> = (0..20).map(|n| workflow_in(&cluster, 1, &format!("t{n}"))).collect();
+    for (n, workflow) in (0..).zip(&workflows) {
+        leader.execute(envelope(workflow, start_after(Duration::from_millis(200 + n)))).await.unwrap();
+    }
+    log.busy.lock().insert(workflows[0].clone());
+    let fired = |workflow: &WorkflowKey| log.get(&row(&workflow.run(engine::RUN), "fired"));
+    for workflow in &workflows[1..] {
+        eventually(|| fired(workflow)).await;
+    }
+    assert!(fired(&workflows[0]).is_none());
+    log.busy.lock().clear();
+    eventually(|| fired(&workflows[0])).await;
+}
+
 #[tokio::test]
 async fn a_waiting_poll_gets_a_task_of_another_shard_on_another_node() {
     let cluster = Cluster::start(&[1, 2], 2, |shard| if shard == 2 { 2 } else { 1 }, &options(), engine);

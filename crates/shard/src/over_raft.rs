@@ -174,8 +174,8 @@ impl Rows for ShardReader {
         self.view()?.ready_queues()
     }
 
-    fn outbox(&self, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
-        self.view()?.outbox(limit)
+    fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
+        self.view()?.outbox(after, limit)
     }
 
     fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError> {

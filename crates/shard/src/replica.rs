@@ -82,8 +82,9 @@ pub trait Rows: StateReader + Send + Sync {
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError>;
     /// The queues that have ready tasks.
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError>;
-    /// The first messages of the outbox, by sending run and then in the order in which they were sent.
-    fn outbox(&self, limit: usize) -> Result<Vec<OutboxEntry>, ReadError>;
+    /// Messages of the outbox, strictly after a place: by the slot of the sending run, by run, and then in the order in
+    /// which they were sent.
+    fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError>;
     /// How many ready tasks a queue has in this shard.
     fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError>;
     /// The chunks that hold the events from `from` to before `to`, in order; the first and the last may hold events

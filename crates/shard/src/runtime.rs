@@ -92,7 +92,7 @@ impl LeaderRuntime {
                     time.load(&*rows)?;
                 }
                 let timers = Timers::load(&*rows, options.timer_window)?;
-                let outbox = Outbox::load(&*rows, options.outbox_window)?;
+                let outbox = Outbox::load(&*rows, mesh.clone(), options.outbox_window, options.messages_in_flight)?;
                 let home = |queue: &QueueKey| mesh.shard_of(queue.slot());
                 Ok::<_, ReadError>((timers, outbox, Dispatch::load(&*rows, options.offer_window, home)?))
             }
@@ -173,6 +173,8 @@ impl LeaderRuntime {
             self.without_quorum.store(!self.replica.has_quorum(), Ordering::Relaxed);
             backlog.set(self.dispatch.len() as f64);
             gauge!("tenure_shard_state_cache_bytes").set(self.shared.states.bytes() as f64);
+            // Looked at, it tells timers where it has jumped.
+            self.clock.now();
             self.tick_starts();
             self.tick_home();
         }

@@ -238,7 +238,7 @@ impl VirtualTime {
                 inner.observe(&run, Waits::of(&state));
             }
         }
-        inner.messages.extend(rows.outbox(usize::MAX)?.into_iter().map(|entry| (entry.from, entry.stamp)));
+        inner.messages.extend(rows.outbox(None, usize::MAX)?.into_iter().map(|entry| (entry.from, entry.stamp)));
         Ok(())
     }
 

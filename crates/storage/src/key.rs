@@ -165,6 +165,7 @@ impl KeyWriter {
             SystemTable::Namespace => 3,
             SystemTable::NamespaceName => 4,
             SystemTable::Secret => 5,
+            SystemTable::Proposals => 6,
         })
     }
 
@@ -391,6 +392,14 @@ mod tests {
         fn ready_tasks_sort_by_priority_then_stamp(q in queues(), a in (any::<u8>(), stamps()), b in (any::<u8>(), stamps())) {
             let key = |(priority, stamp)| portable(&RowKey::Ready { queue: q.clone(), priority, stamp });
             prop_assert_eq!(a.cmp(&b), key(a).cmp(&key(b)));
+        }
+
+        /// A leader that scans the outbox goes by this order.
+        #[test]
+        fn messages_sort_by_slot_run_and_stamp(a in (runs(), stamps()), b in (runs(), stamps())) {
+            let place = |(run, stamp): &(RunKey, Stamp)| (run.workflow.slot(), run.clone(), *stamp);
+            let key = |(run, stamp): &(RunKey, Stamp)| portable(&RowKey::Outbox { run: run.clone(), stamp: *stamp });
+            prop_assert_eq!(place(&a).cmp(&place(&b)), key(&a).cmp(&key(&b)));
         }
 
         #[test]

@@ -312,16 +312,23 @@ impl Rows for LogRows {
         Ok(ready.take(limit).collect())
     }
 
-    fn outbox(&self, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
+    fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
         let rows = self.0.rows.lock();
-        let entries = rows.iter().filter_map(|(key, value)| match key {
-            RowKey::Outbox { run, stamp } => {
-                let message: OutboxMessage = codec::decode(value).unwrap();
-                Some(OutboxEntry { from: run.clone(), stamp: *stamp, to: message.to })
-            }
-            _ => None,
-        });
-        Ok(entries.take(limit).collect())
+        let mut entries: Vec<_> = rows
+            .iter()
+            .filter_map(|(key, value)| match key {
+                RowKey::Outbox { run, stamp } => {
+                    let message: OutboxMessage = codec::decode(value).unwrap();
+                    Some(OutboxEntry { from: run.clone(), stamp: *stamp, to: message.to })
+                }
+                _ => None,
+            })
+            .collect();
+        let place = |run: &RunKey, stamp: Stamp| (run.workflow.slot(), run.clone(), stamp);
+        entries.sort_by_key(|entry| place(&entry.from, entry.stamp));
+        entries.retain(|entry| after.is_none_or(|(run, stamp)| place(&entry.from, entry.stamp) > place(run, *stamp)));
+        entries.truncate(limit);
+        Ok(entries)
     }
 
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError> {

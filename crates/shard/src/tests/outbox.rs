@@ -174,6 +174,28 @@ async fn a_shard_without_a_leader_holds_up_only_its_own_messages() {
     wait_for(&cluster, &parent, EventType::ChildWorkflowExecutionStarted, 2).await;
 }
 
+/// F16.
+#[tokio::test]
+async fn messages_to_a_shard_that_cannot_be_served_do_not_stop_those_behind_them() {
+    let options = Options { outbox_window: 30, messages_in_flight: 6, ..options() };
+    let cluster = Cluster::start(&NODES, SHARDS, |shard| NODES[shard as usize % 3], &options, transition);
+    let from = workflow_in(&cluster, 1, "from");
+    start(&cluster, &from, "q").await;
+    let far: Vec<_> = (0..20).map(|n| workflow_in(&cluster, 2, &format!("far{n}"))).collect();
+    let near = workflow_in(&cluster, 3, "near");
+    for to in far.iter().chain([&near]) {
+        start(&cluster, to, "other").await;
+    }
+    cluster.logs[&2].close_gate();
+    let to_far = (0..300).map(|n| signal(&far[n % far.len()], &format!("s{n}")));
+    step(&cluster, &from, "q", to_far.chain([signal(&near, "last")]).collect()).await;
+    wait_for(&cluster, &from, EventType::ExternalWorkflowExecutionSignaled, 1).await;
+    wait_for(&cluster, &near, EventType::WorkflowExecutionSignaled, 1).await;
+    cluster.logs[&2].open_gate();
+    wait_for(&cluster, &from, EventType::ExternalWorkflowExecutionSignaled, 301).await;
+    eventually(|| (outbox_rows(&cluster) == 0).then_some(())).await;
+}
+
 #[tokio::test]
 async fn children_start_and_report_once_while_leaders_change() {
     let seed = rand::rng().random();

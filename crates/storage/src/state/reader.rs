@@ -233,11 +233,14 @@ impl View<'_> {
     }
 
     /// The first messages, by sending run and then in the order in which they were sent.
-    pub fn outbox(&self, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
+    pub fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
         let prefix = self.prefix(table::OUTBOX).finish();
         let mut scan = self.scan(Family::Index, &prefix);
         let mut entries = Vec::new();
-        scan.seek_to_first();
+        match after {
+            Some((run, stamp)) => scan.seek(behind(self.prefix(table::OUTBOX).run(run).stamp(*stamp))),
+            None => scan.seek_to_first(),
+        }
         while entries.len() < limit
             && let Some((key, value)) = scan.item()
         {

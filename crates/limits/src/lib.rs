@@ -82,6 +82,9 @@ pub const BATCH_COMMANDS: usize = 256;
 /// Answers that a run remembers at least, for commands that are tried again.
 pub const REMEMBERED_PROPOSALS: usize = 512;
 
+/// Answers that the system shard remembers, for commands that are tried again.
+pub const REMEMBERED_SYSTEM_PROPOSALS: usize = 128;
+
 const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME && PIECE + MESSAGE < ENTRY);
 const _: () = assert!(SNAPSHOT_CHUNK + ENTRY + FRAMING < FRAME);
 const _: () = assert!(HISTORY_ROW < HISTORY_PAGE && RETOLD + PIECE < ENTRY);

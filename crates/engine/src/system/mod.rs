@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod namespace;
+mod proposals;
 mod search_attributes;
 pub mod token_secret;
 
@@ -34,15 +35,30 @@ pub enum SystemReply {
 }
 
 /// Runs one system command; the leader of the system shard runs them one at a time. Empty writes mean that nothing
-/// has to be replicated.
+/// has to be replicated. A proposal that was applied before is answered as the first time.
 pub fn transition(
     rows: &dyn StateReader,
     proposal: ProposalId,
     command: &SystemCommand,
     cx: &mut Context<'_>,
 ) -> Result<(SystemReply, WriteSet), Refused> {
+    if let Some(reply) = proposals::answered(rows, proposal)? {
+        return Ok((reply, WriteSet::default()));
+    }
+    let (reply, mut writes) = run(rows, command, cx)?;
+    if !writes.ops.is_empty() {
+        writes.ops.extend(proposals::remember(rows, proposal, &reply)?);
+    }
+    Ok((reply, writes))
+}
+
+fn run(
+    rows: &dyn StateReader,
+    command: &SystemCommand,
+    cx: &mut Context<'_>,
+) -> Result<(SystemReply, WriteSet), Refused> {
     match command {
-        SystemCommand::RegisterNamespace(request) => namespace::register(rows, proposal, request, cx),
+        SystemCommand::RegisterNamespace(request) => namespace::register(rows, request, cx),
         SystemCommand::UpdateNamespace(request) => namespace::update(rows, request),
         SystemCommand::DeprecateNamespace(request) => namespace::deprecate(rows, request),
         SystemCommand::AddSearchAttributes(request) => search_attributes::add(rows, request),

@@ -3,7 +3,6 @@
 use super::SystemReply;
 use crate::{
     codec,
-    id::ProposalId,
     rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
     transition::{Context, Refused},
 };
@@ -33,14 +32,11 @@ struct NamespaceRow {
     /// The API's own message, encoded: `DescribeNamespaceResponse`. Capabilities and limits are of the build that
     /// answers, and are not in it.
     description: Bytes,
-    /// Of the request that registered it, so that trying again is not refused as a duplicate.
-    registered_by: ProposalId,
 }
 
 /// Registers a namespace; ALREADY_EXISTS if the name is taken.
 pub(super) fn register(
     rows: &dyn StateReader,
-    proposal: ProposalId,
     request: &api::RegisterNamespaceRequest,
     cx: &mut Context<'_>,
 ) -> Result<(SystemReply, WriteSet), Refused> {
@@ -49,13 +45,8 @@ pub(super) fn register(
     if request.is_global_namespace {
         return Err(ApiError::invalid_argument("Cannot register global namespace when not enabled").into());
     }
-    if let Some(id) = id_of(rows, &request.namespace)? {
-        let (row, _) = row(rows, id)?.ok_or_else(|| ApiError::internal("a namespace's name has no namespace"))?;
-        return if row.registered_by == proposal {
-            Ok((SystemReply::Done, WriteSet::default()))
-        } else {
-            Err(already_exists(&request.namespace).into())
-        };
+    if id_of(rows, &request.namespace)?.is_some() {
+        return Err(already_exists(&request.namespace).into());
     }
     let id = cx.ids.uuid();
     let archival = |wanted: i32| match ArchivalState::try_from(wanted) {
@@ -90,7 +81,7 @@ pub(super) fn register(
         ..Default::default()
     };
     let name = RowKey::System { table: SystemTable::NamespaceName, key: request.namespace.as_str().into() };
-    let ops = vec![put(id, &description, proposal), Op::Put(name, codec::encode(&id))];
+    let ops = vec![put(id, &description), Op::Put(name, codec::encode(&id))];
     Ok((SystemReply::Done, WriteSet { ops }))
 }
 
@@ -182,7 +173,8 @@ pub fn by_name(rows: &dyn StateReader, name: &str) -> Result<Option<api::Describ
 
 /// A namespace by its id.
 pub fn by_id(rows: &dyn StateReader, id: Uuid) -> Result<Option<api::DescribeNamespaceResponse>, ReadError> {
-    Ok(row(rows, id)?.map(|(_, description)| description))
+    let key = key(id);
+    rows.get(&key)?.map(|value| decode(&key, &value)).transpose()
 }
 
 /// Up to `limit` namespaces in the order of their ids, from the one after `after`.
@@ -193,8 +185,7 @@ pub fn list(
 ) -> Result<Vec<api::DescribeNamespaceResponse>, ReadError> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let page = rows.system_rows(SystemTable::Namespace)?.into_iter().filter(|(id, _)| **id > *after).take(limit);
-    page.map(|(key, value)| decode(&RowKey::System { table: SystemTable::Namespace, key }, &value).map(|(_, d)| d))
-        .collect()
+    page.map(|(key, value)| decode(&RowKey::System { table: SystemTable::Namespace, key }, &value)).collect()
 }
 
 /// NOT_FOUND, as the reference server says it.
@@ -222,10 +213,10 @@ pub(super) fn change(
     apply: impl FnOnce(&mut api::DescribeNamespaceResponse) -> Result<(), ApiError>,
 ) -> Result<(SystemReply, WriteSet), Refused> {
     let id = id_of(rows, name)?.ok_or_else(|| not_found(name))?;
-    let (row, before) = row(rows, id)?.ok_or_else(|| not_found(name))?;
+    let before = by_id(rows, id)?.ok_or_else(|| not_found(name))?;
     let mut after = before.clone();
     apply(&mut after)?;
-    let ops = if after == before { vec![] } else { vec![put(id, &after, row.registered_by)] };
+    let ops = if after == before { vec![] } else { vec![put(id, &after)] };
     Ok((SystemReply::Namespace(Box::new(after)), WriteSet { ops }))
 }
 
@@ -233,8 +224,8 @@ fn key(id: Uuid) -> RowKey {
     RowKey::System { table: SystemTable::Namespace, key: Arc::from(id.to_string()) }
 }
 
-fn put(id: Uuid, description: &api::DescribeNamespaceResponse, registered_by: ProposalId) -> Op {
-    let row = NamespaceRow { description: description.encode_to_vec().into(), registered_by };
+fn put(id: Uuid, description: &api::DescribeNamespaceResponse) -> Op {
+    let row = NamespaceRow { description: description.encode_to_vec().into() };
     Op::Put(key(id), codec::encode(&row))
 }
 
@@ -245,17 +236,10 @@ pub fn id_of(rows: &dyn StateReader, name: &str) -> Result<Option<Uuid>, ReadErr
     codec::decode(&value).map(Some).map_err(|e| ReadError::Corrupt { key, cause: e.to_string() })
 }
 
-fn row(rows: &dyn StateReader, id: Uuid) -> Result<Option<(NamespaceRow, api::DescribeNamespaceResponse)>, ReadError> {
-    let key = key(id);
-    rows.get(&key)?.map(|value| decode(&key, &value)).transpose()
-}
-
-fn decode(key: &RowKey, value: &[u8]) -> Result<(NamespaceRow, api::DescribeNamespaceResponse), ReadError> {
+fn decode(key: &RowKey, value: &[u8]) -> Result<api::DescribeNamespaceResponse, ReadError> {
     let corrupt = |cause: String| ReadError::Corrupt { key: key.clone(), cause };
     let row: NamespaceRow = codec::decode(value).map_err(|e| corrupt(e.to_string()))?;
-    let description =
-        Message::decode(row.description.clone()).map_err(|e: prost::DecodeError| corrupt(e.to_string()))?;
-    Ok((row, description))
+    Message::decode(row.description).map_err(|e: prost::DecodeError| corrupt(e.to_string()))
 }
 
 #[cfg(test)]

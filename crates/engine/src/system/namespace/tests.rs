@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    Ids, Limits, Process, Stamp, Timestamp,
+    Ids, Limits, Process, ProposalId, Stamp, Timestamp,
     key::RunKey,
     search_attributes::Registry,
     state::ExecutionState,
@@ -113,7 +113,7 @@ fn an_update_changes_what_it_names_and_nothing_else() {
     let update = |update_info, config| {
         let request =
             api::UpdateNamespaceRequest { namespace: "orders".into(), update_info, config, ..Default::default() };
-        run(&rows, 2, SystemCommand::UpdateNamespace(Box::new(request)))
+        run(&rows, 0, SystemCommand::UpdateNamespace(Box::new(request)))
     };
     let data = |key: &str| [(key.to_owned(), "v".to_owned())].into();
     let first = ns::UpdateNamespaceInfo { description: "d".into(), data: data("a"), ..Default::default() };
@@ -136,7 +136,7 @@ fn deprecating_is_a_state_and_needs_the_namespace() {
     let rows = Rows::default();
     let deprecate = || {
         let request = api::DeprecateNamespaceRequest { namespace: "orders".into(), ..Default::default() };
-        run(&rows, 2, SystemCommand::DeprecateNamespace(Box::new(request)))
+        run(&rows, 0, SystemCommand::DeprecateNamespace(Box::new(request)))
     };
     assert_eq!(deprecate().unwrap_err(), (Code::NotFound, "Namespace orders is not found.".into()));
     run(&rows, 1, registration("orders")).unwrap();
@@ -247,7 +247,7 @@ mod search_attributes {
             let config = ns::NamespaceConfig { custom_search_attribute_aliases, ..Default::default() };
             let request =
                 api::UpdateNamespaceRequest { namespace: "orders".into(), config: Some(config), ..Default::default() };
-            outcome(run(&rows, 2, SystemCommand::UpdateNamespace(Box::new(request))))
+            outcome(run(&rows, 0, SystemCommand::UpdateNamespace(Box::new(request))))
         };
         assert_eq!(name("Keyword03", "City"), "");
         assert_eq!(name("Keyword03", "Town"), "Custom search attribute field name already allocated.");
@@ -255,4 +255,58 @@ mod search_attributes {
         assert_eq!(name("Keyword03", ""), "");
         assert_eq!(there(&rows), []);
     }
+}
+
+/// F33: one command of each kind, each of which changes something.
+#[test]
+fn every_system_command_that_is_tried_again_gets_its_answer_and_does_nothing() {
+    use tenure_api::{enums::v1::IndexedValueType, operatorservice::v1 as operator};
+    let namespace = || "orders".to_owned();
+    let first = registration("orders");
+    // The next kind, and a command of it.
+    let next = |command: &SystemCommand| match command {
+        SystemCommand::RegisterNamespace(_) => {
+            let aliases = [("Keyword01".to_owned(), "Customer".to_owned())].into();
+            let config = ns::NamespaceConfig { custom_search_attribute_aliases: aliases, ..Default::default() };
+            let request =
+                api::UpdateNamespaceRequest { namespace: namespace(), config: Some(config), ..Default::default() };
+            Some(SystemCommand::UpdateNamespace(Box::new(request)))
+        }
+        SystemCommand::UpdateNamespace(_) => {
+            let request = api::DeprecateNamespaceRequest { namespace: namespace(), ..Default::default() };
+            Some(SystemCommand::DeprecateNamespace(Box::new(request)))
+        }
+        SystemCommand::DeprecateNamespace(_) => {
+            let search_attributes = [("Colour".to_owned(), IndexedValueType::Keyword as i32)].into();
+            let request = operator::AddSearchAttributesRequest { namespace: namespace(), search_attributes };
+            Some(SystemCommand::AddSearchAttributes(Box::new(request)))
+        }
+        SystemCommand::AddSearchAttributes(_) => {
+            let search_attributes = vec!["Colour".to_owned()];
+            let request = operator::RemoveSearchAttributesRequest { namespace: namespace(), search_attributes };
+            Some(SystemCommand::RemoveSearchAttributes(Box::new(request)))
+        }
+        SystemCommand::RemoveSearchAttributes(_) => None,
+    };
+    let rows = Rows::default();
+    for (proposal, command) in (1..).zip(std::iter::successors(Some(first), next)) {
+        let before = rows.0.borrow().clone();
+        let answer = format!("{:?}", run(&rows, proposal, command.clone()).unwrap());
+        let applied = rows.0.borrow().clone();
+        assert_ne!(before, applied, "{command:?}");
+        assert_eq!(format!("{:?}", run(&rows, proposal, command).unwrap()), answer);
+        assert_eq!(*rows.0.borrow(), applied, "a retry writes nothing");
+    }
+}
+
+/// F33.
+#[test]
+fn no_more_answers_are_remembered_than_there_is_room_for() {
+    let rows = Rows::default();
+    for n in 1..=2 * tenure_limits::REMEMBERED_SYSTEM_PROPOSALS as u128 {
+        run(&rows, n, registration(&format!("n{n}"))).unwrap();
+    }
+    let key = RowKey::System { table: SystemTable::Proposals, key: "recent".into() };
+    let bytes = rows.0.borrow()[&key].len();
+    assert!(bytes < 40 * tenure_limits::REMEMBERED_SYSTEM_PROPOSALS, "{bytes} bytes");
 }

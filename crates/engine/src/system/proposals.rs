@@ -1,0 +1,65 @@
+//! Answers of recent system commands, for those that are tried again: a retry inside the server carries the first try's
+//! proposal id, and gets the first try's answer. All of them are one row, because such commands are rare.
+
+use super::{SystemReply, namespace};
+use crate::{
+    codec,
+    id::ProposalId,
+    rows::{Op, ReadError, RowKey, StateReader, SystemTable},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use tenure_limits::REMEMBERED_SYSTEM_PROPOSALS;
+use uuid::Uuid;
+
+type Recent = VecDeque<(ProposalId, Answer)>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Answer {
+    Done,
+    /// The namespace, as it is when the command is tried again.
+    Namespace(Uuid),
+}
+
+/// The answer to a command that was applied before.
+pub(super) fn answered(rows: &dyn StateReader, proposal: ProposalId) -> Result<Option<SystemReply>, ReadError> {
+    let answer = read(rows)?.into_iter().find(|(known, _)| *known == proposal).map(|(_, answer)| answer);
+    Ok(match answer {
+        Some(Answer::Done) => Some(SystemReply::Done),
+        Some(Answer::Namespace(id)) => namespace::by_id(rows, id)?.map(|now| SystemReply::Namespace(Box::new(now))),
+        None => None,
+    })
+}
+
+/// Remembers how a command is answered.
+pub(super) fn remember(
+    rows: &dyn StateReader,
+    proposal: ProposalId,
+    reply: &SystemReply,
+) -> Result<Option<Op>, ReadError> {
+    if proposal == ProposalId::default() {
+        return Ok(None);
+    }
+    let answer = match reply {
+        SystemReply::Done => Answer::Done,
+        SystemReply::Namespace(description) => {
+            let id = description.namespace_info.as_ref().and_then(|info| info.id.parse().ok());
+            id.map_or(Answer::Done, Answer::Namespace)
+        }
+    };
+    let mut recent = read(rows)?;
+    recent.push_back((proposal, answer));
+    while recent.len() > REMEMBERED_SYSTEM_PROPOSALS {
+        recent.pop_front();
+    }
+    Ok(Some(Op::Put(row(), codec::encode(&recent))))
+}
+
+fn read(rows: &dyn StateReader) -> Result<Recent, ReadError> {
+    let Some(value) = rows.get(&row())? else { return Ok(Recent::new()) };
+    codec::decode(&value).map_err(|error| ReadError::Corrupt { key: row(), cause: error.to_string() })
+}
+
+fn row() -> RowKey {
+    RowKey::System { table: SystemTable::Proposals, key: "recent".into() }
+}

@@ -47,6 +47,10 @@ impl Keyed for Vec<Proposal> {
     fn keys(&self) -> impl IntoIterator<Item = NoKey> {
         []
     }
+
+    fn heap_bytes(&self) -> usize {
+        self.iter().map(|proposal| size_of::<Proposal>() + proposal.outcome.size()).sum()
+    }
 }
 
 /// How a command that changed rows was answered.
@@ -98,8 +102,8 @@ impl Outcome {
         match self {
             Outcome::Done | Outcome::Signaled | Outcome::FoundRunning { .. } => 0,
             Outcome::WorkflowTaskCompleted { activities, .. } => 4 * activities.len(),
-            Outcome::ActivityOptions(options) => options.encoded_len(),
-            Outcome::WorkflowOptions(options) => options.encoded_len(),
+            Outcome::ActivityOptions(options) => options.size(),
+            Outcome::WorkflowOptions(options) => options.size(),
             Outcome::Failed(error) => error.message.len() + error.detail.as_ref().map_or(0, |(_, detail)| detail.len()),
         }
     }

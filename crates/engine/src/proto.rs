@@ -28,18 +28,14 @@ impl<M: Message + Default> Encoded<M> {
         Encoded { bytes: message.encode_to_vec().into(), message: PhantomData }
     }
 
-    /// Bytes of the encoding.
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
     pub fn decode(&self) -> M {
         M::decode(self.bytes.clone()).expect("only `Encoded::of` writes these bytes")
     }
 }
 
 impl<M> Encoded<M> {
-    pub fn encoded_len(&self) -> usize {
+    /// Bytes of the encoding.
+    pub fn size(&self) -> usize {
         self.bytes.len()
     }
 }

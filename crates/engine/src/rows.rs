@@ -40,6 +40,8 @@ pub enum SystemTable {
     NamespaceName,
     /// What only the cluster's nodes know, by its purpose.
     Secret,
+    /// One row: answers of the last commands.
+    Proposals,
 }
 
 /// Names a row within a shard. The order here is not the order on disk.

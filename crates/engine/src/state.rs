@@ -187,6 +187,7 @@ impl ExecutionState {
             + self.timers.bytes()
             + self.relations.children.bytes()
             + self.updates.in_flight.bytes()
+            + self.proposals.pages.bytes()
     }
 
     /// Last event in history; zero before the first.

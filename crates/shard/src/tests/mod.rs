@@ -11,6 +11,7 @@ mod whole;
 use crate::{
     CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId,
     executions::own,
+    handle::new_proposal_id,
     messages::{Request, StartRequest},
 };
 use engine::{engine, heartbeat, row, signal, start, start_after};
@@ -506,7 +507,7 @@ async fn a_start_whose_caller_dies_meanwhile_returns_at_once() {
     let queue = QueueKey { namespace: NAMESPACE, kind: TaskKind::Workflow, name: "queue".into() };
     let workflow = workflow_in(&cluster, 1, "w");
     leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
-    let request = StartRequest::new(1, &log.first_ready(&queue), &Poll::default(), 1, ProposalId(1));
+    let request = StartRequest::new(1, &log.first_ready(&queue), &Poll::default(), new_proposal_id());
     let request = codec::encode(&Request::Start(request));
     log.close_gate();
     let call = tokio::spawn({

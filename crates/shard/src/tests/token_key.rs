@@ -10,7 +10,8 @@ use tokio::time::Instant;
 async fn all_nodes_have_one_key_for_tokens_whoever_asks_first_and_leads() {
     let cluster = Cluster::start(&[1, 2, 3], 1, |_| 2, &options(), transition);
     let deadline = Instant::now() + SOON;
-    let asked = [1, 2, 3, 1].map(|node| cluster.node(node).token_key(deadline));
+    let nodes = [1, 2, 3, 1].map(|node| cluster.node(node));
+    let asked = nodes.iter().map(|node| node.token_key(deadline));
     let keys: Vec<_> = futures::future::join_all(asked).await.into_iter().map(Result::unwrap).collect();
     let sealed = keys[0].seal(TokenUse::Task, b"content");
     for key in &keys {

@@ -260,6 +260,7 @@ mod search_attributes {
 /// F33: one command of each kind, each of which changes something.
 #[test]
 fn every_system_command_that_is_tried_again_gets_its_answer_and_does_nothing() {
+    use crate::system::token_secret::TokenSecret;
     use tenure_api::{enums::v1::IndexedValueType, operatorservice::v1 as operator};
     let namespace = || "orders".to_owned();
     let first = registration("orders");
@@ -286,7 +287,8 @@ fn every_system_command_that_is_tried_again_gets_its_answer_and_does_nothing() {
             let request = operator::RemoveSearchAttributesRequest { namespace: namespace(), search_attributes };
             Some(SystemCommand::RemoveSearchAttributes(Box::new(request)))
         }
-        SystemCommand::RemoveSearchAttributes(_) => None,
+        SystemCommand::RemoveSearchAttributes(_) => Some(SystemCommand::CreateTokenSecret(TokenSecret([1; 32]))),
+        SystemCommand::CreateTokenSecret(_) => None,
     };
     let rows = Rows::default();
     for (proposal, command) in (1..).zip(std::iter::successors(Some(first), next)) {

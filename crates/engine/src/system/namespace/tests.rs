@@ -168,13 +168,13 @@ mod search_attributes {
     fn add(rows: &Rows, wanted: &[(&str, i32)]) -> String {
         let search_attributes = wanted.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
         let request = operator::AddSearchAttributesRequest { search_attributes, namespace: "orders".into() };
-        outcome(run(rows, 2, SystemCommand::AddSearchAttributes(Box::new(request))))
+        outcome(run(rows, 0, SystemCommand::AddSearchAttributes(Box::new(request))))
     }
 
     fn remove(rows: &Rows, names: &[&str]) -> String {
         let search_attributes = names.iter().map(|name| (*name).to_owned()).collect();
         let request = operator::RemoveSearchAttributesRequest { search_attributes, namespace: "orders".into() };
-        outcome(run(rows, 2, SystemCommand::RemoveSearchAttributes(Box::new(request))))
+        outcome(run(rows, 0, SystemCommand::RemoveSearchAttributes(Box::new(request))))
     }
 
     fn outcome(outcome: Result<SystemReply, (Code, String)>) -> String {

@@ -110,7 +110,7 @@ fn completed_update(event: &HistoryEvent) -> Option<&str> {
 /// Deletes the request's row if it is this run's.
 fn forget_request(txn: &mut Txn<'_, '_>, kind: RequestKind, request_id: &str) -> Result<(), ReadError> {
     let row = txn::request_row(&txn.run.workflow, kind, request_id);
-    if txn.rows.get(&row)?.is_some_and(|run_id| *run_id == *txn.run.run_id.as_bytes()) {
+    if txn.rows.get(&row)?.is_some_and(|value| value.starts_with(txn.run.run_id.as_bytes())) {
         txn.write(Op::Delete(row));
     }
     Ok(())

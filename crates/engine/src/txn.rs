@@ -314,8 +314,13 @@ impl<'a, 'c> Txn<'a, 'c> {
 
     /// A request with this id was applied to this run.
     pub(crate) fn put_request_id(&mut self, kind: RequestKind, request_id: &str) {
-        let run_id = Bytes::copy_from_slice(self.run.run_id.as_bytes());
-        self.ops.push(Op::Put(request_row(&self.run.workflow, kind, request_id), run_id));
+        let mut value = self.run.run_id.as_bytes().to_vec();
+        match kind {
+            // A later chain of runs may receive the same id, but not by another try of the same request.
+            RequestKind::Signal => value.extend(self.proposal.0.to_be_bytes()),
+            RequestKind::Start | RequestKind::Cancel | RequestKind::Reset => {}
+        }
+        self.ops.push(Op::Put(request_row(&self.run.workflow, kind, request_id), value.into()));
     }
 
     /// Remembers how the command is answered, for a retry with the same proposal id.
@@ -525,7 +530,7 @@ pub(crate) enum RequestKind {
     Reset,
 }
 
-/// The row of a request id; its value is the run's id.
+/// The row of a request id; its value is the run's id, which for a signal the proposal follows that brought it.
 pub(crate) fn request_row(workflow: &WorkflowKey, kind: RequestKind, request_id: &str) -> RowKey {
     let kind = match kind {
         RequestKind::Start => "start",

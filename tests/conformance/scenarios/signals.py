@@ -5,6 +5,7 @@ from harness.rpc import payloads, seconds
 
 from ..driver import Driver, refused
 from ..registry import cases, scenario
+from .chains import goes_on
 
 LONG = "x" * 1001
 LINK = {"workflow_event": {"namespace": "default", "workflow_id": "linked",
@@ -70,6 +71,37 @@ async def of_one_request_id_during_a_task_is_applied_once(s: Driver):
     await signal(s)
     await signal(s)
     await s.complete(task)
+    await s.finish()
+
+
+@scenario
+async def of_one_request_id_reaches_each_of_two_runs(s: Driver):
+    for _ in range(2):
+        await s.start()
+        await signal(s)
+        await signal(s)
+        await s.finish()
+
+
+@scenario
+async def of_one_request_id_before_and_after_continuing_as_new(s: Driver):
+    await s.start()
+    await signal(s)
+    await goes_on(s)
+    await signal(s)
+    await s.finish()
+
+
+@scenario
+async def of_one_request_id_before_and_after_a_reset(s: Driver):
+    await s.start()
+    await s.step()
+    await signal(s)
+    await s.step()
+    await s.call(
+        "ResetWorkflowExecution", workflow_execution={"workflow_id": s.id, "run_id": s.run}, reason="again",
+        identity="test", workflow_task_finish_event_id=4, request_id=s.unique("reset"))
+    await signal(s)
     await s.finish()
 
 
@@ -140,6 +172,41 @@ async def signals_what_runs(s: Driver):
     await s.step()
     await signal_with_start(s)
     await s.finish()
+
+
+@scenario
+async def of_one_request_id_with_start_for_each_of_two_runs(s: Driver):
+    for _ in range(2):
+        await s.start()
+        await signal_with_start(s)
+        await signal_with_start(s)
+        await s.finish()
+
+
+@scenario
+async def of_one_request_id_with_start_before_and_after_continuing_as_new(s: Driver):
+    await s.start()
+    await signal_with_start(s)
+    await goes_on(s)
+    await signal_with_start(s)
+    await s.finish()
+
+
+@scenario
+async def of_one_request_id_with_start_after_the_end_of_what_it_signalled(s: Driver):
+    await s.start()
+    await signal_with_start(s)
+    await s.finish()
+    await signal_with_start(s)
+    await s.finish()
+
+
+@scenario
+async def of_one_request_id_with_start_after_the_end_of_what_it_started(s: Driver):
+    await signal_with_start(s)
+    await s.finish()
+    await refused(signal_with_start(s))
+    await s.describe()
 
 
 @scenario

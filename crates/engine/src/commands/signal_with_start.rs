@@ -1,12 +1,13 @@
 //! A signal for the running workflow, or for one that is started for it.
 
 use super::{Call, Outcome, Stop, signal_workflow, start_workflow};
-use crate::{chain::NewRun, txn::Txn, workflow_task};
+use crate::{chain::NewRun, rows::ReadError, txn::Txn, workflow_task};
 use tenure_api::{
     enums::v1::WorkflowIdConflictPolicy as Conflict,
     history::v1::WorkflowExecutionSignaledEventAttributes,
     workflowservice::v1::{SignalWithStartWorkflowExecutionRequest, StartWorkflowExecutionRequest},
 };
+use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, request: &SignalWithStartWorkflowExecutionRequest) -> Outcome {
     let start = start_request(request);
@@ -41,11 +42,23 @@ fn end_backoff(txn: &mut Txn<'_, '_>) {
     txn.state.workflow_task.first_at = None;
 }
 
-/// How a request with this id was answered.
+/// How a request with this id was answered, if it was this one, or the chain of runs that it signalled goes on: after
+/// that it starts a new one.
 fn signalled_before(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Stop>, Stop> {
-    let Some(run_id) = signal_workflow::received_by(call, request_id)? else { return Ok(None) };
+    let Some(received) = signal_workflow::received(call, request_id)? else { return Ok(None) };
+    let run_id = received.run_id;
     let Some(state) = call.state(run_id)? else { return Ok(None) };
+    if !received.tried_again && !goes_on(call, run_id)? {
+        return Ok(None);
+    }
     Ok(Some(Stop::Answered(start_workflow::reply(run_id, &state, false))))
+}
+
+/// Whether the run's chain is the one that runs.
+fn goes_on(call: &Call<'_, '_>, run_id: Uuid) -> Result<bool, ReadError> {
+    let Some(current) = call.current_run()? else { return Ok(false) };
+    let runs = call.state(current)?.is_some_and(|state| state.is_running());
+    Ok(runs && signal_workflow::are_of_a_chain(call, run_id, current)?)
 }
 
 fn signal(

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, request: &SignalWorkflowExecutionRequest) -> Outcome {
     let run_id = run_id_of(request.workflow_execution.as_ref())?;
-    if let Some(run_id) = received_by(&call, &request.request_id)? {
+    if let Some(run_id) = received_by(&call, run_id, &request.request_id)? {
         return Err(Stop::Answered(Reply::WorkflowSignaled { run_id }));
     }
     let mut txn = call.open_running(run_id)?;
@@ -32,13 +32,45 @@ pub(super) fn run(call: Call<'_, '_>, request: &SignalWorkflowExecutionRequest) 
     Ok(txn.finish(Reply::WorkflowSignaled { run_id }))
 }
 
-/// The run that received the signal with this request id.
-pub(crate) fn received_by(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Uuid>, ReadError> {
+/// The run that received the signal with this request id, where that counts for the run that is meant, or the current one:
+/// it is of the same chain, or the same request was tried before.
+fn received_by(call: &Call<'_, '_>, meant: Option<Uuid>, request_id: &str) -> Result<Option<Uuid>, ReadError> {
+    let Some(Received { run_id, tried_again }) = received(call, request_id)? else { return Ok(None) };
+    if tried_again {
+        return Ok(Some(run_id));
+    }
+    let Some(meant) = meant.map_or_else(|| call.current_run(), |meant| Ok(Some(meant)))? else { return Ok(None) };
+    Ok(are_of_a_chain(call, run_id, meant)?.then_some(run_id))
+}
+
+/// A signal that was received before.
+pub(super) struct Received {
+    pub(super) run_id: Uuid,
+    /// By the same request, and not by another one with the same id.
+    pub(super) tried_again: bool,
+}
+
+pub(super) fn received(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Received>, ReadError> {
     if request_id.is_empty() {
         return Ok(None);
     }
     let row = call.rows.get(&txn::request_row(call.workflow, RequestKind::Signal, request_id))?;
-    Ok(row.and_then(|value| Uuid::from_slice(&value).ok()))
+    let Some((run_id, proposal)) = row.as_ref().and_then(|value| value.split_at_checked(size_of::<Uuid>())) else {
+        return Ok(None);
+    };
+    let tried_again = *proposal == call.proposal.0.to_be_bytes();
+    Ok(Uuid::from_slice(run_id).ok().map(|run_id| Received { run_id, tried_again }))
+}
+
+pub(super) fn are_of_a_chain(call: &Call<'_, '_>, one: Uuid, other: Uuid) -> Result<bool, ReadError> {
+    if one == other {
+        return Ok(true);
+    }
+    let first = |run_id| Ok::<_, ReadError>(call.state(run_id)?.map(|state| state.info.first_run_id));
+    Ok(match (first(one)?, first(other)?) {
+        (Some(one), Some(other)) => one == other,
+        _ => false,
+    })
 }
 
 /// Records the signal. `from`: the workflow that sent it.

@@ -22,7 +22,8 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes as Started, history_event::Attributes},
     taskqueue::v1::TaskQueue,
     workflowservice::v1::{
-        RespondWorkflowTaskCompletedRequest, SignalWithStartWorkflowExecutionRequest, StartWorkflowExecutionRequest,
+        RespondWorkflowTaskCompletedRequest, SignalWithStartWorkflowExecutionRequest, SignalWorkflowExecutionRequest,
+        StartWorkflowExecutionRequest,
     },
 };
 
@@ -652,4 +653,58 @@ fn a_chain_leaves_one_current_run_and_nothing_ready_of_the_others() {
     let rows = |kind: fn(&RowKey) -> bool| sim.rows.rows().filter(|(key, _)| kind(key)).count();
     assert_eq!(rows(|key| matches!(key, RowKey::Current(_))), 1);
     assert_eq!(rows(|key| matches!(key, RowKey::RequestId { .. })), 1, "a chain may be long");
+}
+
+/// F31.
+#[test]
+fn a_signals_request_id_counts_for_its_chain_of_runs_and_no_other() {
+    let mut sim = Sim::started();
+    let paid = || {
+        let request = SignalWorkflowExecutionRequest {
+            signal_name: "paid".into(),
+            request_id: "paid-1".into(),
+            ..Default::default()
+        };
+        ShardCommand::SignalWorkflow(Box::new(request))
+    };
+    let received = |sim: &mut Sim, proposal| {
+        let entries = sim.log.len();
+        let reply = sim.propose(ProposalId(proposal), paid());
+        assert!(matches!(reply, Ok(Reply::WorkflowSignaled { .. })), "{reply:?}");
+        sim.log.len() > entries
+    };
+    assert!(received(&mut sim, 1));
+    assert!(!received(&mut sim, 2), "applied once");
+    let task = sim.poll();
+    sim.complete(&task, vec![continue_as_new(Default::default())]).unwrap();
+    assert!(!received(&mut sim, 3), "the chain goes on");
+    sim.advance(Duration::from_secs(60));
+    let task = sim.poll();
+    sim.complete(&task, vec![complete_workflow()]).unwrap();
+    sim.start(StartWorkflowExecutionRequest { request_id: "second".into(), ..start_request() });
+    assert!(!received(&mut sim, 1), "the same request, tried again");
+    assert!(received(&mut sim, 4), "the workflow id is used again");
+    assert!(!received(&mut sim, 5));
+    assert_eq!(sim.state().signals, 1);
+}
+
+/// F31.
+#[test]
+fn a_signal_with_start_starts_again_when_the_chain_that_it_signalled_has_ended() {
+    let mut sim = Sim::started();
+    let received = |sim: &mut Sim, proposal| {
+        let reply = sim.propose(ProposalId(proposal), signal_with_start("paid-1", Conflict::UseExisting));
+        let Ok(Reply::WorkflowStarted { run_id, .. }) = reply else { panic!("{reply:?}") };
+        run_id
+    };
+    let first = received(&mut sim, 1);
+    assert_eq!(received(&mut sim, 2), first);
+    assert_eq!(sim.state().signals, 1, "applied once");
+    let task = sim.poll();
+    sim.complete(&task, vec![complete_workflow()]).unwrap();
+    assert_eq!(received(&mut sim, 1), first, "the same request, tried again");
+    let second = received(&mut sim, 3);
+    assert_ne!(second, first);
+    assert_eq!(received(&mut sim, 4), second);
+    assert_eq!(sim.state().signals, 1);
 }

@@ -4,6 +4,8 @@
 //! One file per RPC in `rpc/`; what all of them share is in `call.rs`. What a command does to an execution is not
 //! here but in the engine.
 
+#[cfg(any(test, feature = "fuzzing"))]
+mod alone;
 mod budget;
 mod call;
 mod client;
@@ -11,6 +13,8 @@ mod deadline;
 mod delivery;
 mod erased;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod grpc;
 mod message;
 mod observe;

@@ -8,6 +8,8 @@ mod balance;
 mod bootstrap;
 mod compaction;
 mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod group;
 mod inbound;
 mod liveness;

@@ -11,6 +11,8 @@ mod deliveries;
 mod dispatch;
 mod error;
 mod executions;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handle;
 mod heartbeats;
 mod history;

@@ -8,6 +8,8 @@
 
 mod dir;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod key;
 mod log;
 mod memory;

@@ -122,6 +122,13 @@ impl Method {
     pub(crate) fn name(&'static self) -> &'static str {
         &self.name
     }
+
+    /// All that is there, in one order.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn served() -> &'static [(String, Handler)] {
+        static SERVED: LazyLock<Vec<(String, Handler)>> = LazyLock::new(served);
+        &SERVED
+    }
 }
 
 /// All methods of the API, by name.

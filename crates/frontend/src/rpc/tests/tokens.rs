@@ -1,7 +1,8 @@
 //! Tokens on their way out and in, for all RPCs of the descriptors.
 
-use super::{methods::frontend, validation::key};
+use super::validation::key;
 use crate::{
+    alone::frontend,
     erased::{AnyRequest, Handler},
     rpc::Method,
     validate::Admission,

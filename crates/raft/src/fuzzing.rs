@@ -1,0 +1,67 @@
+//! What the decoders of this crate make of any bytes, for the fuzz targets.
+
+use crate::{
+    entry::{self, AppliedLog},
+    network::{Kind, decode_append},
+    types::{TypeConfig, Vote},
+};
+use bytes::Bytes;
+use openraft::raft::{AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, VoteRequest, VoteResponse};
+use prost::Message;
+use tenure_peer::proto::{RaftFrame, SnapshotChunk, SnapshotReply};
+
+/// What comes on the stream of a peer or as a snapshot: requests, answers, and the entries in them.
+pub fn frame(bytes: &[u8]) {
+    if let Ok(frame) = RaftFrame::decode(bytes) {
+        for message in frame.messages {
+            match (Kind::from_number(message.kind), message.reply) {
+                (Some(kind), false) => request(kind, message.body),
+                (Some(kind), true) => answer(kind, &message.body),
+                (None, _) => {}
+            }
+        }
+    }
+    if let Ok(chunk) = SnapshotChunk::decode(bytes) {
+        let _ = entry::from_bytes::<(Vote, AppliedLog)>(&chunk.header);
+    }
+    if let Ok(reply) = SnapshotReply::decode(bytes) {
+        let _ = entry::from_bytes::<SnapshotResponse<TypeConfig>>(&reply.body);
+    }
+}
+
+fn request(kind: Kind, body: Bytes) {
+    match kind {
+        Kind::Append => drop(decode_append(body)),
+        Kind::Vote | Kind::PreVote => drop(entry::from_bytes::<VoteRequest<TypeConfig>>(&body)),
+        Kind::TransferLeader => drop(entry::from_bytes::<TransferLeaderRequest<TypeConfig>>(&body)),
+    }
+}
+
+fn answer(kind: Kind, body: &[u8]) {
+    match kind {
+        Kind::Append => drop(entry::from_bytes::<AppendEntriesResponse<TypeConfig>>(body)),
+        Kind::Vote | Kind::PreVote => drop(entry::from_bytes::<VoteResponse<TypeConfig>>(body)),
+        // It says nothing.
+        Kind::TransferLeader => {}
+    }
+}
+
+/// Runs over the inputs that are kept for a fuzz target (`fuzz/corpus`); none of them may panic.
+#[cfg(test)]
+fn replay(target: &str, run: fn(&[u8])) {
+    // Tests run in the directory of their crate.
+    let inputs = std::fs::read_dir(format!("../../fuzz/corpus/{target}")).expect("a corpus");
+    let inputs: Vec<_> = inputs.map(|input| std::fs::read(input.expect("an input").path()).expect("bytes")).collect();
+    assert!(!inputs.is_empty());
+    inputs.iter().for_each(|input| run(input));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_of_frames_is_replayed() {
+        replay("frames", frame);
+    }
+}

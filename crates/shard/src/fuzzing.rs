@@ -1,0 +1,57 @@
+//! What the decoders of this crate make of any bytes, for the fuzz targets.
+
+use crate::{
+    PageToken, QueryToken, TokenKey, TokenUse,
+    messages::{Answer, Request},
+};
+use tenure_engine::{codec, system::token_secret::TokenSecret, token::TaskToken};
+
+/// A token, as a client hands it back, and as it is inside.
+pub fn token(bytes: &[u8]) {
+    let key = TokenKey::new(TokenSecret([7; 32]));
+    for purpose in [TokenUse::Task, TokenUse::HistoryPage, TokenUse::NamespacePage] {
+        assert_eq!(key.open(purpose, bytes), None, "nobody has sealed it");
+        let sealed = key.seal(purpose, bytes);
+        assert_eq!(key.open(purpose, &sealed).unwrap_or_default(), bytes);
+    }
+    if let Some(token) = TaskToken::decode(bytes) {
+        assert_eq!(TaskToken::decode(&token.encode()), Some(token));
+    }
+    if let Some(token) = QueryToken::decode(bytes) {
+        assert_eq!(QueryToken::decode(&token.encode()), Some(token));
+    }
+    if let Some(token) = PageToken::decode(bytes) {
+        assert_eq!(PageToken::decode(&token.encode()), Some(token));
+    }
+}
+
+/// What leaders and nodes ask each other, and answer.
+pub fn message(bytes: &[u8]) {
+    let _ = codec::decode::<Request>(bytes);
+    let _ = codec::decode::<Answer>(bytes);
+}
+
+/// Runs over the inputs that are kept for a fuzz target (`fuzz/corpus`); none of them may panic.
+#[cfg(test)]
+fn replay(target: &str, run: fn(&[u8])) {
+    // Tests run in the directory of their crate.
+    let inputs = std::fs::read_dir(format!("../../fuzz/corpus/{target}")).expect("a corpus");
+    let inputs: Vec<_> = inputs.map(|input| std::fs::read(input.expect("an input").path()).expect("bytes")).collect();
+    assert!(!inputs.is_empty());
+    inputs.iter().for_each(|input| run(input));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_of_tokens_is_replayed() {
+        replay("tokens", token);
+    }
+
+    #[test]
+    fn the_corpus_of_messages_is_replayed() {
+        replay("messages", message);
+    }
+}

@@ -331,7 +331,9 @@ pub(crate) fn decode_append(mut message: Bytes) -> io::Result<AppendEntriesReque
     while !message.is_empty() {
         // A copy, so that an entry in the cache does not hold on to the whole frame.
         let row = Bytes::copy_from_slice(&part(&mut message)?);
-        entries.push(entry::decode(head.first + entries.len() as u64, row)?);
+        let index = head.first.checked_add(entries.len() as u64);
+        let index = index.ok_or_else(|| entry::malformed("an append request beyond the last index"))?;
+        entries.push(entry::decode(index, row)?);
     }
     Ok(AppendEntriesRequest { vote: head.vote, prev_log_id: head.previous, entries, leader_commit: head.committed })
 }
@@ -340,6 +342,18 @@ pub(crate) fn decode_append(mut message: Bytes) -> io::Result<AppendEntriesReque
 mod tests {
     use super::*;
     use crate::types::{EntryPayload, Payload, log_id};
+
+    #[test]
+    fn an_index_beyond_the_last_is_refused() {
+        let entry = Entry { log_id: log_id(2, u64::MAX), payload: EntryPayload::Blank };
+        let request = AppendEntriesRequest::<TypeConfig> {
+            vote: Vote::new_committed(3, 1),
+            prev_log_id: None,
+            entries: vec![entry.clone(), entry],
+            leader_commit: None,
+        };
+        assert!(decode_append(encode_append(&request)).is_err());
+    }
 
     #[test]
     fn append_requests_come_back() {

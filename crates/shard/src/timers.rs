@@ -6,7 +6,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use metrics::{counter, gauge, histogram};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -30,10 +30,19 @@ pub(crate) struct Timers {
 struct Inner {
     by_due: BTreeSet<(Timestamp, RunKey)>,
     due: HashMap<RunKey, Timestamp>,
-    /// Taken, and not done yet: their rows are there until they are.
-    firing: HashSet<RunKey>,
+    /// Taken, and not done yet.
+    firing: HashMap<RunKey, Row>,
     /// All rows that are due before this are in memory (or firing); later ones may be on disk only.
     horizon: Timestamp,
+}
+
+/// The row of a timer that is firing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Row {
+    /// The one that was taken.
+    Taken,
+    /// Another one, or none: it is in memory or on disk as that of any other timer.
+    Changed,
 }
 
 impl Inner {
@@ -53,29 +62,37 @@ impl Inner {
 impl Timers {
     /// `window`: timers that are held in memory, at most twice as many for a while.
     pub(crate) fn load(rows: &dyn Rows, window: usize) -> Result<Timers, ReadError> {
-        let inner = Inner {
-            by_due: BTreeSet::new(),
-            due: HashMap::new(),
-            firing: HashSet::new(),
-            horizon: Timestamp(i64::MIN),
-        };
-        let timers = Timers { inner: Mutex::new(inner), changed: Notify::new(), window };
+        let timers = Timers::unread(window);
         timers.reload(rows)?;
         Ok(timers)
     }
 
-    /// Reads the near future. Effects wait meanwhile, so none of them is undone by an older row. Rows of timers that are
-    /// firing, or that are tried again later, are left alone.
+    fn unread(window: usize) -> Timers {
+        let inner = Inner {
+            by_due: BTreeSet::new(),
+            due: HashMap::new(),
+            firing: HashMap::new(),
+            horizon: Timestamp(i64::MIN),
+        };
+        Timers { inner: Mutex::new(inner), changed: Notify::new(), window }
+    }
+
     fn reload(&self, rows: &dyn Rows) -> Result<(), ReadError> {
+        self.read(|limit| rows.timers(limit))
+    }
+
+    /// Reads the near future. Effects wait meanwhile, so none of them is undone by an older row. Rows that were taken,
+    /// and timers that are tried again later, are left alone.
+    fn read(&self, first: impl FnOnce(usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError>) -> Result<(), ReadError> {
         let mut inner = self.inner.lock();
         let limit = self.window + inner.firing.len();
-        let near = rows.timers(limit)?;
+        let near = first(limit)?;
         inner.horizon = match near.last() {
             Some((due, _)) if near.len() == limit => *due,
             _ => Timestamp::MAX,
         };
         for (due, run) in near {
-            if !inner.firing.contains(&run) && !inner.due.contains_key(&run) {
+            if inner.firing.get(&run) != Some(&Row::Taken) && !inner.due.contains_key(&run) {
                 inner.insert(due, run);
             }
         }
@@ -86,6 +103,9 @@ impl Timers {
     pub(crate) fn armed(&self, run: RunKey, due: Option<Timestamp>) {
         let mut inner = self.inner.lock();
         inner.remove(&run);
+        if let Some(row) = inner.firing.get_mut(&run) {
+            *row = Row::Changed;
+        }
         let Some(due) = due else { return };
         if due >= inner.horizon {
             return;
@@ -95,7 +115,8 @@ impl Timers {
         while inner.by_due.len() > 2 * self.window {
             let Some((due, run)) = inner.by_due.pop_last() else { break };
             inner.due.remove(&run);
-            inner.horizon = due;
+            // One that is tried again later may be beyond it.
+            inner.horizon = inner.horizon.min(due);
         }
         drop(inner);
         if earliest {
@@ -106,9 +127,9 @@ impl Timers {
     /// A timer was fired. Where that failed it is tried again at `again`, unless its row changed meanwhile.
     fn fired(&self, run: RunKey, again: Option<Timestamp>) {
         let mut inner = self.inner.lock();
-        inner.firing.remove(&run);
+        let row = inner.firing.remove(&run);
         if let Some(again) = again
-            && !inner.due.contains_key(&run)
+            && row == Some(Row::Taken)
         {
             inner.insert(again, run);
         }
@@ -124,16 +145,17 @@ impl Timers {
             && *due <= now
             && let Some((due, run)) = inner.by_due.pop_first()
         {
-            if !inner.firing.insert(run.clone()) {
+            if inner.firing.contains_key(&run) {
                 busy.push((due, run));
                 continue;
             }
+            inner.firing.insert(run.clone(), Row::Taken);
             inner.due.remove(&run);
             taken.push((due, run));
         }
         // What was armed again while it fires waits for the end of that, which wakes us.
         inner.by_due.extend(busy);
-        let next = inner.by_due.iter().find(|(_, run)| !inner.firing.contains(run));
+        let next = inner.by_due.iter().find(|(_, run)| !inner.firing.contains_key(run));
         let next = next.map(|(due, _)| *due);
         (taken, next)
     }
@@ -207,5 +229,66 @@ impl LeaderRuntime {
             }
         };
         (run, again)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_engine::{NamespaceId, WorkflowKey};
+    use uuid::Uuid;
+
+    fn run(id: &str) -> RunKey {
+        WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: id.into() }.run(Uuid::nil())
+    }
+
+    /// With these rows, in order.
+    fn read(timers: &Timers, rows: &[(i64, &str)]) {
+        let first = |limit| Ok(rows.iter().take(limit).map(|(due, id)| (Timestamp(*due), run(id))).collect());
+        timers.read(first).unwrap();
+    }
+
+    fn take(timers: &Timers, now: i64) -> Vec<RunKey> {
+        timers.take_due(Timestamp(now), usize::MAX).0.into_iter().map(|(_, run)| run).collect()
+    }
+
+    /// F18: rows are read while a timer fires whose new row was beyond the window.
+    #[test]
+    fn a_timer_that_is_armed_again_while_it_fires_is_read_with_the_others() {
+        let timers = Timers::unread(2);
+        read(&timers, &[(1, "a"), (10, "b"), (11, "c")]);
+        assert_eq!(take(&timers, 1), [run("a")]);
+        timers.armed(run("a"), Some(Timestamp(20)));
+        read(&timers, &[(10, "b"), (20, "a")]);
+        timers.fired(run("a"), None);
+        assert_eq!(take(&timers, 20), [run("b"), run("a")]);
+    }
+
+    /// F18.
+    #[test]
+    fn what_was_taken_is_not_read_again() {
+        let timers = Timers::unread(2);
+        let rows = [(1, "a"), (10, "b"), (11, "c")];
+        read(&timers, &rows);
+        assert_eq!(take(&timers, 1), [run("a")]);
+        read(&timers, &rows);
+        assert_eq!(take(&timers, 11), [run("b"), run("c")]);
+        timers.fired(run("a"), Some(Timestamp(12)));
+        read(&timers, &rows);
+        assert_eq!(take(&timers, 11), [], "it is tried again later");
+        assert_eq!(take(&timers, 12), [run("a")]);
+    }
+
+    /// F18: its row changed while it failed, and is on disk.
+    #[test]
+    fn a_timer_that_changed_while_it_failed_is_not_tried_again() {
+        let timers = Timers::unread(2);
+        read(&timers, &[(1, "a"), (10, "b"), (11, "c")]);
+        assert_eq!(take(&timers, 1), [run("a")]);
+        timers.armed(run("a"), Some(Timestamp(20)));
+        timers.fired(run("a"), Some(Timestamp(2)));
+        assert_eq!(take(&timers, 2), []);
+        read(&timers, &[(10, "b"), (20, "a")]);
+        assert_eq!(take(&timers, 20), [run("b"), run("a")]);
     }
 }

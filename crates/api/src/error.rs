@@ -1,6 +1,9 @@
 //! The API's errors: a gRPC code, a message, and optionally one of the `errordetails` messages.
 
-use crate::errordetails::v1 as details;
+use crate::{
+    enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope},
+    errordetails::v1 as details,
+};
 use bytes::Bytes;
 use prost::{Message, Name};
 use serde::{Deserialize, Serialize};
@@ -55,6 +58,12 @@ impl ApiError {
     pub fn with<M: Message + Name>(mut self, detail: &M) -> Self {
         self.detail = Some((M::full_name(), detail.encode_to_vec().into()));
         self
+    }
+
+    /// RESOURCE_EXHAUSTED with what is exhausted, and whose it is; clients try again after a while.
+    pub fn exhausted(cause: ResourceExhaustedCause, scope: ResourceExhaustedScope, message: impl Into<String>) -> Self {
+        let detail = details::ResourceExhaustedFailure { cause: cause.into(), scope: scope.into() };
+        Self::new(Code::ResourceExhausted, message).with(&detail)
     }
 
     pub fn invalid_argument(message: impl Into<String>) -> Self {

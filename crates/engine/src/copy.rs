@@ -5,12 +5,12 @@ use crate::{
     command::Reply,
     commands::{Call, Outcome, Stop},
     key::RunKey,
+    proto::{MalformedHistory, split_event},
     rows::{Op, ReadError, RowKey, StateReader, WriteSet},
     time::Timestamp,
     transition::{Effect, Transition},
 };
-use bytes::{Buf, Bytes, BytesMut};
-use prost::encoding::{WireType, decode_key, decode_varint};
+use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 use tenure_limits::{HISTORY_PAGE, HISTORY_ROW};
 use uuid::Uuid;
@@ -124,35 +124,18 @@ impl Cut<'_> {
     }
 }
 
-/// The events of an encoded `History`, each with its tag and length: put together again they are a `History`.
+/// The events of an encoded `History`, each with its tag and length.
 fn events(run: &RunKey, first_event_id: i64, chunk: Bytes) -> impl Iterator<Item = Result<Bytes, ReadError>> {
     let mut rest = chunk;
-    let corrupt = move |cause: String| {
+    let corrupt = move |error: MalformedHistory| {
         let key = RowKey::History { run: run.clone(), first_event_id };
-        ReadError::Corrupt { key, cause }
+        ReadError::Corrupt { key, cause: error.to_string() }
     };
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let event = split_event(&mut rest);
+        let event = split_event(&mut rest).map(|event| event.map(|event| event.framed));
         if event.is_err() {
             rest.clear();
         }
-        Some(event.map_err(&corrupt))
+        event.map_err(&corrupt).transpose()
     })
-}
-
-fn split_event(rest: &mut Bytes) -> Result<Bytes, String> {
-    let mut head = rest.clone();
-    match decode_key(&mut head).map_err(|e| e.to_string())? {
-        (1, WireType::LengthDelimited) => {}
-        (field, wire) => return Err(format!("field {field} of {wire:?} in a history")),
-    }
-    let size = decode_varint(&mut head).map_err(|e| e.to_string())?;
-    let whole = (rest.len() - head.remaining()) as u64 + size;
-    match usize::try_from(whole) {
-        Ok(whole) if whole <= rest.len() => Ok(rest.split_to(whole)),
-        _ => Err(format!("an event of {size} bytes in {}", rest.len())),
-    }
 }

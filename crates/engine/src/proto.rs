@@ -7,7 +7,7 @@ use prost::{
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, marker::PhantomData, time::Duration};
-use tenure_api::history::v1::{History, HistoryEvent};
+use tenure_api::history::v1::HistoryEvent;
 
 /// Field of `History` that holds its events.
 const EVENTS: u32 = 1;
@@ -83,23 +83,50 @@ pub fn duration_to_proto(duration: Duration) -> prost_types::Duration {
     }
 }
 
-/// The event of this id in a chunk of history (an encoded `History`), without decoding the others.
-pub fn event_in(chunk: &Bytes, event_id: i64) -> Result<Option<HistoryEvent>, DecodeError> {
-    let mut rest = chunk.clone();
-    while rest.has_remaining() {
-        let (tag, wire_type) = decode_key(&mut rest)?;
-        if (tag, wire_type) != (EVENTS, WireType::LengthDelimited) {
-            skip_field(wire_type, tag, &mut rest, DecodeContext::default())?;
-            continue;
+/// A chunk of history is not an encoded `History`.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MalformedHistory(String);
+
+impl From<DecodeError> for MalformedHistory {
+    fn from(error: DecodeError) -> Self {
+        MalformedHistory(error.to_string())
+    }
+}
+
+/// One event of an encoded `History`.
+pub(crate) struct EncodedEvent {
+    /// With its tag and length: put together again such are a `History`.
+    pub(crate) framed: Bytes,
+    pub(crate) body: Bytes,
+}
+
+/// Takes the first event off an encoded `History`, without decoding it. `None` at the end.
+pub(crate) fn split_event(rest: &mut Bytes) -> Result<Option<EncodedEvent>, MalformedHistory> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let mut head = rest.clone();
+    let (field, wire_type) = decode_key(&mut head)?;
+    if (field, wire_type) != (EVENTS, WireType::LengthDelimited) {
+        return Err(MalformedHistory(format!("field {field} of {wire_type:?} in a history")));
+    }
+    let size = decode_varint(&mut head)?;
+    match usize::try_from(size) {
+        Ok(length) if length <= head.len() => {
+            let framed = rest.split_to(rest.len() - head.len() + length);
+            Ok(Some(EncodedEvent { framed, body: head.split_to(length) }))
         }
-        let length = decode_varint(&mut rest)?;
-        let Some(length) = usize::try_from(length).ok().filter(|length| *length <= rest.len()) else {
-            // Says what is wrong with it.
-            return History::decode(chunk.clone()).map(|_| None);
-        };
-        let event = rest.split_to(length);
-        if id_of(event.clone())? == event_id {
-            return HistoryEvent::decode(event).map(Some);
+        _ => Err(MalformedHistory(format!("an event of {size} bytes in {}", head.len()))),
+    }
+}
+
+/// The event of this id in a chunk of history (an encoded `History`), without decoding the others.
+pub fn event_in(chunk: &Bytes, event_id: i64) -> Result<Option<HistoryEvent>, MalformedHistory> {
+    let mut rest = chunk.clone();
+    while let Some(EncodedEvent { body, .. }) = split_event(&mut rest)? {
+        if id_of(body.clone())? == event_id {
+            return Ok(Some(HistoryEvent::decode(body)?));
         }
     }
     Ok(None)
@@ -123,7 +150,7 @@ mod tests {
     use std::time::Instant;
     use tenure_api::{
         common::v1::{Payload, Payloads},
-        history::v1::{ActivityTaskScheduledEventAttributes, history_event::Attributes},
+        history::v1::{ActivityTaskScheduledEventAttributes, History, history_event::Attributes},
     };
 
     fn chunk(ids: std::ops::Range<i64>) -> Bytes {

@@ -11,8 +11,7 @@ use std::sync::{
 };
 use tenure_api::{
     enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope},
-    error::{ApiError, Code},
-    errordetails::v1::ResourceExhaustedFailure,
+    error::ApiError,
 };
 use tenure_limits::{CALLS, REQUEST_BYTES, SMALL_CALL, SMALL_WAIT, WAITS};
 
@@ -166,17 +165,14 @@ impl Drop for Share {
 
 /// SDKs try again after a while what is refused with this.
 fn exhausted(what: &str) -> ApiError {
-    let failure = ResourceExhaustedFailure {
-        cause: ResourceExhaustedCause::SystemOverloaded.into(),
-        scope: ResourceExhaustedScope::System.into(),
-    };
     let message = format!("this node has as many {what} of requests in progress as it may");
-    ApiError::new(Code::ResourceExhausted, message).with(&failure)
+    ApiError::exhausted(ResourceExhaustedCause::SystemOverloaded, ResourceExhaustedScope::System, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenure_api::error::Code;
 
     fn budget() -> Budget {
         Budget::new(Capacity { calls: 2, waits: 1, bytes: 100 })

@@ -57,7 +57,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             limits: Limits::default(),
-            request_bytes: 4 << 20,
+            request_bytes: tenure_limits::MESSAGE,
             capacity: Capacity::default(),
             timeout: Duration::from_secs(10),
             long_timeout: Duration::from_secs(70),

@@ -148,8 +148,9 @@ impl Default for Raft {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
-    /// Bytes of all caches, queues and memtables together, whatever the node leads. The process takes some more: its
-    /// code, threads and connections.
+    /// Bytes of caches, memtables and requests in progress together, whatever the node leads. Ten sixteenths are divided
+    /// among caches and memtables; requests have limits of their own, which fit the rest of the default. The process
+    /// takes some more: its code, threads and connections.
     pub budget_bytes: usize,
 }
 

@@ -5,8 +5,7 @@ use metrics::counter;
 use std::sync::{Arc, atomic::Ordering};
 use tenure_api::{
     enums::v1::{ResourceExhaustedCause as Cause, ResourceExhaustedScope as Scope},
-    error::{ApiError, Code},
-    errordetails::v1::ResourceExhaustedFailure,
+    error::ApiError,
 };
 use tenure_engine::{Envelope, Reply};
 use tenure_limits::COMMANDS_OF_WORKFLOW;
@@ -26,12 +25,14 @@ impl LeaderRuntime {
             return Err(refused("node", Cause::SystemOverloaded, Scope::System, message));
         };
         let workflow = envelope.workflow.clone();
-        let _taken_back = TakenBack { runtime: self, workflow: &workflow };
-        self.execute(envelope).await
+        let taken_back = TakenBack { runtime: self, workflow: &workflow };
+        let answer = self.execute(envelope).await;
+        std::mem::forget(taken_back);
+        answer
     }
 }
 
-/// Removes the commands of a workflow id whose callers have gone, once the one who holds this has.
+/// Removes the commands of a workflow id whose callers have gone, when the one who holds this goes without an answer.
 struct TakenBack<'a> {
     runtime: &'a LeaderRuntime,
     workflow: &'a tenure_engine::WorkflowKey,
@@ -45,6 +46,5 @@ impl Drop for TakenBack<'_> {
 
 fn refused(limit: &'static str, cause: Cause, scope: Scope, message: &str) -> CommandError {
     counter!("tenure_shard_commands_refused_total", "limit" => limit).increment(1);
-    let failure = ResourceExhaustedFailure { cause: cause.into(), scope: scope.into() };
-    ApiError::new(Code::ResourceExhausted, message).with(&failure).into()
+    ApiError::exhausted(cause, scope, message).into()
 }

@@ -31,19 +31,13 @@ pub fn message(bytes: &[u8]) {
     let _ = codec::decode::<Answer>(bytes);
 }
 
-/// Runs over the inputs that are kept for a fuzz target (`fuzz/corpus`); none of them may panic.
 #[cfg(test)]
-fn replay(target: &str, run: fn(&[u8])) {
-    // Tests run in the directory of their crate.
-    let inputs = std::fs::read_dir(format!("../../fuzz/corpus/{target}")).expect("a corpus");
-    let inputs: Vec<_> = inputs.map(|input| std::fs::read(input.expect("an input").path()).expect("bytes")).collect();
-    assert!(!inputs.is_empty());
-    inputs.iter().for_each(|input| run(input));
-}
+#[path = "../../../fuzz/replay.rs"]
+mod corpus;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{corpus::replay, *};
 
     #[test]
     fn the_corpus_of_tokens_is_replayed() {

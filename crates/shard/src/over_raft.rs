@@ -3,13 +3,12 @@
 use crate::replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, ShardId};
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tenure_engine::{
     Process, QueueKey, RunKey, Stamp, Timestamp, WriteSet,
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask},
 };
-use tenure_limits::ENTRY;
 use tenure_peer::{
     MatchHandler,
     proto::{MatchReply, MatchRequest},
@@ -104,18 +103,13 @@ impl RaftReplica {
     }
 
     /// Whatever went wrong: this node cannot say any more that it leads.
-    fn checked<T, E: std::fmt::Display>(
-        &self,
-        outcome: impl Future<Output = Result<T, E>> + Send + 'static,
-    ) -> BoxFuture<'static, Result<(), NotLeader>> {
+    fn not_leading<E: std::fmt::Display>(&self) -> impl FnOnce(E) -> NotLeader + Send + 'static {
         let (node, shard, leadership) = (self.node, self.group.id(), self.leadership.clone());
-        async move {
-            let Err(error) = outcome.await else { return Ok(()) };
+        move |error| {
             tracing::debug!(shard, %error, "not leading");
             let now = *leadership.borrow();
-            Err(NotLeader { leader: now.leader.filter(|leader| *leader != node), term: now.term })
+            NotLeader { leader: now.leader.filter(|leader| *leader != node), term: now.term }
         }
-        .boxed()
     }
 }
 
@@ -135,16 +129,21 @@ impl Replica for RaftReplica {
     fn propose(&self, term: u64, writes: &WriteSet) -> BoxFuture<'static, Result<(), ProposeError>> {
         let group = self.group.clone();
         let writes = write_set::encode([writes]);
-        if writes.len() > ENTRY {
-            return std::future::ready(Err(ProposeError::TooLarge(writes.len()))).boxed();
+        let not_leading = self.not_leading();
+        async move {
+            match group.propose(term, writes).await {
+                Ok(_) => Ok(()),
+                Err(tenure_raft::ProposeError::TooLarge(bytes)) => Err(ProposeError::TooLarge(bytes)),
+                Err(error) => Err(not_leading(error).into()),
+            }
         }
-        let proposed = self.checked(async move { group.propose(term, writes).await });
-        async move { Ok(proposed.await?) }.boxed()
+        .boxed()
     }
 
     fn linearizable(&self) -> BoxFuture<'static, Result<(), NotLeader>> {
         let group = self.group.clone();
-        self.checked(async move { group.linearizable().await })
+        let not_leading = self.not_leading();
+        async move { group.linearizable().await.map(drop).map_err(not_leading) }.boxed()
     }
 
     fn has_quorum(&self) -> bool {

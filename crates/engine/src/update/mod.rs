@@ -28,8 +28,8 @@ use prost::{Message as _, Name};
 use std::sync::Arc;
 use tenure_api::{
     enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope, UpdateWorkflowExecutionLifecycleStage as Stage},
-    error::{ApiError, Code},
-    errordetails::v1::{ResourceExhaustedFailure, WorkflowNotReadyFailure},
+    error::ApiError,
+    errordetails::v1::WorkflowNotReadyFailure,
     failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo},
     history::v1::history_event::Attributes,
     protocol::v1::{Message, message::SequencingId},
@@ -127,8 +127,7 @@ pub(crate) fn closing() -> ApiError {
 }
 
 fn exhausted(cause: ResourceExhaustedCause, message: impl Into<String>) -> ApiError {
-    let scope = ResourceExhaustedScope::Namespace.into();
-    ApiError::new(Code::ResourceExhausted, message).with(&ResourceExhaustedFailure { cause: cause.into(), scope })
+    ApiError::exhausted(cause, ResourceExhaustedScope::Namespace, message)
 }
 
 fn not_ready(why: &str) -> ApiError {

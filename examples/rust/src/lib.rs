@@ -51,8 +51,8 @@ pub async fn beside<T, E: From<ClientError>>(
     told
 }
 
-/// An id that no earlier run of an example has taken.
+/// An id that no other run of an example has, not even one that began in the same millisecond.
 pub fn unique(name: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("{name}-{}", now.as_millis())
+    format!("{name}-{}-{}", now.as_millis(), std::process::id())
 }

@@ -259,11 +259,7 @@ impl Frontend {
         match method.handler {
             Some(Handler::Led(decode)) => self.serve_led(name, decode(message), caller, slot).await,
             Some(Handler::Local(decode)) => self.serve_local(name, decode(message), caller, slot).await,
-            None => {
-                let outcome = Err(ApiError::unimplemented(name));
-                Observed::begin(name, false).answered(&outcome);
-                Ok(outcome?)
-            }
+            None => Err(Observed::refused(name, ApiError::unimplemented(name)).into()),
         }
     }
 
@@ -522,12 +518,11 @@ fn too_late(method: &str, cause: &str, callers: bool) -> ApiError {
 
 /// A request that cannot be decoded, in the reference server's words.
 fn unreadable(method: &'static str, error: &DecodeError) -> ApiError {
-    let refused = Err::<(), _>(match nested::is_too_long(error) {
+    let refused = match nested::is_too_long(error) {
         true => ApiError::invalid_argument(nested::CHAIN_TOO_LONG),
         false => ApiError::internal(format!("grpc: error unmarshalling request: {error}")),
-    });
-    Observed::begin(method, false).answered(&refused);
-    refused.unwrap_err()
+    };
+    Observed::refused(method, refused)
 }
 
 /// An answer of another node that this one cannot decode. To ask again would give the same.

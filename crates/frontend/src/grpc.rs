@@ -78,11 +78,7 @@ async fn answer(frontend: Frontend, request: http::Request<Body>) -> http::Respo
     };
     let (message, mut slot) = match received.await {
         Ok(received) => received,
-        Err(error) => {
-            let refused = Err::<(), _>(error);
-            Observed::begin(method.name(), false).answered(&refused);
-            return refused.map_or_else(|error| Status::from(error).into_http(), |()| http::Response::default());
-        }
+        Err(error) => return Status::from(Observed::refused(method.name(), error)).into_http(),
     };
     match frontend.serve(method, message, caller, &mut slot).await {
         Ok(response) => respond(response, slot),

@@ -1,6 +1,7 @@
 //! Requests by method and code, and how long they took.
 
 use metrics::{counter, histogram};
+use std::convert::Infallible;
 use std::time::Instant;
 use tenure_api::error::{ApiError, Code};
 
@@ -16,6 +17,14 @@ pub(crate) struct Observed {
 impl Observed {
     pub(crate) fn begin(method: &'static str, waits: bool) -> Observed {
         Observed { method, waits, began: Instant::now(), code: code_name(Some(Code::Cancelled)) }
+    }
+
+    /// Counts a request that is refused before it was looked at. Gives the refusal back.
+    pub(crate) fn refused(method: &'static str, error: ApiError) -> ApiError {
+        let outcome = Err::<Infallible, _>(error);
+        Self::begin(method, false).answered(&outcome);
+        let Err(error) = outcome;
+        error
     }
 
     pub(crate) fn answered<T>(&mut self, outcome: &Result<T, ApiError>) {

@@ -241,7 +241,7 @@ mod tests {
         assert_eq!((m.key, m.poll), ("two", "second"));
         let id = matcher.poll_id();
         matcher.poll(id, "third");
-        matcher.put_back(m.key, m.task, later);
+        matcher.put_back(m.key, (), later);
         let m = matched(matcher.next(later));
         assert_eq!((m.key, m.poll), ("two", "third"));
         matcher.limit.set_by_api(Some(0.0));

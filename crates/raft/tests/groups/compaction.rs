@@ -99,7 +99,7 @@ async fn purging_never_overtakes_applying() {
         tokio::spawn(async move {
             let mut written = 0_u64;
             while Instant::now() < until {
-                written += propose(&replicas, row(worker << 32 | written % 1000, 2000)).await;
+                written += propose(&replicas, row((worker << 32) | (written % 1000), 2000)).await;
             }
             written
         })

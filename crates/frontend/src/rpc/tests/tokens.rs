@@ -20,8 +20,10 @@ use uuid::Uuid;
 
 const CONTENT: &[u8] = b"content";
 
-/// The methods that a leader answers, with their decoded empty requests.
-fn led() -> Vec<(MethodDescriptor, fn(Bytes) -> Result<Box<dyn AnyRequest>, prost::DecodeError>)> {
+type Decode = fn(Bytes) -> Result<Box<dyn AnyRequest>, prost::DecodeError>;
+
+/// The methods that a leader answers, with what decodes their requests.
+fn led() -> Vec<(MethodDescriptor, Decode)> {
     let mut set = FileDescriptorSet::decode(tenure_api::DESCRIPTORS).unwrap();
     for file in &mut set.file {
         // Options that only generators read; what they are is not among the descriptors.
@@ -46,7 +48,7 @@ fn filled(message: &MessageDescriptor, token: &Bytes, within: &[MessageDescripto
     if within.contains(message) {
         return None;
     }
-    let within = [within, &[message.clone()]].concat();
+    let within = [within, std::slice::from_ref(message)].concat();
     let mut made = DynamicMessage::new(message.clone());
     let mut found = false;
     for field in message.fields().filter(|field| !field.is_map()) {

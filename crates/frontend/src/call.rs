@@ -6,7 +6,7 @@ use crate::{
     Frontend,
     budget::Slot,
     client::{Caller, Client},
-    deadline,
+    deadline::Deadline,
     delivery::Handover,
     erased::{AnyLocalRequest, AnyRequest, AnyResponse, Handler},
     forward::Destination,
@@ -26,6 +26,7 @@ use tenure_engine::{
     NamespaceId, Process, ProposalId, QueueKey, WorkflowKey, search_attributes::Registry, system::namespace,
     token::TaskToken,
 };
+use tenure_limits::{CALL_DEADLINE, WAIT_DEADLINE};
 use tenure_shard::{
     CommandError, Lead, LeaderHandle, Namespace, NodeId, PageToken, QueryToken, SYSTEM_SHARD, ShardId, Shards,
     TokenKey, TokenUse, WorkerPoll, new_proposal_id,
@@ -280,14 +281,14 @@ impl Frontend {
         let deadline = self.deadline(kind, timeout);
         let worker = self.worker(request.polling_worker());
         let outcome = {
-            let call = self.call(method, &mut *request, deadline, timeout.is_some());
+            let call = self.call(method, &mut *request, deadline);
             self.until_ended(kind, worker, call).await
         };
         let outcome = outcome.unwrap_or_else(|| nothing_more(kind, || request.nothing()));
         observed.answered(&outcome);
         let mut answer = outcome?;
         let deliveries = answer.hand_over(self.shards());
-        answer.seal(self.token_key(deadline).await?);
+        answer.seal(self.token_key(deadline.at).await?);
         let mut response = Response::new(answer.encode());
         if !deliveries.is_empty() {
             response.extensions_mut().insert(Handover::new(deliveries));
@@ -312,7 +313,7 @@ impl Frontend {
         let worker = self.worker(request.polling_worker());
         let answer = async {
             client.check()?;
-            request.answer(self, deadline).await
+            request.answer(self, deadline.at).await
         };
         let outcome = self.until_ended(kind, worker, answer).await;
         let outcome = outcome.unwrap_or_else(|| nothing_more(kind, Bytes::new));
@@ -321,9 +322,13 @@ impl Frontend {
     }
 
     /// Until when a request is to be answered whose caller waits that long.
-    fn deadline(&self, kind: Kind, timeout: Option<Duration>) -> Instant {
-        let limit = if kind == Kind::Call { self.options().timeout } else { self.options().long_timeout };
-        Instant::now() + timeout.map_or(limit, deadline::less_margin)
+    fn deadline(&self, kind: Kind, timeout: Option<Duration>) -> Deadline {
+        match kind {
+            Kind::Call => Deadline::of(Instant::now(), timeout, self.options().timeout, CALL_DEADLINE),
+            Kind::Poll | Kind::Wait => {
+                Deadline::of(Instant::now(), timeout, self.options().long_timeout, WAIT_DEADLINE)
+            }
+        }
     }
 
     /// The worker that polls; `None` for one that did not give its key, or one that no worker has.
@@ -363,8 +368,7 @@ impl Frontend {
         &self,
         method: &'static str,
         request: &mut dyn AnyRequest,
-        deadline: Instant,
-        callers: bool,
+        Deadline { at: deadline, callers }: Deadline,
     ) -> Result<Box<dyn AnyResponse>, ApiError> {
         let shard = self.admit(request, deadline).await?;
         let request = &*request;

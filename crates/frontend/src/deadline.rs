@@ -1,6 +1,7 @@
 //! Until when a request may take, from what its caller says.
 
 use std::time::Duration;
+use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
 const HEADER: &str = "grpc-timeout";
@@ -11,6 +12,23 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// How long the caller waits; `None` if it did not say, or not in the form of the gRPC specification.
 pub(crate) fn timeout(metadata: &MetadataMap) -> Option<Duration> {
     parse(metadata.get(HEADER)?.to_str().ok()?)
+}
+
+/// Until when a request is to be answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    /// Its caller waits no longer. Otherwise it is ours, and the caller may try again.
+    pub(crate) callers: bool,
+}
+
+impl Deadline {
+    /// For a request of a caller that waits so long, if it said so: `usual` if not, and never more than `longest`.
+    pub(crate) fn of(now: Instant, caller: Option<Duration>, usual: Duration, longest: Duration) -> Deadline {
+        let own = caller.map(less_margin).filter(|own| *own <= longest);
+        let timeout = own.unwrap_or(if caller.is_some() { longest } else { usual });
+        Deadline { at: now + timeout, callers: own.is_some() }
+    }
 }
 
 /// What remains of it for us.
@@ -58,6 +76,22 @@ mod tests {
         for (header, expected) in cases {
             assert_eq!(parse(header), expected, "{header}");
         }
+    }
+
+    #[test]
+    fn no_caller_makes_a_node_wait_for_long() {
+        const USUAL: Duration = Duration::from_secs(10);
+        const LONGEST: Duration = Duration::from_secs(30);
+        let of = |caller: Option<u64>| {
+            let now = Instant::now();
+            let deadline = Deadline::of(now, caller.map(Duration::from_secs), USUAL, LONGEST);
+            (deadline.at - now, deadline.callers)
+        };
+        assert_eq!(of(None), (USUAL, false));
+        assert_eq!(of(Some(20)), (Duration::from_millis(19_950), true));
+        assert_eq!(of(Some(31)), (LONGEST, false));
+        // The most that the header can say: 99,999,999 hours.
+        assert_eq!(of(Some(99_999_999 * 3600)), (LONGEST, false));
     }
 
     #[test]

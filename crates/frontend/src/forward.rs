@@ -10,6 +10,7 @@ use bytes::Bytes;
 use std::time::Duration;
 use tenure_api::error::ApiError;
 use tenure_engine::{Process, ProposalId, codec};
+use tenure_limits::WAIT_DEADLINE;
 use tenure_peer::{
     ForwardHandler,
     proto::{ForwardReply, ForwardRequest, NotLeader, forward_reply::Outcome},
@@ -72,7 +73,7 @@ impl Frontend {
             // A node of a newer version may forward it; to send it again would not help.
             return Ok(refusal(&ApiError::unimplemented(&forward.method)));
         };
-        let deadline = Instant::now() + Duration::from_millis(forward.timeout_ms);
+        let deadline = Instant::now() + Duration::from_millis(forward.timeout_ms).min(WAIT_DEADLINE);
         let shard = forward.shard;
         let mut request = match decode(forward.request) {
             Ok(request) => request,

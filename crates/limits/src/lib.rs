@@ -3,6 +3,8 @@
 
 mod memory;
 
+use std::time::Duration;
+
 pub use memory::{DEFAULT_MEMORY, LEAST_MEMORY, Memory};
 
 /// Bytes of a client's request, before and after it is unzipped; the reference server's.
@@ -60,6 +62,12 @@ pub const CALLS: usize = 4096;
 /// Requests in progress that do: polls, waits for results. They are apart, for there are many and they take long; no
 /// number of them keeps a call out.
 pub const WAITS: usize = 16_384;
+
+/// How long a call may take that does not wait for anything, whatever its caller says; the reference server's.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a request may wait for something to happen, whatever its caller says. SDKs poll for as long.
+pub const WAIT_DEADLINE: Duration = Duration::from_secs(70);
 
 /// Bytes of a call that every call may have, however busy the node is.
 pub const SMALL_CALL: usize = 8 << 10;

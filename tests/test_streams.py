@@ -10,6 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 import grpc
 import pytest
 import pytest_asyncio
+from temporalio.api.common.v1.message_pb2 import Payload, Payloads
+from temporalio.api.workflowservice.v1.request_response_pb2 import SignalWorkflowExecutionRequest
 
 from harness.cluster import Cluster
 from harness.hand import Hand
@@ -25,6 +27,8 @@ OWN_POOL = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_lengt
 BOMB = bytes(8 * MIB)
 # A field of a length that is not there.
 GARBAGE = b"\x0a\xff\xff\xff\x7f" + os.urandom(MIB)
+# Input of 1.5 million empty payloads, two bytes each, which take a hundred once they are decoded.
+SWOLLEN = SignalWorkflowExecutionRequest(input=Payloads(payloads=[Payload()] * 1_500_000)).SerializeToString()
 # What all requests in progress may take, and as much again for what allocators keep.
 GROWTH = 200 * MIB
 UNNOTICED = 1.0
@@ -62,6 +66,10 @@ async def unended(channel: grpc.aio.Channel) -> None:
     await channel.stream_unary(METHOD)(messages(), timeout=5)
 
 
+async def swollen(channel: grpc.aio.Channel) -> None:
+    await channel.unary_unary(METHOD)(SWOLLEN, timeout=30)
+
+
 async def storm(kind, address: str, connections: int) -> list[str]:
     """The codes that so many streams were answered with."""
     async with contextlib.AsyncExitStack() as stack:
@@ -91,7 +99,7 @@ async def every(seconds: float, do):
 
 
 @pytest.mark.parametrize("connections", [1, 50])
-@pytest.mark.parametrize("kind", [bomb, garbage, unended], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [bomb, garbage, unended, swollen], ids=lambda kind: kind.__name__)
 async def test_memory_is_bounded_and_others_get_through(stormed, stormed_apis, kind, connections):
     node = stormed.nodes[0]
     before, leaders = resident(node.pid), stormed.leaders()

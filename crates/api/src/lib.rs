@@ -4,6 +4,7 @@
 //! traits. There is no second set of types. The generated code is checked in: users compile neither generator nor
 //! protocol definitions. `scripts/generate` writes it. Only what contains itself is written by hand: see [`nested`].
 
+pub mod decoded;
 pub mod error;
 pub mod nested;
 pub mod text;

@@ -257,6 +257,10 @@ impl Frontend {
         slot: &mut Slot,
     ) -> Result<Response<Bytes>, Status> {
         let name = method.name();
+        let decoded = method.decoded_size(&message).and_then(|size| slot.grow(size.saturating_sub(message.len())));
+        if let Err(refused) = decoded {
+            return Err(Observed::refused(name, refused).into());
+        }
         match method.handler {
             Some(Handler::Led(decode)) => self.serve_led(name, decode(message), caller, slot).await,
             Some(Handler::Local(decode)) => self.serve_local(name, decode(message), caller, slot).await,

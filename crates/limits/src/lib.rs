@@ -10,6 +10,10 @@ pub use memory::{DEFAULT_MEMORY, LEAST_MEMORY, Memory};
 /// Bytes of a client's request, before and after it is unzipped; the reference server's.
 pub const MESSAGE: usize = 4 << 20;
 
+/// Bytes that a client's request may take once it is decoded. Ordinary ones take about what they had on the wire; one
+/// that is made of empty elements takes hundreds of times as much.
+pub const DECODED: usize = 16 << 20;
+
 /// Bytes of the rows in one Raft entry, encoded. What is larger goes in several entries or is refused.
 pub const ENTRY: usize = 32 << 20;
 
@@ -96,7 +100,7 @@ pub const REMEMBERED_SYSTEM_PROPOSALS: usize = 128;
 const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME && PIECE + MESSAGE < ENTRY);
 const _: () = assert!(SNAPSHOT_CHUNK + ENTRY + FRAMING < FRAME);
 const _: () = assert!(HISTORY_ROW < HISTORY_PAGE && RETOLD + PIECE < ENTRY);
-const _: () = assert!(MESSAGE < REQUEST_BYTES);
+const _: () = assert!(MESSAGE < DECODED && DECODED < REQUEST_BYTES);
 const _: () = assert!(2 * (CALLS + WAITS) < PEER_STREAMS as usize);
 // Requests take what caches and memtables leave of the memory, where that is not set to less.
 const _: () = assert!(

@@ -45,8 +45,14 @@ use crate::{
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use std::{collections::HashMap, sync::LazyLock};
-use tenure_api::{error::ApiError, operatorservice::v1 as operator, workflowservice::v1 as api};
+use tenure_api::{
+    decoded::Measured,
+    error::{ApiError, Code},
+    operatorservice::v1 as operator,
+    workflowservice::v1 as api,
+};
 use tenure_engine::{Envelope, Reply, ShardCommand, WorkflowKey, command::ActivityRef};
+use tenure_limits::DECODED;
 use tenure_shard::{CommandError, ShardId, Shards};
 
 /// What the files of this folder have in common.
@@ -103,6 +109,7 @@ fn unexpected(reply: &Reply) -> CommandError {
 pub(crate) struct Method {
     service: String,
     name: String,
+    request: Option<Measured>,
     /// What is not there yet has none, and answers UNIMPLEMENTED by name.
     pub(crate) handler: Option<Handler>,
 }
@@ -123,6 +130,17 @@ impl Method {
         &self.name
     }
 
+    /// Bytes that a request takes once it is decoded, about; RESOURCE_EXHAUSTED beyond what one may take.
+    pub(crate) fn decoded_size(&self, message: &[u8]) -> Result<usize, ApiError> {
+        let size = self.request.map_or(0, |request| request.size(message));
+        if size <= DECODED {
+            return Ok(size);
+        }
+        let refused =
+            format!("a request of {} bytes that would take {size} once decoded, more than {DECODED}", message.len());
+        Err(ApiError::new(Code::ResourceExhausted, refused))
+    }
+
     /// All that is there, in one order.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn served() -> &'static [(String, Handler)] {
@@ -139,10 +157,11 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     for file in api.file.iter().filter(|file| PACKAGES.contains(&file.package())) {
         for service in &file.service {
             for method in &service.method {
-                let handler = served.remove(method.input_type().trim_start_matches('.'));
+                let request = method.input_type().trim_start_matches('.');
+                let (handler, request) = (served.remove(request), Measured::find(request));
                 let service = format!("{}.{}", file.package(), service.name());
                 let name = method.name().to_owned();
-                methods.insert(name.clone(), Method { service, name, handler });
+                methods.insert(name.clone(), Method { service, name, request, handler });
             }
         }
     }

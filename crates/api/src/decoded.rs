@@ -1,0 +1,245 @@
+//! What a message takes in memory once it is decoded, found without decoding it.
+//!
+//! Two bytes on the wire, an empty element of a list, become a structure of a kilobyte: a message of four megabytes may
+//! take gigabytes. Sizes are those that prost's types have, near enough for a limit; they are made from the API's
+//! descriptors, so that no message is forgotten.
+
+use prost::{
+    Message,
+    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
+};
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
+};
+use std::{collections::HashMap, sync::LazyLock};
+
+/// Bytes of a `String`, a `Vec` or a scalar with what aligns it.
+const HEAP: usize = 24;
+const MAP: usize = 48;
+const SCALAR: usize = 8;
+
+/// Lists and maps have room for up to twice what is in them.
+const SPARE: usize = 2;
+
+/// Levels that prost decodes; a message with more is refused there.
+const DEEPEST: usize = 100;
+
+/// A type of message.
+#[derive(Debug)]
+struct Shape {
+    /// Bytes of the structure itself, with those that lie in it.
+    size: usize,
+    /// By number.
+    fields: HashMap<u32, Field>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    kind: Kind,
+    repeated: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Scalar,
+    /// Text or bytes.
+    Bytes,
+    /// Index of its shape. The entries of a map are messages, too.
+    Message(usize),
+}
+
+struct Shapes {
+    shapes: Vec<Shape>,
+    by_name: HashMap<String, usize>,
+}
+
+static SHAPES: LazyLock<Shapes> = LazyLock::new(|| {
+    let api = FileDescriptorSet::decode(crate::DESCRIPTORS).unwrap_or_default();
+    Shapes::new(&api)
+});
+
+/// A message of the API, to be measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured(usize);
+
+impl Measured {
+    /// By its full name, such as `temporal.api.common.v1.Payload`.
+    pub fn find(name: &str) -> Option<Measured> {
+        SHAPES.by_name.get(name).copied().map(Measured)
+    }
+
+    /// Bytes that it takes once it is decoded, about. What cannot be decoded is measured as far as it can be.
+    pub fn size(self, encoded: &[u8]) -> usize {
+        SHAPES.shapes[self.0].size + SHAPES.contents(self.0, encoded, 0)
+    }
+}
+
+impl Shapes {
+    fn new(api: &FileDescriptorSet) -> Shapes {
+        let mut messages = Vec::new();
+        for file in &api.file {
+            for message in &file.message_type {
+                collect(&format!(".{}", file.package()), message, &mut messages);
+            }
+        }
+        let by_name: HashMap<String, usize> =
+            messages.iter().enumerate().map(|(index, (name, _))| (name.clone(), index)).collect();
+        let mut sizes = vec![None; messages.len()];
+        for index in 0..messages.len() {
+            size(index, &messages, &by_name, &mut sizes);
+        }
+        let shape = |(index, (_, message)): (usize, &(String, &DescriptorProto))| Shape {
+            size: sizes[index].unwrap_or(SCALAR),
+            fields: message.field.iter().map(|field| (field.number() as u32, kind(field, &by_name))).collect(),
+        };
+        let shapes = messages.iter().enumerate().map(shape).collect();
+        let by_name = by_name.into_iter().map(|(name, index)| (name[1..].to_owned(), index)).collect();
+        Shapes { shapes, by_name }
+    }
+
+    /// What lies outside of the structure itself.
+    fn contents(&self, shape: usize, mut encoded: &[u8], depth: usize) -> usize {
+        let mut total = 0;
+        while !encoded.is_empty() {
+            let Ok((number, wire)) = decode_key(&mut encoded) else { return total };
+            let field = self.shapes[shape].fields.get(&number);
+            let (Some(field), WireType::LengthDelimited) = (field, wire) else {
+                let known = field.is_some_and(|field| field.repeated);
+                total += if known { SPARE * SCALAR } else { 0 };
+                if skip_field(wire, number, &mut encoded, DecodeContext::default()).is_err() {
+                    return total;
+                }
+                continue;
+            };
+            let Ok(length) = decode_varint(&mut encoded) else { return total };
+            let Some((content, rest)) = encoded.split_at_checked(length as usize) else { return total };
+            encoded = rest;
+            let spare = if field.repeated { SPARE } else { 0 };
+            total += match field.kind {
+                Kind::Message(inner) if depth < DEEPEST => {
+                    spare * self.shapes[inner].size + self.contents(inner, content, depth + 1)
+                }
+                Kind::Message(_) => content.len(),
+                Kind::Bytes => spare * HEAP + content.len(),
+                // Packed: each byte may be a number.
+                Kind::Scalar => SPARE * SCALAR * content.len(),
+            };
+        }
+        total
+    }
+}
+
+/// A message and those that are declared in it, by full name.
+fn collect<'a>(scope: &str, message: &'a DescriptorProto, found: &mut Vec<(String, &'a DescriptorProto)>) {
+    let name = format!("{scope}.{}", message.name());
+    message.nested_type.iter().for_each(|nested| collect(&name, nested, found));
+    found.push((name, message));
+}
+
+fn kind(field: &FieldDescriptorProto, by_name: &HashMap<String, usize>) -> Field {
+    let kind = match (field.r#type(), by_name.get(field.type_name())) {
+        (Type::String | Type::Bytes, _) => Kind::Bytes,
+        (Type::Message, Some(inner)) => Kind::Message(*inner),
+        _ => Kind::Scalar,
+    };
+    Field { kind, repeated: field.label() == Label::Repeated }
+}
+
+/// Of the structure: the sum of its fields, of which those of a `oneof` share one place. What contains itself is boxed.
+fn size(
+    index: usize,
+    messages: &[(String, &DescriptorProto)],
+    by_name: &HashMap<String, usize>,
+    sizes: &mut Vec<Option<usize>>,
+) -> usize {
+    if let Some(size) = sizes[index] {
+        return size;
+    }
+    sizes[index] = Some(SCALAR);
+    let message = messages[index].1;
+    let mut apart = 0;
+    let mut shared = vec![0; message.oneof_decl.len()];
+    for field in &message.field {
+        let of_field = match kind(field, by_name) {
+            Field { kind: Kind::Message(inner), repeated: true } => {
+                let entry = messages[inner].1.options.as_ref().is_some_and(|options| options.map_entry());
+                if entry { MAP } else { HEAP }
+            }
+            Field { repeated: true, .. } | Field { kind: Kind::Bytes, .. } => HEAP,
+            Field { kind: Kind::Message(inner), .. } => size(inner, messages, by_name, sizes),
+            Field { kind: Kind::Scalar, .. } => SCALAR,
+        };
+        match field.oneof_index.and_then(|group| shared.get_mut(group as usize)) {
+            Some(group) => *group = of_field.max(*group),
+            None => apart += of_field,
+        }
+    }
+    let total = apart + shared.iter().sum::<usize>();
+    sizes[index] = Some(total);
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        command::v1::Command,
+        common::v1::{Payload, Payloads},
+        failure::v1::Failure,
+        nested::Cause,
+        workflowservice::v1::{
+            PollWorkflowTaskQueueRequest, RespondWorkflowTaskCompletedRequest, StartWorkflowExecutionRequest,
+        },
+    };
+    use prost::Name;
+
+    fn measured<M: Message + Name>(message: &M) -> usize {
+        Measured::find(&M::full_name()).unwrap().size(&message.encode_to_vec())
+    }
+
+    #[test]
+    fn structures_have_the_sizes_that_they_have() {
+        fn check<M: Name + Default>() {
+            let (ours, real) = (measured(&M::default()), size_of::<M>());
+            assert!(real / 2 < ours && ours < 2 * real, "{}: {ours}, in truth {real}", M::full_name());
+        }
+        check::<Command>();
+        check::<Failure>();
+        check::<Payload>();
+        check::<Payloads>();
+        check::<PollWorkflowTaskQueueRequest>();
+        check::<RespondWorkflowTaskCompletedRequest>();
+        check::<StartWorkflowExecutionRequest>();
+    }
+
+    #[test]
+    fn what_is_plain_takes_what_it_has_on_the_wire() {
+        let payload = Payload { data: vec![7; 1 << 20].into(), ..Default::default() };
+        let size = measured(&payload);
+        assert!((1 << 20..(1 << 20) + 1000).contains(&size), "{size}");
+    }
+
+    #[test]
+    fn empty_elements_take_what_they_become() {
+        let commands = vec![Command::default(); 100_000];
+        let message = RespondWorkflowTaskCompletedRequest { commands, ..Default::default() };
+        assert!(message.encoded_len() < 300_000);
+        let least = 100_000 * size_of::<Command>();
+        assert!(measured(&message) > least, "{} of at least {least}", measured(&message));
+    }
+
+    #[test]
+    fn any_depth_is_measured_and_any_bytes() {
+        let mut failure = Failure { message: "x".repeat(100), ..Default::default() };
+        for _ in 0..4_000 {
+            failure = Failure { cause: Some(Cause::new(&failure)), ..Default::default() };
+        }
+        assert!(measured(&failure) > 4_000);
+        let commands = Measured::find(&RespondWorkflowTaskCompletedRequest::full_name()).unwrap();
+        // Cut off, a length beyond the end, an unknown wire type.
+        for bytes in [&[0x22][..], &[0x22, 0xff, 0x01], &[0x27, 0], &[0x22, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]] {
+            commands.size(bytes);
+        }
+    }
+}

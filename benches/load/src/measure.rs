@@ -1,0 +1,93 @@
+//! What became of the load, counted as it comes.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tonic::Code;
+
+/// Of the whole load, and of what came since it was last asked.
+pub struct Measure {
+    both: Mutex<[Counts; 2]>,
+}
+
+struct Counts {
+    since: Instant,
+    offered: u64,
+    failed: BTreeMap<String, u64>,
+    /// Microseconds of each unit that came to a good end.
+    times: Histogram<u64>,
+}
+
+/// As it is printed.
+#[derive(Serialize)]
+pub struct Summary {
+    pub seconds: f64,
+    pub offered: u64,
+    pub done: u64,
+    pub per_second: f64,
+    /// Units by the code with which they failed.
+    pub failed: BTreeMap<String, u64>,
+    pub p50_ms: f64,
+    pub p90_ms: f64,
+    pub p99_ms: f64,
+    pub max_ms: f64,
+}
+
+impl Counts {
+    fn new() -> Counts {
+        // Three digits, whatever the range.
+        let times = Histogram::new(3).unwrap_or_else(|_| unreachable!("three is a number of digits"));
+        Counts { since: Instant::now(), offered: 0, failed: BTreeMap::new(), times }
+    }
+
+    fn summary(&self) -> Summary {
+        let seconds = self.since.elapsed().as_secs_f64();
+        let ms = |quantile| self.times.value_at_quantile(quantile) as f64 / 1000.0;
+        Summary {
+            seconds,
+            offered: self.offered,
+            done: self.times.len(),
+            per_second: self.times.len() as f64 / seconds,
+            failed: self.failed.clone(),
+            p50_ms: ms(0.5),
+            p90_ms: ms(0.9),
+            p99_ms: ms(0.99),
+            max_ms: self.times.max() as f64 / 1000.0,
+        }
+    }
+}
+
+impl Measure {
+    pub fn begin() -> Measure {
+        Measure { both: Mutex::new([Counts::new(), Counts::new()]) }
+    }
+
+    fn each(&self, mut count: impl FnMut(&mut Counts)) {
+        self.both.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(&mut count);
+    }
+
+    pub fn offered(&self) {
+        self.each(|counts| counts.offered += 1);
+    }
+
+    pub fn ended(&self, took: Duration, outcome: Result<(), Code>) {
+        self.each(|counts| match outcome {
+            Ok(()) => drop(counts.times.record(took.as_micros() as u64)),
+            Err(code) => *counts.failed.entry(format!("{code:?}")).or_default() += 1,
+        });
+    }
+
+    /// The whole load.
+    pub fn all(&self) -> Summary {
+        self.both.lock().unwrap_or_else(PoisonError::into_inner)[0].summary()
+    }
+
+    pub fn since_last(&self) -> Summary {
+        let mut both = self.both.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut both[1], Counts::new()).summary()
+    }
+}

@@ -6,15 +6,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use flate2::bufread::GzDecoder;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
-use std::{io::Read, time::Duration};
+use std::io::Read;
 use tenure_api::error::{ApiError, Code};
+use tenure_limits::ARRIVAL;
 use tokio::time::timeout;
 use tonic::{Status, body::Body};
 
 const HEAD: usize = 5;
-
-/// How long a request may be on its way in: what comes drop by drop holds its place in the meantime.
-const ARRIVAL: Duration = Duration::from_secs(30);
 
 /// Bytes that are unzipped before others have a turn.
 const PIECE: usize = 64 << 10;

@@ -1,101 +1,121 @@
 //! What a node allows itself, whatever it is asked for. The API's own limits, which operators set, are elsewhere
 //! (`tenure_engine::Limits`); these protect the process, and how they relate is asserted here.
+//!
+//! `docs/configuration.md` has all of them, and each names the test that goes beyond it: `tests/all.rs`.
 
 mod memory;
-
-use std::time::Duration;
+mod table;
 
 pub use memory::{DEFAULT_MEMORY, LEAST_MEMORY, Memory};
+pub use table::Limit;
 
-/// Bytes of a client's request, before and after it is unzipped; the reference server's.
-pub const MESSAGE: usize = 4 << 20;
+use std::time::Duration;
+use table::limits;
 
-/// Bytes that a client's request may take once it is decoded. Ordinary ones take about what they had on the wire; one
-/// that is made of empty elements takes hundreds of times as much.
-pub const DECODED: usize = 16 << 20;
+limits! {
+    /// Bytes of a client's request, before and after it is unzipped; the reference server's.
+    pub const MESSAGE: usize = 4 << 20;
 
-/// Bytes of the rows in one Raft entry, encoded. What is larger goes in several entries or is refused.
-pub const ENTRY: usize = 32 << 20;
+    /// Bytes that a client's request may take once it is decoded. Ordinary ones take about what they had on the wire; one
+    /// that is made of empty elements takes hundreds of times as much.
+    pub const DECODED: usize = 16 << 20;
 
-/// Bytes of new events from which a transition that goes on by itself (deadlines that are due together) leaves the rest
-/// to the next one. What it has begun by then is one request's worth more.
-pub const PIECE: usize = 4 << 20;
+    /// Bytes of the rows in one Raft entry, encoded. What is larger goes in several entries or is refused.
+    pub const ENTRY: usize = 32 << 20;
 
-/// Bytes of one row of copied history. A row with a single event may be larger.
-pub const HISTORY_ROW: usize = 256 << 10;
+    /// Bytes of new events from which a transition that goes on by itself (deadlines that are due together) leaves the rest
+    /// to the next one. What it has begun by then is one request's worth more.
+    pub const PIECE: usize = 4 << 20;
 
-/// Bytes of history that are read at once where a long one is gone through.
-pub const HISTORY_PAGE: usize = 1 << 20;
+    /// Bytes of one row of copied history. A row with a single event may be larger.
+    pub const HISTORY_ROW: usize = 256 << 10;
 
-/// Commands of clients that may wait or run at once on the leaders of a node.
-pub const COMMANDS: usize = 10_000;
+    /// Bytes of history that are read at once where a long one is gone through.
+    pub const HISTORY_PAGE: usize = 1 << 20;
 
-/// Commands of one workflow id that may wait for the ones before them.
-pub const COMMANDS_OF_WORKFLOW: usize = 1_000;
+    /// Commands of clients that may wait or run at once on the leaders of a node.
+    pub const COMMANDS: usize = 10_000;
 
-const _: () = assert!(COMMANDS_OF_WORKFLOW < COMMANDS);
+    /// Commands of one workflow id that may wait for the ones before them.
+    pub const COMMANDS_OF_WORKFLOW: usize = 1_000;
 
-/// Commands that read whole histories (resets), of one node at once.
-pub const LONG_COMMANDS: usize = 2;
+    /// Queries of one run that may wait for an answer; one more is refused.
+    pub const QUERIES: usize = 1_000;
 
-/// Bytes of events that a reset tells the new run again.
-pub const RETOLD: usize = 24 << 20;
+    /// Workers that have gone that a node remembers; of more of them, only the polls that wait are ended.
+    pub const WORKERS: usize = 10_000;
 
-/// Bytes of one message on the peer port: a forwarded request, or a frame with the entries of several groups.
-pub const FRAME: usize = 64 << 20;
+    /// Pollers of one task queue that a node remembers, for descriptions; those beyond are not shown.
+    pub const POLLERS: usize = 1_000;
 
-/// Bytes of rows from which a chunk of a snapshot is closed; the last of them may be as large as an entry.
-pub const SNAPSHOT_CHUNK: usize = 1 << 20;
+    /// Commands that read whole histories (resets), of one node at once.
+    pub const LONG_COMMANDS: usize = 2;
 
-/// What surrounds the contents of a frame takes less.
-pub const FRAMING: usize = 1 << 20;
+    /// Bytes of events that a reset tells the new run again.
+    pub const RETOLD: usize = 24 << 20;
 
-/// Connections of clients; one more is closed as it comes.
-pub const CONNECTIONS: usize = 4096;
+    /// Bytes of one message on the peer port: a forwarded request, or a frame with the entries of several groups.
+    pub const FRAME: usize = 64 << 20;
 
-/// Streams that one connection may have open. A client that wants more waits until one ends.
-pub const STREAMS: u32 = 10_000;
+    /// Bytes of entries of one group that may be on their way to a follower; with as many no further request is begun.
+    pub const UNANSWERED: usize = 8 << 20;
 
-/// Streams that a connection between nodes may have open: every request that a node has in progress may be forwarded,
-/// and nodes ask each other on their own account.
-pub const PEER_STREAMS: u32 = 65_536;
+    /// Bytes of rows from which a chunk of a snapshot is closed; the last of them may be as large as an entry.
+    pub const SNAPSHOT_CHUNK: usize = 1 << 20;
 
-/// Requests in progress that do not wait for something to happen.
-pub const CALLS: usize = 4096;
+    /// Bytes that surround the contents of a frame, at most.
+    pub const FRAMING: usize = 1 << 20;
 
-/// Requests in progress that do: polls, waits for results. They are apart, for there are many and they take long; no
-/// number of them keeps a call out.
-pub const WAITS: usize = 16_384;
+    /// Connections of clients; one more is closed as it comes.
+    pub const CONNECTIONS: usize = 4096;
 
-/// How long a call may take that does not wait for anything, whatever its caller says; the reference server's.
-pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
+    /// Streams that one connection may have open. A client that wants more waits until one ends.
+    pub const STREAMS: u32 = 10_000;
 
-/// How long a request may wait for something to happen, whatever its caller says. SDKs poll for as long.
-pub const WAIT_DEADLINE: Duration = Duration::from_secs(70);
+    /// Streams that a connection between nodes may have open: every request that a node has in progress may be forwarded,
+    /// and nodes ask each other on their own account.
+    pub const PEER_STREAMS: u32 = 65_536;
 
-/// Bytes of a call that every call may have, however busy the node is.
-pub const SMALL_CALL: usize = 8 << 10;
+    /// Requests in progress that do not wait for something to happen; one more is refused.
+    pub const CALLS: usize = 4096;
 
-/// The same of a request that waits.
-pub const SMALL_WAIT: usize = 1 << 10;
+    /// Requests in progress that do: polls, waits for results. They are counted apart, for there are many and they take
+    /// long; no number of them keeps a call out.
+    pub const WAITS: usize = 16_384;
 
-/// Bytes of all requests in progress and their answers, beyond what each may have.
-pub const REQUEST_BYTES: usize = 32 << 20;
+    /// How long a request may be on its way in: what comes drop by drop holds its place in the meantime.
+    pub const ARRIVAL: Duration = Duration::from_secs(30);
 
-/// Bytes of a request on the peer port whose caller nobody knows: the first word between nodes, and the operator's.
-pub const STRANGER: usize = 64 << 10;
+    /// How long a call may take that does not wait for anything, whatever its caller says; the reference server's.
+    pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Bytes of a value that counts as small: what it claims to hold is allocated up to a mebibyte, whatever it says.
-pub const SMALL_VALUE: usize = 64 << 10;
+    /// How long a request may wait for something to happen, whatever its caller says. SDKs poll for as long.
+    pub const WAIT_DEADLINE: Duration = Duration::from_secs(70);
 
-/// Commands of one workflow id that may share an entry.
-pub const BATCH_COMMANDS: usize = 256;
+    /// Bytes of a call that every call may have, however busy the node is.
+    pub const SMALL_CALL: usize = 8 << 10;
 
-/// Answers that a run remembers at least, for commands that are tried again.
-pub const REMEMBERED_PROPOSALS: usize = 512;
+    /// Bytes of a request that waits that every such request may have, however busy the node is.
+    pub const SMALL_WAIT: usize = 1 << 10;
 
-/// Answers that the system shard remembers, for commands that are tried again.
-pub const REMEMBERED_SYSTEM_PROPOSALS: usize = 128;
+    /// Bytes of all requests in progress and their answers, beyond what each may have.
+    pub const REQUEST_BYTES: usize = 32 << 20;
+
+    /// Bytes of a request on the peer port whose caller nobody knows: the first word between nodes, and the operator's.
+    pub const STRANGER: usize = 64 << 10;
+
+    /// Bytes of a value that counts as small: what it claims to hold is allocated up to a mebibyte, whatever it says.
+    pub const SMALL_VALUE: usize = 64 << 10;
+
+    /// Commands of one workflow id that may share an entry.
+    pub const BATCH_COMMANDS: usize = 256;
+
+    /// Answers that a run remembers at least, for commands that are tried again.
+    pub const REMEMBERED_PROPOSALS: usize = 512;
+
+    /// Answers that the system shard remembers, for commands that are tried again.
+    pub const REMEMBERED_SYSTEM_PROPOSALS: usize = 128;
+}
 
 const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME && PIECE + MESSAGE < ENTRY);
 const _: () = assert!(SNAPSHOT_CHUNK + ENTRY + FRAMING < FRAME);
@@ -109,3 +129,4 @@ const _: () = assert!(
 const _: () = assert!(SMALL_VALUE < MESSAGE);
 // An entry's commands may all be tried again, by a caller each, while as many new ones come.
 const _: () = assert!(2 * BATCH_COMMANDS <= REMEMBERED_PROPOSALS);
+const _: () = assert!(COMMANDS_OF_WORKFLOW < COMMANDS);

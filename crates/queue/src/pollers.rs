@@ -4,11 +4,10 @@ use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
+use tenure_limits::POLLERS;
 
 /// A worker is forgotten when it has not polled for this long, as in the reference server.
 const REMEMBERED: Duration = Duration::from_secs(300);
-/// More identities than this are not kept.
-const MOST: usize = 1000;
 
 /// A worker that polled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +40,10 @@ impl<D> Pollers<D> {
             poller.details = details;
             return;
         }
-        if self.by_identity.len() >= MOST {
+        if self.by_identity.len() >= POLLERS {
             self.forget(now);
         }
-        if self.by_identity.len() < MOST {
+        if self.by_identity.len() < POLLERS {
             self.by_identity.insert(identity.to_owned(), Poller { last_access: now, waiting: 1, details });
         }
     }
@@ -95,5 +94,14 @@ mod tests {
         assert_eq!(pollers.iter().map(|(identity, _)| identity).collect::<Vec<_>>(), ["a"]);
         pollers.left("a", later);
         assert_eq!(pollers.last_access(later + Duration::from_secs(1)), Some(later));
+    }
+    #[test]
+    fn no_more_pollers_are_kept_than_there_is_room_for() {
+        let now = Instant::now();
+        let mut pollers = Pollers::default();
+        for n in 0..POLLERS + 10 {
+            pollers.arrived(&n.to_string(), (), now);
+        }
+        assert_eq!(pollers.iter().count(), POLLERS);
     }
 }

@@ -22,6 +22,7 @@ use openraft::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use tenure_limits::UNANSWERED;
 use tenure_peer::{Call, Link, LinkError, Order, Pool};
 use tenure_storage::ShardId;
 
@@ -40,10 +41,8 @@ impl Kind {
     }
 }
 
-/// Append requests of one group that may be under way to one follower, and their bytes: with as many no further one is
-/// begun.
+/// Append requests of one group that may be under way to one follower: with as many no further one is begun.
 const PIPELINE: usize = 8;
-const PIPELINE_BYTES: usize = 8 << 20;
 
 /// A follower that does not answer an append request within this time of its having been sent is tried again. Far
 /// longer than a sync takes.
@@ -237,7 +236,7 @@ where
         }
         loop {
             let Pipeline { route, requests, under_way, bytes, .. } = &mut self;
-            let may_send = requests.is_some() && under_way.len() < PIPELINE && *bytes < PIPELINE_BYTES;
+            let may_send = requests.is_some() && under_way.len() < PIPELINE && *bytes < UNANSWERED;
             let alone = under_way.is_empty();
             let request = async {
                 match requests {

@@ -30,6 +30,7 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_engine::{QueueKey, RunKey, TaskKind, WorkflowKey, state::ExecutionState};
+use tenure_limits::QUERIES;
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
 
@@ -44,8 +45,6 @@ const FIRST_TASK_WITHIN: Duration = Duration::from_secs(1);
 /// Bytes of the failure behind a query's error that its asker is told: it is a header of the response, and clients refuse
 /// large ones.
 const MAX_QUERY_FAILURE: usize = 64 << 10;
-/// Queries of one run that may wait at once.
-const MOST: usize = 1000;
 
 /// What an asker is told of an answer beyond the limit of blobs.
 const TOO_LARGE: &str = "Blob data size exceeds limit.";
@@ -141,7 +140,7 @@ impl Queries {
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         let mut inner = self.inner.lock();
         let ids = inner.by_run.entry(run.clone()).or_default();
-        if ids.len() >= MOST {
+        if ids.len() >= QUERIES {
             return Err(ApiError::new(Code::ResourceExhausted, "query buffer is full, please retry later"));
         }
         ids.push(id);

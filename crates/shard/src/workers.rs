@@ -8,12 +8,11 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tenure_limits::WORKERS;
 use tokio_util::sync::CancellationToken;
 
 /// How long a worker that has gone is remembered, for polls that were on their way when it said so.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// Workers that have gone that are remembered at once; of more of them, only the polls that wait are ended.
-const MAX_REMEMBERED: usize = 10_000;
 
 /// The name of a worker instance: its namespace, and the key that it gave itself.
 type Name = (String, String);
@@ -79,7 +78,7 @@ impl Workers {
         known.retain(|_, worker| worker.is_to_be_kept(now));
         let remembered = known.values().filter(|worker| worker.gone_at.is_some()).count();
         let name = (namespace.to_owned(), worker.to_owned());
-        if remembered < MAX_REMEMBERED {
+        if remembered < WORKERS {
             let worker = known.entry(name).or_default();
             worker.gone_at = Some(now);
             worker.gone.cancel();
@@ -128,10 +127,10 @@ mod tests {
         let workers = Arc::new(Workers::default());
         drop(workers.polling("n", "w"));
         assert!(workers.known.lock().is_empty());
-        for n in 0..MAX_REMEMBERED + 10 {
+        for n in 0..WORKERS + 10 {
             workers.end_polls("n", &n.to_string());
         }
-        assert_eq!(workers.known.lock().len(), MAX_REMEMBERED);
+        assert_eq!(workers.known.lock().len(), WORKERS);
         let poll = workers.polling("n", "one more");
         workers.end_polls("n", "one more");
         assert!(has_ended(&poll), "it is not remembered, but its polls end");

@@ -1,0 +1,67 @@
+//! The table of all limits, made where they are declared.
+
+use std::{fmt, time::Duration};
+
+/// A limit as the documentation has it.
+#[derive(Debug)]
+pub struct Limit {
+    /// Of the constant.
+    pub name: &'static str,
+    pub value: Value,
+    /// A sentence or more: of what it is, and what becomes of the rest.
+    pub meaning: &'static str,
+}
+
+/// How much a limit allows.
+#[derive(Clone, Copy, Debug)]
+pub enum Value {
+    Number(u64),
+    Time(Duration),
+}
+
+impl From<usize> for Value {
+    fn from(value: usize) -> Self {
+        Value::Number(value as u64)
+    }
+}
+
+impl From<u32> for Value {
+    fn from(value: u32) -> Self {
+        Value::Number(value.into())
+    }
+}
+
+impl From<Duration> for Value {
+    fn from(value: Duration) -> Self {
+        Value::Time(value)
+    }
+}
+
+impl fmt::Display for Limit {
+    /// A row of a Markdown table.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "| {} | ", self.name)?;
+        match self.value {
+            Value::Time(time) => write!(f, "{} s", time.as_secs())?,
+            Value::Number(bytes) if self.meaning.starts_with(" Bytes") && bytes % (1 << 20) == 0 => {
+                write!(f, "{} MiB", bytes >> 20)?;
+            }
+            Value::Number(bytes) if self.meaning.starts_with(" Bytes") => write!(f, "{} KiB", bytes >> 10)?,
+            Value::Number(number) => write!(f, "{number}")?,
+        }
+        write!(f, " |{} |", self.meaning)
+    }
+}
+
+/// Declares limits, and a function that lists them.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ pub const $name:ident: $type:ty = $value:expr;)+) => {
+        $($(#[doc = $doc])+ pub const $name: $type = $value;)+
+
+        /// All limits, in the order of their declaration.
+        pub fn all() -> Vec<$crate::Limit> {
+            vec![$($crate::Limit { name: stringify!($name), value: $name.into(), meaning: concat!($($doc),+) }),+]
+        }
+    };
+}
+pub(crate) use limits;

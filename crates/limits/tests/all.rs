@@ -1,0 +1,73 @@
+//! Walks all limits: each is documented with its value, and each has a test that goes up to it or beyond.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Limits, the file of a test that meets each, and what that test is called there.
+const MET: &[(&str, &str, &str)] = &[
+    ("MESSAGE", "crates/frontend/src/message.rs", "a_large_message_is_refused_by_its_head"),
+    ("DECODED", "tests/test_streams.py", "test_memory_is_bounded_and_others_get_through"),
+    ("ENTRY", "crates/shard/src/tests/mod.rs", "an_entry_has_a_largest_size"),
+    ("PIECE", "tests/test_large_entries.py", "test_large_details_of_activities_that_time_out_together"),
+    ("HISTORY_ROW", "crates/engine/src/tests/reset.rs", "history_is_copied_in_pieces"),
+    ("HISTORY_PAGE", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
+    ("COMMANDS_OF_WORKFLOW", "crates/shard/src/tests/mod.rs", "commands_whose_callers_have_gone_are_not_run"),
+    ("WORKERS", "crates/shard/src/workers.rs", "f81_no_more_workers_are_remembered_than_there_is_room_for"),
+    ("POLLERS", "crates/queue/src/pollers.rs", "no_more_pollers_are_kept_than_there_is_room_for"),
+    ("RETOLD", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
+    ("FRAME", "crates/engine/src/codec.rs", "a_claimed_length_is_not_allocated"),
+    ("UNANSWERED", "crates/raft/tests/groups/cluster.rs", "large_entries_move_no_leaders"),
+    ("SNAPSHOT_CHUNK", "crates/raft/tests/groups/compaction.rs", "a_follower_behind_a_purged_log_gets_a_snapshot"),
+    ("FRAMING", "crates/peer/src/frames.rs", "there_are_limits"),
+    ("CONNECTIONS", "crates/server/src/connections.rs", "one_more_is_closed_and_a_place_comes_back"),
+    ("CALLS", "crates/frontend/src/budget.rs", "calls_are_counted_and_their_places_come_back"),
+    ("WAITS", "crates/frontend/src/budget.rs", "what_waits_takes_no_calls_place"),
+    ("CALL_DEADLINE", "crates/frontend/src/deadline.rs", "no_caller_makes_a_node_wait_for_long"),
+    ("WAIT_DEADLINE", "crates/frontend/src/deadline.rs", "no_caller_makes_a_node_wait_for_long"),
+    ("SMALL_CALL", "crates/frontend/src/budget.rs", "bytes_are_counted_beyond_what_each_request_may_have"),
+    ("SMALL_WAIT", "crates/frontend/src/budget.rs", "what_waits_takes_no_calls_place"),
+    ("REQUEST_BYTES", "tests/test_streams.py", "test_memory_is_bounded_and_others_get_through"),
+    ("STRANGER", "crates/peer/src/door.rs", "a_stranger_is_sent_away_before_its_message_is_read"),
+    ("SMALL_VALUE", "crates/engine/src/codec.rs", "a_claimed_length_is_not_allocated"),
+    ("BATCH_COMMANDS", "crates/engine/src/proposals.rs", "an_entry_of_commands_is_remembered"),
+    ("REMEMBERED_PROPOSALS", "crates/engine/src/proposals.rs", "an_entry_of_commands_is_remembered"),
+    (
+        "REMEMBERED_SYSTEM_PROPOSALS",
+        "crates/engine/src/system/namespace/tests.rs",
+        "no_more_answers_are_remembered_than_there_is_room_for",
+    ),
+];
+
+/// Limits that no test meets, and why.
+const NOT_MET: &[(&str, &str)] = &[
+    ("COMMANDS", "there are fewer calls than that in progress before"),
+    ("QUERIES", "each would hold a call for seconds"),
+    ("LONG_COMMANDS", "a semaphore"),
+    ("STREAMS", "the HTTP/2 library's own"),
+    ("PEER_STREAMS", "the HTTP/2 library's own"),
+    ("ARRIVAL", "half a minute long"),
+];
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn all_are_documented_with_their_values() {
+    let document = read("docs/configuration.md");
+    let rows: Vec<String> = tenure_limits::all().iter().map(ToString::to_string).collect();
+    let table = rows.join("\n");
+    assert!(document.contains(&table), "docs/configuration.md is to have these rows:\n{table}");
+}
+
+#[test]
+fn each_has_a_test_that_meets_it() {
+    let all: BTreeSet<&str> = tenure_limits::all().iter().map(|limit| limit.name).collect();
+    let met = MET.iter().map(|(name, ..)| *name);
+    let told: BTreeSet<&str> = met.chain(NOT_MET.iter().map(|(name, _)| *name)).collect();
+    assert_eq!(told, all);
+    for (name, file, test) in MET {
+        let definition = [format!("fn {test}"), format!("def {test}")];
+        assert!(definition.iter().any(|it| read(file).contains(it)), "{name}: there is no {test} in {file}");
+    }
+}

@@ -4,7 +4,8 @@
     benches/load/run sustain [--closed 1000000] [--minutes 30] [--budget-mib 256]
 
 `overload` offers several times what the cluster can do, whatever becomes of it, and looks at what is done in time, at
-the nodes' memory, and at how long calls take afterwards. `sustain` closes many runs first, then has one node lead all
+the nodes' memory, and at how long calls take afterwards. The load generator has a core of its own all the time, so that
+what it takes is not the servers' trouble. `sustain` closes many runs first, then has one node lead all
 shards, and keeps up full load; each line tells of the rate and of the nodes' memory.
 """
 
@@ -35,13 +36,23 @@ COUNTED = {
 }
 
 
+# What this process may run on, as it was started.
+CORES = sorted(os.sched_getaffinity(0))
+
+
+def apart() -> None:
+    """Moves the calling process to the core that is no server's, where there is one."""
+    free = set(CORES) - os.sched_getaffinity(0)
+    os.sched_setaffinity(0, free or CORES)
+
+
 def load(addresses: list[str], work: str, seconds: float, told=None, **options) -> dict:
     """Puts load on the addresses; what became of it. `told` sees each line on the way."""
     arguments = [LOAD, "--addresses", ",".join(addresses), "--work", work, "--seconds", str(seconds)]
     for name, value in options.items():
         arguments += [f"--{name.replace('_', '-')}", str(value)]
     last = {}
-    with subprocess.Popen([str(a) for a in arguments], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen([str(a) for a in arguments], stdout=subprocess.PIPE, text=True, preexec_fn=apart) as child:
         try:
             for line in child.stdout:
                 last = json.loads(line)
@@ -198,10 +209,12 @@ def main() -> int:
     arguments = parser.parse_args()
     # So that the servers are stopped with us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if arguments.run is overload:
+        os.sched_setaffinity(0, CORES[:-1] or CORES)
     settings = (f"[cluster]\nshards = {arguments.shards}\n[memory]\nbudget_bytes = {arguments.budget_mib * MIB}\n")
     with tempfile.TemporaryDirectory(prefix="tenure-load-") as name:
         print(f"{arguments.run.__name__}: 3 nodes ({BINARY.parent.name}), {arguments.shards} shards and the system shard, "
-              f"{arguments.budget_mib} MiB each, {os.cpu_count()} cores that load and servers share", flush=True)
+              f"{arguments.budget_mib} MiB each, on {len(os.sched_getaffinity(0))} of {len(CORES)} cores", flush=True)
         with Cluster(Path(name), settings=settings) as cluster:
             missed = arguments.run(cluster, arguments)
     for what in missed:

@@ -1,9 +1,11 @@
-//! What all requests in progress on a node may take together: how many there are, and how many bytes.
+//! What all requests in progress on a node may take together: how many there are, and how many bytes. How many calls
+//! depends on the pace at which they end.
 //!
 //! Calls and waits (polls, waits for results) are counted apart, and a few bytes are every request's own; so neither
 //! long polls nor large requests keep small calls out. Beyond its budget a node refuses: a queue would only make all
 //! wait that is certain to be refused later.
 
+use crate::pace::{Pace, Work};
 use metrics::{Gauge, counter, gauge};
 use std::sync::{
     Arc,
@@ -36,6 +38,7 @@ pub(crate) struct Budget {
     calls: Arc<Pool>,
     waits: Arc<Pool>,
     bytes: Arc<Pool>,
+    pace: Arc<Pace>,
 }
 
 /// So much of something.
@@ -57,6 +60,8 @@ pub(crate) struct Slot {
     budget: Budget,
     /// Held, not read.
     _place: Share,
+    /// Held while the request is worked on.
+    work: Option<Work>,
     /// Bytes that the request has of its own.
     own: usize,
     size: usize,
@@ -70,14 +75,19 @@ impl Budget {
             calls: Pool::new("calls", capacity.calls, requests("call")),
             waits: Pool::new("waits", capacity.waits, requests("wait")),
             bytes: Pool::new("bytes", capacity.bytes, gauge!("tenure_request_bytes_in_progress")),
+            pace: Pace::new(capacity.calls),
         }
     }
 
     /// A place for a request of which nothing is known yet; until then it counts as a call.
     pub(crate) fn enter(&self) -> Result<Slot, ApiError> {
+        if !self.pace.admits() {
+            return Err(refused("calls"));
+        }
         Ok(Slot {
             budget: self.clone(),
             _place: self.calls.take(1)?,
+            work: None,
             own: SMALL_CALL,
             size: 0,
             beyond: Share { pool: self.bytes.clone(), amount: 0 },
@@ -86,6 +96,11 @@ impl Budget {
 }
 
 impl Slot {
+    /// The request turns out to be a call, and is worked on from now on.
+    pub(crate) fn work(&mut self) {
+        self.work = Some(self.budget.pace.begin());
+    }
+
     /// The request turns out to wait for something to happen.
     pub(crate) fn wait(&mut self) -> Result<(), ApiError> {
         self._place = self.budget.waits.take(1)?;
@@ -119,6 +134,7 @@ impl Slot {
     /// An answer of so many bytes takes the place of the request. What was done is told, whatever it takes: the next
     /// requests find so much less.
     pub(crate) fn answer(&mut self, bytes: usize) {
+        self.work = None;
         self.shrink(self.size);
         self.size = bytes;
         let beyond = bytes.saturating_sub(self.own);
@@ -139,10 +155,7 @@ impl Pool {
                 self.shown.increment(amount as f64);
                 Ok(Share { pool: self.clone(), amount })
             }
-            Err(_) => {
-                counter!("tenure_requests_refused_total", "limit" => self.name).increment(1);
-                Err(exhausted(self.name))
-            }
+            Err(_) => Err(refused(self.name)),
         }
     }
 
@@ -164,7 +177,8 @@ impl Drop for Share {
 }
 
 /// SDKs try again after a while what is refused with this.
-fn exhausted(what: &str) -> ApiError {
+fn refused(what: &'static str) -> ApiError {
+    counter!("tenure_requests_refused_total", "limit" => what).increment(1);
     let message = format!("this node has as many {what} of requests in progress as it may");
     ApiError::exhausted(ResourceExhaustedCause::SystemOverloaded, ResourceExhaustedScope::System, message)
 }

@@ -496,10 +496,13 @@ impl From<CommandError> for Failed {
     }
 }
 
-/// What waits for something to happen has a place among its like.
+/// What waits for something to happen has a place among its like; everything else is work.
 fn enter(kind: Kind, slot: &mut Slot) -> Result<(), ApiError> {
     match kind {
-        Kind::Call => Ok(()),
+        Kind::Call => {
+            slot.work();
+            Ok(())
+        }
         Kind::Poll | Kind::Wait => slot.wait(),
     }
 }

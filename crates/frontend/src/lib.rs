@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod grpc;
 mod message;
 mod observe;
+mod pace;
 mod rpc;
 mod services;
 mod test_service;

@@ -79,6 +79,13 @@ limits! {
     /// Requests in progress that do not wait for something to happen; one more is refused.
     pub const CALLS: usize = 4096;
 
+    /// How long calls may take that are in progress, by the pace at which they end: where they would take longer, fewer are
+    /// taken. Longer than shards are without a leader when a node dies.
+    pub const CALL_DELAY: Duration = Duration::from_secs(2);
+
+    /// Calls in progress that are taken at any pace.
+    pub const CALLS_AT_LEAST: usize = 256;
+
     /// Requests in progress that do: polls, waits for results. They are counted apart, for there are many and they take
     /// long; no number of them keeps a call out.
     pub const WAITS: usize = 16_384;
@@ -129,4 +136,4 @@ const _: () = assert!(
 const _: () = assert!(SMALL_VALUE < MESSAGE);
 // An entry's commands may all be tried again, by a caller each, while as many new ones come.
 const _: () = assert!(2 * BATCH_COMMANDS <= REMEMBERED_PROPOSALS);
-const _: () = assert!(COMMANDS_OF_WORKFLOW < COMMANDS);
+const _: () = assert!(COMMANDS_OF_WORKFLOW < COMMANDS && CALLS_AT_LEAST < CALLS);

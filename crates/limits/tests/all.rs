@@ -20,6 +20,8 @@ const MET: &[(&str, &str, &str)] = &[
     ("FRAMING", "crates/peer/src/frames.rs", "there_are_limits"),
     ("CONNECTIONS", "crates/server/src/connections.rs", "one_more_is_closed_and_a_place_comes_back"),
     ("CALLS", "crates/frontend/src/budget.rs", "calls_are_counted_and_their_places_come_back"),
+    ("CALL_DELAY", "crates/frontend/src/pace.rs", "no_more_are_taken_than_end_in_time"),
+    ("CALLS_AT_LEAST", "crates/frontend/src/pace.rs", "no_more_are_taken_than_end_in_time"),
     ("WAITS", "crates/frontend/src/budget.rs", "what_waits_takes_no_calls_place"),
     ("CALL_DEADLINE", "crates/frontend/src/deadline.rs", "no_caller_makes_a_node_wait_for_long"),
     ("WAIT_DEADLINE", "crates/frontend/src/deadline.rs", "no_caller_makes_a_node_wait_for_long"),

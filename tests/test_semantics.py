@@ -704,6 +704,14 @@ async def test_backlog_is_handed_out_when_a_worker_comes(hand):
     for other in others:
         other.queue = hand.queue
         await other.start()
+    request = w.DescribeTaskQueueRequest(
+        namespace="default", task_queue={"name": hand.queue}, task_queue_type=1, report_stats=True
+    )
+
+    async def all_counted():
+        return (await hand.api.call("DescribeTaskQueue", request)).stats.approximate_backlog_count == len(others)
+
+    assert await eventually(all_counted), "F44"
     seen = {(await hand.poll()).workflow_execution.workflow_id for _ in others}
     assert seen == {other.id for other in others}
 

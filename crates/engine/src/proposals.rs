@@ -190,7 +190,6 @@ mod tests {
                 match op {
                     Op::Put(..) => rows += 1,
                     Op::Delete(_) => rows -= 1,
-                    Op::Merge(..) => panic!("no counter"),
                 }
             }
             largest = largest.max(codec::encode(&proposals).len());

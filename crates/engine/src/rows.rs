@@ -67,8 +67,6 @@ pub enum RowKey {
     /// A message for another workflow id; rows of one run sort by stamp. The value is an
     /// [`OutboxMessage`](crate::outbox::OutboxMessage).
     Outbox { run: RunKey, stamp: Stamp },
-    /// Counter: ready tasks of a queue.
-    Backlog(QueueKey),
     /// The shard's last recorded time: a new leader's clock never goes below it.
     Clock,
     /// A row of the system shard.
@@ -98,8 +96,6 @@ pub struct ReadyTask {
 pub enum Op {
     Put(RowKey, Bytes),
     Delete(RowKey),
-    /// Adds to a counter row; a counter that was never touched is zero.
-    Merge(RowKey, i64),
 }
 
 impl RowKey {
@@ -107,7 +103,6 @@ impl RowKey {
     fn size(&self) -> usize {
         /// Numbers, ids of 16 bytes, separators.
         const FIXED: usize = 96;
-        let of_queue = |queue: &QueueKey| queue.name.len();
         // Some bytes are escaped by a second one.
         FIXED
             + 2 * match self {
@@ -118,7 +113,7 @@ impl RowKey {
                 | RowKey::Outbox { run, .. } => run.workflow.workflow_id.len(),
                 RowKey::Current(workflow) => workflow.workflow_id.len(),
                 RowKey::RequestId { workflow, request_id } => workflow.workflow_id.len() + request_id.len(),
-                RowKey::Ready { queue, .. } | RowKey::Backlog(queue) | RowKey::QueueConfig(queue) => of_queue(queue),
+                RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => queue.name.len(),
                 RowKey::System { key, .. } => key.len(),
                 RowKey::Clock => 0,
             }
@@ -130,7 +125,7 @@ impl Op {
     pub fn size(&self) -> usize {
         match self {
             Op::Put(key, value) => key.size() + value.len(),
-            Op::Delete(key) | Op::Merge(key, _) => key.size(),
+            Op::Delete(key) => key.size(),
         }
     }
 }
@@ -192,7 +187,6 @@ impl fmt::Display for RowKey {
             RowKey::Timer { run, .. } => of(f, "the timer row", run),
             RowKey::Ready { queue, .. } => write!(f, "a task of queue '{}'", queue.name),
             RowKey::Outbox { run, .. } => of(f, "a message", run),
-            RowKey::Backlog(queue) => write!(f, "the backlog of queue '{}'", queue.name),
             RowKey::Clock => f.write_str("the shard's clock"),
             RowKey::QueueConfig(queue) => write!(f, "the configuration of queue '{}'", queue.name),
             RowKey::System { table, key } => write!(f, "row '{key}' of the system table {table:?}"),

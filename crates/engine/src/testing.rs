@@ -36,7 +36,6 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemoryRows {
     rows: BTreeMap<RowKey, Bytes>,
-    counters: BTreeMap<RowKey, i64>,
 }
 
 impl MemoryRows {
@@ -45,21 +44,12 @@ impl MemoryRows {
             match op.clone() {
                 Op::Put(key, value) => drop(self.rows.insert(key, value)),
                 Op::Delete(key) => drop(self.rows.remove(&key)),
-                Op::Merge(key, delta) => *self.counters.entry(key).or_default() += delta,
             }
         }
     }
 
     pub fn rows(&self) -> impl Iterator<Item = (&RowKey, &Bytes)> {
         self.rows.iter()
-    }
-
-    pub fn counters(&self) -> impl Iterator<Item = (&RowKey, i64)> {
-        self.counters.iter().map(|(key, count)| (key, *count))
-    }
-
-    pub fn counter(&self, key: &RowKey) -> i64 {
-        self.counters.get(key).copied().unwrap_or(0)
     }
 
     pub fn ready_tasks(&self) -> Vec<ReadyTask> {

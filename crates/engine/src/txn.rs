@@ -451,14 +451,11 @@ impl<'a, 'c> Txn<'a, 'c> {
     fn write_ready_tasks(&mut self) {
         for (queue, priority, stamp) in std::mem::take(&mut self.gone) {
             self.ops.push(Op::Delete(RowKey::Ready { queue: queue.clone(), priority, stamp }));
-            self.ops.push(Op::Merge(RowKey::Backlog(queue.clone()), -1));
             self.effects.push(Effect::TaskGone { queue, stamp });
         }
         for task in std::mem::take(&mut self.ready) {
             let ReadyTask { queue, priority, stamp, .. } = task.clone();
-            self.ops
-                .push(Op::Put(RowKey::Ready { queue: queue.clone(), priority, stamp }, crate::codec::encode(&task)));
-            self.ops.push(Op::Merge(RowKey::Backlog(queue), 1));
+            self.ops.push(Op::Put(RowKey::Ready { queue, priority, stamp }, crate::codec::encode(&task)));
             self.effects.push(Effect::TaskReady(task));
         }
     }

@@ -45,6 +45,9 @@ limits! {
     /// Workers that have gone that a node remembers; of more of them, only the polls that wait are ended.
     pub const WORKERS: usize = 10_000;
 
+    /// Ready tasks of one queue that a shard counts, behind those it has in memory, when it is asked how many wait.
+    pub const COUNTED_TASKS: usize = 10_000;
+
     /// Pollers of one task queue that a node remembers, for descriptions; those beyond are not shown.
     pub const POLLERS: usize = 1_000;
 

@@ -18,6 +18,7 @@ use tenure_engine::{
     QueueKey, Stamp,
     rows::{ReadError, ReadyTask},
 };
+use tenure_limits::COUNTED_TASKS;
 use tokio::{sync::Notify, time::Instant};
 
 /// Offers of one message.
@@ -67,8 +68,7 @@ impl Window {
     /// Takes a task that became ready; gives what is to be offered and what fell out of the window.
     fn add(&mut self, task: ReadyTask, most: usize) -> (Option<ReadyTask>, Option<ReadyTask>) {
         let place = (task.priority, task.stamp);
-        let last = self.tasks.last_key_value().map(|(place, _)| *place);
-        let behind = last.is_none_or(|last| place > last);
+        let behind = self.last().is_none_or(|last| place > last);
         if behind && (self.more || self.tasks.len() >= most) {
             self.more = true;
             return (None, None);
@@ -86,6 +86,11 @@ impl Window {
         (Some(task), fallen)
     }
 
+    /// The place of the last task in memory.
+    fn last(&self) -> Option<(u8, Stamp)> {
+        self.tasks.last_key_value().map(|(place, _)| *place)
+    }
+
     fn insert(&mut self, task: ReadyTask) {
         self.places.insert(task.stamp, task.priority);
         self.tasks.insert((task.priority, task.stamp), task);
@@ -99,8 +104,7 @@ impl Window {
     /// Reads rows behind the window until it is full. Gives what is new.
     fn fill(&mut self, queue: &QueueKey, rows: &dyn Rows, most: usize) -> Result<Vec<ReadyTask>, ReadError> {
         let room = most.saturating_sub(self.tasks.len());
-        let last = self.tasks.last_key_value().map(|(place, _)| *place);
-        let read = rows.ready(queue, last, room)?;
+        let read = rows.ready(queue, self.last(), room)?;
         self.more = read.len() == room;
         for task in &read {
             self.insert(task.clone());
@@ -171,6 +175,16 @@ impl Dispatch {
     /// Tasks of a queue that wait for a poll, as far as they are in memory.
     pub(crate) fn backlog_hint(&self, queue: &QueueKey) -> usize {
         self.queues.lock().get(queue).map_or(0, |window| window.tasks.len())
+    }
+
+    /// Ready tasks of a queue in this shard: those in memory, and as many of those behind them as are counted.
+    pub(crate) fn backlog(&self, queue: &QueueKey, rows: &dyn Rows) -> Result<u64, ReadError> {
+        let (known, last) = match self.queues.lock().get(queue) {
+            Some(window) if window.more => (window.tasks.len(), window.last()),
+            Some(window) => return Ok(window.tasks.len() as u64),
+            None => return Ok(0),
+        };
+        Ok((known + rows.count_ready(queue, last, COUNTED_TASKS)?) as u64)
     }
 
     /// The home asked for the start of this task: it need not be told that the task is gone.

@@ -70,7 +70,7 @@ pub struct HistoryPage {
 #[derive(Clone, Debug, Default)]
 pub struct QueueDescription {
     pub pollers: Vec<PollerInfo>,
-    /// Ready tasks in all shards.
+    /// Ready tasks in all shards, each of which counts no further than to a limit.
     pub backlog: i64,
     /// Age of the oldest task that waits at the home.
     pub backlog_age: std::time::Duration,

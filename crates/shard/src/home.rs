@@ -449,7 +449,7 @@ impl LeaderRuntime {
         });
         for answer in futures::future::join_all(ask).await {
             if let Ok(Served::Answer(Answer::Backlog(tasks))) = answer {
-                description.backlog += tasks;
+                description.backlog += tasks as i64;
             }
         }
         Ok(description)

@@ -171,7 +171,7 @@ pub(crate) enum Answer {
         response: Bytes,
     },
     Delivery(DeliveryState),
-    Backlog(i64),
+    Backlog(u64),
     LastPoll(Option<Duration>),
     ReadIndex(u64),
     /// Of a message.

@@ -166,7 +166,7 @@ impl Rows for ShardReader {
     }
 
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError> {
-        self.view()?.ready_tasks(queue, after.map(|(priority, stamp)| ReadyAfter { priority, stamp }), limit)
+        self.view()?.ready_tasks(queue, after.map(ready_after), limit)
     }
 
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError> {
@@ -177,8 +177,8 @@ impl Rows for ShardReader {
         self.view()?.outbox(after, limit)
     }
 
-    fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError> {
-        self.view()?.backlog(queue)
+    fn count_ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<usize, ReadError> {
+        self.view()?.count_ready(queue, after.map(ready_after), limit)
     }
 
     fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
@@ -188,6 +188,10 @@ impl Rows for ShardReader {
     fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
         Ok(self.view()?.history_before(run, from, max_bytes)?.into_iter().map(chunk).collect())
     }
+}
+
+fn ready_after((priority, stamp): (u8, Stamp)) -> ReadyAfter {
+    ReadyAfter { priority, stamp }
 }
 
 fn chunk(chunk: HistoryChunk) -> Chunk {

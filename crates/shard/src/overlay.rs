@@ -47,8 +47,6 @@ impl<'a> Overlay<'a> {
                     }
                     self.written.insert(key.clone(), None);
                 }
-                // Counters are not read by transitions.
-                Op::Merge(..) => {}
             }
         }
         self.states.extend(transition.states.iter().cloned());

@@ -85,8 +85,8 @@ pub trait Rows: StateReader + Send + Sync {
     /// Messages of the outbox, strictly after a place: by the slot of the sending run, by run, and then in the order in
     /// which they were sent.
     fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError>;
-    /// How many ready tasks a queue has in this shard.
-    fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError>;
+    /// How many ready tasks of a queue there are behind `after`, up to a limit.
+    fn count_ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<usize, ReadError>;
     /// The chunks that hold the events from `from` to before `to`, in order; the first and the last may hold events
     /// beyond. Ends early once there are `max_bytes`, but not before one chunk.
     fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError>;

@@ -327,7 +327,7 @@ impl LeaderRuntime {
             }
             Request::Return { token, proposal, .. } => self.return_task(token, proposal).await,
             Request::Deliver { from, message, .. } => self.receive(from, message).await,
-            Request::Backlog { queue, .. } => match self.rows.backlog(&queue) {
+            Request::Backlog { queue, .. } => match self.dispatch.backlog(&queue, &*self.rows) {
                 Ok(tasks) => Served::Answer(Answer::Backlog(tasks)),
                 Err(error) => Served::refused(Code::DataLoss, error.to_string()),
             },

@@ -13,6 +13,12 @@ pub enum OpenError {
         path.display()
     )]
     NewerFormat { path: PathBuf, found: u32, known: u32 },
+    #[error(
+        "data directory {}: it has format {found}, from before the first release, which this build cannot read: it reads from \
+         format {oldest} on",
+        path.display()
+    )]
+    OlderFormat { path: PathBuf, found: u32, oldest: u32 },
     #[error("data directory {}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("data directory {}: {source}", path.display())]

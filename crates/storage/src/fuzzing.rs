@@ -24,7 +24,7 @@ pub fn rows(bytes: &[u8]) {
                 read_key(key);
                 read_value(value);
             }
-            RawOp::Delete { key } | RawOp::Merge { key, .. } => read_key(key),
+            RawOp::Delete { key } => read_key(key),
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) mod table {
     pub(crate) const EXECUTION: u8 = 4;
     pub(crate) const CURRENT: u8 = 5;
     pub(crate) const REQUEST_ID: u8 = 6;
-    pub(crate) const BACKLOG: u8 = 7;
+    // 7 was a counter for each queue.
     pub(crate) const QUEUE_CONFIG: u8 = 8;
     pub(crate) const TIMER: u8 = 64;
     pub(crate) const READY: u8 = 65;
@@ -179,7 +179,7 @@ impl KeyWriter {
             RowKey::Timer { due, run } => self.due(*due, run),
             RowKey::Ready { queue, priority, stamp } => self.queue(queue).u8(*priority).stamp(*stamp),
             RowKey::Outbox { run, stamp } => self.run(run).stamp(*stamp),
-            RowKey::Backlog(queue) | RowKey::QueueConfig(queue) => self.queue(queue),
+            RowKey::QueueConfig(queue) => self.queue(queue),
             RowKey::Clock => self,
             RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
         }
@@ -195,7 +195,6 @@ fn table_of(key: &RowKey) -> u8 {
         RowKey::Timer { .. } => table::TIMER,
         RowKey::Ready { .. } => table::READY,
         RowKey::Outbox { .. } => table::OUTBOX,
-        RowKey::Backlog(_) => table::BACKLOG,
         RowKey::Clock => table::CLOCK,
         RowKey::System { .. } => table::SYSTEM,
         RowKey::QueueConfig(_) => table::QUEUE_CONFIG,
@@ -346,7 +345,6 @@ mod tests {
                 stamp
             }),
             (runs(), stamps()).prop_map(|(run, stamp)| RowKey::Outbox { run, stamp }),
-            queues().prop_map(RowKey::Backlog),
             queues().prop_map(RowKey::QueueConfig),
             Just(RowKey::Clock),
             "[ab]{0,3}".prop_map(|key| RowKey::System { table: SystemTable::Namespace, key: key.into() }),

@@ -11,8 +11,12 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Format of the data directory that this build writes. Older ones are read, or brought up to date at start.
-const FORMAT: u32 = 1;
+/// Format of the data directory that this build writes. Older ones are read, or brought up to date at start, down to
+/// [`OLDEST_FORMAT`].
+const FORMAT: u32 = 2;
+
+/// Format 1 had rows that RocksDB merges (a counter for each queue).
+const OLDEST_FORMAT: u32 = 2;
 
 const FORMAT_ROW: &str = "format";
 const IDENTITY_ROW: &str = "identity";
@@ -159,6 +163,9 @@ fn check_format(log: &LogDb, options: &Options) -> Result<(), OpenError> {
         .map_err(|_| failed(StorageError::Corrupt("the format row is not a number".into())))?;
     if found > FORMAT {
         return Err(OpenError::NewerFormat { path: options.dir.clone(), found, known: FORMAT });
+    }
+    if found < OLDEST_FORMAT {
+        return Err(OpenError::OlderFormat { path: options.dir.clone(), found, oldest: OLDEST_FORMAT });
     }
     Ok(())
 }

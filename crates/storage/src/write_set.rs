@@ -6,7 +6,6 @@
 //! ```text
 //! operation = kind (u8), key length (varint), key, then
 //!             for a put: value length (varint), value
-//!             for a merge: what is added (i64, little-endian)
 //! ```
 
 use crate::{StorageError, key};
@@ -17,7 +16,7 @@ const VERSION: u8 = 1;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
-const MERGE: u8 = 3;
+// 3 added to a counter.
 
 /// Encodes write sets as one, to be applied in this order.
 pub fn encode<'a>(sets: impl IntoIterator<Item = &'a WriteSet>) -> Bytes {
@@ -26,7 +25,6 @@ pub fn encode<'a>(sets: impl IntoIterator<Item = &'a WriteSet>) -> Bytes {
         match op {
             Op::Put(key, value) => encoder.put(&key::portable(key), value),
             Op::Delete(key) => encoder.delete(&key::portable(key)),
-            Op::Merge(key, add) => encoder.merge(&key::portable(key), *add),
         }
     }
     encoder.finish()
@@ -53,11 +51,6 @@ impl Encoder {
 
     fn delete(&mut self, key: &[u8]) {
         self.head(DELETE, key);
-    }
-
-    fn merge(&mut self, key: &[u8], add: i64) {
-        self.head(MERGE, key);
-        self.0.put_i64_le(add);
     }
 
     fn head(&mut self, kind: u8, key: &[u8]) {
@@ -92,7 +85,6 @@ impl Encoder {
 pub(crate) enum RawOp<'a> {
     Put { key: &'a [u8], value: &'a [u8] },
     Delete { key: &'a [u8] },
-    Merge { key: &'a [u8], add: i64 },
 }
 
 /// Reads the operations of a wire form, without copying.
@@ -115,11 +107,6 @@ impl<'a> Decoder<'a> {
         match kind {
             PUT => Some(RawOp::Put { key, value: self.bytes()? }),
             DELETE => Some(RawOp::Delete { key }),
-            MERGE => {
-                let (add, rest) = self.0.split_first_chunk::<8>()?;
-                self.0 = rest;
-                Some(RawOp::Merge { key, add: i64::from_le_bytes(*add) })
-            }
             _ => None,
         }
     }

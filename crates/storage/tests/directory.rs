@@ -36,15 +36,19 @@ fn a_directory_in_use_is_refused_with_the_owner_named() {
 }
 
 #[test]
-fn a_directory_of_a_newer_version_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let storage = open(&dir);
-    let value = Bytes::copy_from_slice(&2_u32.to_be_bytes());
-    storage.log().write_blocking(LogOp::Node { name: "format", value }).unwrap();
-    drop(storage);
-    let error = Storage::open(options(dir.path())).err().unwrap();
-    assert!(matches!(error, OpenError::NewerFormat { found: 2, known: 1, .. }), "{error}");
-    assert_eq!(error.to_string().lines().count(), 1);
+fn a_directory_of_another_format_is_refused() {
+    let check = |format: u32, expected: fn(&OpenError) -> bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = open(&dir);
+        let value = Bytes::copy_from_slice(&format.to_be_bytes());
+        storage.log().write_blocking(LogOp::Node { name: "format", value }).unwrap();
+        drop(storage);
+        let error = Storage::open(options(dir.path())).err().unwrap();
+        assert!(expected(&error), "{error}");
+        assert_eq!(error.to_string().lines().count(), 1);
+    };
+    check(3, |error| matches!(error, OpenError::NewerFormat { found: 3, known: 2, .. }));
+    check(1, |error| matches!(error, OpenError::OlderFormat { found: 1, oldest: 2, .. }));
 }
 
 #[test]

@@ -31,7 +31,6 @@ fn ops(index: u64) -> Vec<Op> {
         put(RowKey::History { run: run("w", 1), first_event_id: index as i64 }, vec![7; 200]),
         put(timer(index), ""),
         Op::Delete(timer(index - 1)),
-        Op::Merge(RowKey::Backlog(queue("q")), 1),
     ]
 }
 
@@ -108,7 +107,6 @@ fn nothing_acknowledged_is_lost_and_rows_are_of_one_moment() {
         let view = reader.view().unwrap();
         let current = view.get(&RowKey::Current(workflow("w"))).unwrap();
         assert_eq!(current, Some(applied.to_string().into()), "round {round}");
-        assert_eq!(view.backlog(&queue("q")).unwrap(), applied as i64, "round {round}");
         let timers = view.timers_until(Timestamp::MAX, None, 10).unwrap();
         assert_eq!(timers, [(Timestamp(applied as i64), run("w", 1))], "round {round}");
         let latest = view.history_before(&run("w", 1), i64::MAX, 1).unwrap();

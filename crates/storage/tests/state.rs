@@ -66,21 +66,6 @@ fn write_sets_of_one_batch_are_applied_in_order() {
 }
 
 #[test]
-fn counters_add_up_across_batches_flushes_and_restarts() {
-    let (dir, storage, rows) = shard();
-    let key = RowKey::Backlog(queue("q"));
-    assert_eq!(rows.reader().view().unwrap().backlog(&queue("q")).unwrap(), 0);
-    for (index, add) in [(1, 5), (2, -2), (3, 10), (4, -1)] {
-        apply(&rows, index, vec![Op::Merge(key.clone(), add), Op::Merge(key.clone(), 1)]);
-        storage.state().flush().unwrap();
-    }
-    assert_eq!(rows.reader().view().unwrap().backlog(&queue("q")).unwrap(), 16);
-    drop((rows, storage));
-    let storage = open(&dir);
-    assert_eq!(storage.shard(1).unwrap().rows.reader().view().unwrap().counter(&key).unwrap(), 16);
-}
-
-#[test]
 fn a_view_sees_one_moment() {
     let (_dir, _storage, rows) = shard();
     let key = RowKey::Clock;
@@ -139,6 +124,9 @@ fn ready_tasks_come_by_priority_then_stamp_and_queues_do_not_mix() {
     assert_eq!(view.ready_tasks(&queue("q"), None, 10).unwrap(), tasks);
     let after = ReadyAfter { priority: 1, stamp: Stamp { term: 1, counter: 300 } };
     assert_eq!(view.ready_tasks(&queue("q"), Some(after), 2).unwrap(), tasks[1..3]);
+    let count = |after, limit| view.count_ready(&queue("q"), after, limit).unwrap();
+    assert_eq!([count(None, 10), count(Some(after), 10), count(None, 3)], [4, 3, 3]);
+    assert_eq!(view.count_ready(&queue("other"), None, 10).unwrap(), 0);
     assert_eq!(view.ready_queues().unwrap(), ["p", "q", "q\0", "q1"].map(queue));
     assert_eq!(view.ready_tasks(&queue(""), None, 10).unwrap(), []);
 }

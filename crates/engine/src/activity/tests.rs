@@ -654,7 +654,7 @@ fn completing_one_of_many_leaves_the_others_alone() {
 }
 
 fn touches_pending(op: &Op) -> bool {
-    let (Op::Put(key, _) | Op::Delete(key) | Op::Merge(key, _)) = op;
+    let (Op::Put(key, _) | Op::Delete(key)) = op;
     matches!(key, RowKey::Pending { kind: PendingKind::Activity, .. })
 }
 

@@ -16,7 +16,6 @@ fn entry(set: &WriteSet) -> String {
         let (verb, key) = match op {
             Op::Put(key, _) => ("put", key),
             Op::Delete(key) => ("del", key),
-            Op::Merge(key, _) => ("add", key),
         };
         let key = format!("{key:?}");
         format!("{verb} {}", key.split([' ', '(']).next().unwrap_or_default())
@@ -38,11 +37,11 @@ fn a_workflow_that_sleeps_once() {
     let task = sim.poll();
     sim.complete(&task, vec![complete_workflow()]).unwrap();
     expect![[r#"
-        6: put Current, put RequestId, put History, put Ready, add Backlog, put Execution
-        5: put History, del Ready, add Backlog, put Timer, put Execution
+        5: put Current, put RequestId, put History, put Ready, put Execution
+        4: put History, del Ready, put Timer, put Execution
         4: put History, del Timer, put Timer, put Execution
-        5: put History, put Ready, add Backlog, del Timer, put Execution
-        5: put History, del Ready, add Backlog, put Timer, put Execution
+        4: put History, put Ready, del Timer, put Execution
+        4: put History, del Ready, put Timer, put Execution
         4: put History, del Timer, put Timer, put Execution
     "#]]
     .assert_eq(&entries(&sim));
@@ -63,12 +62,12 @@ fn a_workflow_with_one_activity() {
     let task = sim.poll();
     sim.complete(&task, vec![complete_workflow()]).unwrap();
     expect![[r#"
-        6: put Current, put RequestId, put History, put Ready, add Backlog, put Execution
-        5: put History, del Ready, add Backlog, put Timer, put Execution
-        4: put History, put Ready, add Backlog, put Execution
-        3: del Ready, add Backlog, put Execution
-        4: put History, put Ready, add Backlog, put Execution
-        4: put History, del Ready, add Backlog, put Execution
+        5: put Current, put RequestId, put History, put Ready, put Execution
+        4: put History, del Ready, put Timer, put Execution
+        3: put History, put Ready, put Execution
+        2: del Ready, put Execution
+        3: put History, put Ready, put Execution
+        3: put History, del Ready, put Execution
         4: put History, del Timer, put Timer, put Execution
     "#]]
     .assert_eq(&entries(&sim));
@@ -113,7 +112,7 @@ fn an_activity_ends_at_the_same_cost_however_many_are_pending() {
         (entry(&writes), bytes)
     };
     let (alone, _) = writes(1, 0);
-    expect!["4: put History, put Ready, add Backlog, put Execution\n"].assert_eq(&alone);
+    expect!["3: put History, put Ready, put Execution\n"].assert_eq(&alone);
     let (inline, few) = writes(8, 0);
     assert_eq!(inline, alone);
     let (inline, many) = writes(2000, 0);
@@ -121,7 +120,7 @@ fn an_activity_ends_at_the_same_cost_however_many_are_pending() {
     assert!(many < few + 16, "{many} bytes against {few}");
     // What has a row of its own takes that row with it, and no other.
     let (spilled, many) = writes(2000, 1999);
-    expect!["5: put History, put Ready, add Backlog, del Pending, put Execution\n"].assert_eq(&spilled);
+    expect!["4: put History, put Ready, del Pending, put Execution\n"].assert_eq(&spilled);
     assert!(many < few * 9 / 8 + 16, "{many} bytes against {few}");
 }
 

@@ -11,7 +11,10 @@ use crate::{
 };
 use expect_test::expect;
 use std::time::Duration;
-use tenure_api::workflowservice::v1 as api;
+use tenure_api::{
+    taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
+    workflowservice::v1 as api,
+};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -30,7 +33,6 @@ fn delete(sim: &mut Sim) -> Result<crate::Reply, crate::transition::Refused> {
     })))
 }
 
-/// Rows besides counters.
 fn left(sim: &Sim) -> Vec<RowKey> {
     sim.rows.rows().map(|(key, _)| key.clone()).collect()
 }
@@ -48,6 +50,32 @@ fn a_closed_run_goes_when_its_retention_is_over_and_not_before() {
     assert_eq!(sim.rows.timers().len(), 1);
     assert!(sim.rows.rows().all(|(key, _)| !matches!(key, RowKey::Current(_))), "the current run is no more");
     sim.advance(DAY * 2);
+    assert_eq!(left(&sim), []);
+}
+
+/// F44.
+#[test]
+fn of_the_queues_of_a_worker_process_nothing_is_left() {
+    let mut sim = Sim::started();
+    for process in 0..10 {
+        let task = sim.poll();
+        let queue = TaskQueue { name: format!("q-of-process-{process}"), kind: 2, normal_name: "q".into() };
+        let request = api::RespondWorkflowTaskCompletedRequest {
+            sticky_attributes: Some(StickyExecutionAttributes {
+                worker_task_queue: Some(queue),
+                schedule_to_start_timeout: Some(prost_types::Duration { seconds: 5, nanos: 0 }),
+            }),
+            ..Default::default()
+        };
+        sim.complete_with(&task, request).unwrap();
+        sim.signal("a");
+        let named: Vec<_> = left(&sim).into_iter().filter(|key| format!("{key:?}").contains("q-of-process")).collect();
+        let [RowKey::Ready { queue, .. }] = &named[..] else { panic!("{named:?}") };
+        assert_eq!(*queue.name, format!("q-of-process-{process}"));
+    }
+    sim.terminate().unwrap();
+    assert!(!left(&sim).iter().any(|key| format!("{key:?}").contains("QueueKey")));
+    sim.advance(DAY * 4);
     assert_eq!(left(&sim), []);
 }
 

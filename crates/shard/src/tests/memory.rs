@@ -28,7 +28,6 @@ use tokio::sync::{Semaphore, watch};
 /// One shard's rows, shared by all replicas.
 pub(super) struct Log {
     rows: Mutex<BTreeMap<RowKey, Bytes>>,
-    counters: Mutex<BTreeMap<RowKey, i64>>,
     lead: Mutex<(NodeId, u64)>,
     /// Told to all replicas.
     told: BTreeMap<NodeId, watch::Sender<Leadership>>,
@@ -85,7 +84,6 @@ impl Cluster {
             let told = nodes.iter().map(|node| (*node, watch::Sender::new(Leadership::default()))).collect();
             let log = Log {
                 rows: Mutex::default(),
-                counters: Mutex::default(),
                 lead: Mutex::default(),
                 told,
                 applied: watch::Sender::new(0),
@@ -154,6 +152,10 @@ impl Log {
         self.rows.lock().get(key).cloned()
     }
 
+    pub(super) fn put(&self, key: RowKey, value: Bytes) {
+        self.rows.lock().insert(key, value);
+    }
+
     pub(super) fn first_ready(self: &Arc<Self>, queue: &QueueKey) -> ReadyTask {
         LogRows(self.clone()).ready(queue, None, 1).unwrap().remove(0)
     }
@@ -173,7 +175,6 @@ impl Log {
             match op {
                 Op::Put(key, value) => _ = rows.insert(key.clone(), value.clone()),
                 Op::Delete(key) => _ = rows.remove(key),
-                Op::Merge(key, add) => *self.counters.lock().entry(key.clone()).or_default() += add,
             }
         }
         self.entries.lock().push(writes.clone());
@@ -246,7 +247,7 @@ impl Replica for LogReplica {
     }
 }
 
-struct LogRows(Arc<Log>);
+pub(super) struct LogRows(pub(super) Arc<Log>);
 
 impl StateReader for LogRows {
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
@@ -343,8 +344,8 @@ impl Rows for LogRows {
         Ok(queues.into_iter().collect())
     }
 
-    fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError> {
-        Ok(self.0.counters.lock().get(&RowKey::Backlog(queue.clone())).copied().unwrap_or(0))
+    fn count_ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<usize, ReadError> {
+        Ok(self.ready(queue, after, limit)?.len())
     }
 
     fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {

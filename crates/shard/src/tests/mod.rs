@@ -10,22 +10,23 @@ mod whole;
 
 use crate::{
     CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId,
+    dispatch::Dispatch,
     executions::own,
     handle::new_proposal_id,
     messages::{Request, StartRequest},
 };
 use engine::{engine, heartbeat, row, signal, start, start_after};
-use memory::{Cluster, Log};
+use memory::{Cluster, Log, LogRows};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tenure_api::{error::Code, workflowservice::v1::PollWorkflowTaskQueueResponse};
 use tenure_engine::{
-    Envelope, NamespaceId, Op, Process, QueueKey, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey, codec,
-    command::Poll, token::TaskToken,
+    Envelope, NamespaceId, Op, Process, QueueKey, RowKey, ShardCommand, Stamp, TaskKind, Timestamp, WorkflowKey, codec,
+    command::Poll, rows::ReadyTask, token::TaskToken,
 };
-use tenure_limits::ENTRY;
+use tenure_limits::{COUNTED_TASKS, ENTRY};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -541,4 +542,54 @@ async fn a_backlog_beyond_the_window_is_dispatched_whole() {
     }
     let expected: Vec<String> = workflows.iter().map(|w| w.workflow_id.to_string()).collect();
     assert_eq!(order, expected, "oldest first");
+}
+
+/// F44.
+#[tokio::test]
+async fn a_backlog_is_what_waits_in_all_shards_and_leaves_no_row_behind() {
+    let cluster = Cluster::start(&[1], 2, |_| 1, &Options { offer_window: 10, ..options() }, engine);
+    let home = leader(&cluster, 1, 1).await;
+    let queue = queue_in(&cluster, 1);
+    let mut waiting = 0;
+    for (shard, count) in [(1, 25), (2, 3)] {
+        let owner = leader(&cluster, 1, shard).await;
+        for n in 0..count {
+            let workflow = workflow_in(&cluster, shard, &format!("b{n}"));
+            owner.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
+            waiting += 1;
+        }
+    }
+    while waiting > 0 {
+        assert_eq!(home.describe_queue(&queue).await.unwrap().backlog, waiting);
+        let response = home.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+        cluster.node(1).deliver(token(&response)).unwrap().sent();
+        waiting -= 1;
+    }
+    assert_eq!(home.describe_queue(&queue).await.unwrap().backlog, 0);
+    let of_queue = |key: &RowKey| matches!(key, RowKey::Ready { .. } | RowKey::QueueConfig(_));
+    assert_eq!(cluster.logs.values().map(|log| log.count(of_queue)).sum::<usize>(), 0);
+}
+
+/// F44.
+#[tokio::test]
+async fn a_backlog_is_counted_no_further_than_to_the_limit() {
+    const WINDOW: usize = 10;
+    let cluster = alone();
+    let (log, queue, run) = (&cluster.logs[&1], queue_in(&cluster, 1), workflow_in(&cluster, 1, "w").run(engine::RUN));
+    let backlog_of = |tasks: u64| {
+        for counter in 0..tasks {
+            let (priority, stamp) = (3, Stamp { term: 1, counter });
+            let (queue, run) = (queue.clone(), run.clone());
+            let key = RowKey::Ready { queue: queue.clone(), priority, stamp };
+            let scheduled_at = Timestamp(0);
+            let task = ReadyTask { queue, priority, stamp, run, scheduled_event_id: 2, scheduled_at, sticky: false };
+            log.put(key, codec::encode(&task).into());
+        }
+        let rows = LogRows(log.clone());
+        Dispatch::load(&rows, WINDOW, |_| 1).unwrap().backlog(&queue, &rows).unwrap()
+    };
+    let most = (WINDOW + COUNTED_TASKS) as u64;
+    for (tasks, counted) in [(9, 9), (10, 10), (11, 11), (most - 1, most - 1), (most + 50, most)] {
+        assert_eq!(backlog_of(tasks), counted, "of {tasks}");
+    }
 }

@@ -24,7 +24,7 @@ use crate::{
 use metrics::histogram;
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, FlushOptions, LogLevel,
-    MergeOperands, ReadOptions, WriteBatch, WriteOptions,
+    ReadOptions, WriteBatch, WriteOptions,
 };
 use rows::Incarnation;
 use std::{
@@ -216,10 +216,7 @@ fn family_options(family: Family, options: &Options, memory: &Shared) -> rocksdb
     family_options.set_max_write_buffer_number(3);
     family_options.set_compression_type(DBCompressionType::Lz4);
     match family {
-        Family::Rows => {
-            table.set_bloom_filter(10.0, false);
-            family_options.set_merge_operator_associative("counter", add_counters);
-        }
+        Family::Rows => table.set_bloom_filter(10.0, false),
         Family::Index => {
             // A file that is mostly tombstones is compacted soon, so that scans do not wade through them.
             family_options.add_compact_on_deletion_collector_factory(4096, 2048, 0.5);
@@ -228,14 +225,6 @@ fn family_options(family: Family, options: &Options, memory: &Shared) -> rocksdb
     }
     family_options.set_block_based_table_factory(&table);
     family_options
-}
-
-/// Counters are little-endian `i64` that are added. Bytes of another size count as nothing: a merge that fails would
-/// make the whole database read-only, and the checksums of replicas find what differs.
-fn add_counters(_key: &[u8], existing: Option<&[u8]>, operands: &MergeOperands) -> Option<Vec<u8>> {
-    let value = |bytes: &[u8]| bytes.try_into().map_or(0, i64::from_le_bytes);
-    let sum = existing.into_iter().chain(operands).fold(0_i64, |sum, bytes| sum.wrapping_add(value(bytes)));
-    Some(sum.to_le_bytes().to_vec())
 }
 
 /// Read options for the rows whose on-disk keys begin with `prefix`.

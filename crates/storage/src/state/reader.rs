@@ -195,12 +195,7 @@ impl View<'_> {
         after: Option<ReadyAfter>,
         limit: usize,
     ) -> Result<Vec<ReadyTask>, ReadError> {
-        let of_queue = || self.prefix(table::READY).queue(queue);
-        let mut scan = self.scan(Family::Index, &of_queue().finish());
-        match after {
-            Some(after) => scan.seek(behind(of_queue().u8(after.priority).stamp(after.stamp))),
-            None => scan.seek_to_first(),
-        }
+        let mut scan = self.scan_ready(queue, after);
         let mut tasks = Vec::new();
         while tasks.len() < limit
             && let Some((key, value)) = scan.item()
@@ -212,6 +207,28 @@ impl View<'_> {
         }
         ended(&scan)?;
         Ok(tasks)
+    }
+
+    /// How many ready tasks of a queue follow `after`, up to a limit. Reads keys only.
+    pub fn count_ready(&self, queue: &QueueKey, after: Option<ReadyAfter>, limit: usize) -> Result<usize, ReadError> {
+        let mut scan = self.scan_ready(queue, after);
+        let mut count = 0;
+        while count < limit && scan.valid() {
+            count += 1;
+            scan.next();
+        }
+        ended(&scan)?;
+        Ok(count)
+    }
+
+    fn scan_ready(&self, queue: &QueueKey, after: Option<ReadyAfter>) -> DBRawIterator<'_> {
+        let of_queue = || self.prefix(table::READY).queue(queue);
+        let mut scan = self.scan(Family::Index, &of_queue().finish());
+        match after {
+            Some(after) => scan.seek(behind(of_queue().u8(after.priority).stamp(after.stamp))),
+            None => scan.seek_to_first(),
+        }
+        scan
     }
 
     /// The queues that have ready tasks. Costs a seek for each, however many tasks wait in it.
@@ -253,21 +270,6 @@ impl View<'_> {
         }
         ended(&scan)?;
         Ok(entries)
-    }
-
-    /// A counter's value.
-    pub fn counter(&self, key: &RowKey) -> Result<i64, ReadError> {
-        let Some(value) = self.get(key)? else { return Ok(0) };
-        let bytes = value.as_ref().try_into().map_err(|_| ReadError::Corrupt {
-            key: key.clone(),
-            cause: format!("a counter of {} bytes", value.len()),
-        })?;
-        Ok(i64::from_le_bytes(bytes))
-    }
-
-    /// How many ready tasks a queue has here.
-    pub fn backlog(&self, queue: &QueueKey) -> Result<i64, ReadError> {
-        self.counter(&RowKey::Backlog(queue.clone()))
     }
 
     /// The chunks that hold the events from `from` to before `to`, in order; the first and the last may hold events

@@ -149,7 +149,7 @@ impl<'a> RowBatch<'a> {
     fn add(&mut self, set: &[u8]) -> Result<(), StorageError> {
         for op in Decoder::new(set)? {
             let op = op?;
-            let (RawOp::Put { key, .. } | RawOp::Delete { key } | RawOp::Merge { key, .. }) = op;
+            let (RawOp::Put { key, .. } | RawOp::Delete { key }) = op;
             let family = Family::of(key)
                 .ok_or_else(|| StorageError::Corrupt(format!("a row of an unknown table ({:?})", key.first())))?;
             let family = self.rows.state.family(family);
@@ -158,7 +158,6 @@ impl<'a> RowBatch<'a> {
             match op {
                 RawOp::Put { value, .. } => self.batch.put_cf(family, &self.key, value),
                 RawOp::Delete { .. } => self.batch.delete_cf(family, &self.key),
-                RawOp::Merge { add, .. } => self.batch.merge_cf(family, &self.key, add.to_le_bytes()),
             }
         }
         Ok(())

@@ -2,12 +2,12 @@
 
 use super::seen::Situation;
 use crate::{
-    events,
+    codec, events,
     key::{RunKey, TaskKind},
     outbox::Body,
     removal::Removal,
     reset::Resets,
-    rows::{RowKey, StateReader},
+    rows::{ReadyTask, RowKey, StateReader},
     state::ExecutionState,
     testing::{Sim, workflow},
     transition::Effect,
@@ -45,7 +45,6 @@ pub(super) fn running(sim: &Sim) -> Vec<RunKey> {
     runs(sim).filter(|(_, state)| state.is_running()).map(|(run, _)| run.clone()).collect()
 }
 
-/// Rows besides counters.
 pub(super) fn left(sim: &Sim) -> Vec<RowKey> {
     sim.rows.rows().map(|(key, _)| key.clone()).collect()
 }
@@ -83,7 +82,7 @@ pub(super) fn check(sim: &Sim, signals: &BTreeMap<Uuid, usize>) {
         check_updates(sim, run, &state, &history);
         check_tasks(sim, run, &state);
     }
-    check_backlogs(sim);
+    check_queues(sim);
 }
 
 /// What has happened to a run, whether it is in history yet or not.
@@ -250,13 +249,19 @@ fn check_tasks(sim: &Sim, run: &RunKey, state: &ExecutionState) {
     assert_eq!(of(TaskKind::Activity), activities);
 }
 
-fn check_backlogs(sim: &Sim) {
-    let mut ready = BTreeMap::new();
-    for task in sim.rows.ready_tasks() {
-        *ready.entry(RowKey::Backlog(task.queue)).or_insert(0) += 1;
+/// F44: what names a queue is a task that waits there, so nothing is left of a queue whose tasks are done.
+fn check_queues(sim: &Sim) {
+    let running = running(sim);
+    for (key, value) in sim.rows.rows() {
+        let name = format!("{key:?}");
+        let RowKey::Ready { queue, priority, stamp } = key else {
+            assert!(!name.contains("QueueKey"), "{name}");
+            continue;
+        };
+        let task: ReadyTask = codec::decode(value).expect("a ready task");
+        assert_eq!((&task.queue, task.priority, task.stamp), (queue, *priority, *stamp));
+        assert!(running.contains(&task.run), "{name} of a run that is over");
     }
-    let counted: BTreeMap<_, _> = sim.rows.counters().filter(|(_, count)| *count != 0).collect();
-    assert_eq!(counted, ready.iter().map(|(key, count)| (key, *count)).collect());
 }
 
 fn check_history(history: &[HistoryEvent]) {

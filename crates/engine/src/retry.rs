@@ -137,6 +137,18 @@ mod tests {
         Some(prost_types::Duration { seconds: s, nanos: 0 })
     }
 
+    /// F34: whatever the coefficient is, a wait is a wait. One attempt means that nothing of a policy is checked.
+    #[test]
+    fn no_coefficient_makes_a_wait_that_is_none() {
+        for coefficient in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -1.0, 1e300] {
+            let policy = RetryPolicy::new(&policy(1, coefficient, 60, 1)).unwrap();
+            for attempt in [1, 2, 3, i32::MAX] {
+                let wait = policy.interval_after(attempt);
+                assert!(wait <= Duration::from_secs(60), "{coefficient}, {attempt}: {wait:?}");
+            }
+        }
+    }
+
     fn policy(initial: i64, coefficient: f64, maximum: i64, attempts: i32) -> common::RetryPolicy {
         common::RetryPolicy {
             initial_interval: seconds(initial),

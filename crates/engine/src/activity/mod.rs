@@ -26,7 +26,8 @@ pub use eager::{response_to, unheard};
 pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use failures::{server as server_failure, timeout_with_message as timeout_failure, within_limit};
 pub(crate) use options::{Change, update as update_options};
-pub(crate) use schedule::{check_priority, check_queue, schedule};
+pub use schedule::check_priority;
+pub(crate) use schedule::{check_queue, schedule};
 
 use crate::{
     command::ActivityRef,

@@ -152,7 +152,9 @@ pub(crate) fn check_queue(queue: Option<&TaskQueue>, limit: usize) -> Result<Tas
     Ok(queue)
 }
 
-pub(crate) fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
+/// The error is the reference server's message, but for a weight that is no number: it is taken there, and here counts as
+/// out of range, so that none reaches an order or a comparison.
+pub fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
     let Some(priority) = priority else { return Ok(()) };
     if priority.priority_key < 0 {
         return Err("priority key can't be negative".into());
@@ -160,7 +162,7 @@ pub(crate) fn check_priority(priority: Option<&Priority>) -> Result<(), String> 
     if priority.fairness_key.len() > FAIRNESS_KEY_LENGTH {
         return Err("fairness key length exceeds limit".into());
     }
-    if priority.fairness_weight < 0.0 {
+    if priority.fairness_weight.is_nan() || priority.fairness_weight < 0.0 {
         return Err("must be greater than zero".into());
     }
     Ok(())

@@ -687,6 +687,13 @@ fn bad_commands_are_named() {
         |a| a.priority = Some(tenure_api::common::v1::Priority { priority_key: -1, ..Default::default() }),
         "invalid priorities: priority key can't be negative",
     );
+    // F34.
+    let weight = |fairness_weight| Some(tenure_api::common::v1::Priority { fairness_weight, ..Default::default() });
+    for out_of_range in [f32::NAN, -1.0, f32::NEG_INFINITY] {
+        let priority = weight(out_of_range);
+        let message = "BadScheduleActivityAttributes: invalid priorities: must be greater than zero";
+        check([schedule(|a| a.priority = priority)], message);
+    }
     bad(
         |a| a.input = payloads(&"x".repeat(3 << 20)),
         "ScheduleActivityTaskCommandAttributes.Input exceeds size limit.",

@@ -1,7 +1,7 @@
 //! The options of a running workflow are changed.
 
 use super::{Call, Outcome, Stop, run_id_of};
-use crate::{command::Reply, proposals, proto::Encoded, txn::Txn, workflow_task};
+use crate::{activity::check_priority, command::Reply, proposals, proto::Encoded, txn::Txn, workflow_task};
 use prost_types::FieldMask;
 use std::sync::Arc;
 use tenure_api::{
@@ -77,8 +77,6 @@ fn merged(
             }
         }
     }
-    if into.as_ref().is_some_and(|priority| priority.priority_key < 0) {
-        return Err(ApiError::invalid_argument("priority key can't be negative"));
-    }
+    check_priority(into.as_ref()).map_err(ApiError::invalid_argument)?;
     Ok(into)
 }

@@ -58,6 +58,13 @@ fn a_priority_moves_what_waits() {
 #[test]
 fn bad_options_are_refused() {
     let mut sim = Sim::started();
+    // F34.
+    for fairness_weight in [f32::NAN, -1.0, f32::NEG_INFINITY] {
+        for path in ["priority", "priority.fairness_weight"] {
+            let given = Priority { fairness_weight, ..Default::default() };
+            check_error(update(&mut sim, Some(given), &[path]), expect!["InvalidArgument: must be greater than zero"]);
+        }
+    }
     let negative = Priority { priority_key: -1, ..Default::default() };
     check_error(
         update(&mut sim, Some(negative), &["priority"]),

@@ -35,6 +35,8 @@ impl Rpc for api::PollActivityTaskQueueRequest {
             deployment: self.deployment_options,
         };
         let queue_rate = self.task_queue_metadata.and_then(|metadata| metadata.max_tasks_per_second);
+        // What is no number limits nothing.
+        let queue_rate = queue_rate.filter(|rate| !rate.is_nan());
         let deadline = call.deadline;
         let request = PollRequest { queue: target, poll, sticky: false, queue_rate, deadline };
         let Some(mut response) = call.leader.poll_activity(request).await? else {

@@ -6,7 +6,7 @@ use super::{
     start_workflow_execution::check_policies,
 };
 use tenure_api::enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict};
-use tenure_engine::{chain::cron, retry::RetryPolicy};
+use tenure_engine::{activity::check_priority, chain::cron, retry::RetryPolicy};
 
 impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
     type Response = api::SignalWithStartWorkflowExecutionResponse;
@@ -51,6 +51,7 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
         if let Some(policy) = &self.retry_policy {
             RetryPolicy::new(policy).map_err(ApiError::invalid_argument)?;
         }
+        check_priority(self.priority.as_ref()).map_err(ApiError::invalid_argument)?;
         let conflict = self.workflow_id_conflict_policy();
         if conflict == Conflict::Fail {
             let policy = conflict.as_str_name();

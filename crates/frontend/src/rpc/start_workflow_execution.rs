@@ -10,10 +10,9 @@ use tenure_api::{
     enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
     error::Code,
 };
-use tenure_engine::{chain::cron, retry::RetryPolicy};
+use tenure_engine::{activity::check_priority, chain::cron, retry::RetryPolicy};
 
 /// Bytes.
-const LONGEST_FAIRNESS_KEY: usize = 64;
 
 impl Rpc for api::StartWorkflowExecutionRequest {
     type Response = api::StartWorkflowExecutionResponse;
@@ -49,12 +48,7 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         }
         cron::check(&self.cron_schedule).map_err(|error| ApiError::invalid_argument(error.to_string()))?;
         check_policies(self.workflow_id_reuse_policy(), self.workflow_id_conflict_policy())?;
-        if self.priority.as_ref().is_some_and(|priority| priority.priority_key < 0) {
-            return Err(ApiError::invalid_argument("priority key can't be negative"));
-        }
-        if self.priority.as_ref().is_some_and(|priority| priority.fairness_key.len() > LONGEST_FAIRNESS_KEY) {
-            return Err(ApiError::invalid_argument("fairness key length exceeds limit"));
-        }
+        check_priority(self.priority.as_ref()).map_err(ApiError::invalid_argument)?;
         if self.on_conflict_options.is_some_and(|on| on.attach_completion_callbacks && !on.attach_request_id) {
             let message = "attaching request ID is required for attaching completion callbacks";
             return Err(ApiError::invalid_argument(message));

@@ -1,11 +1,11 @@
 use crate::{call::Rpc, validate::Admission};
 use tenure_api::{
     common::v1::{Memo, Payload, Payloads, Priority, RetryPolicy, WorkflowExecution, WorkflowType},
-    enums::v1::{TaskQueueKind, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
+    enums::v1::{TaskQueueKind, TaskQueueType, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
     error::Code,
     query::v1::WorkflowQuery,
-    taskqueue::v1::TaskQueue,
-    workflowservice::v1 as api,
+    taskqueue::v1::{RateLimit, TaskQueue},
+    workflowservice::v1::{self as api, update_task_queue_config_request::RateLimitUpdate},
 };
 use tenure_engine::{
     Limits, NamespaceId, RunKey, Stamp, TaskKind, WorkflowKey, search_attributes::Registry,
@@ -117,10 +117,17 @@ fn start() {
         },
         "CronSchedule and WorkflowStartDelay may not be used together.",
     );
-    case(
-        &|r| r.retry_policy = Some(RetryPolicy { backoff_coefficient: 0.5, ..Default::default() }),
-        "BackoffCoefficient cannot be less than 1 on retry policy.",
-    );
+    let coefficient = |backoff_coefficient| Some(RetryPolicy { backoff_coefficient, ..Default::default() });
+    let weight = |fairness_weight| Some(Priority { fairness_weight, ..Default::default() });
+    // F34.
+    for out_of_range in [0.5, -1.0, f64::NAN, f64::NEG_INFINITY] {
+        let message = "BackoffCoefficient cannot be less than 1 on retry policy.";
+        case(&|r| r.retry_policy = coefficient(out_of_range), message);
+    }
+    for out_of_range in [-1.0, f32::NAN, f32::NEG_INFINITY] {
+        case(&|r| r.priority = weight(out_of_range), "must be greater than zero");
+    }
+    case(&|r| (r.retry_policy, r.priority) = (coefficient(f64::INFINITY), weight(f32::INFINITY)), "");
     case(
         &|r| r.retry_policy = Some(RetryPolicy { maximum_attempts: -1, ..Default::default() }),
         "MaximumAttempts cannot be negative on retry policy.",
@@ -179,6 +186,28 @@ fn what_names_an_execution() {
     all(run("", ""), "WorkflowId is not set on request.");
     all(run("w", "abc"), "Invalid RunId.");
     all(run("w", "00000000000000000000000000000001"), "Invalid RunId.");
+}
+
+/// F34.
+#[test]
+fn rates_of_queues() {
+    let rate = |requests_per_second, message: &str| {
+        let rate_limit = Some(RateLimit { requests_per_second });
+        let update = RateLimitUpdate { rate_limit, ..Default::default() };
+        let mut request = api::UpdateTaskQueueConfigRequest {
+            task_queue: "q".into(),
+            update_queue_rate_limit: Some(update),
+            ..Default::default()
+        };
+        request.set_task_queue_type(TaskQueueType::Activity);
+        check(request, message);
+    };
+    for fine in [0.0, 0.5, f32::INFINITY] {
+        rate(fine, "");
+    }
+    for out_of_range in [-1.0, f32::NAN, f32::NEG_INFINITY] {
+        rate(out_of_range, "RequestsPerSecond for UpdateQueueRateLimit rate limit must be non-negative.");
+    }
 }
 
 #[test]

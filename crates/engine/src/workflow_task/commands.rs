@@ -427,12 +427,6 @@ fn cancel_workflow(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     task.nothing_unseen()?;
-    check_blob(
-        txn.limits(),
-        Cause::BadCancelWorkflowExecutionAttributes,
-        "CancelWorkflowExecutionCommandAttributes.Details",
-        command.details.as_ref(),
-    )?;
     let attributes = WorkflowExecutionCanceledEventAttributes {
         workflow_task_completed_event_id: task.completed_event_id,
         details: command.details,

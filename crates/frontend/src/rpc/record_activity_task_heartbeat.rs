@@ -12,7 +12,6 @@ impl Rpc for api::RecordActivityTaskHeartbeatRequest {
     }
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<TaskToken, ApiError> {
-        admission.length(&self.identity, "Identity")?;
         admission.task_token(&self.task_token, TaskKind::Activity)
     }
 
@@ -33,7 +32,6 @@ impl Rpc for api::RecordActivityTaskHeartbeatByIdRequest {
     }
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<ActivityTarget, ApiError> {
-        admission.length(&self.identity, "Identity")?;
         admission.activity(&self.workflow_id, &self.run_id, &self.activity_id).map(ActivityTarget)
     }
 

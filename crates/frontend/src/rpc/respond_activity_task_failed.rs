@@ -1,6 +1,7 @@
 //! RespondActivityTaskFailed, by token and by id.
 
 use super::prelude::*;
+use tenure_engine::activity::oversized;
 
 impl Rpc for api::RespondActivityTaskFailedRequest {
     type Response = api::RespondActivityTaskFailedResponse;
@@ -17,9 +18,10 @@ impl Rpc for api::RespondActivityTaskFailedRequest {
 
     async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
         let workflow = token.run.workflow.clone();
+        let failures = oversized(&self, call.leader.limits());
         let command = ShardCommand::FailActivity { activity: ActivityRef::Token(token), request: Box::new(self) };
         call.done(workflow, command).await?;
-        Ok(Self::Response::default())
+        Ok(Self::Response { failures })
     }
 }
 
@@ -46,7 +48,8 @@ impl Rpc for api::RespondActivityTaskFailedByIdRequest {
             cause: self.cause,
             ..Default::default()
         };
+        let failures = oversized(&request, call.leader.limits());
         call.done(workflow, ShardCommand::FailActivity { activity, request: Box::new(request) }).await?;
-        Ok(Self::Response::default())
+        Ok(Self::Response { failures })
     }
 }

@@ -23,6 +23,7 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
         if self.intermediate_page || self.page_number > 0 {
             return Err(ApiError::unimplemented("RespondWorkflowTaskCompletedRequest.intermediate_page"));
         }
+        admission.length(&self.identity, "Identity")?;
         admission.task_token(&self.task_token, TaskKind::Workflow)
     }
 

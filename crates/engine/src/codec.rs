@@ -26,6 +26,9 @@ pub enum DecodeError {
     Trailing(usize),
     #[error("{0} rows of pending things are missing")]
     MissingRows(usize),
+    /// The row of one pending thing, named in words.
+    #[error("{row}: {cause}")]
+    Pending { row: String, cause: Box<DecodeError> },
 }
 
 pub fn encode<T: Serialize>(value: &T) -> Bytes {

@@ -39,7 +39,9 @@ impl HistoryCopy {
         let mut cut = Cut { to: &self.to, first_event_id: begin, row: BytesMut::new(), ops: Vec::new() };
         let mut next = begin;
         'page: for (first_event_id, chunk) in rows.history_rows(&self.from, begin, HISTORY_PAGE)? {
-            debug_assert_eq!(next, first_event_id, "chunks follow each other");
+            if next != first_event_id {
+                return Err(self.corrupt(first_event_id, format!("event {next} is missing before it")));
+            }
             for event in events(&self.from, first_event_id, chunk) {
                 if next == self.before {
                     break 'page;
@@ -49,12 +51,16 @@ impl HistoryCopy {
             }
         }
         if next == begin {
-            return Ok(None);
+            return Err(self.corrupt(begin, "it is missing".into()));
         }
         if begin == HistoryCopy::BEGIN {
             cut.ops.push(Op::Put(timer(&self.to), Bytes::new()));
         }
         Ok(Some((WriteSet { ops: cut.finish(next) }, next)))
+    }
+
+    fn corrupt(&self, first_event_id: i64, cause: String) -> ReadError {
+        ReadError::Corrupt { key: RowKey::History { run: self.from.clone(), first_event_id }, cause }
     }
 
     /// When the rows count as left over, if the new run has not come to be.

@@ -257,13 +257,14 @@ impl<T: Keyed + Serialize> Pending<T> {
 impl<T: Keyed + DeserializeOwned> Pending<T> {
     /// How many rows [`Pending::load`] has to be given after the core row was decoded.
     pub(crate) fn missing(&self) -> usize {
-        (self.spilled + self.inline.len()).abs_diff(self.things.len())
+        self.spilled.saturating_add(self.inline.len()).abs_diff(self.things.len())
     }
 
     /// Takes the rows of a state that is read from disk: all of them, whatever is asked of it.
-    pub(crate) fn load(&mut self, rows: Vec<(i64, Bytes)>) -> Result<(), DecodeError> {
+    pub(crate) fn load(&mut self, kind: PendingKind, rows: Vec<(i64, Bytes)>) -> Result<(), DecodeError> {
         for (id, value) in rows {
-            self.put(id, Arc::new(codec::decode(&value)?));
+            let unreadable = |cause| DecodeError::Pending { row: format!("{kind:?} {id}"), cause: Box::new(cause) };
+            self.put(id, Arc::new(codec::decode(&value).map_err(unreadable)?));
         }
         Ok(())
     }

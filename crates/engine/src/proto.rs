@@ -5,7 +5,7 @@ use prost::{
     DecodeError, Message,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::{fmt, marker::PhantomData, time::Duration};
 use tenure_api::history::v1::HistoryEvent;
 
@@ -14,8 +14,9 @@ const EVENTS: u32 = 1;
 /// Field of `HistoryEvent` that holds its id.
 const EVENT_ID: u32 = 1;
 
-/// A message of the API in its encoding: cheap to clone and to persist, decoded where it is read.
-#[derive(Serialize, Deserialize)]
+/// A message of the API in its encoding: cheap to clone and to persist, decoded where it is read. The encoding is known
+/// to be good: it was made here, or checked when the value around it was read.
+#[derive(Serialize)]
 #[serde(transparent)]
 pub struct Encoded<M> {
     bytes: Bytes,
@@ -29,7 +30,15 @@ impl<M: Message + Default> Encoded<M> {
     }
 
     pub fn decode(&self) -> M {
-        M::decode(self.bytes.clone()).expect("only `Encoded::of` writes these bytes")
+        M::decode(self.bytes.clone()).expect("it was encoded here, or decoded once when it was read")
+    }
+}
+
+impl<'de, M: Message + Default> Deserialize<'de> for Encoded<M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Bytes::deserialize(deserializer)?;
+        M::decode(bytes.clone()).map_err(D::Error::custom)?;
+        Ok(Encoded { bytes, message: PhantomData })
     }
 }
 

@@ -212,32 +212,33 @@ impl ExecutionState {
         };
         let mut fill = || -> Result<Result<(), DecodeError>, E> {
             if state.activities.missing() > 0
-                && let Err(error) = state.activities.load(spilled(PendingKind::Activity)?)
+                && let Err(error) = state.activities.load(PendingKind::Activity, spilled(PendingKind::Activity)?)
             {
                 return Ok(Err(error));
             }
             if state.timers.missing() > 0
-                && let Err(error) = state.timers.load(spilled(PendingKind::Timer)?)
+                && let Err(error) = state.timers.load(PendingKind::Timer, spilled(PendingKind::Timer)?)
             {
                 return Ok(Err(error));
             }
             if state.buffered.missing() > 0
-                && let Err(error) = state.buffered.load(spilled(PendingKind::BufferedEvent)?)
+                && let Err(error) =
+                    state.buffered.load(PendingKind::BufferedEvent, spilled(PendingKind::BufferedEvent)?)
             {
                 return Ok(Err(error));
             }
             if state.relations.children.missing() > 0
-                && let Err(error) = state.relations.children.load(spilled(PendingKind::Child)?)
+                && let Err(error) = state.relations.children.load(PendingKind::Child, spilled(PendingKind::Child)?)
             {
                 return Ok(Err(error));
             }
             if state.updates.in_flight.missing() > 0
-                && let Err(error) = state.updates.in_flight.load(spilled(PendingKind::Update)?)
+                && let Err(error) = state.updates.in_flight.load(PendingKind::Update, spilled(PendingKind::Update)?)
             {
                 return Ok(Err(error));
             }
             if state.proposals.pages.missing() > 0
-                && let Err(error) = state.proposals.pages.load(spilled(PendingKind::Proposals)?)
+                && let Err(error) = state.proposals.pages.load(PendingKind::Proposals, spilled(PendingKind::Proposals)?)
             {
                 return Ok(Err(error));
             }

@@ -11,6 +11,7 @@ use crate::{
     key::{NamespaceId, RunKey, TaskKind, WorkflowKey},
     limits::Limits,
     outbox::{OutboxMessage, Receipt},
+    proto::{MalformedHistory, event_in},
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable, WriteSet},
     search_attributes::Registry,
     state::ExecutionState,
@@ -104,7 +105,10 @@ impl StateReader for MemoryRows {
     }
 
     fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
-        Ok(self.history(run).into_iter().find(|event| event.event_id == event_id))
+        let before = self.rows.range(..=RowKey::History { run: run.clone(), first_event_id: event_id }).next_back();
+        let Some((key @ RowKey::History { run: of, .. }, chunk)) = before else { return Ok(None) };
+        let corrupt = |cause: MalformedHistory| ReadError::Corrupt { key: key.clone(), cause: cause.to_string() };
+        if of == run { event_in(chunk, event_id).map_err(corrupt) } else { Ok(None) }
     }
 
     fn history_rows(&self, of: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
@@ -265,7 +269,7 @@ impl Sim {
         self.counter = ids.used_to();
         if let Some(copy) = &transition.copy {
             let mut begin = HistoryCopy::BEGIN;
-            while let Some((writes, next)) = copy.piece(&self.rows, begin).expect("rows can be read") {
+            while let Some((writes, next)) = copy.piece(&self.rows, begin)? {
                 self.rows.apply(&writes);
                 self.log.push(writes);
                 begin = next;

@@ -110,13 +110,14 @@ impl ClusterMap {
         let cluster = decoded(&key, &value)?;
         let nodes = numbered(rows, SystemTable::Node)?.into_iter().collect();
         let shards = numbered(rows, SystemTable::Shard)?.into_iter().map(|(id, row)| (id as u32, row)).collect();
+        check_slots(&shards)?;
         Ok(Some(ClusterMap { cluster, nodes, shards }))
     }
 
     /// The data shard that owns a slot.
     ///
     /// # Panics
-    /// If the ranges do not cover the slot: a map that was founded covers all of them.
+    /// If the ranges do not cover the slot: a map that was founded or read covers all of them.
     pub fn shard_of(&self, slot: u16) -> u32 {
         let owner = self.shards.iter().find(|(_, row)| (row.first_slot..=row.last_slot).contains(&slot));
         *owner.expect("the shards' ranges cover all slots").0
@@ -137,6 +138,25 @@ impl ClusterMap {
             None => self.nodes.keys().next().copied(),
         }
     }
+}
+
+/// Each slot is in one range.
+fn check_slots(shards: &BTreeMap<u32, ShardRow>) -> Result<(), ReadError> {
+    let corrupt = |id: u32, cause: String| {
+        let key = RowKey::System { table: SystemTable::Shard, key: number(u64::from(id)) };
+        Err(ReadError::Corrupt { key, cause })
+    };
+    let mut rows: Vec<_> = shards.iter().collect();
+    rows.sort_by_key(|(_, row)| row.first_slot);
+    let (mut next, mut last) = (0, 0);
+    for (id, row) in rows {
+        let (first_slot, last_slot) = (u32::from(row.first_slot), u32::from(row.last_slot));
+        if first_slot != next || last_slot < first_slot {
+            return corrupt(*id, format!("slots {first_slot} to {last_slot}, where {next} is the next one"));
+        }
+        (next, last) = (last_slot + 1, *id);
+    }
+    if next == SLOTS { Ok(()) } else { corrupt(last, format!("no shard has the slots from {next} on")) }
 }
 
 /// Keys of numbered rows sort as their numbers do.
@@ -187,6 +207,31 @@ mod tests {
             assert_eq!(map.shard_of(0), 1);
             assert_eq!(map.shard_of(u16::MAX), shards);
         }
+    }
+
+    /// F34.
+    #[test]
+    fn ranges_that_leave_a_slot_out_are_refused_when_they_are_read() {
+        let map = ClusterMap::found(Uuid::nil(), nodes(&[1]), 4).unwrap();
+        let read = |change: &dyn Fn(&mut BTreeMap<u32, ShardRow>)| {
+            let mut map = map.clone();
+            change(&mut map.shards);
+            let mut rows = crate::testing::MemoryRows::default();
+            rows.apply(&map.writes());
+            ClusterMap::read(&rows).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(&|_| {}), Ok(Some(map.clone())));
+        let check = |change: &dyn Fn(&mut BTreeMap<u32, ShardRow>), id: u32, cause: &str| {
+            let expected =
+                format!("row '{}' of the system table Shard cannot be decoded: {cause}", number(u64::from(id)));
+            assert_eq!(read(change), Err(expected));
+        };
+        let slots = "slots 32768 to 49151, where 16384 is the next one";
+        check(&|shards| drop(shards.remove(&2)), 3, slots);
+        check(&|shards| drop(shards.remove(&4)), 3, "no shard has the slots from 49152 on");
+        check(&|shards| shards.clear(), 0, "no shard has the slots from 0 on");
+        let overlap = "slots 16384 to 32767, where 16386 is the next one";
+        check(&|shards| shards.get_mut(&1).unwrap().last_slot += 2, 2, overlap);
     }
 
     #[test]

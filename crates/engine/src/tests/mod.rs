@@ -2,6 +2,7 @@
 
 mod chains;
 mod closing;
+mod corrupt_rows;
 mod cost;
 mod describe;
 mod limits;

@@ -12,8 +12,6 @@ use tenure_api::{
 };
 use tenure_engine::{activity::check_priority, chain::cron, retry::RetryPolicy};
 
-/// Bytes.
-
 impl Rpc for api::StartWorkflowExecutionRequest {
     type Response = api::StartWorkflowExecutionResponse;
     type Target = RunTarget;

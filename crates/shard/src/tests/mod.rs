@@ -24,7 +24,10 @@ use std::{
 use tenure_api::{error::Code, workflowservice::v1::PollWorkflowTaskQueueResponse};
 use tenure_engine::{
     Envelope, NamespaceId, Op, Process, QueueKey, RowKey, ShardCommand, Stamp, TaskKind, Timestamp, WorkflowKey, codec,
-    command::Poll, rows::ReadyTask, token::TaskToken,
+    command::Poll,
+    rows::{ReadyTask, StateReader},
+    token::TaskToken,
+    transition::{Context, Refused, Transition},
 };
 use tenure_limits::{COUNTED_TASKS, ENTRY};
 use tokio::time::Instant;
@@ -544,6 +547,23 @@ async fn a_backlog_beyond_the_window_is_dispatched_whole() {
     assert_eq!(order, expected, "oldest first");
 }
 
+/// F34: whatever a command meets, it fails alone.
+#[tokio::test]
+async fn a_command_that_panics_is_answered_and_takes_nothing_with_it() {
+    fn fragile(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
+        assert!(!envelope.workflow.workflow_id.starts_with("damaged"), "it breaks here");
+        engine(rows, envelope, cx)
+    }
+    let cluster = Cluster::start(&[1], 1, |_| 1, &options(), fragile);
+    let leader = leader(&cluster, 1, 1).await;
+    let [damaged, other] = ["damaged", "other"].map(|name| workflow_in(&cluster, 1, name));
+    for _ in 0..2 {
+        let error = leader.execute(envelope(&damaged, signal("a"))).await.unwrap_err();
+        assert!(matches!(&error, CommandError::Api(error) if error.code == Code::Internal), "{error:?}");
+        leader.execute(envelope(&other, signal("a"))).await.unwrap();
+    }
+}
+
 /// F44.
 #[tokio::test]
 async fn a_backlog_is_what_waits_in_all_shards_and_leaves_no_row_behind() {
@@ -583,7 +603,7 @@ async fn a_backlog_is_counted_no_further_than_to_the_limit() {
             let key = RowKey::Ready { queue: queue.clone(), priority, stamp };
             let scheduled_at = Timestamp(0);
             let task = ReadyTask { queue, priority, stamp, run, scheduled_event_id: 2, scheduled_at, sticky: false };
-            log.put(key, codec::encode(&task).into());
+            log.put(key, codec::encode(&task));
         }
         let rows = LogRows(log.clone());
         Dispatch::load(&rows, WINDOW, |_| 1).unwrap().backlog(&queue, &rows).unwrap()

@@ -18,7 +18,7 @@ use tenure_api::{
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
     workflowservice::v1 as api,
 };
-use tenure_engine::{QueueKey, ShardCommand, TaskKind, WorkflowKey, transition::transition};
+use tenure_engine::{QueueKey, RowKey, ShardCommand, TaskKind, WorkflowKey, transition::transition};
 use tokio::{task::JoinHandle, time::Instant};
 
 fn cluster(options: &Options) -> Arc<Cluster> {
@@ -74,6 +74,21 @@ pub(super) async fn take(
         cluster.node(1).deliver(token(&task)).expect("not refused").sent();
     }
     task
+}
+
+/// F34.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_fails_its_commands_and_is_named() {
+    let (cluster, leader, _, q) = started(&options()).await;
+    let damaged = workflow_in(&cluster, 1, "damaged");
+    cluster.logs[&1].put(RowKey::Current(damaged.clone()), "damaged".into());
+    let request = Box::new(signal_request(&damaged, "s"));
+    let error = leader.execute(envelope(&damaged, ShardCommand::SignalWorkflow(request))).await.unwrap_err();
+    let CommandError::Api(error) = error else { panic!("{error:?}") };
+    assert_eq!(error.code, Code::DataLoss);
+    let named = format!("the current run of workflow '{}' cannot be decoded: ", damaged.workflow_id);
+    assert!(error.message.starts_with(&named), "{error}");
+    take(&cluster, &leader, &q).await;
 }
 
 /// What the next leader makes of a task that was started under the last one.

@@ -13,6 +13,9 @@ pub mod text;
 mod generated {
     include!("generated/mod.rs");
 }
+/// The responses that carry a history, as a server passes them on: the same on the wire, but history stays the encoded
+/// [`history::v1::History`] that storage has.
+pub use generated::encoded;
 pub use generated::temporal::api::*;
 
 /// The encoded descriptor set of everything that this crate holds, for gRPC reflection.

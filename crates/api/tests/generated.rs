@@ -2,7 +2,12 @@
 //! say: `scripts/generate` writes it again.
 
 use prost::Message;
-use std::{collections::BTreeMap, fs, path::Path};
+use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 /// The code, by file name.
 fn read(folder: &Path) -> BTreeMap<String, String> {
@@ -20,11 +25,73 @@ const NESTED: [(&str, &str, &str); 2] =
     [("temporal.api.failure.v1", "cause", ".tenure.Cause"), ("temporal.api.nexus.v1", "cause", ".tenure.NexusCause")];
 
 /// Gives a field of a package's `Failure` a type that is written by hand.
-fn nest(set: &mut prost_types::FileDescriptorSet, package: &str, name: &str, by_hand: &str) {
+fn nest(set: &mut FileDescriptorSet, package: &str, name: &str, by_hand: &str) {
     let files = set.file.iter_mut().filter(|file| file.package() == package);
     let failures = files.flat_map(|file| &mut file.message_type).filter(|message| message.name() == "Failure");
     let mut fields = failures.flat_map(|message| &mut message.field).filter(|field| field.name() == name);
     fields.next().expect("the field is there").type_name = Some(by_hand.to_owned());
+}
+
+/// The package of the messages whose history stays encoded.
+const ENCODED: &str = "encoded";
+
+const SERVICE: &str = ".temporal.api.workflowservice.v1.";
+const HISTORY: &str = ".temporal.api.history.v1.History";
+
+/// The service's messages that hold a history, or one that does, once more in a package of their own: the same on the
+/// wire, but history is bytes.
+fn encoded(set: &FileDescriptorSet) -> FileDescriptorProto {
+    let mut files = set.file.iter().filter(|file| SERVICE == format!(".{}.", file.package()));
+    let file = files.find(|file| !file.message_type.is_empty()).expect("the file is there");
+    let holding = holding_history(&file.message_type);
+    let mut messages = file.message_type.clone();
+    messages.retain(|message| holding.contains(message.name()));
+    messages.iter_mut().for_each(|message| encode_history(message, &holding));
+    FileDescriptorProto {
+        name: Some(format!("{ENCODED}.proto")),
+        package: Some(ENCODED.to_owned()),
+        message_type: messages,
+        syntax: file.syntax.clone(),
+        ..Default::default()
+    }
+}
+
+/// The names of those among the service's messages that hold a history, however deep.
+fn holding_history(messages: &[DescriptorProto]) -> BTreeSet<String> {
+    fn holds(message: &DescriptorProto, holding: &BTreeSet<String>) -> bool {
+        let mut fields = message.field.iter().map(|field| field.type_name());
+        fields.any(|name| name == HISTORY || in_service(name).is_some_and(|message| holding.contains(message)))
+            || message.nested_type.iter().any(|message| holds(message, holding))
+    }
+    let mut holding = BTreeSet::new();
+    loop {
+        let known = holding.len();
+        let found: Vec<_> = messages.iter().filter(|message| holds(message, &holding)).collect();
+        holding.extend(found.into_iter().map(|message| message.name().to_owned()));
+        if holding.len() == known {
+            return holding;
+        }
+    }
+}
+
+/// The message of the service that a type is, or is nested in.
+fn in_service(type_name: &str) -> Option<&str> {
+    type_name.strip_prefix(SERVICE)?.split('.').next()
+}
+
+/// Makes fields that are a history bytes, and has the others refer to the messages of the package.
+fn encode_history(message: &mut DescriptorProto, holding: &BTreeSet<String>) {
+    message.nested_type.iter_mut().for_each(|message| encode_history(message, holding));
+    for field in &mut message.field {
+        if field.type_name() == HISTORY {
+            field.set_type(Type::Bytes);
+            field.type_name = None;
+            // A history without events is not the same as none.
+            field.proto3_optional = Some(true);
+        } else if in_service(field.type_name()).is_some_and(|message| holding.contains(message)) {
+            field.type_name = Some(field.type_name().replacen(SERVICE, &format!(".{ENCODED}."), 1));
+        }
+    }
 }
 
 /// No type but those of [`NESTED`] contains itself: it would be decoded by recursion, and no deeper than prost allows.
@@ -37,12 +104,14 @@ fn nothing_else_contains_itself() {
 }
 
 fn generate(folder: &Path) {
-    let mut set = prost_types::FileDescriptorSet::decode(tenure_api::DESCRIPTORS).unwrap();
+    let mut set = FileDescriptorSet::decode(tenure_api::DESCRIPTORS).unwrap();
     // Well-known types stay: prost maps them to its own, but looks at them.
     set.file.retain(|file| !file.package().starts_with("google.api"));
     for (message, field, by_hand) in NESTED {
         nest(&mut set, message, field, by_hand);
     }
+    let encoded = encoded(&set);
+    set.file.push(encoded);
     let mut config = tonic_prost_build::Config::new();
     config.enable_type_names();
     tonic_prost_build::configure()

@@ -5,7 +5,7 @@ use crate::{
     command::Reply,
     commands::{Call, Outcome, Stop},
     key::RunKey,
-    proto::{MalformedHistory, split_event},
+    proto::{EncodedEvent, events_in},
     rows::{Op, ReadError, RowKey, StateReader, WriteSet},
     time::Timestamp,
     transition::{Effect, Transition},
@@ -46,7 +46,7 @@ impl HistoryCopy {
                 if next == self.before {
                     break 'page;
                 }
-                cut.add(next, &event?);
+                cut.add(next, &event?.framed);
                 next += 1;
             }
         }
@@ -130,18 +130,11 @@ impl Cut<'_> {
     }
 }
 
-/// The events of an encoded `History`, each with its tag and length.
-fn events(run: &RunKey, first_event_id: i64, chunk: Bytes) -> impl Iterator<Item = Result<Bytes, ReadError>> {
-    let mut rest = chunk;
-    let corrupt = move |error: MalformedHistory| {
+/// The events of a row of history.
+fn events(run: &RunKey, first_event_id: i64, chunk: Bytes) -> impl Iterator<Item = Result<EncodedEvent, ReadError>> {
+    let corrupt = move |cause: String| {
         let key = RowKey::History { run: run.clone(), first_event_id };
-        ReadError::Corrupt { key, cause: error.to_string() }
+        ReadError::Corrupt { key, cause }
     };
-    std::iter::from_fn(move || {
-        let event = split_event(&mut rest).map(|event| event.map(|event| event.framed));
-        if event.is_err() {
-            rest.clear();
-        }
-        event.map_err(&corrupt).transpose()
-    })
+    events_in(&chunk).map(move |event| event.map_err(|error| corrupt(error.to_string())))
 }

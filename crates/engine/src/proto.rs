@@ -103,15 +103,17 @@ impl From<DecodeError> for MalformedHistory {
     }
 }
 
-/// One event of an encoded `History`.
-pub(crate) struct EncodedEvent {
+/// One event of an encoded `History`, which shares its bytes.
+#[derive(Clone, Debug)]
+pub struct EncodedEvent {
+    pub event_id: i64,
     /// With its tag and length: put together again such are a `History`.
-    pub(crate) framed: Bytes,
-    pub(crate) body: Bytes,
+    pub framed: Bytes,
+    body: Bytes,
 }
 
 /// Takes the first event off an encoded `History`, without decoding it. `None` at the end.
-pub(crate) fn split_event(rest: &mut Bytes) -> Result<Option<EncodedEvent>, MalformedHistory> {
+fn split_event(rest: &mut Bytes) -> Result<Option<EncodedEvent>, MalformedHistory> {
     if rest.is_empty() {
         return Ok(None);
     }
@@ -124,18 +126,31 @@ pub(crate) fn split_event(rest: &mut Bytes) -> Result<Option<EncodedEvent>, Malf
     match usize::try_from(size) {
         Ok(length) if length <= head.len() => {
             let framed = rest.split_to(rest.len() - head.len() + length);
-            Ok(Some(EncodedEvent { framed, body: head.split_to(length) }))
+            let body = head.split_to(length);
+            Ok(Some(EncodedEvent { event_id: id_of(body.clone())?, framed, body }))
         }
         _ => Err(MalformedHistory(format!("an event of {size} bytes in {}", head.len()))),
     }
 }
 
-/// The event of this id in a chunk of history (an encoded `History`), without decoding the others.
-pub fn event_in(chunk: &Bytes, event_id: i64) -> Result<Option<HistoryEvent>, MalformedHistory> {
+/// The events of a chunk of history (an encoded `History`), without decoding them. Ends after an error.
+pub fn events_in(chunk: &Bytes) -> impl Iterator<Item = Result<EncodedEvent, MalformedHistory>> + use<> {
     let mut rest = chunk.clone();
-    while let Some(EncodedEvent { body, .. }) = split_event(&mut rest)? {
-        if id_of(body.clone())? == event_id {
-            return Ok(Some(HistoryEvent::decode(body)?));
+    std::iter::from_fn(move || {
+        let event = split_event(&mut rest);
+        if event.is_err() {
+            rest.clear();
+        }
+        event.transpose()
+    })
+}
+
+/// The event of this id in a chunk of history, without decoding the others.
+pub fn event_in(chunk: &Bytes, event_id: i64) -> Result<Option<HistoryEvent>, MalformedHistory> {
+    for event in events_in(chunk) {
+        let event = event?;
+        if event.event_id == event_id {
+            return Ok(Some(HistoryEvent::decode(event.body)?));
         }
     }
     Ok(None)

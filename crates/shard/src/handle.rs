@@ -9,11 +9,12 @@ use crate::{
     runtime::LeaderRuntime,
     updates::{UpdateProgress, UpdateWithStart},
 };
+use bytes::Bytes;
 use std::sync::Arc;
 use tenure_api::{
+    encoded::PollWorkflowTaskQueueResponse,
     enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage,
     error::ApiError,
-    history::v1::History,
     taskqueue::v1::{PollerInfo, TaskQueueConfig},
     workflowservice::v1 as api,
 };
@@ -61,9 +62,10 @@ pub struct HistoryRequest {
 
 #[derive(Clone, Debug, Default)]
 pub struct HistoryPage {
-    pub history: History,
+    /// Encoded `History`.
+    pub history: Bytes,
     /// Empty at the end.
-    pub next_page_token: bytes::Bytes,
+    pub next_page_token: Bytes,
 }
 
 /// What a queue's home knows of it.
@@ -205,7 +207,7 @@ impl LeaderHandle {
     pub async fn poll_workflow(
         &self,
         request: PollRequest,
-    ) -> Result<Option<api::PollWorkflowTaskQueueResponse>, CommandError> {
+    ) -> Result<Option<PollWorkflowTaskQueueResponse>, CommandError> {
         match self.0.poll(request).await?.map(Polled::hand_over) {
             Some(PollResponse::Workflow(response)) => Ok(Some(*response)),
             Some(PollResponse::Activity(_)) => Err(ApiError::internal("an activity in a workflow task queue").into()),
@@ -232,7 +234,7 @@ impl LeaderHandle {
         &self,
         started: &WorkflowTaskStarted,
         process: Process,
-    ) -> Option<api::PollWorkflowTaskQueueResponse> {
+    ) -> Option<PollWorkflowTaskQueueResponse> {
         self.0.expect_workflow_task(started, process)
     }
 

@@ -8,15 +8,12 @@ use crate::{
     waiters::Grown,
 };
 use bytes::Bytes;
-use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tenure_api::{
-    error::ApiError,
-    history::v1::{History, HistoryEvent},
-};
+use tenure_api::error::ApiError;
 use tenure_engine::{
     RowKey, RunKey, WorkflowKey, codec,
+    proto::{EncodedEvent, events_in},
     rows::{CurrentRun, ReadError},
     state::ExecutionState,
 };
@@ -37,8 +34,14 @@ pub struct PageToken {
 
 /// Some events, and the first one that is not among them.
 pub(crate) struct Page {
-    pub(crate) events: Vec<HistoryEvent>,
+    pub(crate) events: Vec<EncodedEvent>,
     pub(crate) next: i64,
+}
+
+/// Puts events together into an encoded `History`, and behind them another one.
+pub(crate) fn encoded(events: &[EncodedEvent], then: &Bytes) -> Bytes {
+    let parts: Vec<&[u8]> = events.iter().map(|event| &*event.framed).chain([&**then]).collect();
+    parts.concat().into()
 }
 
 impl PageToken {
@@ -64,7 +67,7 @@ pub(crate) fn read_page(
     let mut events = Vec::new();
     if from < to {
         for chunk in rows.history(run, from, to, bytes)? {
-            events.extend(decode(run, chunk)?.into_iter().filter(|e| (from..to).contains(&e.event_id)));
+            events.extend(events_of(run, &chunk)?.into_iter().filter(|e| (from..to).contains(&e.event_id)));
             if events.len() >= most {
                 break;
             }
@@ -79,12 +82,11 @@ pub(crate) fn read_page(
     Ok(Page { events, next })
 }
 
-fn decode(run: &RunKey, chunk: Chunk) -> Result<Vec<HistoryEvent>, ReadError> {
-    let history = History::decode(chunk.events).map_err(|e| ReadError::Corrupt {
+fn events_of(run: &RunKey, chunk: &Chunk) -> Result<Vec<EncodedEvent>, ReadError> {
+    events_in(&chunk.events).collect::<Result<_, _>>().map_err(|error| ReadError::Corrupt {
         key: RowKey::History { run: run.clone(), first_event_id: chunk.first_event_id },
-        cause: e.to_string(),
-    })?;
-    Ok(history.events)
+        cause: error.to_string(),
+    })
 }
 
 /// As [`read_page`], of events that are there for as long as the run is: it may be removed while it is read.
@@ -178,15 +180,12 @@ impl LeaderRuntime {
         };
         let most = self.page_events(request.page_size);
         let bytes = self.options.history_page_bytes;
-        let Page { mut events, next } = read_page_of(&*self.rows, &run, token.next, token.end, most, bytes)?;
+        let Page { events, next } = read_page_of(&*self.rows, &run, token.next, token.end, most, bytes)?;
         let mut token = PageToken { next, ..token };
         let more = token.next < token.end;
-        if !more {
-            let transient = History::decode(std::mem::take(&mut token.transient)).unwrap_or_default();
-            events.extend(transient.events);
-        }
+        let last = if more { Bytes::new() } else { std::mem::take(&mut token.transient) };
         let next_page_token = if more || self.goes_on(&run, &request, &token)? { token.encode() } else { Bytes::new() };
-        Ok(HistoryPage { history: History { events }, next_page_token })
+        Ok(HistoryPage { history: encoded(&events, &last), next_page_token })
     }
 
     /// Waits, if asked to, until there is something to tell.
@@ -214,7 +213,7 @@ impl LeaderRuntime {
                     () = self.ended.cancelled() => return Err(self.not_leader().into()),
                     () = tokio::time::sleep_until(expires) => {
                         let token = PageToken { run_id: run.run_id, next: from, end: from, transient: Bytes::new() };
-                        return Ok(Look::Done(HistoryPage { history: History::default(), next_page_token: token.encode() }));
+                        return Ok(Look::Done(HistoryPage { history: Bytes::new(), next_page_token: token.encode() }));
                     }
                     grown = waiter.grown() => seen = grown,
                 }
@@ -226,7 +225,8 @@ impl LeaderRuntime {
             }
             let last = seen.next_event_id - 1;
             let page = read_page_of(&*self.rows, run, last, last + 1, 1, 0)?;
-            return Ok(Look::Done(HistoryPage { history: History { events: page.events }, ..HistoryPage::default() }));
+            let history = encoded(&page.events, &Bytes::new());
+            return Ok(Look::Done(HistoryPage { history, ..HistoryPage::default() }));
         }
         Ok(Look::Page { end: seen.next_event_id })
     }
@@ -249,7 +249,7 @@ impl LeaderRuntime {
         let most = self.page_events(request.page_size);
         let mut events = Vec::new();
         for chunk in self.rows.history_before(&run, from, self.options.history_page_bytes)? {
-            events.extend(decode(&run, chunk)?.into_iter().rev().filter(|event| event.event_id <= from));
+            events.extend(events_of(&run, &chunk)?.into_iter().rev().filter(|event| event.event_id <= from));
             if events.len() >= most {
                 break;
             }
@@ -261,7 +261,7 @@ impl LeaderRuntime {
         let next = events.last().map_or(0, |last| last.event_id - 1);
         let token = PageToken { run_id: run.run_id, next, end: 0, transient: Bytes::new() };
         let next_page_token = if next > 0 { token.encode() } else { Bytes::new() };
-        Ok(HistoryPage { history: History { events }, next_page_token })
+        Ok(HistoryPage { history: encoded(&events, &Bytes::new()), next_page_token })
     }
 }
 

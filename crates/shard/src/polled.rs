@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use prost::Message;
 use std::{sync::Arc, time::Duration};
-use tenure_api::workflowservice::v1 as api;
+use tenure_api::{encoded::PollWorkflowTaskQueueResponse, workflowservice::v1::PollActivityTaskQueueResponse};
 use tenure_engine::{TaskKind, token::TaskToken};
 use tokio::time::Instant;
 
@@ -20,8 +20,8 @@ const RETURN_WITHIN: Duration = Duration::from_secs(20);
 /// What a poll is answered with.
 #[derive(Debug)]
 pub(crate) enum PollResponse {
-    Workflow(Box<api::PollWorkflowTaskQueueResponse>),
-    Activity(Box<api::PollActivityTaskQueueResponse>),
+    Workflow(Box<PollWorkflowTaskQueueResponse>),
+    Activity(Box<PollActivityTaskQueueResponse>),
 }
 
 /// What was started or taken.

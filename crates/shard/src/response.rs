@@ -2,19 +2,18 @@
 
 use crate::{
     error::CommandError,
-    history::{Page, PageToken, read_page},
+    history::{Page, PageToken, encoded, read_page},
     query_token::QueryToken,
     runtime::LeaderRuntime,
 };
 use bytes::Bytes;
 use tenure_api::{
     common::v1::{WorkflowExecution, WorkflowType},
+    encoded::PollWorkflowTaskQueueResponse,
     enums::v1::TaskQueueKind,
-    history::v1::History,
     protocol::v1::Message,
     query::v1::WorkflowQuery,
     taskqueue::v1::TaskQueue,
-    workflowservice::v1 as api,
 };
 use tenure_engine::{RunKey, command::WorkflowTaskStarted, state::ExecutionState, update};
 
@@ -24,15 +23,12 @@ impl LeaderRuntime {
     pub(crate) fn workflow_task_response(
         &self,
         started: &WorkflowTaskStarted,
-    ) -> Result<api::PollWorkflowTaskQueueResponse, CommandError> {
+    ) -> Result<PollWorkflowTaskQueueResponse, CommandError> {
         let from = if started.sticky { started.previous_started_event_id + 1 } else { 1 };
-        let (mut history, next_page_token) =
+        let (history, next_page_token) =
             self.first_page(&started.run, from, started.last_event_id + 1, started.transient_events.clone().into())?;
-        if next_page_token.is_empty() {
-            history.events.extend(started.transient());
-        }
         let messages = if started.updates { self.messages(started)? } else { Vec::new() };
-        Ok(api::PollWorkflowTaskQueueResponse {
+        Ok(PollWorkflowTaskQueueResponse {
             task_token: started.token.encode(),
             workflow_execution: Some(execution(&started.run)),
             workflow_type: Some(WorkflowType { name: started.workflow_type.clone() }),
@@ -65,10 +61,10 @@ impl LeaderRuntime {
         query: WorkflowQuery,
         token: &QueryToken,
         sticky: bool,
-    ) -> Result<api::PollWorkflowTaskQueueResponse, CommandError> {
+    ) -> Result<PollWorkflowTaskQueueResponse, CommandError> {
         let (history, next_page_token) =
             if sticky { Default::default() } else { self.first_page(run, 1, state.next_event_id, Bytes::new())? };
-        Ok(api::PollWorkflowTaskQueueResponse {
+        Ok(PollWorkflowTaskQueueResponse {
             task_token: token.encode(),
             workflow_execution: Some(execution(run)),
             workflow_type: Some(WorkflowType { name: state.info.workflow_type.to_string() }),
@@ -82,18 +78,16 @@ impl LeaderRuntime {
         })
     }
 
-    fn first_page(
-        &self,
-        run: &RunKey,
-        from: i64,
-        end: i64,
-        transient: Bytes,
-    ) -> Result<(History, Bytes), CommandError> {
+    /// The encoded `History` from an event to before another one, with the transient events behind it; and where the
+    /// next page goes on, if it is too long.
+    fn first_page(&self, run: &RunKey, from: i64, end: i64, transient: Bytes) -> Result<(Bytes, Bytes), CommandError> {
         let (most, bytes) = (self.options.history_page_events, self.options.history_page_bytes);
         let Page { events, next } = read_page(&*self.rows, run, from, end, most, bytes)?;
+        if next >= end {
+            return Ok((encoded(&events, &transient), Bytes::new()));
+        }
         let token = PageToken { run_id: run.run_id, next, end, transient };
-        let token = if next < end { token.encode() } else { Bytes::new() };
-        Ok((History { events }, token))
+        Ok((encoded(&events, &Bytes::new()), token.encode()))
     }
 }
 

@@ -15,8 +15,7 @@ use metrics::counter;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tenure_api::{
-    error::Code,
-    workflowservice::v1::{PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse},
+    encoded::PollWorkflowTaskQueueResponse, error::Code, workflowservice::v1::PollActivityTaskQueueResponse,
 };
 use tenure_engine::{
     Envelope, Process, ProposalId, QueueKey, Reply, RunKey, ShardCommand, Stamp, TaskKind, Timestamp, activity,

@@ -4,9 +4,14 @@ use super::{prelude::*, start_workflow_execution, update_workflow_execution as u
 use api::{
     StartWorkflowExecutionRequest, UpdateWorkflowExecutionRequest,
     execute_multi_operation_request::{Operation, operation::Operation as Kinds},
-    execute_multi_operation_response::{Response, response::Response as Answer},
 };
-use tenure_api::enums::v1::WorkflowExecutionStatus as Status;
+use tenure_api::{
+    encoded::{
+        ExecuteMultiOperationResponse, StartWorkflowExecutionResponse,
+        execute_multi_operation_response::{Response, response::Response as Answer},
+    },
+    enums::v1::WorkflowExecutionStatus as Status,
+};
 use tenure_engine::{
     Envelope,
     system::namespace,
@@ -15,7 +20,7 @@ use tenure_engine::{
 use tenure_shard::UpdateWithStart;
 
 impl Rpc for api::ExecuteMultiOperationRequest {
-    type Response = api::ExecuteMultiOperationResponse;
+    type Response = ExecuteMultiOperationResponse;
     type Target = RunTarget;
 
     fn scope(&self) -> Scope<'_> {
@@ -56,8 +61,7 @@ impl Rpc for api::ExecuteMultiOperationRequest {
         let UpdateWithStart { run_id, started, status, update } = done;
         // A run that was there before may be one of a chain.
         let first_execution_run_id = if started { run_id.to_string() } else { String::new() };
-        let answer =
-            api::StartWorkflowExecutionResponse { started, status, first_execution_run_id, ..Default::default() };
+        let answer = StartWorkflowExecutionResponse { started, status, first_execution_run_id, ..Default::default() };
         let mut start = start_workflow_execution::response(namespace.clone(), workflow_id, run_id, answer);
         let mut update = update::response(namespace, update);
         if status != Status::Running as i32 {

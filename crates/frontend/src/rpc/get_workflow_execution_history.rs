@@ -3,14 +3,15 @@
 use super::prelude::*;
 use crate::client::Client;
 use tenure_api::{
+    encoded::{GetWorkflowExecutionHistoryResponse, GetWorkflowExecutionHistoryReverseResponse},
     enums::v1::{EventType, HistoryEventFilterType, TimeoutType},
     failure::v1::{Failure, TimeoutFailureInfo, failure::FailureInfo},
-    history::v1::{HistoryEvent, WorkflowExecutionContinuedAsNewEventAttributes, history_event::Attributes},
+    history::v1::{History, HistoryEvent, WorkflowExecutionContinuedAsNewEventAttributes, history_event::Attributes},
 };
 use tenure_shard::HistoryRequest;
 
 impl Rpc for api::GetWorkflowExecutionHistoryRequest {
-    type Response = api::GetWorkflowExecutionHistoryResponse;
+    type Response = GetWorkflowExecutionHistoryResponse;
     type Target = PageTarget;
 
     fn scope(&self) -> Scope<'_> {
@@ -45,10 +46,13 @@ impl Rpc for api::GetWorkflowExecutionHistoryRequest {
         if client.follows_next_run || self.history_event_filter_type() != HistoryEventFilterType::CloseEvent {
             return;
         }
-        if let Some(last) = response.history.as_mut().and_then(|history| history.events.last_mut())
+        if let Some(encoded) = &mut response.history
+            && let Ok(mut history) = History::decode(encoded.clone())
+            && let Some(last) = history.events.last_mut()
             && let Some(continued) = as_continued(last)
         {
             *last = continued;
+            *encoded = history.encode_to_vec().into();
         }
     }
 }
@@ -94,7 +98,7 @@ fn timed_out() -> Failure {
 }
 
 impl Rpc for api::GetWorkflowExecutionHistoryReverseRequest {
-    type Response = api::GetWorkflowExecutionHistoryReverseResponse;
+    type Response = GetWorkflowExecutionHistoryReverseResponse;
     type Target = PageTarget;
 
     fn scope(&self) -> Scope<'_> {

@@ -1,16 +1,17 @@
 //! PollWorkflowTaskQueue.
 
 use super::prelude::*;
+use tenure_api::encoded;
 use tenure_engine::command::Poll;
 use tenure_shard::PollRequest;
 
 /// The tokens of a workflow task, wherever it is in a response.
-pub(super) fn of_workflow_task(task: &mut api::PollWorkflowTaskQueueResponse) -> [Token<'_>; 2] {
+pub(super) fn of_workflow_task(task: &mut encoded::PollWorkflowTaskQueueResponse) -> [Token<'_>; 2] {
     [Token::task(&mut task.task_token), Token::history_page(&mut task.next_page_token)]
 }
 
 impl Rpc for api::PollWorkflowTaskQueueRequest {
-    type Response = api::PollWorkflowTaskQueueResponse;
+    type Response = encoded::PollWorkflowTaskQueueResponse;
     type Target = QueueKey;
 
     fn scope(&self) -> Scope<'_> {

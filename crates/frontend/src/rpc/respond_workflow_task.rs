@@ -1,10 +1,10 @@
 //! RespondWorkflowTaskCompleted and RespondWorkflowTaskFailed.
 
 use super::{poll_workflow_task_queue::of_workflow_task, prelude::*};
-use tenure_api::command::v1::command::Attributes as Verb;
+use tenure_api::{command::v1::command::Attributes as Verb, encoded};
 
 impl Rpc for api::RespondWorkflowTaskCompletedRequest {
-    type Response = api::RespondWorkflowTaskCompletedResponse;
+    type Response = encoded::RespondWorkflowTaskCompletedResponse;
     type Target = TaskToken;
 
     fn scope(&self) -> Scope<'_> {

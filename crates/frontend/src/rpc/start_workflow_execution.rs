@@ -7,13 +7,14 @@ use super::{
     prelude::*,
 };
 use tenure_api::{
+    encoded::StartWorkflowExecutionResponse,
     enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
     error::Code,
 };
 use tenure_engine::{activity::check_priority, chain::cron, retry::RetryPolicy};
 
 impl Rpc for api::StartWorkflowExecutionRequest {
-    type Response = api::StartWorkflowExecutionResponse;
+    type Response = StartWorkflowExecutionResponse;
     type Target = RunTarget;
 
     fn scope(&self) -> Scope<'_> {
@@ -102,10 +103,10 @@ pub(super) fn response(
     namespace: String,
     workflow_id: String,
     run_id: Uuid,
-    answer: api::StartWorkflowExecutionResponse,
-) -> api::StartWorkflowExecutionResponse {
+    answer: StartWorkflowExecutionResponse,
+) -> StartWorkflowExecutionResponse {
     let link = Some(Linked { namespace, workflow_id }.start_link(run_id));
-    api::StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
+    StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
 }
 
 /// As [`response`], where the request has an event of its own in the run.
@@ -114,11 +115,11 @@ fn attached_response(
     workflow_id: String,
     run_id: Uuid,
     request_id: String,
-    answer: api::StartWorkflowExecutionResponse,
-) -> api::StartWorkflowExecutionResponse {
+    answer: StartWorkflowExecutionResponse,
+) -> StartWorkflowExecutionResponse {
     let linked = Linked { namespace, workflow_id };
     let link = Some(linked.request_link(run_id, request_id, EventType::WorkflowExecutionOptionsUpdated));
-    api::StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
+    StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
 }
 
 // Old SDKs still send the reuse policy that is deprecated.

@@ -15,13 +15,19 @@ use crate::{
     handle::new_proposal_id,
     messages::{Request, StartRequest},
 };
+use bytes::Bytes;
 use engine::{engine, heartbeat, row, signal, start, start_after};
 use memory::{Cluster, Log, LogRows};
+use prost::Message;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tenure_api::{error::Code, workflowservice::v1::PollWorkflowTaskQueueResponse};
+use tenure_api::{
+    encoded::PollWorkflowTaskQueueResponse,
+    error::Code,
+    history::v1::{History, HistoryEvent},
+};
 use tenure_engine::{
     Envelope, NamespaceId, Op, Process, QueueKey, RowKey, ShardCommand, Stamp, TaskKind, Timestamp, WorkflowKey, codec,
     command::Poll,
@@ -100,6 +106,11 @@ fn entries_with(log: &Log, wanted: &RowKey) -> usize {
 
 fn token(response: &PollWorkflowTaskQueueResponse) -> TaskToken {
     TaskToken::decode(&response.task_token).unwrap()
+}
+
+/// The events of an encoded `History`.
+fn decoded(history: &Bytes) -> Vec<HistoryEvent> {
+    History::decode(history.clone()).unwrap().events
 }
 
 fn workflow_of(response: &PollWorkflowTaskQueueResponse) -> &str {
@@ -364,7 +375,7 @@ async fn a_waiting_poll_gets_a_task_of_another_shard_on_another_node() {
     owner.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
     let response = polling.await.unwrap().unwrap().expect("a task");
     assert_eq!(workflow_of(&response), &*workflow.workflow_id);
-    assert_eq!(response.history.as_ref().unwrap().events.len(), 1);
+    assert_eq!(decoded(response.history.as_ref().unwrap()).len(), 1);
     cluster.node(2).deliver(token(&response)).expect("not refused").sent();
 }
 

@@ -50,7 +50,7 @@ async fn history(cluster: &Cluster, workflow: &WorkflowKey) -> Vec<HistoryEvent>
             deadline: Instant::now() + SOON,
         };
         match leader_of(cluster, workflow).await.history(request).await {
-            Ok(page) => return page.history.events,
+            Ok(page) => return super::decoded(&page.history),
             Err(CommandError::NotLeader(_)) => tokio::time::sleep(Duration::from_millis(2)).await,
             Err(CommandError::Api(_)) => return Vec::new(),
         }

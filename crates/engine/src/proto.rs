@@ -208,20 +208,36 @@ mod tests {
         }
     }
 
+    /// The shortest of several runs.
+    fn time(read: impl Fn()) -> Duration {
+        let once = |_| {
+            let begin = Instant::now();
+            read();
+            begin.elapsed()
+        };
+        (0..20).map(once).min().expect("some")
+    }
+
     /// F41.
     #[test]
     fn finding_an_event_costs_much_less_than_decoding_its_chunk() {
         let chunk = chunk(1..2001);
-        let time = |read: &dyn Fn()| {
-            let once = |_| {
-                let begin = Instant::now();
-                read();
-                begin.elapsed()
-            };
-            (0..20).map(once).min().expect("some")
-        };
-        let all = time(&|| drop(History::decode(chunk.clone()).unwrap()));
-        let one = time(&|| assert!(event_in(&chunk, 2000).unwrap().is_some()));
+        let all = time(|| drop(History::decode(chunk.clone()).unwrap()));
+        let one = time(|| assert!(event_in(&chunk, 2000).unwrap().is_some()));
         assert!(one * 2 < all, "one event takes {one:?}, all of them {all:?}");
+    }
+
+    /// F42: a page of history is put together of its events' bytes.
+    #[test]
+    fn taking_events_out_of_a_chunk_costs_much_less_than_decoding_and_encoding_them() {
+        let chunk = chunk(1..4001);
+        let decoded = time(|| drop(History::decode(chunk.clone()).unwrap().encode_to_vec()));
+        let taken = time(|| {
+            let events: Vec<_> = events_in(&chunk).map(|event| event.unwrap().framed).collect();
+            assert_eq!(events.concat().len(), chunk.len());
+        });
+        let size = chunk.len();
+        println!("{size} bytes: decoded and encoded in {decoded:?}, taken out in {taken:?}");
+        assert!(taken * 2 < decoded, "taken out in {taken:?}, decoded and encoded in {decoded:?}");
     }
 }

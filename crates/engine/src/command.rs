@@ -11,8 +11,9 @@ use crate::{
     update::Found,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tenure_api::{
-    activity::v1::ActivityOptions, error::ApiError, history::v1::HistoryEvent, taskqueue::v1::TaskQueueConfig,
+    activity::v1::ActivityOptions, error::ApiError, taskqueue::v1::TaskQueueConfig,
     workflow::v1::WorkflowExecutionOptions, workflowservice::v1 as api,
 };
 use uuid::Uuid;
@@ -28,31 +29,31 @@ pub struct Envelope {
 }
 
 /// Input of the engine. API requests were validated for form by the frontend (lengths, required fields, namespace);
-/// the engine checks what depends on state.
+/// the engine checks what depends on state. They are shared with whoever may have to try them again.
 #[derive(Clone, Debug)]
 pub enum ShardCommand {
-    StartWorkflow(Box<api::StartWorkflowExecutionRequest>),
-    SignalWithStart(Box<api::SignalWithStartWorkflowExecutionRequest>),
-    SignalWorkflow(Box<api::SignalWorkflowExecutionRequest>),
-    RequestCancelWorkflow(Box<api::RequestCancelWorkflowExecutionRequest>),
-    TerminateWorkflow(Box<api::TerminateWorkflowExecutionRequest>),
-    DeleteWorkflow(Box<api::DeleteWorkflowExecutionRequest>),
-    ResetWorkflow(Box<api::ResetWorkflowExecutionRequest>),
-    UpdateWorkflow(Box<api::UpdateWorkflowExecutionRequest>),
+    StartWorkflow(Arc<api::StartWorkflowExecutionRequest>),
+    SignalWithStart(Arc<api::SignalWithStartWorkflowExecutionRequest>),
+    SignalWorkflow(Arc<api::SignalWorkflowExecutionRequest>),
+    RequestCancelWorkflow(Arc<api::RequestCancelWorkflowExecutionRequest>),
+    TerminateWorkflow(Arc<api::TerminateWorkflowExecutionRequest>),
+    DeleteWorkflow(Arc<api::DeleteWorkflowExecutionRequest>),
+    ResetWorkflow(Arc<api::ResetWorkflowExecutionRequest>),
+    UpdateWorkflow(Arc<api::UpdateWorkflowExecutionRequest>),
     /// One entry starts the workflow, or finds it, and admits the update.
     UpdateWithStart {
-        start: Box<api::StartWorkflowExecutionRequest>,
-        update: Box<api::UpdateWorkflowExecutionRequest>,
+        start: Arc<api::StartWorkflowExecutionRequest>,
+        update: Arc<api::UpdateWorkflowExecutionRequest>,
     },
     /// A poll was matched with a ready workflow task.
     StartWorkflowTask(StartTask),
     CompleteWorkflowTask {
         token: TaskToken,
-        request: Box<api::RespondWorkflowTaskCompletedRequest>,
+        request: Arc<api::RespondWorkflowTaskCompletedRequest>,
     },
     FailWorkflowTask {
         token: TaskToken,
-        request: Box<api::RespondWorkflowTaskFailedRequest>,
+        request: Arc<api::RespondWorkflowTaskFailedRequest>,
     },
     ResetStickyTaskQueue {
         run_id: Option<Uuid>,
@@ -66,29 +67,29 @@ pub enum ShardCommand {
     StartActivityTask(StartTask),
     CompleteActivity {
         activity: ActivityRef,
-        request: Box<api::RespondActivityTaskCompletedRequest>,
+        request: Arc<api::RespondActivityTaskCompletedRequest>,
     },
     FailActivity {
         activity: ActivityRef,
-        request: Box<api::RespondActivityTaskFailedRequest>,
+        request: Arc<api::RespondActivityTaskFailedRequest>,
     },
     CancelActivity {
         activity: ActivityRef,
-        request: Box<api::RespondActivityTaskCanceledRequest>,
+        request: Arc<api::RespondActivityTaskCanceledRequest>,
     },
     HeartbeatActivity {
         activity: ActivityRef,
-        request: Box<api::RecordActivityTaskHeartbeatRequest>,
+        request: Arc<api::RecordActivityTaskHeartbeatRequest>,
     },
-    PauseActivity(Box<api::PauseActivityRequest>),
-    UnpauseActivity(Box<api::UnpauseActivityRequest>),
-    ResetActivity(Box<api::ResetActivityRequest>),
-    UpdateWorkflowOptions(Box<api::UpdateWorkflowExecutionOptionsRequest>),
-    UpdateActivityOptions(Box<api::UpdateActivityOptionsRequest>),
+    PauseActivity(Arc<api::PauseActivityRequest>),
+    UnpauseActivity(Arc<api::UnpauseActivityRequest>),
+    ResetActivity(Arc<api::ResetActivityRequest>),
+    UpdateWorkflowOptions(Arc<api::UpdateWorkflowExecutionOptionsRequest>),
+    UpdateActivityOptions(Arc<api::UpdateActivityOptionsRequest>),
     /// An operator sets something of a task queue; runs in the lane of the workflow id that is the queue's name.
     UpdateQueueConfig {
         queue: QueueKey,
-        request: Box<api::UpdateTaskQueueConfigRequest>,
+        request: Arc<api::UpdateTaskQueueConfigRequest>,
     },
     /// A started task that never reached a worker: it is ready again, as the same attempt with a new stamp.
     ReturnTask {
@@ -247,10 +248,12 @@ pub struct WorkflowTaskStarted {
     pub updates: bool,
 }
 
-/// Decoded `transient_events`.
+#[cfg(test)]
 impl WorkflowTaskStarted {
-    pub fn transient(&self) -> Vec<HistoryEvent> {
-        use prost::Message;
-        tenure_api::history::v1::History::decode(self.transient_events.as_slice()).map(|h| h.events).unwrap_or_default()
+    /// Decoded `transient_events`.
+    pub(crate) fn transient(&self) -> Vec<tenure_api::history::v1::HistoryEvent> {
+        prost::Message::decode(self.transient_events.as_slice())
+            .map(|history: tenure_api::history::v1::History| history.events)
+            .expect("an encoded history")
     }
 }

@@ -289,7 +289,7 @@ impl Sim {
 
     #[track_caller]
     pub fn start(&mut self, request: api::StartWorkflowExecutionRequest) -> Uuid {
-        match self.run(ShardCommand::StartWorkflow(Box::new(request))) {
+        match self.run(ShardCommand::StartWorkflow(Arc::new(request))) {
             Ok(Reply::WorkflowStarted { run_id, .. }) => run_id,
             other => panic!("not started: {other:?}"),
         }
@@ -298,7 +298,7 @@ impl Sim {
     #[track_caller]
     pub fn signal(&mut self, name: &str) {
         let request = api::SignalWorkflowExecutionRequest { signal_name: name.into(), ..Default::default() };
-        self.run(ShardCommand::SignalWorkflow(Box::new(request))).expect("signalled");
+        self.run(ShardCommand::SignalWorkflow(Arc::new(request))).expect("signalled");
     }
 
     pub fn current_run(&self) -> RunKey {
@@ -357,23 +357,23 @@ impl Sim {
         task: &WorkflowTaskStarted,
         request: api::RespondWorkflowTaskCompletedRequest,
     ) -> Result<Reply, Refused> {
-        let request = Box::new(api::RespondWorkflowTaskCompletedRequest { identity: "worker".into(), ..request });
+        let request = Arc::new(api::RespondWorkflowTaskCompletedRequest { identity: "worker".into(), ..request });
         let command = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request };
         self.run_for(task.run.workflow.clone(), command)
     }
 
     pub fn fail(&mut self, task: &WorkflowTaskStarted) -> Result<Reply, Refused> {
-        let request = Box::new(api::RespondWorkflowTaskFailedRequest::default());
+        let request = Arc::new(api::RespondWorkflowTaskFailedRequest::default());
         self.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request })
     }
 
     pub fn terminate(&mut self) -> Result<Reply, Refused> {
         let request = api::TerminateWorkflowExecutionRequest { reason: "enough".into(), ..Default::default() };
-        self.run(ShardCommand::TerminateWorkflow(Box::new(request)))
+        self.run(ShardCommand::TerminateWorkflow(Arc::new(request)))
     }
 
     pub fn request_cancel(&mut self) -> Result<Reply, Refused> {
-        self.run(ShardCommand::RequestCancelWorkflow(Box::default()))
+        self.run(ShardCommand::RequestCancelWorkflow(Arc::default()))
     }
 
     /// Lets time pass, firing each timer row when it is due.

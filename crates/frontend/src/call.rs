@@ -43,7 +43,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// An RPC that is run by the leader of a shard; implemented by its request.
-pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
+pub(crate) trait Rpc: Message + Name + Default + 'static {
     type Response: Message + Default + 'static;
     type Target: Target;
 
@@ -68,9 +68,9 @@ pub(crate) trait Rpc: Message + Name + Default + Clone + 'static {
     /// again where the request is forwarded to: nothing is taken on trust from a peer.
     fn admit(&mut self, admission: &Admission<'_>) -> Result<Self::Target, ApiError>;
 
-    /// Runs at the leader of the target's shard.
+    /// Runs at the leader of the target's shard. The request is shared by the attempts.
     fn run(
-        self,
+        self: Arc<Self>,
         target: Self::Target,
         call: &Call,
     ) -> impl Future<Output = Result<Self::Response, CommandError>> + Send;

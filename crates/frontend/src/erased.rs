@@ -9,6 +9,7 @@ use crate::{
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use prost::{DecodeError, Message};
+use std::sync::Arc;
 use tenure_api::{common::v1::SearchAttributes, error::ApiError};
 use tenure_engine::token::TaskToken;
 use tenure_shard::{CommandError, Delivery, ShardId, Shards, TokenKey, TokenUse};
@@ -25,7 +26,10 @@ pub(crate) enum Handler {
 
 impl Handler {
     pub(crate) fn led<R: Rpc>() -> Handler {
-        Handler::Led(|message| Ok(Box::new(Led::<R> { request: R::decode(message)?, client: None, target: None })))
+        Handler::Led(|message| {
+            let request = Arc::new(R::decode(message)?);
+            Ok(Box::new(Led::<R> { request, client: None, target: None }))
+        })
     }
 
     pub(crate) fn local<R: LocalRpc>() -> Handler {
@@ -83,7 +87,7 @@ pub(crate) trait AnyResponse: Send {
 
 /// The target is known once the request is admitted.
 struct Led<R: Rpc> {
-    request: R,
+    request: Arc<R>,
     client: Option<Client>,
     target: Option<R::Target>,
 }
@@ -132,7 +136,10 @@ impl<R: Rpc> AnyRequest for Led<R> {
     }
 
     fn admit(&mut self, admission: &Admission<'_>, shards: &Shards) -> Result<ShardId, ApiError> {
-        let target = self.request.admit(admission)?;
+        let Some(request) = Arc::get_mut(&mut self.request) else {
+            return Err(ApiError::internal("the request is running already"));
+        };
+        let target = request.admit(admission)?;
         Ok(self.target.insert(target).shard(shards))
     }
 

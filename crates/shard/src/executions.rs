@@ -196,7 +196,7 @@ impl LeaderRuntime {
         while bytes < self.options.batch_bytes
             && outcome.replies.len() < BATCH_COMMANDS
             && outcome.copy.is_none()
-            && let Some(Waiting { mut envelope, reply, in_flight }) = self.next_command(workflow, outcome.replies.len())
+            && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(workflow, outcome.replies.len())
         {
             let namespace = self.shared.namespaces.by_id(envelope.workflow.namespace);
             let unknown = Registry::default();
@@ -223,11 +223,10 @@ impl LeaderRuntime {
                     bytes += size;
                     overlay.put(&transition);
                     let failed = matches!(transition.reply, Reply::Failed(_));
-                    if let ShardCommand::CompleteWorkflowTask { token, request } = &mut envelope.command
+                    if let ShardCommand::CompleteWorkflowTask { token, request } = &envelope.command
                         && !failed
                     {
-                        let results = std::mem::take(&mut request.query_results);
-                        outcome.answered.push((token.run.clone(), results));
+                        outcome.answered.push((token.run.clone(), request.query_results.clone()));
                     }
                     outcome.writes.ops.extend(transition.writes.ops);
                     outcome.states.extend(transition.states);

@@ -155,7 +155,7 @@ impl LeaderHandle {
     pub async fn query(
         &self,
         workflow: &WorkflowKey,
-        request: api::QueryWorkflowRequest,
+        request: &api::QueryWorkflowRequest,
         deadline: Instant,
     ) -> Result<api::QueryWorkflowResponse, CommandError> {
         self.0.query(workflow, request, deadline).await
@@ -197,7 +197,7 @@ impl LeaderHandle {
     pub fn complete_query(
         &self,
         token: &QueryToken,
-        request: api::RespondQueryTaskCompletedRequest,
+        request: &api::RespondQueryTaskCompletedRequest,
     ) -> Result<(), CommandError> {
         self.0.complete_query(token, request)
     }

@@ -193,7 +193,7 @@ impl LeaderRuntime {
     pub(crate) async fn query(
         self: &Arc<Self>,
         workflow: &WorkflowKey,
-        request: api::QueryWorkflowRequest,
+        request: &api::QueryWorkflowRequest,
         deadline: Instant,
     ) -> Result<api::QueryWorkflowResponse, CommandError> {
         counter!("tenure_queries_total").increment(1);
@@ -211,7 +211,7 @@ impl LeaderRuntime {
             return Ok(api::QueryWorkflowResponse { query_rejected: Some(rejected), ..Default::default() });
         }
         answerable(&state)?;
-        let query = request.query.ok_or_else(|| ApiError::invalid_argument("Query is not set on request."))?;
+        let query = request.query.clone().ok_or_else(|| ApiError::invalid_argument("Query is not set on request."))?;
         let (id, mut answer) = self.queries.add(&run, query)?;
         let _guard = QueryGuard { runtime: self, id };
         self.place_queries(&run, Place::is_buffered);
@@ -433,13 +433,15 @@ impl LeaderRuntime {
     pub(crate) fn complete_query(
         &self,
         token: &QueryToken,
-        request: api::RespondQueryTaskCompletedRequest,
+        request: &api::RespondQueryTaskCompletedRequest,
     ) -> Result<(), CommandError> {
-        let api::RespondQueryTaskCompletedRequest { completed_type, query_result, error_message, failure, .. } =
-            request;
         let limit = self.options.limits.blob_size;
-        let mut answer =
-            WorkflowQueryResult { result_type: completed_type, answer: query_result, error_message, failure };
+        let mut answer = WorkflowQueryResult {
+            result_type: request.completed_type,
+            answer: request.query_result.clone(),
+            error_message: request.error_message.clone(),
+            failure: request.failure.clone(),
+        };
         if is_too_large(&answer, limit) {
             answer.result_type = QueryResultType::Failed.into();
             answer.error_message = TOO_LARGE.into();

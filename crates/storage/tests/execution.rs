@@ -54,7 +54,7 @@ fn an_execution_with_more_timers_than_its_core_row_holds_comes_back_whole() {
     let rows = storage.shard(1).unwrap().rows;
     let (reply, _) = execute(
         &rows,
-        ShardCommand::StartWorkflow(Box::new(api::StartWorkflowExecutionRequest {
+        ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
             workflow_type: Some(WorkflowType { name: "W".into() }),
             task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
             ..Default::default()
@@ -81,7 +81,7 @@ fn an_execution_with_more_timers_than_its_core_row_holds_comes_back_whole() {
     };
     let commands = (1..=30).map(timer).collect();
     let request = api::RespondWorkflowTaskCompletedRequest { commands, ..Default::default() };
-    let request = Box::new(request);
+    let request = Arc::new(request);
     let (_, state) = execute(&rows, ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request });
     assert_eq!(state.timers.len(), 30);
 

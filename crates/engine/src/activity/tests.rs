@@ -12,7 +12,7 @@ use crate::{
     transition::Refused,
 };
 use expect_test::{Expect, expect};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{
         CompleteWorkflowExecutionCommandAttributes, RecordMarkerCommandAttributes,
@@ -148,7 +148,7 @@ impl Test {
     ) -> Result<Reply, ApiError> {
         let commands = commands.into_iter().map(testing::command).collect();
         let request = RespondWorkflowTaskCompletedRequest { commands, identity: WORKER.into(), ..Default::default() };
-        self.send(ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Box::new(request) })
+        self.send(ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Arc::new(request) })
     }
 
     fn complete(&mut self, activity: ActivityRef) -> Result<Reply, ApiError> {
@@ -157,13 +157,13 @@ impl Test {
             result: payloads("ok"),
             ..Default::default()
         };
-        self.send(ShardCommand::CompleteActivity { activity, request: Box::new(request) })
+        self.send(ShardCommand::CompleteActivity { activity, request: Arc::new(request) })
     }
 
     fn fail(&mut self, activity: ActivityRef, failure: Failure) -> Result<Reply, ApiError> {
         let request =
             RespondActivityTaskFailedRequest { identity: WORKER.into(), failure: Some(failure), ..Default::default() };
-        self.send(ShardCommand::FailActivity { activity, request: Box::new(request) })
+        self.send(ShardCommand::FailActivity { activity, request: Arc::new(request) })
     }
 
     fn cancel(&mut self, activity: ActivityRef) -> Result<Reply, ApiError> {
@@ -172,12 +172,12 @@ impl Test {
             details: payloads("stopped"),
             ..Default::default()
         };
-        self.send(ShardCommand::CancelActivity { activity, request: Box::new(request) })
+        self.send(ShardCommand::CancelActivity { activity, request: Arc::new(request) })
     }
 
     fn heartbeat(&mut self, activity: ActivityRef, details: &str) -> Result<bool, ApiError> {
         let request = RecordActivityTaskHeartbeatRequest { details: payloads(details), ..Default::default() };
-        match self.send(ShardCommand::HeartbeatActivity { activity, request: Box::new(request) })? {
+        match self.send(ShardCommand::HeartbeatActivity { activity, request: Arc::new(request) })? {
             Reply::ActivityHeartbeat(answer) => Ok(answer.cancel_requested),
             other => panic!("not an answer to a heartbeat: {other:?}"),
         }
@@ -533,7 +533,7 @@ fn a_closed_run_takes_no_reports() {
     let mut t = Test::with([schedule(|_| ()), schedule(|a| a.activity_id = "a2".into())]);
     let task = t.poll();
     let request = TerminateWorkflowExecutionRequest::default();
-    t.send(ShardCommand::TerminateWorkflow(Box::new(request))).unwrap();
+    t.send(ShardCommand::TerminateWorkflow(Arc::new(request))).unwrap();
     assert!(t.ready().is_none(), "its ready tasks are gone");
     for activity in [by_token(&task), t.by_id()] {
         refused(t.complete(activity.clone()), CLOSED);
@@ -577,7 +577,7 @@ fn a_returned_task_is_the_same_attempt_under_another_token() {
 fn a_completion_that_is_tried_again_is_answered_as_before() {
     let mut t = Test::with([schedule(|_| ())]);
     let task = t.poll();
-    let request = Box::new(RespondActivityTaskCompletedRequest::default());
+    let request = Arc::new(RespondActivityTaskCompletedRequest::default());
     let command = ShardCommand::CompleteActivity { activity: by_token(&task), request };
     for _ in 0..2 {
         let reply = t.send_as(ProposalId(1000), command.clone());

@@ -37,7 +37,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     if workflow_task::any_closes(&request.commands) {
         txn.read_first_event()?;
     }
-    match workflow_task::complete(&mut txn, request.clone()) {
+    match workflow_task::complete(&mut txn, request) {
         Ok(outcome) => Ok(txn.finish_remembered(outcome)),
         Err(bad) => {
             txn.start_over();

@@ -12,16 +12,17 @@ use crate::{
     rows::{StateReader, WriteSet},
     transition::{Context, Refused},
 };
+use std::sync::Arc;
 use tenure_api::{operatorservice::v1 as operator, workflowservice::v1 as api};
 
 /// What the system shard can be asked to do. Requests were validated for form by the frontend.
 #[derive(Clone, Debug)]
 pub enum SystemCommand {
-    RegisterNamespace(Box<api::RegisterNamespaceRequest>),
-    UpdateNamespace(Box<api::UpdateNamespaceRequest>),
-    DeprecateNamespace(Box<api::DeprecateNamespaceRequest>),
-    AddSearchAttributes(Box<operator::AddSearchAttributesRequest>),
-    RemoveSearchAttributes(Box<operator::RemoveSearchAttributesRequest>),
+    RegisterNamespace(Arc<api::RegisterNamespaceRequest>),
+    UpdateNamespace(Arc<api::UpdateNamespaceRequest>),
+    DeprecateNamespace(Arc<api::DeprecateNamespaceRequest>),
+    AddSearchAttributes(Arc<operator::AddSearchAttributesRequest>),
+    RemoveSearchAttributes(Arc<operator::RemoveSearchAttributesRequest>),
     /// Records this secret if the cluster has none.
     CreateTokenSecret(TokenSecret),
 }

@@ -42,7 +42,7 @@ impl PendingActivities {
             workflow: super::workflow(),
             proposal: ProposalId(u128::MAX),
             origin: Process::default(),
-            command: ShardCommand::CompleteActivity { activity, request: Box::default() },
+            command: ShardCommand::CompleteActivity { activity, request: Arc::default() },
         };
         PendingActivities { state: sim.state(), now: sim.now, rows: sim.rows, completion }
     }

@@ -10,7 +10,7 @@ use crate::{
     transition::Refused,
 };
 use expect_test::{Expect, expect};
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{
         ContinueAsNewWorkflowExecutionCommandAttributes as ContinueAsNew, FailWorkflowExecutionCommandAttributes,
@@ -453,7 +453,7 @@ fn a_cron_run_is_tried_again_before_its_next_turn() {
 
 #[test]
 fn a_cron_schedule_has_to_be_one() {
-    let refused = |schedule| Sim::default().run(ShardCommand::StartWorkflow(Box::new(cron(schedule))));
+    let refused = |schedule| Sim::default().run(ShardCommand::StartWorkflow(Arc::new(cron(schedule))));
     check_error(refused("foo"), expect!["InvalidArgument: invalid CronSchedule."]);
     check_error(
         refused("0 0 31 2 *"),
@@ -492,7 +492,7 @@ fn what_is_asked_of_a_cron_run_between_its_turns() {
 
 fn signal_with_start(id: &str, conflict: Conflict) -> ShardCommand {
     let request = full_request();
-    ShardCommand::SignalWithStart(Box::new(SignalWithStartWorkflowExecutionRequest {
+    ShardCommand::SignalWithStart(Arc::new(SignalWithStartWorkflowExecutionRequest {
         workflow_id: request.workflow_id,
         workflow_type: request.workflow_type,
         task_queue: request.task_queue,
@@ -563,7 +563,7 @@ fn a_start_may_take_the_first_task_along() {
         request_id: request_id.into(),
         ..start_request()
     };
-    let start = |sim: &mut Sim, request| match sim.run(ShardCommand::StartWorkflow(Box::new(request))) {
+    let start = |sim: &mut Sim, request| match sim.run(ShardCommand::StartWorkflow(Arc::new(request))) {
         Ok(Reply::WorkflowStarted { task, .. }) => task,
         other => panic!("not started: {other:?}"),
     };
@@ -618,7 +618,7 @@ fn a_completion_may_take_activities_along() {
     let commands = vec![schedule("a", true), schedule("b", false), schedule("c", true), cancel];
     let commands = commands.into_iter().map(crate::testing::command).collect();
     let request = RespondWorkflowTaskCompletedRequest { commands, ..Default::default() };
-    let command = ShardCommand::CompleteWorkflowTask { token: task.token, request: Box::new(request) };
+    let command = ShardCommand::CompleteWorkflowTask { token: task.token, request: Arc::new(request) };
     let mut complete = || match sim.propose(ProposalId(7), command.clone()) {
         Ok(Reply::WorkflowTaskCompleted { activities, .. }) => activities,
         other => panic!("not completed: {other:?}"),
@@ -665,7 +665,7 @@ fn a_signals_request_id_counts_for_its_chain_of_runs_and_no_other() {
             request_id: "paid-1".into(),
             ..Default::default()
         };
-        ShardCommand::SignalWorkflow(Box::new(request))
+        ShardCommand::SignalWorkflow(Arc::new(request))
     };
     let received = |sim: &mut Sim, proposal| {
         let entries = sim.log.len();

@@ -7,7 +7,7 @@ use crate::{
     testing::{Sim, start_request},
 };
 use expect_test::expect;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenure_api::workflowservice::v1 as api;
 
 #[test]
@@ -85,7 +85,7 @@ fn a_closed_run_refuses_what_would_change_it() {
     let mut sim = Sim::started();
     let task = sim.poll();
     sim.complete(&task, vec![complete_workflow()]).unwrap();
-    let signal = ShardCommand::SignalWorkflow(Box::default());
+    let signal = ShardCommand::SignalWorkflow(Arc::default());
     check_error(sim.run(signal), expect!["NotFound: workflow execution already completed"]);
     check_error(sim.terminate(), expect!["NotFound: workflow execution already completed"]);
     check_error(sim.complete(&task, vec![]), expect!["NotFound: Workflow task not found."]);
@@ -95,7 +95,7 @@ fn a_closed_run_refuses_what_would_change_it() {
 #[test]
 fn an_unknown_run_is_named() {
     let unknown = |run_id: &str| {
-        ShardCommand::SignalWorkflow(Box::new(api::SignalWorkflowExecutionRequest {
+        ShardCommand::SignalWorkflow(Arc::new(api::SignalWorkflowExecutionRequest {
             workflow_execution: Some(tenure_api::common::v1::WorkflowExecution {
                 workflow_id: "w".into(),
                 run_id: run_id.into(),

@@ -9,6 +9,7 @@ use crate::{
     token::TaskToken,
 };
 use expect_test::expect;
+use std::sync::Arc;
 
 /// Ops of an entry, by table.
 fn entry(set: &WriteSet) -> String {
@@ -58,7 +59,7 @@ fn a_workflow_with_one_activity() {
         panic!("not started")
     };
     let activity = ActivityRef::Token(TaskToken::decode(&started.task_token).unwrap());
-    sim.run(ShardCommand::CompleteActivity { activity, request: Box::default() }).unwrap();
+    sim.run(ShardCommand::CompleteActivity { activity, request: Arc::default() }).unwrap();
     let task = sim.poll();
     sim.complete(&task, vec![complete_workflow()]).unwrap();
     expect![[r#"

@@ -8,7 +8,7 @@ use crate::{
     testing::{Sim, schedule_activity, start_request},
 };
 use expect_test::{Expect, expect};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenure_api::workflowservice::v1::{self as api, pause_activity_request};
 
 /// Status, events, the pending workflow task, and the seconds that the run took.
@@ -101,6 +101,6 @@ fn a_run_tells_which_activities_are_paused() {
     sim.complete(&task, vec![schedule_activity("a"), schedule_activity("b")]).unwrap();
     let activity = Some(pause_activity_request::Activity::Type("A".into()));
     let pause = api::PauseActivityRequest { activity, ..Default::default() };
-    sim.run(ShardCommand::PauseActivity(Box::new(pause))).unwrap();
+    sim.run(ShardCommand::PauseActivity(Arc::new(pause))).unwrap();
     assert_eq!(told(&sim), [r#"TemporalPauseInfo=["property:activityType=A"]"#]);
 }

@@ -6,10 +6,11 @@ use crate::{
     testing::Sim,
 };
 use expect_test::expect;
+use std::sync::Arc;
 use tenure_api::{history::v1::history_event::Attributes, workflowservice::v1 as api};
 
 fn signal(sim: &mut Sim) -> Result<Reply, crate::transition::Refused> {
-    sim.run(ShardCommand::SignalWorkflow(Box::new(api::SignalWorkflowExecutionRequest {
+    sim.run(ShardCommand::SignalWorkflow(Arc::new(api::SignalWorkflowExecutionRequest {
         signal_name: "s".into(),
         ..Default::default()
     })))
@@ -132,7 +133,7 @@ fn a_run_that_ends_at_the_limit_of_its_history_keeps_its_end() {
     };
     check(continue_as_new, "WORKFLOW_EXECUTION_CONTINUED_AS_NEW", true);
     let replace: End = |sim, _| {
-        sim.run(ShardCommand::StartWorkflow(Box::new(api::StartWorkflowExecutionRequest {
+        sim.run(ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
             request_id: "another".into(),
             workflow_id_conflict_policy: Conflict::TerminateExisting.into(),
             ..crate::testing::start_request()
@@ -142,7 +143,7 @@ fn a_run_that_ends_at_the_limit_of_its_history_keeps_its_end() {
     let delete: End = |sim, _| {
         let workflow_execution = crate::testing::execution();
         let request = api::DeleteWorkflowExecutionRequest { workflow_execution, ..Default::default() };
-        let reply = sim.run(ShardCommand::DeleteWorkflow(Box::new(request)));
+        let reply = sim.run(ShardCommand::DeleteWorkflow(Arc::new(request)));
         assert!(sim.state().is_deleted());
         reply
     };
@@ -193,7 +194,7 @@ fn a_failure_of_a_workflow_task_that_is_too_large_is_cut() {
         ..Default::default()
     };
     let request = api::RespondWorkflowTaskFailedRequest { failure: Some(failure), ..Default::default() };
-    sim.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request: Box::new(request) }).unwrap();
+    sim.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request: Arc::new(request) }).unwrap();
     let events = sim.rows.history(&sim.current_run());
     let failure = events.iter().find_map(|event| match &event.attributes {
         Some(Attributes::WorkflowTaskFailedEventAttributes(failed)) => failed.failure.clone(),

@@ -10,11 +10,12 @@ use crate::{
     transition::Refused,
 };
 use expect_test::expect;
+use std::sync::Arc;
 use tenure_api::{common::v1::Priority, workflow::v1::WorkflowExecutionOptions, workflowservice::v1 as api};
 
 fn update(sim: &mut Sim, priority: Option<Priority>, paths: &[&str]) -> Result<Reply, Refused> {
     let paths = paths.iter().map(|path| path.to_string()).collect();
-    sim.run(ShardCommand::UpdateWorkflowOptions(Box::new(api::UpdateWorkflowExecutionOptionsRequest {
+    sim.run(ShardCommand::UpdateWorkflowOptions(Arc::new(api::UpdateWorkflowExecutionOptionsRequest {
         workflow_execution_options: Some(WorkflowExecutionOptions { priority, ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths }),
         ..Default::default()
@@ -82,7 +83,7 @@ fn bad_options_are_refused() {
 fn a_change_that_is_tried_again_acts_once() {
     let mut sim = Sim::started();
     let change = |key| {
-        ShardCommand::UpdateWorkflowOptions(Box::new(api::UpdateWorkflowExecutionOptionsRequest {
+        ShardCommand::UpdateWorkflowOptions(Arc::new(api::UpdateWorkflowExecutionOptionsRequest {
             workflow_execution_options: Some(WorkflowExecutionOptions {
                 priority: Some(Priority { priority_key: key, ..Default::default() }),
                 ..Default::default()

@@ -6,6 +6,7 @@ use crate::{
     key::{QueueKey, TaskKind},
     testing::{Sim, workflow},
 };
+use std::sync::Arc;
 use tenure_api::{
     taskqueue::v1::RateLimit,
     workflowservice::v1::{UpdateTaskQueueConfigRequest, update_task_queue_config_request::RateLimitUpdate},
@@ -18,7 +19,7 @@ fn queue(kind: TaskKind) -> QueueKey {
 /// The limit and who set it, after a change by `identity`.
 fn limit(sim: &mut Sim, proposal: u128, kind: TaskKind, to: Option<f32>, identity: &str) -> (Option<f32>, String) {
     let rate_limit = to.map(|requests_per_second| RateLimit { requests_per_second });
-    let request = Box::new(UpdateTaskQueueConfigRequest {
+    let request = Arc::new(UpdateTaskQueueConfigRequest {
         identity: identity.into(),
         update_queue_rate_limit: Some(RateLimitUpdate { rate_limit, reason: String::new() }),
         ..Default::default()

@@ -10,7 +10,7 @@ use crate::{
     update::tests as updates,
 };
 use expect_test::expect;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenure_api::{
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
     workflowservice::v1 as api,
@@ -27,7 +27,7 @@ fn closed() -> Sim {
 }
 
 fn delete(sim: &mut Sim) -> Result<crate::Reply, crate::transition::Refused> {
-    sim.run(ShardCommand::DeleteWorkflow(Box::new(api::DeleteWorkflowExecutionRequest {
+    sim.run(ShardCommand::DeleteWorkflow(Arc::new(api::DeleteWorkflowExecutionRequest {
         workflow_execution: execution(),
         ..Default::default()
     })))
@@ -145,7 +145,7 @@ fn a_long_history_goes_in_pieces() {
             request_id: sim.log.len().to_string(),
             ..Default::default()
         };
-        sim.run(ShardCommand::SignalWorkflow(Box::new(request))).unwrap();
+        sim.run(ShardCommand::SignalWorkflow(Arc::new(request))).unwrap();
     }
     sim.terminate().unwrap();
     let entries = sim.log.len();

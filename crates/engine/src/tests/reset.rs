@@ -10,7 +10,7 @@ use crate::{
     transition::Refused,
 };
 use expect_test::{Expect, expect};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{ScheduleActivityTaskCommandAttributes, command::Attributes as Verb},
     common::v1::{ActivityType, Payload, Payloads, Priority},
@@ -37,7 +37,7 @@ fn reset(
         ..Default::default()
     };
     with(&mut request);
-    sim.run(ShardCommand::ResetWorkflow(Box::new(request)))
+    sim.run(ShardCommand::ResetWorkflow(Arc::new(request)))
 }
 
 #[track_caller]
@@ -244,7 +244,7 @@ fn options_that_changed_are_those_of_the_new_run_whenever_they_did() {
         update_mask: Some(prost_types::FieldMask { paths: vec!["priority".into()] }),
         ..Default::default()
     };
-    sim.run(ShardCommand::UpdateWorkflowOptions(Box::new(change))).unwrap();
+    sim.run(ShardCommand::UpdateWorkflowOptions(Arc::new(change))).unwrap();
     attach(&mut sim, "since");
     let run_id = new_run(reset(&mut sim, 5, |request| request.set_reset_reapply_type(ResetReapplyType::None)));
     expect![[r#"
@@ -311,7 +311,7 @@ fn history_is_copied_in_pieces() {
         let input = Payloads { payloads: vec![Payload { data, ..Default::default() }] };
         let request =
             api::SignalWorkflowExecutionRequest { signal_name: "s".into(), input: Some(input), ..Default::default() };
-        sim.run(ShardCommand::SignalWorkflow(Box::new(request))).unwrap();
+        sim.run(ShardCommand::SignalWorkflow(Arc::new(request))).unwrap();
     }
     let task = sim.poll();
     sim.complete(&task, vec![timer("t", 100)]).unwrap();

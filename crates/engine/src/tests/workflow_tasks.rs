@@ -9,7 +9,7 @@ use crate::{
     workflow_task::transient_events,
 };
 use expect_test::expect;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{RecordMarkerCommandAttributes, command::Attributes as Verb},
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
@@ -109,7 +109,7 @@ fn signals_are_turned_away_while_a_run_tries_to_close_again() {
             let task = sim.poll();
             let late = SignalWorkflowExecutionRequest { signal_name: "late".into(), ..Default::default() };
             check_error(
-                sim.run(ShardCommand::SignalWorkflow(Box::new(late))),
+                sim.run(ShardCommand::SignalWorkflow(Arc::new(late))),
                 expect!["ResourceExhausted: workflow operation can not be applied because workflow is closing"],
             );
             sim.complete(&task, vec![complete_workflow()]).unwrap();
@@ -453,7 +453,7 @@ fn the_same_proposal_gets_the_same_answer() {
         return_new_workflow_task: true,
         ..Default::default()
     };
-    let complete = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Box::new(request) };
+    let complete = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Arc::new(request) };
     let Reply::WorkflowTaskCompleted { new_task: Some(task), .. } = twice(&mut sim, 3, complete.clone()) else {
         panic!("the next task comes at once")
     };
@@ -466,7 +466,7 @@ fn the_same_proposal_gets_the_same_answer() {
     assert_eq!(sim.log.len(), entries, "nothing is done twice");
     let bad = vec![crate::testing::command(cancel_timer("unknown"))];
     let request = RespondWorkflowTaskCompletedRequest { commands: bad, ..Default::default() };
-    let bad = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Box::new(request) };
+    let bad = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Arc::new(request) };
     assert!(matches!(twice(&mut sim, 5, bad), Reply::Failed(_)));
     check_error(sim.propose(ProposalId(6), complete), expect!["NotFound: Workflow task not found."]);
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use expect_test::{Expect, expect};
 use prost::{Message as _, Name};
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{
         CompleteWorkflowExecutionCommandAttributes, ProtocolMessageCommandAttributes, StartTimerCommandAttributes,
@@ -32,8 +32,8 @@ fn request(id: &str) -> Request {
     }
 }
 
-pub(crate) fn update_request(id: &str) -> Box<api::UpdateWorkflowExecutionRequest> {
-    Box::new(api::UpdateWorkflowExecutionRequest {
+pub(crate) fn update_request(id: &str) -> Arc<api::UpdateWorkflowExecutionRequest> {
+    Arc::new(api::UpdateWorkflowExecutionRequest {
         workflow_execution: execution(),
         request: Some(request(id)),
         ..Default::default()
@@ -666,7 +666,7 @@ fn there_are_limits() {
 fn a_large_request_has_a_row_of_its_own() {
     let mut sim = idle();
     let mut large = update_request("u");
-    let input = large.request.as_mut().unwrap().input.as_mut().unwrap();
+    let input = Arc::make_mut(&mut large).request.as_mut().unwrap().input.as_mut().unwrap();
     input.args = Some(Payloads { payloads: vec![Payload { data: vec![7; 4096].into(), ..Default::default() }] });
     let sent = large.request.clone().unwrap();
     sim.run(ShardCommand::UpdateWorkflow(large)).unwrap();
@@ -678,7 +678,7 @@ fn a_large_request_has_a_row_of_its_own() {
 }
 
 fn with_start(sim: &mut Sim, id: &str, conflict: Conflict) -> Result<(bool, Found), ApiError> {
-    let start = Box::new(api::StartWorkflowExecutionRequest {
+    let start = Arc::new(api::StartWorkflowExecutionRequest {
         workflow_id_conflict_policy: conflict.into(),
         ..start_request()
     });
@@ -750,7 +750,7 @@ fn a_reset_keeps_what_was_before_and_admits_the_rest_anew() {
         request_id: "reset".into(),
         ..Default::default()
     };
-    sim.run(ShardCommand::ResetWorkflow(Box::new(reset))).unwrap();
+    sim.run(ShardCommand::ResetWorkflow(Arc::new(reset))).unwrap();
     assert!(told(&sim).ends_with("waits#5: NotFound: workflow update was aborted by closing workflow\n"));
     for (id, expected) in [("done", "Completed done"), ("accepted", "Accepted"), ("later", "Admitted")] {
         assert_eq!(tell(&update(&mut sim, id).unwrap().status), expected, "{id}");

@@ -26,23 +26,24 @@ use tenure_api::{
 /// the transaction is spoilt and has to be started over.
 pub(crate) fn complete(
     txn: &mut Txn<'_, '_>,
-    request: RespondWorkflowTaskCompletedRequest,
+    request: &RespondWorkflowTaskCompletedRequest,
 ) -> Result<Outcome, BadCommand> {
     let Some((before, started)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
     let (original_scheduled_at, stamp) = (before.original_scheduled_at, started.stamp);
     let force_new = request.force_create_new_workflow_task;
     let heartbeats = force_new && request.commands.is_empty();
-    let poll = poll(&request, txn.cx.origin);
+    let poll = poll(request, txn.cx.origin);
     let next = Next { wanted: request.return_new_workflow_task, poll };
-    txn.state.sticky = sticky(&request);
-    if leaves_no_trace(txn, before, started, &request) {
+    txn.state.sticky = sticky(request);
+    if leaves_no_trace(txn, before, started, request) {
         return without_trace(txn, stamp, request, &next);
     }
-    let completed_event_id = end_completed(txn, completed_attributes(&request));
+    let completed_event_id = end_completed(txn, completed_attributes(request));
     let unseen = txn.state.buffered.len();
-    let inbox = Inbox::new(request.messages, completed_event_id);
-    let mut task = CompletedTask { completed_event_id, identity: request.identity, unseen, eager: Vec::new(), inbox };
-    for command in request.commands {
+    let inbox = Inbox::new(request.messages.clone(), completed_event_id);
+    let identity = request.identity.clone();
+    let mut task = CompletedTask { completed_event_id, identity, unseen, eager: Vec::new(), inbox };
+    for command in &request.commands {
         // What follows the end of the run has no meaning any more.
         if !txn.state.is_running() {
             break;
@@ -50,7 +51,7 @@ pub(crate) fn complete(
         if commands::closes(command.command_type()) {
             update::read_rejections(txn, &mut task.inbox)?;
         }
-        commands::apply(txn, &mut task, command)?;
+        commands::apply(txn, &mut task, command.clone())?;
     }
     update::read_rest(txn, &mut task.inbox)?;
     let completed = |activities| Outcome::WorkflowTaskCompleted { stamp, reset_history_event_id: 0, activities };
@@ -94,11 +95,11 @@ fn leaves_no_trace(
 fn without_trace(
     txn: &mut Txn<'_, '_>,
     stamp: Stamp,
-    request: RespondWorkflowTaskCompletedRequest,
+    request: &RespondWorkflowTaskCompletedRequest,
     next: &Next,
 ) -> Result<Outcome, BadCommand> {
     txn.state.workflow_task.pending = None;
-    update::read_rest(txn, &mut Inbox::new(request.messages, txn.state.last_event_id()))?;
+    update::read_rest(txn, &mut Inbox::new(request.messages.clone(), txn.state.last_event_id()))?;
     update::reject_unprocessed(txn);
     next.for_updates(txn);
     let reset_history_event_id = txn.state.workflow_task.last_completed_started_event_id;

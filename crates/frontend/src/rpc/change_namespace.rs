@@ -17,8 +17,8 @@ impl Rpc for api::RegisterNamespaceRequest {
         check_name(&self.namespace, admission)
     }
 
-    async fn run(self, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
-        call.leader.execute_system(call.proposal, SystemCommand::RegisterNamespace(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
+        call.leader.execute_system(call.proposal, SystemCommand::RegisterNamespace(self)).await?;
         Ok(Self::Response::default())
     }
 }
@@ -35,8 +35,8 @@ impl Rpc for api::UpdateNamespaceRequest {
         check_name(&self.namespace, admission)
     }
 
-    async fn run(self, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
-        match call.leader.execute_system(call.proposal, SystemCommand::UpdateNamespace(Box::new(self))).await? {
+    async fn run(self: Arc<Self>, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
+        match call.leader.execute_system(call.proposal, SystemCommand::UpdateNamespace(self)).await? {
             SystemReply::Namespace(namespace) => {
                 let namespace = of_this_build(*namespace);
                 Ok(Self::Response {
@@ -64,8 +64,8 @@ impl Rpc for api::DeprecateNamespaceRequest {
         check_name(&self.namespace, admission)
     }
 
-    async fn run(self, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
-        call.leader.execute_system(call.proposal, SystemCommand::DeprecateNamespace(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
+        call.leader.execute_system(call.proposal, SystemCommand::DeprecateNamespace(self)).await?;
         Ok(Self::Response::default())
     }
 }

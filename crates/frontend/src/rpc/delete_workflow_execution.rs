@@ -14,8 +14,8 @@ impl Rpc for api::DeleteWorkflowExecutionRequest {
         admission.execution(self.workflow_execution.as_ref())
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::DeleteWorkflow(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        call.done(target.workflow, ShardCommand::DeleteWorkflow(self)).await?;
         Ok(Self::Response::default())
     }
 }

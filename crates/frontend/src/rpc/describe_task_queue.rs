@@ -36,9 +36,9 @@ impl Rpc for api::DescribeTaskQueueRequest {
         admission.task_queue(self.task_queue.as_ref(), kind)
     }
 
-    async fn run(self, queue: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, queue: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
         if self.api_mode() == DescribeTaskQueueMode::Enhanced {
-            return by_version(self, &queue, call).await;
+            return by_version(&self, &queue, call).await;
         }
         let nexus = self.task_queue_type() == TaskQueueType::Nexus;
         let described = if nexus { QueueDescription::default() } else { call.leader.describe_queue(&queue).await? };
@@ -78,7 +78,7 @@ fn effective((rate, source): (f64, LimitSource)) -> EffectiveRateLimit {
 /// The form that the CLI asks for: by version of the worker and by type of the task.
 #[allow(deprecated)]
 async fn by_version(
-    request: api::DescribeTaskQueueRequest,
+    request: &api::DescribeTaskQueueRequest,
     queue: &QueueKey,
     call: &Call,
 ) -> Result<api::DescribeTaskQueueResponse, CommandError> {
@@ -131,7 +131,7 @@ impl Rpc for api::ListTaskQueuePartitionsRequest {
         admission.task_queue(self.task_queue.as_ref(), TaskKind::Workflow)
     }
 
-    async fn run(self, queue: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, queue: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
         let whole = || {
             let owner_host_name = format!("node-{}", call.node);
             vec![TaskQueuePartitionMetadata { key: queue.name.to_string(), owner_host_name }]

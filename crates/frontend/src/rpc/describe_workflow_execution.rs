@@ -15,7 +15,7 @@ impl Rpc for api::DescribeWorkflowExecutionRequest {
         admission.execution(self.execution.as_ref())
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (run, state) = call.leader.execution(&target.workflow, target.run_id).await?;
         Ok(describe(&run, &state))
     }

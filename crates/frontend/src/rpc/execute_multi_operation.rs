@@ -48,13 +48,14 @@ impl Rpc for api::ExecuteMultiOperationRequest {
         Ok(target)
     }
 
-    async fn run(mut self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        let (start, update) = update_with_start(&mut self.operations)?;
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        let mut operations = self.operations.clone();
+        let (start, update) = update_with_start(&mut operations)?;
         let (namespace, workflow_id) = (self.namespace.clone(), start.workflow_id.clone());
         let (update_id, wanted) = (update::update_id(update.request.as_ref()), update::wanted(update.wait_policy));
         let command = ShardCommand::UpdateWithStart {
-            start: Box::new(std::mem::take(start)),
-            update: Box::new(std::mem::take(update)),
+            start: Arc::new(std::mem::take(start)),
+            update: Arc::new(std::mem::take(update)),
         };
         let envelope = Envelope { workflow: target.workflow, proposal: call.proposal, origin: call.origin, command };
         let done = call.leader.update_with_start(envelope, update_id, wanted).await?;

@@ -27,7 +27,7 @@ impl Rpc for api::GetWorkflowExecutionHistoryRequest {
         Ok(PageTarget { run, page: admission.history_page(&self.next_page_token)? })
     }
 
-    async fn run(self, target: PageTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: PageTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let close_event_only = self.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
         let request = HistoryRequest {
             wait_new_event: self.wait_new_event,
@@ -110,7 +110,7 @@ impl Rpc for api::GetWorkflowExecutionHistoryReverseRequest {
         Ok(PageTarget { run, page: admission.history_page(&self.next_page_token)? })
     }
 
-    async fn run(self, target: PageTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: PageTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let request = page(target, self.maximum_page_size, call);
         let page = call.leader.history_reverse(request).await?;
         Ok(Self::Response { history: Some(page.history), next_page_token: page.next_page_token })

@@ -64,6 +64,7 @@ mod prelude {
     };
     pub(super) use bytes::Bytes;
     pub(super) use prost::Message;
+    pub(super) use std::sync::Arc;
     pub(super) use tenure_api::{common::v1::SearchAttributes, error::ApiError, workflowservice::v1 as api};
     pub(super) use tenure_engine::{
         QueueKey, Reply, ShardCommand, TaskKind, WorkflowKey, command::ActivityRef, token::TaskToken,

@@ -15,8 +15,8 @@ impl Rpc for api::PauseActivityRequest {
         target(admission, self.execution.as_ref(), self.activity.is_some())
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::PauseActivity(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        call.done(target.workflow, ShardCommand::PauseActivity(self)).await?;
         Ok(Self::Response::default())
     }
 }
@@ -33,8 +33,8 @@ impl Rpc for api::UnpauseActivityRequest {
         target(admission, self.execution.as_ref(), self.activity.is_some())
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::UnpauseActivity(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        call.done(target.workflow, ShardCommand::UnpauseActivity(self)).await?;
         Ok(Self::Response::default())
     }
 }
@@ -51,8 +51,8 @@ impl Rpc for api::ResetActivityRequest {
         target(admission, self.execution.as_ref(), self.activity.is_some())
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::ResetActivity(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        call.done(target.workflow, ShardCommand::ResetActivity(self)).await?;
         Ok(Self::Response::default())
     }
 }
@@ -76,8 +76,8 @@ impl Rpc for api::UpdateActivityOptionsRequest {
         Err(ApiError::invalid_argument(refused))
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        match call.execute(target.workflow, ShardCommand::UpdateActivityOptions(Box::new(self))).await? {
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        match call.execute(target.workflow, ShardCommand::UpdateActivityOptions(self)).await? {
             Reply::ActivityOptions(options) => Ok(Self::Response { activity_options: Some(*options) }),
             reply => Err(unexpected(&reply)),
         }

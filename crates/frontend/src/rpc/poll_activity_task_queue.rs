@@ -26,15 +26,15 @@ impl Rpc for api::PollActivityTaskQueueRequest {
     }
 
     #[allow(deprecated)]
-    async fn run(self, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
         let poll = Poll {
-            identity: self.identity,
+            identity: self.identity.clone(),
             process: call.origin,
             queue: target.name.to_string(),
-            worker_version: self.worker_version_capabilities,
-            deployment: self.deployment_options,
+            worker_version: self.worker_version_capabilities.clone(),
+            deployment: self.deployment_options.clone(),
         };
-        let queue_rate = self.task_queue_metadata.and_then(|metadata| metadata.max_tasks_per_second);
+        let queue_rate = self.task_queue_metadata.as_ref().and_then(|metadata| metadata.max_tasks_per_second);
         // What is no number limits nothing.
         let queue_rate = queue_rate.filter(|rate| !rate.is_nan());
         let deadline = call.deadline;
@@ -42,7 +42,7 @@ impl Rpc for api::PollActivityTaskQueueRequest {
         let Some(mut response) = call.leader.poll_activity(request).await? else {
             return Ok(Self::Response::default());
         };
-        response.workflow_namespace = self.namespace;
+        response.workflow_namespace = self.namespace.clone();
         Ok(response)
     }
 

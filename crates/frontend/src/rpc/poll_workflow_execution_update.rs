@@ -26,10 +26,10 @@ impl Rpc for api::PollWorkflowExecutionUpdateRequest {
         target.map_err(|_| ApiError::invalid_argument("RunId is not valid UUID."))
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         // Without a stage to wait for it is a look.
-        let wanted = self.wait_policy.map_or(Stage::Unspecified, |policy| policy.lifecycle_stage());
-        let update_id = self.update_ref.map(|of| of.update_id).unwrap_or_default();
+        let wanted = self.wait_policy.as_ref().map_or(Stage::Unspecified, |policy| policy.lifecycle_stage());
+        let update_id = self.update_ref.as_ref().map(|of| of.update_id.clone()).unwrap_or_default();
         let RunTarget { workflow, run_id } = target;
         let progress = call.leader.poll_update(&workflow, run_id, update_id, wanted).await?;
         Ok(Self::Response {

@@ -32,13 +32,13 @@ impl Rpc for api::PollWorkflowTaskQueueRequest {
     }
 
     #[allow(deprecated)]
-    async fn run(self, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
         let poll = Poll {
-            identity: self.identity,
+            identity: self.identity.clone(),
             process: call.origin,
             queue: target.name.to_string(),
-            worker_version: self.worker_version_capabilities,
-            deployment: self.deployment_options,
+            worker_version: self.worker_version_capabilities.clone(),
+            deployment: self.deployment_options.clone(),
         };
         let sticky = is_sticky(self.task_queue.as_ref());
         let deadline = call.deadline;

@@ -20,8 +20,8 @@ impl Rpc for api::QueryWorkflowRequest {
         Ok(target)
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.leader.query(&target.workflow, self, call.deadline).await
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        call.leader.query(&target.workflow, &self, call.deadline).await
     }
 }
 
@@ -37,8 +37,8 @@ impl Rpc for api::RespondQueryTaskCompletedRequest {
         admission.query_token(&self.task_token)
     }
 
-    async fn run(self, target: QueryToken, call: &Call) -> Result<Self::Response, CommandError> {
-        call.leader.complete_query(&target, self)?;
+    async fn run(self: Arc<Self>, target: QueryToken, call: &Call) -> Result<Self::Response, CommandError> {
+        call.leader.complete_query(&target, &self)?;
         Ok(Self::Response::default())
     }
 }

@@ -15,7 +15,7 @@ impl Rpc for api::RecordActivityTaskHeartbeatRequest {
         admission.task_token(&self.task_token, TaskKind::Activity)
     }
 
-    async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
         let workflow = token.run.workflow.clone();
         let BeatAnswer { cancel_requested, paused, reset } =
             heartbeat(call, workflow, ActivityRef::Token(token), self).await?;
@@ -35,15 +35,16 @@ impl Rpc for api::RecordActivityTaskHeartbeatByIdRequest {
         admission.activity(&self.workflow_id, &self.run_id, &self.activity_id).map(ActivityTarget)
     }
 
-    async fn run(self, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (workflow, activity) = target.0;
         let request = api::RecordActivityTaskHeartbeatRequest {
-            namespace: self.namespace,
-            details: self.details,
-            identity: self.identity,
+            namespace: self.namespace.clone(),
+            details: self.details.clone(),
+            identity: self.identity.clone(),
             ..Default::default()
         };
-        let BeatAnswer { cancel_requested, paused, reset } = heartbeat(call, workflow, activity, request).await?;
+        let BeatAnswer { cancel_requested, paused, reset } =
+            heartbeat(call, workflow, activity, Arc::new(request)).await?;
         Ok(Self::Response { cancel_requested, activity_paused: paused, activity_reset: reset })
     }
 }
@@ -52,9 +53,9 @@ async fn heartbeat(
     call: &Call,
     workflow: WorkflowKey,
     activity: ActivityRef,
-    request: api::RecordActivityTaskHeartbeatRequest,
+    request: Arc<api::RecordActivityTaskHeartbeatRequest>,
 ) -> Result<BeatAnswer, CommandError> {
-    match call.execute(workflow, ShardCommand::HeartbeatActivity { activity, request: Box::new(request) }).await? {
+    match call.execute(workflow, ShardCommand::HeartbeatActivity { activity, request }).await? {
         Reply::ActivityHeartbeat(answer) => Ok(answer),
         reply => Err(unexpected(&reply)),
     }

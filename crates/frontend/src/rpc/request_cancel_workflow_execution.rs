@@ -19,8 +19,8 @@ impl Rpc for api::RequestCancelWorkflowExecutionRequest {
         Ok(target)
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::RequestCancelWorkflow(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        call.done(target.workflow, ShardCommand::RequestCancelWorkflow(self)).await?;
         Ok(Self::Response::default())
     }
 }

@@ -14,7 +14,7 @@ impl Rpc for api::ResetStickyTaskQueueRequest {
         admission.execution(self.execution.as_ref())
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         call.done(target.workflow, ShardCommand::ResetStickyTaskQueue { run_id: target.run_id }).await?;
         Ok(Self::Response::default())
     }

@@ -22,8 +22,8 @@ impl Rpc for api::ResetWorkflowExecutionRequest {
         Ok(target)
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        match call.execute(target.workflow, ShardCommand::ResetWorkflow(Box::new(self))).await? {
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        match call.execute(target.workflow, ShardCommand::ResetWorkflow(self)).await? {
             Reply::WorkflowReset { run_id } => Ok(Self::Response { run_id: run_id.to_string() }),
             reply => Err(unexpected(&reply)),
         }

@@ -15,9 +15,9 @@ impl Rpc for api::RespondActivityTaskCanceledRequest {
         admission.task_token(&self.task_token, TaskKind::Activity)
     }
 
-    async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
         let workflow = token.run.workflow.clone();
-        let command = ShardCommand::CancelActivity { activity: ActivityRef::Token(token), request: Box::new(self) };
+        let command = ShardCommand::CancelActivity { activity: ActivityRef::Token(token), request: self };
         call.done(workflow, command).await?;
         Ok(Self::Response::default())
     }
@@ -36,16 +36,16 @@ impl Rpc for api::RespondActivityTaskCanceledByIdRequest {
         admission.activity(&self.workflow_id, &self.run_id, &self.activity_id).map(ActivityTarget)
     }
 
-    async fn run(self, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (workflow, activity) = target.0;
         let request = api::RespondActivityTaskCanceledRequest {
-            namespace: self.namespace,
-            details: self.details,
-            identity: self.identity,
-            deployment_options: self.deployment_options,
+            namespace: self.namespace.clone(),
+            details: self.details.clone(),
+            identity: self.identity.clone(),
+            deployment_options: self.deployment_options.clone(),
             ..Default::default()
         };
-        call.done(workflow, ShardCommand::CancelActivity { activity, request: Box::new(request) }).await?;
+        call.done(workflow, ShardCommand::CancelActivity { activity, request: Arc::new(request) }).await?;
         Ok(Self::Response::default())
     }
 }

@@ -15,9 +15,9 @@ impl Rpc for api::RespondActivityTaskCompletedRequest {
         admission.task_token(&self.task_token, TaskKind::Activity)
     }
 
-    async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
         let workflow = token.run.workflow.clone();
-        let command = ShardCommand::CompleteActivity { activity: ActivityRef::Token(token), request: Box::new(self) };
+        let command = ShardCommand::CompleteActivity { activity: ActivityRef::Token(token), request: self };
         call.done(workflow, command).await?;
         Ok(Self::Response::default())
     }
@@ -36,15 +36,15 @@ impl Rpc for api::RespondActivityTaskCompletedByIdRequest {
         admission.activity(&self.workflow_id, &self.run_id, &self.activity_id).map(ActivityTarget)
     }
 
-    async fn run(self, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (workflow, activity) = target.0;
         let request = api::RespondActivityTaskCompletedRequest {
-            namespace: self.namespace,
-            result: self.result,
-            identity: self.identity,
+            namespace: self.namespace.clone(),
+            result: self.result.clone(),
+            identity: self.identity.clone(),
             ..Default::default()
         };
-        call.done(workflow, ShardCommand::CompleteActivity { activity, request: Box::new(request) }).await?;
+        call.done(workflow, ShardCommand::CompleteActivity { activity, request: Arc::new(request) }).await?;
         Ok(Self::Response::default())
     }
 }

@@ -16,10 +16,10 @@ impl Rpc for api::RespondActivityTaskFailedRequest {
         admission.task_token(&self.task_token, TaskKind::Activity)
     }
 
-    async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
         let workflow = token.run.workflow.clone();
         let failures = oversized(&self, call.leader.limits());
-        let command = ShardCommand::FailActivity { activity: ActivityRef::Token(token), request: Box::new(self) };
+        let command = ShardCommand::FailActivity { activity: ActivityRef::Token(token), request: self };
         call.done(workflow, command).await?;
         Ok(Self::Response { failures })
     }
@@ -38,18 +38,18 @@ impl Rpc for api::RespondActivityTaskFailedByIdRequest {
         admission.activity(&self.workflow_id, &self.run_id, &self.activity_id).map(ActivityTarget)
     }
 
-    async fn run(self, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (workflow, activity) = target.0;
         let request = api::RespondActivityTaskFailedRequest {
-            namespace: self.namespace,
-            failure: self.failure,
-            identity: self.identity,
-            last_heartbeat_details: self.last_heartbeat_details,
+            namespace: self.namespace.clone(),
+            failure: self.failure.clone(),
+            identity: self.identity.clone(),
+            last_heartbeat_details: self.last_heartbeat_details.clone(),
             cause: self.cause,
             ..Default::default()
         };
         let failures = oversized(&request, call.leader.limits());
-        call.done(workflow, ShardCommand::FailActivity { activity, request: Box::new(request) }).await?;
+        call.done(workflow, ShardCommand::FailActivity { activity, request: Arc::new(request) }).await?;
         Ok(Self::Response { failures })
     }
 }

@@ -27,9 +27,9 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
         admission.task_token(&self.task_token, TaskKind::Workflow)
     }
 
-    async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
         let workflow = token.run.workflow.clone();
-        let command = ShardCommand::CompleteWorkflowTask { token, request: Box::new(self) };
+        let command = ShardCommand::CompleteWorkflowTask { token, request: self };
         match call.execute(workflow, command).await? {
             Reply::WorkflowTaskCompleted { new_task, activities, reset_history_event_id } => {
                 let next = new_task.and_then(|task| call.leader.workflow_task_response(&task, call.origin));
@@ -88,9 +88,9 @@ impl Rpc for api::RespondWorkflowTaskFailedRequest {
         admission.task_token(&self.task_token, TaskKind::Workflow)
     }
 
-    async fn run(self, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
         let workflow = token.run.workflow.clone();
-        call.done(workflow, ShardCommand::FailWorkflowTask { token, request: Box::new(self) }).await?;
+        call.done(workflow, ShardCommand::FailWorkflowTask { token, request: self }).await?;
         Ok(Self::Response::default())
     }
 }

@@ -22,8 +22,8 @@ impl Rpc for operator::AddSearchAttributesRequest {
         check(&self.namespace, self.search_attributes.is_empty())
     }
 
-    async fn run(self, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
-        call.leader.execute_system(call.proposal, SystemCommand::AddSearchAttributes(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
+        call.leader.execute_system(call.proposal, SystemCommand::AddSearchAttributes(self)).await?;
         Ok(Self::Response::default())
     }
 }
@@ -40,8 +40,8 @@ impl Rpc for operator::RemoveSearchAttributesRequest {
         check(&self.namespace, self.search_attributes.is_empty())
     }
 
-    async fn run(self, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
-        call.leader.execute_system(call.proposal, SystemCommand::RemoveSearchAttributes(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
+        call.leader.execute_system(call.proposal, SystemCommand::RemoveSearchAttributes(self)).await?;
         Ok(Self::Response::default())
     }
 }

@@ -18,7 +18,7 @@ impl Rpc for api::ShutdownWorkerRequest {
         Ok(admission.queue(&self.sticky_task_queue, TaskKind::Workflow))
     }
 
-    async fn run(self, sticky: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, sticky: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
         if !sticky.name.is_empty() {
             call.leader.worker_gone(&sticky);
         }

@@ -72,10 +72,10 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
         Ok(RunTarget { workflow: admission.workflow(&self.workflow_id), run_id: None })
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let linked = Linked { namespace: self.namespace.clone(), workflow_id: self.workflow_id.clone() };
         let request_id = self.request_id.clone();
-        match call.execute(target.workflow, ShardCommand::SignalWithStart(Box::new(self))).await? {
+        match call.execute(target.workflow, ShardCommand::SignalWithStart(self)).await? {
             Reply::WorkflowStarted { run_id, first_run_id, started, .. } => Ok(Self::Response {
                 run_id: run_id.to_string(),
                 first_execution_run_id: first_run_id.to_string(),

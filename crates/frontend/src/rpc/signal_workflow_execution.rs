@@ -26,10 +26,10 @@ impl Rpc for api::SignalWorkflowExecutionRequest {
         Ok(target)
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let linked = Linked { namespace: self.namespace.clone(), workflow_id: target.workflow.workflow_id.to_string() };
         let request_id = self.request_id.clone();
-        match call.execute(target.workflow, ShardCommand::SignalWorkflow(Box::new(self))).await? {
+        match call.execute(target.workflow, ShardCommand::SignalWorkflow(self)).await? {
             Reply::WorkflowSignaled { run_id } => {
                 let link = linked.request_link(run_id, request_id, EventType::WorkflowExecutionSignaled);
                 Ok(Self::Response { link: Some(link) })

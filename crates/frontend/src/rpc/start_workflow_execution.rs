@@ -65,10 +65,10 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         Ok(RunTarget { workflow: admission.workflow(&self.workflow_id), run_id: None })
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (namespace, workflow_id) = (self.namespace.clone(), self.workflow_id.clone());
         let request_id = self.request_id.clone();
-        match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(self))).await? {
+        match call.execute(target.workflow, ShardCommand::StartWorkflow(self)).await? {
             Reply::WorkflowStarted { run_id, first_run_id, started, attached, status, task } => {
                 let task = task.and_then(|task| call.leader.workflow_task_response(&task, call.origin));
                 let answer = Self::Response {

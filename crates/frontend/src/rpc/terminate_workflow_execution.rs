@@ -26,8 +26,8 @@ impl Rpc for api::TerminateWorkflowExecutionRequest {
         Ok(target)
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::TerminateWorkflow(Box::new(self))).await?;
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        call.done(target.workflow, ShardCommand::TerminateWorkflow(self)).await?;
         Ok(Self::Response::default())
     }
 }

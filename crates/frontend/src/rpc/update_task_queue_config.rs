@@ -39,10 +39,10 @@ impl Rpc for api::UpdateTaskQueueConfigRequest {
         Ok(queue)
     }
 
-    async fn run(self, queue: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, queue: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
         // The name of a queue decides its shard as that of a workflow does.
         let lane = WorkflowKey { namespace: queue.namespace, workflow_id: queue.name.clone() };
-        let command = ShardCommand::UpdateQueueConfig { queue, request: Box::new(self) };
+        let command = ShardCommand::UpdateQueueConfig { queue, request: self };
         match call.execute(lane, command).await? {
             Reply::QueueConfig(config) => Ok(Self::Response { config: Some(*config) }),
             reply => Err(unexpected(&reply)),

@@ -21,8 +21,8 @@ impl Rpc for api::UpdateWorkflowExecutionOptionsRequest {
         Ok(target)
     }
 
-    async fn run(self, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        match call.execute(target.workflow, ShardCommand::UpdateWorkflowOptions(Box::new(self))).await? {
+    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+        match call.execute(target.workflow, ShardCommand::UpdateWorkflowOptions(self)).await? {
             Reply::WorkflowOptions(options) => {
                 Ok(Self::Response { workflow_execution_options: Some(*options), ..Default::default() })
             }

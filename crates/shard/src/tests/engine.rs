@@ -1,7 +1,7 @@
 //! An engine of a few lines: just enough for a leader to have something to run.
 
 use prost::Message;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenure_api::{
     error::ApiError,
     history::v1::{History, HistoryEvent},
@@ -151,21 +151,21 @@ fn read<T: serde::de::DeserializeOwned>(rows: &dyn StateReader, key: &RowKey) ->
 }
 
 pub(super) fn start(queue: &str) -> ShardCommand {
-    ShardCommand::StartWorkflow(Box::new(api::StartWorkflowExecutionRequest {
+    ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
         task_queue: Some(tenure_api::taskqueue::v1::TaskQueue { name: queue.into(), ..Default::default() }),
         ..Default::default()
     }))
 }
 
 pub(super) fn start_after(delay: Duration) -> ShardCommand {
-    ShardCommand::StartWorkflow(Box::new(api::StartWorkflowExecutionRequest {
+    ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
         workflow_start_delay: delay.try_into().ok(),
         ..Default::default()
     }))
 }
 
 pub(super) fn signal(name: &str) -> ShardCommand {
-    ShardCommand::SignalWorkflow(Box::new(api::SignalWorkflowExecutionRequest {
+    ShardCommand::SignalWorkflow(Arc::new(api::SignalWorkflowExecutionRequest {
         signal_name: name.into(),
         ..Default::default()
     }))
@@ -173,5 +173,5 @@ pub(super) fn signal(name: &str) -> ShardCommand {
 
 pub(super) fn heartbeat() -> ShardCommand {
     let activity = ActivityRef::ById { run_id: None, activity_id: "a".into() };
-    ShardCommand::HeartbeatActivity { activity, request: Box::default() }
+    ShardCommand::HeartbeatActivity { activity, request: Arc::default() }
 }

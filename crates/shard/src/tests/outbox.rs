@@ -83,7 +83,7 @@ async fn start(cluster: &Cluster, workflow: &WorkflowKey, queue: &str) {
         task_queue: normal(queue),
         ..Default::default()
     };
-    run(cluster, workflow, ShardCommand::StartWorkflow(Box::new(request))).await;
+    run(cluster, workflow, ShardCommand::StartWorkflow(Arc::new(request))).await;
 }
 
 /// Completes the workflow's task with these commands.
@@ -96,7 +96,7 @@ async fn step(cluster: &Cluster, workflow: &WorkflowKey, queue: &str, commands: 
     assert_eq!(super::workflow_of(&task), &*workflow.workflow_id);
     cluster.node(node).deliver(token(&task)).expect("not refused").sent();
     let request = api::RespondWorkflowTaskCompletedRequest { commands, ..Default::default() };
-    let command = ShardCommand::CompleteWorkflowTask { token: token(&task), request: Box::new(request) };
+    let command = ShardCommand::CompleteWorkflowTask { token: token(&task), request: Arc::new(request) };
     run(cluster, workflow, command).await;
 }
 
@@ -219,7 +219,7 @@ async fn children_start_and_report_once_while_leaders_change() {
         wait_for(&cluster, parent, EventType::ChildWorkflowExecutionStarted, children.len()).await;
         for child in children {
             let request = api::TerminateWorkflowExecutionRequest::default();
-            run(&cluster, child, ShardCommand::TerminateWorkflow(Box::new(request))).await;
+            run(&cluster, child, ShardCommand::TerminateWorkflow(Arc::new(request))).await;
         }
     }
     for (parent, children) in &families {

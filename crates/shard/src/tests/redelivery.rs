@@ -71,7 +71,7 @@ async fn the_next_leader_knows_every_command_of_an_entry_that_is_tried_again() {
     let (_, before, workflow, _) = started_on(cluster.clone()).await;
     let log = &cluster.logs[&1];
     log.close_gate();
-    let command = |n: usize| ShardCommand::SignalWorkflow(Box::new(signal_request(&workflow, &format!("s{n}"))));
+    let command = |n: usize| ShardCommand::SignalWorkflow(Arc::new(signal_request(&workflow, &format!("s{n}"))));
     let signals: Vec<_> = (0..200).map(|n| envelope(&workflow, command(n))).collect();
     let entries = log.entries.lock().len();
     let first = tokio::spawn(run_all(before, signals.clone()));
@@ -107,7 +107,7 @@ async fn complete_eagerly(cluster: &Arc<Cluster>) -> (LeaderHandle, Envelope) {
         return_new_workflow_task: true,
         ..completion(&task)
     };
-    let command = ShardCommand::CompleteWorkflowTask { token: token(&task), request: Box::new(request) };
+    let command = ShardCommand::CompleteWorkflowTask { token: token(&task), request: Arc::new(request) };
     (leader, Envelope { origin: Process { node: 2, boot: 0 }, ..envelope(&workflow, command) })
 }
 
@@ -134,9 +134,9 @@ async fn a_completion_whose_answer_was_lost_gets_the_same_tasks_again_until_they
     assert_eq!(tasks(again().await), first);
     for token in &first {
         let command = match token.kind {
-            TaskKind::Workflow => ShardCommand::CompleteWorkflowTask { token: token.clone(), request: Box::default() },
+            TaskKind::Workflow => ShardCommand::CompleteWorkflowTask { token: token.clone(), request: Arc::default() },
             TaskKind::Activity => {
-                ShardCommand::CompleteActivity { activity: ActivityRef::Token(token.clone()), request: Box::default() }
+                ShardCommand::CompleteActivity { activity: ActivityRef::Token(token.clone()), request: Arc::default() }
             }
         };
         leader.execute(envelope(&completed.workflow, command)).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_home_that_cannot_reach_the_owner_goes_on_with_the_task_when_it_can() 
     let cluster = Cluster::start(&[1, 2], 2, |shard| shard.clamp(1, 2).into(), &options, transition);
     let (q, home) = (queue_of(&cluster, 2), leader(&cluster, 2, 2).await);
     let (owner, workflow) = (leader(&cluster, 1, 1).await, workflow_in(&cluster, 1, "w"));
-    let start = ShardCommand::StartWorkflow(Box::new(start_request(&workflow, &q.name)));
+    let start = ShardCommand::StartWorkflow(Arc::new(start_request(&workflow, &q.name)));
     owner.execute(envelope(&workflow, start)).await.unwrap();
     check_cut_off(&cluster, &home, &q).await;
     let task = home.poll_workflow(poll(&q, 2, SOON)).await.unwrap().expect("the task");

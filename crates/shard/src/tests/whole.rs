@@ -51,7 +51,7 @@ pub(super) async fn started_on(cluster: Arc<Cluster>) -> (Arc<Cluster>, LeaderHa
 
 async fn start_on(leader: &LeaderHandle, workflow: WorkflowKey) -> WorkflowKey {
     let request = start_request(&workflow, "q");
-    leader.execute(envelope(&workflow, ShardCommand::StartWorkflow(Box::new(request)))).await.unwrap();
+    leader.execute(envelope(&workflow, ShardCommand::StartWorkflow(Arc::new(request)))).await.unwrap();
     workflow
 }
 
@@ -134,7 +134,7 @@ pub(super) fn signal_request(workflow: &WorkflowKey, name: &str) -> api::SignalW
 
 async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
     let request = signal_request(workflow, name);
-    leader.execute(envelope(workflow, ShardCommand::SignalWorkflow(Box::new(request)))).await.unwrap();
+    leader.execute(envelope(workflow, ShardCommand::SignalWorkflow(Arc::new(request)))).await.unwrap();
 }
 
 pub(super) fn completion(task: &PollWorkflowTaskQueueResponse) -> api::RespondWorkflowTaskCompletedRequest {
@@ -151,7 +151,7 @@ pub(super) async fn complete(
     request: api::RespondWorkflowTaskCompletedRequest,
 ) {
     let token = tenure_engine::token::TaskToken::decode(&request.task_token).unwrap();
-    let command = ShardCommand::CompleteWorkflowTask { token, request: Box::new(request) };
+    let command = ShardCommand::CompleteWorkflowTask { token, request: Arc::new(request) };
     leader.execute(envelope(workflow, command)).await.unwrap();
 }
 
@@ -195,7 +195,7 @@ pub(super) fn query(
     let query = WorkflowQuery { query_type: "status".into(), ..Default::default() };
     let request = api::QueryWorkflowRequest { query: Some(query), ..Default::default() };
     tokio::spawn(async move {
-        let response = leader.query(&workflow, request, Instant::now() + patience).await?;
+        let response = leader.query(&workflow, &request, Instant::now() + patience).await?;
         let payloads = response.query_result.expect("an answer").payloads;
         Ok(String::from_utf8_lossy(&payloads[0].data).into_owned())
     })
@@ -213,7 +213,7 @@ pub(super) fn answer(leader: &LeaderHandle, task: &PollWorkflowTaskQueueResponse
         query_result: text(said),
         ..Default::default()
     };
-    leader.complete_query(&token, request).unwrap();
+    leader.complete_query(&token, &request).unwrap();
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn history_is_passed_on_as_it_was_stored() {
     let cluster = Cluster::start(&[1, 2], 2, |shard| if shard == 2 { 2 } else { 1 }, &options(), newer);
     let (owner, home) = (leader(&cluster, 1, 1).await, leader(&cluster, 2, 2).await);
     let (workflow, q) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 2));
-    let start = ShardCommand::StartWorkflow(Box::new(start_request(&workflow, &q.name)));
+    let start = ShardCommand::StartWorkflow(Arc::new(start_request(&workflow, &q.name)));
     owner.execute(envelope(&workflow, start)).await.unwrap();
     let task = take(&cluster, &home, &q).await;
     let run = token(&task).run;
@@ -438,7 +438,7 @@ async fn a_query_that_waits_for_a_task_goes_on_its_own_when_the_run_closes() {
     signal(&leader, &workflow, "s").await;
     let asked = query(&leader, &workflow, SOON);
     tokio::time::sleep(Duration::from_millis(30)).await;
-    leader.execute(envelope(&workflow, ShardCommand::TerminateWorkflow(Box::default()))).await.unwrap();
+    leader.execute(envelope(&workflow, ShardCommand::TerminateWorkflow(Arc::default()))).await.unwrap();
     let on_its_own = take(&cluster, &leader, &q).await;
     answer(&leader, &on_its_own, "closed");
     assert_eq!(asked.await.unwrap().unwrap(), "closed");
@@ -518,7 +518,7 @@ async fn a_closed_run_answers_queries_unless_the_caller_wants_none() {
         query_reject_condition: QueryRejectCondition::NotOpen as i32,
         ..Default::default()
     };
-    let response = leader.query(&workflow, request, Instant::now() + SOON).await.unwrap();
+    let response = leader.query(&workflow, &request, Instant::now() + SOON).await.unwrap();
     assert!(response.query_rejected.is_some());
 }
 

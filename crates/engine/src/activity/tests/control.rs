@@ -11,7 +11,7 @@ use tenure_api::{
 
 impl Test {
     fn pause(&mut self, request_id: &str) -> Result<Reply, ApiError> {
-        self.send(ShardCommand::PauseActivity(Box::new(PauseActivityRequest {
+        self.send(ShardCommand::PauseActivity(Arc::new(PauseActivityRequest {
             activity: Some(pause_activity_request::Activity::Id("a1".into())),
             request_id: request_id.into(),
             identity: "operator".into(),
@@ -24,18 +24,18 @@ impl Test {
         let activity = Some(unpause_activity_request::Activity::Id("a1".into()));
         let mut request = UnpauseActivityRequest { activity, ..Default::default() };
         with(&mut request);
-        self.send(ShardCommand::UnpauseActivity(Box::new(request))).expect("unpaused");
+        self.send(ShardCommand::UnpauseActivity(Arc::new(request))).expect("unpaused");
     }
 
     fn reset(&mut self, with: impl FnOnce(&mut ResetActivityRequest)) {
         let activity = Some(reset_activity_request::Activity::MatchAll(true));
         let mut request = ResetActivityRequest { activity, ..Default::default() };
         with(&mut request);
-        self.send(ShardCommand::ResetActivity(Box::new(request))).expect("reset");
+        self.send(ShardCommand::ResetActivity(Arc::new(request))).expect("reset");
     }
 
     fn update(&mut self, options: ActivityOptions, mask: &[&str]) -> Result<ActivityOptions, ApiError> {
-        let reply = self.send(ShardCommand::UpdateActivityOptions(Box::new(UpdateActivityOptionsRequest {
+        let reply = self.send(ShardCommand::UpdateActivityOptions(Arc::new(UpdateActivityOptionsRequest {
             activity: Some(update_activity_options_request::Activity::Type("A".into())),
             activity_options: Some(options),
             update_mask: Some(prost_types::FieldMask { paths: mask.iter().map(|s| s.to_string()).collect() }),
@@ -57,7 +57,7 @@ impl Test {
 
     fn answer(&mut self, task: &Task) -> crate::activity::BeatAnswer {
         let request = RecordActivityTaskHeartbeatRequest { details: payloads("d"), ..Default::default() };
-        let command = ShardCommand::HeartbeatActivity { activity: by_token(task), request: Box::new(request) };
+        let command = ShardCommand::HeartbeatActivity { activity: by_token(task), request: Arc::new(request) };
         match self.send(command) {
             Ok(Reply::ActivityHeartbeat(answer)) => answer,
             other => panic!("not an answer to a heartbeat: {other:?}"),
@@ -175,7 +175,7 @@ fn a_reset_that_keeps_the_pause_keeps_the_failure() {
 fn a_change_of_options_that_is_tried_again_acts_once() {
     let mut t = patient();
     let change = |seconds| {
-        ShardCommand::UpdateActivityOptions(Box::new(UpdateActivityOptionsRequest {
+        ShardCommand::UpdateActivityOptions(Arc::new(UpdateActivityOptionsRequest {
             activity: Some(update_activity_options_request::Activity::MatchAll(true)),
             activity_options: Some(ActivityOptions {
                 heartbeat_timeout: super::seconds(seconds),

@@ -10,6 +10,7 @@ use crate::{
     command::ShardCommand,
     testing::{Sim, start_request},
 };
+use std::sync::Arc;
 use tenure_api::{
     command::v1::{
         CancelWorkflowExecutionCommandAttributes, CompleteWorkflowExecutionCommandAttributes,
@@ -95,7 +96,7 @@ fn step(sim: &mut Sim, workflow_id: &str, commands: Vec<Verb>) {
 fn start_other(sim: &mut Sim, id: &str) {
     let request = api::StartWorkflowExecutionRequest { workflow_id: id.into(), ..start_request() };
     let workflow = crate::WorkflowKey { workflow_id: id.into(), ..crate::testing::workflow() };
-    sim.run_for(workflow, ShardCommand::StartWorkflow(Box::new(request))).unwrap();
+    sim.run_for(workflow, ShardCommand::StartWorkflow(Arc::new(request))).unwrap();
 }
 
 /// The events behind the parent's first task.

@@ -7,6 +7,7 @@ use crate::{
     testing::{Sim, execution, render},
 };
 use expect_test::expect;
+use std::sync::Arc;
 use tenure_api::{command::v1::command::Attributes as Verb, workflowservice::v1 as api};
 
 /// Completes the parent's first task with these commands. The next task is there at once, so that a reset can go back
@@ -37,7 +38,7 @@ fn reset(sim: &mut Sim, base: Option<&RunKey>, finish: i64) {
         request_id: sim.log.len().to_string(),
         ..Default::default()
     };
-    match sim.run(ShardCommand::ResetWorkflow(Box::new(request))) {
+    match sim.run(ShardCommand::ResetWorkflow(Arc::new(request))) {
         Ok(Reply::WorkflowReset { .. }) => {}
         other => panic!("not reset: {other:?}"),
     }

@@ -6,7 +6,7 @@ use crate::{
     state::ExecutionState,
     system::{SystemCommand, transition},
 };
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::Arc};
 use tenure_api::history::v1::HistoryEvent;
 
 #[derive(Default)]
@@ -68,7 +68,7 @@ fn days(days: i64) -> Option<prost_types::Duration> {
 }
 
 fn registration(name: &str) -> SystemCommand {
-    SystemCommand::RegisterNamespace(Box::new(api::RegisterNamespaceRequest {
+    SystemCommand::RegisterNamespace(Arc::new(api::RegisterNamespaceRequest {
         namespace: name.into(),
         workflow_execution_retention_period: days(1),
         ..Default::default()
@@ -95,7 +95,7 @@ fn a_name_is_registered_once_and_a_retry_is_no_duplicate() {
 fn what_cannot_be_kept_is_refused() {
     let refused = |change: fn(&mut api::RegisterNamespaceRequest)| {
         let SystemCommand::RegisterNamespace(mut request) = registration("n") else { unreachable!() };
-        change(&mut request);
+        change(Arc::make_mut(&mut request));
         run(&Rows::default(), 1, SystemCommand::RegisterNamespace(request)).unwrap_err()
     };
     let retention = (Code::InvalidArgument, "A valid retention period is not set on request.".to_owned());
@@ -113,7 +113,7 @@ fn an_update_changes_what_it_names_and_nothing_else() {
     let update = |update_info, config| {
         let request =
             api::UpdateNamespaceRequest { namespace: "orders".into(), update_info, config, ..Default::default() };
-        run(&rows, 0, SystemCommand::UpdateNamespace(Box::new(request)))
+        run(&rows, 0, SystemCommand::UpdateNamespace(Arc::new(request)))
     };
     let data = |key: &str| [(key.to_owned(), "v".to_owned())].into();
     let first = ns::UpdateNamespaceInfo { description: "d".into(), data: data("a"), ..Default::default() };
@@ -136,7 +136,7 @@ fn deprecating_is_a_state_and_needs_the_namespace() {
     let rows = Rows::default();
     let deprecate = || {
         let request = api::DeprecateNamespaceRequest { namespace: "orders".into(), ..Default::default() };
-        run(&rows, 0, SystemCommand::DeprecateNamespace(Box::new(request)))
+        run(&rows, 0, SystemCommand::DeprecateNamespace(Arc::new(request)))
     };
     assert_eq!(deprecate().unwrap_err(), (Code::NotFound, "Namespace orders is not found.".into()));
     run(&rows, 1, registration("orders")).unwrap();
@@ -168,13 +168,13 @@ mod search_attributes {
     fn add(rows: &Rows, wanted: &[(&str, i32)]) -> String {
         let search_attributes = wanted.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
         let request = operator::AddSearchAttributesRequest { search_attributes, namespace: "orders".into() };
-        outcome(run(rows, 0, SystemCommand::AddSearchAttributes(Box::new(request))))
+        outcome(run(rows, 0, SystemCommand::AddSearchAttributes(Arc::new(request))))
     }
 
     fn remove(rows: &Rows, names: &[&str]) -> String {
         let search_attributes = names.iter().map(|name| (*name).to_owned()).collect();
         let request = operator::RemoveSearchAttributesRequest { search_attributes, namespace: "orders".into() };
-        outcome(run(rows, 0, SystemCommand::RemoveSearchAttributes(Box::new(request))))
+        outcome(run(rows, 0, SystemCommand::RemoveSearchAttributes(Arc::new(request))))
     }
 
     fn outcome(outcome: Result<SystemReply, (Code, String)>) -> String {
@@ -247,7 +247,7 @@ mod search_attributes {
             let config = ns::NamespaceConfig { custom_search_attribute_aliases, ..Default::default() };
             let request =
                 api::UpdateNamespaceRequest { namespace: "orders".into(), config: Some(config), ..Default::default() };
-            outcome(run(&rows, 0, SystemCommand::UpdateNamespace(Box::new(request))))
+            outcome(run(&rows, 0, SystemCommand::UpdateNamespace(Arc::new(request))))
         };
         assert_eq!(name("Keyword03", "City"), "");
         assert_eq!(name("Keyword03", "Town"), "Custom search attribute field name already allocated.");
@@ -271,21 +271,21 @@ fn every_system_command_that_is_tried_again_gets_its_answer_and_does_nothing() {
             let config = ns::NamespaceConfig { custom_search_attribute_aliases: aliases, ..Default::default() };
             let request =
                 api::UpdateNamespaceRequest { namespace: namespace(), config: Some(config), ..Default::default() };
-            Some(SystemCommand::UpdateNamespace(Box::new(request)))
+            Some(SystemCommand::UpdateNamespace(Arc::new(request)))
         }
         SystemCommand::UpdateNamespace(_) => {
             let request = api::DeprecateNamespaceRequest { namespace: namespace(), ..Default::default() };
-            Some(SystemCommand::DeprecateNamespace(Box::new(request)))
+            Some(SystemCommand::DeprecateNamespace(Arc::new(request)))
         }
         SystemCommand::DeprecateNamespace(_) => {
             let search_attributes = [("Colour".to_owned(), IndexedValueType::Keyword as i32)].into();
             let request = operator::AddSearchAttributesRequest { namespace: namespace(), search_attributes };
-            Some(SystemCommand::AddSearchAttributes(Box::new(request)))
+            Some(SystemCommand::AddSearchAttributes(Arc::new(request)))
         }
         SystemCommand::AddSearchAttributes(_) => {
             let search_attributes = vec!["Colour".to_owned()];
             let request = operator::RemoveSearchAttributesRequest { namespace: namespace(), search_attributes };
-            Some(SystemCommand::RemoveSearchAttributes(Box::new(request)))
+            Some(SystemCommand::RemoveSearchAttributes(Arc::new(request)))
         }
         SystemCommand::RemoveSearchAttributes(_) => Some(SystemCommand::CreateTokenSecret(TokenSecret([1; 32]))),
         SystemCommand::CreateTokenSecret(_) => None,

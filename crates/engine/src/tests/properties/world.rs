@@ -17,7 +17,7 @@ use crate::{
     transition::Refused,
     update::{PendingUpdate, Phase, tests as updates},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     activity::v1::ActivityOptions,
     common::v1::{RetryPolicy, WorkflowExecution},
@@ -68,7 +68,7 @@ impl World {
         match step {
             Step::Start(start) => {
                 let request = self.start_request(start);
-                let started = self.run(ShardCommand::StartWorkflow(Box::new(request)));
+                let started = self.run(ShardCommand::StartWorkflow(Arc::new(request)));
                 if let Some(Reply::WorkflowStarted { task: Some(task), .. }) = started {
                     self.stale = self.task.replace(*task);
                 }
@@ -84,7 +84,7 @@ impl World {
                     request_id: start.request_id,
                     ..Default::default()
                 };
-                if self.run(ShardCommand::SignalWithStart(Box::new(request))).is_some() {
+                if self.run(ShardCommand::SignalWithStart(Arc::new(request))).is_some() {
                     self.signalled();
                 }
             }
@@ -97,7 +97,7 @@ impl World {
             Step::Update(id) => drop(self.run(ShardCommand::UpdateWorkflow(updates::update_request(&id.to_string())))),
             Step::Fail => {
                 let Some(task) = self.task.take() else { return };
-                self.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request: Box::default() });
+                self.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request: Arc::default() });
             }
             Step::Return => {
                 let Some(task) = self.task.take() else { return };
@@ -106,7 +106,7 @@ impl World {
             Step::Stale => {
                 let Some(task) = self.stale.clone() else { return };
                 if self.task.as_ref().is_none_or(|now| now.token.stamp != task.token.stamp) {
-                    let complete = ShardCommand::CompleteWorkflowTask { token: task.token, request: Box::default() };
+                    let complete = ShardCommand::CompleteWorkflowTask { token: task.token, request: Arc::default() };
                     let entries = self.sim.log.len();
                     self.run(complete);
                     assert_eq!(self.sim.log.len(), entries, "a stale token does nothing");
@@ -115,16 +115,16 @@ impl World {
             Step::Signal => {
                 let request =
                     api::SignalWorkflowExecutionRequest { request_id: self.request_id(), ..Default::default() };
-                if self.run(ShardCommand::SignalWorkflow(Box::new(request))).is_some() {
+                if self.run(ShardCommand::SignalWorkflow(Arc::new(request))).is_some() {
                     self.signalled();
                 }
             }
             Step::RequestCancel => {
                 let request_id = self.request_id();
                 let request = api::RequestCancelWorkflowExecutionRequest { request_id, ..Default::default() };
-                self.run(ShardCommand::RequestCancelWorkflow(Box::new(request)));
+                self.run(ShardCommand::RequestCancelWorkflow(Arc::new(request)));
             }
-            Step::Terminate => drop(self.run(ShardCommand::TerminateWorkflow(Box::default()))),
+            Step::Terminate => drop(self.run(ShardCommand::TerminateWorkflow(Arc::default()))),
             Step::ResetSticky => drop(self.run(ShardCommand::ResetStickyTaskQueue { run_id: None })),
             Step::StickyUnavailable => {
                 let Some(task) = self.ready(TaskKind::Workflow) else { return };
@@ -223,7 +223,7 @@ impl World {
             return_new_workflow_task: completion.inline,
             ..Default::default()
         };
-        let complete = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Box::new(request) };
+        let complete = ShardCommand::CompleteWorkflowTask { token: task.token.clone(), request: Arc::new(request) };
         if let Some(Reply::WorkflowTaskCompleted { new_task, activities, .. }) = self.run(complete) {
             self.task = new_task.map(|task| *task);
             self.activity = activities.into_iter().next().or(self.activity.take());
@@ -282,7 +282,7 @@ impl World {
         let chosen = if which == LAST { points.last() } else { one_of(&points, which) };
         let Some(&workflow_task_finish_event_id) = chosen else { return };
         let request_id = self.request_id();
-        let reset = self.run(ShardCommand::ResetWorkflow(Box::new(api::ResetWorkflowExecutionRequest {
+        let reset = self.run(ShardCommand::ResetWorkflow(Arc::new(api::ResetWorkflowExecutionRequest {
             workflow_task_finish_event_id,
             request_id,
             ..Default::default()
@@ -354,10 +354,10 @@ impl World {
 
     fn report(&mut self, activity: ActivityRef, report: Report) {
         self.run(match report {
-            Report::Complete => ShardCommand::CompleteActivity { activity, request: Box::default() },
-            Report::Fail => ShardCommand::FailActivity { activity, request: Box::default() },
-            Report::Cancel => ShardCommand::CancelActivity { activity, request: Box::default() },
-            Report::Heartbeat => ShardCommand::HeartbeatActivity { activity, request: Box::default() },
+            Report::Complete => ShardCommand::CompleteActivity { activity, request: Arc::default() },
+            Report::Fail => ShardCommand::FailActivity { activity, request: Arc::default() },
+            Report::Cancel => ShardCommand::CancelActivity { activity, request: Arc::default() },
+            Report::Heartbeat => ShardCommand::HeartbeatActivity { activity, request: Arc::default() },
         });
     }
 
@@ -383,7 +383,7 @@ impl World {
         loop {
             let running = invariants::running(&self.sim);
             let Some(run) = running.first() else { break };
-            let terminate = ShardCommand::TerminateWorkflow(Box::default());
+            let terminate = ShardCommand::TerminateWorkflow(Arc::default());
             self.sim.run_for(run.workflow.clone(), terminate).expect("terminated");
             self.sim.deliver_all();
         }
@@ -394,7 +394,7 @@ impl World {
                 continue;
             }
             let run_id = run.run_id.to_string();
-            let delete = ShardCommand::DeleteWorkflow(Box::new(api::DeleteWorkflowExecutionRequest {
+            let delete = ShardCommand::DeleteWorkflow(Arc::new(api::DeleteWorkflowExecutionRequest {
                 workflow_execution: execution().map(|execution| WorkflowExecution { run_id, ..execution }),
                 ..Default::default()
             }));
@@ -413,23 +413,23 @@ fn may_act_again(command: &ShardCommand) -> bool {
 fn operate(id: &str, operation: Operation) -> ShardCommand {
     let id = id.to_owned();
     match operation {
-        Operation::Pause => ShardCommand::PauseActivity(Box::new(api::PauseActivityRequest {
+        Operation::Pause => ShardCommand::PauseActivity(Arc::new(api::PauseActivityRequest {
             execution: execution(),
             activity: Some(pause_activity_request::Activity::Id(id)),
             ..Default::default()
         })),
-        Operation::Unpause => ShardCommand::UnpauseActivity(Box::new(api::UnpauseActivityRequest {
+        Operation::Unpause => ShardCommand::UnpauseActivity(Arc::new(api::UnpauseActivityRequest {
             execution: execution(),
             activity: Some(unpause_activity_request::Activity::Id(id)),
             ..Default::default()
         })),
-        Operation::Reset { keep_paused } => ShardCommand::ResetActivity(Box::new(api::ResetActivityRequest {
+        Operation::Reset { keep_paused } => ShardCommand::ResetActivity(Arc::new(api::ResetActivityRequest {
             execution: execution(),
             activity: Some(reset_activity_request::Activity::Id(id)),
             keep_paused,
             ..Default::default()
         })),
-        Operation::Limit(limit) => ShardCommand::UpdateActivityOptions(Box::new(api::UpdateActivityOptionsRequest {
+        Operation::Limit(limit) => ShardCommand::UpdateActivityOptions(Arc::new(api::UpdateActivityOptionsRequest {
             execution: execution(),
             activity: Some(api::update_activity_options_request::Activity::Id(id)),
             activity_options: Some(ActivityOptions { schedule_to_close_timeout: seconds(limit), ..Default::default() }),

@@ -206,3 +206,41 @@ impl<R: Rpc> AnyResponse for Answered<R> {
         self.0.encode_to_vec().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::System;
+
+    #[derive(PartialEq, prost::Message)]
+    struct NotClonable {}
+
+    impl prost::Name for NotClonable {
+        const NAME: &'static str = "NotClonable";
+        const PACKAGE: &'static str = "tests";
+    }
+
+    impl Rpc for NotClonable {
+        type Response = ();
+        type Target = System;
+
+        fn scope(&self) -> Scope<'_> {
+            Scope::Cluster
+        }
+
+        fn admit(&mut self, _: &Admission<'_>) -> Result<System, ApiError> {
+            Ok(System)
+        }
+
+        async fn run(self: Arc<Self>, _: System, _: &Call) -> Result<(), CommandError> {
+            Ok(())
+        }
+    }
+
+    /// F42: the attempts of a request share it; nothing asks for a copy.
+    #[test]
+    fn a_request_that_cannot_be_cloned_is_served() {
+        let Handler::Led(decode) = Handler::led::<NotClonable>() else { unreachable!() };
+        assert!(matches!(decode(Bytes::new()).unwrap().scope(), Scope::Cluster));
+    }
+}

@@ -9,6 +9,7 @@ use crate::{
     transition::Refused,
 };
 use bytes::Bytes;
+use std::sync::Arc;
 use tenure_api::{
     common::v1::{Memo, Payload},
     workflowservice::v1 as api,
@@ -63,11 +64,11 @@ fn commands(sim: &Sim) -> Vec<ShardCommand> {
         ..Default::default()
     };
     vec![
-        ShardCommand::SignalWorkflow(Box::new(signal)),
-        ShardCommand::StartWorkflow(Box::new(start_request())),
-        ShardCommand::ResetWorkflow(Box::new(reset)),
+        ShardCommand::SignalWorkflow(Arc::new(signal)),
+        ShardCommand::StartWorkflow(Arc::new(start_request())),
+        ShardCommand::ResetWorkflow(Arc::new(reset)),
         ShardCommand::TimerDue { run_id },
-        ShardCommand::TerminateWorkflow(Box::new(terminate)),
+        ShardCommand::TerminateWorkflow(Arc::new(terminate)),
     ]
 }
 
@@ -89,7 +90,7 @@ fn whatever_row_is_damaged_the_commands_that_read_it_fail_and_others_do_not() {
                 // Others of the shard go on.
                 let mut other = workflow();
                 other.workflow_id = "other".into();
-                let start = ShardCommand::StartWorkflow(Box::new(api::StartWorkflowExecutionRequest {
+                let start = ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
                     workflow_id: "other".into(),
                     ..start_request()
                 }));

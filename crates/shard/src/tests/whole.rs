@@ -91,7 +91,7 @@ async fn a_row_that_cannot_be_read_fails_its_commands_and_is_named() {
     let (cluster, leader, _, q) = started(&options()).await;
     let damaged = workflow_in(&cluster, 1, "damaged");
     cluster.logs[&1].put(RowKey::Current(damaged.clone()), "damaged".into());
-    let request = Box::new(signal_request(&damaged, "s"));
+    let request = Arc::new(signal_request(&damaged, "s"));
     let error = leader.execute(envelope(&damaged, ShardCommand::SignalWorkflow(request))).await.unwrap_err();
     let CommandError::Api(error) = error else { panic!("{error:?}") };
     assert_eq!(error.code, Code::DataLoss);

@@ -2,6 +2,7 @@
 
 use crate::{
     activity::BeatAnswer,
+    chain::Start,
     id::{Process, ProposalId, Stamp},
     key::{QueueKey, RunKey, WorkflowKey},
     outbox::{OutboxMessage, Receipt},
@@ -28,21 +29,24 @@ pub struct Envelope {
     pub command: ShardCommand,
 }
 
-/// Input of the engine. API requests were validated for form by the frontend (lengths, required fields, namespace);
-/// the engine checks what depends on state. They are shared with whoever may have to try them again.
+/// Input of the engine. What needs no state to be checked (lengths, required fields, ids, options) was checked where the
+/// request came in, and comes in the form that the check gave it; the engine checks what depends on state. Requests are
+/// shared with whoever may have to try them again.
 #[derive(Clone, Debug)]
 pub enum ShardCommand {
-    StartWorkflow(Arc<api::StartWorkflowExecutionRequest>),
-    SignalWithStart(Arc<api::SignalWithStartWorkflowExecutionRequest>),
-    SignalWorkflow(Arc<api::SignalWorkflowExecutionRequest>),
-    RequestCancelWorkflow(Arc<api::RequestCancelWorkflowExecutionRequest>),
-    TerminateWorkflow(Arc<api::TerminateWorkflowExecutionRequest>),
-    DeleteWorkflow(Arc<api::DeleteWorkflowExecutionRequest>),
-    ResetWorkflow(Arc<api::ResetWorkflowExecutionRequest>),
-    UpdateWorkflow(Arc<api::UpdateWorkflowExecutionRequest>),
+    StartWorkflow(Box<Start>),
+    SignalWithStart(Box<Start<api::SignalWithStartWorkflowExecutionRequest>>),
+    SignalWorkflow(RunRequest<api::SignalWorkflowExecutionRequest>),
+    RequestCancelWorkflow(RunRequest<api::RequestCancelWorkflowExecutionRequest>),
+    TerminateWorkflow(RunRequest<api::TerminateWorkflowExecutionRequest>),
+    DeleteWorkflow {
+        run_id: Option<Uuid>,
+    },
+    ResetWorkflow(RunRequest<api::ResetWorkflowExecutionRequest>),
+    UpdateWorkflow(RunRequest<api::UpdateWorkflowExecutionRequest>),
     /// One entry starts the workflow, or finds it, and admits the update.
     UpdateWithStart {
-        start: Arc<api::StartWorkflowExecutionRequest>,
+        start: Box<Start>,
         update: Arc<api::UpdateWorkflowExecutionRequest>,
     },
     /// A poll was matched with a ready workflow task.
@@ -81,11 +85,11 @@ pub enum ShardCommand {
         activity: ActivityRef,
         request: Arc<api::RecordActivityTaskHeartbeatRequest>,
     },
-    PauseActivity(Arc<api::PauseActivityRequest>),
-    UnpauseActivity(Arc<api::UnpauseActivityRequest>),
-    ResetActivity(Arc<api::ResetActivityRequest>),
-    UpdateWorkflowOptions(Arc<api::UpdateWorkflowExecutionOptionsRequest>),
-    UpdateActivityOptions(Arc<api::UpdateActivityOptionsRequest>),
+    PauseActivity(RunRequest<api::PauseActivityRequest>),
+    UnpauseActivity(RunRequest<api::UnpauseActivityRequest>),
+    ResetActivity(RunRequest<api::ResetActivityRequest>),
+    UpdateWorkflowOptions(RunRequest<api::UpdateWorkflowExecutionOptionsRequest>),
+    UpdateActivityOptions(RunRequest<api::UpdateActivityOptionsRequest>),
     /// An operator sets something of a task queue; runs in the lane of the workflow id that is the queue's name.
     UpdateQueueConfig {
         queue: QueueKey,
@@ -110,6 +114,20 @@ pub enum ShardCommand {
     TimerDue {
         run_id: Uuid,
     },
+}
+
+/// A request about one run of the workflow.
+#[derive(Clone, Debug, Default)]
+pub struct RunRequest<R> {
+    /// The current run where it is `None`. What the request itself says of the run is not read again.
+    pub run_id: Option<Uuid>,
+    pub request: Arc<R>,
+}
+
+impl<R> RunRequest<R> {
+    pub fn new(run_id: Option<Uuid>, request: impl Into<Arc<R>>) -> Self {
+        RunRequest { run_id, request: request.into() }
+    }
 }
 
 /// Starting a task for a poll. Tried again with the same proposal id it gives the same task again.

@@ -70,9 +70,83 @@ pub fn slot(namespace: NamespaceId, id: &str) -> u16 {
     (hash.digest() >> 48) as u16
 }
 
+/// The text is no run id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a run id")]
+pub struct NotARunId;
+
+/// Reads a run id as requests and commands name one: a UUID in any of its spellings. The empty text is `None`, which
+/// means the current run.
+pub fn parse_run_id(text: &str) -> Result<Option<Uuid>, NotARunId> {
+    match text {
+        "" => Ok(None),
+        text => Uuid::try_parse(&text.to_ascii_lowercase()).map(Some).map_err(|_| NotARunId),
+    }
+}
+
+/// Names of the server's own queues begin with it.
+const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
+
+/// Why a text names no task queue, in the reference server's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadQueueName {
+    #[error("missing task queue name")]
+    Missing,
+    #[error("taskQueue length exceeds limit")]
+    TooLong,
+    #[error("task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}")]
+    Reserved,
+}
+
+/// Whether requests and commands may name a task queue so. `limit`: in bytes.
+pub fn check_queue_name(name: &str, limit: usize) -> Result<(), BadQueueName> {
+    match name {
+        "" => Err(BadQueueName::Missing),
+        name if name.len() > limit => Err(BadQueueName::TooLong),
+        name if name.starts_with(RESERVED_QUEUE_PREFIX) => Err(BadQueueName::Reserved),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// F35.
+    #[test]
+    fn a_run_id_is_a_uuid_in_any_of_its_spellings() {
+        const PLAIN: &str = "0123abcd-0123-4567-89ab-0123456789ab";
+        let id = Uuid::parse_str(PLAIN).unwrap();
+        assert_eq!(parse_run_id(""), Ok(None));
+        let bare = PLAIN.replace('-', "");
+        for text in [
+            PLAIN.to_owned(),
+            PLAIN.to_uppercase(),
+            bare.clone(),
+            format!("{{{PLAIN}}}"),
+            format!("urn:uuid:{PLAIN}"),
+            format!("URN:UUID:{PLAIN}"),
+        ] {
+            assert_eq!(parse_run_id(&text), Ok(Some(id)), "{text}");
+        }
+        for text in [
+            "abc".to_owned(),
+            "z".repeat(36),
+            "z".repeat(32),
+            "\u{fc}".repeat(18),
+            format!(" {PLAIN}"),
+            format!("{PLAIN} "),
+            format!("{PLAIN}0"),
+            format!("({PLAIN})"),
+            format!("{{{bare}}}"),
+            format!("urn:uuid:{bare}"),
+            format!("urn:uuid:{{{PLAIN}}}"),
+            format!("urn:oid0:{PLAIN}"),
+            "0123abc-d0123-4567-89ab-0123456789ab".to_owned(),
+        ] {
+            assert_eq!(parse_run_id(&text), Err(NotARunId), "{text}");
+        }
+    }
 
     #[test]
     fn slots_are_pinned() {

@@ -4,8 +4,10 @@
 pub mod load;
 
 use crate::{
+    chain::Start,
     codec,
-    command::{Envelope, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
+    command::{Envelope, Poll, Reply, RunRequest, ShardCommand, StartTask, WorkflowTaskStarted},
+    commands::signal_with_start,
     copy::HistoryCopy,
     id::{Ids, Process, ProposalId, Stamp},
     key::{NamespaceId, RunKey, TaskKind, WorkflowKey},
@@ -185,6 +187,26 @@ pub fn start_request() -> api::StartWorkflowExecutionRequest {
     }
 }
 
+/// The command for a signal that starts its workflow.
+pub fn signal_with_start(request: api::SignalWithStartWorkflowExecutionRequest) -> ShardCommand {
+    let options = Start::new(signal_with_start::start_request(&request)).expect("a start that is let in").options;
+    ShardCommand::SignalWithStart(Box::new(Start { request: Arc::new(request), options }))
+}
+
+/// A start without an id gets one of its own, as the frontend would give it.
+fn name_start(command: &mut ShardCommand, proposal: ProposalId) {
+    let request_id = match command {
+        ShardCommand::StartWorkflow(start) | ShardCommand::UpdateWithStart { start, .. } => {
+            &mut Arc::make_mut(&mut start.request).request_id
+        }
+        ShardCommand::SignalWithStart(start) => &mut Arc::make_mut(&mut start.request).request_id,
+        _ => return,
+    };
+    if request_id.is_empty() {
+        *request_id = Uuid::from_u128(proposal.0).to_string();
+    }
+}
+
 /// A command with these attributes.
 pub fn command(attributes: Verb) -> Command {
     let command_type = match &attributes {
@@ -251,9 +273,10 @@ impl Sim {
         &mut self,
         workflow: WorkflowKey,
         proposal: ProposalId,
-        command: ShardCommand,
+        mut command: ShardCommand,
     ) -> Result<Reply, Refused> {
         self.seed += 1;
+        name_start(&mut command, proposal);
         let mut ids = Ids::new(self.seed, Stamp { term: 1, counter: self.counter });
         let mut cx = Context {
             now: self.now,
@@ -287,9 +310,14 @@ impl Sim {
         Ok(transition.reply)
     }
 
+    pub fn try_start(&mut self, request: api::StartWorkflowExecutionRequest) -> Result<Reply, Refused> {
+        let start = Start::new(request)?;
+        self.run(ShardCommand::StartWorkflow(Box::new(start)))
+    }
+
     #[track_caller]
     pub fn start(&mut self, request: api::StartWorkflowExecutionRequest) -> Uuid {
-        match self.run(ShardCommand::StartWorkflow(Arc::new(request))) {
+        match self.try_start(request) {
             Ok(Reply::WorkflowStarted { run_id, .. }) => run_id,
             other => panic!("not started: {other:?}"),
         }
@@ -298,7 +326,7 @@ impl Sim {
     #[track_caller]
     pub fn signal(&mut self, name: &str) {
         let request = api::SignalWorkflowExecutionRequest { signal_name: name.into(), ..Default::default() };
-        self.run(ShardCommand::SignalWorkflow(Arc::new(request))).expect("signalled");
+        self.run(ShardCommand::SignalWorkflow(RunRequest::new(None, request))).expect("signalled");
     }
 
     pub fn current_run(&self) -> RunKey {
@@ -369,11 +397,11 @@ impl Sim {
 
     pub fn terminate(&mut self) -> Result<Reply, Refused> {
         let request = api::TerminateWorkflowExecutionRequest { reason: "enough".into(), ..Default::default() };
-        self.run(ShardCommand::TerminateWorkflow(Arc::new(request)))
+        self.run(ShardCommand::TerminateWorkflow(RunRequest::new(None, request)))
     }
 
     pub fn request_cancel(&mut self) -> Result<Reply, Refused> {
-        self.run(ShardCommand::RequestCancelWorkflow(Arc::default()))
+        self.run(ShardCommand::RequestCancelWorkflow(RunRequest::default()))
     }
 
     /// Lets time pass, firing each timer row when it is due.

@@ -23,8 +23,8 @@ use tenure_api::{
     nested,
 };
 use tenure_engine::{
-    NamespaceId, Process, ProposalId, QueueKey, WorkflowKey, search_attributes::Registry, system::namespace,
-    token::TaskToken,
+    NamespaceId, Process, ProposalId, QueueKey, WorkflowKey, chain::StartOptions, search_attributes::Registry,
+    system::namespace, token::TaskToken,
 };
 use tenure_limits::{CALL_DEADLINE, WAIT_DEADLINE};
 use tenure_shard::{
@@ -176,6 +176,13 @@ pub(crate) struct RunTarget {
     pub(crate) run_id: Option<Uuid>,
 }
 
+/// A workflow to be started, and what the options of its start come to.
+#[derive(Clone, Debug)]
+pub(crate) struct StartTarget {
+    pub(crate) workflow: WorkflowKey,
+    pub(crate) options: StartOptions,
+}
+
 /// The system shard.
 #[derive(Clone)]
 pub(crate) struct System;
@@ -196,6 +203,12 @@ pub(crate) struct PageTarget {
 impl Target for PageTarget {
     fn shard(&self, shards: &Shards) -> ShardId {
         self.run.shard(shards)
+    }
+}
+
+impl Target for StartTarget {
+    fn shard(&self, shards: &Shards) -> ShardId {
+        shards.shard_of(self.workflow.slot())
     }
 }
 

@@ -4,20 +4,19 @@ use crate::call::RunTarget;
 use prost::Message;
 use std::sync::Arc;
 use tenure_api::{
-    common::v1::{SearchAttributes, WorkflowExecution},
+    common::v1::{Memo, SearchAttributes, WorkflowExecution},
     enums::v1::TaskQueueKind,
     error::ApiError,
     taskqueue::v1::TaskQueue,
 };
 use tenure_engine::{
-    Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey, command::ActivityRef, proto::optional_duration,
-    search_attributes::Registry, token::TaskToken,
+    Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey,
+    command::ActivityRef,
+    key::{check_queue_name, parse_run_id},
+    search_attributes::Registry,
+    token::TaskToken,
 };
 use tenure_shard::{PageToken, QueryToken, TokenKey, TokenUse};
-use uuid::Uuid;
-
-/// Names of our own queues begin like this.
-const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
 
 /// What a request's form is checked against.
 pub(crate) struct Admission<'a> {
@@ -36,11 +35,7 @@ impl Admission<'_> {
 
     pub(crate) fn execution(&self, execution: Option<&WorkflowExecution>) -> Result<RunTarget, ApiError> {
         let execution = execution.ok_or_else(|| ApiError::invalid_argument("Execution is not set on request."))?;
-        required(&execution.workflow_id, "WorkflowId")?;
-        Ok(RunTarget {
-            workflow: self.workflow(&execution.workflow_id),
-            run_id: run_id(&execution.run_id).ok_or_else(|| ApiError::invalid_argument("Invalid RunId."))?,
-        })
+        self.run_or(&execution.workflow_id, &execution.run_id, "Invalid RunId.")
     }
 
     /// What a workflow is given has to be there and to fit; each value is told its type.
@@ -74,6 +69,13 @@ impl Admission<'_> {
         Ok(())
     }
 
+    pub(crate) fn memo(&self, memo: Option<&Memo>) -> Result<(), ApiError> {
+        if memo.is_some_and(|memo| memo.encoded_len() > self.limits.memo_size) {
+            return Err(ApiError::invalid_argument("Memo size exceeds limit."));
+        }
+        Ok(())
+    }
+
     pub(crate) fn task_queue(&self, queue: Option<&TaskQueue>, kind: TaskKind) -> Result<QueueKey, ApiError> {
         let name = &queue.ok_or_else(|| ApiError::invalid_argument("taskQueue is not set"))?.name;
         self.queue_name(name, kind)
@@ -81,16 +83,7 @@ impl Admission<'_> {
 
     /// A queue that a request names by its name alone.
     pub(crate) fn queue_name(&self, name: &str, kind: TaskKind) -> Result<QueueKey, ApiError> {
-        if name.is_empty() {
-            return Err(ApiError::invalid_argument("missing task queue name"));
-        }
-        if name.len() > self.limits.id_length {
-            return Err(ApiError::invalid_argument("taskQueue length exceeds limit"));
-        }
-        if name.starts_with(RESERVED_QUEUE_PREFIX) {
-            let message = format!("task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}");
-            return Err(ApiError::invalid_argument(message));
-        }
+        check_queue_name(name, self.limits.id_length).map_err(|error| ApiError::invalid_argument(error.to_string()))?;
         Ok(self.queue(name, kind))
     }
 
@@ -157,8 +150,13 @@ impl Admission<'_> {
 
     /// A run as requests about its activities name it.
     pub(crate) fn run(&self, workflow_id: &str, run: &str) -> Result<RunTarget, ApiError> {
+        self.run_or(workflow_id, run, "RunId is not valid UUID.")
+    }
+
+    /// A run; the message is for a run id that is none.
+    fn run_or(&self, workflow_id: &str, run: &str, message: &str) -> Result<RunTarget, ApiError> {
         required(workflow_id, "WorkflowId")?;
-        let run_id = run_id(run).ok_or_else(|| ApiError::invalid_argument("RunId is not valid UUID."))?;
+        let run_id = parse_run_id(run).map_err(|_| ApiError::invalid_argument(message))?;
         Ok(RunTarget { workflow: self.workflow(workflow_id), run_id })
     }
 }
@@ -172,22 +170,6 @@ pub(crate) fn required(value: &str, what: &str) -> Result<(), ApiError> {
         return Err(ApiError::invalid_argument(format!("{what} is not set on request.")));
     }
     Ok(())
-}
-
-pub(crate) fn not_negative(value: Option<&prost_types::Duration>, what: &str) -> Result<(), ApiError> {
-    let checked = optional_duration(value);
-    checked
-        .map(drop)
-        .map_err(|cause| ApiError::invalid_argument(format!("An invalid {what} is set on request. cause: {cause}")))
-}
-
-/// `None` if it is not a run id; `Some(None)` if it is not set.
-fn run_id(text: &str) -> Option<Option<Uuid>> {
-    if text.is_empty() {
-        return Some(None);
-    }
-    // The hyphenated form only: a run has one name.
-    Uuid::try_parse(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH).map(Some)
 }
 
 fn present(token: &[u8]) -> Result<(), ApiError> {

@@ -151,14 +151,15 @@ impl LeaderHandle {
         self.0.history_reverse(request).await
     }
 
-    /// Asks a worker; `deadline` is the caller's.
+    /// Asks a worker of a run, the current one where there is no id; `deadline` is the caller's.
     pub async fn query(
         &self,
         workflow: &WorkflowKey,
+        run_id: Option<Uuid>,
         request: &api::QueryWorkflowRequest,
         deadline: Instant,
     ) -> Result<api::QueryWorkflowResponse, CommandError> {
-        self.0.query(workflow, request, deadline).await
+        self.0.query(workflow, run_id, request, deadline).await
     }
 
     /// Runs [`ShardCommand::UpdateWorkflow`](tenure_engine::ShardCommand) and waits for a stage of the update; answers

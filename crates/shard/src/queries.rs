@@ -193,15 +193,12 @@ impl LeaderRuntime {
     pub(crate) async fn query(
         self: &Arc<Self>,
         workflow: &WorkflowKey,
+        run_id: Option<Uuid>,
         request: &api::QueryWorkflowRequest,
         deadline: Instant,
     ) -> Result<api::QueryWorkflowResponse, CommandError> {
         counter!("tenure_queries_total").increment(1);
         self.barrier().await?;
-        let run_id = match request.execution.as_ref().map(|execution| execution.run_id.as_str()).unwrap_or_default() {
-            "" => None,
-            run_id => Some(Uuid::parse_str(run_id).map_err(|_| ApiError::invalid_argument("Invalid RunId."))?),
-        };
         // A short time is not used up by the margin.
         let now = Instant::now();
         let last_chance = deadline - self.options.long_poll_margin.min(deadline.saturating_duration_since(now) / 10);

@@ -13,6 +13,7 @@ use tenure_api::{
 };
 use tenure_engine::{
     Envelope, Ids, Limits, Process, ProposalId, Reply, ShardCommand, Stamp, Timestamp,
+    chain::Start,
     command::{Poll, StartTask},
     rows::StateReader,
     state::ExecutionState,
@@ -54,11 +55,15 @@ fn an_execution_with_more_timers_than_its_core_row_holds_comes_back_whole() {
     let rows = storage.shard(1).unwrap().rows;
     let (reply, _) = execute(
         &rows,
-        ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
-            workflow_type: Some(WorkflowType { name: "W".into() }),
-            task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
-            ..Default::default()
-        })),
+        ShardCommand::StartWorkflow(Box::new(
+            Start::new(api::StartWorkflowExecutionRequest {
+                request_id: "r".into(),
+                workflow_type: Some(WorkflowType { name: "W".into() }),
+                task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
+                ..Default::default()
+            })
+            .unwrap(),
+        )),
     );
     assert!(matches!(reply, Reply::WorkflowStarted { .. }), "{reply:?}");
 

@@ -3,6 +3,7 @@
 use super::{Control, PendingActivity, Phase, Timeouts, find_by_id, make_ready};
 use crate::{
     id::Stamp,
+    key::check_queue_name,
     limits::Limits,
     proto::Encoded,
     retry::RetryPolicy,
@@ -20,8 +21,6 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 
-/// Names of the server's own queues begin with it.
-const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
 const FAIRNESS_KEY_LENGTH: usize = 64;
 
 /// The workflow command.
@@ -136,15 +135,7 @@ pub(super) fn check<'a>(
 /// The queue of a command, as a kind that is set. `limit`: bytes of its name.
 pub(crate) fn check_queue(queue: Option<&TaskQueue>, limit: usize) -> Result<TaskQueue, String> {
     let queue = queue.ok_or("taskQueue is not set")?;
-    if queue.name.is_empty() {
-        return Err("missing task queue name".into());
-    }
-    if queue.name.len() > limit {
-        return Err("taskQueue length exceeds limit".into());
-    }
-    if queue.name.starts_with(RESERVED_QUEUE_PREFIX) {
-        return Err(format!("task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}"));
-    }
+    check_queue_name(&queue.name, limit).map_err(|error| error.to_string())?;
     let mut queue = queue.clone();
     if queue.kind() == TaskQueueKind::Unspecified {
         queue.kind = TaskQueueKind::Normal.into();

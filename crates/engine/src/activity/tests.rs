@@ -3,7 +3,7 @@
 mod control;
 
 use crate::{
-    command::{ActivityRef, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
+    command::{ActivityRef, Poll, Reply, RunRequest, ShardCommand, StartTask, WorkflowTaskStarted},
     id::ProposalId,
     key::TaskKind,
     rows::{Op, PendingKind, ReadyTask, RowKey},
@@ -533,7 +533,7 @@ fn a_closed_run_takes_no_reports() {
     let mut t = Test::with([schedule(|_| ()), schedule(|a| a.activity_id = "a2".into())]);
     let task = t.poll();
     let request = TerminateWorkflowExecutionRequest::default();
-    t.send(ShardCommand::TerminateWorkflow(Arc::new(request))).unwrap();
+    t.send(ShardCommand::TerminateWorkflow(RunRequest::new(None, request))).unwrap();
     assert!(t.ready().is_none(), "its ready tasks are gone");
     for activity in [by_token(&task), t.by_id()] {
         refused(t.complete(activity.clone()), CLOSED);

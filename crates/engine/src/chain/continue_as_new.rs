@@ -2,6 +2,7 @@
 
 use super::{NewRun, Timeouts, successor::following};
 use crate::{
+    key::check_queue_name,
     limits::Limits,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
@@ -20,9 +21,6 @@ use tenure_api::{
     sdk::v1::UserMetadata,
     taskqueue::v1::TaskQueue,
 };
-
-/// Names of the server's own queues begin with it.
-const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
 
 pub(crate) fn continue_as_new(
     txn: &mut Txn<'_, '_>,
@@ -93,17 +91,9 @@ impl Plan {
         }
         let queue = or_own(command.task_queue.as_ref().map(|queue| &queue.name), &info.task_queue);
         let which = shown(&type_name, &queue);
-        let bad_queue = |what: String| {
-            bad(format!("error validating ContinueAsNewWorkflowExecutionCommand TaskQueue: {what}. {which}"))
-        };
-        if queue.len() > limits.id_length {
-            return Err(bad_queue("taskQueue length exceeds limit".into()));
-        }
-        if queue.starts_with(RESERVED_QUEUE_PREFIX) {
-            return Err(bad_queue(format!(
-                "task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}"
-            )));
-        }
+        check_queue_name(&queue, limits.id_length).map_err(|error| {
+            bad(format!("error validating ContinueAsNewWorkflowExecutionCommand TaskQueue: {error}. {which}"))
+        })?;
         let duration = |name: &str, value| {
             optional_duration(value).map_err(|error| {
                 bad(format!("Invalid {name} on ContinueAsNewWorkflowExecutionCommand: {error}. {which}"))

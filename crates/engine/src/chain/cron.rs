@@ -55,6 +55,13 @@ impl Schedule {
         }
     }
 
+    /// How long a run waits whose turn comes after the one that was due at `last`, in whole seconds; `None` where the
+    /// schedule brings no other.
+    pub fn backoff(&self, last: Timestamp, now: Timestamp) -> Option<Duration> {
+        let wait = self.next_in_row(last, now)?.since(now);
+        Some(Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+    }
+
     /// The first time after `now` in the row of times that follow `last`.
     fn next_in_row(&self, last: Timestamp, now: Timestamp) -> Option<Timestamp> {
         match self {
@@ -68,20 +75,21 @@ impl Schedule {
     }
 }
 
-/// How long a run waits whose turn comes after the one that was due at `last`, in whole seconds; `None` where the
-/// schedule brings no other.
+/// As [`Schedule::backoff`], of a schedule that a run was started with.
 pub fn backoff(schedule: &str, last: Timestamp, now: Timestamp) -> Option<Duration> {
-    let next = Schedule::parse(schedule).ok()?.next_in_row(last, now)?;
-    let wait = next.since(now);
-    Some(Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+    Schedule::parse(schedule).ok()?.backoff(last, now)
 }
 
-/// Whether a start may ask for this schedule. The empty one is none.
-pub fn check(schedule: &str) -> Result<(), BadSchedule> {
-    if schedule.is_empty() {
-        return Ok(());
+/// The schedule that a start asks for; the empty text is none.
+pub fn check(text: &str) -> Result<Option<Schedule>, BadSchedule> {
+    if text.is_empty() {
+        return Ok(None);
     }
-    Schedule::parse(schedule)?.next(Timestamp::default()).map(drop).ok_or(BadSchedule::Never)
+    let schedule = Schedule::parse(text)?;
+    match schedule.next(Timestamp::default()) {
+        Some(_) => Ok(Some(schedule)),
+        None => Err(BadSchedule::Never),
+    }
 }
 
 fn whole_seconds(at: Timestamp) -> Timestamp {
@@ -272,17 +280,17 @@ mod tests {
                         CRON_TZ=Europe/Berlin 0 12 * * *|TZ=America/New_York 0 12 * * *|CRON_TZ=Europe/Berlin @every \
                         5s|CRON_TZ=UTC @daily|CRON_TZ=Local @daily|CRON_TZ= 0 12 * * *||@every 0";
         for schedule in accepted.split('|') {
-            assert_eq!(check(schedule), Ok(()), "{schedule:?}");
+            assert_eq!(check(schedule).err(), None, "{schedule:?}");
         }
         let malformed = "foo|* * * *|* * * * * *|60 * * * *|* 24 * * *|* * 0 * *|* * * 13 *|* * * * 7|* * * * 0-7|\
                          @every|@every |@every x|@every 1d|@every 5|@reboot|@HOURLY|  |*/0 * * * *|5-1 * * * *|a * * \
                          * *|CRON_TZ=Nowhere/Foo 0 12 * * *|CRON_TZ=Europe/Berlin|CRON_TZ=europe/berlin 0 12 * * *|\
                          1--3 * * * *|1/2/3 * * * *|-1 * * * *|1- * * * *|0 0 L * *|99999999999999999999 * * * *";
         for schedule in malformed.split('|') {
-            assert_eq!(check(schedule), Err(BadSchedule::Malformed), "{schedule:?}");
+            assert_eq!(check(schedule).err(), Some(BadSchedule::Malformed), "{schedule:?}");
         }
         for schedule in ["0 0 31 2 *", "0 0 30 2 *", ", * * * *"] {
-            assert_eq!(check(schedule), Err(BadSchedule::Never), "{schedule:?}");
+            assert_eq!(check(schedule).err(), Some(BadSchedule::Never), "{schedule:?}");
         }
     }
 

@@ -4,11 +4,13 @@
 mod continue_as_new;
 pub mod cron;
 mod new_run;
+pub mod start;
 mod successor;
 
 pub(crate) use continue_as_new::continue_as_new;
-pub use new_run::NewRun;
-pub(crate) use new_run::{Timeouts, memo, search_attributes};
+pub use new_run::{NewRun, Timeouts};
+pub(crate) use new_run::{memo, search_attributes};
+pub use start::{IdPolicies, Start, StartOptions};
 pub use successor::Chain;
 pub(crate) use successor::{Ended, after_completion, after_failure, after_timeout};
 

@@ -1,13 +1,13 @@
 //! A run to be created, however it came about: by a client, by its parent, by the run before it.
 
-use super::{Chain, cron};
+use super::{Chain, cron::Schedule};
 use crate::{
     Timestamp, WorkflowKey,
     child::Lineage,
     command::Poll,
     commands::signal_workflow,
     id::{Process, ProposalId},
-    proto::{Encoded, duration_to_proto, optional_duration},
+    proto::{Encoded, NegativeDuration, duration_to_proto, optional_duration},
     retry::RetryPolicy,
     rows::StateReader,
     state::{AttachedRequest, ExecutionInfo},
@@ -93,9 +93,9 @@ impl NewRun {
     }
 
     /// The run has turns, and waits for the first of them.
-    pub(crate) fn set_cron(&mut self, schedule: &str, now: Timestamp) {
-        if let Some(backoff) = cron::backoff(schedule, now, now) {
-            self.started.cron_schedule = schedule.to_owned();
+    pub(crate) fn set_cron(&mut self, text: &str, schedule: &Schedule, now: Timestamp) {
+        if let Some(backoff) = schedule.backoff(now, now) {
+            self.started.cron_schedule = text.to_owned();
             self.started.initiator = ContinueAsNewInitiator::CronSchedule.into();
             self.started.first_workflow_task_backoff = Some(duration_to_proto(backoff));
         }
@@ -173,13 +173,27 @@ fn duration(value: Option<&prost_types::Duration>) -> Option<Duration> {
 
 /// The timeouts that a run gets for those that were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Timeouts {
+pub struct Timeouts {
     pub(crate) execution: Option<Duration>,
     pub(crate) run: Option<Duration>,
     pub(crate) task: Duration,
 }
 
 impl Timeouts {
+    /// Checks the timeouts that were asked for. The error tells which one is wrong, by its name in the API.
+    pub(crate) fn check(
+        execution: Option<&prost_types::Duration>,
+        run: Option<&prost_types::Duration>,
+        task: Option<&prost_types::Duration>,
+    ) -> Result<Self, (&'static str, NegativeDuration)> {
+        let field = |name, value| optional_duration(value).map_err(|error| (name, error));
+        Ok(Timeouts::new(
+            field("WorkflowExecutionTimeout", execution)?,
+            field("WorkflowRunTimeout", run)?,
+            field("WorkflowTaskTimeout", task)?,
+        ))
+    }
+
     pub(crate) fn new(execution: Option<Duration>, run: Option<Duration>, task: Option<Duration>) -> Self {
         let run = match (run, execution) {
             (Some(run), Some(execution)) => Some(run.min(execution)),

@@ -7,7 +7,7 @@ use crate::{
     external::same_namespace,
     key::WorkflowKey,
     outbox::{Body, OutboxMessage},
-    proto::{Encoded, duration_to_proto, optional_duration},
+    proto::{Encoded, duration_to_proto},
     retry::RetryPolicy,
     search_attributes::with_values,
     txn::Txn,
@@ -149,23 +149,22 @@ impl Options {
             ));
         }
         let context = format!("WorkflowId={id} WorkflowType={workflow_type} Namespace={namespace}");
-        let timeout = |name: &str, value| {
-            optional_duration(value).map_err(|error| format!("Invalid {name} on {COMMAND}: {error}. {context}"))
-        };
-        let execution_timeout = timeout("WorkflowExecutionTimeout", command.workflow_execution_timeout.as_ref())?;
-        let run_timeout = timeout("WorkflowRunTimeout", command.workflow_run_timeout.as_ref())?;
-        let task_timeout = timeout("WorkflowTaskTimeout", command.workflow_task_timeout.as_ref())?;
+        let timeouts = Timeouts::check(
+            command.workflow_execution_timeout.as_ref(),
+            command.workflow_run_timeout.as_ref(),
+            command.workflow_task_timeout.as_ref(),
+        )
+        .map_err(|(name, error)| format!("Invalid {name} on {COMMAND}: {error}. {context}"))?;
         let retry = command.retry_policy.as_ref().map(RetryPolicy::new).transpose();
         let retry = retry.map_err(|error| format!("invalid WorkflowRetryPolicy on {COMMAND}: {error}. {context}"))?;
         cron::check(&command.cron_schedule)
             .map_err(|error| format!("invalid CronSchedule on {COMMAND}: {error}. {context}"))?;
+        check_priority(command.priority.as_ref())?;
         let task_queue = check_queue(command.task_queue.as_ref(), limit).map_err(|error| {
             let name = command.task_queue.as_ref().map_or("", |queue| &queue.name);
             let queue = format!("name:\"{name}\"  kind:TASK_QUEUE_KIND_NORMAL");
             format!("invalid TaskQueue on {COMMAND}: {error}. {context} TaskQueue={queue}")
         })?;
-        check_priority(command.priority.as_ref())?;
-        let timeouts = Timeouts::new(execution_timeout, run_timeout, task_timeout);
         Ok(Options { timeouts, retry, task_queue })
     }
 }

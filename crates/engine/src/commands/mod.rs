@@ -16,7 +16,7 @@ mod reset_history;
 mod reset_sticky_task_queue;
 mod reset_workflow;
 mod return_task;
-mod signal_with_start;
+pub(crate) mod signal_with_start;
 pub(crate) mod signal_workflow;
 mod start_activity_task;
 pub(crate) mod start_workflow;
@@ -72,14 +72,14 @@ pub(crate) type Outcome = Result<Transition, Stop>;
 pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
     use ShardCommand::*;
     match command {
-        StartWorkflow(request) => start_workflow::run(call, request),
-        SignalWithStart(request) => signal_with_start::run(call, request),
-        SignalWorkflow(request) => signal_workflow::run(call, request),
-        RequestCancelWorkflow(request) => request_cancel_workflow::run(call, request),
-        TerminateWorkflow(request) => terminate_workflow::run(call, request),
-        DeleteWorkflow(request) => delete_workflow::run(call, request),
-        ResetWorkflow(request) => reset_workflow::run(call, request),
-        UpdateWorkflow(request) => update_workflow::run(call, request),
+        StartWorkflow(start) => start_workflow::run(call, start),
+        SignalWithStart(start) => signal_with_start::run(call, start),
+        SignalWorkflow(of) => signal_workflow::run(call, of.run_id, &of.request),
+        RequestCancelWorkflow(of) => request_cancel_workflow::run(call, of.run_id, &of.request),
+        TerminateWorkflow(of) => terminate_workflow::run(call, of.run_id, &of.request),
+        DeleteWorkflow { run_id } => delete_workflow::run(call, *run_id),
+        ResetWorkflow(of) => reset_workflow::run(call, of.run_id, &of.request),
+        UpdateWorkflow(of) => update_workflow::run(call, of.run_id, &of.request),
         UpdateWithStart { start, update } => update_with_start::run(call, start, update),
         StartWorkflowTask(start) => start_workflow_task::run(call, start),
         CompleteWorkflowTask { token, request } => complete_workflow_task::run(call, token, request),
@@ -91,11 +91,11 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         FailActivity { activity, request } => fail_activity::run(call, activity, request),
         CancelActivity { activity, request } => cancel_activity::run(call, activity, request),
         HeartbeatActivity { activity, request } => heartbeat_activity::run(call, activity, request),
-        PauseActivity(request) => pause_activity::run(call, request),
-        UnpauseActivity(request) => unpause_activity::run(call, request),
-        ResetActivity(request) => reset_activity::run(call, request),
-        UpdateWorkflowOptions(request) => update_workflow_options::run(call, request),
-        UpdateActivityOptions(request) => update_activity_options::run(call, request),
+        PauseActivity(of) => pause_activity::run(call, of.run_id, &of.request),
+        UnpauseActivity(of) => unpause_activity::run(call, of.run_id, &of.request),
+        ResetActivity(of) => reset_activity::run(call, of.run_id, &of.request),
+        UpdateWorkflowOptions(of) => update_workflow_options::run(call, of.run_id, &of.request),
+        UpdateActivityOptions(of) => update_activity_options::run(call, of.run_id, &of.request),
         UpdateQueueConfig { queue, request } => update_queue_config::run(call, queue, request),
         ReturnTask { token } => return_task::run(call, token),
         Deliver { from, message } => outbox::receive(call, from, message),
@@ -206,19 +206,6 @@ fn no_workflow_task() -> ApiError {
     ApiError::not_found("Workflow task not found.")
 }
 
-/// The run id of a request that may leave it open.
-pub(crate) fn run_id_of(
-    execution: Option<&tenure_api::common::v1::WorkflowExecution>,
-) -> Result<Option<Uuid>, ApiError> {
-    match execution.map(|e| e.run_id.as_str()) {
-        None | Some("") => Ok(None),
-        Some(run_id) => match Uuid::try_parse(run_id) {
-            Ok(run_id) => Ok(Some(run_id)),
-            Err(_) => Err(ApiError::invalid_argument("Invalid RunId.")),
-        },
-    }
-}
-
 /// Nothing has to be replicated.
 pub(crate) fn unchanged(reply: Reply) -> Transition {
     Transition { reply, writes: WriteSet::default(), states: Vec::new(), effects: Vec::new(), copy: None }
@@ -226,12 +213,8 @@ pub(crate) fn unchanged(reply: Reply) -> Transition {
 
 /// The run of a request that may name the first run of a chain: it is for the chain then, so that it reaches the current
 /// run whichever one it names beside it.
-pub(crate) fn run_id_in_chain(
-    execution: Option<&tenure_api::common::v1::WorkflowExecution>,
-    first_run_id: &str,
-) -> Result<Option<Uuid>, ApiError> {
-    let run_id = run_id_of(execution)?;
-    Ok(run_id.filter(|_| first_run_id.is_empty()))
+pub(crate) fn run_id_in_chain(run_id: Option<Uuid>, first_run_id: &str) -> Option<Uuid> {
+    run_id.filter(|_| first_run_id.is_empty())
 }
 
 /// A request may insist on the chain of runs that it means.

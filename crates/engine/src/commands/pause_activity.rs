@@ -1,14 +1,15 @@
 //! An operator pauses activities of a run.
 
-use super::{Call, Outcome, run_id_of};
+use super::{Call, Outcome};
 use crate::{
     activity::{self, Selection},
     proposals,
 };
 use tenure_api::workflowservice::v1::{PauseActivityRequest, pause_activity_request::Activity};
+use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, request: &PauseActivityRequest) -> Outcome {
-    let mut txn = call.open_running(run_id_of(request.execution.as_ref())?)?;
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &PauseActivityRequest) -> Outcome {
+    let mut txn = call.open_running(run_id)?;
     let selection = request.activity.as_ref().map(|activity| match activity {
         Activity::Id(id) => Selection::Id(id),
         Activity::Type(name) => Selection::Type(name),

@@ -7,9 +7,14 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionCancelRequestedEventAttributes, history_event::Attributes},
     workflowservice::v1::RequestCancelWorkflowExecutionRequest,
 };
+use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, request: &RequestCancelWorkflowExecutionRequest) -> Outcome {
-    let run_id = run_id_in_chain(request.workflow_execution.as_ref(), &request.first_execution_run_id)?;
+pub(super) fn run(
+    call: Call<'_, '_>,
+    run_id: Option<Uuid>,
+    request: &RequestCancelWorkflowExecutionRequest,
+) -> Outcome {
+    let run_id = run_id_in_chain(run_id, &request.first_execution_run_id);
     let mut txn = call.open(run_id)?;
     // One that is closed needs no asking.
     if !txn.state.is_running() {

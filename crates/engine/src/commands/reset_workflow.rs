@@ -4,7 +4,6 @@
 use super::{
     Call, Outcome, Stop,
     reset_history::{self, Chain, Kept, Wanted},
-    run_id_of,
     terminate_workflow::{end_task_by_force, terminated},
     update_workflow_options,
 };
@@ -35,12 +34,12 @@ use uuid::Uuid;
 /// Who terminates the run that is replaced.
 const RESETTER: &str = "history-resetter";
 
-pub(super) fn run(call: Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkflowExecutionRequest) -> Outcome {
     let row = txn::request_row(call.workflow, RequestKind::Reset, &request.request_id);
     if let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) {
         return Err(Stop::Answered(Reply::WorkflowReset { run_id }));
     }
-    let (base, current_id) = runs(&call, request)?;
+    let (base, current_id) = runs(&call, run_id)?;
     let finish = request.workflow_task_finish_event_id;
     if finish <= 1 || finish > base.state.last_event_id() {
         let message = "Workflow task finish ID must be > 1 && <= workflow last event ID.";
@@ -93,9 +92,8 @@ struct Base {
 }
 
 /// The run that is meant, and the current one.
-fn runs(call: &Call<'_, '_>, request: &ResetWorkflowExecutionRequest) -> Result<(Base, Uuid), Stop> {
+fn runs(call: &Call<'_, '_>, asked: Option<Uuid>) -> Result<(Base, Uuid), Stop> {
     let current_id = call.current_run()?;
-    let asked = run_id_of(request.workflow_execution.as_ref())?;
     let not_found = || match asked {
         Some(run_id) => super::no_run(call.workflow, run_id),
         None => super::no_workflow(call.workflow),

@@ -1,7 +1,13 @@
 //! A signal for the running workflow, or for one that is started for it.
 
 use super::{Call, Outcome, Stop, signal_workflow, start_workflow};
-use crate::{chain::NewRun, rows::ReadError, txn::Txn, workflow_task};
+use crate::{
+    chain::{NewRun, Start},
+    rows::ReadError,
+    txn::Txn,
+    workflow_task,
+};
+use std::sync::Arc;
 use tenure_api::{
     enums::v1::WorkflowIdConflictPolicy as Conflict,
     history::v1::WorkflowExecutionSignaledEventAttributes,
@@ -9,15 +15,21 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, request: &SignalWithStartWorkflowExecutionRequest) -> Outcome {
-    let start = start_request(request);
-    start_workflow::refuse_what_is_missing(&start)?;
-    let start = &*start_workflow::with_request_id(&start, call.proposal);
-    let signal = signal(request, &start.request_id);
+pub(super) fn run(call: Call<'_, '_>, asked: &Start<SignalWithStartWorkflowExecutionRequest>) -> Outcome {
+    let request = &asked.request;
+    let start = &Start { request: Arc::new(start_request(request)), options: asked.options.clone() };
+    let signal = WorkflowExecutionSignaledEventAttributes {
+        signal_name: request.signal_name.clone(),
+        input: request.signal_input.clone(),
+        identity: request.identity.clone(),
+        header: request.header.clone(),
+        request_id: request.request_id.clone(),
+        ..Default::default()
+    };
     let run_id = call.cx.ids.run_id(call.cx.now);
-    let new = start_workflow::new_run(start, call.cx.limits, call.cx.now, run_id)?;
+    let new = start_workflow::new_run(start, call.cx.now, run_id);
     let new = NewRun { signal: Some(signal.clone()), ..new };
-    if let Some(before) = signalled_before(&call, &start.request_id)? {
+    if let Some(before) = signalled_before(&call, &request.request_id)? {
         return Err(before);
     }
     let Some(current_id) = call.current_run()? else { return Ok(start_workflow::start(call, new)) };
@@ -26,7 +38,7 @@ pub(super) fn run(call: Call<'_, '_>, request: &SignalWithStartWorkflowExecution
         start_workflow::may_follow(start, current_id, &current)?;
         return Ok(start_workflow::start(call, new));
     }
-    if start_workflow::conflict_policy(start) == Conflict::TerminateExisting {
+    if start.options.policies.conflict() == Conflict::TerminateExisting {
         return Ok(start_workflow::replace(call, new, current_id, current));
     }
     let mut txn = call.open(Some(current_id))?;
@@ -61,22 +73,8 @@ fn goes_on(call: &Call<'_, '_>, run_id: Uuid) -> Result<bool, ReadError> {
     Ok(runs && signal_workflow::are_of_a_chain(call, run_id, current)?)
 }
 
-fn signal(
-    request: &SignalWithStartWorkflowExecutionRequest,
-    request_id: &str,
-) -> WorkflowExecutionSignaledEventAttributes {
-    WorkflowExecutionSignaledEventAttributes {
-        signal_name: request.signal_name.clone(),
-        input: request.signal_input.clone(),
-        identity: request.identity.clone(),
-        header: request.header.clone(),
-        request_id: request_id.to_owned(),
-        ..Default::default()
-    }
-}
-
 /// What starts the run where there is none.
-fn start_request(request: &SignalWithStartWorkflowExecutionRequest) -> StartWorkflowExecutionRequest {
+pub(crate) fn start_request(request: &SignalWithStartWorkflowExecutionRequest) -> StartWorkflowExecutionRequest {
     let request = request.clone();
     StartWorkflowExecutionRequest {
         namespace: request.namespace,

@@ -1,6 +1,6 @@
 //! A signal for a running workflow.
 
-use super::{Call, Outcome, Stop, run_id_of};
+use super::{Call, Outcome, Stop};
 use crate::{
     child::Execution,
     command::Reply,
@@ -18,8 +18,7 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, request: &SignalWorkflowExecutionRequest) -> Outcome {
-    let run_id = run_id_of(request.workflow_execution.as_ref())?;
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &SignalWorkflowExecutionRequest) -> Outcome {
     if let Some(run_id) = received_by(&call, run_id, &request.request_id)? {
         return Err(Stop::Answered(Reply::WorkflowSignaled { run_id }));
     }

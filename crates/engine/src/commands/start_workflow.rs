@@ -2,13 +2,12 @@
 
 use super::{Call, Outcome, Stop, terminate_workflow};
 use crate::{
-    chain::{NewRun, Timeouts, cron},
+    chain::{NewRun, Start, StartOptions},
     child::Lineage,
     command::{Reply, WorkflowTaskStarted},
     id::ProposalId,
-    limits::Limits,
     options, proposals,
-    proto::{duration_to_proto, optional_duration},
+    proto::duration_to_proto,
     retry::RetryPolicy,
     search_attributes::with_values,
     state::ExecutionState,
@@ -18,8 +17,7 @@ use crate::{
     workflow_task::describe_started,
 };
 use bytes::Bytes;
-use prost::Message;
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 use tenure_api::{
     common::v1::{Payload, Payloads},
     enums::v1::{
@@ -37,20 +35,19 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest) -> Outcome {
-    let request = with_request_id(request, call.proposal);
-    run_for(call, &request, None)
+pub(super) fn run(call: Call<'_, '_>, start: &Start) -> Outcome {
+    run_for(call, start, None)
 }
 
 /// The start of a child.
-pub(crate) fn start_child(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, lineage: &Lineage) -> Outcome {
-    run_for(call, request, Some(lineage))
+pub(crate) fn start_child(call: Call<'_, '_>, start: &Start, lineage: &Lineage) -> Outcome {
+    run_for(call, start, Some(lineage))
 }
 
-fn run_for(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, lineage: Option<&Lineage>) -> Outcome {
-    refuse_what_is_missing(request)?;
+fn run_for(call: Call<'_, '_>, asked: &Start, lineage: Option<&Lineage>) -> Outcome {
+    let request = &asked.request;
     let run_id = call.cx.ids.run_id(call.cx.now);
-    let mut new = new_run(request, call.cx.limits, call.cx.now, run_id)?;
+    let mut new = new_run(asked, call.cx.now, run_id);
     if let Some(lineage) = lineage {
         lineage.write(&mut new.started);
     }
@@ -60,10 +57,10 @@ fn run_for(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, lineage:
     let Some(current_id) = call.current_run()? else { return Ok(start(call, new)) };
     let Some(current) = call.state(current_id)? else { return Ok(start(call, new)) };
     if !current.is_running() {
-        may_follow(request, current_id, &current)?;
+        may_follow(asked, current_id, &current)?;
         return Ok(start(call, new));
     }
-    match conflict_policy(request) {
+    match asked.options.policies.conflict() {
         Conflict::UseExisting => use_existing(call, request, current_id, &current),
         Conflict::TerminateExisting => Ok(replace(call, new, current_id, current)),
         Conflict::Fail | Conflict::Unspecified => {
@@ -76,63 +73,10 @@ fn run_for(call: Call<'_, '_>, request: &StartWorkflowExecutionRequest, lineage:
     }
 }
 
-/// A caller without a request id of its own is told apart by its proposal.
-pub(super) fn with_request_id(
-    request: &StartWorkflowExecutionRequest,
-    proposal: ProposalId,
-) -> Cow<'_, StartWorkflowExecutionRequest> {
-    if !request.request_id.is_empty() {
-        return Cow::Borrowed(request);
-    }
-    let request_id = Uuid::from_u128(proposal.0).to_string();
-    Cow::Owned(StartWorkflowExecutionRequest { request_id, ..request.clone() })
-}
-
-/// What would change the meaning of the run if it were ignored.
-pub(super) fn refuse_what_is_missing(request: &StartWorkflowExecutionRequest) -> Result<(), ApiError> {
-    if request.time_skipping_config.is_some() {
-        let message = "The Time-Skipping feature is not enabled for namespace.";
-        return Err(ApiError::new(Code::Unimplemented, message));
-    }
-    let missing = [
-        (!request.completion_callbacks.is_empty(), "completion_callbacks"),
-        (request.versioning_override.is_some(), "versioning_override"),
-    ];
-    match missing.into_iter().find(|(set, _)| *set) {
-        Some((_, field)) => Err(ApiError::unimplemented(&format!("StartWorkflowExecutionRequest.{field}"))),
-        None => Ok(()),
-    }
-}
-
-/// The run that the request asks for.
-pub(super) fn new_run(
-    request: &StartWorkflowExecutionRequest,
-    limits: &Limits,
-    now: Timestamp,
-    run_id: Uuid,
-) -> Result<NewRun, ApiError> {
-    let field = |name: &str, value| {
-        optional_duration(value).map_err(|error| {
-            ApiError::invalid_argument(format!("An invalid {name}Seconds is set on request. cause: {error}"))
-        })
-    };
-    if request.workflow_id_reuse_policy() == Reuse::TerminateIfRunning
-        && request.workflow_id_conflict_policy() != Conflict::Unspecified
-    {
-        return Err(ApiError::invalid_argument(
-            "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together \
-             with a WorkflowIDConflictPolicy",
-        ));
-    }
-    check_sizes(request, limits)?;
-    cron::check(&request.cron_schedule).map_err(|error| ApiError::invalid_argument(error.to_string()))?;
-    let timeouts = Timeouts::new(
-        field("WorkflowExecutionTimeout", request.workflow_execution_timeout.as_ref())?,
-        field("WorkflowRunTimeout", request.workflow_run_timeout.as_ref())?,
-        field("WorkflowTaskTimeout", request.workflow_task_timeout.as_ref())?,
-    );
-    let delay = field("WorkflowStartDelay", request.workflow_start_delay.as_ref())?.unwrap_or_default();
-    let retry = request.retry_policy.as_ref().map(RetryPolicy::new).transpose().map_err(ApiError::invalid_argument)?;
+/// The run that is asked for.
+pub(super) fn new_run(start: &Start, now: Timestamp, run_id: Uuid) -> NewRun {
+    let Start { request, options: StartOptions { timeouts, delay, retry, cron, .. } } = start;
+    debug_assert!(!request.request_id.is_empty(), "a start is known again by its id");
     let task_queue = request.task_queue.as_ref().map(|queue| TaskQueue {
         name: queue.name.clone(),
         kind: match queue.kind() {
@@ -151,7 +95,7 @@ pub(super) fn new_run(
         workflow_execution_expiration_time: timeouts.execution.map(|timeout| now.after(timeout).to_millis().to_proto()),
         identity: request.identity.clone(),
         retry_policy: retry.as_ref().map(RetryPolicy::to_proto),
-        first_workflow_task_backoff: Some(duration_to_proto(delay)),
+        first_workflow_task_backoff: Some(duration_to_proto(*delay)),
         continued_failure: request.continued_failure.clone(),
         last_completion_result: request.last_completion_result.clone(),
         memo: request.memo.clone(),
@@ -169,23 +113,13 @@ pub(super) fn new_run(
         links: request.links.clone(),
         signal: None,
     };
-    new.set_cron(&request.cron_schedule, now);
+    if let Some(schedule) = cron {
+        new.set_cron(&request.cron_schedule, schedule, now);
+    }
     if request.request_eager_execution {
         new.accept_eager_execution();
     }
-    Ok(new)
-}
-
-fn check_sizes(request: &StartWorkflowExecutionRequest, limits: &Limits) -> Result<(), ApiError> {
-    let input = request.input.as_ref().map_or(0, Payloads::encoded_len);
-    let memo = request.memo.as_ref().map_or(0, Message::encoded_len);
-    if input > limits.blob_size {
-        return Err(ApiError::invalid_argument("Blob data size exceeds limit."));
-    }
-    if memo > limits.memo_size {
-        return Err(ApiError::invalid_argument("Memo size exceeds limit."));
-    }
-    Ok(())
+    new
 }
 
 /// The answer that a start with this request id got. The first task is in it as long as it is running, since an eager
@@ -203,12 +137,8 @@ fn started_before(call: &Call<'_, '_>, request_id: &str, eager: bool) -> Result<
 }
 
 /// Whether a new run may follow the closed one.
-pub(super) fn may_follow(
-    request: &StartWorkflowExecutionRequest,
-    closed_id: Uuid,
-    closed: &ExecutionState,
-) -> Result<(), ApiError> {
-    let (how, policy) = match request.workflow_id_reuse_policy() {
+pub(super) fn may_follow(start: &Start, closed_id: Uuid, closed: &ExecutionState) -> Result<(), ApiError> {
+    let (how, policy) = match start.options.policies.reuse() {
         Reuse::Unspecified | Reuse::AllowDuplicate | Reuse::TerminateIfRunning => return Ok(()),
         Reuse::AllowDuplicateFailedOnly if closed.status() != Status::Completed => return Ok(()),
         Reuse::AllowDuplicateFailedOnly => (" successfully", "allow duplicate workflow Id if last run failed"),
@@ -217,7 +147,7 @@ pub(super) fn may_follow(
     let message = format!(
         "Workflow execution already finished{how}. WorkflowId: {}, RunId: {closed_id}. Workflow Id reuse policy: \
          {policy}.",
-        request.workflow_id
+        start.request.workflow_id
     );
     Err(already_started(message, closed_id, closed))
 }
@@ -228,13 +158,6 @@ fn already_started(message: String, run_id: Uuid, state: &ExecutionState) -> Api
         run_id: run_id.to_string(),
         first_execution_run_id: state.info.first_run_id.to_string(),
     })
-}
-
-pub(super) fn conflict_policy(request: &StartWorkflowExecutionRequest) -> Conflict {
-    match request.workflow_id_reuse_policy() {
-        Reuse::TerminateIfRunning => Conflict::TerminateExisting,
-        _ => request.workflow_id_conflict_policy(),
-    }
 }
 
 /// The running run answers for the new one, which may leave its request id and links there.

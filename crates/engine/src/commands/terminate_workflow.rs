@@ -12,12 +12,13 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionTerminatedEventAttributes, history_event::Attributes},
     workflowservice::v1::TerminateWorkflowExecutionRequest,
 };
+use uuid::Uuid;
 
 /// Who terminates where the server does.
 pub(crate) const SERVER_IDENTITY: &str = "history-service";
 
-pub(super) fn run(call: Call<'_, '_>, request: &TerminateWorkflowExecutionRequest) -> Outcome {
-    let run_id = run_id_in_chain(request.workflow_execution.as_ref(), &request.first_execution_run_id)?;
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &TerminateWorkflowExecutionRequest) -> Outcome {
+    let run_id = run_id_in_chain(run_id, &request.first_execution_run_id);
     let mut txn = call.open(run_id)?;
     if !txn.state.is_running() {
         return Err(already_completed().into());

@@ -1,15 +1,16 @@
 //! An operator lets paused activities of a run go on.
 
-use super::{Call, Outcome, run_id_of};
+use super::{Call, Outcome};
 use crate::{
     activity::{self, Again, Selection},
     proposals,
     proto::optional_duration,
 };
 use tenure_api::workflowservice::v1::{UnpauseActivityRequest, unpause_activity_request::Activity};
+use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, request: &UnpauseActivityRequest) -> Outcome {
-    let mut txn = call.open_running(run_id_of(request.execution.as_ref())?)?;
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UnpauseActivityRequest) -> Outcome {
+    let mut txn = call.open_running(run_id)?;
     let selection = request.activity.as_ref().map(|activity| match activity {
         Activity::Id(id) => Selection::Id(id),
         Activity::Type(name) => Selection::Type(name),

@@ -1,6 +1,6 @@
 //! An operator changes the options of activities of a run.
 
-use super::{Call, Outcome, run_id_of};
+use super::{Call, Outcome};
 use crate::{
     activity::{self, Change, Selection},
     proposals,
@@ -10,9 +10,10 @@ use tenure_api::{
     error::ApiError,
     workflowservice::v1::{UpdateActivityOptionsRequest, update_activity_options_request::Activity},
 };
+use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, request: &UpdateActivityOptionsRequest) -> Outcome {
-    let mut txn = call.open_running(run_id_of(request.execution.as_ref())?)?;
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateActivityOptionsRequest) -> Outcome {
+    let mut txn = call.open_running(run_id)?;
     let selection = request.activity.as_ref().map(|activity| match activity {
         Activity::Id(id) => Selection::Id(id),
         Activity::Type(name) => Selection::Type(name),

@@ -2,23 +2,16 @@
 
 use super::{Call, Outcome, Stop, start_workflow};
 use crate::{
+    chain::Start,
     command::Reply,
     proposals,
     transition::Refused,
     txn::Txn,
     update::{self, start_failed, update_refused},
 };
-use tenure_api::{
-    error::ApiError,
-    update::v1::Request,
-    workflowservice::v1::{StartWorkflowExecutionRequest, UpdateWorkflowExecutionRequest},
-};
+use tenure_api::{error::ApiError, update::v1::Request, workflowservice::v1::UpdateWorkflowExecutionRequest};
 
-pub(super) fn run(
-    call: Call<'_, '_>,
-    start: &StartWorkflowExecutionRequest,
-    update: &UpdateWorkflowExecutionRequest,
-) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, start: &Start, update: &UpdateWorkflowExecutionRequest) -> Outcome {
     let wanted = update.request.clone().unwrap_or_default();
     let Call { rows, cx, workflow, proposal } = call;
     if let Some(answer) = known(&mut Call { rows, cx, workflow, proposal }, &wanted)? {

@@ -1,11 +1,11 @@
 //! An update for a running workflow. One of the same id is joined, wherever it has come to.
 
-use super::{Call, Outcome, Stop, run_id_of};
+use super::{Call, Outcome, Stop};
 use crate::{command::Reply, update};
 use tenure_api::workflowservice::v1::UpdateWorkflowExecutionRequest;
+use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, request: &UpdateWorkflowExecutionRequest) -> Outcome {
-    let run_id = run_id_of(request.workflow_execution.as_ref())?;
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWorkflowExecutionRequest) -> Outcome {
     let mut txn = call.open(run_id)?;
     super::same_chain(&txn.state, &request.first_execution_run_id)?;
     let wanted = request.request.clone().unwrap_or_default();

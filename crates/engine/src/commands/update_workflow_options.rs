@@ -1,6 +1,6 @@
 //! The options of a running workflow are changed.
 
-use super::{Call, Outcome, Stop, run_id_of};
+use super::{Call, Outcome, Stop};
 use crate::{activity::check_priority, command::Reply, proposals, proto::Encoded, txn::Txn, workflow_task};
 use prost_types::FieldMask;
 use std::sync::Arc;
@@ -11,9 +11,14 @@ use tenure_api::{
     workflow::v1::WorkflowExecutionOptions,
     workflowservice::v1::UpdateWorkflowExecutionOptionsRequest,
 };
+use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, request: &UpdateWorkflowExecutionOptionsRequest) -> Outcome {
-    let mut txn = call.open_running(run_id_of(request.workflow_execution.as_ref())?)?;
+pub(super) fn run(
+    call: Call<'_, '_>,
+    run_id: Option<Uuid>,
+    request: &UpdateWorkflowExecutionOptionsRequest,
+) -> Outcome {
+    let mut txn = call.open_running(run_id)?;
     let wanted = request.workflow_execution_options.clone().unwrap_or_default();
     let changed = update(&mut txn, wanted, request.update_mask.as_ref(), &request.identity)?;
     let priority = txn.state.info.priority.as_ref().map(Encoded::decode);

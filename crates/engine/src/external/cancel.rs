@@ -1,7 +1,8 @@
 //! A workflow asks another to cancel itself.
 
-use super::{check_pending, initiated, parse_run_id, same_namespace, send, target};
+use super::{check_pending, initiated, same_namespace, send, target};
 use crate::{
+    key::parse_run_id,
     outbox::{Body, Receipt},
     rows::ReadError,
     txn::Txn,

@@ -9,7 +9,7 @@ pub(crate) use cancel::{answered as cancel_answered, request_cancel};
 pub(crate) use signal::{answered as signal_answered, signal};
 
 use crate::{
-    key::WorkflowKey,
+    key::{WorkflowKey, parse_run_id},
     outbox::{Body, OutboxMessage, Target},
     rows::ReadError,
     txn::Txn,
@@ -19,7 +19,6 @@ use tenure_api::{
     enums::v1::WorkflowTaskFailedCause as Cause,
     history::v1::{HistoryEvent, history_event::Attributes},
 };
-use uuid::Uuid;
 
 /// A command for a workflow of another namespace is refused, as by the reference server's default.
 pub(crate) fn same_namespace(txn: &Txn<'_, '_>, cause: Cause, namespace: &str) -> Result<(), BadCommand> {
@@ -29,20 +28,12 @@ pub(crate) fn same_namespace(txn: &Txn<'_, '_>, cause: Cause, namespace: &str) -
     }
 }
 
-/// `None` where it is not set; an error where it is no run id.
-fn parse_run_id(run_id: &str) -> Result<Option<Uuid>, uuid::Error> {
-    match run_id {
-        "" => Ok(None),
-        run_id => Uuid::try_parse(run_id).map(Some),
-    }
-}
-
 fn send(txn: &mut Txn<'_, '_>, workflow_id: &str, body: Body) {
     let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: workflow_id.into() };
     txn.send(OutboxMessage { to, body });
 }
 
-/// The run id was checked when the command came.
+/// Whom an initiated event means; its run id was checked when the command came.
 fn target(run_id: &str, child_workflow_only: bool) -> Target {
     Target { run_id: parse_run_id(run_id).ok().flatten(), child_workflow_only }
 }

@@ -1,8 +1,9 @@
 //! A workflow signals another.
 
-use super::{check_pending, initiated, parse_run_id, same_namespace, send, target};
+use super::{check_pending, initiated, same_namespace, send, target};
 use crate::{
     commands::terminate_workflow::SERVER_IDENTITY,
+    key::parse_run_id,
     outbox::{Body, Receipt},
     proto::Encoded,
     rows::ReadError,

@@ -2,7 +2,8 @@
 
 use super::{Body, ChildRuns, ClosePolicy, OutboxMessage, Receipt, Target};
 use crate::{
-    child::{self, PendingChild},
+    chain::Start,
+    child::{self, Lineage, PendingChild},
     command::Reply,
     commands::{
         Call, Outcome, Stop, request_cancel_workflow, signal_workflow, start_workflow, terminate_workflow, unchanged,
@@ -15,7 +16,11 @@ use crate::{
     workflow_task,
 };
 use std::sync::Arc;
-use tenure_api::{error::Code, history::v1::HistoryEvent, workflowservice::v1::SignalWorkflowExecutionRequest};
+use tenure_api::{
+    error::Code,
+    history::v1::HistoryEvent,
+    workflowservice::v1::{SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest},
+};
 use uuid::Uuid;
 
 const PARENT_CLOSED: &str = "by parent close policy";
@@ -23,7 +28,7 @@ const PARENT_CLOSED: &str = "by parent close policy";
 /// Takes a message; the reply is the receipt. A message that was taken before changes nothing.
 pub(crate) fn receive(call: Call<'_, '_>, from: &RunKey, message: &OutboxMessage) -> Outcome {
     match &message.body {
-        Body::StartChild { request, lineage } => started(start_workflow::start_child(call, &request.decode(), lineage)),
+        Body::StartChild { request, lineage } => start_child(call, request.decode(), lineage),
         Body::Signal { target, request, .. } => signal(call, from, *target, &request.decode()),
         Body::RequestCancel { initiated_event_id, target, request_id, reason } => {
             request_cancel(call, from, *initiated_event_id, *target, *request_id, reason)
@@ -41,6 +46,12 @@ fn receipt(receipt: Receipt) -> Outcome {
 
 fn done(txn: Txn<'_, '_>) -> Outcome {
     Ok(txn.finish(Reply::Received(Receipt::Done)))
+}
+
+fn start_child(call: Call<'_, '_>, request: StartWorkflowExecutionRequest, lineage: &Lineage) -> Outcome {
+    // The parent's command was checked, so this is a fault of the server that sent it.
+    let Ok(start) = Start::new(request) else { return receipt(Receipt::Refused) };
+    started(start_workflow::start_child(call, &start, lineage))
 }
 
 fn started(outcome: Outcome) -> Outcome {

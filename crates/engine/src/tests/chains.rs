@@ -2,11 +2,11 @@
 
 use super::{check_error, complete_workflow};
 use crate::{
-    command::{Reply, ShardCommand},
+    command::{Reply, RunRequest, ShardCommand},
     id::ProposalId,
     key::{RunKey, TaskKind},
     rows::{RowKey, StateReader},
-    testing::{Sim, start_request},
+    testing::{self, Sim, start_request},
     transition::Refused,
 };
 use expect_test::{Expect, expect};
@@ -453,7 +453,7 @@ fn a_cron_run_is_tried_again_before_its_next_turn() {
 
 #[test]
 fn a_cron_schedule_has_to_be_one() {
-    let refused = |schedule| Sim::default().run(ShardCommand::StartWorkflow(Arc::new(cron(schedule))));
+    let refused = |schedule| Sim::default().try_start(cron(schedule));
     check_error(refused("foo"), expect!["InvalidArgument: invalid CronSchedule."]);
     check_error(
         refused("0 0 31 2 *"),
@@ -492,15 +492,15 @@ fn what_is_asked_of_a_cron_run_between_its_turns() {
 
 fn signal_with_start(id: &str, conflict: Conflict) -> ShardCommand {
     let request = full_request();
-    ShardCommand::SignalWithStart(Arc::new(SignalWithStartWorkflowExecutionRequest {
+    testing::signal_with_start(SignalWithStartWorkflowExecutionRequest {
+        signal_name: id.into(),
         workflow_id: request.workflow_id,
         workflow_type: request.workflow_type,
         task_queue: request.task_queue,
-        signal_name: id.into(),
         request_id: id.into(),
         workflow_id_conflict_policy: conflict.into(),
         ..Default::default()
-    }))
+    })
 }
 
 #[track_caller]
@@ -563,7 +563,7 @@ fn a_start_may_take_the_first_task_along() {
         request_id: request_id.into(),
         ..start_request()
     };
-    let start = |sim: &mut Sim, request| match sim.run(ShardCommand::StartWorkflow(Arc::new(request))) {
+    let start = |sim: &mut Sim, request| match sim.try_start(request) {
         Ok(Reply::WorkflowStarted { task, .. }) => task,
         other => panic!("not started: {other:?}"),
     };
@@ -665,7 +665,7 @@ fn a_signals_request_id_counts_for_its_chain_of_runs_and_no_other() {
             request_id: "paid-1".into(),
             ..Default::default()
         };
-        ShardCommand::SignalWorkflow(Arc::new(request))
+        ShardCommand::SignalWorkflow(RunRequest::new(None, request))
     };
     let received = |sim: &mut Sim, proposal| {
         let entries = sim.log.len();

@@ -2,13 +2,14 @@
 
 use super::{check, check_error, complete_workflow, timer};
 use crate::{
-    command::{Reply, ShardCommand},
+    command::{Reply, RunRequest, ShardCommand},
     rows::RowKey,
     testing::{Sim, start_request},
 };
 use expect_test::expect;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tenure_api::workflowservice::v1 as api;
+use uuid::Uuid;
 
 #[test]
 fn a_terminated_run_fails_its_task_and_tells_what_waited() {
@@ -85,7 +86,7 @@ fn a_closed_run_refuses_what_would_change_it() {
     let mut sim = Sim::started();
     let task = sim.poll();
     sim.complete(&task, vec![complete_workflow()]).unwrap();
-    let signal = ShardCommand::SignalWorkflow(Arc::default());
+    let signal = ShardCommand::SignalWorkflow(RunRequest::default());
     check_error(sim.run(signal), expect!["NotFound: workflow execution already completed"]);
     check_error(sim.terminate(), expect!["NotFound: workflow execution already completed"]);
     check_error(sim.complete(&task, vec![]), expect!["NotFound: Workflow task not found."]);
@@ -94,23 +95,14 @@ fn a_closed_run_refuses_what_would_change_it() {
 
 #[test]
 fn an_unknown_run_is_named() {
-    let unknown = |run_id: &str| {
-        ShardCommand::SignalWorkflow(Arc::new(api::SignalWorkflowExecutionRequest {
-            workflow_execution: Some(tenure_api::common::v1::WorkflowExecution {
-                workflow_id: "w".into(),
-                run_id: run_id.into(),
-            }),
-            ..Default::default()
-        }))
-    };
-    check_error(Sim::default().run(unknown("")), expect!["NotFound: workflow not found for ID: w"]);
+    let unknown = |run_id| ShardCommand::SignalWorkflow(RunRequest { run_id, ..Default::default() });
+    check_error(Sim::default().run(unknown(None)), expect!["NotFound: workflow not found for ID: w"]);
     check_error(
-        Sim::started().run(unknown("00000000-0000-0000-0000-000000000007")),
+        Sim::started().run(unknown(Some(Uuid::from_u128(7)))),
         expect![[
             r#"NotFound: workflow execution not found for workflow ID "w" and run ID "00000000-0000-0000-0000-000000000007""#
         ]],
     );
-    check_error(Sim::started().run(unknown("7")), expect!["InvalidArgument: Invalid RunId."]);
 }
 
 #[test]

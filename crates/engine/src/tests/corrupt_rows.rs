@@ -2,14 +2,14 @@
 
 use super::timer;
 use crate::{
-    command::{Reply, ShardCommand},
+    chain::Start,
+    command::{Reply, RunRequest, ShardCommand},
     proto::Encoded,
     rows::{Op, PendingKind, ReadError, RowKey, WriteSet},
     testing::{Sim, execution, schedule_activity, start_request, workflow},
     transition::Refused,
 };
 use bytes::Bytes;
-use std::sync::Arc;
 use tenure_api::{
     common::v1::{Memo, Payload},
     workflowservice::v1 as api,
@@ -64,11 +64,11 @@ fn commands(sim: &Sim) -> Vec<ShardCommand> {
         ..Default::default()
     };
     vec![
-        ShardCommand::SignalWorkflow(Arc::new(signal)),
-        ShardCommand::StartWorkflow(Arc::new(start_request())),
-        ShardCommand::ResetWorkflow(Arc::new(reset)),
+        ShardCommand::SignalWorkflow(RunRequest::new(None, signal)),
+        ShardCommand::StartWorkflow(Box::new(Start::new(start_request()).unwrap())),
+        ShardCommand::ResetWorkflow(RunRequest::new(None, reset)),
         ShardCommand::TimerDue { run_id },
-        ShardCommand::TerminateWorkflow(Arc::new(terminate)),
+        ShardCommand::TerminateWorkflow(RunRequest::new(None, terminate)),
     ]
 }
 
@@ -90,10 +90,9 @@ fn whatever_row_is_damaged_the_commands_that_read_it_fail_and_others_do_not() {
                 // Others of the shard go on.
                 let mut other = workflow();
                 other.workflow_id = "other".into();
-                let start = ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
-                    workflow_id: "other".into(),
-                    ..start_request()
-                }));
+                let start =
+                    Start::new(api::StartWorkflowExecutionRequest { workflow_id: "other".into(), ..start_request() });
+                let start = ShardCommand::StartWorkflow(Box::new(start.unwrap()));
                 assert!(matches!(sim.run_for(other, start), Ok(Reply::WorkflowStarted { .. })));
             }
         }

@@ -2,13 +2,13 @@
 
 use super::{complete_workflow, timer};
 use crate::{
-    command::ShardCommand,
+    command::{RunRequest, ShardCommand},
     describe::describe,
     key::TaskKind,
     testing::{Sim, schedule_activity, start_request},
 };
 use expect_test::{Expect, expect};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tenure_api::workflowservice::v1::{self as api, pause_activity_request};
 
 /// Status, events, the pending workflow task, and the seconds that the run took.
@@ -101,6 +101,6 @@ fn a_run_tells_which_activities_are_paused() {
     sim.complete(&task, vec![schedule_activity("a"), schedule_activity("b")]).unwrap();
     let activity = Some(pause_activity_request::Activity::Type("A".into()));
     let pause = api::PauseActivityRequest { activity, ..Default::default() };
-    sim.run(ShardCommand::PauseActivity(Arc::new(pause))).unwrap();
+    sim.run(ShardCommand::PauseActivity(RunRequest::new(None, pause))).unwrap();
     assert_eq!(told(&sim), [r#"TemporalPauseInfo=["property:activityType=A"]"#]);
 }

@@ -2,7 +2,7 @@
 
 use super::{check, check_error};
 use crate::{
-    command::{Reply, ShardCommand},
+    command::{Reply, RunRequest, ShardCommand},
     testing::Sim,
 };
 use expect_test::expect;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use tenure_api::{history::v1::history_event::Attributes, workflowservice::v1 as api};
 
 fn signal(sim: &mut Sim) -> Result<Reply, crate::transition::Refused> {
-    sim.run(ShardCommand::SignalWorkflow(Arc::new(api::SignalWorkflowExecutionRequest {
-        signal_name: "s".into(),
-        ..Default::default()
-    })))
+    sim.run(ShardCommand::SignalWorkflow(RunRequest::new(
+        None,
+        api::SignalWorkflowExecutionRequest { signal_name: "s".into(), ..Default::default() },
+    )))
 }
 
 #[test]
@@ -133,17 +133,15 @@ fn a_run_that_ends_at_the_limit_of_its_history_keeps_its_end() {
     };
     check(continue_as_new, "WORKFLOW_EXECUTION_CONTINUED_AS_NEW", true);
     let replace: End = |sim, _| {
-        sim.run(ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
+        sim.try_start(api::StartWorkflowExecutionRequest {
             request_id: "another".into(),
             workflow_id_conflict_policy: Conflict::TerminateExisting.into(),
             ..crate::testing::start_request()
-        })))
+        })
     };
     check(replace, "WORKFLOW_EXECUTION_TERMINATED \"TerminateIfRunning", true);
     let delete: End = |sim, _| {
-        let workflow_execution = crate::testing::execution();
-        let request = api::DeleteWorkflowExecutionRequest { workflow_execution, ..Default::default() };
-        let reply = sim.run(ShardCommand::DeleteWorkflow(Arc::new(request)));
+        let reply = sim.run(ShardCommand::DeleteWorkflow { run_id: None });
         assert!(sim.state().is_deleted());
         reply
     };

@@ -2,7 +2,7 @@
 
 use super::check_error;
 use crate::{
-    command::{Reply, ShardCommand},
+    command::{Reply, RunRequest, ShardCommand},
     describe::describe,
     id::ProposalId,
     key::TaskKind,
@@ -10,16 +10,18 @@ use crate::{
     transition::Refused,
 };
 use expect_test::expect;
-use std::sync::Arc;
 use tenure_api::{common::v1::Priority, workflow::v1::WorkflowExecutionOptions, workflowservice::v1 as api};
 
 fn update(sim: &mut Sim, priority: Option<Priority>, paths: &[&str]) -> Result<Reply, Refused> {
     let paths = paths.iter().map(|path| path.to_string()).collect();
-    sim.run(ShardCommand::UpdateWorkflowOptions(Arc::new(api::UpdateWorkflowExecutionOptionsRequest {
-        workflow_execution_options: Some(WorkflowExecutionOptions { priority, ..Default::default() }),
-        update_mask: Some(prost_types::FieldMask { paths }),
-        ..Default::default()
-    })))
+    sim.run(ShardCommand::UpdateWorkflowOptions(RunRequest::new(
+        None,
+        api::UpdateWorkflowExecutionOptionsRequest {
+            workflow_execution_options: Some(WorkflowExecutionOptions { priority, ..Default::default() }),
+            update_mask: Some(prost_types::FieldMask { paths }),
+            ..Default::default()
+        },
+    )))
 }
 
 #[track_caller]
@@ -83,14 +85,17 @@ fn bad_options_are_refused() {
 fn a_change_that_is_tried_again_acts_once() {
     let mut sim = Sim::started();
     let change = |key| {
-        ShardCommand::UpdateWorkflowOptions(Arc::new(api::UpdateWorkflowExecutionOptionsRequest {
-            workflow_execution_options: Some(WorkflowExecutionOptions {
-                priority: Some(Priority { priority_key: key, ..Default::default() }),
+        ShardCommand::UpdateWorkflowOptions(RunRequest::new(
+            None,
+            api::UpdateWorkflowExecutionOptionsRequest {
+                workflow_execution_options: Some(WorkflowExecutionOptions {
+                    priority: Some(Priority { priority_key: key, ..Default::default() }),
+                    ..Default::default()
+                }),
+                update_mask: Some(prost_types::FieldMask { paths: vec!["priority".into()] }),
                 ..Default::default()
-            }),
-            update_mask: Some(prost_types::FieldMask { paths: vec!["priority".into()] }),
-            ..Default::default()
-        }))
+            },
+        ))
     };
     let first = |sim: &mut Sim| priority(sim.propose(ProposalId(1), change(1)));
     assert_eq!(first(&mut sim), Some((1, String::new())));

@@ -2,15 +2,15 @@
 
 use super::{check_error, complete_workflow, timer};
 use crate::{
-    command::ShardCommand,
+    command::{RunRequest, ShardCommand},
     proposals::Proposals,
     removal,
     rows::RowKey,
-    testing::{Sim, execution, start_request, workflow},
+    testing::{Sim, start_request, workflow},
     update::tests as updates,
 };
 use expect_test::expect;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tenure_api::{
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
     workflowservice::v1 as api,
@@ -27,10 +27,7 @@ fn closed() -> Sim {
 }
 
 fn delete(sim: &mut Sim) -> Result<crate::Reply, crate::transition::Refused> {
-    sim.run(ShardCommand::DeleteWorkflow(Arc::new(api::DeleteWorkflowExecutionRequest {
-        workflow_execution: execution(),
-        ..Default::default()
-    })))
+    sim.run(ShardCommand::DeleteWorkflow { run_id: None })
 }
 
 fn left(sim: &Sim) -> Vec<RowKey> {
@@ -124,7 +121,7 @@ fn updates_of_a_run_go_with_it() {
     let task = sim.poll();
     sim.complete(&task, vec![]).unwrap();
     for id in ["completed", "accepted", "admitted"] {
-        sim.run(ShardCommand::UpdateWorkflow(updates::update_request(id))).unwrap();
+        sim.run(updates::update_command(id)).unwrap();
     }
     let task = sim.poll();
     let messages = vec![updates::accept("completed"), updates::respond("completed"), updates::accept("accepted")];
@@ -145,7 +142,7 @@ fn a_long_history_goes_in_pieces() {
             request_id: sim.log.len().to_string(),
             ..Default::default()
         };
-        sim.run(ShardCommand::SignalWorkflow(Arc::new(request))).unwrap();
+        sim.run(ShardCommand::SignalWorkflow(RunRequest::new(None, request))).unwrap();
     }
     sim.terminate().unwrap();
     let entries = sim.log.len();

@@ -2,15 +2,15 @@
 
 use super::{check_error, complete_workflow, timer};
 use crate::{
-    command::{Reply, ShardCommand},
+    command::{Reply, RunRequest, ShardCommand},
     describe::describe,
-    key::TaskKind,
+    key::{TaskKind, parse_run_id},
     rows::{Op, RowKey, StateReader, WriteSet},
     testing::{Sim, execution, render, start_request, workflow},
     transition::Refused,
 };
 use expect_test::{Expect, expect};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use tenure_api::{
     command::v1::{ScheduleActivityTaskCommandAttributes, command::Attributes as Verb},
     common::v1::{ActivityType, Payload, Payloads, Priority},
@@ -37,7 +37,8 @@ fn reset(
         ..Default::default()
     };
     with(&mut request);
-    sim.run(ShardCommand::ResetWorkflow(Arc::new(request)))
+    let run_id = parse_run_id(&request.workflow_execution.as_ref().expect("set").run_id).expect("a run id");
+    sim.run(ShardCommand::ResetWorkflow(RunRequest::new(run_id, request)))
 }
 
 #[track_caller]
@@ -244,7 +245,7 @@ fn options_that_changed_are_those_of_the_new_run_whenever_they_did() {
         update_mask: Some(prost_types::FieldMask { paths: vec!["priority".into()] }),
         ..Default::default()
     };
-    sim.run(ShardCommand::UpdateWorkflowOptions(Arc::new(change))).unwrap();
+    sim.run(ShardCommand::UpdateWorkflowOptions(RunRequest::new(None, change))).unwrap();
     attach(&mut sim, "since");
     let run_id = new_run(reset(&mut sim, 5, |request| request.set_reset_reapply_type(ResetReapplyType::None)));
     expect![[r#"
@@ -311,7 +312,7 @@ fn history_is_copied_in_pieces() {
         let input = Payloads { payloads: vec![Payload { data, ..Default::default() }] };
         let request =
             api::SignalWorkflowExecutionRequest { signal_name: "s".into(), input: Some(input), ..Default::default() };
-        sim.run(ShardCommand::SignalWorkflow(Arc::new(request))).unwrap();
+        sim.run(ShardCommand::SignalWorkflow(RunRequest::new(None, request))).unwrap();
     }
     let task = sim.poll();
     sim.complete(&task, vec![timer("t", 100)]).unwrap();

@@ -2,6 +2,7 @@
 
 use super::{check_error, complete_workflow};
 use crate::{
+    chain::Start,
     command::{Reply, ShardCommand},
     id::ProposalId,
     key::TaskKind,
@@ -9,7 +10,7 @@ use crate::{
     transition::Refused,
 };
 use expect_test::expect;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tenure_api::{
     enums::v1::{WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
     workflow::v1::OnConflictOptions,
@@ -26,7 +27,7 @@ fn request(id: &str, reuse: Reuse, conflict: Conflict) -> StartWorkflowExecution
 }
 
 fn start(sim: &mut Sim, id: &str, reuse: Reuse, conflict: Conflict) -> Result<Reply, Refused> {
-    sim.run(ShardCommand::StartWorkflow(Arc::new(request(id, reuse, conflict))))
+    sim.try_start(request(id, reuse, conflict))
 }
 
 /// How the start was answered, told by the runs that it knows.
@@ -117,7 +118,8 @@ fn links_are_left_once_however_often_that_is_tried() {
     let mut attach = request("r2", Reuse::Unspecified, Conflict::UseExisting);
     attach.on_conflict_options = Some(OnConflictOptions { attach_links: true, ..Default::default() });
     for _ in 0..2 {
-        let reply = sim.propose(ProposalId(7), ShardCommand::StartWorkflow(Arc::new(attach.clone())));
+        let reply =
+            sim.propose(ProposalId(7), ShardCommand::StartWorkflow(Box::new(Start::new(attach.clone()).unwrap())));
         assert!(matches!(reply, Ok(Reply::WorkflowStarted { started: false, attached: false, .. })), "{reply:?}");
     }
     assert_eq!(sim.state().last_event_id(), 3);
@@ -130,12 +132,12 @@ fn a_start_may_be_attached_to_the_running_run() {
     attach.on_conflict_options = Some(OnConflictOptions { attach_request_id: true, ..Default::default() });
     let task = sim.poll();
     let attached = |reply| matches!(reply, Ok(Reply::WorkflowStarted { started: false, attached: true, .. }));
-    assert!(attached(sim.run(ShardCommand::StartWorkflow(Arc::new(attach.clone())))));
+    assert!(attached(sim.try_start(attach.clone())));
     assert_eq!(sim.state().info.request_ids[1].event_id, 0);
     sim.complete(&task, vec![]).unwrap();
     assert_eq!(sim.state().info.request_ids[1].event_id, 5);
     let entries = sim.log.len();
-    assert!(attached(sim.run(ShardCommand::StartWorkflow(Arc::new(attach)))));
+    assert!(attached(sim.try_start(attach)));
     assert_eq!(sim.log.len(), entries, "the id is known");
     expect![[r#"
         1 WORKFLOW_EXECUTION_STARTED
@@ -179,18 +181,15 @@ fn a_delayed_start_waits_through_signals_but_not_through_a_cancellation() {
     .assert_eq(&sim.history());
 }
 
+/// F35.
 #[test]
-fn what_cannot_be_done_is_refused_by_name() {
+fn options_that_are_wrong_make_no_start() {
     #[track_caller]
     fn check(change: fn(&mut StartWorkflowExecutionRequest), expected: expect_test::Expect) {
         let mut request = start_request();
         change(&mut request);
-        check_error(Sim::default().run(ShardCommand::StartWorkflow(Arc::new(request))), expected);
+        check_error(Sim::default().try_start(request), expected);
     }
-    check(
-        |r| r.completion_callbacks = vec![Default::default()],
-        expect!["Unimplemented: StartWorkflowExecutionRequest.completion_callbacks is not implemented"],
-    );
     check(
         |r| r.workflow_run_timeout = Some(prost_types::Duration { seconds: -1, nanos: 0 }),
         expect!["InvalidArgument: An invalid WorkflowRunTimeoutSeconds is set on request. cause: negative duration"],

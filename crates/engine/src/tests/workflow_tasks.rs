@@ -2,7 +2,7 @@
 
 use super::{cancel_timer, check, check_error, complete_workflow, error, timer};
 use crate::{
-    command::{Poll, Reply, ShardCommand, StartTask},
+    command::{Poll, Reply, RunRequest, ShardCommand, StartTask},
     id::ProposalId,
     key::TaskKind,
     testing::Sim,
@@ -109,7 +109,7 @@ fn signals_are_turned_away_while_a_run_tries_to_close_again() {
             let task = sim.poll();
             let late = SignalWorkflowExecutionRequest { signal_name: "late".into(), ..Default::default() };
             check_error(
-                sim.run(ShardCommand::SignalWorkflow(Arc::new(late))),
+                sim.run(ShardCommand::SignalWorkflow(RunRequest::new(None, late))),
                 expect!["ResourceExhausted: workflow operation can not be applied because workflow is closing"],
             );
             sim.complete(&task, vec![complete_workflow()]).unwrap();

@@ -1,6 +1,7 @@
 use super::{Found, UpdateStatus, messages};
 use crate::{
-    command::{Reply, ShardCommand, StartTask, WorkflowTaskStarted},
+    chain::Start,
+    command::{Reply, RunRequest, ShardCommand, StartTask, WorkflowTaskStarted},
     id::ProposalId,
     key::TaskKind,
     testing::{Sim, execution, start_request},
@@ -40,8 +41,12 @@ pub(crate) fn update_request(id: &str) -> Arc<api::UpdateWorkflowExecutionReques
     })
 }
 
+pub(crate) fn update_command(id: &str) -> ShardCommand {
+    ShardCommand::UpdateWorkflow(RunRequest { run_id: None, request: update_request(id) })
+}
+
 fn update(sim: &mut Sim, id: &str) -> Result<Found, ApiError> {
-    match sim.run(ShardCommand::UpdateWorkflow(update_request(id))) {
+    match sim.run(update_command(id)) {
         Ok(Reply::Update { found, .. }) => Ok(found),
         Err(Refused::Api(error)) => Err(error),
         other => panic!("{other:?}"),
@@ -223,7 +228,7 @@ fn a_rejection_on_an_idle_run_leaves_no_trace() {
 #[test]
 fn an_update_whose_rejection_nobody_heard_is_brought_to_the_worker_again() {
     let mut sim = idle();
-    let propose = |sim: &mut Sim| match sim.propose(ProposalId(7), ShardCommand::UpdateWorkflow(update_request("u"))) {
+    let propose = |sim: &mut Sim| match sim.propose(ProposalId(7), update_command("u")) {
         Ok(Reply::Update { found, .. }) => (found.admission, tell(&found.status)),
         other => panic!("{other:?}"),
     };
@@ -669,7 +674,7 @@ fn a_large_request_has_a_row_of_its_own() {
     let input = Arc::make_mut(&mut large).request.as_mut().unwrap().input.as_mut().unwrap();
     input.args = Some(Payloads { payloads: vec![Payload { data: vec![7; 4096].into(), ..Default::default() }] });
     let sent = large.request.clone().unwrap();
-    sim.run(ShardCommand::UpdateWorkflow(large)).unwrap();
+    sim.run(ShardCommand::UpdateWorkflow(RunRequest { run_id: None, request: large })).unwrap();
     let core = sim.state().encode().len();
     assert!(core < 2048, "{core}");
     let task = sim.poll();
@@ -678,10 +683,9 @@ fn a_large_request_has_a_row_of_its_own() {
 }
 
 fn with_start(sim: &mut Sim, id: &str, conflict: Conflict) -> Result<(bool, Found), ApiError> {
-    let start = Arc::new(api::StartWorkflowExecutionRequest {
-        workflow_id_conflict_policy: conflict.into(),
-        ..start_request()
-    });
+    let request =
+        api::StartWorkflowExecutionRequest { workflow_id_conflict_policy: conflict.into(), ..start_request() };
+    let start = Box::new(Start::new(request).unwrap());
     match sim.run(ShardCommand::UpdateWithStart { start, update: update_request(id) }) {
         Ok(Reply::UpdateWithStart { started, found, .. }) => Ok((started, found)),
         Err(Refused::Api(error)) => Err(error),
@@ -750,7 +754,7 @@ fn a_reset_keeps_what_was_before_and_admits_the_rest_anew() {
         request_id: "reset".into(),
         ..Default::default()
     };
-    sim.run(ShardCommand::ResetWorkflow(Arc::new(reset))).unwrap();
+    sim.run(ShardCommand::ResetWorkflow(RunRequest::new(None, reset))).unwrap();
     assert!(told(&sim).ends_with("waits#5: NotFound: workflow update was aborted by closing workflow\n"));
     for (id, expected) in [("done", "Completed done"), ("accepted", "Accepted"), ("later", "Admitted")] {
         assert_eq!(tell(&update(&mut sim, id).unwrap().status), expected, "{id}");

@@ -15,7 +15,7 @@ impl Rpc for api::DeleteWorkflowExecutionRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::DeleteWorkflow(self)).await?;
+        call.done(target.workflow, ShardCommand::DeleteWorkflow { run_id: target.run_id }).await?;
         Ok(Self::Response::default())
     }
 }

@@ -14,6 +14,7 @@ use tenure_api::{
 };
 use tenure_engine::{
     Envelope,
+    chain::Start,
     system::namespace,
     update::{start_failed, update_refused},
 };
@@ -21,7 +22,7 @@ use tenure_shard::UpdateWithStart;
 
 impl Rpc for api::ExecuteMultiOperationRequest {
     type Response = ExecuteMultiOperationResponse;
-    type Target = RunTarget;
+    type Target = StartTarget;
 
     fn scope(&self) -> Scope<'_> {
         Scope::Namespace(&self.namespace)
@@ -39,7 +40,7 @@ impl Rpc for api::ExecuteMultiOperationRequest {
         starts.collect()
     }
 
-    fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<StartTarget, ApiError> {
         let name = self.namespace.clone();
         let (start, update) = update_with_start(&mut self.operations)?;
         let target = admit_start(start, &name, admission).map_err(|error| start_failed(&error))?;
@@ -48,13 +49,13 @@ impl Rpc for api::ExecuteMultiOperationRequest {
         Ok(target)
     }
 
-    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: StartTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let mut operations = self.operations.clone();
         let (start, update) = update_with_start(&mut operations)?;
         let (namespace, workflow_id) = (self.namespace.clone(), start.workflow_id.clone());
         let (update_id, wanted) = (update::update_id(update.request.as_ref()), update::wanted(update.wait_policy));
         let command = ShardCommand::UpdateWithStart {
-            start: Arc::new(std::mem::take(start)),
+            start: Box::new(Start { request: Arc::new(std::mem::take(start)), options: target.options }),
             update: Arc::new(std::mem::take(update)),
         };
         let envelope = Envelope { workflow: target.workflow, proposal: call.proposal, origin: call.origin, command };
@@ -99,8 +100,9 @@ fn admit_start(
     start: &mut StartWorkflowExecutionRequest,
     name: &str,
     admission: &Admission<'_>,
-) -> Result<RunTarget, ApiError> {
+) -> Result<StartTarget, ApiError> {
     same_namespace(&start.namespace, name)?;
+    let target = start.admit(admission)?;
     let refused = [
         (!start.cron_schedule.is_empty(), "CronSchedule is not allowed."),
         (start.request_eager_execution, "RequestEagerExecution is not supported."),
@@ -109,7 +111,7 @@ fn admit_start(
     if let Some((_, message)) = refused.into_iter().find(|(set, _)| *set) {
         return Err(ApiError::invalid_argument(message));
     }
-    start.admit(admission)
+    Ok(target)
 }
 
 fn admit_update(

@@ -59,15 +59,17 @@ use tenure_shard::{CommandError, ShardId, Shards};
 mod prelude {
     pub(super) use super::{ActivityTarget, unexpected};
     pub(super) use crate::{
-        call::{Call, Kind, LocalRpc, PageTarget, PollingWorker, Rpc, RunTarget, Scope, Token},
-        validate::{Admission, is_sticky, not_negative, required},
+        call::{Call, Kind, LocalRpc, PageTarget, PollingWorker, Rpc, RunTarget, Scope, StartTarget, Token},
+        validate::{Admission, is_sticky, required},
     };
     pub(super) use bytes::Bytes;
     pub(super) use prost::Message;
     pub(super) use std::sync::Arc;
     pub(super) use tenure_api::{common::v1::SearchAttributes, error::ApiError, workflowservice::v1 as api};
     pub(super) use tenure_engine::{
-        QueueKey, Reply, ShardCommand, TaskKind, WorkflowKey, command::ActivityRef, token::TaskToken,
+        QueueKey, Reply, ShardCommand, TaskKind, WorkflowKey,
+        command::{ActivityRef, RunRequest},
+        token::TaskToken,
     };
     pub(super) use tenure_shard::CommandError;
     pub(super) use uuid::Uuid;

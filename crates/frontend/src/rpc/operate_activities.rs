@@ -16,7 +16,7 @@ impl Rpc for api::PauseActivityRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::PauseActivity(self)).await?;
+        call.done(target.workflow, ShardCommand::PauseActivity(RunRequest::new(target.run_id, self))).await?;
         Ok(Self::Response::default())
     }
 }
@@ -34,7 +34,7 @@ impl Rpc for api::UnpauseActivityRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::UnpauseActivity(self)).await?;
+        call.done(target.workflow, ShardCommand::UnpauseActivity(RunRequest::new(target.run_id, self))).await?;
         Ok(Self::Response::default())
     }
 }
@@ -52,7 +52,7 @@ impl Rpc for api::ResetActivityRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::ResetActivity(self)).await?;
+        call.done(target.workflow, ShardCommand::ResetActivity(RunRequest::new(target.run_id, self))).await?;
         Ok(Self::Response::default())
     }
 }
@@ -77,7 +77,10 @@ impl Rpc for api::UpdateActivityOptionsRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        match call.execute(target.workflow, ShardCommand::UpdateActivityOptions(self)).await? {
+        match call
+            .execute(target.workflow, ShardCommand::UpdateActivityOptions(RunRequest::new(target.run_id, self)))
+            .await?
+        {
             Reply::ActivityOptions(options) => Ok(Self::Response { activity_options: Some(*options) }),
             reply => Err(unexpected(&reply)),
         }

@@ -22,8 +22,7 @@ impl Rpc for api::PollWorkflowExecutionUpdateRequest {
         if execution.workflow_id.is_empty() {
             return Err(ApiError::invalid_argument("Can't load workflow execution.  WorkflowId not set."));
         }
-        let target = admission.execution(Some(&execution));
-        target.map_err(|_| ApiError::invalid_argument("RunId is not valid UUID."))
+        admission.run(&execution.workflow_id, &execution.run_id)
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {

@@ -21,7 +21,7 @@ impl Rpc for api::QueryWorkflowRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.leader.query(&target.workflow, &self, call.deadline).await
+        call.leader.query(&target.workflow, target.run_id, &self, call.deadline).await
     }
 }
 

@@ -20,7 +20,7 @@ impl Rpc for api::RequestCancelWorkflowExecutionRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::RequestCancelWorkflow(self)).await?;
+        call.done(target.workflow, ShardCommand::RequestCancelWorkflow(RunRequest::new(target.run_id, self))).await?;
         Ok(Self::Response::default())
     }
 }

@@ -23,7 +23,7 @@ impl Rpc for api::ResetWorkflowExecutionRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        match call.execute(target.workflow, ShardCommand::ResetWorkflow(self)).await? {
+        match call.execute(target.workflow, ShardCommand::ResetWorkflow(RunRequest::new(target.run_id, self))).await? {
             Reply::WorkflowReset { run_id } => Ok(Self::Response { run_id: run_id.to_string() }),
             reply => Err(unexpected(&reply)),
         }

@@ -3,14 +3,17 @@
 use super::{
     links::{self, Linked},
     prelude::*,
-    start_workflow_execution::check_policies,
+    start_workflow_execution::{limited, no_time_skipping, not_there},
 };
 use tenure_api::enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict};
-use tenure_engine::{activity::check_priority, chain::cron, retry::RetryPolicy};
+use tenure_engine::{
+    activity::check_priority,
+    chain::{IdPolicies, Start, StartOptions, start},
+};
 
 impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
     type Response = api::SignalWithStartWorkflowExecutionResponse;
-    type Target = RunTarget;
+    type Target = StartTarget;
 
     fn scope(&self) -> Scope<'_> {
         Scope::Namespace(&self.namespace)
@@ -20,62 +23,51 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
         self.search_attributes.iter().collect()
     }
 
-    fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<StartTarget, ApiError> {
+        let cron = start::check_cron(&self.cron_schedule)?;
         required(&self.workflow_id, "WorkflowId")?;
+        limited(admission, &self.workflow_id, "WorkflowId")?;
+        set(&self.signal_name, "signal")?;
+        limited(admission, &self.signal_name, "signal name")?;
         let workflow_type = self.workflow_type.as_ref().map_or("", |t| &t.name);
-        for (value, what) in [(&*self.signal_name, "signal"), (workflow_type, "workflow type")] {
-            if value.is_empty() {
-                return Err(ApiError::invalid_argument(format!("{what} not set")));
-            }
-        }
-        let lengths = [
-            (&*self.workflow_id, "WorkflowId"),
-            (&*self.signal_name, "signal name"),
-            (workflow_type, "workflow type name"),
-            (&*self.request_id, "Request ID"),
-        ];
-        let limit = admission.limits.id_length;
-        if let Some((value, what)) = lengths.into_iter().find(|(value, _)| value.len() > limit) {
-            let message = format!("{what} exceeds maximum allowed length ({}/{limit})", value.len());
-            return Err(ApiError::invalid_argument(message));
-        }
-        if !self.cron_schedule.is_empty() && self.workflow_start_delay.is_some() {
-            return Err(ApiError::invalid_argument("CronSchedule and WorkflowStartDelay may not be used together."));
-        }
-        cron::check(&self.cron_schedule).map_err(|error| ApiError::invalid_argument(error.to_string()))?;
+        set(workflow_type, "workflow type")?;
+        limited(admission, workflow_type, "workflow type name")?;
         admission.task_queue(self.task_queue.as_ref(), TaskKind::Workflow)?;
-        not_negative(self.workflow_execution_timeout.as_ref(), "WorkflowExecutionTimeoutSeconds")?;
-        not_negative(self.workflow_run_timeout.as_ref(), "WorkflowRunTimeoutSeconds")?;
-        not_negative(self.workflow_task_timeout.as_ref(), "WorkflowTaskTimeoutSeconds")?;
-        not_negative(self.workflow_start_delay.as_ref(), "WorkflowStartDelaySeconds")?;
-        if let Some(policy) = &self.retry_policy {
-            RetryPolicy::new(policy).map_err(ApiError::invalid_argument)?;
-        }
-        check_priority(self.priority.as_ref()).map_err(ApiError::invalid_argument)?;
+        limited(admission, &self.request_id, "Request ID")?;
+        let timeouts = start::check_timeouts(
+            self.workflow_execution_timeout.as_ref(),
+            self.workflow_run_timeout.as_ref(),
+            self.workflow_task_timeout.as_ref(),
+        )?;
+        let retry = start::check_retry(self.retry_policy.as_ref())?;
+        let delay = start::check_delay(self.workflow_start_delay.as_ref(), &self.cron_schedule)?;
         let conflict = self.workflow_id_conflict_policy();
+        let policies = IdPolicies::new(self.workflow_id_reuse_policy(), conflict)?;
         if conflict == Conflict::Fail {
             let policy = conflict.as_str_name();
             let message = format!("Invalid WorkflowIDConflictPolicy: {policy} is not supported for this operation.");
             return Err(ApiError::invalid_argument(message));
         }
-        check_policies(self.workflow_id_reuse_policy(), conflict)?;
-        links::check(&self.links)?;
         admission.search_attributes(&self.namespace, self.search_attributes.as_mut())?;
+        check_priority(self.priority.as_ref()).map_err(ApiError::invalid_argument)?;
+        links::check(&self.links)?;
+        no_time_skipping(self.time_skipping_config.as_ref())?;
         admission.blob(self.signal_input.as_ref())?;
         admission.blob(self.input.as_ref())?;
-        if self.memo.as_ref().is_some_and(|memo| memo.encoded_len() > admission.limits.memo_size) {
-            return Err(ApiError::invalid_argument("Memo size exceeds limit."));
-        }
+        admission.memo(self.memo.as_ref())?;
+        not_there(&[(self.versioning_override.is_some(), "versioning_override")])?;
         if self.request_id.is_empty() {
             self.request_id = Uuid::new_v4().to_string();
         }
-        Ok(RunTarget { workflow: admission.workflow(&self.workflow_id), run_id: None })
+        let options = StartOptions { timeouts, delay, retry, cron, policies };
+        Ok(StartTarget { workflow: admission.workflow(&self.workflow_id), options })
     }
 
-    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: StartTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let linked = Linked { namespace: self.namespace.clone(), workflow_id: self.workflow_id.clone() };
         let request_id = self.request_id.clone();
-        match call.execute(target.workflow, ShardCommand::SignalWithStart(self)).await? {
+        let start = Start { request: self, options: target.options };
+        match call.execute(target.workflow, ShardCommand::SignalWithStart(Box::new(start))).await? {
             Reply::WorkflowStarted { run_id, first_run_id, started, .. } => Ok(Self::Response {
                 run_id: run_id.to_string(),
                 first_execution_run_id: first_run_id.to_string(),
@@ -85,4 +77,11 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
             reply => Err(unexpected(&reply)),
         }
     }
+}
+
+fn set(value: &str, what: &str) -> Result<(), ApiError> {
+    if value.is_empty() {
+        return Err(ApiError::invalid_argument(format!("{what} not set")));
+    }
+    Ok(())
 }

@@ -29,7 +29,7 @@ impl Rpc for api::SignalWorkflowExecutionRequest {
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let linked = Linked { namespace: self.namespace.clone(), workflow_id: target.workflow.workflow_id.to_string() };
         let request_id = self.request_id.clone();
-        match call.execute(target.workflow, ShardCommand::SignalWorkflow(self)).await? {
+        match call.execute(target.workflow, ShardCommand::SignalWorkflow(RunRequest::new(target.run_id, self))).await? {
             Reply::WorkflowSignaled { run_id } => {
                 let link = linked.request_link(run_id, request_id, EventType::WorkflowExecutionSignaled);
                 Ok(Self::Response { link: Some(link) })

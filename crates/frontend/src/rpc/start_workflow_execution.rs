@@ -7,15 +7,16 @@ use super::{
     prelude::*,
 };
 use tenure_api::{
-    encoded::StartWorkflowExecutionResponse,
-    enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
-    error::Code,
+    common::v1::TimeSkippingConfig, encoded::StartWorkflowExecutionResponse, enums::v1::EventType, error::Code,
 };
-use tenure_engine::{activity::check_priority, chain::cron, retry::RetryPolicy};
+use tenure_engine::{
+    activity::check_priority,
+    chain::{IdPolicies, Start, StartOptions, start},
+};
 
 impl Rpc for api::StartWorkflowExecutionRequest {
     type Response = StartWorkflowExecutionResponse;
-    type Target = RunTarget;
+    type Target = StartTarget;
 
     fn scope(&self) -> Scope<'_> {
         Scope::Namespace(&self.namespace)
@@ -25,50 +26,48 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         self.search_attributes.iter().collect()
     }
 
-    fn admit(&mut self, admission: &Admission<'_>) -> Result<RunTarget, ApiError> {
+    fn admit(&mut self, admission: &Admission<'_>) -> Result<StartTarget, ApiError> {
         required(&self.workflow_id, "WorkflowId")?;
-        let (length, limit) = (self.workflow_id.len(), admission.limits.id_length);
-        if length > limit {
-            let message = format!("WorkflowId exceeds maximum allowed length ({length}/{limit})");
-            return Err(ApiError::invalid_argument(message));
-        }
+        limited(admission, &self.workflow_id, "WorkflowId")?;
+        let retry = start::check_retry(self.retry_policy.as_ref())?;
+        let delay = start::check_delay(self.workflow_start_delay.as_ref(), &self.cron_schedule)?;
+        let cron = start::check_cron(&self.cron_schedule)?;
         admission.name(self.workflow_type.as_ref().map_or("", |t| &t.name), "WorkflowType")?;
         admission.task_queue(self.task_queue.as_ref(), TaskKind::Workflow)?;
+        let timeouts = start::check_timeouts(
+            self.workflow_execution_timeout.as_ref(),
+            self.workflow_run_timeout.as_ref(),
+            self.workflow_task_timeout.as_ref(),
+        )?;
         admission.length(&self.request_id, "RequestId")?;
-        not_negative(self.workflow_execution_timeout.as_ref(), "WorkflowExecutionTimeoutSeconds")?;
-        not_negative(self.workflow_run_timeout.as_ref(), "WorkflowRunTimeoutSeconds")?;
-        not_negative(self.workflow_task_timeout.as_ref(), "WorkflowTaskTimeoutSeconds")?;
-        not_negative(self.workflow_start_delay.as_ref(), "WorkflowStartDelaySeconds")?;
-        if let Some(policy) = &self.retry_policy {
-            RetryPolicy::new(policy).map_err(ApiError::invalid_argument)?;
-        }
-        if !self.cron_schedule.is_empty() && self.workflow_start_delay.is_some() {
-            return Err(ApiError::invalid_argument("CronSchedule and WorkflowStartDelay may not be used together."));
-        }
-        cron::check(&self.cron_schedule).map_err(|error| ApiError::invalid_argument(error.to_string()))?;
-        check_policies(self.workflow_id_reuse_policy(), self.workflow_id_conflict_policy())?;
-        check_priority(self.priority.as_ref()).map_err(ApiError::invalid_argument)?;
+        let policies = IdPolicies::new(self.workflow_id_reuse_policy(), self.workflow_id_conflict_policy())?;
         if self.on_conflict_options.is_some_and(|on| on.attach_completion_callbacks && !on.attach_request_id) {
             let message = "attaching request ID is required for attaching completion callbacks";
             return Err(ApiError::invalid_argument(message));
         }
-        links::check(&self.links)?;
         admission.search_attributes(&self.namespace, self.search_attributes.as_mut())?;
+        check_priority(self.priority.as_ref()).map_err(ApiError::invalid_argument)?;
         callbacks::check(&self.completion_callbacks)?;
+        links::check(&self.links)?;
+        no_time_skipping(self.time_skipping_config.as_ref())?;
         admission.blob(self.input.as_ref())?;
-        if self.memo.as_ref().is_some_and(|memo| memo.encoded_len() > admission.limits.memo_size) {
-            return Err(ApiError::invalid_argument("Memo size exceeds limit."));
-        }
+        admission.memo(self.memo.as_ref())?;
+        not_there(&[
+            (!self.completion_callbacks.is_empty(), "completion_callbacks"),
+            (self.versioning_override.is_some(), "versioning_override"),
+        ])?;
         if self.request_id.is_empty() {
             self.request_id = Uuid::new_v4().to_string();
         }
-        Ok(RunTarget { workflow: admission.workflow(&self.workflow_id), run_id: None })
+        let options = StartOptions { timeouts, delay, retry, cron, policies };
+        Ok(StartTarget { workflow: admission.workflow(&self.workflow_id), options })
     }
 
-    async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
+    async fn run(self: Arc<Self>, target: StartTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (namespace, workflow_id) = (self.namespace.clone(), self.workflow_id.clone());
         let request_id = self.request_id.clone();
-        match call.execute(target.workflow, ShardCommand::StartWorkflow(self)).await? {
+        let start = Start { request: self, options: target.options };
+        match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(start))).await? {
             Reply::WorkflowStarted { run_id, first_run_id, started, attached, status, task } => {
                 let task = task.and_then(|task| call.leader.workflow_task_response(&task, call.origin));
                 let answer = Self::Response {
@@ -122,19 +121,27 @@ fn attached_response(
     StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
 }
 
-// Old SDKs still send the reuse policy that is deprecated.
-#[allow(deprecated)]
-pub(super) fn check_policies(reuse: Reuse, conflict: Conflict) -> Result<(), ApiError> {
-    let with = match (reuse, conflict) {
-        (Reuse::TerminateIfRunning, Conflict::Fail | Conflict::UseExisting | Conflict::TerminateExisting) => {
-            "a WorkflowIDConflictPolicy".to_owned()
-        }
-        (Reuse::RejectDuplicate, Conflict::TerminateExisting) => {
-            format!("WorkflowIdConflictPolicy {}", conflict.as_str_name())
-        }
-        _ => return Ok(()),
-    };
-    let reuse = reuse.as_str_name();
-    let message = format!("Invalid WorkflowIDReusePolicy: {reuse} cannot be used together with {with}");
-    Err(ApiError::new(Code::InvalidArgument, message))
+/// Refuses an id or name that is too long, and tells how long it is.
+pub(super) fn limited(admission: &Admission<'_>, value: &str, what: &str) -> Result<(), ApiError> {
+    let (length, limit) = (value.len(), admission.limits.id_length);
+    if length > limit {
+        let message = format!("{what} exceeds maximum allowed length ({length}/{limit})");
+        return Err(ApiError::invalid_argument(message));
+    }
+    Ok(())
+}
+
+pub(super) fn no_time_skipping(config: Option<&TimeSkippingConfig>) -> Result<(), ApiError> {
+    match config {
+        Some(_) => Err(ApiError::new(Code::Unimplemented, "The Time-Skipping feature is not enabled for namespace.")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what would change the meaning of the run if it were ignored: fields that are set, by their names.
+pub(super) fn not_there(fields: &[(bool, &str)]) -> Result<(), ApiError> {
+    match fields.iter().find(|(set, _)| *set) {
+        Some((_, field)) => Err(ApiError::unimplemented(&format!("StartWorkflowExecutionRequest.{field}"))),
+        None => Ok(()),
+    }
 }

@@ -27,7 +27,7 @@ impl Rpc for api::TerminateWorkflowExecutionRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        call.done(target.workflow, ShardCommand::TerminateWorkflow(self)).await?;
+        call.done(target.workflow, ShardCommand::TerminateWorkflow(RunRequest::new(target.run_id, self))).await?;
         Ok(Self::Response::default())
     }
 }

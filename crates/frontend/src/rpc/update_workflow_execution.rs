@@ -32,7 +32,7 @@ impl Rpc for api::UpdateWorkflowExecutionRequest {
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let (namespace, update_id) = (self.namespace.clone(), update_id(self.request.as_ref()));
         let wanted = wanted(self.wait_policy);
-        let command = ShardCommand::UpdateWorkflow(self);
+        let command = ShardCommand::UpdateWorkflow(RunRequest::new(target.run_id, self));
         let envelope = Envelope { workflow: target.workflow, proposal: call.proposal, origin: call.origin, command };
         let progress = call.leader.update(envelope, update_id, wanted).await?;
         Ok(response(namespace, progress))

@@ -22,7 +22,10 @@ impl Rpc for api::UpdateWorkflowExecutionOptionsRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        match call.execute(target.workflow, ShardCommand::UpdateWorkflowOptions(self)).await? {
+        match call
+            .execute(target.workflow, ShardCommand::UpdateWorkflowOptions(RunRequest::new(target.run_id, self)))
+            .await?
+        {
             Reply::WorkflowOptions(options) => {
                 Ok(Self::Response { workflow_execution_options: Some(*options), ..Default::default() })
             }

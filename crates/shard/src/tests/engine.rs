@@ -9,8 +9,10 @@ use tenure_api::{
 };
 use tenure_engine::{
     Effect, Envelope, Op, QueueKey, Reply, RowKey, RunKey, ShardCommand, Stamp, StateReader, TaskKind, Timestamp,
-    Transition, WriteSet, codec,
-    command::{ActivityRef, WorkflowTaskStarted},
+    Transition, WriteSet,
+    chain::Start,
+    codec,
+    command::{ActivityRef, RunRequest, WorkflowTaskStarted},
     rows::ReadyTask,
     token::TaskToken,
     transition::{Context, Refused},
@@ -36,17 +38,16 @@ pub(super) fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Conte
         Transition { reply: Reply::Done, writes: WriteSet::default(), states: vec![], effects: vec![], copy: None };
     let mut put = |key: RowKey, value| transition.writes.ops.push(Op::Put(key, value));
     match &envelope.command {
-        ShardCommand::StartWorkflow(request) if request.workflow_start_delay.is_some() => {
-            let delay = request.workflow_start_delay.and_then(|d| d.try_into().ok()).unwrap_or_default();
-            let due = cx.now.after(delay);
+        ShardCommand::StartWorkflow(start) if !start.options.delay.is_zero() => {
+            let due = cx.now.after(start.options.delay);
             put(RowKey::Timer { due, run: run.clone() }, Default::default());
             put(row(&run, "due"), codec::encode(&due));
             transition.effects.push(Effect::TimerArmed { run, due: Some(due) });
         }
-        ShardCommand::StartWorkflow(request) => {
-            make_ready(&mut transition, &run, request.task_queue.as_ref().unwrap().name.as_str(), cx);
+        ShardCommand::StartWorkflow(start) => {
+            make_ready(&mut transition, &run, start.request.task_queue.as_ref().unwrap().name.as_str(), cx);
         }
-        ShardCommand::SignalWorkflow(request) => {
+        ShardCommand::SignalWorkflow(RunRequest { request, .. }) => {
             let mut signals: Vec<String> = read(rows, &row(&run, "signals"))?.unwrap_or_default();
             signals.push(request.signal_name.clone());
             put(row(&run, "signals"), codec::encode(&signals));
@@ -151,24 +152,30 @@ fn read<T: serde::de::DeserializeOwned>(rows: &dyn StateReader, key: &RowKey) ->
 }
 
 pub(super) fn start(queue: &str) -> ShardCommand {
-    ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
-        task_queue: Some(tenure_api::taskqueue::v1::TaskQueue { name: queue.into(), ..Default::default() }),
-        ..Default::default()
-    }))
+    ShardCommand::StartWorkflow(Box::new(
+        Start::new(api::StartWorkflowExecutionRequest {
+            task_queue: Some(tenure_api::taskqueue::v1::TaskQueue { name: queue.into(), ..Default::default() }),
+            ..Default::default()
+        })
+        .unwrap(),
+    ))
 }
 
 pub(super) fn start_after(delay: Duration) -> ShardCommand {
-    ShardCommand::StartWorkflow(Arc::new(api::StartWorkflowExecutionRequest {
-        workflow_start_delay: delay.try_into().ok(),
-        ..Default::default()
-    }))
+    ShardCommand::StartWorkflow(Box::new(
+        Start::new(api::StartWorkflowExecutionRequest {
+            workflow_start_delay: delay.try_into().ok(),
+            ..Default::default()
+        })
+        .unwrap(),
+    ))
 }
 
 pub(super) fn signal(name: &str) -> ShardCommand {
-    ShardCommand::SignalWorkflow(Arc::new(api::SignalWorkflowExecutionRequest {
-        signal_name: name.into(),
-        ..Default::default()
-    }))
+    ShardCommand::SignalWorkflow(RunRequest::new(
+        None,
+        api::SignalWorkflowExecutionRequest { signal_name: name.into(), ..Default::default() },
+    ))
 }
 
 pub(super) fn heartbeat() -> ShardCommand {

@@ -15,7 +15,10 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
     workflowservice::v1 as api,
 };
-use tenure_engine::{QueueKey, Reply, RowKey, ShardCommand, TaskKind, WorkflowKey, transition::transition};
+use tenure_engine::{
+    QueueKey, Reply, RowKey, ShardCommand, TaskKind, WorkflowKey, chain::Start, command::RunRequest,
+    transition::transition,
+};
 use tokio::time::Instant;
 
 const NODES: [NodeId; 3] = [1, 2, 3];
@@ -83,7 +86,7 @@ async fn start(cluster: &Cluster, workflow: &WorkflowKey, queue: &str) {
         task_queue: normal(queue),
         ..Default::default()
     };
-    run(cluster, workflow, ShardCommand::StartWorkflow(Arc::new(request))).await;
+    run(cluster, workflow, ShardCommand::StartWorkflow(Box::new(Start::new(request).unwrap()))).await;
 }
 
 /// Completes the workflow's task with these commands.
@@ -219,7 +222,7 @@ async fn children_start_and_report_once_while_leaders_change() {
         wait_for(&cluster, parent, EventType::ChildWorkflowExecutionStarted, children.len()).await;
         for child in children {
             let request = api::TerminateWorkflowExecutionRequest::default();
-            run(&cluster, child, ShardCommand::TerminateWorkflow(Arc::new(request))).await;
+            run(&cluster, child, ShardCommand::TerminateWorkflow(RunRequest::new(None, request))).await;
         }
     }
     for (parent, children) in &families {

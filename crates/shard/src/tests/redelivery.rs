@@ -16,8 +16,8 @@ use std::{
 };
 use tenure_api::{error::Code, workflowservice::v1 as api};
 use tenure_engine::{
-    Envelope, Process, QueueKey, Reply, ShardCommand, TaskKind, command::ActivityRef, token::TaskToken,
-    transition::transition,
+    Envelope, Process, QueueKey, Reply, ShardCommand, TaskKind, chain::Start, command::ActivityRef,
+    command::RunRequest, token::TaskToken, transition::transition,
 };
 
 /// Long enough to have asked after a start, and to have dispatched it again.
@@ -71,7 +71,8 @@ async fn the_next_leader_knows_every_command_of_an_entry_that_is_tried_again() {
     let (_, before, workflow, _) = started_on(cluster.clone()).await;
     let log = &cluster.logs[&1];
     log.close_gate();
-    let command = |n: usize| ShardCommand::SignalWorkflow(Arc::new(signal_request(&workflow, &format!("s{n}"))));
+    let command =
+        |n: usize| ShardCommand::SignalWorkflow(RunRequest::new(None, signal_request(&workflow, &format!("s{n}"))));
     let signals: Vec<_> = (0..200).map(|n| envelope(&workflow, command(n))).collect();
     let entries = log.entries.lock().len();
     let first = tokio::spawn(run_all(before, signals.clone()));
@@ -166,7 +167,7 @@ async fn a_home_that_cannot_reach_the_owner_goes_on_with_the_task_when_it_can() 
     let cluster = Cluster::start(&[1, 2], 2, |shard| shard.clamp(1, 2).into(), &options, transition);
     let (q, home) = (queue_of(&cluster, 2), leader(&cluster, 2, 2).await);
     let (owner, workflow) = (leader(&cluster, 1, 1).await, workflow_in(&cluster, 1, "w"));
-    let start = ShardCommand::StartWorkflow(Arc::new(start_request(&workflow, &q.name)));
+    let start = ShardCommand::StartWorkflow(Box::new(Start::new(start_request(&workflow, &q.name)).unwrap()));
     owner.execute(envelope(&workflow, start)).await.unwrap();
     check_cut_off(&cluster, &home, &q).await;
     let task = home.poll_workflow(poll(&q, 2, SOON)).await.unwrap().expect("the task");

@@ -29,6 +29,8 @@ use tenure_api::{
 };
 use tenure_engine::{
     Envelope, Op, QueueKey, RowKey, ShardCommand, StateReader, TaskKind, Transition, WorkflowKey,
+    chain::Start,
+    command::RunRequest,
     proto::events_in,
     transition::{Context, Refused, transition},
 };
@@ -51,7 +53,10 @@ pub(super) async fn started_on(cluster: Arc<Cluster>) -> (Arc<Cluster>, LeaderHa
 
 async fn start_on(leader: &LeaderHandle, workflow: WorkflowKey) -> WorkflowKey {
     let request = start_request(&workflow, "q");
-    leader.execute(envelope(&workflow, ShardCommand::StartWorkflow(Arc::new(request)))).await.unwrap();
+    leader
+        .execute(envelope(&workflow, ShardCommand::StartWorkflow(Box::new(Start::new(request).unwrap()))))
+        .await
+        .unwrap();
     workflow
 }
 
@@ -91,7 +96,7 @@ async fn a_row_that_cannot_be_read_fails_its_commands_and_is_named() {
     let (cluster, leader, _, q) = started(&options()).await;
     let damaged = workflow_in(&cluster, 1, "damaged");
     cluster.logs[&1].put(RowKey::Current(damaged.clone()), "damaged".into());
-    let request = Arc::new(signal_request(&damaged, "s"));
+    let request = RunRequest::new(None, signal_request(&damaged, "s"));
     let error = leader.execute(envelope(&damaged, ShardCommand::SignalWorkflow(request))).await.unwrap_err();
     let CommandError::Api(error) = error else { panic!("{error:?}") };
     assert_eq!(error.code, Code::DataLoss);
@@ -134,7 +139,7 @@ pub(super) fn signal_request(workflow: &WorkflowKey, name: &str) -> api::SignalW
 
 async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
     let request = signal_request(workflow, name);
-    leader.execute(envelope(workflow, ShardCommand::SignalWorkflow(Arc::new(request)))).await.unwrap();
+    leader.execute(envelope(workflow, ShardCommand::SignalWorkflow(RunRequest::new(None, request)))).await.unwrap();
 }
 
 pub(super) fn completion(task: &PollWorkflowTaskQueueResponse) -> api::RespondWorkflowTaskCompletedRequest {
@@ -195,7 +200,7 @@ pub(super) fn query(
     let query = WorkflowQuery { query_type: "status".into(), ..Default::default() };
     let request = api::QueryWorkflowRequest { query: Some(query), ..Default::default() };
     tokio::spawn(async move {
-        let response = leader.query(&workflow, &request, Instant::now() + patience).await?;
+        let response = leader.query(&workflow, None, &request, Instant::now() + patience).await?;
         let payloads = response.query_result.expect("an answer").payloads;
         Ok(String::from_utf8_lossy(&payloads[0].data).into_owned())
     })
@@ -264,7 +269,7 @@ async fn history_is_passed_on_as_it_was_stored() {
     let cluster = Cluster::start(&[1, 2], 2, |shard| if shard == 2 { 2 } else { 1 }, &options(), newer);
     let (owner, home) = (leader(&cluster, 1, 1).await, leader(&cluster, 2, 2).await);
     let (workflow, q) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 2));
-    let start = ShardCommand::StartWorkflow(Arc::new(start_request(&workflow, &q.name)));
+    let start = ShardCommand::StartWorkflow(Box::new(Start::new(start_request(&workflow, &q.name)).unwrap()));
     owner.execute(envelope(&workflow, start)).await.unwrap();
     let task = take(&cluster, &home, &q).await;
     let run = token(&task).run;
@@ -438,7 +443,7 @@ async fn a_query_that_waits_for_a_task_goes_on_its_own_when_the_run_closes() {
     signal(&leader, &workflow, "s").await;
     let asked = query(&leader, &workflow, SOON);
     tokio::time::sleep(Duration::from_millis(30)).await;
-    leader.execute(envelope(&workflow, ShardCommand::TerminateWorkflow(Arc::default()))).await.unwrap();
+    leader.execute(envelope(&workflow, ShardCommand::TerminateWorkflow(RunRequest::default()))).await.unwrap();
     let on_its_own = take(&cluster, &leader, &q).await;
     answer(&leader, &on_its_own, "closed");
     assert_eq!(asked.await.unwrap().unwrap(), "closed");
@@ -518,7 +523,7 @@ async fn a_closed_run_answers_queries_unless_the_caller_wants_none() {
         query_reject_condition: QueryRejectCondition::NotOpen as i32,
         ..Default::default()
     };
-    let response = leader.query(&workflow, &request, Instant::now() + SOON).await.unwrap();
+    let response = leader.query(&workflow, None, &request, Instant::now() + SOON).await.unwrap();
     assert!(response.query_rejected.is_some());
 }
 

@@ -1,6 +1,7 @@
 //! Activities that operators pause, unpause, reset and change.
 
 use super::*;
+use crate::command::RunRequest;
 use tenure_api::{
     activity::v1::ActivityOptions,
     workflowservice::v1::{
@@ -11,36 +12,42 @@ use tenure_api::{
 
 impl Test {
     fn pause(&mut self, request_id: &str) -> Result<Reply, ApiError> {
-        self.send(ShardCommand::PauseActivity(Arc::new(PauseActivityRequest {
-            activity: Some(pause_activity_request::Activity::Id("a1".into())),
-            request_id: request_id.into(),
-            identity: "operator".into(),
-            reason: "why not".into(),
-            ..Default::default()
-        })))
+        self.send(ShardCommand::PauseActivity(RunRequest::new(
+            None,
+            PauseActivityRequest {
+                activity: Some(pause_activity_request::Activity::Id("a1".into())),
+                request_id: request_id.into(),
+                identity: "operator".into(),
+                reason: "why not".into(),
+                ..Default::default()
+            },
+        )))
     }
 
     fn unpause(&mut self, with: impl FnOnce(&mut UnpauseActivityRequest)) {
         let activity = Some(unpause_activity_request::Activity::Id("a1".into()));
         let mut request = UnpauseActivityRequest { activity, ..Default::default() };
         with(&mut request);
-        self.send(ShardCommand::UnpauseActivity(Arc::new(request))).expect("unpaused");
+        self.send(ShardCommand::UnpauseActivity(RunRequest::new(None, request))).expect("unpaused");
     }
 
     fn reset(&mut self, with: impl FnOnce(&mut ResetActivityRequest)) {
         let activity = Some(reset_activity_request::Activity::MatchAll(true));
         let mut request = ResetActivityRequest { activity, ..Default::default() };
         with(&mut request);
-        self.send(ShardCommand::ResetActivity(Arc::new(request))).expect("reset");
+        self.send(ShardCommand::ResetActivity(RunRequest::new(None, request))).expect("reset");
     }
 
     fn update(&mut self, options: ActivityOptions, mask: &[&str]) -> Result<ActivityOptions, ApiError> {
-        let reply = self.send(ShardCommand::UpdateActivityOptions(Arc::new(UpdateActivityOptionsRequest {
-            activity: Some(update_activity_options_request::Activity::Type("A".into())),
-            activity_options: Some(options),
-            update_mask: Some(prost_types::FieldMask { paths: mask.iter().map(|s| s.to_string()).collect() }),
-            ..Default::default()
-        })))?;
+        let reply = self.send(ShardCommand::UpdateActivityOptions(RunRequest::new(
+            None,
+            UpdateActivityOptionsRequest {
+                activity: Some(update_activity_options_request::Activity::Type("A".into())),
+                activity_options: Some(options),
+                update_mask: Some(prost_types::FieldMask { paths: mask.iter().map(|s| s.to_string()).collect() }),
+                ..Default::default()
+            },
+        )))?;
         match reply {
             Reply::ActivityOptions(options) => Ok(*options),
             other => panic!("no options: {other:?}"),
@@ -175,15 +182,18 @@ fn a_reset_that_keeps_the_pause_keeps_the_failure() {
 fn a_change_of_options_that_is_tried_again_acts_once() {
     let mut t = patient();
     let change = |seconds| {
-        ShardCommand::UpdateActivityOptions(Arc::new(UpdateActivityOptionsRequest {
-            activity: Some(update_activity_options_request::Activity::MatchAll(true)),
-            activity_options: Some(ActivityOptions {
-                heartbeat_timeout: super::seconds(seconds),
+        ShardCommand::UpdateActivityOptions(RunRequest::new(
+            None,
+            UpdateActivityOptionsRequest {
+                activity: Some(update_activity_options_request::Activity::MatchAll(true)),
+                activity_options: Some(ActivityOptions {
+                    heartbeat_timeout: super::seconds(seconds),
+                    ..Default::default()
+                }),
+                update_mask: Some(prost_types::FieldMask { paths: vec!["heartbeat_timeout".into()] }),
                 ..Default::default()
-            }),
-            update_mask: Some(prost_types::FieldMask { paths: vec!["heartbeat_timeout".into()] }),
-            ..Default::default()
-        }))
+            },
+        ))
     };
     let mut timeout = |proposal, seconds| match t.sim.propose(ProposalId(proposal), change(seconds)) {
         Ok(Reply::ActivityOptions(options)) => options.heartbeat_timeout,

@@ -7,10 +7,10 @@ mod resets;
 mod results;
 
 use crate::{
+    chain::Start,
     command::ShardCommand,
     testing::{Sim, start_request},
 };
-use std::sync::Arc;
 use tenure_api::{
     command::v1::{
         CancelWorkflowExecutionCommandAttributes, CompleteWorkflowExecutionCommandAttributes,
@@ -96,7 +96,7 @@ fn step(sim: &mut Sim, workflow_id: &str, commands: Vec<Verb>) {
 fn start_other(sim: &mut Sim, id: &str) {
     let request = api::StartWorkflowExecutionRequest { workflow_id: id.into(), ..start_request() };
     let workflow = crate::WorkflowKey { workflow_id: id.into(), ..crate::testing::workflow() };
-    sim.run_for(workflow, ShardCommand::StartWorkflow(Arc::new(request))).unwrap();
+    sim.run_for(workflow, ShardCommand::StartWorkflow(Box::new(Start::new(request).unwrap()))).unwrap();
 }
 
 /// The events behind the parent's first task.

@@ -2,12 +2,11 @@
 
 use super::{cancel, child, complete, signal, start_other, step};
 use crate::{
-    command::{Reply, ShardCommand},
+    command::{Reply, RunRequest, ShardCommand},
     key::RunKey,
-    testing::{Sim, execution, render},
+    testing::{Sim, render},
 };
 use expect_test::expect;
-use std::sync::Arc;
 use tenure_api::{command::v1::command::Attributes as Verb, workflowservice::v1 as api};
 
 /// Completes the parent's first task with these commands. The next task is there at once, so that a reset can go back
@@ -28,17 +27,12 @@ fn asked(commands: Vec<Verb>) -> Sim {
 
 /// Resets `base`, or the current run; the task that is the point is about to start with event `finish`.
 fn reset(sim: &mut Sim, base: Option<&RunKey>, finish: i64) {
-    let mut workflow_execution = execution();
-    if let (Some(execution), Some(base)) = (&mut workflow_execution, base) {
-        execution.run_id = base.run_id.to_string();
-    }
     let request = api::ResetWorkflowExecutionRequest {
-        workflow_execution,
         workflow_task_finish_event_id: finish,
         request_id: sim.log.len().to_string(),
         ..Default::default()
     };
-    match sim.run(ShardCommand::ResetWorkflow(Arc::new(request))) {
+    match sim.run(ShardCommand::ResetWorkflow(RunRequest::new(base.map(|base| base.run_id), request))) {
         Ok(Reply::WorkflowReset { .. }) => {}
         other => panic!("not reset: {other:?}"),
     }

@@ -6,13 +6,14 @@ use super::{
     steps::{Command, Completion, LAST, Operation, Report, Start, Step, Word, one_of, seconds},
 };
 use crate::{
-    command::{ActivityRef, Poll, Reply, ShardCommand, StartTask, WorkflowTaskStarted},
+    chain,
+    command::{ActivityRef, Poll, Reply, RunRequest, ShardCommand, StartTask, WorkflowTaskStarted},
     id::{ProposalId, Stamp},
     key::{RunKey, TaskKind},
     outbox::OutboxMessage,
     rows::{ReadyTask, StateReader},
     state::ExecutionState,
-    testing::{Sim, command, execution, start_request, workflow},
+    testing::{Sim, command, execution, signal_with_start, start_request, workflow},
     token::TaskToken,
     transition::Refused,
     update::{PendingUpdate, Phase, tests as updates},
@@ -20,7 +21,7 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     activity::v1::ActivityOptions,
-    common::v1::{RetryPolicy, WorkflowExecution},
+    common::v1::RetryPolicy,
     enums::v1::EventType,
     history::v1::HistoryEvent,
     protocol::v1::Message,
@@ -68,7 +69,7 @@ impl World {
         match step {
             Step::Start(start) => {
                 let request = self.start_request(start);
-                let started = self.run(ShardCommand::StartWorkflow(Arc::new(request)));
+                let started = self.run(ShardCommand::StartWorkflow(Box::new(chain::Start::new(request).unwrap())));
                 if let Some(Reply::WorkflowStarted { task: Some(task), .. }) = started {
                     self.stale = self.task.replace(*task);
                 }
@@ -84,7 +85,7 @@ impl World {
                     request_id: start.request_id,
                     ..Default::default()
                 };
-                if self.run(ShardCommand::SignalWithStart(Arc::new(request))).is_some() {
+                if self.run(signal_with_start(request)).is_some() {
                     self.signalled();
                 }
             }
@@ -94,7 +95,7 @@ impl World {
                 }
             }
             Step::Complete(completion) => self.complete(completion),
-            Step::Update(id) => drop(self.run(ShardCommand::UpdateWorkflow(updates::update_request(&id.to_string())))),
+            Step::Update(id) => drop(self.run(updates::update_command(&id.to_string()))),
             Step::Fail => {
                 let Some(task) = self.task.take() else { return };
                 self.run(ShardCommand::FailWorkflowTask { token: task.token.clone(), request: Arc::default() });
@@ -115,16 +116,16 @@ impl World {
             Step::Signal => {
                 let request =
                     api::SignalWorkflowExecutionRequest { request_id: self.request_id(), ..Default::default() };
-                if self.run(ShardCommand::SignalWorkflow(Arc::new(request))).is_some() {
+                if self.run(ShardCommand::SignalWorkflow(RunRequest::new(None, request))).is_some() {
                     self.signalled();
                 }
             }
             Step::RequestCancel => {
                 let request_id = self.request_id();
                 let request = api::RequestCancelWorkflowExecutionRequest { request_id, ..Default::default() };
-                self.run(ShardCommand::RequestCancelWorkflow(Arc::new(request)));
+                self.run(ShardCommand::RequestCancelWorkflow(RunRequest::new(None, request)));
             }
-            Step::Terminate => drop(self.run(ShardCommand::TerminateWorkflow(Arc::default()))),
+            Step::Terminate => drop(self.run(ShardCommand::TerminateWorkflow(RunRequest::default()))),
             Step::ResetSticky => drop(self.run(ShardCommand::ResetStickyTaskQueue { run_id: None })),
             Step::StickyUnavailable => {
                 let Some(task) = self.ready(TaskKind::Workflow) else { return };
@@ -282,11 +283,10 @@ impl World {
         let chosen = if which == LAST { points.last() } else { one_of(&points, which) };
         let Some(&workflow_task_finish_event_id) = chosen else { return };
         let request_id = self.request_id();
-        let reset = self.run(ShardCommand::ResetWorkflow(Arc::new(api::ResetWorkflowExecutionRequest {
-            workflow_task_finish_event_id,
-            request_id,
-            ..Default::default()
-        })));
+        let reset = self.run(ShardCommand::ResetWorkflow(RunRequest::new(
+            None,
+            api::ResetWorkflowExecutionRequest { workflow_task_finish_event_id, request_id, ..Default::default() },
+        )));
         let Some(Reply::WorkflowReset { run_id }) = reset else { panic!("a run can be reset to each of its tasks") };
         self.seen.situation(Situation::Reset);
         let relations = &self.sim.state().relations;
@@ -383,7 +383,7 @@ impl World {
         loop {
             let running = invariants::running(&self.sim);
             let Some(run) = running.first() else { break };
-            let terminate = ShardCommand::TerminateWorkflow(Arc::default());
+            let terminate = ShardCommand::TerminateWorkflow(RunRequest::default());
             self.sim.run_for(run.workflow.clone(), terminate).expect("terminated");
             self.sim.deliver_all();
         }
@@ -393,11 +393,7 @@ impl World {
                 self.seen.situation(Situation::KeptForItsRetention);
                 continue;
             }
-            let run_id = run.run_id.to_string();
-            let delete = ShardCommand::DeleteWorkflow(Arc::new(api::DeleteWorkflowExecutionRequest {
-                workflow_execution: execution().map(|execution| WorkflowExecution { run_id, ..execution }),
-                ..Default::default()
-            }));
+            let delete = ShardCommand::DeleteWorkflow { run_id: Some(run.run_id) };
             self.sim.run_for(run.workflow, delete).expect("deleted");
             self.seen.situation(Situation::Deleted);
         }
@@ -413,28 +409,43 @@ fn may_act_again(command: &ShardCommand) -> bool {
 fn operate(id: &str, operation: Operation) -> ShardCommand {
     let id = id.to_owned();
     match operation {
-        Operation::Pause => ShardCommand::PauseActivity(Arc::new(api::PauseActivityRequest {
-            execution: execution(),
-            activity: Some(pause_activity_request::Activity::Id(id)),
-            ..Default::default()
-        })),
-        Operation::Unpause => ShardCommand::UnpauseActivity(Arc::new(api::UnpauseActivityRequest {
-            execution: execution(),
-            activity: Some(unpause_activity_request::Activity::Id(id)),
-            ..Default::default()
-        })),
-        Operation::Reset { keep_paused } => ShardCommand::ResetActivity(Arc::new(api::ResetActivityRequest {
-            execution: execution(),
-            activity: Some(reset_activity_request::Activity::Id(id)),
-            keep_paused,
-            ..Default::default()
-        })),
-        Operation::Limit(limit) => ShardCommand::UpdateActivityOptions(Arc::new(api::UpdateActivityOptionsRequest {
-            execution: execution(),
-            activity: Some(api::update_activity_options_request::Activity::Id(id)),
-            activity_options: Some(ActivityOptions { schedule_to_close_timeout: seconds(limit), ..Default::default() }),
-            update_mask: Some(prost_types::FieldMask { paths: vec!["schedule_to_close_timeout".into()] }),
-            ..Default::default()
-        })),
+        Operation::Pause => ShardCommand::PauseActivity(RunRequest::new(
+            None,
+            api::PauseActivityRequest {
+                execution: execution(),
+                activity: Some(pause_activity_request::Activity::Id(id)),
+                ..Default::default()
+            },
+        )),
+        Operation::Unpause => ShardCommand::UnpauseActivity(RunRequest::new(
+            None,
+            api::UnpauseActivityRequest {
+                execution: execution(),
+                activity: Some(unpause_activity_request::Activity::Id(id)),
+                ..Default::default()
+            },
+        )),
+        Operation::Reset { keep_paused } => ShardCommand::ResetActivity(RunRequest::new(
+            None,
+            api::ResetActivityRequest {
+                execution: execution(),
+                activity: Some(reset_activity_request::Activity::Id(id)),
+                keep_paused,
+                ..Default::default()
+            },
+        )),
+        Operation::Limit(limit) => ShardCommand::UpdateActivityOptions(RunRequest::new(
+            None,
+            api::UpdateActivityOptionsRequest {
+                execution: execution(),
+                activity: Some(api::update_activity_options_request::Activity::Id(id)),
+                activity_options: Some(ActivityOptions {
+                    schedule_to_close_timeout: seconds(limit),
+                    ..Default::default()
+                }),
+                update_mask: Some(prost_types::FieldMask { paths: vec!["schedule_to_close_timeout".into()] }),
+                ..Default::default()
+            },
+        )),
     }
 }

@@ -1,14 +1,18 @@
-use crate::{call::Rpc, validate::Admission};
+use crate::{
+    call::{PageTarget, Rpc},
+    validate::Admission,
+};
 use tenure_api::{
     common::v1::{Memo, Payload, Payloads, Priority, RetryPolicy, WorkflowExecution, WorkflowType},
     enums::v1::{TaskQueueKind, TaskQueueType, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
     error::Code,
     query::v1::WorkflowQuery,
     taskqueue::v1::{RateLimit, TaskQueue},
+    update::v1::UpdateRef,
     workflowservice::v1::{self as api, update_task_queue_config_request::RateLimitUpdate},
 };
 use tenure_engine::{
-    Limits, NamespaceId, RunKey, Stamp, TaskKind, WorkflowKey, search_attributes::Registry,
+    Limits, NamespaceId, RunKey, Stamp, TaskKind, WorkflowKey, command::ActivityRef, search_attributes::Registry,
     system::token_secret::TokenSecret, token::TaskToken,
 };
 use tenure_shard::{TokenKey, TokenUse};
@@ -185,7 +189,232 @@ fn what_names_an_execution() {
     all(None, "Execution is not set on request.");
     all(run("", ""), "WorkflowId is not set on request.");
     all(run("w", "abc"), "Invalid RunId.");
-    all(run("w", "00000000000000000000000000000001"), "Invalid RunId.");
+    all(run("w", "00000000000000000000000000000001"), "");
+}
+
+const A_RUN: Uuid = Uuid::from_u128(0xabc);
+const NO_RUN_ID: [&str; 9] = [
+    "abc",
+    "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
+    "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
+    "0000000-00000-0000-0000-000000000abc",
+    "00000000-0000-0000-0000-000000000abc0",
+    " 00000000-0000-0000-0000-000000000abc",
+    "(00000000-0000-0000-0000-000000000abc)",
+    "{00000000-0000-0000-0000-000000000abc",
+    "urn:oid0:00000000-0000-0000-0000-000000000abc",
+];
+const SPELLINGS: [&str; 6] = [
+    "00000000-0000-0000-0000-000000000abc",
+    "00000000-0000-0000-0000-000000000ABC",
+    "{00000000-0000-0000-0000-000000000abc}",
+    "00000000000000000000000000000abc",
+    "urn:uuid:00000000-0000-0000-0000-000000000abc",
+    "URN:UUID:00000000-0000-0000-0000-000000000abc",
+];
+
+/// F35: each RPC reads a run id by the same rule; the words for one that is none are two, as in the reference server
+/// (`run_ids` of the conformance scenarios).
+#[test]
+fn a_run_id_is_read_once_and_by_one_rule() {
+    fn each<R: Rpc>(message: &str, request: impl Fn(&str) -> R, run_id: impl Fn(R::Target) -> Option<Uuid>) {
+        let admitted = |text: &str| admit(&mut request(text)).map(&run_id);
+        for text in NO_RUN_ID {
+            assert_eq!(admitted(text), Err((Code::InvalidArgument, message.to_owned())), "{}: {text}", R::NAME);
+        }
+        for text in SPELLINGS {
+            assert_eq!(admitted(text), Ok(Some(A_RUN)), "{}: {text}", R::NAME);
+        }
+        assert_eq!(admitted(""), Ok(None), "{}: the current run", R::NAME);
+    }
+    /// Requests whose target is a run.
+    macro_rules! run {
+        ($message:expr, $field:ident: $($Request:ident { $($rest:tt)* }),* $(,)?) => {$(
+            each(
+                $message,
+                |text| api::$Request { $field: run("w", text), $($rest)* ..Default::default() },
+                |target| target.run_id,
+            );
+        )*};
+    }
+    /// Requests about an activity by its id.
+    macro_rules! activity {
+        ($($Request:ident),*) => {$(
+            each(
+                "RunId is not valid UUID.",
+                |text| api::$Request {
+                    workflow_id: "w".into(),
+                    run_id: text.into(),
+                    activity_id: "a".into(),
+                    ..Default::default()
+                },
+                |target| match target.0.1 {
+                    ActivityRef::ById { run_id, .. } => run_id,
+                    ActivityRef::Token(_) => panic!("named by its id"),
+                },
+            );
+        )*};
+    }
+    let options = Some(Default::default());
+    let meta = Some(tenure_api::update::v1::Meta { update_id: "u".into(), ..Default::default() });
+    let input = Some(tenure_api::update::v1::Input { name: "n".into(), ..Default::default() });
+    let update = Some(tenure_api::update::v1::Request { meta, input, ..Default::default() });
+    let query = Some(WorkflowQuery { query_type: "q".into(), ..Default::default() });
+    run!(
+        "Invalid RunId.", workflow_execution:
+        SignalWorkflowExecutionRequest { signal_name: "s".into(), },
+        RequestCancelWorkflowExecutionRequest {},
+        TerminateWorkflowExecutionRequest {},
+        DeleteWorkflowExecutionRequest {},
+        ResetWorkflowExecutionRequest { request_id: "r".into(), },
+        UpdateWorkflowExecutionRequest { request: update.clone(), },
+    );
+    run!(
+        "Invalid RunId.", execution:
+        DescribeWorkflowExecutionRequest {},
+        ResetStickyTaskQueueRequest {},
+        QueryWorkflowRequest { query: query.clone(), },
+    );
+    let page = |target: PageTarget| target.run.run_id;
+    each(
+        "Invalid RunId.",
+        |text| api::GetWorkflowExecutionHistoryRequest { execution: run("w", text), ..Default::default() },
+        page,
+    );
+    each(
+        "Invalid RunId.",
+        |text| api::GetWorkflowExecutionHistoryReverseRequest { execution: run("w", text), ..Default::default() },
+        page,
+    );
+    let malformed = "RunId is not valid UUID.";
+    run!(
+        malformed, workflow_execution:
+        UpdateWorkflowExecutionOptionsRequest {
+            update_mask: Some(Default::default()),
+            workflow_execution_options: options.clone(),
+        },
+    );
+    run!(
+        malformed, execution:
+        PauseActivityRequest { activity: Some(api::pause_activity_request::Activity::Id("a".into())), },
+        UnpauseActivityRequest { activity: Some(api::unpause_activity_request::Activity::Id("a".into())), },
+        ResetActivityRequest { activity: Some(api::reset_activity_request::Activity::Id("a".into())), },
+        UpdateActivityOptionsRequest {
+            activity: Some(api::update_activity_options_request::Activity::Id("a".into())),
+            restore_original: true,
+        },
+    );
+    each(
+        malformed,
+        |text| {
+            let of = UpdateRef { workflow_execution: run("w", text), update_id: "u".into() };
+            api::PollWorkflowExecutionUpdateRequest { update_ref: Some(of), ..Default::default() }
+        },
+        |target| target.run_id,
+    );
+    activity!(
+        RespondActivityTaskCompletedByIdRequest,
+        RespondActivityTaskFailedByIdRequest,
+        RespondActivityTaskCanceledByIdRequest,
+        RecordActivityTaskHeartbeatByIdRequest
+    );
+}
+
+/// F35: what is wrong with a start is refused in the same words, whichever request brings it.
+#[test]
+fn a_start_is_checked_the_same_whichever_request_brings_it() {
+    use api::execute_multi_operation_request::{Operation, operation::Operation as Kinds};
+    let check = |change: &dyn Fn(&mut api::StartWorkflowExecutionRequest), message: &str| {
+        let mut start = api::StartWorkflowExecutionRequest {
+            namespace: "n".into(),
+            workflow_id: "w".into(),
+            workflow_type: Some(WorkflowType { name: "t".into() }),
+            task_queue: queue("q"),
+            ..Default::default()
+        };
+        change(&mut start);
+        check(start.clone(), message);
+        check(
+            api::SignalWithStartWorkflowExecutionRequest {
+                signal_name: "s".into(),
+                workflow_id: start.workflow_id.clone(),
+                workflow_type: start.workflow_type.clone(),
+                task_queue: start.task_queue.clone(),
+                workflow_run_timeout: start.workflow_run_timeout,
+                workflow_start_delay: start.workflow_start_delay,
+                cron_schedule: start.cron_schedule.clone(),
+                retry_policy: start.retry_policy.clone(),
+                priority: start.priority.clone(),
+                ..Default::default()
+            },
+            message,
+        );
+        let operation = |operation| Operation { operation: Some(operation) };
+        let update = api::UpdateWorkflowExecutionRequest { namespace: "n".into(), ..Default::default() };
+        let operations = vec![operation(Kinds::StartWorkflow(start)), operation(Kinds::UpdateWorkflow(update))];
+        let mut request = api::ExecuteMultiOperationRequest { namespace: "n".into(), operations, ..Default::default() };
+        let limits = Limits::default();
+        let search_attributes = Registry::default();
+        let admission = Admission { namespace: OURS, search_attributes, limits: &limits, token_key: key() };
+        let error = request.admit(&admission).map(drop).expect_err("refused");
+        let details = format!("{error:?}");
+        assert!(details.contains(message), "{message} is not told by {details}");
+    };
+    check(&|r| r.task_queue = queue(""), "missing task queue name");
+    check(&|r| r.task_queue = queue("/_sys/q"), "task queue name cannot start with reserved prefix /_sys/");
+    check(
+        &|r| r.workflow_run_timeout = seconds(-1),
+        "An invalid WorkflowRunTimeoutSeconds is set on request. cause: negative duration",
+    );
+    check(
+        &|r| r.workflow_start_delay = seconds(-1),
+        "An invalid WorkflowStartDelaySeconds is set on request. cause: negative duration",
+    );
+    check(&|r| r.cron_schedule = "every day".into(), "invalid CronSchedule.");
+    check(
+        &|r| r.retry_policy = Some(RetryPolicy { maximum_attempts: -1, ..Default::default() }),
+        "MaximumAttempts cannot be negative on retry policy.",
+    );
+    check(
+        &|r| r.priority = Some(Priority { priority_key: -1, ..Default::default() }),
+        "priority key can't be negative",
+    );
+    check(
+        &|r| r.priority = Some(Priority { fairness_weight: -1.0, ..Default::default() }),
+        "must be greater than zero",
+    );
+    check(
+        &|r| r.priority = Some(Priority { fairness_key: "x".repeat(65), ..Default::default() }),
+        "fairness key length exceeds limit",
+    );
+}
+
+#[test]
+fn what_a_start_asks_for_that_is_not_there_is_refused_by_name() {
+    let start = || api::StartWorkflowExecutionRequest {
+        workflow_id: "w".into(),
+        workflow_type: Some(WorkflowType { name: "t".into() }),
+        task_queue: queue("q"),
+        ..Default::default()
+    };
+    refused(
+        api::StartWorkflowExecutionRequest { time_skipping_config: Some(Default::default()), ..start() },
+        Code::Unimplemented,
+        "The Time-Skipping feature is not enabled for namespace.",
+    );
+    refused(
+        api::StartWorkflowExecutionRequest { versioning_override: Some(Default::default()), ..start() },
+        Code::Unimplemented,
+        "StartWorkflowExecutionRequest.versioning_override is not implemented",
+    );
+    let nexus = tenure_api::common::v1::callback::Nexus { url: "temporal://system".into(), ..Default::default() };
+    let variant = Some(tenure_api::common::v1::callback::Variant::Nexus(nexus));
+    let completion_callbacks = vec![tenure_api::common::v1::Callback { variant, ..Default::default() }];
+    refused(
+        api::StartWorkflowExecutionRequest { completion_callbacks, ..start() },
+        Code::Unimplemented,
+        "StartWorkflowExecutionRequest.completion_callbacks is not implemented",
+    );
 }
 
 /// F34.

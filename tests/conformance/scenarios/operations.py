@@ -164,6 +164,12 @@ async def original_options_are_restored(s: Driver):
     "unknown": {"workflow_execution": {"workflow_id": "there-is-none"}},
     "no-mask": {"update_mask": None},
     "bad-path": {"update_mask": FieldMask(paths=["colour"])},
+    "low-priority": {"workflow_execution_options": {"priority": {"priority_key": -1}},
+                     "update_mask": FieldMask(paths=["priority"])},
+    "long-fairness-key": {"workflow_execution_options": {"priority": {"fairness_key": "x" * 65}},
+                          "update_mask": FieldMask(paths=["priority"])},
+    "negative-fairness-weight": {"workflow_execution_options": {"priority": {"fairness_weight": -1.0}},
+                                 "update_mask": FieldMask(paths=["priority.fairness_weight"])},
 })
 async def bad_options_of_a_run(s: Driver, changed: dict):
     await s.start()

@@ -75,6 +75,9 @@ REFUSED = {
     "id-and-priority": {"workflow_id": "", "priority": {"priority_key": -1}},
     "type-and-priority": {"workflow_type": {}, "priority": {"priority_key": -1}},
     "timeout-and-priority": {"workflow_run_timeout": seconds(-1), "priority": {"priority_key": -1}},
+    "queue-and-search-attribute": {"task_queue": {"name": LONG}, "search_attributes": ATTRIBUTES},
+    "timeout-and-search-attribute": {"workflow_run_timeout": seconds(-1), "search_attributes": ATTRIBUTES},
+    "retry-and-search-attribute": {"retry_policy": {"maximum_attempts": -1}, "search_attributes": ATTRIBUTES},
     "type-and-search-attribute": {"workflow_type": {}, "search_attributes": ATTRIBUTES},
     "type-and-retry": {"workflow_type": {}, "retry_policy": {"maximum_attempts": -1}},
     "type-and-cron": {"workflow_type": {}, "cron_schedule": "every day"},
@@ -192,12 +195,10 @@ def of_command(attributes) -> dict:
 
 # An empty queue is the run's own.
 INHERITED = {"empty-queue"}
-# The reference server looks for unknown search attributes before anything else of a command.
-OTHER_ORDER = {"priority-and-search-attribute", "type-and-search-attribute"}
 
 
 @cases({name: fields for name, fields in of_command(StartChildWorkflowExecutionCommandAttributes).items()
-        if name not in INHERITED | OTHER_ORDER})
+        if name not in INHERITED})
 async def by_a_parent(s: Driver, changed: dict):
     child = plain(s) | {"workflow_id": s.unique("child")} | changed
     await check(s, command("START_CHILD_WORKFLOW_EXECUTION", **child))

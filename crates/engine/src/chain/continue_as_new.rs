@@ -9,7 +9,7 @@ use crate::{
     search_attributes::with_values,
     state::ExecutionInfo,
     txn::Txn,
-    workflow_task::{BadCommand, CompletedTask, check_blob, check_search_attributes},
+    workflow_task::{BadCommand, CompletedTask, check_blob, check_search_attribute_names, check_search_attributes},
 };
 use prost::Message;
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub(crate) fn continue_as_new(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     task.nothing_unseen()?;
+    check_search_attribute_names(txn, command.search_attributes.as_ref())?;
     let plan = Plan::new(&command, &txn.state.info, txn.limits())?;
     check_attributes(txn, &plan, &mut command)?;
     check_sizes(&command, txn.limits())?;

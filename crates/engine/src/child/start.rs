@@ -11,7 +11,7 @@ use crate::{
     retry::RetryPolicy,
     search_attributes::with_values,
     txn::Txn,
-    workflow_task::{BadCommand, CompletedTask, check_search_attributes},
+    workflow_task::{BadCommand, CompletedTask, check_search_attribute_names, check_search_attributes},
 };
 use prost::Message;
 use tenure_api::{
@@ -38,6 +38,7 @@ pub(crate) fn start(
     let bad = |message: String| BadCommand::new(CAUSE, message);
     same_namespace(txn, CAUSE, &command.namespace)?;
     command.namespace = txn.state.info.namespace.to_string();
+    check_search_attribute_names(txn, command.search_attributes.as_ref())?;
     with_queue(txn, &mut command);
     let limits = txn.limits();
     let options = Options::check(&command, limits.id_length).map_err(bad)?;

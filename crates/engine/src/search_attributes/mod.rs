@@ -62,11 +62,17 @@ impl Registry {
         self.custom.get(name).copied().or_else(|| system_type(name))
     }
 
+    /// Checks that the namespace has what a workflow of it is given.
+    pub(crate) fn check_names(&self, namespace: &str, given: &SearchAttributes) -> Result<(), Problem> {
+        match given.indexed_fields.keys().find(|name| !self.knows(name)) {
+            Some(name) => Err(Problem::Unknown { namespace: namespace.to_owned(), name: name.clone() }),
+            None => Ok(()),
+        }
+    }
+
     /// Checks what a workflow of the namespace is given, and writes its type to each value that does not tell one.
     pub fn check(&self, namespace: &str, given: &mut SearchAttributes) -> Result<(), Problem> {
-        if let Some(name) = given.indexed_fields.keys().find(|name| !self.knows(name)) {
-            return Err(Problem::Unknown { namespace: namespace.to_owned(), name: name.clone() });
-        }
+        self.check_names(namespace, given)?;
         for (name, payload) in &mut given.indexed_fields {
             if is_fixed(name) && !self.custom.contains_key(name) {
                 return Err(Problem::Invalid(format!("{name} attribute can't be set in SearchAttributes")));

@@ -222,6 +222,17 @@ pub(crate) fn check_blob<M: Message>(
     }
 }
 
+/// Whether the namespace has the search attributes of a command that starts a run; nothing else of such a command is
+/// looked at before.
+pub(crate) fn check_search_attribute_names(
+    txn: &Txn<'_, '_>,
+    given: Option<&SearchAttributes>,
+) -> Result<(), BadCommand> {
+    let Some(given) = given else { return Ok(()) };
+    let checked = txn.cx.search_attributes.check_names(&txn.state.info.namespace, given);
+    checked.map_err(|problem| BadCommand::new(Cause::BadSearchAttributes, problem.to_string()))
+}
+
 /// Holds the search attributes of a command to what the namespace has, and gives them their types. `invalid` makes a
 /// message of one that does not fit; those that are too large end the run with `cause`.
 pub(crate) fn check_search_attributes(

@@ -26,7 +26,8 @@ mod state;
 
 pub use commands::{BadCommand, CompletedTask};
 pub(crate) use commands::{
-    any_closes, cause_name, check_blob, check_search_attributes, check_sequence, upsert_memo, upsert_search_attributes,
+    any_closes, cause_name, check_blob, check_search_attribute_names, check_search_attributes, check_sequence,
+    upsert_memo, upsert_search_attributes,
 };
 pub(crate) use complete::complete;
 pub use events::transient_events;

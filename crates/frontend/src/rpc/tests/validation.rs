@@ -379,10 +379,9 @@ fn a_start_is_checked_the_same_whichever_request_brings_it() {
         &|r| r.priority = Some(Priority { priority_key: -1, ..Default::default() }),
         "priority key can't be negative",
     );
-    check(
-        &|r| r.priority = Some(Priority { fairness_weight: -1.0, ..Default::default() }),
-        "must be greater than zero",
-    );
+    for fairness_weight in [-1.0, f32::NAN] {
+        check(&|r| r.priority = Some(Priority { fairness_weight, ..Default::default() }), "must be greater than zero");
+    }
     check(
         &|r| r.priority = Some(Priority { fairness_key: "x".repeat(65), ..Default::default() }),
         "fairness key length exceeds limit",

@@ -31,3 +31,12 @@ def test_scenario(name, played, recorded, request):
     if diff and awaited and request.config.getoption("--target") == "cluster":
         pytest.xfail(f"waits for {awaited}")
     assert not diff, diff
+
+
+def test_an_entry_whose_difference_is_there_in_some_runs_only_is_never_stale():
+    always, sometimes = (compare.Entry(["group/name"], "Call.field", "why", sometimes) for sometimes in (False, True))
+    lists = compare.Lists([always, sometimes])
+    same = {"calls": [["Call", {"field": 1}]]}
+    assert not compare.difference("group/name", same, same, lists)
+    assert lists.unused() == [always]
+    assert not compare.difference("group/name", same, {"calls": [["Call", {"field": 2}]]}, compare.Lists([sometimes]))

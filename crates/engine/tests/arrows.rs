@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vital", &[]),
     ("peer", &["limits", "vital"]),
     ("engine", &["api", "limits"]),
-    ("queue", &["api"]),
+    ("queue", &["api", "limits"]),
     ("storage", &["api", "engine", "limits", "vital"]),
     ("raft", &["api", "engine", "storage", "peer", "limits", "vital"]),
     ("shard", &["api", "engine", "storage", "peer", "queue", "raft", "limits", "vital"]),

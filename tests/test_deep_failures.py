@@ -111,8 +111,9 @@ async def test_an_activity_fails_with_a_chain(raw, hand, length):
     await fail_activity(raw, hand, chain(length))
     await everything_is_read(raw, hand, 0)
     await fail_activity(raw, hand, chain(length))
-    # The start of the second attempt tells of the first one's failure; of a large one only the outermost.
-    first = length if len(chain(length)) <= 4096 else 1
+    # The start of the second attempt tells of the first one's failure; of a large one the outermost
+    # and twenty causes, as on the reference.
+    first = length if len(chain(length)) <= 4096 else 21
     await everything_is_read(raw, hand, first + length)
     task = await raw("PollWorkflowTaskQueue", poll(hand))
     assert task.count(MARK) == first + length

@@ -69,9 +69,11 @@ impl Measured {
         SHAPES.by_name.get(name).copied().map(Measured)
     }
 
-    /// Bytes that it takes once it is decoded, about. What cannot be decoded is measured as far as it can be.
-    pub fn size(self, encoded: &[u8]) -> usize {
-        SHAPES.shapes[self.0].size + SHAPES.contents(self.0, encoded, 0)
+    /// Bytes that it takes once it is decoded, about. What cannot be decoded is measured as far as it can be, and what is
+    /// larger than `enough` no further than to there: to measure it whole would take as long as to decode it.
+    pub fn size(self, encoded: &[u8], enough: usize) -> usize {
+        let structure = SHAPES.shapes[self.0].size;
+        structure + SHAPES.contents(self.0, encoded, enough.saturating_sub(structure), 0)
     }
 }
 
@@ -99,9 +101,9 @@ impl Shapes {
     }
 
     /// What lies outside of the structure itself.
-    fn contents(&self, shape: usize, mut encoded: &[u8], depth: usize) -> usize {
+    fn contents(&self, shape: usize, mut encoded: &[u8], enough: usize, depth: usize) -> usize {
         let mut total = 0;
-        while !encoded.is_empty() {
+        while !encoded.is_empty() && total <= enough {
             let Ok((number, wire)) = decode_key(&mut encoded) else { return total };
             let field = self.shapes[shape].fields.get(&number);
             let (Some(field), WireType::LengthDelimited) = (field, wire) else {
@@ -116,15 +118,16 @@ impl Shapes {
             let Some((content, rest)) = encoded.split_at_checked(length as usize) else { return total };
             encoded = rest;
             let spare = if field.repeated { SPARE } else { 0 };
-            total += match field.kind {
+            match field.kind {
                 Kind::Message(inner) if depth < DEEPEST => {
-                    spare * self.shapes[inner].size + self.contents(inner, content, depth + 1)
+                    total += spare * self.shapes[inner].size;
+                    total += self.contents(inner, content, enough.saturating_sub(total), depth + 1);
                 }
-                Kind::Message(_) => content.len(),
-                Kind::Bytes => spare * HEAP + content.len(),
+                Kind::Message(_) => total += content.len(),
+                Kind::Bytes => total += spare * HEAP + content.len(),
                 // Packed: each byte may be a number.
-                Kind::Scalar => SPARE * SCALAR * content.len(),
-            };
+                Kind::Scalar => total += spare * SCALAR * content.len(),
+            }
         }
         total
     }
@@ -189,13 +192,14 @@ mod tests {
         failure::v1::Failure,
         nested::Cause,
         workflowservice::v1::{
-            PollWorkflowTaskQueueRequest, RespondWorkflowTaskCompletedRequest, StartWorkflowExecutionRequest,
+            PollWorkflowTaskQueueRequest, RespondWorkflowTaskCompletedRequest, SignalWorkflowExecutionRequest,
+            StartWorkflowExecutionRequest,
         },
     };
     use prost::Name;
 
     fn measured<M: Message + Name>(message: &M) -> usize {
-        Measured::find(&M::full_name()).unwrap().size(&message.encode_to_vec())
+        Measured::find(&M::full_name()).unwrap().size(&message.encode_to_vec(), usize::MAX)
     }
 
     #[test]
@@ -230,6 +234,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_large_is_not_measured_to_its_end() {
+        let payloads = vec![Payload::default(); 100_000];
+        let message = SignalWorkflowExecutionRequest { input: Some(Payloads { payloads }), ..Default::default() };
+        let name = SignalWorkflowExecutionRequest::full_name();
+        let measured = Measured::find(&name).unwrap().size(&message.encode_to_vec(), 1 << 20);
+        assert!((1 << 20..2 << 20).contains(&measured), "{measured}");
+    }
+
+    #[test]
     fn any_depth_is_measured_and_any_bytes() {
         let mut failure = Failure { message: "x".repeat(100), ..Default::default() };
         for _ in 0..4_000 {
@@ -239,7 +252,7 @@ mod tests {
         let commands = Measured::find(&RespondWorkflowTaskCompletedRequest::full_name()).unwrap();
         // Cut off, a length beyond the end, an unknown wire type.
         for bytes in [&[0x22][..], &[0x22, 0xff, 0x01], &[0x27, 0], &[0x22, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]] {
-            commands.size(bytes);
+            commands.size(bytes, usize::MAX);
         }
     }
 }

@@ -135,12 +135,11 @@ impl Method {
 
     /// Bytes that a request takes once it is decoded, about; RESOURCE_EXHAUSTED beyond what one may take.
     pub(crate) fn decoded_size(&self, message: &[u8]) -> Result<usize, ApiError> {
-        let size = self.request.map_or(0, |request| request.size(message));
+        let size = self.request.map_or(0, |request| request.size(message, DECODED));
         if size <= DECODED {
             return Ok(size);
         }
-        let refused =
-            format!("a request of {} bytes that would take {size} once decoded, more than {DECODED}", message.len());
+        let refused = format!("a request of {} bytes that would take more than {DECODED} once decoded", message.len());
         Err(ApiError::new(Code::ResourceExhausted, refused))
     }
 

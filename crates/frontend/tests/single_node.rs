@@ -14,6 +14,7 @@ use tenure_api::{
 use tenure_frontend::{Frontend, Options};
 use tenure_raft::{Node, NodeAddress};
 use tenure_shard::{RaftMesh, Shards};
+use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -37,6 +38,8 @@ async fn node() -> Fixture {
     let address = NodeAddress { peer: peer.local_addr().unwrap().to_string(), api: String::new() };
     let mut options = tenure_raft::Options::new(1, BTreeMap::from([(1, address)]));
     options.shards = 2;
+    // A test's runtime is dropped with its node in it, part after part: that must not end the process of the others.
+    options.on_fatal = FatalHook(Arc::new(|cause| eprintln!("{cause}")));
     let node = Node::start(options, storage, peer).await.unwrap();
     let shards = Shards::start(RaftMesh::new(node.clone()), tenure_shard::Options::default());
     node.set_match_handler(Arc::new(shards.clone()));

@@ -107,8 +107,9 @@ impl Shapes {
             let Ok((number, wire)) = decode_key(&mut encoded) else { return total };
             let field = self.shapes[shape].fields.get(&number);
             let (Some(field), WireType::LengthDelimited) = (field, wire) else {
-                let known = field.is_some_and(|field| field.repeated);
-                total += if known { SPARE * SCALAR } else { 0 };
+                if field.is_some_and(|field| field.repeated) {
+                    total += SPARE * SCALAR;
+                }
                 if skip_field(wire, number, &mut encoded, DecodeContext::default()).is_err() {
                     return total;
                 }
@@ -154,7 +155,7 @@ fn size(
     index: usize,
     messages: &[(String, &DescriptorProto)],
     by_name: &HashMap<String, usize>,
-    sizes: &mut Vec<Option<usize>>,
+    sizes: &mut [Option<usize>],
 ) -> usize {
     if let Some(size) = sizes[index] {
         return size;

@@ -5,13 +5,13 @@ use crate::{
     command::Reply,
     commands::{Call, Outcome, Stop},
     key::RunKey,
-    proto::{EncodedEvent, events_in},
+    proto::events_in,
     rows::{Op, ReadError, RowKey, StateReader, WriteSet},
     time::Timestamp,
     transition::{Effect, Transition},
 };
 use bytes::{Bytes, BytesMut};
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 use tenure_limits::{HISTORY_PAGE, HISTORY_ROW};
 use uuid::Uuid;
 
@@ -38,29 +38,27 @@ impl HistoryCopy {
         }
         let mut cut = Cut { to: &self.to, first_event_id: begin, row: BytesMut::new(), ops: Vec::new() };
         let mut next = begin;
+        let corrupt = |first, cause: &dyn Display| ReadError::history(&self.from, first, cause);
         'page: for (first_event_id, chunk) in rows.history_rows(&self.from, begin, HISTORY_PAGE)? {
             if next != first_event_id {
-                return Err(self.corrupt(first_event_id, format!("event {next} is missing before it")));
+                return Err(corrupt(first_event_id, &format!("event {next} is missing before it")));
             }
-            for event in events(&self.from, first_event_id, chunk) {
+            for event in events_in(&chunk) {
                 if next == self.before {
                     break 'page;
                 }
-                cut.add(next, &event?.framed);
+                let event = event.map_err(|error| corrupt(first_event_id, &error))?;
+                cut.add(next, &event.framed);
                 next += 1;
             }
         }
         if next == begin {
-            return Err(self.corrupt(begin, "it is missing".into()));
+            return Err(corrupt(begin, &"it is missing"));
         }
         if begin == HistoryCopy::BEGIN {
             cut.ops.push(Op::Put(timer(&self.to), Bytes::new()));
         }
         Ok(Some((WriteSet { ops: cut.finish(next) }, next)))
-    }
-
-    fn corrupt(&self, first_event_id: i64, cause: String) -> ReadError {
-        ReadError::Corrupt { key: RowKey::History { run: self.from.clone(), first_event_id }, cause }
     }
 
     /// When the rows count as left over, if the new run has not come to be.
@@ -128,13 +126,4 @@ impl Cut<'_> {
         self.end_row(next_event_id);
         self.ops
     }
-}
-
-/// The events of a row of history.
-fn events(run: &RunKey, first_event_id: i64, chunk: Bytes) -> impl Iterator<Item = Result<EncodedEvent, ReadError>> {
-    let corrupt = move |cause: String| {
-        let key = RowKey::History { run: run.clone(), first_event_id };
-        ReadError::Corrupt { key, cause }
-    };
-    events_in(&chunk).map(move |event| event.map_err(|error| corrupt(error.to_string())))
 }

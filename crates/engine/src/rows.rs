@@ -170,6 +170,13 @@ pub enum ReadError {
     Corrupt { key: RowKey, cause: String },
 }
 
+impl ReadError {
+    /// A row of history that cannot be read.
+    pub fn history(run: &RunKey, first_event_id: i64, cause: impl fmt::Display) -> ReadError {
+        ReadError::Corrupt { key: RowKey::History { run: run.clone(), first_event_id }, cause: cause.to_string() }
+    }
+}
+
 /// What a row holds, in words for those who read errors.
 impl fmt::Display for RowKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

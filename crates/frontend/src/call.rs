@@ -340,12 +340,11 @@ impl Frontend {
 
     /// Until when a request is to be answered whose caller waits that long.
     fn deadline(&self, kind: Kind, timeout: Option<Duration>) -> Deadline {
-        match kind {
-            Kind::Call => Deadline::of(Instant::now(), timeout, self.options().timeout, CALL_DEADLINE),
-            Kind::Poll | Kind::Wait => {
-                Deadline::of(Instant::now(), timeout, self.options().long_timeout, WAIT_DEADLINE)
-            }
-        }
+        let (usual, longest) = match kind {
+            Kind::Call => (self.options().timeout, CALL_DEADLINE),
+            Kind::Poll | Kind::Wait => (self.options().long_timeout, WAIT_DEADLINE),
+        };
+        Deadline::of(Instant::now(), timeout, usual, longest)
     }
 
     /// The worker that polls; `None` for one that did not give its key, or one that no worker has.

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use futures::stream;
 use http_body_util::StreamBody;
 use std::{convert::Infallible, sync::LazyLock};
+use tenure_api::decoded::Measured;
 use tenure_engine::{Limits, NamespaceId, search_attributes::Registry, system::token_secret::TokenSecret};
+use tenure_limits::DECODED;
 use tenure_shard::TokenKey;
 use tokio::runtime::Runtime;
 use tonic::body::Body;
@@ -27,11 +29,13 @@ static ALONE: LazyLock<(Runtime, Frontend)> = LazyLock::new(|| {
 /// The largest message that is taken.
 const LIMIT: usize = 64 << 10;
 
-/// A request of the method that the first byte chooses: it is decoded, checked, and encoded again as for a forward.
+/// A request of the method that the first byte chooses: it is measured, decoded, checked, and encoded again as for a
+/// forward.
 pub fn request(bytes: &[u8]) {
     let Some((&chosen, message)) = bytes.split_first() else { return };
     let methods = Method::served();
-    let (_, handler) = &methods[usize::from(chosen) % methods.len()];
+    let (name, handler) = &methods[usize::from(chosen) % methods.len()];
+    Measured::find(name).expect("a request of the API").size(message, DECODED);
     let message = Bytes::copy_from_slice(message);
     match handler {
         Handler::Led(decode) => {

@@ -40,16 +40,13 @@ impl From<Duration> for Value {
 impl fmt::Display for Limit {
     /// A row of a Markdown table.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "| {} | ", self.name)?;
-        match self.value {
-            Value::Time(time) => write!(f, "{} s", time.as_secs())?,
-            Value::Number(bytes) if self.meaning.starts_with(" Bytes") && bytes % (1 << 20) == 0 => {
-                write!(f, "{} MiB", bytes >> 20)?;
-            }
-            Value::Number(bytes) if self.meaning.starts_with(" Bytes") => write!(f, "{} KiB", bytes >> 10)?,
-            Value::Number(number) => write!(f, "{number}")?,
-        }
-        write!(f, " |{} |", self.meaning)
+        let value = match (self.value, self.meaning.starts_with(" Bytes")) {
+            (Value::Time(time), _) => format!("{} s", time.as_secs()),
+            (Value::Number(number), false) => number.to_string(),
+            (Value::Number(bytes), true) if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+            (Value::Number(bytes), true) => format!("{} KiB", bytes >> 10),
+        };
+        write!(f, "| {} | {value} |{} |", self.name, self.meaning)
     }
 }
 

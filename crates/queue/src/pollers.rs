@@ -95,6 +95,7 @@ mod tests {
         pollers.left("a", later);
         assert_eq!(pollers.last_access(later + Duration::from_secs(1)), Some(later));
     }
+
     #[test]
     fn no_more_pollers_are_kept_than_there_is_room_for() {
         let now = Instant::now();

@@ -83,10 +83,8 @@ pub(crate) fn read_page(
 }
 
 fn events_of(run: &RunKey, chunk: &Chunk) -> Result<Vec<EncodedEvent>, ReadError> {
-    events_in(&chunk.events).collect::<Result<_, _>>().map_err(|error| ReadError::Corrupt {
-        key: RowKey::History { run: run.clone(), first_event_id: chunk.first_event_id },
-        cause: error.to_string(),
-    })
+    let events = events_in(&chunk.events).collect::<Result<_, _>>();
+    events.map_err(|error| ReadError::history(run, chunk.first_event_id, error))
 }
 
 /// As [`read_page`], of events that are there for as long as the run is: it may be removed while it is read.

@@ -7,7 +7,7 @@ use crate::{
     child, external,
     key::RunKey,
     replay,
-    rows::{ReadError, RowKey, StateReader},
+    rows::{ReadError, StateReader},
     state::{ExecutionInfo, ExecutionState},
     txn::event_len,
     update,
@@ -168,8 +168,7 @@ fn each_event(
         let Some((last, _)) = page.last() else { return Ok(()) };
         next = last + 1;
         for (first_event_id, chunk) in page {
-            let key = || RowKey::History { run: run.clone(), first_event_id };
-            let chunk = History::decode(chunk).map_err(|e| ReadError::Corrupt { key: key(), cause: e.to_string() })?;
+            let chunk = History::decode(chunk).map_err(|error| ReadError::history(run, first_event_id, error))?;
             for event in chunk.events {
                 take(event)?;
             }

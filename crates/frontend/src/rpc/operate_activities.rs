@@ -77,10 +77,8 @@ impl Rpc for api::UpdateActivityOptionsRequest {
     }
 
     async fn run(self: Arc<Self>, target: RunTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        match call
-            .execute(target.workflow, ShardCommand::UpdateActivityOptions(RunRequest::new(target.run_id, self)))
-            .await?
-        {
+        let command = ShardCommand::UpdateActivityOptions(RunRequest::new(target.run_id, self));
+        match call.execute(target.workflow, command).await? {
             Reply::ActivityOptions(options) => Ok(Self::Response { activity_options: Some(*options) }),
             reply => Err(unexpected(&reply)),
         }

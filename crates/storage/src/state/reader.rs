@@ -121,10 +121,7 @@ impl StateReader for View<'_> {
     fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
         let mut chunks = self.history_before(run, event_id, 0)?;
         let Some(chunk) = chunks.pop() else { return Ok(None) };
-        event_in(&chunk.events, event_id).map_err(|e| ReadError::Corrupt {
-            key: RowKey::History { run: run.clone(), first_event_id: chunk.first_event_id },
-            cause: e.to_string(),
-        })
+        event_in(&chunk.events, event_id).map_err(|error| ReadError::history(run, chunk.first_event_id, error))
     }
 
     fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {

@@ -32,6 +32,7 @@ COUNTED = {
     "blocks": "tenure_storage_block_cache_bytes",
     "memtables": "tenure_storage_memtable_bytes",
     "states": "tenure_shard_state_cache_bytes",
+    "tails": "tenure_raft_tail_bytes",
     "requests": "tenure_request_bytes_in_progress",
 }
 
@@ -211,7 +212,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if arguments.run is overload:
         os.sched_setaffinity(0, CORES[:-1] or CORES)
-    settings = (f"[cluster]\nshards = {arguments.shards}\n[memory]\nbudget_bytes = {arguments.budget_mib * MIB}\n")
+    settings = (f"[cluster]\nshards = {arguments.shards}\n[memory]\nbudget_bytes = {arguments.budget_mib * MIB}\n"
+                # Leaders stay where a trial puts them.
+                '[raft]\nbalance_after = "1day"\n')
     with tempfile.TemporaryDirectory(prefix="tenure-load-") as name:
         print(f"{arguments.run.__name__}: 3 nodes ({BINARY.parent.name}), {arguments.shards} shards and the system shard, "
               f"{arguments.budget_mib} MiB each, on {len(os.sched_getaffinity(0))} of {len(CORES)} cores", flush=True)

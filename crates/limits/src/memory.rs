@@ -16,18 +16,20 @@ pub struct Memory {
     pub memtables: usize,
     /// Decoded states of executions.
     pub states: usize,
+    /// Tails of the logs of all Raft groups.
+    pub tails: usize,
 }
 
 impl Memory {
     /// The shares of `budget` bytes.
     pub const fn of(budget: usize) -> Memory {
         let part = budget / 16;
-        Memory { blocks: 3 * part, memtables: 3 * part, states: 4 * part }
+        Memory { blocks: 3 * part, memtables: 3 * part, states: 4 * part, tails: part }
     }
 
     /// All shares together.
     pub const fn total(&self) -> usize {
-        self.blocks + self.memtables + self.states
+        self.blocks + self.memtables + self.states + self.tails
     }
 
     /// A memtable of one column family: one that is written to and one that is being flushed, in both databases, and

@@ -20,6 +20,7 @@ mod node;
 mod options;
 mod snapshot;
 mod state_machine;
+mod tail;
 mod types;
 
 pub use group::{Group, GroupStatus, Leadership, ProposeError, ReadError, TransferError};

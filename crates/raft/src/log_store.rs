@@ -6,6 +6,7 @@
 use crate::{
     entry,
     log_sizes::LogSizes,
+    tail::{Tail, Tails},
     types::{Entry, LogId, TypeConfig, Vote},
 };
 use bytes::Bytes;
@@ -16,7 +17,6 @@ use openraft::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::VecDeque,
     fmt::Debug,
     io,
     ops::{Bound, Range, RangeBounds},
@@ -47,25 +47,12 @@ struct Shared {
     sizes: LogSizes,
 }
 
-/// The last entries of the log. An entry that is not yet on disk is always here.
-struct Tail {
-    /// Index of the first entry that is here, or of the next one to be appended.
-    first: u64,
-    /// Each with the number of the append that wrote it.
-    entries: VecDeque<(Entry, u64)>,
-    bytes: usize,
-    budget: usize,
-    /// Number of the last append that was submitted, and of the last that is on disk.
-    submitted: u64,
-    written: u64,
-}
-
 impl LogStore {
     pub(crate) fn new(
         shard: ShardId,
         db: LogDb,
         found: ShardLog,
-        tail_budget: usize,
+        tails: &Tails,
         applied: watch::Receiver<u64>,
     ) -> io::Result<LogStore> {
         let purged: Option<LogId> = found.purged.map(|p| entry::from_bytes(&p.log_id)).transpose()?;
@@ -78,14 +65,7 @@ impl LogStore {
             committed: found.committed.as_deref().map(entry::from_bytes).transpose()?,
             purged,
             last,
-            tail: Tail {
-                first: last.map_or(0, |id| id.index + 1),
-                entries: VecDeque::new(),
-                bytes: 0,
-                budget: tail_budget,
-                submitted: 0,
-                written: 0,
-            },
+            tail: tails.tail(last.map_or(0, |id| id.index + 1)),
             sizes: LogSizes::default(),
         };
         Ok(LogStore { shard, db, shared: Arc::new(Mutex::new(shared)), applied })
@@ -103,10 +83,10 @@ impl LogStore {
         }
         let first_in_memory = {
             let shared = self.shared.lock();
-            if range.start >= shared.tail.first {
+            if range.start >= shared.tail.first() {
                 return Ok(shared.tail.read(range, max_bytes));
             }
-            shared.tail.first
+            shared.tail.first()
         };
         let (db, shard) = (self.db.clone(), self.shard);
         let on_disk = range.start..range.end.min(first_in_memory);
@@ -122,58 +102,6 @@ impl LogStore {
             }
         }
         rows.into_iter().map(|(index, row)| entry::decode(index, row)).collect()
-    }
-}
-
-impl Tail {
-    fn read(&self, range: Range<u64>, max_bytes: usize) -> Vec<Entry> {
-        let skip = (range.start - self.first) as usize;
-        let mut bytes = 0;
-        let fits = |(entry, _): &&(Entry, u64)| {
-            let first = bytes == 0;
-            bytes += entry::size(entry);
-            first || bytes <= max_bytes
-        };
-        let wanted = self.entries.iter().skip(skip).take((range.end - range.start) as usize);
-        wanted.take_while(fits).map(|(entry, _)| entry.clone()).collect()
-    }
-
-    fn push(&mut self, entry: Entry) {
-        debug_assert_eq!(entry.log_id.index, self.first + self.entries.len() as u64, "the log has no holes");
-        self.bytes += entry::size(&entry);
-        self.entries.push_back((entry, self.submitted));
-    }
-
-    /// Lets go of the oldest entries that are on disk, as far as the budget asks for it.
-    fn shrink(&mut self) {
-        while self.bytes > self.budget && self.entries.front().is_some_and(|(_, append)| *append <= self.written) {
-            self.pop_front();
-        }
-    }
-
-    fn pop_front(&mut self) {
-        if let Some((entry, _)) = self.entries.pop_front() {
-            self.bytes -= entry::size(&entry);
-            self.first += 1;
-        }
-    }
-
-    /// Keeps what comes before `end`.
-    fn truncate(&mut self, end: u64) {
-        while self.first + self.entries.len() as u64 > end
-            && let Some((entry, _)) = self.entries.pop_back()
-        {
-            self.bytes -= entry::size(&entry);
-        }
-        self.first = self.first.min(end);
-    }
-
-    /// Keeps what comes from `start` on.
-    fn purge(&mut self, start: u64) {
-        while self.first < start && !self.entries.is_empty() {
-            self.pop_front();
-        }
-        self.first = self.first.max(start);
     }
 }
 
@@ -266,21 +194,19 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let mut rows: Vec<(u64, Bytes)> = Vec::new();
         let number = {
             let mut shared = self.shared.lock();
-            shared.tail.submitted += 1;
+            let number = shared.tail.begin_append();
             for entry in entries {
                 rows.push((entry.log_id.index, entry::encode(&entry)));
                 shared.sizes.push(entry.log_id.index, entry::size(&entry) as u64);
                 shared.last = Some(entry.log_id);
                 shared.tail.push(entry);
             }
-            shared.tail.submitted
+            number
         };
         let shared = self.shared.clone();
         self.db.submit(LogOp::Append { shard: self.shard, entries: rows }, move |written| {
             if written.is_ok() {
-                let tail = &mut shared.lock().tail;
-                tail.written = number;
-                tail.shrink();
+                shared.lock().tail.written(number);
             }
             callback.io_completed(written);
         });

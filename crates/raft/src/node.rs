@@ -12,6 +12,7 @@ use crate::{
     network::Network,
     options::Options,
     state_machine::{Rows, StateMachine},
+    tail::Tails,
     types::Raft,
 };
 use futures::future::join_all;
@@ -96,6 +97,7 @@ pub(crate) struct Core {
     pub(crate) gate: Arc<Gate>,
     pub(crate) links: Arc<BTreeMap<u64, Link>>,
     pub(crate) groups: Groups,
+    pub(crate) tails: Tails,
 }
 
 impl Node {
@@ -126,6 +128,7 @@ impl Node {
             gate: gate.clone(),
             links: Arc::new(links),
             groups: Groups::new(),
+            tails: Tails::new(options.tail_bytes),
         };
         let service = PeerService::new(pool, gate);
         service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage }));
@@ -328,8 +331,7 @@ impl Core {
         let rows = Rows::new(found.rows);
         let (tell_applied, applied) = watch::channel(0);
         let state_machine = StateMachine::new(shard, self.storage.clone(), rows.clone(), tell_applied)?;
-        let log =
-            LogStore::new(shard, self.storage.log().clone(), found.log, self.options.tail_bytes, applied.clone())?;
+        let log = LogStore::new(shard, self.storage.log().clone(), found.log, &self.tails, applied.clone())?;
         let network =
             Network { shard, node: self.node, pool: self.pool.clone(), links: self.links.clone(), rows: rows.clone() };
         let raft = Raft::new(self.node, self.config.clone(), network, log.clone(), state_machine).await;

@@ -1,6 +1,7 @@
 //! What the Raft layer can be told.
 
 use std::{collections::BTreeMap, time::Duration};
+use tenure_limits::{DEFAULT_MEMORY, Memory};
 use tenure_vital::FatalHook;
 
 /// Where a node is reached.
@@ -35,7 +36,7 @@ pub struct Options {
     /// bytes of those: whichever comes first.
     pub keep_entries: u64,
     pub keep_bytes: u64,
-    /// Bytes of the log's tail that each group keeps in memory.
+    /// Bytes that the tails of all groups' logs take in memory.
     pub tail_bytes: usize,
     /// A node gets its leaderships back after it was there, and caught up, for this long.
     pub balance_after: Duration,
@@ -58,7 +59,7 @@ impl Options {
             flush_interval: Duration::from_secs(30),
             keep_entries: 10_000,
             keep_bytes: 32 << 20,
-            tail_bytes: 4 << 20,
+            tail_bytes: Memory::of(DEFAULT_MEMORY).tails,
             balance_after: Duration::from_secs(10),
             on_fatal: FatalHook::default(),
         }

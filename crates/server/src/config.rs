@@ -127,6 +127,9 @@ pub struct Raft {
     pub keep_entries: u64,
     /// Bytes of those, with which fewer of them stay.
     pub keep_bytes: u64,
+    /// A node that is back, and has caught up, takes the leaderships that are meant for it after this long.
+    #[serde(with = "humantime_serde")]
+    pub balance_after: Duration,
 }
 
 impl Default for Raft {
@@ -140,6 +143,7 @@ impl Default for Raft {
             flush_interval: raft.flush_interval,
             keep_entries: raft.keep_entries,
             keep_bytes: raft.keep_bytes,
+            balance_after: raft.balance_after,
         }
     }
 }
@@ -148,9 +152,9 @@ impl Default for Raft {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
-    /// Bytes of caches, memtables and requests in progress together, whatever the node leads. Ten sixteenths are divided
-    /// among caches and memtables; requests have limits of their own, which fit the rest of the default. The process
-    /// takes some more: its code, threads and connections.
+    /// Bytes of caches, memtables and requests in progress together, whatever the node leads. Eleven sixteenths are
+    /// divided among caches, memtables and the tails of the logs; requests have limits of their own, which fit the rest
+    /// of the default. The process takes some more: its code, threads and connections.
     pub budget_bytes: usize,
 }
 

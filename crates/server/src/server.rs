@@ -335,6 +335,8 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
     options.flush_interval = config.raft.flush_interval;
     options.keep_entries = config.raft.keep_entries;
     options.keep_bytes = config.raft.keep_bytes;
+    options.balance_after = config.raft.balance_after;
+    options.tail_bytes = memory(config).tails;
     options
 }
 

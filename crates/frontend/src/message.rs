@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use flate2::bufread::GzDecoder;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
-use std::io::Read;
+use std::{io::Read, time::Duration};
 use tenure_api::error::{ApiError, Code};
 use tenure_limits::ARRIVAL;
 use tokio::time::timeout;
@@ -45,8 +45,7 @@ impl Encoding {
 /// Reads the message of a request: `limit` bytes at most, before and after it is unzipped. What it takes is counted in
 /// the slot.
 pub(crate) async fn read(body: Body, encoding: Encoding, limit: usize, slot: &mut Slot) -> Result<Bytes, ApiError> {
-    let late = |_| ApiError::new(Code::DeadlineExceeded, "the request did not arrive in time");
-    let (compressed, message) = timeout(ARRIVAL, gather(body, limit, slot)).await.map_err(late)??;
+    let (compressed, message) = gather_within(ARRIVAL, body, limit, slot).await?;
     match (compressed, encoding) {
         (false, _) => Ok(message),
         (true, Encoding::Gzip) => unzip(message, limit, slot).await,
@@ -54,6 +53,16 @@ pub(crate) async fn read(body: Body, encoding: Encoding, limit: usize, slot: &mu
             "protocol error: received message with compressed-flag but no grpc-encoding was specified",
         )),
     }
+}
+
+async fn gather_within(
+    patience: Duration,
+    body: Body,
+    limit: usize,
+    slot: &mut Slot,
+) -> Result<(bool, Bytes), ApiError> {
+    let late = |_| ApiError::new(Code::DeadlineExceeded, "the request did not arrive in time");
+    timeout(patience, gather(body, limit, slot)).await.map_err(late)?
 }
 
 /// The message as it was sent, and whether it is compressed.
@@ -196,6 +205,17 @@ mod tests {
         refused(framed(7, 0, b""), Identity, Internal, "invalid compression flag: 7").await;
         refused(framed(1, 1, b"x"), Identity, Internal, "no grpc-encoding").await;
         refused(framed(1, 4, b"junk"), Gzip, Internal, "Error decompressing").await;
+    }
+
+    /// F6: what comes drop by drop does not hold its place for ever.
+    #[tokio::test]
+    async fn a_request_that_does_not_arrive_is_given_up() {
+        let begun = stream::iter([Ok::<_, Infallible>(http_body::Frame::data(Bytes::from_static(&[0, 0])))]);
+        let body = Body::new(StreamBody::new(begun.chain(stream::pending())));
+        let mut slot = Budget::new(Capacity::default()).enter().unwrap();
+        let patience = Duration::from_millis(20);
+        let error = gather_within(patience, body, LIMIT, &mut slot).await.unwrap_err();
+        assert_eq!(error.code, Code::DeadlineExceeded, "{error:?}");
     }
 
     /// F6: the head tells that a message is too large; nothing of it is gathered.

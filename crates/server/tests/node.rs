@@ -38,6 +38,31 @@ async fn get(http: SocketAddr, path: &str) -> (String, String) {
     (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
 
+/// The number of streams that an HTTP/2 server allows on a connection, as it says in its first frame (RFC 9113, 6.5).
+async fn streams_allowed(address: SocketAddr) -> u32 {
+    const MAX_CONCURRENT_STREAMS: u16 = 3;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut head = [0; 9];
+    timeout(SOON, stream.read_exact(&mut head)).await.unwrap().unwrap();
+    assert_eq!(head[3], 4, "the first frame has the settings");
+    let mut settings = vec![0; usize::from(head[2])];
+    timeout(SOON, stream.read_exact(&mut settings)).await.unwrap().unwrap();
+    let (settings, _) = settings.as_chunks::<6>();
+    let found = settings.iter().find(|[a, b, ..]| u16::from_be_bytes([*a, *b]) == MAX_CONCURRENT_STREAMS);
+    let [_, _, value @ ..] = *found.expect("a limit");
+    u32::from_be_bytes(value)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_has_so_many_streams() {
+    let data = tempfile::tempdir().unwrap();
+    let server = started(alone(data.path())).await;
+    assert_eq!(streams_allowed(server.addresses().grpc).await, tenure_limits::STREAMS);
+    assert_eq!(streams_allowed(server.addresses().peer).await, tenure_limits::PEER_STREAMS);
+    timeout(SOON, server.stop()).await.expect("a node that stops soon");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_serves_stops_and_comes_back() {
     let data = tempfile::tempdir().unwrap();

@@ -8,6 +8,12 @@ mod server;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
+use tikv_jemallocator::Jemalloc;
+
+/// The allocator of the process, RocksDB included. Under load a node takes a fifth less CPU with it than with the C
+/// library's, and less memory.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Durable workflow execution: one binary, three nodes, no database.
 #[derive(Parser)]

@@ -11,7 +11,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("HISTORY_ROW", "crates/engine/src/tests/reset.rs", "history_is_copied_in_pieces"),
     ("HISTORY_PAGE", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
     ("COMMANDS_OF_WORKFLOW", "crates/shard/src/tests/mod.rs", "commands_whose_callers_have_gone_are_not_run"),
-    ("WORKERS", "crates/shard/src/workers.rs", "f81_no_more_workers_are_remembered_than_there_is_room_for"),
+    ("WORKERS", "crates/shard/src/node/workers.rs", "f81_no_more_workers_are_remembered_than_there_is_room_for"),
     ("COUNTED_TASKS", "crates/shard/src/tests/mod.rs", "a_backlog_is_counted_no_further_than_to_the_limit"),
     ("POLLERS", "crates/queue/src/pollers.rs", "no_more_pollers_are_kept_than_there_is_room_for"),
     ("RETOLD", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),

@@ -2,7 +2,7 @@
 
 use crate::{
     PageToken, QueryToken, TokenKey, TokenUse,
-    messages::{Answer, Request},
+    seam::messages::{Answer, Request},
 };
 use tenure_engine::{codec, system::token_secret::TokenSecret, token::TaskToken};
 

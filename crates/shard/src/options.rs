@@ -1,6 +1,6 @@
 //! What can be set about leaders and matching.
 
-use crate::virtual_time::VirtualTime;
+use crate::time::virtual_time::VirtualTime;
 use std::{sync::Arc, time::Duration};
 use tenure_engine::Limits;
 use tenure_vital::FatalHook;

@@ -1,6 +1,8 @@
 //! The seams over the raft crate's node and groups.
 
-use crate::replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, ShardId};
+use crate::seam::replica::{
+    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, ShardId,
+};
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};

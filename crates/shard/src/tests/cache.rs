@@ -1,7 +1,7 @@
 //! The node's cache of decoded states.
 
 use super::{options, whole};
-use crate::cache::{LeaderStates, StateCache};
+use crate::leader::cache::{LeaderStates, StateCache};
 use std::sync::Arc;
 use tenure_engine::{Op, RowKey, RunKey, WriteSet, state::ExecutionState};
 use uuid::Uuid;

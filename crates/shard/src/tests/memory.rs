@@ -2,7 +2,7 @@
 
 use crate::{
     CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Options, Replica, Rows, ShardId, Shards,
-    executions::Engine, replica::ProposeError,
+    leader::executions::Engine, seam::replica::ProposeError,
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};

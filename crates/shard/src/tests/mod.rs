@@ -10,10 +10,10 @@ mod whole;
 
 use crate::{
     CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId,
-    dispatch::Dispatch,
-    executions::own,
-    handle::new_proposal_id,
-    messages::{Request, StartRequest},
+    leader::executions::own,
+    leader::handle::new_proposal_id,
+    owner::dispatch::Dispatch,
+    seam::messages::{Request, StartRequest},
 };
 use bytes::Bytes;
 use engine::{engine, heartbeat, row, signal, start, start_after};

@@ -1,0 +1,491 @@
+//! The home's side of dispatch: tasks that owners offer are matched with the polls that wait here, and started at
+//! their owners.
+
+use crate::{
+    leader::handle::{PollRequest, QueueDescription, new_proposal_id},
+    leader::runtime::LeaderRuntime,
+    node::polled::Polled,
+    node::shared::{Attempt, Served},
+    seam::error::CommandError,
+    seam::messages::{Answer, Offered, Request, StartRequest, TaskKey},
+    seam::replica::ShardId,
+};
+use metrics::{counter, gauge};
+use parking_lot::Mutex;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tenure_api::taskqueue::v1::{PollerInfo, TaskQueueConfig};
+use tenure_engine::{
+    ProposalId, QueueKey, TaskKind, queue_config,
+    rows::{ReadError, ReadyTask},
+};
+use tenure_queue::{Match, Matcher, Next, PollId, Pollers, Rate, RateLimit};
+use tokio::{sync::oneshot, time::Instant};
+
+/// How soon an owner that moved is asked again.
+const RETRY: Duration = Duration::from_millis(20);
+/// A task that its owner could not start for a reason of its own is tried again after this time.
+const COOL_DOWN: Duration = Duration::from_secs(1);
+/// Shown as the rate of a worker that wants no limit, as in the reference server.
+const UNLIMITED: f64 = 100_000.0;
+
+/// The queues that are homed on this shard.
+pub(crate) struct Home {
+    queues: Mutex<HashMap<QueueKey, HomeQueue>>,
+    /// Polls made to an earlier home are unknown here: no sticky worker is called dead before they had time to come.
+    since: Instant,
+}
+
+type QueueMatch = Match<TaskKey, Offered, WaitingPoll>;
+
+struct HomeQueue {
+    matcher: Matcher<TaskKey, Offered, WaitingPoll>,
+    pollers: Pollers<PollerDetails>,
+    added: Rate,
+    dispatched: Rate,
+    /// The queue's limit is looked at again then.
+    wakes: Option<Instant>,
+}
+
+/// What a worker said of itself.
+struct PollerDetails {
+    deployment: Option<tenure_api::deployment::v1::WorkerDeploymentOptions>,
+    queue_rate: Option<f64>,
+}
+
+struct WaitingPoll {
+    request: PollRequest,
+    /// `None` ends the poll without a task.
+    reply: oneshot::Sender<Option<Polled>>,
+}
+
+impl HomeQueue {
+    /// A queue of a home that leads since `since`: what an earlier home allowed is not known, so nothing is saved up
+    /// of the limit at that time.
+    fn new(config: Option<&TaskQueueConfig>, since: Instant, now: std::time::Instant) -> Self {
+        let mut matcher = Matcher::new(RateLimit::new(since.into_std()));
+        matcher.limit.set_by_api(config.and_then(limit_of));
+        let (added, dispatched) = (Rate::new(now), Rate::new(now));
+        HomeQueue { matcher, pollers: Pollers::default(), added, dispatched, wakes: None }
+    }
+
+    /// Nobody would notice if it were forgotten.
+    fn is_idle(&self, now: std::time::Instant) -> bool {
+        self.matcher.is_idle() && self.pollers.is_empty() && self.matcher.limit.is_rested(now)
+    }
+}
+
+/// Tasks a second that an operator allows the whole queue.
+fn limit_of(config: &TaskQueueConfig) -> Option<f64> {
+    let limit = config.queue_rate_limit.as_ref()?.rate_limit?;
+    Some(f64::from(limit.requests_per_second))
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Home { queues: Mutex::default(), since: Instant::now() }
+    }
+
+    /// Nobody has polled the sticky queue for so long that its worker counts as gone.
+    fn is_deserted(&self, queue: &HomeQueue, alive: Duration, now: Instant) -> bool {
+        if queue.matcher.waiting_polls() > 0 {
+            return false;
+        }
+        let polled = queue.pollers.last_access(now.into_std()).map_or(self.since, Instant::from_std);
+        now.duration_since(polled.max(self.since)) >= alive
+    }
+
+    /// Time since a queue was polled; `None`: not in this home's memory.
+    pub(crate) fn last_poll(&self, queue: &QueueKey) -> Option<Duration> {
+        let now = std::time::Instant::now();
+        let queues = self.queues.lock();
+        let last = queues.get(queue)?.pollers.last_access(now)?;
+        Some(now.saturating_duration_since(last))
+    }
+
+    /// Gives all polls back: their frontends ask the new home.
+    pub(crate) fn give_back(&self) {
+        let mut queues = self.queues.lock();
+        let polls: Vec<WaitingPoll> = queues.values_mut().flat_map(|queue| queue.matcher.cancel_all()).collect();
+        drop(queues);
+        drop(polls);
+    }
+
+    fn waiting_polls(&self) -> usize {
+        self.queues.lock().values().map(|queue| queue.matcher.waiting_polls()).sum()
+    }
+}
+
+/// A poll that was given up, in whatever way its future ended, leaves the matcher.
+struct PollGuard<'a> {
+    answer: oneshot::Receiver<Option<Polled>>,
+    home: &'a Home,
+    queue: QueueKey,
+    identity: String,
+    id: PollId,
+}
+
+impl PollGuard<'_> {
+    /// False if the poll does not wait any more: it was matched.
+    fn take_back(&self) -> bool {
+        self.home.queues.lock().get_mut(&self.queue).is_some_and(|queue| queue.matcher.cancel(self.id).is_some())
+    }
+}
+
+impl Drop for PollGuard<'_> {
+    fn drop(&mut self) {
+        // First, so that a match that came to nothing does not put the poll back behind our back.
+        self.answer.close();
+        if let Some(queue) = self.home.queues.lock().get_mut(&self.queue) {
+            queue.matcher.cancel(self.id);
+            queue.pollers.left(&self.identity, std::time::Instant::now());
+        }
+    }
+}
+
+impl LeaderRuntime {
+    /// Waits for a task. `None`: nothing came in time.
+    pub(crate) async fn poll(self: &Arc<Self>, request: PollRequest) -> Result<Option<Polled>, CommandError> {
+        let now = Instant::now();
+        let expires = self.options.poll_expires(now, request.deadline);
+        let last_call = request.deadline.checked_sub(self.options.long_poll_margin / 2).unwrap_or(now);
+        let (reply, answer) = oneshot::channel();
+        let mut guard = {
+            let mut queues = self.home.queues.lock();
+            let at = now.into_std();
+            let queue = self.queue(&mut queues, &request.queue, at)?;
+            let id = queue.matcher.poll_id();
+            let (deployment, queue_rate) = (request.poll.deployment.clone(), request.queue_rate);
+            queue.pollers.arrived(&request.poll.identity, PollerDetails { deployment, queue_rate }, at);
+            if let Some(rate) = queue_rate {
+                queue.matcher.limit.set_by_worker(rate);
+            }
+            let (identity, name) = (request.poll.identity.clone(), request.queue.clone());
+            queue.matcher.poll(id, WaitingPoll { request, reply });
+            PollGuard { answer, home: &self.home, queue: name, identity, id }
+        };
+        self.match_queue(&guard.queue);
+        let polled = tokio::select! {
+            biased;
+            polled = &mut guard.answer => polled,
+            () = self.ended.cancelled() => return Err(self.not_leader().into()),
+            () = tokio::time::sleep_until(expires) => {
+                if guard.take_back() {
+                    return Ok(None);
+                }
+                // Matched just now: the start is on its way.
+                match tokio::time::timeout_at(last_call.max(expires), &mut guard.answer).await {
+                    Ok(polled) => polled,
+                    Err(_) => return Ok(None),
+                }
+            }
+        };
+        // The matcher drops a poll unanswered only when it gives all of them back.
+        polled.map_err(|_| self.not_leader().into())
+    }
+
+    /// Takes an owner's offers and revocations.
+    pub(crate) fn take_offers(
+        self: &Arc<Self>,
+        owner: ShardId,
+        offered: Vec<Offered>,
+        revoked: Vec<(QueueKey, TaskKey)>,
+    ) -> Result<(), ReadError> {
+        let now = Instant::now();
+        let mut to_match = Vec::new();
+        let mut deserted = Vec::new();
+        let mut queues = self.home.queues.lock();
+        for (queue, key) in revoked {
+            if let Some(queue) = queues.get_mut(&queue) {
+                queue.matcher.revoke(&key);
+            }
+        }
+        for offered in offered {
+            let at = now.into_std();
+            let queue = self.queue(&mut queues, offered.queue(), at)?;
+            if offered.is_sticky() && self.home.is_deserted(queue, self.options.sticky_alive, now) {
+                deserted.push(offered);
+                continue;
+            }
+            let name = offered.queue().clone();
+            if queue.matcher.offer(offered.key(owner), offered, at) {
+                queue.added.count(1, at);
+                if to_match.last() != Some(&name) {
+                    to_match.push(name);
+                }
+            }
+        }
+        drop(queues);
+        self.tell_deserted(owner, deserted);
+        for queue in to_match {
+            self.match_queue(&queue);
+        }
+        Ok(())
+    }
+
+    /// A queue of this home, with what operators set of it.
+    fn queue<'a>(
+        &self,
+        queues: &'a mut HashMap<QueueKey, HomeQueue>,
+        name: &QueueKey,
+        now: std::time::Instant,
+    ) -> Result<&'a mut HomeQueue, ReadError> {
+        match queues.entry(name.clone()) {
+            Entry::Occupied(queue) => Ok(queue.into_mut()),
+            Entry::Vacant(place) => {
+                let config = queue_config::read(&*self.rows, name)?;
+                Ok(place.insert(HomeQueue::new(config.as_ref(), self.home.since, now)))
+            }
+        }
+    }
+
+    /// An operator set something of a queue; it holds from now on.
+    pub(crate) fn queue_configured(self: &Arc<Self>, name: &QueueKey, config: &TaskQueueConfig) {
+        // Of a queue that is not in memory the row is read when it comes.
+        self.with_queue(name, |queue| queue.matcher.limit.set_by_api(limit_of(config)));
+        self.match_queue(name);
+    }
+
+    /// Looks at a queue again when its limit allows the next task.
+    fn wake_at(self: &Arc<Self>, queue: &mut HomeQueue, name: &QueueKey, then: Instant) {
+        if queue.wakes.is_some_and(|wakes| wakes <= then) {
+            return;
+        }
+        queue.wakes = Some(then);
+        let (runtime, name) = (self.clone(), name.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = runtime.ended.cancelled() => return,
+                () = tokio::time::sleep_until(then) => {}
+            }
+            runtime.with_queue(&name, |queue| queue.wakes = queue.wakes.filter(|wakes| *wakes != then));
+            runtime.match_queue(&name);
+        });
+    }
+
+    /// Starts whatever can be matched.
+    fn match_queue(self: &Arc<Self>, name: &QueueKey) {
+        let now = std::time::Instant::now();
+        loop {
+            let next = {
+                let mut queues = self.home.queues.lock();
+                let Some(queue) = queues.get_mut(name) else { return };
+                match queue.matcher.next(now) {
+                    Next::Match(next) => {
+                        queue.dispatched.count(1, now);
+                        next
+                    }
+                    Next::Wait(then) => return self.wake_at(queue, name, Instant::from_std(then)),
+                    Next::Nothing => return,
+                }
+            };
+            counter!("tenure_tasks_dispatched_total").increment(1);
+            if next.waited < Duration::from_millis(5) {
+                counter!("tenure_tasks_sync_matched_total").increment(1);
+            }
+            tokio::spawn(self.clone().start_matched(name.clone(), next));
+        }
+    }
+
+    /// Has the owner start a matched task, and answers the poll with it.
+    async fn start_matched(self: Arc<Self>, name: QueueKey, matched: QueueMatch) {
+        let Match { key, task, poll_id, poll, .. } = matched;
+        match self.start_at_owner(&task, &key, &poll).await {
+            Started::Task(polled) => {
+                self.with_queue(&name, |queue| queue.matcher.finished(&key));
+                // A poll that has gone meanwhile gives it back by dropping it.
+                _ = poll.reply.send(Some(polled));
+            }
+            Started::Obsolete => self.with_queue(&name, |queue| {
+                queue.matcher.was_obsolete(&key);
+                keep_waiting(queue, poll_id, poll);
+            }),
+            Started::Unsent => self.with_queue(&name, |queue| {
+                queue.matcher.put_back(key, task, std::time::Instant::now());
+                keep_waiting(queue, poll_id, poll);
+            }),
+            Started::Refused => {
+                self.with_queue(&name, |queue| keep_waiting(queue, poll_id, poll));
+                self.match_queue(&name);
+                tokio::time::sleep(COOL_DOWN).await;
+                self.with_queue(&name, |queue| queue.matcher.put_back(key, task, std::time::Instant::now()));
+            }
+            // If it was started after all, the next attempt is told that it is obsolete.
+            Started::Unknown => {
+                self.with_queue(&name, |queue| queue.matcher.put_back(key, task, std::time::Instant::now()));
+            }
+        }
+        self.match_queue(&name);
+    }
+
+    /// The same proposal id is kept while the owner's leader changes, so that a start that was committed is found.
+    async fn start_at_owner(&self, task: &Offered, key: &TaskKey, poll: &WaitingPoll) -> Started {
+        let proposal = new_proposal_id();
+        let deadline = poll.request.deadline + self.options.start_grace;
+        let mut asked = false;
+        while Instant::now() < deadline && !self.ended.is_cancelled() {
+            if poll.reply.is_closed() && !asked {
+                return Started::Unsent;
+            }
+            let request = start_request(task, key, poll, proposal);
+            match self.shared.ask_once(key.shard, request).await {
+                Attempt::Served(Served::Started(polled)) => return Started::Task(polled),
+                Attempt::Served(Served::Answer(Answer::Obsolete)) => return Started::Obsolete,
+                Attempt::Served(Served::Answer(Answer::Refused(error))) => {
+                    tracing::warn!(shard = key.shard, %error, "a task could not be started");
+                    return Started::Refused;
+                }
+                Attempt::Served(Served::Answer(_)) | Attempt::NoLeader => {}
+                // It may have been started all the same.
+                Attempt::Failed => asked = true,
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        Started::Unknown
+    }
+
+    /// Changes a queue that is in memory, as one is for which a match is on its way.
+    fn with_queue(&self, name: &QueueKey, change: impl FnOnce(&mut HomeQueue)) {
+        if let Some(queue) = self.home.queues.lock().get_mut(name) {
+            change(queue);
+        }
+    }
+
+    /// Tells owners that nobody polls a sticky queue, so that its tasks move to their normal queues.
+    fn tell_deserted(self: &Arc<Self>, owner: ShardId, deserted: Vec<Offered>) {
+        if deserted.is_empty() {
+            return;
+        }
+        let (mut tasks, mut queries) = (Vec::new(), Vec::new());
+        for offered in deserted {
+            match offered {
+                Offered::Task(ReadyTask { run, stamp, .. }) => tasks.push((run, stamp)),
+                Offered::Query { token, .. } => queries.push(token),
+            }
+        }
+        let shared = self.shared.clone();
+        let request = Request::StickyUnavailable { owner, tasks, queries };
+        // If it is lost the task's schedule-to-start timeout does the same, later.
+        let deadline = Instant::now() + self.options.sticky_alive;
+        tokio::spawn(async move { shared.ask_leader(owner, request, deadline).await });
+    }
+
+    /// A sticky queue's worker said that it goes: its polls end, its tasks move to their normal queues.
+    pub(crate) fn worker_gone(self: &Arc<Self>, name: &QueueKey) {
+        let mut queues = self.home.queues.lock();
+        let Some(queue) = queues.get_mut(name) else { return };
+        queue.pollers = Pollers::default();
+        let tasks = queue.matcher.revoke_where(|_| true);
+        for poll in queue.matcher.cancel_all() {
+            // One that has gone meanwhile needs no end.
+            _ = poll.reply.send(None);
+        }
+        drop(queues);
+        self.tell_owners(tasks);
+    }
+
+    fn tell_owners(self: &Arc<Self>, tasks: Vec<(TaskKey, Offered)>) {
+        let mut by_owner: HashMap<ShardId, Vec<Offered>> = HashMap::new();
+        for (key, offered) in tasks {
+            by_owner.entry(key.shard).or_default().push(offered);
+        }
+        for (owner, deserted) in by_owner {
+            self.tell_deserted(owner, deserted);
+        }
+    }
+
+    /// Once a second: finds sticky queues that lost their worker, forgets what is idle, gives polls back if this
+    /// home may have been replaced without knowing.
+    pub(crate) fn tick_home(self: &Arc<Self>) {
+        let now = Instant::now();
+        let mut deserted = Vec::new();
+        let mut queues = self.home.queues.lock();
+        queues.retain(|_, queue| {
+            if queue.matcher.waiting_tasks() > 0 && self.home.is_deserted(queue, self.options.sticky_alive, now) {
+                deserted.extend(queue.matcher.revoke_where(Offered::is_sticky));
+            }
+            queue.pollers.forget(now.into_std());
+            !queue.is_idle(now.into_std())
+        });
+        drop(queues);
+        self.tell_owners(deserted);
+        let waiting = self.home.waiting_polls();
+        gauge!("tenure_pollers_waiting", "shard" => self.shard.to_string()).set(waiting as f64);
+        if waiting > 0 && !self.replica.has_quorum() {
+            self.home.give_back();
+        }
+    }
+
+    /// Pollers and rates; the backlog is counted by the owners.
+    pub(crate) async fn describe_queue(self: &Arc<Self>, name: &QueueKey) -> Result<QueueDescription, CommandError> {
+        self.barrier().await?;
+        let config = queue_config::read(&*self.rows, name)?;
+        let now = std::time::Instant::now();
+        let unseen = HomeQueue::new(config.as_ref(), self.home.since, now);
+        let mut description =
+            QueueDescription { config, rate_limit: unseen.matcher.limit.effective(), ..Default::default() };
+        if let Some(queue) = self.home.queues.lock().get(name) {
+            let wall = SystemTime::now();
+            let pollers = queue.pollers.iter().map(|(identity, poller)| PollerInfo {
+                identity: identity.to_owned(),
+                last_access_time: Some((wall - now.saturating_duration_since(poller.last_access)).into()),
+                rate_per_second: poller.details.queue_rate.unwrap_or(UNLIMITED),
+                deployment_options: poller.details.deployment.clone(),
+                ..Default::default()
+            });
+            description.pollers = pollers.collect();
+            description.rate_limit = queue.matcher.limit.effective();
+            description.backlog_age = queue.matcher.oldest(now).unwrap_or_default();
+            description.add_rate = queue.added.per_second(now) as f32;
+            description.dispatch_rate = queue.dispatched.per_second(now) as f32;
+        }
+        let deadline = Instant::now() + self.options.call_timeout;
+        let ask = self.shared.data_shards().into_iter().map(|owner| {
+            let request = Request::Backlog { owner, queue: name.clone() };
+            self.shared.ask_leader(owner, request, deadline)
+        });
+        for answer in futures::future::join_all(ask).await {
+            if let Ok(Served::Answer(Answer::Backlog(tasks))) = answer {
+                description.backlog += tasks as i64;
+            }
+        }
+        Ok(description)
+    }
+}
+
+/// How asking an owner ended.
+enum Started {
+    Task(Polled),
+    Obsolete,
+    /// The poll went before the owner was asked.
+    Unsent,
+    /// The owner cannot start it now.
+    Refused,
+    Unknown,
+}
+
+fn start_request(task: &Offered, key: &TaskKey, poll: &WaitingPoll, proposal: ProposalId) -> Request {
+    match task {
+        Offered::Task(task) => Request::Start(StartRequest::new(key.shard, task, &poll.request.poll, proposal)),
+        Offered::Query { token, .. } => Request::StartQuery { token: token.clone(), sticky: poll.request.sticky },
+    }
+}
+
+/// A poll that got nothing after all waits on, in its old place.
+fn keep_waiting(queue: &mut HomeQueue, id: PollId, poll: WaitingPoll) {
+    if !poll.reply.is_closed() {
+        queue.matcher.poll(id, poll);
+    }
+}
+
+impl Offered {
+    pub(crate) fn is_sticky(&self) -> bool {
+        match self {
+            Offered::Task(task) => task.sticky && task.queue.kind == TaskKind::Workflow,
+            Offered::Query { sticky, .. } => *sticky,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Which commands of clients a leader takes: as many as it can hope to run before their callers give up.
+
+use crate::{leader::runtime::LeaderRuntime, seam::error::CommandError};
+use metrics::counter;
+use std::sync::{Arc, atomic::Ordering};
+use tenure_api::{
+    enums::v1::{ResourceExhaustedCause as Cause, ResourceExhaustedScope as Scope},
+    error::ApiError,
+};
+use tenure_engine::{Envelope, Reply};
+use tenure_limits::COMMANDS_OF_WORKFLOW;
+
+impl LeaderRuntime {
+    /// As [`LeaderRuntime::execute`], for a command that came from outside. It is taken back when the future is dropped
+    /// before it ran. RESOURCE_EXHAUSTED if too many wait; a leader that cannot replicate takes none.
+    pub(crate) async fn execute_for_client(self: &Arc<Self>, envelope: Envelope) -> Result<Reply, CommandError> {
+        if self.without_quorum.load(Ordering::Relaxed) {
+            return Err(self.not_leader().into());
+        }
+        if self.executions.waiting(&envelope.workflow) >= COMMANDS_OF_WORKFLOW {
+            return Err(refused("workflow", Cause::BusyWorkflow, Scope::Namespace, "Workflow is busy."));
+        }
+        let Ok(_permit) = self.shared.commands.try_acquire() else {
+            let message = "too many commands wait on this node; try again later";
+            return Err(refused("node", Cause::SystemOverloaded, Scope::System, message));
+        };
+        let workflow = envelope.workflow.clone();
+        let taken_back = TakenBack { runtime: self, workflow: &workflow };
+        let answer = self.execute(envelope).await;
+        std::mem::forget(taken_back);
+        answer
+    }
+}
+
+/// Removes the commands of a workflow id whose callers have gone, when the one who holds this goes without an answer.
+struct TakenBack<'a> {
+    runtime: &'a LeaderRuntime,
+    workflow: &'a tenure_engine::WorkflowKey,
+}
+
+impl Drop for TakenBack<'_> {
+    fn drop(&mut self) {
+        self.runtime.executions.forget_abandoned(self.workflow);
+    }
+}
+
+fn refused(limit: &'static str, cause: Cause, scope: Scope, message: &str) -> CommandError {
+    counter!("tenure_shard_commands_refused_total", "limit" => limit).increment(1);
+    ApiError::exhausted(cause, scope, message).into()
+}

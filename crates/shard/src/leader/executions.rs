@@ -1,0 +1,338 @@
+//! One command at a time per workflow id: a lane for each that is busy. The commands that queue up while an entry is
+//! on its way are run together into the next one. Different workflow ids never wait for each other.
+
+use crate::{
+    leader::cache::LeaderStates,
+    leader::handle::new_proposal_id,
+    leader::overlay::Overlay,
+    leader::runtime::LeaderRuntime,
+    seam::error::CommandError,
+    seam::replica::ProposeError,
+    time::virtual_time::{InFlight, VirtualTime, Waits},
+};
+use metrics::histogram;
+use parking_lot::Mutex;
+use rand::Rng;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult};
+use tenure_engine::{
+    Effect, Envelope, HistoryCopy, Ids, Process, Reply, RunKey, ShardCommand, Stamp, Transition, WorkflowKey, WriteSet,
+    search_attributes::Registry,
+    transition::{Context, Refused},
+};
+use tenure_limits::{BATCH_COMMANDS, ENTRY};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// The engine's entry point; an argument, so that tests of this crate may bring their own.
+pub(crate) type Engine =
+    fn(&dyn tenure_engine::StateReader, &Envelope, &mut Context<'_>) -> Result<Transition, Refused>;
+
+type Answer = Result<Reply, CommandError>;
+
+/// Stamps that one entry may draw.
+const STAMPS: u64 = 1 << 20;
+
+pub(crate) struct Executions {
+    lanes: Mutex<Lanes>,
+    cache: LeaderStates,
+    stamps: AtomicU64,
+}
+
+type Lanes = HashMap<WorkflowKey, VecDeque<Waiting>>;
+
+struct Waiting {
+    envelope: Envelope,
+    reply: oneshot::Sender<Answer>,
+    in_flight: Option<InFlight>,
+}
+
+/// What is known of the commands of an entry before it is applied.
+#[derive(Default)]
+struct Outcome {
+    writes: WriteSet,
+    /// A command other than a heartbeat is among them.
+    urgent: bool,
+    states: Vec<(RunKey, Arc<tenure_engine::state::ExecutionState>)>,
+    effects: Vec<Effect>,
+    answered: Vec<(RunKey, BTreeMap<String, WorkflowQueryResult>)>,
+    replies: Vec<(oneshot::Sender<Answer>, Answer)>,
+    /// Until they are answered.
+    in_flight: Vec<InFlight>,
+    /// History to be copied first.
+    copy: Option<HistoryCopy>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// A command of the leader's own.
+pub(crate) fn own(workflow: WorkflowKey, command: ShardCommand) -> Envelope {
+    Envelope { workflow, proposal: new_proposal_id(), origin: Process::default(), command }
+}
+
+impl Executions {
+    pub(crate) fn new(cache: LeaderStates) -> Self {
+        Executions { lanes: Mutex::default(), cache, stamps: AtomicU64::new(0) }
+    }
+
+    /// Commands of a workflow id that wait for those before them.
+    pub(crate) fn waiting(&self, workflow: &WorkflowKey) -> usize {
+        self.lanes.lock().get(workflow).map_or(0, VecDeque::len)
+    }
+
+    /// Commands that nobody waits for any more, and that did not run yet, never do.
+    pub(crate) fn forget_abandoned(&self, workflow: &WorkflowKey) {
+        if let Some(lane) = self.lanes.lock().get_mut(workflow) {
+            lane.retain(|waiting| !waiting.reply.is_closed());
+        }
+    }
+
+    /// Ids for the commands of one entry.
+    pub(crate) fn ids(&self, term: u64) -> Ids {
+        let counter = self.stamps.fetch_add(STAMPS, Ordering::Relaxed);
+        Ids::new(rand::rng().random(), Stamp { term, counter })
+    }
+}
+
+/// Ends a lane, however its task ends: what still waits in it is answered by the drop of its sender.
+struct LaneEnd<'a> {
+    executions: &'a Executions,
+    workflow: &'a WorkflowKey,
+}
+
+impl Drop for LaneEnd<'_> {
+    fn drop(&mut self) {
+        if let Some(left) = self.executions.lanes.lock().remove(self.workflow)
+            && !left.is_empty()
+        {
+            tracing::error!(workflow = %self.workflow.workflow_id, commands = left.len(), "a lane ended early");
+        }
+    }
+}
+
+impl LeaderRuntime {
+    /// Runs a command after those of the same workflow id that came before it, and answers once its entry is
+    /// applied. The command goes on if the future is dropped; one of a client only if it has begun.
+    pub(crate) async fn execute(self: &Arc<Self>, envelope: Envelope) -> Result<Reply, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let in_flight = self.options.virtual_time.as_ref().map(VirtualTime::command);
+        self.enqueue(Waiting { envelope, reply, in_flight });
+        tokio::select! {
+            biased;
+            answer = answer => answer.unwrap_or_else(|_| Err(ApiError::internal("the command was dropped").into())),
+            () = self.ended.cancelled() => Err(self.not_leader().into()),
+        }
+    }
+
+    fn enqueue(self: &Arc<Self>, command: Waiting) {
+        use std::collections::hash_map::Entry;
+        let workflow = command.envelope.workflow.clone();
+        match self.executions.lanes.lock().entry(workflow.clone()) {
+            Entry::Occupied(mut lane) => lane.get_mut().push_back(command),
+            Entry::Vacant(place) => {
+                place.insert(VecDeque::from([command]));
+                let runtime = self.clone();
+                tokio::spawn(async move { runtime.run_lane(workflow).await });
+            }
+        }
+    }
+
+    async fn run_lane(self: Arc<Self>, workflow: WorkflowKey) {
+        let end = LaneEnd { executions: &self.executions, workflow: &workflow };
+        loop {
+            let outcome = self.clone().evaluate_next(&workflow).await;
+            if outcome.replies.is_empty() {
+                let mut lanes = self.executions.lanes.lock();
+                if lanes.get(&workflow).is_none_or(VecDeque::is_empty) {
+                    lanes.remove(&workflow);
+                    // The lane is closed under the lock; the next command opens a new one, which is not ours to end.
+                    std::mem::forget(end);
+                    return;
+                }
+                continue;
+            }
+            self.commit(outcome).await;
+        }
+    }
+
+    /// [`LeaderRuntime::evaluate`], off the async workers where it may take long.
+    async fn evaluate_next(self: Arc<Self>, workflow: &WorkflowKey) -> Outcome {
+        let next = |lanes: &Lanes| lanes.get(workflow)?.front().map(|waiting| reads_all(&waiting.envelope.command));
+        if next(&self.executions.lanes.lock()) != Some(true) {
+            return self.evaluate(workflow);
+        }
+        // A few at once on a node: each may hold much in memory.
+        let permit = self.shared.long_commands.clone().acquire_owned().await.ok();
+        let (runtime, workflow) = (self.clone(), workflow.clone());
+        match tokio::task::spawn_blocking(move || runtime.evaluate(&workflow)).await {
+            Ok(outcome) => Outcome { _permit: permit, ..outcome },
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The process is ending.
+                Err(_) => Outcome::default(),
+            },
+        }
+    }
+
+    /// The next command for the workflow id, if it may share an entry with `before` others.
+    fn next_command(&self, workflow: &WorkflowKey, before: usize) -> Option<Waiting> {
+        let mut lanes = self.executions.lanes.lock();
+        let lane = lanes.get_mut(workflow)?;
+        let waits = before > 0 && lane.front().is_some_and(|next| reads_all(&next.envelope.command));
+        if waits { None } else { lane.pop_front() }
+    }
+
+    /// Runs commands one after the other over a common overlay. They are taken one by one, so that a large entry leaves
+    /// the rest for the next.
+    fn evaluate(&self, workflow: &WorkflowKey) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut overlay = Overlay::new(&*self.rows, &self.executions.cache);
+        let mut ids = self.executions.ids(self.term);
+        let mut bytes = 0;
+        while bytes < self.options.batch_bytes
+            && outcome.replies.len() < BATCH_COMMANDS
+            && outcome.copy.is_none()
+            && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(workflow, outcome.replies.len())
+        {
+            let namespace = self.shared.namespaces.by_id(envelope.workflow.namespace);
+            let unknown = Registry::default();
+            let mut context = Context {
+                now: self.clock.now(),
+                ids: &mut ids,
+                limits: &self.options.limits,
+                retention: namespace.as_ref().and_then(|namespace| namespace.retention()),
+                search_attributes: namespace.as_ref().map_or(&unknown, |namespace| &namespace.search_attributes),
+                origin: envelope.origin,
+                credits: &[],
+            };
+            let result = match (self.engine)(&overlay, &envelope, &mut context) {
+                Ok(transition) => {
+                    let size = transition.writes.size();
+                    if bytes > 0 && bytes + size > ENTRY {
+                        // It is run again as the first of the next entry: nothing of it has happened.
+                        let waiting = Waiting { envelope, reply, in_flight };
+                        if let Some(lane) = self.executions.lanes.lock().get_mut(workflow) {
+                            lane.push_front(waiting);
+                        }
+                        return outcome;
+                    }
+                    bytes += size;
+                    overlay.put(&transition);
+                    let failed = matches!(transition.reply, Reply::Failed(_));
+                    if let ShardCommand::CompleteWorkflowTask { token, request } = &envelope.command
+                        && !failed
+                    {
+                        outcome.answered.push((token.run.clone(), request.query_results.clone()));
+                    }
+                    outcome.writes.ops.extend(transition.writes.ops);
+                    outcome.states.extend(transition.states);
+                    outcome.effects.extend(transition.effects);
+                    outcome.copy = transition.copy;
+                    match transition.reply {
+                        Reply::Failed(error) => Err(error.into()),
+                        reply => Ok(reply),
+                    }
+                }
+                Err(refused) => Err(refused.into()),
+            };
+            outcome.in_flight.extend(in_flight);
+            outcome.urgent |= is_urgent(&envelope.command);
+            outcome.replies.push((reply, result));
+        }
+        outcome
+    }
+
+    /// Replicates what the commands wrote; then acts on the effects, and answers.
+    async fn commit(self: &Arc<Self>, outcome: Outcome) {
+        let Outcome { mut writes, urgent, states, effects, answered, replies, in_flight: _in_flight, copy, _permit } =
+            outcome;
+        histogram!("tenure_shard_entry_commands").record(replies.len() as f64);
+        let copied = match &copy {
+            Some(copy) => self.copy_history(copy).await,
+            None => Ok(()),
+        };
+        let committed = if copied.is_err() {
+            copied
+        } else if writes.ops.is_empty() {
+            // Nothing to replicate, but the answers rest on rows: they hold if this node still leads.
+            self.replica.linearizable().await.map_err(CommandError::from)
+        } else if urgent {
+            self.propose(&mut writes).await.map_err(CommandError::from)
+        } else {
+            self.propose_heartbeats(writes.clone()).await.map_err(CommandError::from)
+        };
+        if let Err(error) = committed {
+            let error = match error {
+                CommandError::NotLeader(_) => self.not_leader().into(),
+                error => error,
+            };
+            if let Some(copy) = copy {
+                // What was copied is removed by and by.
+                self.timers.armed(copy.to.clone(), Some(copy.expires()));
+            }
+            for (reply, _) in replies {
+                _ = reply.send(Err(error.clone()));
+            }
+            return;
+        }
+        if let Some(time) = &self.options.virtual_time {
+            time.committed(&writes, states.iter().map(|(run, state)| (run, Waits::of(state))));
+        }
+        self.executions.cache.applied(&writes, states);
+        for (run, results) in answered {
+            self.workflow_task_completed(&run, results);
+        }
+        for effect in effects {
+            self.act(effect);
+        }
+        for (reply, result) in replies {
+            _ = reply.send(result);
+        }
+    }
+
+    /// Replicates what a new run begins with, piece by piece; nobody knows of the rows yet.
+    async fn copy_history(&self, copy: &HistoryCopy) -> Result<(), CommandError> {
+        let mut begin = HistoryCopy::BEGIN;
+        while let Some((mut writes, next)) = copy.piece(&*self.rows, begin)? {
+            self.propose(&mut writes).await?;
+            begin = next;
+        }
+        Ok(())
+    }
+
+    /// Replicates rows in this leader's term, with the time now and then.
+    pub(crate) async fn propose(&self, writes: &mut WriteSet) -> Result<(), ProposeError> {
+        writes.ops.extend(self.clock.record());
+        self.replica.propose(self.term, writes).await
+    }
+
+    /// Acts on a hint of an entry that was applied.
+    fn act(self: &Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::TimerArmed { run, due } => self.timers.armed(run, due),
+            Effect::TaskReady(task) => self.task_ready(task),
+            Effect::TaskGone { queue, stamp } => self.task_gone(&queue, stamp),
+            Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run, next_event_id, closed),
+            Effect::OutboxReady(entry) => self.outbox.ready(entry),
+            Effect::WorkflowTaskEnded { run } => self.workflow_task_ended(&run),
+            Effect::UpdateAdvanced { run, update_id, admission, status } => {
+                self.updates.advanced(run, update_id, admission, status);
+            }
+            Effect::QueueConfigured { queue, config } => self.queue_configured(&queue, &config),
+        }
+    }
+}
+
+/// The command reads whole histories. It runs alone, because what it has others read is copied ahead of its entry.
+fn reads_all(command: &ShardCommand) -> bool {
+    matches!(command, ShardCommand::ResetWorkflow(_))
+}
+
+/// Heartbeats may wait for each other.
+fn is_urgent(command: &ShardCommand) -> bool {
+    !matches!(command, ShardCommand::HeartbeatActivity { .. })
+}

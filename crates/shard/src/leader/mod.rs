@@ -1,0 +1,17 @@
+//! What a leader does of its own: it runs commands and timers, delivers its outbox, and answers reads, waits and queries.
+
+pub(crate) mod admission;
+pub(crate) mod cache;
+pub(crate) mod executions;
+pub(crate) mod handle;
+pub(crate) mod heartbeats;
+pub(crate) mod history;
+pub(crate) mod outbox;
+pub(crate) mod overlay;
+pub(crate) mod queries;
+pub(crate) mod response;
+pub(crate) mod runtime;
+pub(crate) mod system;
+pub(crate) mod timers;
+pub(crate) mod updates;
+pub(crate) mod waiters;

@@ -1,0 +1,381 @@
+//! The outbox: messages from runs of this shard to other workflow ids, delivered at least once. Rows are the truth;
+//! the leader holds the names of the first ones for each shard, so that one that cannot be served holds up nothing but
+//! its own, and delivers those of one run to one workflow id in order, all others side by side. What a message does is
+//! the engine's.
+
+use crate::{
+    leader::executions::own,
+    leader::runtime::LeaderRuntime,
+    node::shared::{Attempt, Served},
+    seam::error::CommandError,
+    seam::messages::{Answer, Request},
+    seam::replica::{Mesh, Rows, SYSTEM_SHARD, ShardId},
+};
+use futures::{StreamExt, stream::FuturesUnordered};
+use metrics::{counter, gauge, histogram};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tenure_api::error::Code;
+use tenure_engine::{
+    Reply, RowKey, RunKey, ShardCommand, Stamp, WorkflowKey, codec,
+    outbox::{OutboxEntry, OutboxMessage},
+    rows::ReadError,
+};
+use tokio::{sync::Notify, time::Instant};
+
+/// First and longest wait before a message is tried again.
+const RETRY: Duration = Duration::from_millis(25);
+const LONGEST_RETRY: Duration = Duration::from_secs(1);
+/// Unreadable rows are read again after this time.
+const RELOAD: Duration = Duration::from_secs(1);
+
+/// Rows that are read at once.
+const PAGE: usize = 1000;
+
+pub(crate) struct Outbox {
+    inner: Mutex<Inner>,
+    /// There is something to deliver, or sooner than before.
+    changed: Notify,
+    mesh: Arc<dyn Mesh>,
+    /// For each shard: messages that are held, and that are being delivered.
+    window: usize,
+    in_flight: usize,
+}
+
+/// Messages of a lane are delivered one after the other.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct LaneKey {
+    from: RunKey,
+    to: WorkflowKey,
+}
+
+#[derive(Default)]
+struct Lane {
+    /// With the time at which each was heard of.
+    waiting: BTreeMap<Stamp, Instant>,
+    /// How often its first message was tried in vain.
+    attempts: u32,
+}
+
+/// The messages for one shard.
+#[derive(Default)]
+struct Target {
+    lanes: HashMap<LaneKey, Lane>,
+    /// Lanes whose first message is not being delivered, by when it is to be.
+    due: BTreeSet<(Instant, LaneKey)>,
+    /// Messages in all lanes.
+    held: usize,
+    /// Messages that are being delivered.
+    in_flight: usize,
+    held_up_to: HeldUpTo,
+}
+
+/// Which of a shard's messages are held. Of each lane the first ones are, whatever it is: a message is not held unless
+/// all that come before it in the order of rows are.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum HeldUpTo {
+    /// All that have been scanned.
+    #[default]
+    Scan,
+    /// All that there are.
+    End,
+    /// Some; the next scan goes on where there is room.
+    Window,
+}
+
+/// A message's place in the order of rows.
+type Place = (u16, RunKey, Stamp);
+
+struct Inner {
+    targets: HashMap<ShardId, Target>,
+    scan: Scan,
+}
+
+/// Rows are read in pages, from the first to the last.
+enum Scan {
+    Idle,
+    /// Up to this place they have been read.
+    At(Option<Place>),
+}
+
+impl Target {
+    fn hold(&mut self, entry: OutboxEntry, now: Instant, window: usize) {
+        if self.held >= window {
+            self.held_up_to = HeldUpTo::Window;
+            return;
+        }
+        let OutboxEntry { from, stamp, to } = entry;
+        let key = LaneKey { from, to };
+        let lane = self.lanes.entry(key.clone()).or_insert_with(|| {
+            self.due.insert((now, key));
+            Lane::default()
+        });
+        if lane.waiting.insert(stamp, now).is_none() {
+            self.held += 1;
+        }
+    }
+}
+
+impl Inner {
+    fn wants_scan(&self, window: usize) -> bool {
+        match self.scan {
+            Scan::At(_) => true,
+            Scan::Idle => self.targets.values().any(|target| target.wants_more(window)),
+        }
+    }
+
+    /// Where to read on.
+    fn begin_scan(&mut self, window: usize) -> Option<Place> {
+        if let Scan::At(place) = &self.scan {
+            return place.clone();
+        }
+        for target in self.targets.values_mut().filter(|target| target.wants_more(window)) {
+            target.held_up_to = HeldUpTo::Scan;
+        }
+        self.scan = Scan::At(None);
+        None
+    }
+
+    fn end_scan(&mut self) {
+        for target in self.targets.values_mut().filter(|target| target.held_up_to == HeldUpTo::Scan) {
+            target.held_up_to = HeldUpTo::End;
+        }
+        self.scan = Scan::Idle;
+    }
+
+    /// A message that was written just now is not left to a scan that is to come to its place.
+    fn was_scanned(&self, place: &Place) -> bool {
+        match &self.scan {
+            Scan::Idle => true,
+            Scan::At(scanned) => scanned.as_ref().is_some_and(|scanned| place <= scanned),
+        }
+    }
+}
+
+impl Target {
+    fn wants_more(&self, window: usize) -> bool {
+        self.held_up_to == HeldUpTo::Window && self.held <= window / 4
+    }
+}
+
+/// As storage sorts them.
+fn place(entry: &OutboxEntry) -> Place {
+    (entry.from.workflow.slot(), entry.from.clone(), entry.stamp)
+}
+
+impl Outbox {
+    /// `window`: messages whose names are held in memory; `in_flight`: messages that are delivered at once. All shards
+    /// have the same share of both.
+    pub(crate) fn load(
+        rows: &dyn Rows,
+        mesh: Arc<dyn Mesh>,
+        window: usize,
+        in_flight: usize,
+    ) -> Result<Outbox, ReadError> {
+        let shards: Vec<_> = mesh.replicas().iter().map(|r| r.shard()).filter(|shard| *shard != SYSTEM_SHARD).collect();
+        let share = |of: usize| (of / shards.len().max(1)).max(1);
+        let (window, in_flight) = (share(window), share(in_flight));
+        let targets = shards.into_iter().map(|shard| (shard, Target::default())).collect();
+        let inner = Mutex::new(Inner { targets, scan: Scan::At(None) });
+        let outbox = Outbox { inner, changed: Notify::new(), mesh, window, in_flight };
+        outbox.scan(rows)?;
+        Ok(outbox)
+    }
+
+    /// Reads the next page of rows, if there is room for more messages of some shard. Effects wait meanwhile, so none
+    /// is missed. True if there is more to read at once.
+    fn scan(&self, rows: &dyn Rows) -> Result<bool, ReadError> {
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        if !inner.wants_scan(self.window) {
+            return Ok(false);
+        }
+        let after = inner.begin_scan(self.window).map(|(_, run, stamp)| (run, stamp));
+        let entries = rows.outbox(after.as_ref(), PAGE)?;
+        let more = entries.len() == PAGE;
+        if let Some(last) = entries.last() {
+            inner.scan = Scan::At(Some(place(last)));
+        }
+        let now = Instant::now();
+        for entry in entries {
+            let target = inner.targets.entry(self.mesh.shard_of(entry.to.slot())).or_default();
+            if target.held_up_to == HeldUpTo::Scan {
+                target.hold(entry, now, self.window);
+            }
+        }
+        if !more {
+            inner.end_scan();
+        }
+        Ok(more)
+    }
+
+    /// A message was written.
+    pub(crate) fn ready(&self, entry: OutboxEntry) {
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        let was_scanned = inner.was_scanned(&place(&entry));
+        let target = inner.targets.entry(self.mesh.shard_of(entry.to.slot())).or_default();
+        match target.held_up_to {
+            HeldUpTo::End => target.hold(entry, Instant::now(), self.window),
+            HeldUpTo::Scan if was_scanned => target.hold(entry, Instant::now(), self.window),
+            HeldUpTo::Scan | HeldUpTo::Window => {}
+        }
+        drop(guard);
+        self.changed.notify_one();
+    }
+
+    /// Takes lanes that are due, each with its first message and when that was heard of; tells when the next is due.
+    fn take_due(&self, now: Instant) -> (Vec<(LaneKey, Stamp, Instant)>, Option<Instant>) {
+        let mut inner = self.inner.lock();
+        let (mut taken, mut next) = (Vec::new(), None);
+        for target in inner.targets.values_mut() {
+            while target.in_flight < self.in_flight
+                && target.due.first().is_some_and(|(at, _)| *at <= now)
+                && let Some((_, key)) = target.due.pop_first()
+            {
+                let first = target.lanes.get(&key).and_then(|lane| lane.waiting.first_key_value());
+                if let Some((&stamp, &since)) = first {
+                    target.in_flight += 1;
+                    taken.push((key, stamp, since));
+                }
+            }
+            // A shard that is busy goes on when one of its messages is answered.
+            if target.in_flight < self.in_flight {
+                next = next.into_iter().chain(target.due.first().map(|(at, _)| *at)).min();
+            }
+        }
+        (taken, next)
+    }
+
+    /// A lane's first message was answered for good, or is to be tried again.
+    fn tried(&self, key: LaneKey, stamp: Stamp, answered: bool) {
+        let mut inner = self.inner.lock();
+        let target = inner.targets.entry(self.mesh.shard_of(key.to.slot())).or_default();
+        target.in_flight = target.in_flight.saturating_sub(1);
+        let Some(lane) = target.lanes.get_mut(&key) else { return };
+        let mut at = Instant::now();
+        if answered {
+            lane.attempts = 0;
+            if lane.waiting.remove(&stamp).is_some() {
+                target.held -= 1;
+            }
+            if lane.waiting.is_empty() {
+                target.lanes.remove(&key);
+                return;
+            }
+        } else {
+            at += RETRY.saturating_mul(1 << lane.attempts.min(10)).min(LONGEST_RETRY);
+            lane.attempts += 1;
+        }
+        target.due.insert((at, key));
+    }
+
+    fn len(&self) -> usize {
+        self.inner.lock().targets.values().map(|target| target.held).sum()
+    }
+}
+
+impl LeaderRuntime {
+    /// Delivers messages until the leader ends.
+    pub(crate) async fn run_outbox(self: Arc<Self>) {
+        let mut delivering = FuturesUnordered::new();
+        let pending = gauge!("tenure_outbox_pending", "shard" => self.shard.to_string());
+        let ended = self.ended.clone();
+        let ended = ended.cancelled();
+        tokio::pin!(ended);
+        loop {
+            let mut wake = Instant::now() + Duration::from_secs(3600);
+            match self.outbox.scan(&*self.rows) {
+                Ok(true) => wake = Instant::now(),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(shard = self.shard, %error, "the outbox cannot be read");
+                    wake = Instant::now() + RELOAD;
+                }
+            }
+            let (due, next) = self.outbox.take_due(Instant::now());
+            delivering.extend(due.into_iter().map(|(key, stamp, since)| self.deliver(key, stamp, since)));
+            wake = next.map_or(wake, |next| wake.min(next));
+            pending.set(self.outbox.len() as f64);
+            tokio::select! {
+                () = &mut ended => break,
+                () = self.outbox.changed.notified() => {}
+                Some((key, stamp, answered)) = delivering.next(), if !delivering.is_empty() => {
+                    self.outbox.tried(key, stamp, answered);
+                }
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+        pending.set(0.0);
+    }
+
+    /// Tries to deliver one message, and says whether it was answered and the answer taken.
+    async fn deliver(self: &Arc<Self>, key: LaneKey, stamp: Stamp, since: Instant) -> (LaneKey, Stamp, bool) {
+        let answered = match self.try_deliver(&key, stamp).await {
+            Ok(()) => true,
+            Err(error) => {
+                let (from, to) = (&key.from.workflow.workflow_id, &key.to.workflow_id);
+                tracing::debug!(shard = self.shard, %from, %to, %error, "a message is tried again");
+                counter!("tenure_outbox_retries_total").increment(1);
+                false
+            }
+        };
+        if answered {
+            counter!("tenure_outbox_delivered_total").increment(1);
+            histogram!("tenure_outbox_delivery_seconds").record(since.elapsed());
+        }
+        (key, stamp, answered)
+    }
+
+    async fn try_deliver(self: &Arc<Self>, key: &LaneKey, stamp: Stamp) -> Result<(), NotDelivered> {
+        let row = RowKey::Outbox { run: key.from.clone(), stamp };
+        // It was delivered before this leader heard of it.
+        let Some(value) = self.rows.get(&row)? else { return Ok(()) };
+        let message: OutboxMessage =
+            codec::decode(&value).map_err(|e| ReadError::Corrupt { key: row, cause: e.to_string() })?;
+        let to = self.shared.mesh.shard_of(key.to.slot());
+        let request = Request::Deliver { to, from: key.from.clone(), message };
+        let receipt = match self.shared.ask_once(to, request).await {
+            Attempt::Served(Served::Answer(Answer::Received(receipt))) => receipt,
+            Attempt::Served(_) | Attempt::NoLeader | Attempt::Failed => return Err(NotDelivered::NoAnswer(to)),
+        };
+        let command = ShardCommand::Delivered { run_id: key.from.run_id, stamp, receipt };
+        let workflow = key.from.workflow.clone();
+        self.execute(own(workflow, command)).await?;
+        Ok(())
+    }
+
+    /// Takes a message for a workflow id of this shard.
+    pub(crate) async fn receive(self: &Arc<Self>, from: RunKey, message: OutboxMessage) -> Served {
+        let workflow = message.to.clone();
+        let command = ShardCommand::Deliver { from, message: Box::new(message) };
+        match self.execute(own(workflow, command)).await {
+            Ok(Reply::Received(receipt)) => Served::Answer(Answer::Received(receipt)),
+            Ok(reply) => Served::refused(Code::Internal, format!("no receipt but {reply:?}")),
+            Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
+            // It is sent again until the receiver has room for it.
+            Err(CommandError::Api(error)) if error.code == Code::ResourceExhausted => {
+                Served::Answer(Answer::Refused(error))
+            }
+            Err(CommandError::Api(error)) => {
+                tracing::warn!(shard = self.shard, %error, "a message was refused");
+                Served::Answer(Answer::Refused(error))
+            }
+        }
+    }
+}
+
+/// Why a message has to be tried again.
+#[derive(Debug, thiserror::Error)]
+enum NotDelivered {
+    #[error("no receipt from shard {0}")]
+    NoAnswer(ShardId),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}

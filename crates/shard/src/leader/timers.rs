@@ -1,0 +1,294 @@
+//! Timers: rows in order of their due time are the truth; the leader holds the near future in memory and fires what
+//! is due, never early by its clock.
+
+use crate::{leader::executions::own, leader::runtime::LeaderRuntime, seam::error::CommandError, seam::replica::Rows};
+use futures::{StreamExt, stream::FuturesUnordered};
+use metrics::{counter, gauge, histogram};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tenure_engine::{RunKey, ShardCommand, Timestamp, rows::ReadError};
+use tokio::{sync::Notify, time::Instant};
+
+/// A timer whose command failed is tried again after this time.
+const RETRY: Duration = Duration::from_secs(1);
+/// One that came while the leadership was being handed over is tried again after this time.
+const HANDING_OVER: Duration = Duration::from_millis(100);
+/// Unreadable rows are read again after this time.
+const RELOAD: Duration = Duration::from_secs(1);
+
+pub(crate) struct Timers {
+    inner: Mutex<Inner>,
+    /// The earliest due time changed.
+    changed: Notify,
+    window: usize,
+}
+
+struct Inner {
+    by_due: BTreeSet<(Timestamp, RunKey)>,
+    due: HashMap<RunKey, Timestamp>,
+    /// Taken, and not done yet.
+    firing: HashMap<RunKey, Row>,
+    /// All rows that are due before this are in memory (or firing); later ones may be on disk only.
+    horizon: Timestamp,
+}
+
+/// The row of a timer that is firing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Row {
+    /// The one that was taken.
+    Taken,
+    /// Another one, or none: it is in memory or on disk as that of any other timer.
+    Changed,
+}
+
+impl Inner {
+    fn remove(&mut self, run: &RunKey) {
+        if let Some(due) = self.due.remove(run) {
+            self.by_due.remove(&(due, run.clone()));
+        }
+    }
+
+    fn insert(&mut self, due: Timestamp, run: RunKey) {
+        self.remove(&run);
+        self.due.insert(run.clone(), due);
+        self.by_due.insert((due, run));
+    }
+}
+
+impl Timers {
+    /// `window`: timers that are held in memory, at most twice as many for a while.
+    pub(crate) fn load(rows: &dyn Rows, window: usize) -> Result<Timers, ReadError> {
+        let timers = Timers::unread(window);
+        timers.reload(rows)?;
+        Ok(timers)
+    }
+
+    fn unread(window: usize) -> Timers {
+        let inner = Inner {
+            by_due: BTreeSet::new(),
+            due: HashMap::new(),
+            firing: HashMap::new(),
+            horizon: Timestamp(i64::MIN),
+        };
+        Timers { inner: Mutex::new(inner), changed: Notify::new(), window }
+    }
+
+    fn reload(&self, rows: &dyn Rows) -> Result<(), ReadError> {
+        self.read(|limit| rows.timers(limit))
+    }
+
+    /// Reads the near future. Effects wait meanwhile, so none of them is undone by an older row. Rows that were taken,
+    /// and timers that are tried again later, are left alone.
+    fn read(&self, first: impl FnOnce(usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError>) -> Result<(), ReadError> {
+        let mut inner = self.inner.lock();
+        let limit = self.window + inner.firing.len();
+        let near = first(limit)?;
+        inner.horizon = match near.last() {
+            Some((due, _)) if near.len() == limit => *due,
+            _ => Timestamp::MAX,
+        };
+        for (due, run) in near {
+            if inner.firing.get(&run) != Some(&Row::Taken) && !inner.due.contains_key(&run) {
+                inner.insert(due, run);
+            }
+        }
+        Ok(())
+    }
+
+    /// The run's timer row is now this one.
+    pub(crate) fn armed(&self, run: RunKey, due: Option<Timestamp>) {
+        let mut inner = self.inner.lock();
+        inner.remove(&run);
+        if let Some(row) = inner.firing.get_mut(&run) {
+            *row = Row::Changed;
+        }
+        let Some(due) = due else { return };
+        if due >= inner.horizon {
+            return;
+        }
+        inner.insert(due, run);
+        let earliest = inner.by_due.first().is_some_and(|(first, _)| *first == due);
+        while inner.by_due.len() > 2 * self.window {
+            let Some((due, run)) = inner.by_due.pop_last() else { break };
+            inner.due.remove(&run);
+            // One that is tried again later may be beyond it.
+            inner.horizon = inner.horizon.min(due);
+        }
+        drop(inner);
+        if earliest {
+            self.changed.notify_one();
+        }
+    }
+
+    /// A timer was fired. Where that failed it is tried again at `again`, unless its row changed meanwhile.
+    fn fired(&self, run: RunKey, again: Option<Timestamp>) {
+        let mut inner = self.inner.lock();
+        let row = inner.firing.remove(&run);
+        if let Some(again) = again
+            && row == Some(Row::Taken)
+        {
+            inner.insert(again, run);
+        }
+    }
+
+    /// Takes up to `most` timers that are due, and tells when the next one is.
+    fn take_due(&self, now: Timestamp, most: usize) -> (Vec<(Timestamp, RunKey)>, Option<Timestamp>) {
+        let mut inner = self.inner.lock();
+        let mut taken = Vec::new();
+        let mut busy = Vec::new();
+        while taken.len() < most
+            && let Some((due, _)) = inner.by_due.first()
+            && *due <= now
+            && let Some((due, run)) = inner.by_due.pop_first()
+        {
+            if inner.firing.contains_key(&run) {
+                busy.push((due, run));
+                continue;
+            }
+            inner.firing.insert(run.clone(), Row::Taken);
+            inner.due.remove(&run);
+            taken.push((due, run));
+        }
+        // What was armed again while it fires waits for the end of that, which wakes us.
+        inner.by_due.extend(busy);
+        let next = inner.by_due.iter().find(|(_, run)| !inner.firing.contains_key(run));
+        let next = next.map(|(due, _)| *due);
+        (taken, next)
+    }
+
+    /// Memory is (almost) empty, but there are more on disk.
+    fn wants_reload(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.horizon != Timestamp::MAX && inner.by_due.len() <= self.window / 4
+    }
+
+    fn len(&self) -> usize {
+        self.inner.lock().by_due.len()
+    }
+}
+
+impl LeaderRuntime {
+    /// Fires timers until the leader ends.
+    pub(crate) async fn run_timers(self: Arc<Self>) {
+        let mut firing = FuturesUnordered::new();
+        let pending = gauge!("tenure_timers_pending", "shard" => self.shard.to_string());
+        let ended = self.ended.clone();
+        let ended = ended.cancelled();
+        tokio::pin!(ended);
+        let mut jumps = self.clock.jumps();
+        loop {
+            let mut wake = None;
+            if self.timers.wants_reload()
+                && let Err(error) = self.timers.reload(&*self.rows)
+            {
+                tracing::error!(shard = self.shard, %error, "timers cannot be read");
+                wake = Some(Instant::now() + RELOAD);
+            }
+            let room = self.options.timers_in_flight.saturating_sub(firing.len());
+            let (due, next) = self.timers.take_due(self.clock.now(), room);
+            firing.extend(due.into_iter().map(|(due, run)| self.fire(due, run)));
+            if firing.len() < self.options.timers_in_flight
+                && let Some(next) = next
+            {
+                let next = self.clock.instant(next);
+                wake = Some(wake.map_or(next, |wake| wake.min(next)));
+            }
+            pending.set(self.timers.len() as f64);
+            let far = Instant::now() + Duration::from_secs(3600);
+            tokio::select! {
+                () = &mut ended => break,
+                () = self.timers.changed.notified() => {}
+                // The clock outlives this.
+                _ = jumps.changed() => {}
+                Some((run, again)) = firing.next(), if !firing.is_empty() => self.timers.fired(run, again),
+                () = tokio::time::sleep_until(wake.unwrap_or(far)) => {}
+            }
+        }
+        pending.set(0.0);
+    }
+
+    /// Fires one timer; gives when to try again if that failed.
+    async fn fire(self: &Arc<Self>, due: Timestamp, run: RunKey) -> (RunKey, Option<Timestamp>) {
+        let command = ShardCommand::TimerDue { run_id: run.run_id };
+        let workflow = run.workflow.clone();
+        let again = match self.execute(own(workflow, command)).await {
+            Ok(_) => {
+                counter!("tenure_timers_fired_total").increment(1);
+                histogram!("tenure_timers_lateness_seconds").record(self.clock.now().since(due));
+                None
+            }
+            // This leader goes, or it is handing over; if that fails, it stays, and its timers with it.
+            Err(CommandError::NotLeader(_)) => Some(self.clock.now().after(HANDING_OVER)),
+            Err(CommandError::Api(error)) => {
+                tracing::warn!(shard = self.shard, workflow = %run.workflow.workflow_id, %error, "a timer was refused");
+                Some(self.clock.now().after(RETRY))
+            }
+        };
+        (run, again)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_engine::{NamespaceId, WorkflowKey};
+    use uuid::Uuid;
+
+    fn run(id: &str) -> RunKey {
+        WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: id.into() }.run(Uuid::nil())
+    }
+
+    /// With these rows, in order.
+    fn read(timers: &Timers, rows: &[(i64, &str)]) {
+        let first = |limit| Ok(rows.iter().take(limit).map(|(due, id)| (Timestamp(*due), run(id))).collect());
+        timers.read(first).unwrap();
+    }
+
+    fn take(timers: &Timers, now: i64) -> Vec<RunKey> {
+        timers.take_due(Timestamp(now), usize::MAX).0.into_iter().map(|(_, run)| run).collect()
+    }
+
+    /// F18: rows are read while a timer fires whose new row was beyond the window.
+    #[test]
+    fn a_timer_that_is_armed_again_while_it_fires_is_read_with_the_others() {
+        let timers = Timers::unread(2);
+        read(&timers, &[(1, "a"), (10, "b"), (11, "c")]);
+        assert_eq!(take(&timers, 1), [run("a")]);
+        timers.armed(run("a"), Some(Timestamp(20)));
+        read(&timers, &[(10, "b"), (20, "a")]);
+        timers.fired(run("a"), None);
+        assert_eq!(take(&timers, 20), [run("b"), run("a")]);
+    }
+
+    /// F18.
+    #[test]
+    fn what_was_taken_is_not_read_again() {
+        let timers = Timers::unread(2);
+        let rows = [(1, "a"), (10, "b"), (11, "c")];
+        read(&timers, &rows);
+        assert_eq!(take(&timers, 1), [run("a")]);
+        read(&timers, &rows);
+        assert_eq!(take(&timers, 11), [run("b"), run("c")]);
+        timers.fired(run("a"), Some(Timestamp(12)));
+        read(&timers, &rows);
+        assert_eq!(take(&timers, 11), [], "it is tried again later");
+        assert_eq!(take(&timers, 12), [run("a")]);
+    }
+
+    /// F18: its row changed while it failed, and is on disk.
+    #[test]
+    fn a_timer_that_changed_while_it_failed_is_not_tried_again() {
+        let timers = Timers::unread(2);
+        read(&timers, &[(1, "a"), (10, "b"), (11, "c")]);
+        assert_eq!(take(&timers, 1), [run("a")]);
+        timers.armed(run("a"), Some(Timestamp(20)));
+        timers.fired(run("a"), Some(Timestamp(2)));
+        assert_eq!(take(&timers, 2), []);
+        read(&timers, &[(10, "b"), (20, "a")]);
+        assert_eq!(take(&timers, 20), [run("b"), run("a")]);
+    }
+}

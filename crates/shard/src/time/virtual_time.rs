@@ -1,0 +1,445 @@
+//! One clock for all leaders of a process, for tests of workflows. It keeps the pace of the wall clock; where time
+//! skipping is unlocked and nothing but time is left to wait for, it jumps to the next deadline.
+
+use crate::{seam::replica::Rows, time::clock::wall};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+use tenure_engine::{Op, RowKey, RunKey, Stamp, Timestamp, WriteSet, rows::ReadError, state::ExecutionState};
+use tokio::{sync::watch, time::Instant};
+
+/// See the module.
+#[derive(Debug)]
+pub struct VirtualTime {
+    inner: Mutex<Inner>,
+    /// Counts jumps.
+    jumps: watch::Sender<u64>,
+}
+
+/// Time skipping was unlocked more often than locked.
+#[derive(Debug, thiserror::Error)]
+#[error("unbalanced lock and unlock calls of time skipping")]
+pub struct Unbalanced;
+
+#[derive(Debug)]
+struct Inner {
+    /// The time at `since`; a jump moves it.
+    base: Timestamp,
+    since: Instant,
+    /// Time skips where this is zero,
+    locks: u64,
+    /// or this is not.
+    skipping: u64,
+    commands: usize,
+    /// Runs with something to wait for, a worker or a deadline.
+    runs: HashMap<RunKey, Waits>,
+    /// How many of them wait for a worker.
+    with_workers: usize,
+    due: BTreeSet<(Timestamp, Waiter)>,
+    sleepers: u64,
+    /// From run to run, not answered yet.
+    messages: HashSet<(RunKey, Stamp)>,
+}
+
+/// What a run waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Waits {
+    for_worker: bool,
+    due: Option<Timestamp>,
+}
+
+impl Waits {
+    pub(crate) fn of(state: &ExecutionState) -> Waits {
+        Waits { for_worker: state.waits_for_worker(), due: state.next_deadline() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Waiter {
+    Run(RunKey),
+    Sleeper(u64),
+}
+
+impl Inner {
+    fn now(&self) -> Timestamp {
+        self.base.after(self.since.elapsed())
+    }
+
+    fn written(&mut self, op: &Op) {
+        match op {
+            Op::Put(RowKey::Outbox { run, stamp }, _) => _ = self.messages.insert((run.clone(), *stamp)),
+            Op::Delete(RowKey::Outbox { run, stamp }) => _ = self.messages.remove(&(run.clone(), *stamp)),
+            _ => {}
+        }
+    }
+
+    fn observe(&mut self, run: &RunKey, waits: Waits) {
+        if let Some(before) = self.runs.remove(run) {
+            self.with_workers -= usize::from(before.for_worker);
+            if let Some(due) = before.due {
+                self.due.remove(&(due, Waiter::Run(run.clone())));
+            }
+        }
+        self.with_workers += usize::from(waits.for_worker);
+        if let Some(due) = waits.due {
+            self.due.insert((due, Waiter::Run(run.clone())));
+        }
+        if waits != Waits::default() {
+            self.runs.insert(run.clone(), waits);
+        }
+    }
+
+    /// Jumps if the time for that has come. What is due by now is about to happen, and is waited for.
+    fn skip(&mut self) -> bool {
+        let unlocked = self.locks == 0 || self.skipping > 0;
+        let idle = unlocked && self.commands == 0 && self.with_workers == 0 && self.messages.is_empty();
+        let now = self.now();
+        match self.due.first() {
+            Some((due, _)) if idle && *due > now => {
+                self.base = self.base.after(due.since(now));
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl VirtualTime {
+    /// Begins at the wall clock's time. Locked, it does not skip until it is unlocked.
+    pub fn new(locked: bool) -> Arc<VirtualTime> {
+        let inner = Inner {
+            base: wall(),
+            since: Instant::now(),
+            locks: locked.into(),
+            skipping: 0,
+            commands: 0,
+            runs: HashMap::new(),
+            with_workers: 0,
+            due: BTreeSet::new(),
+            sleepers: 0,
+            messages: HashSet::new(),
+        };
+        Arc::new(VirtualTime { inner: Mutex::new(inner), jumps: watch::Sender::new(0) })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.inner.lock().now()
+    }
+
+    /// One more reason to keep the pace of the wall clock.
+    pub fn lock(&self) {
+        self.inner.lock().locks += 1;
+    }
+
+    /// One reason less.
+    pub fn unlock(&self) -> Result<(), Unbalanced> {
+        self.change(|inner| {
+            inner.locks = inner.locks.checked_sub(1).ok_or(Unbalanced)?;
+            Ok(())
+        })
+    }
+
+    /// Lets so much time pass at once, whatever is running.
+    pub fn advance(&self, duration: Duration) {
+        let mut inner = self.inner.lock();
+        inner.base = inner.base.after(duration);
+        drop(inner);
+        self.jumps.send_modify(|jumps| *jumps += 1);
+    }
+
+    /// Returns when it is `at`; time does not skip beyond it before.
+    pub async fn sleep_until(self: &Arc<Self>, at: Timestamp) {
+        let _sleeper = Sleeper::new(self, at);
+        self.wait_until(at).await;
+    }
+
+    /// Returns when `duration` has passed, with one lock less meanwhile.
+    pub async fn sleep_unlocked(self: &Arc<Self>, duration: Duration) -> Result<(), Unbalanced> {
+        let at = self.now().after(duration);
+        // Dropped after the lock is back: time does not skip on in between.
+        let _sleeper = Sleeper::new(self, at);
+        self.unlock()?;
+        let _unlocked = Unlocked(self.clone());
+        self.wait_until(at).await;
+        Ok(())
+    }
+
+    /// Time may skip while the guard lives, locked or not.
+    pub fn skip(self: &Arc<Self>) -> Skipping {
+        self.change(|inner| inner.skipping += 1);
+        Skipping(self.clone())
+    }
+
+    /// Returns when `duration` has passed; time may skip meanwhile, locked or not, but not beyond that.
+    pub async fn sleep_skipping(self: &Arc<Self>, duration: Duration) {
+        let at = self.now().after(duration);
+        // Dropped after time has stopped to skip.
+        let _sleeper = Sleeper::new(self, at);
+        let _skipping = self.skip();
+        self.wait_until(at).await;
+    }
+
+    async fn wait_until(&self, at: Timestamp) {
+        let mut jumps = self.jumps();
+        while self.now() < at {
+            tokio::select! {
+                _ = jumps.changed() => {}
+                () = tokio::time::sleep_until(self.instant(at)) => {}
+            }
+        }
+    }
+
+    /// When it will be `at` if time keeps its pace; now, if it was.
+    pub(crate) fn instant(&self, at: Timestamp) -> Instant {
+        let inner = self.inner.lock();
+        inner.since + at.since(inner.base)
+    }
+
+    /// Time does not go below what was recorded.
+    pub(crate) fn not_below(&self, recorded: Timestamp) {
+        let mut inner = self.inner.lock();
+        let behind = recorded.since(inner.now());
+        inner.base = inner.base.after(behind);
+    }
+
+    /// Changes when time has jumped.
+    pub(crate) fn jumps(&self) -> watch::Receiver<u64> {
+        self.jumps.subscribe()
+    }
+
+    /// A command is in flight until the guard is dropped: it may make something to wait for.
+    pub(crate) fn command(self: &Arc<Self>) -> InFlight {
+        self.inner.lock().commands += 1;
+        InFlight(self.clone())
+    }
+
+    /// These rows, and with them these runs, were committed.
+    pub(crate) fn committed<'a>(&self, writes: &WriteSet, runs: impl IntoIterator<Item = (&'a RunKey, Waits)>) {
+        self.change(|inner| {
+            writes.ops.iter().for_each(|op| inner.written(op));
+            for (run, waits) in runs {
+                inner.observe(run, waits);
+            }
+        });
+    }
+
+    /// Finds out what the runs of a shard wait for. One that waits has a timer row or a ready task.
+    pub(crate) fn load(&self, rows: &dyn Rows) -> Result<(), ReadError> {
+        let mut runs: BTreeSet<RunKey> = rows.timers(usize::MAX)?.into_iter().map(|(_, run)| run).collect();
+        for queue in rows.ready_queues()? {
+            runs.extend(rows.ready(&queue, None, usize::MAX)?.into_iter().map(|task| task.run));
+        }
+        let mut inner = self.inner.lock();
+        for run in runs {
+            if let Some(state) = rows.execution(&run)? {
+                inner.observe(&run, Waits::of(&state));
+            }
+        }
+        inner.messages.extend(rows.outbox(None, usize::MAX)?.into_iter().map(|entry| (entry.from, entry.stamp)));
+        Ok(())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.inner.lock();
+        let changed = change(&mut inner);
+        let jumped = inner.skip();
+        drop(inner);
+        if jumped {
+            self.jumps.send_modify(|jumps| *jumps += 1);
+        }
+        changed
+    }
+}
+
+/// A command that is in flight.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<VirtualTime>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.change(|inner| inner.commands -= 1);
+    }
+}
+
+/// Time may skip while it lives.
+#[derive(Debug)]
+#[must_use = "time stops to skip when it is dropped"]
+pub struct Skipping(Arc<VirtualTime>);
+
+impl Drop for Skipping {
+    fn drop(&mut self) {
+        self.0.inner.lock().skipping -= 1;
+    }
+}
+
+struct Unlocked(Arc<VirtualTime>);
+
+impl Drop for Unlocked {
+    fn drop(&mut self) {
+        self.0.lock();
+    }
+}
+
+struct Sleeper {
+    time: Arc<VirtualTime>,
+    place: (Timestamp, Waiter),
+}
+
+impl Sleeper {
+    fn new(time: &Arc<VirtualTime>, at: Timestamp) -> Sleeper {
+        let place = time.change(|inner| {
+            inner.sleepers += 1;
+            let place = (at, Waiter::Sleeper(inner.sleepers));
+            inner.due.insert(place.clone());
+            place
+        });
+        Sleeper { time: time.clone(), place }
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.time.change(|inner| inner.due.remove(&self.place));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_engine::{NamespaceId, WorkflowKey};
+    use uuid::Uuid;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn run() -> RunKey {
+        WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: "w".into() }.run(Uuid::nil())
+    }
+
+    impl VirtualTime {
+        fn observe(&self, runs: impl IntoIterator<Item = (RunKey, Waits)>) {
+            let runs = Vec::from_iter(runs);
+            self.committed(&WriteSet::default(), runs.iter().map(|(run, waits)| (run, *waits)));
+        }
+    }
+
+    fn due(at: Timestamp) -> Waits {
+        Waits { for_worker: false, due: Some(at) }
+    }
+
+    /// Asserts that it is `at`, or a moment later.
+    #[track_caller]
+    fn check(time: &VirtualTime, at: Timestamp) {
+        let now = time.now();
+        assert!(now >= at && now.since(at) < Duration::from_secs(30), "{now:?} against {at:?}");
+    }
+
+    #[tokio::test]
+    async fn time_jumps_to_the_next_deadline_when_nothing_else_is_left() {
+        let time = VirtualTime::new(true);
+        let began = time.now();
+        let end = began.after(DAY);
+        time.observe([(run(), due(end))]);
+        check(&time, began);
+
+        let command = time.command();
+        time.unlock().unwrap();
+        check(&time, began);
+        time.observe([(run(), Waits { for_worker: true, ..due(end) })]);
+        drop(command);
+        check(&time, began);
+        time.observe([(run(), due(end))]);
+        check(&time, end);
+
+        // A message that is under way is waited for.
+        time.lock();
+        let row = RowKey::Outbox { run: run(), stamp: Stamp::default() };
+        let sent = WriteSet { ops: vec![Op::Put(row.clone(), bytes::Bytes::new())] };
+        time.committed(&sent, [(&run(), due(end.after(DAY)))]);
+        time.unlock().unwrap();
+        check(&time, end);
+        time.committed(&WriteSet { ops: vec![Op::Delete(row)] }, []);
+        check(&time, end.after(DAY));
+        let end = end.after(DAY);
+
+        // What is due is about to happen: time waits for it.
+        let later = WorkflowKey { workflow_id: "later".into(), ..run().workflow }.run(Uuid::nil());
+        time.observe([(later, due(end.after(DAY)))]);
+        check(&time, end);
+        time.observe([(run(), Waits::default())]);
+        check(&time, end.after(DAY));
+    }
+
+    #[tokio::test]
+    async fn time_stops_where_somebody_sleeps() {
+        let time = VirtualTime::new(true);
+        let began = time.now();
+        time.observe([(run(), due(began.after(DAY)))]);
+        time.sleep_unlocked(DAY / 2).await.unwrap();
+        check(&time, began.after(DAY / 2));
+
+        // Locked again, it keeps its pace.
+        let (real, at) = (Instant::now(), time.now().after(Duration::from_millis(50)));
+        time.sleep_until(at).await;
+        assert!(real.elapsed() >= Duration::from_millis(49));
+        check(&time, at);
+
+        time.unlock().unwrap();
+        check(&time, began.after(DAY));
+        assert!(time.unlock().is_err());
+        assert!(time.sleep_unlocked(DAY).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn time_skips_while_somebody_says_so() {
+        let time = VirtualTime::new(true);
+        let began = time.now();
+        time.observe([(run(), due(began.after(DAY)))]);
+        time.sleep_skipping(DAY / 2).await;
+        check(&time, began.after(DAY / 2));
+        let (one, two) = (time.skip(), time.skip());
+        check(&time, began.after(DAY));
+        drop(one);
+        time.observe([(run(), due(began.after(2 * DAY)))]);
+        check(&time, began.after(2 * DAY));
+        drop(two);
+        time.observe([(run(), due(began.after(3 * DAY)))]);
+        check(&time, began.after(2 * DAY));
+    }
+
+    #[tokio::test]
+    async fn time_is_advanced_over_what_runs() {
+        let time = VirtualTime::new(true);
+        let began = time.now();
+        let _command = time.command();
+        time.observe([(run(), Waits { for_worker: true, due: Some(began.after(DAY)) })]);
+        let jumps = time.jumps();
+        time.advance(2 * DAY);
+        check(&time, began.after(2 * DAY));
+        assert!(jumps.has_changed().unwrap(), "timers are told");
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_that_gives_up_leaves_everything_as_it_was() {
+        let time = VirtualTime::new(true);
+        let began = time.now();
+        let _command = time.command();
+        assert!(tokio::time::timeout(Duration::from_millis(20), time.sleep_unlocked(DAY)).await.is_err());
+        check(&time, began);
+        let inner = time.inner.lock();
+        assert!(inner.due.is_empty());
+        assert_eq!(inner.locks, 1);
+    }
+
+    #[tokio::test]
+    async fn time_does_not_go_below_what_was_recorded() {
+        let time = VirtualTime::new(true);
+        let recorded = time.now().after(DAY);
+        time.not_below(recorded);
+        check(&time, recorded);
+        time.not_below(Timestamp(0));
+        check(&time, recorded);
+    }
+}

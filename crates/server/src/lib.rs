@@ -5,10 +5,12 @@ mod connections;
 mod gauges;
 mod http;
 mod namespace;
+mod over_raft;
 mod ready;
 mod server;
 pub mod telemetry;
 
 pub use http::Readiness;
+pub use over_raft::{Matching, RaftMesh};
 pub use server::{Addresses, Failure, Listeners, Server, StartError};
 pub use tenure_shard::VirtualTime;

@@ -6,6 +6,7 @@ use crate::{
     gauges::Gauges,
     http::{self, Readiness},
     namespace,
+    over_raft::{Matching, RaftMesh},
     ready::Stage,
     telemetry,
 };
@@ -14,7 +15,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use tenure_frontend::{Frontend, Services};
 use tenure_limits::Memory;
 use tenure_raft::{Node, NodeAddress};
-use tenure_shard::{RaftMesh, Shards, VirtualTime};
+use tenure_shard::{Shards, VirtualTime};
 use tenure_storage::Storage;
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
@@ -123,7 +124,7 @@ impl Server {
         stage.set_waiting("waiting for the other nodes, to found or to join the cluster");
         let node = Node::start(raft_options(&config, addresses), storage, peer).await?;
         let shards = Shards::start(RaftMesh::new(node.clone()), shard_options(&config));
-        node.set_match_handler(Arc::new(shards.clone()));
+        node.set_match_handler(Arc::new(Matching(shards.clone())));
         let closing = CancellationToken::new();
         let options = frontend_options(&config, &node);
         let frontend = Frontend::new(shards.clone(), node.peers().clone(), options, closing.clone());

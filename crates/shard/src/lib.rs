@@ -10,7 +10,6 @@ mod home;
 mod leader;
 mod node;
 mod options;
-mod over_raft;
 mod owner;
 mod seam;
 mod time;
@@ -25,10 +24,11 @@ pub use node::shared::NoLeader;
 pub use node::token_key::{TokenKey, TokenUse};
 pub use node::workers::WorkerPoll;
 pub use options::Options;
-pub use over_raft::RaftMesh;
 pub use seam::error::CommandError;
 pub use seam::query_token::QueryToken;
-pub use seam::replica::{CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Replica, Rows, SYSTEM_SHARD, ShardId};
+pub use seam::replica::{
+    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, SYSTEM_SHARD, ShardId,
+};
 pub use tenure_queue::LimitSource;
 pub use time::virtual_time::{Skipping, Unbalanced, VirtualTime};
 

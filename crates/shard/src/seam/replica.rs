@@ -1,5 +1,5 @@
-//! The seams of this crate: what it needs of replication and of the other nodes. Implemented over the raft crate in
-//! `over_raft.rs`, and in memory by the tests.
+//! The seams of this crate: what it needs of replication and of the other nodes. Implemented over the raft crate
+//! by the server, and in memory by the tests.
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

@@ -13,7 +13,8 @@ use tenure_api::{
 };
 use tenure_frontend::{Frontend, Options};
 use tenure_raft::{Node, NodeAddress};
-use tenure_shard::{RaftMesh, Shards};
+use tenure_server::{Matching, RaftMesh};
+use tenure_shard::Shards;
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +43,7 @@ async fn node() -> Fixture {
     options.on_fatal = FatalHook(Arc::new(|cause| eprintln!("{cause}")));
     let node = Node::start(options, storage, peer).await.unwrap();
     let shards = Shards::start(RaftMesh::new(node.clone()), tenure_shard::Options::default());
-    node.set_match_handler(Arc::new(shards.clone()));
+    node.set_match_handler(Arc::new(Matching(shards.clone())));
     let closing = CancellationToken::new();
     let frontend = Frontend::new(shards, node.peers().clone(), Options::default(), closing.clone());
     node.set_forward_handler(Arc::new(frontend.clone()));

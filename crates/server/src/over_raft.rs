@@ -1,21 +1,23 @@
-//! The seams over the raft crate's node and groups.
+//! The seams of the shard crate over the raft crate's node and groups: the one place that knows both.
 
-use crate::seam::replica::{
-    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, ShardId,
-};
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
+use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
-    Process, QueueKey, RunKey, Stamp, Timestamp, WriteSet,
+    Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Timestamp, WriteSet,
     outbox::OutboxEntry,
-    rows::{ReadError, ReadyTask},
+    rows::{ReadError, ReadyTask, SystemTable},
+    state::ExecutionState,
 };
 use tenure_peer::{
     MatchHandler,
     proto::{MatchReply, MatchRequest},
 };
 use tenure_raft::{Group, Node};
+use tenure_shard::{
+    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, ShardId, Shards,
+};
 use tenure_storage::{HistoryChunk, ReadyAfter, ShardReader, write_set};
 use tenure_vital::FatalHook;
 use tokio::sync::watch;
@@ -158,37 +160,62 @@ impl Replica for RaftReplica {
     }
 
     fn rows(&self) -> Arc<dyn Rows> {
-        Arc::new(self.group.reader())
+        Arc::new(StoredRows(self.group.reader()))
     }
 }
 
-impl Rows for ShardReader {
+/// A shard's rows in storage.
+struct StoredRows(ShardReader);
+
+impl StateReader for StoredRows {
+    fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
+        self.0.execution(run)
+    }
+
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        self.0.get(key)
+    }
+
+    fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
+        self.0.event(run, event_id)
+    }
+
+    fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
+        self.0.history_rows(run, from, max_bytes)
+    }
+
+    fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
+        self.0.system_rows(table)
+    }
+}
+
+impl Rows for StoredRows {
     fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError> {
-        self.view()?.timers_until(Timestamp::MAX, None, limit)
+        self.0.view()?.timers_until(Timestamp::MAX, None, limit)
     }
 
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError> {
-        self.view()?.ready_tasks(queue, after.map(ready_after), limit)
+        self.0.view()?.ready_tasks(queue, after.map(ready_after), limit)
     }
 
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError> {
-        self.view()?.ready_queues()
+        self.0.view()?.ready_queues()
     }
 
     fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
-        self.view()?.outbox(after, limit)
+        self.0.view()?.outbox(after, limit)
     }
 
     fn count_ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<usize, ReadError> {
-        self.view()?.count_ready(queue, after.map(ready_after), limit)
+        self.0.view()?.count_ready(queue, after.map(ready_after), limit)
     }
 
     fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
-        Ok(self.view()?.history(run, from, to, max_bytes)?.into_iter().map(chunk).collect())
+        Ok(self.0.view()?.history(run, from, to, max_bytes)?.into_iter().map(chunk).collect())
     }
 
     fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
-        Ok(self.view()?.history_before(run, from, max_bytes)?.into_iter().map(chunk).collect())
+        Ok(self.0.view()?.history_before(run, from, max_bytes)?.into_iter().map(chunk).collect())
     }
 }
 
@@ -200,10 +227,12 @@ fn chunk(chunk: HistoryChunk) -> Chunk {
     Chunk { first_event_id: chunk.first_event_id, events: chunk.events }
 }
 
-/// Serves `Peer.Match`.
+/// Serves `Peer.Match` with the leaders of this node.
+pub struct Matching(pub Shards);
+
 #[tonic::async_trait]
-impl MatchHandler for crate::Shards {
+impl MatchHandler for Matching {
     async fn matching(&self, _from: u64, request: MatchRequest) -> Result<MatchReply, Status> {
-        Ok(MatchReply { body: self.handle_match(request.body).await })
+        Ok(MatchReply { body: self.0.handle_match(request.body).await })
     }
 }

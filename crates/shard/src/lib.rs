@@ -20,11 +20,10 @@ pub use leader::updates::{UpdateProgress, UpdateWithStart};
 pub use node::deliveries::Delivery;
 pub use node::namespaces::Namespace;
 pub use node::shards::{Lead, Shards};
-pub use node::shared::NoLeader;
 pub use node::token_key::{TokenKey, TokenUse};
 pub use node::workers::WorkerPoll;
 pub use options::Options;
-pub use seam::error::CommandError;
+pub use seam::error::{CommandError, NoLeader};
 pub use seam::query_token::QueryToken;
 pub use seam::replica::{
     CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, SYSTEM_SHARD, ShardId,

@@ -5,7 +5,8 @@ use crate::{
     leader::handle::{PollRequest, QueueDescription, new_proposal_id},
     leader::runtime::LeaderRuntime,
     node::polled::Polled,
-    node::shared::{Attempt, Served},
+    node::polled::Served,
+    node::router::Attempt,
     seam::error::CommandError,
     seam::messages::{Answer, Offered, Request, StartRequest, TaskKey},
     seam::replica::ShardId,
@@ -331,7 +332,7 @@ impl LeaderRuntime {
                 return Started::Unsent;
             }
             let request = start_request(task, key, poll, proposal);
-            match self.shared.ask_once(key.shard, request).await {
+            match self.node.router.ask_once(key.shard, request).await {
                 Attempt::Served(Served::Started(polled)) => return Started::Task(polled),
                 Attempt::Served(Served::Answer(Answer::Obsolete)) => return Started::Obsolete,
                 Attempt::Served(Served::Answer(Answer::Refused(error))) => {
@@ -366,7 +367,7 @@ impl LeaderRuntime {
                 Offered::Query { token, .. } => queries.push(token),
             }
         }
-        let shared = self.shared.clone();
+        let shared = self.node.router.clone();
         let request = Request::StickyUnavailable { owner, tasks, queries };
         // If it is lost the task's schedule-to-start timeout does the same, later.
         let deadline = Instant::now() + self.options.sticky_alive;
@@ -443,9 +444,9 @@ impl LeaderRuntime {
             description.dispatch_rate = queue.dispatched.per_second(now) as f32;
         }
         let deadline = Instant::now() + self.options.call_timeout;
-        let ask = self.shared.data_shards().into_iter().map(|owner| {
+        let ask = self.node.router.data_shards().into_iter().map(|owner| {
             let request = Request::Backlog { owner, queue: name.clone() };
-            self.shared.ask_leader(owner, request, deadline)
+            self.node.router.ask_leader(owner, request, deadline)
         });
         for answer in futures::future::join_all(ask).await {
             if let Ok(Served::Answer(Answer::Backlog(tasks))) = answer {

@@ -20,7 +20,7 @@ impl LeaderRuntime {
         if self.executions.waiting(&envelope.workflow) >= COMMANDS_OF_WORKFLOW {
             return Err(refused("workflow", Cause::BusyWorkflow, Scope::Namespace, "Workflow is busy."));
         }
-        let Ok(_permit) = self.shared.commands.try_acquire() else {
+        let Ok(_permit) = self.node.commands.try_acquire() else {
             let message = "too many commands wait on this node; try again later";
             return Err(refused("node", Cause::SystemOverloaded, Scope::System, message));
         };

@@ -166,7 +166,7 @@ impl LeaderRuntime {
             return self.evaluate(workflow);
         }
         // A few at once on a node: each may hold much in memory.
-        let permit = self.shared.long_commands.clone().acquire_owned().await.ok();
+        let permit = self.node.long_commands.clone().acquire_owned().await.ok();
         let (runtime, workflow) = (self.clone(), workflow.clone());
         match tokio::task::spawn_blocking(move || runtime.evaluate(&workflow)).await {
             Ok(outcome) => Outcome { _permit: permit, ..outcome },
@@ -198,7 +198,7 @@ impl LeaderRuntime {
             && outcome.copy.is_none()
             && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(workflow, outcome.replies.len())
         {
-            let namespace = self.shared.namespaces.by_id(envelope.workflow.namespace);
+            let namespace = self.node.namespaces.by_id(envelope.workflow.namespace);
             let unknown = Registry::default();
             let mut context = Context {
                 now: self.clock.now(),

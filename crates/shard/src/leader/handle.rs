@@ -4,7 +4,10 @@ use crate::{
     leader::history::PageToken,
     leader::runtime::LeaderRuntime,
     leader::updates::{UpdateProgress, UpdateWithStart},
-    node::polled::{PollResponse, Polled},
+    node::{
+        polled::{PollResponse, Polled},
+        workers,
+    },
     seam::error::CommandError,
     seam::query_token::QueryToken,
     seam::replica::ShardId,
@@ -261,7 +264,7 @@ impl LeaderHandle {
     /// Ends the polls of a worker instance, on whatever nodes they wait, and those that are still on their way. A node
     /// that does not answer is not waited for long.
     pub async fn end_polls(&self, namespace: &str, worker: &str) {
-        self.0.shared.end_polls_everywhere(namespace, worker).await;
+        workers::end_polls_everywhere(&self.0.node.router, namespace, worker).await;
     }
 
     /// What requests are held to.

@@ -6,7 +6,8 @@
 use crate::{
     leader::executions::own,
     leader::runtime::LeaderRuntime,
-    node::shared::{Attempt, Served},
+    node::polled::Served,
+    node::router::Attempt,
     seam::error::CommandError,
     seam::messages::{Answer, Request},
     seam::replica::{Mesh, Rows, SYSTEM_SHARD, ShardId},
@@ -337,9 +338,9 @@ impl LeaderRuntime {
         let Some(value) = self.rows.get(&row)? else { return Ok(()) };
         let message: OutboxMessage =
             codec::decode(&value).map_err(|e| ReadError::Corrupt { key: row, cause: e.to_string() })?;
-        let to = self.shared.mesh.shard_of(key.to.slot());
+        let to = self.node.router.mesh.shard_of(key.to.slot());
         let request = Request::Deliver { to, from: key.from.clone(), message };
-        let receipt = match self.shared.ask_once(to, request).await {
+        let receipt = match self.node.router.ask_once(to, request).await {
             Attempt::Served(Served::Answer(Answer::Received(receipt))) => receipt,
             Attempt::Served(_) | Attempt::NoLeader | Attempt::Failed => return Err(NotDelivered::NoAnswer(to)),
         };

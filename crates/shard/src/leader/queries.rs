@@ -3,8 +3,8 @@
 
 use crate::{
     leader::runtime::LeaderRuntime,
+    node::polled::Served,
     node::polled::{PollResponse, Polled, Taken},
-    node::shared::Served,
     seam::error::CommandError,
     seam::messages::{Answer, Offered, Request},
     seam::query_token::QueryToken,
@@ -281,7 +281,7 @@ impl LeaderRuntime {
         let nobody = format!("no worker of task queue '{}' asks for work", queue.name);
         let now = Instant::now();
         let deadline = now + deadline.saturating_duration_since(now) / 2;
-        let asked = self.shared.ask_leader(home, Request::LastPoll { home, queue }, deadline).await;
+        let asked = self.node.router.ask_leader(home, Request::LastPoll { home, queue }, deadline).await;
         match asked {
             Ok(Served::Answer(Answer::LastPoll(Some(ago)))) if ago <= POLLED_LATELY => {
                 late(format!("{nobody}, the last one did {} s ago", ago.as_secs()))
@@ -326,8 +326,9 @@ impl LeaderRuntime {
         };
         let namespace = run.workflow.namespace;
         let queue = QueueKey { namespace, kind: TaskKind::Workflow, name };
-        let token = QueryToken { namespace, shard: self.shard, node: self.shared.mesh.node(), term: self.term, id };
-        (self.shared.mesh.shard_of(queue.slot()), Offered::Query { queue, sticky, token, at: self.clock.now() })
+        let token =
+            QueryToken { namespace, shard: self.shard, node: self.node.router.mesh.node(), term: self.term, id };
+        (self.node.router.mesh.shard_of(queue.slot()), Offered::Query { queue, sticky, token, at: self.clock.now() })
     }
 
     /// A query that its sticky worker does not take or answer may be answered by any worker.
@@ -387,7 +388,7 @@ impl LeaderRuntime {
         match response {
             Ok(response) => {
                 let response = PollResponse::Workflow(Box::new(response));
-                Served::Started(Polled::new(response, Taken::Query(token), self.shared.clone()))
+                Served::Started(Polled::new(response, Taken::Query(token), self.node.router.clone()))
             }
             Err(CommandError::Api(error)) => {
                 self.queries.answer(token.id, |_| true, Err(error));

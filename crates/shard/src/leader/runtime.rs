@@ -9,12 +9,13 @@ use crate::{
     leader::timers::Timers,
     leader::updates::UpdateWaiters,
     leader::waiters::Waiters,
-    node::shared::{Served, Shared},
+    node::context::NodeContext,
+    node::polled::Served,
     options::Options,
     owner::dispatch::Dispatch,
     owner::starts::Starts,
     seam::error::CommandError,
-    seam::messages::Answer,
+    seam::messages::{Answer, Request},
     seam::query_token::QueryToken,
     seam::replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
     time::clock::Clock,
@@ -27,6 +28,7 @@ use std::{
     },
     time::Duration,
 };
+use tenure_api::error::Code;
 use tenure_engine::{QueueKey, RunKey, ShardCommand, Stamp, WriteSet, rows::ReadError};
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +40,7 @@ pub(crate) struct LeaderRuntime {
     pub(crate) term: u64,
     pub(crate) replica: Arc<dyn Replica>,
     pub(crate) rows: Arc<dyn Rows>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) node: Arc<NodeContext>,
     pub(crate) options: Options,
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
@@ -74,19 +76,19 @@ pub(crate) enum BuildError {
 impl LeaderRuntime {
     /// Passes a barrier in the new term, and builds the leader from rows.
     pub(crate) async fn build(
-        shared: Arc<Shared>,
+        node: Arc<NodeContext>,
         replica: Arc<dyn Replica>,
         term: u64,
     ) -> Result<Arc<LeaderRuntime>, BuildError> {
         let begin = std::time::Instant::now();
         replica.linearizable().await?;
         let rows = replica.rows();
-        let clock = Clock::start(&*rows, shared.options.virtual_time.as_ref())?;
+        let clock = Clock::start(&*rows, node.options.virtual_time.as_ref())?;
         // The new leader's time is on record before anything is told by it; and the entry proves the leadership.
         replica.propose(term, &WriteSet { ops: clock.record().into_iter().collect() }).await?;
-        let options = shared.options.clone();
+        let options = node.options.clone();
         let read = {
-            let (rows, mesh, options) = (rows.clone(), shared.mesh.clone(), options.clone());
+            let (rows, mesh, options) = (rows.clone(), node.router.mesh.clone(), options.clone());
             move || {
                 if let Some(time) = &options.virtual_time {
                     time.load(&*rows)?;
@@ -104,9 +106,9 @@ impl LeaderRuntime {
             term,
             replica,
             rows,
-            engine: shared.engine,
+            engine: node.engine,
             clock,
-            executions: Executions::new(shared.states.leader()),
+            executions: Executions::new(node.states.leader()),
             heartbeats: Heartbeats::default(),
             timers,
             dispatch,
@@ -120,7 +122,7 @@ impl LeaderRuntime {
             without_quorum: AtomicBool::new(false),
             ended: CancellationToken::new(),
             options,
-            shared,
+            node,
         };
         histogram!("tenure_shard_leader_build_seconds").record(begin.elapsed());
         Ok(Arc::new(runtime))
@@ -148,7 +150,7 @@ impl LeaderRuntime {
     }
 
     pub(crate) fn not_leader(&self) -> NotLeader {
-        self.shared.not_leader(self.shard)
+        self.node.router.not_leader(self.shard)
     }
 
     /// Rows read afterwards show all that was acknowledged before the call.
@@ -172,7 +174,7 @@ impl LeaderRuntime {
             }
             self.without_quorum.store(!self.replica.has_quorum(), Ordering::Relaxed);
             backlog.set(self.dispatch.len() as f64);
-            gauge!("tenure_shard_state_cache_bytes").set(self.shared.states.bytes() as f64);
+            gauge!("tenure_shard_state_cache_bytes").set(self.node.states.bytes() as f64);
             // Looked at, it tells timers where it has jumped.
             self.clock.now();
             self.tick_starts();
@@ -202,5 +204,44 @@ impl LeaderRuntime {
             }
         }
         Served::Answer(Answer::Done)
+    }
+}
+
+impl LeaderRuntime {
+    /// Answers what another part of the cluster asks of this leader.
+    pub(crate) async fn serve(self: Arc<Self>, request: Request) -> Served {
+        match request {
+            Request::Offer { owner, offered, revoked, .. } => match self.take_offers(owner, offered, revoked) {
+                Ok(()) => Served::Answer(Answer::Done),
+                Err(error) => Served::refused(Code::DataLoss, error.to_string()),
+            },
+            Request::LastPoll { queue, .. } => Served::Answer(Answer::LastPoll(self.home.last_poll(&queue))),
+            // The start goes on if its caller dies; then the task finds nobody, and returns.
+            Request::Start(start) => match tokio::spawn(async move { self.serve_start(start).await }).await {
+                Ok(served) => served,
+                Err(error) => Served::refused(Code::Internal, format!("the start ended early: {error}")),
+            },
+            Request::StartQuery { token, sticky } => self.serve_query_start(token, sticky).await,
+            Request::ReturnQuery { token } => self.query_returned(&token),
+            Request::StickyUnavailable { tasks, queries, .. } => self.sticky_unavailable(tasks, queries).await,
+            Request::Delivered { starts, .. } => {
+                self.starts.confirmed(&starts);
+                Served::Answer(Answer::Done)
+            }
+            Request::Return { token, proposal, .. } => self.return_task(token, proposal).await,
+            Request::Deliver { from, message, .. } => self.receive(from, message).await,
+            Request::Backlog { queue, .. } => match self.dispatch.backlog(&queue, &*self.rows) {
+                Ok(tasks) => Served::Answer(Answer::Backlog(tasks)),
+                Err(error) => Served::refused(Code::DataLoss, error.to_string()),
+            },
+            Request::ReadIndex { .. } => match self.replica.linearizable().await {
+                Ok(()) => Served::Answer(Answer::ReadIndex(*self.replica.applied().borrow())),
+                Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),
+            },
+            Request::AskDelivery { .. } | Request::EndPolls { .. } => {
+                Served::refused(Code::Internal, "asked of a leader what a node knows")
+            }
+            Request::CreateTokenSecret => self.create_token_secret().await,
+        }
     }
 }

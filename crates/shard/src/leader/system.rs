@@ -1,7 +1,7 @@
 //! Commands of the system shard: one at a time, replicated and answered like those of executions.
 
 use crate::{
-    leader::handle::new_proposal_id, leader::runtime::LeaderRuntime, node::shared::Served, seam::error::CommandError,
+    leader::handle::new_proposal_id, leader::runtime::LeaderRuntime, node::polled::Served, seam::error::CommandError,
     seam::messages::Answer,
 };
 use std::sync::Arc;

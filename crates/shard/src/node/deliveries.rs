@@ -2,7 +2,7 @@
 
 use crate::{
     node::polled::Taken,
-    node::shared::Shared,
+    node::router::Router,
     owner::starts::LAST_QUESTION,
     seam::messages::{DeliveryState, Request},
     seam::replica::ShardId,
@@ -32,10 +32,12 @@ const GATHER: Duration = Duration::from_millis(100);
 /// A confirmation that cannot be told in this time is left to the owner's question.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
-type StartName = (ShardId, Stamp);
+/// A start: its owner, and its stamp.
+pub(crate) type StartName = (ShardId, Stamp);
 
 /// What is known of starts, by name.
 pub(crate) struct Deliveries {
+    router: Arc<Router>,
     known: Mutex<HashMap<StartName, (DeliveryState, Instant)>>,
     confirm: mpsc::UnboundedSender<StartName>,
 }
@@ -45,20 +47,33 @@ pub(crate) struct Deliveries {
 /// Dropped without word, the task is returned: no byte of it was sent.
 #[must_use]
 pub struct Delivery {
-    shared: Arc<Shared>,
+    deliveries: Arc<Deliveries>,
     token: Option<TaskToken>,
 }
 
 impl Deliveries {
-    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<StartName>) {
-        let (confirm, confirmed) = mpsc::unbounded_channel();
-        (Deliveries { known: Mutex::default(), confirm }, confirmed)
+    /// What was sent goes to `confirm`, for [`confirm_deliveries`].
+    pub(crate) fn new(router: Arc<Router>, confirm: mpsc::UnboundedSender<StartName>) -> Self {
+        Deliveries { router, known: Mutex::default(), confirm }
     }
 
-    /// An owner asks. What was not seen yet is not sent from now on.
-    pub(crate) fn ask(&self, name: StartName) -> DeliveryState {
+    fn name(&self, token: &TaskToken) -> StartName {
+        (self.router.mesh.shard_of(token.run.workflow.slot()), token.stamp)
+    }
+
+    /// An owner asks what became of a start that was made for a process of this node. What was not seen yet is not sent
+    /// from now on. Of an earlier process nothing is known: it may have sent it.
+    pub(crate) fn ask(&self, token: &TaskToken, process: Process) -> DeliveryState {
+        if process != self.router.mesh.process() {
+            return DeliveryState::Broken;
+        }
         let mut known = self.known.lock();
-        known.entry(name).or_insert((DeliveryState::Unseen, Instant::now())).0
+        known.entry(self.name(token)).or_insert((DeliveryState::Unseen, Instant::now())).0
+    }
+
+    pub(crate) fn deliver(self: &Arc<Self>, token: TaskToken, again: bool) -> Option<Delivery> {
+        let begun = self.begin(self.name(&token), again);
+        begun.then(|| Delivery { deliveries: self.clone(), token: Some(token) })
     }
 
     fn begin(&self, name: StartName, again: bool) -> bool {
@@ -91,43 +106,23 @@ impl Deliveries {
     }
 }
 
-impl Shared {
-    fn start_name(&self, token: &TaskToken) -> StartName {
-        (self.mesh.shard_of(token.run.workflow.slot()), token.stamp)
-    }
-
-    /// What became of a start that was made for a process of this node. Of an earlier one nothing is known: it may have
-    /// sent it.
-    pub(crate) fn ask_delivery(&self, token: &TaskToken, process: Process) -> DeliveryState {
-        if process != self.mesh.process() {
-            return DeliveryState::Broken;
-        }
-        self.deliveries.ask(self.start_name(token))
-    }
-
-    pub(crate) fn deliver(self: &Arc<Self>, token: TaskToken, again: bool) -> Option<Delivery> {
-        let begun = self.deliveries.begin(self.start_name(&token), again);
-        begun.then(|| Delivery { shared: self.clone(), token: Some(token) })
-    }
-}
-
 impl Delivery {
     /// The response was handed over whole.
     pub fn sent(mut self) {
         if let Some(token) = self.token.take() {
-            let name = self.shared.start_name(&token);
-            self.shared.deliveries.set(name, DeliveryState::Sent);
+            let name = self.deliveries.name(&token);
+            self.deliveries.set(name, DeliveryState::Sent);
             // Nobody listens when the process ends; the owner finds out by itself.
-            _ = self.shared.deliveries.confirm.send(name);
+            _ = self.deliveries.confirm.send(name);
         }
     }
 
     /// Some bytes may have gone out, but not all: a workflow task is returned, an activity is left to its timeouts.
     pub fn broken(mut self) {
         if let Some(token) = self.token.take() {
-            self.shared.deliveries.set(self.shared.start_name(&token), DeliveryState::Broken);
+            self.deliveries.set(self.deliveries.name(&token), DeliveryState::Broken);
             if token.kind == TaskKind::Workflow {
-                self.shared.give_back(Taken::Task(token));
+                self.deliveries.router.give_back(Taken::Task(token));
             }
         }
     }
@@ -136,21 +131,24 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
-            self.shared.deliveries.set(self.shared.start_name(&token), DeliveryState::Unseen);
-            self.shared.give_back(Taken::Task(token));
+            self.deliveries.set(self.deliveries.name(&token), DeliveryState::Unseen);
+            self.deliveries.router.give_back(Taken::Task(token));
         }
     }
 }
 
 /// Tells owners of deliveries, many at once.
-pub(crate) async fn confirm_deliveries(shared: Weak<Shared>, mut confirmed: mpsc::UnboundedReceiver<StartName>) {
+pub(crate) async fn confirm_deliveries(
+    deliveries: Weak<Deliveries>,
+    mut confirmed: mpsc::UnboundedReceiver<StartName>,
+) {
     let mut forget = tokio::time::interval(FORGET_EVERY);
     loop {
         let first = tokio::select! {
             first = confirmed.recv() => first,
             _ = forget.tick() => {
-                let Some(shared) = shared.upgrade() else { return };
-                shared.deliveries.forget_old();
+                let Some(deliveries) = deliveries.upgrade() else { return };
+                deliveries.forget_old();
                 continue;
             }
         };
@@ -161,13 +159,13 @@ pub(crate) async fn confirm_deliveries(shared: Weak<Shared>, mut confirmed: mpsc
         while let Ok((owner, stamp)) = confirmed.try_recv() {
             by_owner.entry(owner).or_default().push(stamp);
         }
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(deliveries) = deliveries.upgrade() else { return };
         for (owner, starts) in by_owner {
-            let shared = shared.clone();
+            let router = deliveries.router.clone();
             tokio::spawn(async move {
                 let request = Request::Delivered { owner, starts };
                 // An owner that does not hear of it asks.
-                _ = shared.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await;
+                _ = router.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await;
             });
         }
     }

@@ -1,10 +1,13 @@
 //! What a node has once, whatever it leads: the leaders that are here, the way to all others, and the tasks on their way to workers.
 
+pub(crate) mod context;
 pub(crate) mod deliveries;
+pub(crate) mod leaders;
+pub(crate) mod local;
 pub(crate) mod namespaces;
 pub(crate) mod polled;
+pub(crate) mod router;
 pub(crate) mod shards;
-pub(crate) mod shared;
 pub(crate) mod supervisor;
 pub(crate) mod token_key;
 pub(crate) mod workers;

@@ -1,9 +1,11 @@
 //! Every node's view of the namespaces: the system shard's rows as they are applied here.
 
 use crate::{
-    node::shared::{NoLeader, Served, Shared},
-    seam::messages::{Answer, Request},
-    seam::replica::{Replica, Rows, SYSTEM_SHARD},
+    node::router::Router,
+    seam::{
+        error::NoLeader,
+        replica::{Rows, SYSTEM_SHARD},
+    },
 };
 use parking_lot::RwLock;
 use std::{
@@ -39,8 +41,8 @@ impl Namespace {
 }
 
 /// The namespaces that this node knows of.
-#[derive(Default)]
 pub(crate) struct Namespaces {
+    router: Arc<Router>,
     view: RwLock<Arc<View>>,
 }
 
@@ -51,6 +53,10 @@ struct View {
 }
 
 impl Namespaces {
+    pub(crate) fn new(router: Arc<Router>) -> Namespaces {
+        Namespaces { router, view: RwLock::default() }
+    }
+
     pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Namespace>> {
         self.view.read().by_name.get(name).cloned()
     }
@@ -83,60 +89,41 @@ impl Namespaces {
         *self.view.write() = Arc::new(view);
         Ok(())
     }
-}
 
-impl Shared {
     /// A namespace by name; what is not known here is looked for at the system shard's leader. `None`: it does not
     /// exist.
-    pub(crate) async fn namespace(
-        self: &Arc<Self>,
-        name: &str,
-        deadline: Instant,
-    ) -> Result<Option<Arc<Namespace>>, NoLeader> {
-        if let Some(known) = self.namespaces.by_name(name) {
+    pub(crate) async fn find(&self, name: &str, deadline: Instant) -> Result<Option<Arc<Namespace>>, NoLeader> {
+        if let Some(known) = self.by_name(name) {
             return Ok(Some(known));
         }
-        self.refresh_namespaces(deadline).await?;
-        Ok(self.namespaces.by_name(name))
+        self.refresh(deadline).await?;
+        Ok(self.by_name(name))
     }
 
     /// After this the view shows all that was acknowledged before the call.
-    pub(crate) async fn refresh_namespaces(self: &Arc<Self>, deadline: Instant) -> Result<(), NoLeader> {
-        let replica = self.system_caught_up(deadline).await?;
-        self.namespaces.read(&*replica.rows()).map_err(|error| {
+    pub(crate) async fn refresh(&self, deadline: Instant) -> Result<(), NoLeader> {
+        let replica = self.router.system_caught_up(deadline).await?;
+        self.read(&*replica.rows()).map_err(|error| {
             tracing::error!(%error, "namespaces cannot be read");
             NoLeader { shard: SYSTEM_SHARD }
         })
     }
-
-    /// This node's replica of the system shard, with all that was acknowledged before the call.
-    pub(crate) async fn system_caught_up(self: &Arc<Self>, deadline: Instant) -> Result<&Arc<dyn Replica>, NoLeader> {
-        let no_leader = NoLeader { shard: SYSTEM_SHARD };
-        let replica = self.replica(SYSTEM_SHARD).ok_or(no_leader)?;
-        let served = self.ask_leader(SYSTEM_SHARD, Request::ReadIndex { shard: SYSTEM_SHARD }, deadline).await?;
-        let Served::Answer(Answer::ReadIndex(index)) = served else { return Err(no_leader) };
-        let mut applied = replica.applied();
-        let caught_up = applied.wait_for(|applied| *applied >= index);
-        match tokio::time::timeout_at(deadline, caught_up).await {
-            Ok(Ok(_)) => Ok(replica),
-            _ => Err(no_leader),
-        }
-    }
 }
 
 /// Reads the namespaces again whenever the system shard's rows change here.
-pub(crate) async fn follow(shared: Weak<Shared>) {
-    let Some(replica) = shared.upgrade().and_then(|shared| shared.replica(SYSTEM_SHARD).cloned()) else { return };
+pub(crate) async fn follow(namespaces: Weak<Namespaces>) {
+    let replica = namespaces.upgrade().and_then(|namespaces| namespaces.router.replica(SYSTEM_SHARD).cloned());
+    let Some(replica) = replica else { return };
     let mut applied = replica.applied();
     loop {
         applied.mark_unchanged();
-        let Some(shared) = shared.upgrade() else { return };
-        if let Err(error) = shared.namespaces.read(&*replica.rows()) {
+        let Some(namespaces) = namespaces.upgrade() else { return };
+        if let Err(error) = namespaces.read(&*replica.rows()) {
             tracing::error!(%error, "namespaces cannot be read");
             tokio::time::sleep(RETRY).await;
             continue;
         }
-        drop(shared);
+        drop(namespaces);
         if applied.changed().await.is_err() {
             return;
         }

@@ -1,14 +1,18 @@
 //! A task on its way from its owner to a worker.
 
 use crate::{
-    node::shared::Shared,
+    node::router::Router,
     seam::messages::{Answer, Request},
     seam::query_token::QueryToken,
 };
 use bytes::Bytes;
 use prost::Message;
 use std::{sync::Arc, time::Duration};
-use tenure_api::{encoded::PollWorkflowTaskQueueResponse, workflowservice::v1::PollActivityTaskQueueResponse};
+use tenure_api::{
+    encoded::PollWorkflowTaskQueueResponse,
+    error::{ApiError, Code},
+    workflowservice::v1::PollActivityTaskQueueResponse,
+};
 use tenure_engine::{TaskKind, token::TaskToken};
 use tokio::time::Instant;
 
@@ -35,21 +39,33 @@ pub(crate) enum Taken {
 pub(crate) struct Polled {
     response: Option<PollResponse>,
     taken: Taken,
-    shared: Arc<Shared>,
+    router: Arc<Router>,
+}
+
+/// How a request was served; a started task stays an object until it has to travel.
+pub(crate) enum Served {
+    Answer(Answer),
+    Started(Polled),
+}
+
+impl Served {
+    pub(crate) fn refused(code: Code, message: impl Into<String>) -> Served {
+        Served::Answer(Answer::Refused(ApiError::new(code, message)))
+    }
 }
 
 impl Polled {
-    pub(crate) fn new(response: PollResponse, taken: Taken, shared: Arc<Shared>) -> Self {
-        Polled { response: Some(response), taken, shared }
+    pub(crate) fn new(response: PollResponse, taken: Taken, router: Arc<Router>) -> Self {
+        Polled { response: Some(response), taken, router }
     }
 
     /// From another node.
-    pub(crate) fn decode(kind: TaskKind, response: Bytes, taken: Taken, shared: &Arc<Shared>) -> Option<Polled> {
+    pub(crate) fn decode(kind: TaskKind, response: Bytes, taken: Taken, router: &Arc<Router>) -> Option<Polled> {
         let response = match kind {
             TaskKind::Workflow => PollResponse::Workflow(Message::decode(response).ok()?),
             TaskKind::Activity => PollResponse::Activity(Message::decode(response).ok()?),
         };
-        Some(Polled::new(response, taken, shared.clone()))
+        Some(Polled::new(response, taken, router.clone()))
     }
 
     /// Hands the response on; from now on the next one in line answers for its delivery.
@@ -74,12 +90,12 @@ impl PollResponse {
 impl Drop for Polled {
     fn drop(&mut self) {
         if self.response.is_some() {
-            self.shared.give_back(self.taken.clone());
+            self.router.give_back(self.taken.clone());
         }
     }
 }
 
-impl Shared {
+impl Router {
     /// Returns a task that did not reach its worker, no byte of which was sent.
     pub(crate) fn give_back(self: &Arc<Self>, taken: Taken) {
         let (owner, request) = match taken {
@@ -89,11 +105,11 @@ impl Shared {
             }
             Taken::Query(token) => (token.shard, Request::ReturnQuery { token }),
         };
-        let shared = self.clone();
+        let router = self.clone();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            let answer = shared.ask_leader(owner, request, Instant::now() + RETURN_WITHIN).await;
-            if let Ok(crate::node::shared::Served::Answer(Answer::Refused(error))) = answer {
+            let answer = router.ask_leader(owner, request, Instant::now() + RETURN_WITHIN).await;
+            if let Ok(Served::Answer(Answer::Refused(error))) = answer {
                 tracing::debug!(%error, "an undelivered task was not taken back");
             }
         });

@@ -1,16 +1,21 @@
 //! The shards as one process sees them: where a slot lives, who leads, and the leaders that are here.
 
 use crate::{
-    leader::executions::Engine,
-    leader::handle::LeaderHandle,
-    node::deliveries::{self, Deliveries, Delivery},
-    node::namespaces::{self, Namespace},
-    node::shared::{Leader, NoLeader, Shared},
-    node::supervisor,
-    node::token_key::TokenKey,
-    node::workers::WorkerPoll,
+    leader::{executions::Engine, handle::LeaderHandle},
+    node::{
+        deliveries::{self, Delivery},
+        leaders::Leader,
+        local::LocalNode,
+        namespaces::{self, Namespace},
+        supervisor,
+        token_key::TokenKey,
+        workers::WorkerPoll,
+    },
     options::Options,
-    seam::replica::{Mesh, NodeId, ShardId},
+    seam::{
+        error::NoLeader,
+        replica::{Mesh, NodeId, ShardId},
+    },
     time::virtual_time::VirtualTime,
 };
 use bytes::Bytes;
@@ -22,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Shards {
-    shared: Arc<Shared>,
+    node: Arc<LocalNode>,
     stop: CancellationToken,
     supervisors: TaskTracker,
 }
@@ -44,41 +49,40 @@ impl Shards {
     }
 
     pub(crate) fn with_engine(mesh: Arc<dyn Mesh>, options: Options, engine: Engine) -> Shards {
-        let (deliveries, confirmed) = Deliveries::new();
-        let shared = Arc::new(Shared::new(mesh, options, engine, deliveries));
-        let on_fatal = shared.options.on_fatal.clone();
-        on_fatal.spawn("confirmations", deliveries::confirm_deliveries(Arc::downgrade(&shared), confirmed));
-        on_fatal.spawn("the view of namespaces", namespaces::follow(Arc::downgrade(&shared)));
+        let (node, confirmed) = LocalNode::new(mesh, options, engine);
+        let on_fatal = node.context.options.on_fatal.clone();
+        on_fatal.spawn("confirmations", deliveries::confirm_deliveries(Arc::downgrade(&node.deliveries), confirmed));
+        on_fatal.spawn("the view of namespaces", namespaces::follow(Arc::downgrade(&node.context.namespaces)));
         let (stop, supervisors) = (CancellationToken::new(), TaskTracker::new());
-        for replica in shared.replicas() {
-            let supervise = supervisor::supervise(shared.clone(), replica.clone(), stop.clone());
+        for replica in node.context.router.replicas() {
+            let supervise = supervisor::supervise(node.clone(), replica.clone(), stop.clone());
             supervisors.spawn(on_fatal.watch("the supervisor of a shard", supervise));
         }
         supervisors.close();
-        Shards { shared, stop, supervisors }
+        Shards { node, stop, supervisors }
     }
 
     pub fn node(&self) -> NodeId {
-        self.shared.mesh.node()
+        self.node.context.router.mesh.node()
     }
 
     /// This process of the node; tasks for workers that are connected here are started for it.
     pub fn process(&self) -> Process {
-        self.shared.mesh.process()
+        self.node.context.router.mesh.process()
     }
 
     pub fn shard_of(&self, slot: u16) -> ShardId {
-        self.shared.mesh.shard_of(slot)
+        self.node.context.router.mesh.shard_of(slot)
     }
 
     /// The clock of all leaders, where time is skipped.
     pub fn virtual_time(&self) -> Option<&Arc<VirtualTime>> {
-        self.shared.options.virtual_time.as_ref()
+        self.node.context.options.virtual_time.as_ref()
     }
 
     /// The shards that own slots.
     pub fn data_shards(&self) -> Vec<ShardId> {
-        self.shared.data_shards()
+        self.node.context.router.data_shards()
     }
 
     /// Waits until a leader is known. `not`: that node has just said that it does not lead in that term; another one
@@ -89,7 +93,7 @@ impl Shards {
         deadline: Instant,
         not: Option<(NodeId, u64)>,
     ) -> Result<Lead, NoLeader> {
-        Ok(match self.shared.leader(shard, deadline, not).await? {
+        Ok(match self.node.leaders.find(shard, deadline, not).await? {
             Leader::Here(runtime) => Lead::Here(LeaderHandle::new(runtime)),
             Leader::At { node, term } => Lead::At { node, term },
         })
@@ -98,66 +102,66 @@ impl Shards {
     /// Resolves when `node` is known not to lead the shard in that term any more: it may be paused, or cut off, and
     /// would never say so itself.
     pub async fn replaced(&self, shard: ShardId, node: NodeId, term: u64) {
-        let Some(replica) = self.shared.replica(shard) else { return };
+        let Some(replica) = self.node.context.router.replica(shard) else { return };
         // An error means that the replica is gone, and with it what was known.
         _ = replica.leadership().wait_for(|now| (now.leader, now.term) != (Some(node), term)).await;
     }
 
     /// The leader of a shard if it is here and ready.
     pub fn local(&self, shard: ShardId) -> Option<LeaderHandle> {
-        self.shared.local(shard).map(LeaderHandle::new)
+        self.node.leaders.local(shard).map(LeaderHandle::new)
     }
 
     /// The leaders that are here.
     pub fn led(&self) -> Vec<ShardId> {
-        self.shared.leaders().iter().map(|leader| leader.shard).collect()
+        self.node.leaders.all().iter().map(|leader| leader.shard).collect()
     }
 
     /// A namespace by name; what is not known here is looked for at the system shard's leader. `None`: there is none.
     pub async fn namespace(&self, name: &str, deadline: Instant) -> Result<Option<Arc<Namespace>>, NoLeader> {
-        self.shared.namespace(name, deadline).await
+        self.node.context.namespaces.find(name, deadline).await
     }
 
     /// A namespace that this node knows of.
     pub fn namespace_by_id(&self, id: NamespaceId) -> Option<Arc<Namespace>> {
-        self.shared.namespaces.by_id(id)
+        self.node.context.namespaces.by_id(id)
     }
 
     /// All namespaces, in the order of their ids; shows all that was acknowledged before the call.
     pub async fn namespaces(&self, deadline: Instant) -> Result<Vec<Arc<Namespace>>, NoLeader> {
-        self.shared.refresh_namespaces(deadline).await?;
-        Ok(self.shared.namespaces.all())
+        self.node.context.namespaces.refresh(deadline).await?;
+        Ok(self.node.context.namespaces.all())
     }
 
     /// What seals and opens the tokens of this cluster. A node that does not know it yet asks the system shard's leader.
     pub async fn token_key(&self, deadline: Instant) -> Result<TokenKey, NoLeader> {
-        self.shared.token_key(deadline).await
+        self.node.token_key.get(&self.node.context.router, deadline).await
     }
 
     /// To be held while a poll of this worker instance waits on this node.
     pub fn polling(&self, namespace: &str, worker: &str) -> WorkerPoll {
-        self.shared.workers.polling(namespace, worker)
+        self.node.workers.polling(namespace, worker)
     }
 
     /// When a long poll that came now, with this deadline of its caller, ends without a task.
     pub fn poll_expires(&self, deadline: Instant) -> Instant {
-        self.shared.options.poll_expires(Instant::now(), deadline)
+        self.node.context.options.poll_expires(Instant::now(), deadline)
     }
 
     /// Answers the body of a `Peer.Match` call with the body of its reply.
     pub async fn handle_match(&self, body: Bytes) -> Bytes {
-        self.shared.serve_encoded(body).await
+        self.node.serve_encoded(body).await
     }
 
     /// To be called on the node that holds the worker's connection, before a started task is sent. `None`: the owner
     /// has given the task up meanwhile, it must not be sent.
     pub fn deliver(&self, token: TaskToken) -> Option<Delivery> {
-        self.shared.deliver(token, false)
+        self.node.deliveries.deliver(token, false)
     }
 
     /// As [`Shards::deliver`], for a task that its caller may ask for again when the answer was lost.
     pub fn deliver_again(&self, token: TaskToken) -> Option<Delivery> {
-        self.shared.deliver(token, true)
+        self.node.deliveries.deliver(token, true)
     }
 
     /// Ends all leaders that are here; their calls fail with `NotLeader`.

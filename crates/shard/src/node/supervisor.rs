@@ -2,7 +2,7 @@
 
 use crate::{
     leader::runtime::{BuildError, LeaderRuntime},
-    node::shared::Shared,
+    node::local::LocalNode,
     seam::replica::Replica,
 };
 use std::{sync::Arc, time::Duration};
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// A leader that could not be built is tried again after this time, while it still leads.
 const RETRY: Duration = Duration::from_millis(50);
 
-pub(crate) async fn supervise(shared: Arc<Shared>, replica: Arc<dyn Replica>, stop: CancellationToken) {
+pub(crate) async fn supervise(node: Arc<LocalNode>, replica: Arc<dyn Replica>, stop: CancellationToken) {
     let shard = replica.shard();
     let mut leadership = replica.leadership();
     loop {
@@ -19,19 +19,19 @@ pub(crate) async fn supervise(shared: Arc<Shared>, replica: Arc<dyn Replica>, st
         if now.is_leader {
             let built = tokio::select! {
                 () = stop.cancelled() => return,
-                built = LeaderRuntime::build(shared.clone(), replica.clone(), now.term) => Some(built),
+                built = LeaderRuntime::build(node.context.clone(), replica.clone(), now.term) => Some(built),
                 _ = leadership.wait_for(|later| *later != now) => None,
             };
             match built {
                 Some(Ok(leader)) => {
                     tracing::info!(shard, term = now.term, "leading");
                     leader.start();
-                    shared.set_leader(shard, Some(leader.clone()));
+                    node.leaders.set(shard, Some(leader.clone()));
                     let lost = tokio::select! {
                         () = stop.cancelled() => Ok(()),
                         lost = leadership.wait_for(|later| !later.is_leader || later.term != now.term) => lost.map(|_| ()),
                     };
-                    shared.set_leader(shard, None);
+                    node.leaders.set(shard, None);
                     leader.end();
                     tracing::info!(shard, term = now.term, "no longer leading");
                     if lost.is_err() || stop.is_cancelled() {

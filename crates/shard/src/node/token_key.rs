@@ -6,9 +6,12 @@
 //! ```
 
 use crate::{
-    node::shared::{NoLeader, Served, Shared},
-    seam::messages::{Answer, Request},
-    seam::replica::{Rows, SYSTEM_SHARD},
+    node::{polled::Served, router::Router},
+    seam::{
+        error::NoLeader,
+        messages::{Answer, Request},
+        replica::{Rows, SYSTEM_SHARD},
+    },
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use std::sync::{Arc, OnceLock};
@@ -80,16 +83,14 @@ impl KnownKey {
         }
         Ok(self.0.get().copied())
     }
-}
 
-impl Shared {
     /// The cluster's key. A node that has not got it yet waits for the system shard's leader, which makes it if nobody
     /// has; nothing is taken for a token of ours before that.
-    pub(crate) async fn token_key(self: &Arc<Self>, deadline: Instant) -> Result<TokenKey, NoLeader> {
+    pub(crate) async fn get(&self, router: &Arc<Router>, deadline: Instant) -> Result<TokenKey, NoLeader> {
         let no_leader = NoLeader { shard: SYSTEM_SHARD };
-        let rows = self.replica(SYSTEM_SHARD).ok_or(no_leader)?.rows();
+        let rows = router.replica(SYSTEM_SHARD).ok_or(no_leader)?.rows();
         let read = || {
-            self.token_key.read(&*rows).map_err(|error| {
+            self.read(&*rows).map_err(|error| {
                 tracing::error!(%error, "the key of tokens cannot be read");
                 no_leader
             })
@@ -97,7 +98,7 @@ impl Shared {
         if let Some(key) = read()? {
             return Ok(key);
         }
-        match self.ask_leader(SYSTEM_SHARD, Request::CreateTokenSecret, deadline).await? {
+        match router.ask_leader(SYSTEM_SHARD, Request::CreateTokenSecret, deadline).await? {
             Served::Answer(Answer::Done) => {}
             Served::Answer(Answer::Refused(error)) => {
                 tracing::error!(%error, "the key of tokens cannot be made");
@@ -105,7 +106,7 @@ impl Shared {
             }
             _ => return Err(no_leader),
         }
-        self.system_caught_up(deadline).await?;
+        router.system_caught_up(deadline).await?;
         read()?.ok_or(no_leader)
     }
 }

@@ -1,6 +1,6 @@
 //! On the node that holds workers' connections: the polls of each worker instance, which end when it says that it goes.
 
-use crate::{node::shared::Shared, seam::messages::Request};
+use crate::{node::router::Router, seam::messages::Request};
 use futures::future::join_all;
 use parking_lot::Mutex;
 use std::{
@@ -88,17 +88,15 @@ impl Workers {
     }
 }
 
-impl Shared {
-    /// Ends the polls of a worker instance on all nodes.
-    pub(crate) async fn end_polls_everywhere(self: &Arc<Self>, namespace: &str, worker: &str) {
-        let asked = self.mesh.nodes().into_iter().map(|node| async move {
-            let request = Request::EndPolls { namespace: namespace.to_owned(), worker: worker.to_owned() };
-            if let Err(error) = self.ask(node, request).await {
-                tracing::debug!(%error, "polls of a worker that goes may wait on");
-            }
-        });
-        join_all(asked).await;
-    }
+/// Ends the polls of a worker instance on all nodes.
+pub(crate) async fn end_polls_everywhere(router: &Arc<Router>, namespace: &str, worker: &str) {
+    let asked = router.mesh.nodes().into_iter().map(|node| async move {
+        let request = Request::EndPolls { namespace: namespace.to_owned(), worker: worker.to_owned() };
+        if let Err(error) = router.ask(node, request).await {
+            tracing::debug!(%error, "polls of a worker that goes may wait on");
+        }
+    });
+    join_all(asked).await;
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use crate::{
     leader::runtime::LeaderRuntime,
-    node::shared::Served,
+    node::polled::Served,
     seam::messages::{Answer, Offered, Request, TaskKey},
     seam::replica::{NodeId, Rows, ShardId},
 };
@@ -206,7 +206,7 @@ impl LeaderRuntime {
     /// A ready task was written.
     pub(crate) fn task_ready(self: &Arc<Self>, task: ReadyTask) {
         counter!("tenure_tasks_added_total").increment(1);
-        let home = self.shared.mesh.shard_of(task.queue.slot());
+        let home = self.node.router.mesh.shard_of(task.queue.slot());
         let (new, fallen) = {
             let mut queues = self.dispatch.queues.lock();
             let window = queues.entry(task.queue.clone()).or_insert_with(|| Window::new(home));
@@ -281,7 +281,7 @@ impl LeaderRuntime {
 
     /// Keeps one home informed until this leader ends; a home that moved is told everything again.
     async fn run_notices(self: Arc<Self>, home: ShardId, notices: Arc<Notices>) {
-        let Some(replica) = self.shared.replica(home) else {
+        let Some(replica) = self.node.router.replica(home) else {
             tracing::error!(shard = self.shard, home, "the home of a queue is not known here");
             return;
         };
@@ -330,7 +330,7 @@ impl LeaderRuntime {
             }
             let offered = said.offered.into_values().collect();
             let request = Request::Offer { home, owner: self.shard, offered, revoked: said.revoked };
-            if !matches!(self.shared.ask(leader, request).await, Ok(Served::Answer(Answer::Done))) {
+            if !matches!(self.node.router.ask(leader, request).await, Ok(Served::Answer(Answer::Done))) {
                 return false;
             }
         }

@@ -6,8 +6,8 @@ use crate::{
     leader::executions::own,
     leader::handle::new_proposal_id,
     leader::runtime::LeaderRuntime,
+    node::polled::Served,
     node::polled::{PollResponse, Polled, Taken},
-    node::shared::Served,
     seam::error::CommandError,
     seam::messages::{Answer, DeliveryState, Request, StartRequest},
 };
@@ -129,7 +129,7 @@ impl LeaderRuntime {
                     return None;
                 };
                 self.starts.expect(token.clone(), process, self.options.confirm_within);
-                response.workflow_namespace = self.shared.namespaces.name(queue.namespace).unwrap_or_default();
+                response.workflow_namespace = self.node.namespaces.name(queue.namespace).unwrap_or_default();
                 (PollResponse::Activity(response), token)
             }
             other => {
@@ -137,7 +137,7 @@ impl LeaderRuntime {
                 return None;
             }
         };
-        Some(Polled::new(response, Taken::Task(token), self.shared.clone()))
+        Some(Polled::new(response, Taken::Task(token), self.node.router.clone()))
     }
 
     /// The response for a workflow task that was started; `None` where it cannot be made. The start is expected to be
@@ -166,7 +166,7 @@ impl LeaderRuntime {
         let state = self.rows.execution(&token.run)?;
         let response = scheduled.zip(state).and_then(|(event, state)| activity::response_to(token, &state, event));
         Ok(response.map(|response| PollActivityTaskQueueResponse {
-            workflow_namespace: self.shared.namespaces.name(token.namespace()).unwrap_or_default(),
+            workflow_namespace: self.node.namespaces.name(token.namespace()).unwrap_or_default(),
             ..response
         }))
     }
@@ -231,9 +231,9 @@ impl LeaderRuntime {
     }
 
     async fn ask_after(self: Arc<Self>, token: TaskToken, process: Process) {
-        let alive = self.shared.mesh.is_alive(process.node);
+        let alive = self.node.router.mesh.is_alive(process.node);
         let state = if alive {
-            match self.shared.ask(process.node, Request::AskDelivery { token: token.clone(), process }).await {
+            match self.node.router.ask(process.node, Request::AskDelivery { token: token.clone(), process }).await {
                 Ok(Served::Answer(Answer::Delivery(state))) => Some(state),
                 _ => None,
             }

@@ -1,6 +1,6 @@
 //! What a leader's calls fail with.
 
-use crate::seam::replica::{NotLeader, ProposeError};
+use crate::seam::replica::{NotLeader, ProposeError, ShardId};
 use tenure_api::error::ApiError;
 use tenure_engine::{rows::ReadError, transition::Refused};
 
@@ -13,6 +13,13 @@ pub enum CommandError {
     /// Leadership went (the outcome is unknown), or was never here. Ask the new leader, with the same proposal id.
     #[error(transparent)]
     NotLeader(#[from] NotLeader),
+}
+
+/// No leader was known by the deadline.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("shard {shard} has no leader")]
+pub struct NoLeader {
+    pub shard: ShardId,
 }
 
 impl From<ReadError> for CommandError {

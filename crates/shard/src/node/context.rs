@@ -1,0 +1,37 @@
+//! What all leaders of a process share.
+
+use crate::{
+    leader::{cache::StateCache, executions::Engine},
+    node::{namespaces::Namespaces, router::Router},
+    options::Options,
+};
+use std::sync::Arc;
+use tenure_limits::{COMMANDS, LONG_COMMANDS};
+use tokio::sync::Semaphore;
+
+/// One per process.
+pub(crate) struct NodeContext {
+    pub(crate) router: Arc<Router>,
+    pub(crate) namespaces: Arc<Namespaces>,
+    pub(crate) options: Options,
+    pub(crate) engine: Engine,
+    pub(crate) states: Arc<StateCache>,
+    /// For commands that read whole histories.
+    pub(crate) long_commands: Arc<Semaphore>,
+    /// Commands of clients that wait or run.
+    pub(crate) commands: Semaphore,
+}
+
+impl NodeContext {
+    pub(crate) fn new(namespaces: Arc<Namespaces>, router: Arc<Router>, options: Options, engine: Engine) -> Self {
+        NodeContext {
+            router,
+            namespaces,
+            states: StateCache::new(options.state_cache_bytes),
+            options,
+            engine,
+            long_commands: Arc::new(Semaphore::new(LONG_COMMANDS)),
+            commands: Semaphore::new(COMMANDS),
+        }
+    }
+}

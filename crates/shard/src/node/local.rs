@@ -1,0 +1,108 @@
+//! This node as the others see it: it answers what is asked of it, and of the leaders that are here.
+
+use crate::{
+    leader::executions::Engine,
+    node::{
+        context::NodeContext,
+        deliveries::{Deliveries, StartName},
+        leaders::Leaders,
+        namespaces::Namespaces,
+        polled::{Served, Taken},
+        router::{Router, Serve},
+        token_key::KnownKey,
+        workers::Workers,
+    },
+    options::Options,
+    seam::{
+        messages::{Answer, Request},
+        replica::{Mesh, SYSTEM_SHARD},
+    },
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use std::sync::{Arc, Weak};
+use tenure_api::error::Code;
+use tenure_engine::codec;
+use tokio::sync::mpsc;
+
+/// One per process.
+pub(crate) struct LocalNode {
+    pub(crate) context: Arc<NodeContext>,
+    pub(crate) leaders: Leaders,
+    pub(crate) deliveries: Arc<Deliveries>,
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) token_key: KnownKey,
+}
+
+impl LocalNode {
+    /// A node that leads nothing yet; and the deliveries of which owners are to be told.
+    pub(crate) fn new(
+        mesh: Arc<dyn Mesh>,
+        options: Options,
+        engine: Engine,
+    ) -> (Arc<LocalNode>, mpsc::UnboundedReceiver<StartName>) {
+        let (confirm, confirmed) = mpsc::unbounded_channel();
+        let node = Arc::new_cyclic(|node: &Weak<LocalNode>| {
+            let router = Router::new(mesh, options.call_timeout, node.clone());
+            LocalNode {
+                leaders: Leaders::new(router.clone()),
+                deliveries: Arc::new(Deliveries::new(router.clone(), confirm)),
+                workers: Arc::default(),
+                token_key: KnownKey::default(),
+                context: Arc::new(NodeContext::new(Arc::new(Namespaces::new(router.clone())), router, options, engine)),
+            }
+        });
+        (node, confirmed)
+    }
+
+    /// Answers another node's call.
+    pub(crate) async fn serve_encoded(self: &Arc<Self>, body: Bytes) -> Bytes {
+        let served = match codec::decode::<Request>(&body) {
+            Ok(request) => self.clone().serve(request).await,
+            Err(error) => Served::refused(Code::InvalidArgument, format!("a malformed message: {error}")),
+        };
+        let answer = match served {
+            Served::Answer(answer) => answer,
+            // From here on the caller answers for it; if the reply is lost the owner finds out by asking.
+            Served::Started(polled) => {
+                let taken = polled.taken().clone();
+                let response = polled.hand_over().encode();
+                match taken {
+                    Taken::Task(token) => Answer::Started { response, token },
+                    Taken::Query(_) => Answer::QueryStarted { response },
+                }
+            }
+        };
+        codec::encode(&answer)
+    }
+}
+
+impl Serve for LocalNode {
+    fn serve(self: Arc<Self>, request: Request) -> BoxFuture<'static, Served> {
+        Box::pin(async move {
+            let shard = match &request {
+                Request::AskDelivery { token, process } => {
+                    return Served::Answer(Answer::Delivery(self.deliveries.ask(token, *process)));
+                }
+                Request::EndPolls { namespace, worker } => {
+                    self.workers.end_polls(namespace, worker);
+                    return Served::Answer(Answer::Done);
+                }
+                Request::Offer { home, .. } | Request::LastPoll { home, .. } => *home,
+                Request::Start(start) => start.owner,
+                Request::StartQuery { token, .. } | Request::ReturnQuery { token } => token.shard,
+                Request::StickyUnavailable { owner, .. }
+                | Request::Delivered { owner, .. }
+                | Request::Return { owner, .. }
+                | Request::Backlog { owner, .. } => *owner,
+                Request::Deliver { to, .. } => *to,
+                Request::ReadIndex { shard } => *shard,
+                Request::CreateTokenSecret => SYSTEM_SHARD,
+            };
+            match self.leaders.local(shard) {
+                Some(leader) => leader.serve(request).await,
+                None => Served::Answer(Answer::NotLeader(self.context.router.not_leader(shard))),
+            }
+        })
+    }
+}

@@ -1,15 +1,19 @@
 //! The leader's clock: the wall clock, but never slower than monotonic time and never below what the shard recorded. Where
 //! time is skipped, all leaders share one clock instead.
 
-use crate::time::virtual_time::VirtualTime;
-use parking_lot::Mutex;
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+use crate::{
+    seam::replica::Rows,
+    time::{
+        virtual_time::{InFlight, VirtualTime, Waits},
+        wall::wall,
+    },
 };
+use parking_lot::Mutex;
+use std::{sync::Arc, time::Duration};
 use tenure_engine::{
-    Op, RowKey, Timestamp, codec,
+    Op, RowKey, RunKey, Timestamp, WriteSet, codec,
     rows::{ReadError, StateReader},
+    state::ExecutionState,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -98,6 +102,29 @@ impl Clock {
         }
     }
 
+    /// Where time is skipped: what this leader finds in its rows is waited for.
+    pub(crate) fn load(&self, rows: &dyn Rows) -> Result<(), ReadError> {
+        match &self.source {
+            Source::Own(_) => Ok(()),
+            Source::Shared(time) => time.load(rows),
+        }
+    }
+
+    /// Where time is skipped: it is not while the guard lives, because a command may make something to wait for.
+    pub(crate) fn command(&self) -> Option<InFlight> {
+        match &self.source {
+            Source::Own(_) => None,
+            Source::Shared(time) => Some(time.command()),
+        }
+    }
+
+    /// Where time is skipped: these rows, and with them these states, were committed.
+    pub(crate) fn committed(&self, writes: &WriteSet, states: &[(RunKey, Arc<ExecutionState>)]) {
+        if let Source::Shared(time) = &self.source {
+            time.committed(writes, states.iter().map(|(run, state)| (run, Waits::of(state))));
+        }
+    }
+
     /// The row that records the time, if it is time for that.
     pub(crate) fn record(&self) -> Option<Op> {
         let now = self.now();
@@ -108,11 +135,6 @@ impl Clock {
         *recorded = now;
         Some(Op::Put(RowKey::Clock, codec::encode(&now)))
     }
-}
-
-pub(crate) fn wall() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

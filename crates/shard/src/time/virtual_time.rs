@@ -1,7 +1,7 @@
 //! One clock for all leaders of a process, for tests of workflows. It keeps the pace of the wall clock; where time
 //! skipping is unlocked and nothing but time is left to wait for, it jumps to the next deadline.
 
-use crate::{seam::replica::Rows, time::clock::wall};
+use crate::{seam::replica::Rows, time::wall::wall};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},

@@ -14,8 +14,9 @@ mod owner;
 mod seam;
 mod time;
 
-pub use leader::handle::{HistoryPage, HistoryRequest, LeaderHandle, PollRequest, QueueDescription, new_proposal_id};
-pub use leader::history::PageToken;
+pub use home::{QueueDescription, queue::PollRequest};
+pub use leader::handle::LeaderHandle;
+pub use leader::history::{HistoryPage, HistoryRequest, PageToken};
 pub use leader::updates::{UpdateProgress, UpdateWithStart};
 pub use node::deliveries::Delivery;
 pub use node::namespaces::Namespace;
@@ -24,6 +25,7 @@ pub use node::token_key::{TokenKey, TokenUse};
 pub use node::workers::WorkerPoll;
 pub use options::Options;
 pub use seam::error::{CommandError, NoLeader};
+pub use seam::messages::new_proposal_id;
 pub use seam::query_token::QueryToken;
 pub use seam::replica::{
     CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, SYSTEM_SHARD, ShardId,

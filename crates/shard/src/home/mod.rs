@@ -1,18 +1,23 @@
 //! The home's side of dispatch: tasks that owners offer are matched with the polls that wait here, and started at
 //! their owners.
 
+pub(crate) mod queue;
+
 use crate::{
-    leader::handle::{PollRequest, QueueDescription, new_proposal_id},
-    leader::runtime::LeaderRuntime,
-    node::polled::Polled,
-    node::polled::Served,
-    node::router::Attempt,
-    seam::error::CommandError,
-    seam::messages::{Answer, Offered, Request, StartRequest, TaskKey},
-    seam::replica::ShardId,
+    leader::context::LeaderContext,
+    node::{
+        polled::{Polled, Served},
+        router::Attempt,
+    },
+    seam::{
+        error::CommandError,
+        messages::{Answer, Offered, Request, StartRequest, TaskKey, new_proposal_id},
+        replica::ShardId,
+    },
 };
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
+use queue::{HomeQueue, PollRequest, PollerDetails, QueueMatch, WaitingPoll, keep_waiting, limit_of};
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
@@ -20,10 +25,10 @@ use std::{
 };
 use tenure_api::taskqueue::v1::{PollerInfo, TaskQueueConfig};
 use tenure_engine::{
-    ProposalId, QueueKey, TaskKind, queue_config,
+    ProposalId, QueueKey, queue_config,
     rows::{ReadError, ReadyTask},
 };
-use tenure_queue::{Match, Matcher, Next, PollId, Pollers, Rate, RateLimit};
+use tenure_queue::{LimitSource, Match, Next, PollId, Pollers};
 use tokio::{sync::oneshot, time::Instant};
 
 /// How soon an owner that moved is asked again.
@@ -33,70 +38,43 @@ const COOL_DOWN: Duration = Duration::from_secs(1);
 /// Shown as the rate of a worker that wants no limit, as in the reference server.
 const UNLIMITED: f64 = 100_000.0;
 
+/// What a queue's home knows of it.
+#[derive(Clone, Debug, Default)]
+pub struct QueueDescription {
+    pub pollers: Vec<PollerInfo>,
+    /// Ready tasks in all shards, each of which counts no further than to a limit.
+    pub backlog: i64,
+    /// Age of the oldest task that waits at the home.
+    pub backlog_age: std::time::Duration,
+    /// Tasks a second, over the last minute or so.
+    pub add_rate: f32,
+    pub dispatch_rate: f32,
+    /// What an operator set; `None` if nothing ever was.
+    pub config: Option<TaskQueueConfig>,
+    /// How many tasks a second are handed out at most, and who says so.
+    pub rate_limit: Option<(f64, LimitSource)>,
+}
+
 /// The queues that are homed on this shard.
 pub(crate) struct Home {
+    context: Arc<LeaderContext>,
     queues: Mutex<HashMap<QueueKey, HomeQueue>>,
     /// Polls made to an earlier home are unknown here: no sticky worker is called dead before they had time to come.
     since: Instant,
 }
 
-type QueueMatch = Match<TaskKey, Offered, WaitingPoll>;
-
-struct HomeQueue {
-    matcher: Matcher<TaskKey, Offered, WaitingPoll>,
-    pollers: Pollers<PollerDetails>,
-    added: Rate,
-    dispatched: Rate,
-    /// The queue's limit is looked at again then.
-    wakes: Option<Instant>,
-}
-
-/// What a worker said of itself.
-struct PollerDetails {
-    deployment: Option<tenure_api::deployment::v1::WorkerDeploymentOptions>,
-    queue_rate: Option<f64>,
-}
-
-struct WaitingPoll {
-    request: PollRequest,
-    /// `None` ends the poll without a task.
-    reply: oneshot::Sender<Option<Polled>>,
-}
-
-impl HomeQueue {
-    /// A queue of a home that leads since `since`: what an earlier home allowed is not known, so nothing is saved up
-    /// of the limit at that time.
-    fn new(config: Option<&TaskQueueConfig>, since: Instant, now: std::time::Instant) -> Self {
-        let mut matcher = Matcher::new(RateLimit::new(since.into_std()));
-        matcher.limit.set_by_api(config.and_then(limit_of));
-        let (added, dispatched) = (Rate::new(now), Rate::new(now));
-        HomeQueue { matcher, pollers: Pollers::default(), added, dispatched, wakes: None }
-    }
-
-    /// Nobody would notice if it were forgotten.
-    fn is_idle(&self, now: std::time::Instant) -> bool {
-        self.matcher.is_idle() && self.pollers.is_empty() && self.matcher.limit.is_rested(now)
-    }
-}
-
-/// Tasks a second that an operator allows the whole queue.
-fn limit_of(config: &TaskQueueConfig) -> Option<f64> {
-    let limit = config.queue_rate_limit.as_ref()?.rate_limit?;
-    Some(f64::from(limit.requests_per_second))
-}
-
 impl Home {
-    pub(crate) fn new() -> Self {
-        Home { queues: Mutex::default(), since: Instant::now() }
+    pub(crate) fn new(context: Arc<LeaderContext>) -> Self {
+        Home { context, queues: Mutex::default(), since: Instant::now() }
     }
 
     /// Nobody has polled the sticky queue for so long that its worker counts as gone.
-    fn is_deserted(&self, queue: &HomeQueue, alive: Duration, now: Instant) -> bool {
+    fn is_deserted(&self, queue: &HomeQueue, now: Instant) -> bool {
         if queue.matcher.waiting_polls() > 0 {
             return false;
         }
         let polled = queue.pollers.last_access(now.into_std()).map_or(self.since, Instant::from_std);
-        now.duration_since(polled.max(self.since)) >= alive
+        now.duration_since(polled.max(self.since)) >= self.context.options().sticky_alive
     }
 
     /// Time since a queue was polled; `None`: not in this home's memory.
@@ -147,15 +125,15 @@ impl Drop for PollGuard<'_> {
     }
 }
 
-impl LeaderRuntime {
+impl Home {
     /// Waits for a task. `None`: nothing came in time.
     pub(crate) async fn poll(self: &Arc<Self>, request: PollRequest) -> Result<Option<Polled>, CommandError> {
         let now = Instant::now();
-        let expires = self.options.poll_expires(now, request.deadline);
-        let last_call = request.deadline.checked_sub(self.options.long_poll_margin / 2).unwrap_or(now);
+        let expires = self.context.options().poll_expires(now, request.deadline);
+        let last_call = request.deadline.checked_sub(self.context.options().long_poll_margin / 2).unwrap_or(now);
         let (reply, answer) = oneshot::channel();
         let mut guard = {
-            let mut queues = self.home.queues.lock();
+            let mut queues = self.queues.lock();
             let at = now.into_std();
             let queue = self.queue(&mut queues, &request.queue, at)?;
             let id = queue.matcher.poll_id();
@@ -166,13 +144,13 @@ impl LeaderRuntime {
             }
             let (identity, name) = (request.poll.identity.clone(), request.queue.clone());
             queue.matcher.poll(id, WaitingPoll { request, reply });
-            PollGuard { answer, home: &self.home, queue: name, identity, id }
+            PollGuard { answer, home: self, queue: name, identity, id }
         };
         self.match_queue(&guard.queue);
         let polled = tokio::select! {
             biased;
             polled = &mut guard.answer => polled,
-            () = self.ended.cancelled() => return Err(self.not_leader().into()),
+            () = self.context.ended.cancelled() => return Err(self.context.not_leader().into()),
             () = tokio::time::sleep_until(expires) => {
                 if guard.take_back() {
                     return Ok(None);
@@ -185,7 +163,7 @@ impl LeaderRuntime {
             }
         };
         // The matcher drops a poll unanswered only when it gives all of them back.
-        polled.map_err(|_| self.not_leader().into())
+        polled.map_err(|_| self.context.not_leader().into())
     }
 
     /// Takes an owner's offers and revocations.
@@ -198,7 +176,7 @@ impl LeaderRuntime {
         let now = Instant::now();
         let mut to_match = Vec::new();
         let mut deserted = Vec::new();
-        let mut queues = self.home.queues.lock();
+        let mut queues = self.queues.lock();
         for (queue, key) in revoked {
             if let Some(queue) = queues.get_mut(&queue) {
                 queue.matcher.revoke(&key);
@@ -207,7 +185,7 @@ impl LeaderRuntime {
         for offered in offered {
             let at = now.into_std();
             let queue = self.queue(&mut queues, offered.queue(), at)?;
-            if offered.is_sticky() && self.home.is_deserted(queue, self.options.sticky_alive, now) {
+            if offered.is_sticky() && self.is_deserted(queue, now) {
                 deserted.push(offered);
                 continue;
             }
@@ -237,14 +215,14 @@ impl LeaderRuntime {
         match queues.entry(name.clone()) {
             Entry::Occupied(queue) => Ok(queue.into_mut()),
             Entry::Vacant(place) => {
-                let config = queue_config::read(&*self.rows, name)?;
-                Ok(place.insert(HomeQueue::new(config.as_ref(), self.home.since, now)))
+                let config = queue_config::read(&*self.context.rows, name)?;
+                Ok(place.insert(HomeQueue::new(config.as_ref(), self.since, now)))
             }
         }
     }
 
     /// An operator set something of a queue; it holds from now on.
-    pub(crate) fn queue_configured(self: &Arc<Self>, name: &QueueKey, config: &TaskQueueConfig) {
+    pub(crate) fn configured(self: &Arc<Self>, name: &QueueKey, config: &TaskQueueConfig) {
         // Of a queue that is not in memory the row is read when it comes.
         self.with_queue(name, |queue| queue.matcher.limit.set_by_api(limit_of(config)));
         self.match_queue(name);
@@ -256,14 +234,14 @@ impl LeaderRuntime {
             return;
         }
         queue.wakes = Some(then);
-        let (runtime, name) = (self.clone(), name.clone());
+        let (home, name) = (self.clone(), name.clone());
         tokio::spawn(async move {
             tokio::select! {
-                () = runtime.ended.cancelled() => return,
+                () = home.context.ended.cancelled() => return,
                 () = tokio::time::sleep_until(then) => {}
             }
-            runtime.with_queue(&name, |queue| queue.wakes = queue.wakes.filter(|wakes| *wakes != then));
-            runtime.match_queue(&name);
+            home.with_queue(&name, |queue| queue.wakes = queue.wakes.filter(|wakes| *wakes != then));
+            home.match_queue(&name);
         });
     }
 
@@ -272,7 +250,7 @@ impl LeaderRuntime {
         let now = std::time::Instant::now();
         loop {
             let next = {
-                let mut queues = self.home.queues.lock();
+                let mut queues = self.queues.lock();
                 let Some(queue) = queues.get_mut(name) else { return };
                 match queue.matcher.next(now) {
                     Next::Match(next) => {
@@ -325,14 +303,14 @@ impl LeaderRuntime {
     /// The same proposal id is kept while the owner's leader changes, so that a start that was committed is found.
     async fn start_at_owner(&self, task: &Offered, key: &TaskKey, poll: &WaitingPoll) -> Started {
         let proposal = new_proposal_id();
-        let deadline = poll.request.deadline + self.options.start_grace;
+        let deadline = poll.request.deadline + self.context.options().start_grace;
         let mut asked = false;
-        while Instant::now() < deadline && !self.ended.is_cancelled() {
+        while Instant::now() < deadline && !self.context.ended.is_cancelled() {
             if poll.reply.is_closed() && !asked {
                 return Started::Unsent;
             }
             let request = start_request(task, key, poll, proposal);
-            match self.node.router.ask_once(key.shard, request).await {
+            match self.context.router().ask_once(key.shard, request).await {
                 Attempt::Served(Served::Started(polled)) => return Started::Task(polled),
                 Attempt::Served(Served::Answer(Answer::Obsolete)) => return Started::Obsolete,
                 Attempt::Served(Served::Answer(Answer::Refused(error))) => {
@@ -350,7 +328,7 @@ impl LeaderRuntime {
 
     /// Changes a queue that is in memory, as one is for which a match is on its way.
     fn with_queue(&self, name: &QueueKey, change: impl FnOnce(&mut HomeQueue)) {
-        if let Some(queue) = self.home.queues.lock().get_mut(name) {
+        if let Some(queue) = self.queues.lock().get_mut(name) {
             change(queue);
         }
     }
@@ -367,16 +345,16 @@ impl LeaderRuntime {
                 Offered::Query { token, .. } => queries.push(token),
             }
         }
-        let shared = self.node.router.clone();
+        let shared = self.context.router().clone();
         let request = Request::StickyUnavailable { owner, tasks, queries };
         // If it is lost the task's schedule-to-start timeout does the same, later.
-        let deadline = Instant::now() + self.options.sticky_alive;
+        let deadline = Instant::now() + self.context.options().sticky_alive;
         tokio::spawn(async move { shared.ask_leader(owner, request, deadline).await });
     }
 
     /// A sticky queue's worker said that it goes: its polls end, its tasks move to their normal queues.
     pub(crate) fn worker_gone(self: &Arc<Self>, name: &QueueKey) {
-        let mut queues = self.home.queues.lock();
+        let mut queues = self.queues.lock();
         let Some(queue) = queues.get_mut(name) else { return };
         queue.pollers = Pollers::default();
         let tasks = queue.matcher.revoke_where(|_| true);
@@ -400,12 +378,12 @@ impl LeaderRuntime {
 
     /// Once a second: finds sticky queues that lost their worker, forgets what is idle, gives polls back if this
     /// home may have been replaced without knowing.
-    pub(crate) fn tick_home(self: &Arc<Self>) {
+    pub(crate) fn tick(self: &Arc<Self>) {
         let now = Instant::now();
         let mut deserted = Vec::new();
-        let mut queues = self.home.queues.lock();
+        let mut queues = self.queues.lock();
         queues.retain(|_, queue| {
-            if queue.matcher.waiting_tasks() > 0 && self.home.is_deserted(queue, self.options.sticky_alive, now) {
+            if queue.matcher.waiting_tasks() > 0 && self.is_deserted(queue, now) {
                 deserted.extend(queue.matcher.revoke_where(Offered::is_sticky));
             }
             queue.pollers.forget(now.into_std());
@@ -413,22 +391,22 @@ impl LeaderRuntime {
         });
         drop(queues);
         self.tell_owners(deserted);
-        let waiting = self.home.waiting_polls();
-        gauge!("tenure_pollers_waiting", "shard" => self.shard.to_string()).set(waiting as f64);
-        if waiting > 0 && !self.replica.has_quorum() {
-            self.home.give_back();
+        let waiting = self.waiting_polls();
+        gauge!("tenure_pollers_waiting", "shard" => self.context.shard.to_string()).set(waiting as f64);
+        if waiting > 0 && !self.context.replica.has_quorum() {
+            self.give_back();
         }
     }
 
     /// Pollers and rates; the backlog is counted by the owners.
-    pub(crate) async fn describe_queue(self: &Arc<Self>, name: &QueueKey) -> Result<QueueDescription, CommandError> {
-        self.barrier().await?;
-        let config = queue_config::read(&*self.rows, name)?;
+    pub(crate) async fn describe(self: &Arc<Self>, name: &QueueKey) -> Result<QueueDescription, CommandError> {
+        self.context.barrier().await?;
+        let config = queue_config::read(&*self.context.rows, name)?;
         let now = std::time::Instant::now();
-        let unseen = HomeQueue::new(config.as_ref(), self.home.since, now);
+        let unseen = HomeQueue::new(config.as_ref(), self.since, now);
         let mut description =
             QueueDescription { config, rate_limit: unseen.matcher.limit.effective(), ..Default::default() };
-        if let Some(queue) = self.home.queues.lock().get(name) {
+        if let Some(queue) = self.queues.lock().get(name) {
             let wall = SystemTime::now();
             let pollers = queue.pollers.iter().map(|(identity, poller)| PollerInfo {
                 identity: identity.to_owned(),
@@ -443,10 +421,10 @@ impl LeaderRuntime {
             description.add_rate = queue.added.per_second(now) as f32;
             description.dispatch_rate = queue.dispatched.per_second(now) as f32;
         }
-        let deadline = Instant::now() + self.options.call_timeout;
-        let ask = self.node.router.data_shards().into_iter().map(|owner| {
+        let deadline = Instant::now() + self.context.options().call_timeout;
+        let ask = self.context.router().data_shards().into_iter().map(|owner| {
             let request = Request::Backlog { owner, queue: name.clone() };
-            self.node.router.ask_leader(owner, request, deadline)
+            self.context.router().ask_leader(owner, request, deadline)
         });
         for answer in futures::future::join_all(ask).await {
             if let Ok(Served::Answer(Answer::Backlog(tasks))) = answer {
@@ -472,21 +450,5 @@ fn start_request(task: &Offered, key: &TaskKey, poll: &WaitingPoll, proposal: Pr
     match task {
         Offered::Task(task) => Request::Start(StartRequest::new(key.shard, task, &poll.request.poll, proposal)),
         Offered::Query { token, .. } => Request::StartQuery { token: token.clone(), sticky: poll.request.sticky },
-    }
-}
-
-/// A poll that got nothing after all waits on, in its old place.
-fn keep_waiting(queue: &mut HomeQueue, id: PollId, poll: WaitingPoll) {
-    if !poll.reply.is_closed() {
-        queue.matcher.poll(id, poll);
-    }
-}
-
-impl Offered {
-    pub(crate) fn is_sticky(&self) -> bool {
-        match self {
-            Offered::Task(task) => task.sticky && task.queue.kind == TaskKind::Workflow,
-            Offered::Query { sticky, .. } => *sticky,
-        }
     }
 }

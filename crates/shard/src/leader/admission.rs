@@ -1,8 +1,14 @@
 //! Which commands of clients a leader takes: as many as it can hope to run before their callers give up.
 
-use crate::{leader::runtime::LeaderRuntime, seam::error::CommandError};
+use crate::{
+    leader::{context::LeaderContext, executions::Executions},
+    seam::error::CommandError,
+};
 use metrics::counter;
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tenure_api::{
     enums::v1::{ResourceExhaustedCause as Cause, ResourceExhaustedScope as Scope},
     error::ApiError,
@@ -10,23 +16,40 @@ use tenure_api::{
 use tenure_engine::{Envelope, Reply};
 use tenure_limits::COMMANDS_OF_WORKFLOW;
 
-impl LeaderRuntime {
-    /// As [`LeaderRuntime::execute`], for a command that came from outside. It is taken back when the future is dropped
+/// The way in for commands of clients.
+pub(crate) struct Admission {
+    context: Arc<LeaderContext>,
+    executions: Arc<Executions>,
+    /// No majority was heard for a while: what is proposed now may never be committed.
+    without_quorum: AtomicBool,
+}
+
+impl Admission {
+    pub(crate) fn new(context: Arc<LeaderContext>, executions: Arc<Executions>) -> Admission {
+        Admission { context, executions, without_quorum: AtomicBool::new(false) }
+    }
+
+    /// Now and then: looks whether this leader can replicate.
+    pub(crate) fn tick(&self) {
+        self.without_quorum.store(!self.context.replica.has_quorum(), Ordering::Relaxed);
+    }
+
+    /// As [`Executions::execute`], for a command that came from outside. It is taken back when the future is dropped
     /// before it ran. RESOURCE_EXHAUSTED if too many wait; a leader that cannot replicate takes none.
-    pub(crate) async fn execute_for_client(self: &Arc<Self>, envelope: Envelope) -> Result<Reply, CommandError> {
+    pub(crate) async fn execute(&self, envelope: Envelope) -> Result<Reply, CommandError> {
         if self.without_quorum.load(Ordering::Relaxed) {
-            return Err(self.not_leader().into());
+            return Err(self.context.not_leader().into());
         }
         if self.executions.waiting(&envelope.workflow) >= COMMANDS_OF_WORKFLOW {
             return Err(refused("workflow", Cause::BusyWorkflow, Scope::Namespace, "Workflow is busy."));
         }
-        let Ok(_permit) = self.node.commands.try_acquire() else {
+        let Ok(_permit) = self.context.node.commands.try_acquire() else {
             let message = "too many commands wait on this node; try again later";
             return Err(refused("node", Cause::SystemOverloaded, Scope::System, message));
         };
         let workflow = envelope.workflow.clone();
-        let taken_back = TakenBack { runtime: self, workflow: &workflow };
-        let answer = self.execute(envelope).await;
+        let taken_back = TakenBack { executions: &self.executions, workflow: &workflow };
+        let answer = self.executions.execute(envelope).await;
         std::mem::forget(taken_back);
         answer
     }
@@ -34,13 +57,13 @@ impl LeaderRuntime {
 
 /// Removes the commands of a workflow id whose callers have gone, when the one who holds this goes without an answer.
 struct TakenBack<'a> {
-    runtime: &'a LeaderRuntime,
+    executions: &'a Executions,
     workflow: &'a tenure_engine::WorkflowKey,
 }
 
 impl Drop for TakenBack<'_> {
     fn drop(&mut self) {
-        self.runtime.executions.forget_abandoned(self.workflow);
+        self.executions.forget_abandoned(self.workflow);
     }
 }
 

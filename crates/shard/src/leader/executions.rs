@@ -2,13 +2,9 @@
 //! on its way are run together into the next one. Different workflow ids never wait for each other.
 
 use crate::{
-    leader::cache::LeaderStates,
-    leader::handle::new_proposal_id,
-    leader::overlay::Overlay,
-    leader::runtime::LeaderRuntime,
-    seam::error::CommandError,
-    seam::replica::ProposeError,
-    time::virtual_time::{InFlight, VirtualTime, Waits},
+    leader::{cache::LeaderStates, context::LeaderContext, heartbeats::Heartbeats, overlay::Overlay},
+    seam::{error::CommandError, messages::new_proposal_id},
+    time::virtual_time::InFlight,
 };
 use metrics::histogram;
 use parking_lot::Mutex;
@@ -16,32 +12,40 @@ use rand::Rng;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
 use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult};
 use tenure_engine::{
-    Effect, Envelope, HistoryCopy, Ids, Process, Reply, RunKey, ShardCommand, Stamp, Transition, WorkflowKey, WriteSet,
-    search_attributes::Registry,
-    transition::{Context, Refused},
+    Effect, Envelope, HistoryCopy, Ids, Process, Reply, RunKey, ShardCommand, Stamp, WorkflowKey, WriteSet,
+    search_attributes::Registry, transition::Context,
 };
 use tenure_limits::{BATCH_COMMANDS, ENTRY};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-
-/// The engine's entry point; an argument, so that tests of this crate may bring their own.
-pub(crate) type Engine =
-    fn(&dyn tenure_engine::StateReader, &Envelope, &mut Context<'_>) -> Result<Transition, Refused>;
 
 type Answer = Result<Reply, CommandError>;
 
 /// Stamps that one entry may draw.
 const STAMPS: u64 = 1 << 20;
 
+/// Runs the commands of one leader.
 pub(crate) struct Executions {
+    context: Arc<LeaderContext>,
+    heartbeats: Arc<Heartbeats>,
+    effects: Weak<dyn Effects>,
     lanes: Mutex<Lanes>,
     cache: LeaderStates,
     stamps: AtomicU64,
+}
+
+/// Acts on what an entry brought about, after it was applied and before its commands are answered. Nothing is lost when
+/// nobody does.
+pub(crate) trait Effects: Send + Sync {
+    /// Acts on a hint of the engine.
+    fn act(&self, effect: Effect);
+    /// A workflow task was completed, with answers to these queries.
+    fn answered(&self, run: &RunKey, results: BTreeMap<String, WorkflowQueryResult>);
 }
 
 type Lanes = HashMap<WorkflowKey, VecDeque<Waiting>>;
@@ -75,8 +79,15 @@ pub(crate) fn own(workflow: WorkflowKey, command: ShardCommand) -> Envelope {
 }
 
 impl Executions {
-    pub(crate) fn new(cache: LeaderStates) -> Self {
-        Executions { lanes: Mutex::default(), cache, stamps: AtomicU64::new(0) }
+    pub(crate) fn new(context: Arc<LeaderContext>, effects: Weak<dyn Effects>) -> Self {
+        Executions {
+            heartbeats: Arc::new(Heartbeats::new(context.clone())),
+            effects,
+            lanes: Mutex::default(),
+            cache: context.node.states.leader(),
+            stamps: AtomicU64::new(0),
+            context,
+        }
     }
 
     /// Commands of a workflow id that wait for those before them.
@@ -92,61 +103,42 @@ impl Executions {
     }
 
     /// Ids for the commands of one entry.
-    pub(crate) fn ids(&self, term: u64) -> Ids {
+    pub(crate) fn ids(&self) -> Ids {
         let counter = self.stamps.fetch_add(STAMPS, Ordering::Relaxed);
-        Ids::new(rand::rng().random(), Stamp { term, counter })
+        Ids::new(rand::rng().random(), Stamp { term: self.context.term, counter })
     }
-}
 
-/// Ends a lane, however its task ends: what still waits in it is answered by the drop of its sender.
-struct LaneEnd<'a> {
-    executions: &'a Executions,
-    workflow: &'a WorkflowKey,
-}
-
-impl Drop for LaneEnd<'_> {
-    fn drop(&mut self) {
-        if let Some(left) = self.executions.lanes.lock().remove(self.workflow)
-            && !left.is_empty()
-        {
-            tracing::error!(workflow = %self.workflow.workflow_id, commands = left.len(), "a lane ended early");
-        }
-    }
-}
-
-impl LeaderRuntime {
     /// Runs a command after those of the same workflow id that came before it, and answers once its entry is
     /// applied. The command goes on if the future is dropped; one of a client only if it has begun.
     pub(crate) async fn execute(self: &Arc<Self>, envelope: Envelope) -> Result<Reply, CommandError> {
         let (reply, answer) = oneshot::channel();
-        let in_flight = self.options.virtual_time.as_ref().map(VirtualTime::command);
+        let in_flight = self.context.clock.command();
         self.enqueue(Waiting { envelope, reply, in_flight });
         tokio::select! {
             biased;
             answer = answer => answer.unwrap_or_else(|_| Err(ApiError::internal("the command was dropped").into())),
-            () = self.ended.cancelled() => Err(self.not_leader().into()),
+            () = self.context.ended.cancelled() => Err(self.context.not_leader().into()),
         }
     }
 
     fn enqueue(self: &Arc<Self>, command: Waiting) {
         use std::collections::hash_map::Entry;
         let workflow = command.envelope.workflow.clone();
-        match self.executions.lanes.lock().entry(workflow.clone()) {
+        match self.lanes.lock().entry(workflow.clone()) {
             Entry::Occupied(mut lane) => lane.get_mut().push_back(command),
             Entry::Vacant(place) => {
                 place.insert(VecDeque::from([command]));
-                let runtime = self.clone();
-                tokio::spawn(async move { runtime.run_lane(workflow).await });
+                tokio::spawn(self.clone().run_lane(workflow));
             }
         }
     }
 
     async fn run_lane(self: Arc<Self>, workflow: WorkflowKey) {
-        let end = LaneEnd { executions: &self.executions, workflow: &workflow };
+        let end = LaneEnd { executions: &self, workflow: &workflow };
         loop {
             let outcome = self.clone().evaluate_next(&workflow).await;
             if outcome.replies.is_empty() {
-                let mut lanes = self.executions.lanes.lock();
+                let mut lanes = self.lanes.lock();
                 if lanes.get(&workflow).is_none_or(VecDeque::is_empty) {
                     lanes.remove(&workflow);
                     // The lane is closed under the lock; the next command opens a new one, which is not ours to end.
@@ -159,16 +151,16 @@ impl LeaderRuntime {
         }
     }
 
-    /// [`LeaderRuntime::evaluate`], off the async workers where it may take long.
+    /// [`Executions::evaluate`], off the async workers where it may take long.
     async fn evaluate_next(self: Arc<Self>, workflow: &WorkflowKey) -> Outcome {
         let next = |lanes: &Lanes| lanes.get(workflow)?.front().map(|waiting| reads_all(&waiting.envelope.command));
-        if next(&self.executions.lanes.lock()) != Some(true) {
+        if next(&self.lanes.lock()) != Some(true) {
             return self.evaluate(workflow);
         }
         // A few at once on a node: each may hold much in memory.
-        let permit = self.node.long_commands.clone().acquire_owned().await.ok();
-        let (runtime, workflow) = (self.clone(), workflow.clone());
-        match tokio::task::spawn_blocking(move || runtime.evaluate(&workflow)).await {
+        let permit = self.context.node.long_commands.clone().acquire_owned().await.ok();
+        let (executions, workflow) = (self.clone(), workflow.clone());
+        match tokio::task::spawn_blocking(move || executions.evaluate(&workflow)).await {
             Ok(outcome) => Outcome { _permit: permit, ..outcome },
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -180,7 +172,7 @@ impl LeaderRuntime {
 
     /// The next command for the workflow id, if it may share an entry with `before` others.
     fn next_command(&self, workflow: &WorkflowKey, before: usize) -> Option<Waiting> {
-        let mut lanes = self.executions.lanes.lock();
+        let mut lanes = self.lanes.lock();
         let lane = lanes.get_mut(workflow)?;
         let waits = before > 0 && lane.front().is_some_and(|next| reads_all(&next.envelope.command));
         if waits { None } else { lane.pop_front() }
@@ -190,32 +182,32 @@ impl LeaderRuntime {
     /// the rest for the next.
     fn evaluate(&self, workflow: &WorkflowKey) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut overlay = Overlay::new(&*self.rows, &self.executions.cache);
-        let mut ids = self.executions.ids(self.term);
+        let mut overlay = Overlay::new(&*self.context.rows, &self.cache);
+        let mut ids = self.ids();
         let mut bytes = 0;
-        while bytes < self.options.batch_bytes
+        while bytes < self.context.options().batch_bytes
             && outcome.replies.len() < BATCH_COMMANDS
             && outcome.copy.is_none()
             && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(workflow, outcome.replies.len())
         {
-            let namespace = self.node.namespaces.by_id(envelope.workflow.namespace);
+            let namespace = self.context.node.namespaces.by_id(envelope.workflow.namespace);
             let unknown = Registry::default();
             let mut context = Context {
-                now: self.clock.now(),
+                now: self.context.clock.now(),
                 ids: &mut ids,
-                limits: &self.options.limits,
+                limits: &self.context.options().limits,
                 retention: namespace.as_ref().and_then(|namespace| namespace.retention()),
                 search_attributes: namespace.as_ref().map_or(&unknown, |namespace| &namespace.search_attributes),
                 origin: envelope.origin,
                 credits: &[],
             };
-            let result = match (self.engine)(&overlay, &envelope, &mut context) {
+            let result = match (self.context.node.engine)(&overlay, &envelope, &mut context) {
                 Ok(transition) => {
                     let size = transition.writes.size();
                     if bytes > 0 && bytes + size > ENTRY {
                         // It is run again as the first of the next entry: nothing of it has happened.
                         let waiting = Waiting { envelope, reply, in_flight };
-                        if let Some(lane) = self.executions.lanes.lock().get_mut(workflow) {
+                        if let Some(lane) = self.lanes.lock().get_mut(workflow) {
                             lane.push_front(waiting);
                         }
                         return outcome;
@@ -259,36 +251,30 @@ impl LeaderRuntime {
             copied
         } else if writes.ops.is_empty() {
             // Nothing to replicate, but the answers rest on rows: they hold if this node still leads.
-            self.replica.linearizable().await.map_err(CommandError::from)
+            self.context.replica.linearizable().await.map_err(CommandError::from)
         } else if urgent {
-            self.propose(&mut writes).await.map_err(CommandError::from)
+            self.context.propose(&mut writes).await.map_err(CommandError::from)
         } else {
-            self.propose_heartbeats(writes.clone()).await.map_err(CommandError::from)
+            self.heartbeats.propose(writes.clone()).await.map_err(CommandError::from)
         };
         if let Err(error) = committed {
             let error = match error {
-                CommandError::NotLeader(_) => self.not_leader().into(),
+                CommandError::NotLeader(_) => self.context.not_leader().into(),
                 error => error,
             };
             if let Some(copy) = copy {
                 // What was copied is removed by and by.
-                self.timers.armed(copy.to.clone(), Some(copy.expires()));
+                let removal = Effect::TimerArmed { run: copy.to.clone(), due: Some(copy.expires()) };
+                self.act_on([], [removal]);
             }
             for (reply, _) in replies {
                 _ = reply.send(Err(error.clone()));
             }
             return;
         }
-        if let Some(time) = &self.options.virtual_time {
-            time.committed(&writes, states.iter().map(|(run, state)| (run, Waits::of(state))));
-        }
-        self.executions.cache.applied(&writes, states);
-        for (run, results) in answered {
-            self.workflow_task_completed(&run, results);
-        }
-        for effect in effects {
-            self.act(effect);
-        }
+        self.context.clock.committed(&writes, &states);
+        self.cache.applied(&writes, states);
+        self.act_on(answered, effects);
         for (reply, result) in replies {
             _ = reply.send(result);
         }
@@ -297,32 +283,41 @@ impl LeaderRuntime {
     /// Replicates what a new run begins with, piece by piece; nobody knows of the rows yet.
     async fn copy_history(&self, copy: &HistoryCopy) -> Result<(), CommandError> {
         let mut begin = HistoryCopy::BEGIN;
-        while let Some((mut writes, next)) = copy.piece(&*self.rows, begin)? {
-            self.propose(&mut writes).await?;
+        while let Some((mut writes, next)) = copy.piece(&*self.context.rows, begin)? {
+            self.context.propose(&mut writes).await?;
             begin = next;
         }
         Ok(())
     }
 
-    /// Replicates rows in this leader's term, with the time now and then.
-    pub(crate) async fn propose(&self, writes: &mut WriteSet) -> Result<(), ProposeError> {
-        writes.ops.extend(self.clock.record());
-        self.replica.propose(self.term, writes).await
+    /// Has what an entry brought about acted on, while the leader is there.
+    fn act_on(
+        &self,
+        answered: impl IntoIterator<Item = (RunKey, BTreeMap<String, WorkflowQueryResult>)>,
+        effects: impl IntoIterator<Item = Effect>,
+    ) {
+        let Some(leader) = self.effects.upgrade() else { return };
+        for (run, results) in answered {
+            leader.answered(&run, results);
+        }
+        for effect in effects {
+            leader.act(effect);
+        }
     }
+}
 
-    /// Acts on a hint of an entry that was applied.
-    fn act(self: &Arc<Self>, effect: Effect) {
-        match effect {
-            Effect::TimerArmed { run, due } => self.timers.armed(run, due),
-            Effect::TaskReady(task) => self.task_ready(task),
-            Effect::TaskGone { queue, stamp } => self.task_gone(&queue, stamp),
-            Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run, next_event_id, closed),
-            Effect::OutboxReady(entry) => self.outbox.ready(entry),
-            Effect::WorkflowTaskEnded { run } => self.workflow_task_ended(&run),
-            Effect::UpdateAdvanced { run, update_id, admission, status } => {
-                self.updates.advanced(run, update_id, admission, status);
-            }
-            Effect::QueueConfigured { queue, config } => self.queue_configured(&queue, &config),
+/// Ends a lane, however its task ends: what still waits in it is answered by the drop of its sender.
+struct LaneEnd<'a> {
+    executions: &'a Executions,
+    workflow: &'a WorkflowKey,
+}
+
+impl Drop for LaneEnd<'_> {
+    fn drop(&mut self) {
+        if let Some(left) = self.executions.lanes.lock().remove(self.workflow)
+            && !left.is_empty()
+        {
+            tracing::error!(workflow = %self.workflow.workflow_id, commands = left.len(), "a lane ended early");
         }
     }
 }

@@ -1,92 +1,34 @@
 //! What the frontend asks of a shard's leader.
 
 use crate::{
-    leader::history::PageToken,
-    leader::runtime::LeaderRuntime,
-    leader::updates::{UpdateProgress, UpdateWithStart},
+    home::{QueueDescription, queue::PollRequest},
+    leader::{
+        history::{HistoryPage, HistoryRequest},
+        runs::find_run,
+        runtime::LeaderRuntime,
+        updates::{UpdateProgress, UpdateWithStart},
+    },
     node::{
         polled::{PollResponse, Polled},
         workers,
     },
-    seam::error::CommandError,
-    seam::query_token::QueryToken,
-    seam::replica::ShardId,
+    seam::{error::CommandError, query_token::QueryToken, replica::ShardId},
 };
-use bytes::Bytes;
 use std::sync::Arc;
 use tenure_api::{
-    encoded::PollWorkflowTaskQueueResponse,
-    enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage,
-    error::ApiError,
-    taskqueue::v1::{PollerInfo, TaskQueueConfig},
+    encoded::PollWorkflowTaskQueueResponse, enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage, error::ApiError,
     workflowservice::v1 as api,
 };
 use tenure_engine::{
     Envelope, Limits, Process, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey,
-    command::{Poll, WorkflowTaskStarted},
+    command::WorkflowTaskStarted,
     rows::ReadError,
     state::ExecutionState,
     system::{SystemCommand, SystemReply},
     token::TaskToken,
 };
-use tenure_queue::LimitSource;
 use tokio::time::Instant;
 use uuid::Uuid;
-
-/// A long poll for a task.
-#[derive(Clone, Debug)]
-pub struct PollRequest {
-    pub queue: QueueKey,
-    pub poll: Poll,
-    /// The queue is a sticky one.
-    pub sticky: bool,
-    /// Tasks a second that the worker wants of the whole queue; `None`: it does not say.
-    pub queue_rate: Option<f64>,
-    /// The caller's deadline; the poll ends a bit earlier.
-    pub deadline: Instant,
-}
-
-/// A page of history.
-#[derive(Clone, Debug)]
-pub struct HistoryRequest {
-    pub workflow: WorkflowKey,
-    /// The current run where there is neither this nor a token.
-    pub run_id: Option<Uuid>,
-    /// Zero: as many as fit a page.
-    pub page_size: usize,
-    pub wait_new_event: bool,
-    /// Only the event that closes the run.
-    pub close_event_only: bool,
-    /// Where the page begins; the first one where there is no token.
-    pub page: Option<PageToken>,
-    /// The caller's deadline.
-    pub deadline: Instant,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct HistoryPage {
-    /// Encoded `History`.
-    pub history: Bytes,
-    /// Empty at the end.
-    pub next_page_token: Bytes,
-}
-
-/// What a queue's home knows of it.
-#[derive(Clone, Debug, Default)]
-pub struct QueueDescription {
-    pub pollers: Vec<PollerInfo>,
-    /// Ready tasks in all shards, each of which counts no further than to a limit.
-    pub backlog: i64,
-    /// Age of the oldest task that waits at the home.
-    pub backlog_age: std::time::Duration,
-    /// Tasks a second, over the last minute or so.
-    pub add_rate: f32,
-    pub dispatch_rate: f32,
-    /// What an operator set; `None` if nothing ever was.
-    pub config: Option<TaskQueueConfig>,
-    /// How many tasks a second are handed out at most, and who says so.
-    pub rate_limit: Option<(f64, LimitSource)>,
-}
 
 /// The leader of one shard, while it leads; every call fails with `NotLeader` after that.
 #[derive(Clone)]
@@ -98,22 +40,22 @@ impl LeaderHandle {
     }
 
     pub fn shard(&self) -> ShardId {
-        self.0.shard
+        self.0.context.shard
     }
 
     pub fn term(&self) -> u64 {
-        self.0.term
+        self.0.context.term
     }
 
     /// The leader's time.
     pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.context.clock.now()
     }
 
     /// Runs a command of a client and answers once its entry is applied. Dropping the future does not stop a command
     /// that has begun. RESOURCE_EXHAUSTED if too many wait.
     pub async fn execute(&self, envelope: Envelope) -> Result<Reply, CommandError> {
-        self.0.execute_for_client(envelope).await
+        self.0.admission.execute(envelope).await
     }
 
     /// Runs a command of the system shard.
@@ -122,7 +64,7 @@ impl LeaderHandle {
         proposal: ProposalId,
         command: SystemCommand,
     ) -> Result<SystemReply, CommandError> {
-        self.0.execute_system(proposal, command).await
+        self.0.system.execute(proposal, command).await
     }
 
     /// Runs `read` over rows that show all that was acknowledged before the call.
@@ -130,8 +72,8 @@ impl LeaderHandle {
         &self,
         read: impl FnOnce(&dyn StateReader) -> Result<T, ReadError> + Send,
     ) -> Result<T, CommandError> {
-        self.0.barrier().await?;
-        Ok(read(&*self.0.rows)?)
+        self.0.context.barrier().await?;
+        Ok(read(&*self.0.context.rows)?)
     }
 
     /// A run and its state, linearizable; the current run where `run_id` is `None`. NOT_FOUND if there is none.
@@ -140,18 +82,18 @@ impl LeaderHandle {
         workflow: &WorkflowKey,
         run_id: Option<Uuid>,
     ) -> Result<(RunKey, Arc<ExecutionState>), CommandError> {
-        self.0.barrier().await?;
-        self.0.find_run(workflow, run_id)
+        self.0.context.barrier().await?;
+        find_run(&*self.0.context.rows, workflow, run_id)
     }
 
     /// A page of history in order; waits for new events if asked to.
     pub async fn history(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
-        self.0.history(request).await
+        self.0.histories.page(request).await
     }
 
     /// A page of history, newest event first.
     pub async fn history_reverse(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
-        self.0.history_reverse(request).await
+        self.0.histories.page_reverse(request).await
     }
 
     /// Asks a worker of a run, the current one where there is no id; `deadline` is the caller's.
@@ -162,7 +104,7 @@ impl LeaderHandle {
         request: &api::QueryWorkflowRequest,
         deadline: Instant,
     ) -> Result<api::QueryWorkflowResponse, CommandError> {
-        self.0.query(workflow, run_id, request, deadline).await
+        self.0.owner.queries.query(workflow, run_id, request, deadline).await
     }
 
     /// Runs [`ShardCommand::UpdateWorkflow`](tenure_engine::ShardCommand) and waits for a stage of the update; answers
@@ -173,7 +115,7 @@ impl LeaderHandle {
         update_id: String,
         wanted: Stage,
     ) -> Result<UpdateProgress, CommandError> {
-        self.0.update(envelope, update_id, wanted).await
+        self.0.updates.update(envelope, update_id, wanted).await
     }
 
     /// As [`LeaderHandle::update`], for `ShardCommand::UpdateWithStart`.
@@ -183,7 +125,7 @@ impl LeaderHandle {
         update_id: String,
         wanted: Stage,
     ) -> Result<UpdateWithStart, CommandError> {
-        self.0.update_with_start(envelope, update_id, wanted).await
+        self.0.updates.update_with_start(envelope, update_id, wanted).await
     }
 
     /// Waits for a stage of an update that was asked for before. NOT_FOUND if the run does not know it.
@@ -194,7 +136,7 @@ impl LeaderHandle {
         update_id: String,
         wanted: Stage,
     ) -> Result<UpdateProgress, CommandError> {
-        self.0.poll_update(workflow, run_id, update_id, wanted).await
+        self.0.updates.poll(workflow, run_id, update_id, wanted).await
     }
 
     /// A worker's answer to a query that was handed out on its own ([`QueryToken`] says where).
@@ -203,7 +145,7 @@ impl LeaderHandle {
         token: &QueryToken,
         request: &api::RespondQueryTaskCompletedRequest,
     ) -> Result<(), CommandError> {
-        self.0.complete_query(token, request)
+        self.0.owner.queries.complete(token, request)
     }
 
     /// Waits for a workflow task, or a query, of a queue that is homed here. `None`: nothing came in time. Dropping
@@ -212,7 +154,7 @@ impl LeaderHandle {
         &self,
         request: PollRequest,
     ) -> Result<Option<PollWorkflowTaskQueueResponse>, CommandError> {
-        match self.0.poll(request).await?.map(Polled::hand_over) {
+        match self.0.home.poll(request).await?.map(Polled::hand_over) {
             Some(PollResponse::Workflow(response)) => Ok(Some(*response)),
             Some(PollResponse::Activity(_)) => Err(ApiError::internal("an activity in a workflow task queue").into()),
             None => Ok(None),
@@ -224,7 +166,7 @@ impl LeaderHandle {
         &self,
         request: PollRequest,
     ) -> Result<Option<api::PollActivityTaskQueueResponse>, CommandError> {
-        match self.0.poll(request).await?.map(Polled::hand_over) {
+        match self.0.home.poll(request).await?.map(Polled::hand_over) {
             Some(PollResponse::Activity(response)) => Ok(Some(*response)),
             Some(PollResponse::Workflow(_)) => Err(ApiError::internal("a workflow task in an activity queue").into()),
             None => Ok(None),
@@ -239,7 +181,7 @@ impl LeaderHandle {
         started: &WorkflowTaskStarted,
         process: Process,
     ) -> Option<PollWorkflowTaskQueueResponse> {
-        self.0.expect_workflow_task(started, process)
+        self.0.owner.starts.expect_workflow_task(started, process)
     }
 
     /// As [`LeaderHandle::workflow_task_response`], of an activity; `None`, too, if that start is no longer running.
@@ -248,32 +190,27 @@ impl LeaderHandle {
         token: &TaskToken,
         process: Process,
     ) -> Option<api::PollActivityTaskQueueResponse> {
-        self.0.expect_activity_task(token, process)
+        self.0.owner.starts.expect_activity_task(token, process)
     }
 
     /// Pollers, backlog and rates of a queue that is homed here.
     pub async fn describe_queue(&self, queue: &QueueKey) -> Result<QueueDescription, CommandError> {
-        self.0.describe_queue(queue).await
+        self.0.home.describe(queue).await
     }
 
     /// The worker of a sticky queue that is homed here goes: its tasks move to their normal queues at once.
     pub fn worker_gone(&self, sticky: &QueueKey) {
-        self.0.worker_gone(sticky);
+        self.0.home.worker_gone(sticky);
     }
 
     /// Ends the polls of a worker instance, on whatever nodes they wait, and those that are still on their way. A node
     /// that does not answer is not waited for long.
     pub async fn end_polls(&self, namespace: &str, worker: &str) {
-        workers::end_polls_everywhere(&self.0.node.router, namespace, worker).await;
+        workers::end_polls_everywhere(self.0.context.router(), namespace, worker).await;
     }
 
     /// What requests are held to.
     pub fn limits(&self) -> &Limits {
-        &self.0.options.limits
+        &self.0.context.options().limits
     }
-}
-
-/// A proposal id for a request of our own.
-pub fn new_proposal_id() -> ProposalId {
-    ProposalId(Uuid::new_v4().as_u128())
 }

@@ -1,20 +1,24 @@
 //! Reading history: pages forwards and backwards, long polls, and the history of a workflow task's poll response.
 
 use crate::{
-    leader::handle::{HistoryPage, HistoryRequest},
-    leader::runtime::LeaderRuntime,
-    leader::waiters::Grown,
-    seam::error::CommandError,
-    seam::replica::{Chunk, Rows},
+    leader::{
+        context::LeaderContext,
+        runs::{find_run, no_run},
+        waiters::{Grown, Waiters},
+    },
+    seam::{
+        error::CommandError,
+        replica::{Chunk, Rows},
+    },
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tenure_api::error::ApiError;
 use tenure_engine::{
-    RowKey, RunKey, WorkflowKey, codec,
+    RunKey, WorkflowKey, codec,
     proto::{EncodedEvent, events_in},
-    rows::{CurrentRun, ReadError},
+    rows::ReadError,
     state::ExecutionState,
 };
 use tokio::time::Instant;
@@ -30,6 +34,31 @@ pub struct PageToken {
     pub(crate) end: i64,
     /// Encoded `History` of events that are not in history yet, sent after the last page.
     pub(crate) transient: Bytes,
+}
+
+/// A page of history.
+#[derive(Clone, Debug)]
+pub struct HistoryRequest {
+    pub workflow: WorkflowKey,
+    /// The current run where there is neither this nor a token.
+    pub run_id: Option<Uuid>,
+    /// Zero: as many as fit a page.
+    pub page_size: usize,
+    pub wait_new_event: bool,
+    /// Only the event that closes the run.
+    pub close_event_only: bool,
+    /// Where the page begins; the first one where there is no token.
+    pub page: Option<PageToken>,
+    /// The caller's deadline.
+    pub deadline: Instant,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct HistoryPage {
+    /// Encoded `History`.
+    pub history: Bytes,
+    /// Empty at the end.
+    pub next_page_token: Bytes,
 }
 
 /// Some events, and the first one that is not among them.
@@ -102,44 +131,15 @@ fn read_page_of(
     }
 }
 
-/// NOT_FOUND, as the reference server says it.
-pub(crate) fn no_workflow(workflow: &WorkflowKey) -> ApiError {
-    ApiError::not_found(format!("workflow not found for ID: {}", workflow.workflow_id))
+/// Reads the history of runs, and waits for it to grow.
+pub(crate) struct Histories {
+    context: Arc<LeaderContext>,
+    waiters: Arc<Waiters>,
 }
 
-fn no_run(run: &RunKey) -> ApiError {
-    ApiError::not_found(format!(
-        "workflow execution not found for workflow ID \"{}\" and run ID \"{}\"",
-        run.workflow.workflow_id, run.run_id
-    ))
-}
-
-impl LeaderRuntime {
-    /// The run that is meant, and its state. To be called after a barrier.
-    pub(crate) fn find_run(
-        &self,
-        workflow: &WorkflowKey,
-        run_id: Option<Uuid>,
-    ) -> Result<(RunKey, Arc<ExecutionState>), CommandError> {
-        let current = run_id.is_none();
-        let run_id = match run_id {
-            Some(run_id) => run_id,
-            None => self.current_run(workflow)?.ok_or_else(|| no_workflow(workflow))?,
-        };
-        let run = workflow.run(run_id);
-        match self.rows.execution(&run)? {
-            Some(state) if !state.is_deleted() => Ok((run, state)),
-            _ if current => Err(no_workflow(workflow).into()),
-            _ => Err(no_run(&run).into()),
-        }
-    }
-
-    pub(crate) fn current_run(&self, workflow: &WorkflowKey) -> Result<Option<Uuid>, ReadError> {
-        let key = RowKey::Current(workflow.clone());
-        let Some(value) = self.rows.get(&key)? else { return Ok(None) };
-        let current: CurrentRun =
-            codec::decode(&value).map_err(|e| ReadError::Corrupt { key, cause: e.to_string() })?;
-        Ok(Some(current.run_id))
+impl Histories {
+    pub(crate) fn new(context: Arc<LeaderContext>, waiters: Arc<Waiters>) -> Histories {
+        Histories { context, waiters }
     }
 
     /// The run that a page is of: the token's, which must be the one that is asked for.
@@ -155,16 +155,16 @@ impl LeaderRuntime {
 
     fn page_events(&self, asked: usize) -> usize {
         match asked {
-            0 => self.options.history_page_events,
-            asked => asked.min(self.options.history_page_events),
+            0 => self.context.options().history_page_events,
+            asked => asked.min(self.context.options().history_page_events),
         }
     }
 
-    pub(crate) async fn history(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
-        self.barrier().await?;
+    pub(crate) async fn page(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
+        self.context.barrier().await?;
         let token = request.page.clone();
         let run_id = Self::run_of_page(&request)?;
-        let (run, state) = self.find_run(&request.workflow, run_id)?;
+        let (run, state) = find_run(&*self.context.rows, &request.workflow, run_id)?;
         let token = match token {
             // The pages of an earlier look at the run come first.
             Some(token) if token.next < token.end => token,
@@ -177,8 +177,8 @@ impl LeaderRuntime {
             }
         };
         let most = self.page_events(request.page_size);
-        let bytes = self.options.history_page_bytes;
-        let Page { events, next } = read_page_of(&*self.rows, &run, token.next, token.end, most, bytes)?;
+        let bytes = self.context.options().history_page_bytes;
+        let Page { events, next } = read_page_of(&*self.context.rows, &run, token.next, token.end, most, bytes)?;
         let mut token = PageToken { next, ..token };
         let more = token.next < token.end;
         let last = if more { Bytes::new() } else { std::mem::take(&mut token.transient) };
@@ -195,20 +195,20 @@ impl LeaderRuntime {
         request: &HistoryRequest,
     ) -> Result<Look, CommandError> {
         let now = Instant::now();
-        let latest = request.deadline.checked_sub(self.options.long_poll_margin).unwrap_or(now);
-        let expires = latest.min(now + self.options.history_wait);
+        let latest = request.deadline.checked_sub(self.context.options().long_poll_margin).unwrap_or(now);
+        let expires = latest.min(now + self.context.options().history_wait);
         let grown = |state: &ExecutionState| Grown { next_event_id: state.next_event_id, closed: !state.is_running() };
         let mut seen = grown(&state);
         if request.wait_new_event {
             let mut waiter = self.waiters.wait(run);
             // Once more, now that nothing can be missed; from here on the waiter is told all that is of interest.
-            if let Some(newer) = self.rows.execution(run)? {
+            if let Some(newer) = self.context.rows.execution(run)? {
                 seen = grown(&newer);
             }
             while !seen.closed && (request.close_event_only || seen.next_event_id <= from) {
                 tokio::select! {
                     biased;
-                    () = self.ended.cancelled() => return Err(self.not_leader().into()),
+                    () = self.context.ended.cancelled() => return Err(self.context.not_leader().into()),
                     () = tokio::time::sleep_until(expires) => {
                         let token = PageToken { run_id: run.run_id, next: from, end: from, transient: Bytes::new() };
                         return Ok(Look::Done(HistoryPage { history: Bytes::new(), next_page_token: token.encode() }));
@@ -222,7 +222,7 @@ impl LeaderRuntime {
                 return Ok(Look::Done(HistoryPage::default()));
             }
             let last = seen.next_event_id - 1;
-            let page = read_page_of(&*self.rows, run, last, last + 1, 1, 0)?;
+            let page = read_page_of(&*self.context.rows, run, last, last + 1, 1, 0)?;
             let history = encoded(&page.events, &Bytes::new());
             return Ok(Look::Done(HistoryPage { history, ..HistoryPage::default() }));
         }
@@ -234,19 +234,19 @@ impl LeaderRuntime {
         if !request.wait_new_event {
             return Ok(false);
         }
-        let state = self.rows.execution(run)?;
+        let state = self.context.rows.execution(run)?;
         Ok(state.is_some_and(|state| state.is_running() || state.next_event_id > token.end))
     }
 
-    pub(crate) async fn history_reverse(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
-        self.barrier().await?;
+    pub(crate) async fn page_reverse(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
+        self.context.barrier().await?;
         let token = request.page.clone();
         let run_id = Self::run_of_page(&request)?;
-        let (run, state) = self.find_run(&request.workflow, run_id)?;
+        let (run, state) = find_run(&*self.context.rows, &request.workflow, run_id)?;
         let from = token.map_or(state.next_event_id - 1, |token| token.next);
         let most = self.page_events(request.page_size);
         let mut events = Vec::new();
-        for chunk in self.rows.history_before(&run, from, self.options.history_page_bytes)? {
+        for chunk in self.context.rows.history_before(&run, from, self.context.options().history_page_bytes)? {
             events.extend(events_of(&run, &chunk)?.into_iter().rev().filter(|event| event.event_id <= from));
             if events.len() >= most {
                 break;

@@ -2,14 +2,17 @@
 
 pub(crate) mod admission;
 pub(crate) mod cache;
+pub(crate) mod context;
 pub(crate) mod executions;
 pub(crate) mod handle;
 pub(crate) mod heartbeats;
 pub(crate) mod history;
 pub(crate) mod outbox;
 pub(crate) mod overlay;
+pub(crate) mod pending_queries;
 pub(crate) mod queries;
 pub(crate) mod response;
+pub(crate) mod runs;
 pub(crate) mod runtime;
 pub(crate) mod system;
 pub(crate) mod timers;

@@ -4,13 +4,16 @@
 //! the engine's.
 
 use crate::{
-    leader::executions::own,
-    leader::runtime::LeaderRuntime,
-    node::polled::Served,
-    node::router::Attempt,
-    seam::error::CommandError,
-    seam::messages::{Answer, Request},
-    seam::replica::{Mesh, Rows, SYSTEM_SHARD, ShardId},
+    leader::{
+        context::LeaderContext,
+        executions::{Executions, own},
+    },
+    node::{polled::Served, router::Attempt},
+    seam::{
+        error::CommandError,
+        messages::{Answer, Request},
+        replica::{Mesh, Rows, SYSTEM_SHARD, ShardId},
+    },
 };
 use futures::{StreamExt, stream::FuturesUnordered};
 use metrics::{counter, gauge, histogram};
@@ -37,14 +40,13 @@ const RELOAD: Duration = Duration::from_secs(1);
 /// Rows that are read at once.
 const PAGE: usize = 1000;
 
+/// Delivers the messages of one leader's runs.
 pub(crate) struct Outbox {
-    inner: Mutex<Inner>,
+    context: Arc<LeaderContext>,
+    executions: Arc<Executions>,
+    window: Mutex<OutboxWindow>,
     /// There is something to deliver, or sooner than before.
     changed: Notify,
-    mesh: Arc<dyn Mesh>,
-    /// For each shard: messages that are held, and that are being delivered.
-    window: usize,
-    in_flight: usize,
 }
 
 /// Messages of a lane are delivered one after the other.
@@ -91,9 +93,14 @@ enum HeldUpTo {
 /// A message's place in the order of rows.
 type Place = (u16, RunKey, Stamp);
 
-struct Inner {
+/// The messages whose names are held in memory.
+pub(crate) struct OutboxWindow {
     targets: HashMap<ShardId, Target>,
     scan: Scan,
+    mesh: Arc<dyn Mesh>,
+    /// For each shard: messages that are held, and that are being delivered.
+    size: usize,
+    in_flight: usize,
 }
 
 /// Rows are read in pages, from the first to the last.
@@ -121,20 +128,20 @@ impl Target {
     }
 }
 
-impl Inner {
-    fn wants_scan(&self, window: usize) -> bool {
+impl OutboxWindow {
+    fn wants_scan(&self) -> bool {
         match self.scan {
             Scan::At(_) => true,
-            Scan::Idle => self.targets.values().any(|target| target.wants_more(window)),
+            Scan::Idle => self.targets.values().any(|target| target.wants_more(self.size)),
         }
     }
 
     /// Where to read on.
-    fn begin_scan(&mut self, window: usize) -> Option<Place> {
+    fn begin_scan(&mut self) -> Option<Place> {
         if let Scan::At(place) = &self.scan {
             return place.clone();
         }
-        for target in self.targets.values_mut().filter(|target| target.wants_more(window)) {
+        for target in self.targets.values_mut().filter(|target| target.wants_more(self.size)) {
             target.held_up_to = HeldUpTo::Scan;
         }
         self.scan = Scan::At(None);
@@ -168,72 +175,64 @@ fn place(entry: &OutboxEntry) -> Place {
     (entry.from.workflow.slot(), entry.from.clone(), entry.stamp)
 }
 
-impl Outbox {
-    /// `window`: messages whose names are held in memory; `in_flight`: messages that are delivered at once. All shards
+impl OutboxWindow {
+    /// `size`: messages whose names are held in memory; `in_flight`: messages that are delivered at once. All shards
     /// have the same share of both.
     pub(crate) fn load(
         rows: &dyn Rows,
         mesh: Arc<dyn Mesh>,
-        window: usize,
+        size: usize,
         in_flight: usize,
-    ) -> Result<Outbox, ReadError> {
+    ) -> Result<OutboxWindow, ReadError> {
         let shards: Vec<_> = mesh.replicas().iter().map(|r| r.shard()).filter(|shard| *shard != SYSTEM_SHARD).collect();
         let share = |of: usize| (of / shards.len().max(1)).max(1);
-        let (window, in_flight) = (share(window), share(in_flight));
+        let (size, in_flight) = (share(size), share(in_flight));
         let targets = shards.into_iter().map(|shard| (shard, Target::default())).collect();
-        let inner = Mutex::new(Inner { targets, scan: Scan::At(None) });
-        let outbox = Outbox { inner, changed: Notify::new(), mesh, window, in_flight };
-        outbox.scan(rows)?;
-        Ok(outbox)
+        let mut window = OutboxWindow { targets, scan: Scan::At(None), mesh, size, in_flight };
+        window.scan(rows)?;
+        Ok(window)
     }
 
-    /// Reads the next page of rows, if there is room for more messages of some shard. Effects wait meanwhile, so none
-    /// is missed. True if there is more to read at once.
-    fn scan(&self, rows: &dyn Rows) -> Result<bool, ReadError> {
-        let mut guard = self.inner.lock();
-        let inner = &mut *guard;
-        if !inner.wants_scan(self.window) {
+    /// Reads the next page of rows, if there is room for more messages of some shard. True if there is more to read at
+    /// once.
+    fn scan(&mut self, rows: &dyn Rows) -> Result<bool, ReadError> {
+        if !self.wants_scan() {
             return Ok(false);
         }
-        let after = inner.begin_scan(self.window).map(|(_, run, stamp)| (run, stamp));
+        let after = self.begin_scan().map(|(_, run, stamp)| (run, stamp));
         let entries = rows.outbox(after.as_ref(), PAGE)?;
         let more = entries.len() == PAGE;
         if let Some(last) = entries.last() {
-            inner.scan = Scan::At(Some(place(last)));
+            self.scan = Scan::At(Some(place(last)));
         }
         let now = Instant::now();
         for entry in entries {
-            let target = inner.targets.entry(self.mesh.shard_of(entry.to.slot())).or_default();
+            let target = self.targets.entry(self.mesh.shard_of(entry.to.slot())).or_default();
             if target.held_up_to == HeldUpTo::Scan {
-                target.hold(entry, now, self.window);
+                target.hold(entry, now, self.size);
             }
         }
         if !more {
-            inner.end_scan();
+            self.end_scan();
         }
         Ok(more)
     }
 
     /// A message was written.
-    pub(crate) fn ready(&self, entry: OutboxEntry) {
-        let mut guard = self.inner.lock();
-        let inner = &mut *guard;
-        let was_scanned = inner.was_scanned(&place(&entry));
-        let target = inner.targets.entry(self.mesh.shard_of(entry.to.slot())).or_default();
+    fn ready(&mut self, entry: OutboxEntry) {
+        let was_scanned = self.was_scanned(&place(&entry));
+        let target = self.targets.entry(self.mesh.shard_of(entry.to.slot())).or_default();
         match target.held_up_to {
-            HeldUpTo::End => target.hold(entry, Instant::now(), self.window),
-            HeldUpTo::Scan if was_scanned => target.hold(entry, Instant::now(), self.window),
+            HeldUpTo::End => target.hold(entry, Instant::now(), self.size),
+            HeldUpTo::Scan if was_scanned => target.hold(entry, Instant::now(), self.size),
             HeldUpTo::Scan | HeldUpTo::Window => {}
         }
-        drop(guard);
-        self.changed.notify_one();
     }
 
     /// Takes lanes that are due, each with its first message and when that was heard of; tells when the next is due.
-    fn take_due(&self, now: Instant) -> (Vec<(LaneKey, Stamp, Instant)>, Option<Instant>) {
-        let mut inner = self.inner.lock();
+    fn take_due(&mut self, now: Instant) -> (Vec<(LaneKey, Stamp, Instant)>, Option<Instant>) {
         let (mut taken, mut next) = (Vec::new(), None);
-        for target in inner.targets.values_mut() {
+        for target in self.targets.values_mut() {
             while target.in_flight < self.in_flight
                 && target.due.first().is_some_and(|(at, _)| *at <= now)
                 && let Some((_, key)) = target.due.pop_first()
@@ -253,9 +252,8 @@ impl Outbox {
     }
 
     /// A lane's first message was answered for good, or is to be tried again.
-    fn tried(&self, key: LaneKey, stamp: Stamp, answered: bool) {
-        let mut inner = self.inner.lock();
-        let target = inner.targets.entry(self.mesh.shard_of(key.to.slot())).or_default();
+    fn tried(&mut self, key: LaneKey, stamp: Stamp, answered: bool) {
+        let target = self.targets.entry(self.mesh.shard_of(key.to.slot())).or_default();
         target.in_flight = target.in_flight.saturating_sub(1);
         let Some(lane) = target.lanes.get_mut(&key) else { return };
         let mut at = Instant::now();
@@ -276,37 +274,49 @@ impl Outbox {
     }
 
     fn len(&self) -> usize {
-        self.inner.lock().targets.values().map(|target| target.held).sum()
+        self.targets.values().map(|target| target.held).sum()
     }
 }
 
-impl LeaderRuntime {
+impl Outbox {
+    pub(crate) fn new(context: Arc<LeaderContext>, executions: Arc<Executions>, window: OutboxWindow) -> Outbox {
+        Outbox { context, executions, window: Mutex::new(window), changed: Notify::new() }
+    }
+
+    /// A message was written.
+    pub(crate) fn ready(&self, entry: OutboxEntry) {
+        self.window.lock().ready(entry);
+        self.changed.notify_one();
+    }
+
     /// Delivers messages until the leader ends.
-    pub(crate) async fn run_outbox(self: Arc<Self>) {
+    pub(crate) async fn run(self: Arc<Self>) {
         let mut delivering = FuturesUnordered::new();
-        let pending = gauge!("tenure_outbox_pending", "shard" => self.shard.to_string());
-        let ended = self.ended.clone();
+        let pending = gauge!("tenure_outbox_pending", "shard" => self.context.shard.to_string());
+        let ended = self.context.ended.clone();
         let ended = ended.cancelled();
         tokio::pin!(ended);
         loop {
             let mut wake = Instant::now() + Duration::from_secs(3600);
-            match self.outbox.scan(&*self.rows) {
+            // Effects wait meanwhile, so none is missed.
+            let scanned = self.window.lock().scan(&*self.context.rows);
+            match scanned {
                 Ok(true) => wake = Instant::now(),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::error!(shard = self.shard, %error, "the outbox cannot be read");
+                    tracing::error!(shard = self.context.shard, %error, "the outbox cannot be read");
                     wake = Instant::now() + RELOAD;
                 }
             }
-            let (due, next) = self.outbox.take_due(Instant::now());
+            let (due, next) = self.window.lock().take_due(Instant::now());
             delivering.extend(due.into_iter().map(|(key, stamp, since)| self.deliver(key, stamp, since)));
             wake = next.map_or(wake, |next| wake.min(next));
-            pending.set(self.outbox.len() as f64);
+            pending.set(self.window.lock().len() as f64);
             tokio::select! {
                 () = &mut ended => break,
-                () = self.outbox.changed.notified() => {}
+                () = self.changed.notified() => {}
                 Some((key, stamp, answered)) = delivering.next(), if !delivering.is_empty() => {
-                    self.outbox.tried(key, stamp, answered);
+                    self.window.lock().tried(key, stamp, answered);
                 }
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -320,7 +330,7 @@ impl LeaderRuntime {
             Ok(()) => true,
             Err(error) => {
                 let (from, to) = (&key.from.workflow.workflow_id, &key.to.workflow_id);
-                tracing::debug!(shard = self.shard, %from, %to, %error, "a message is tried again");
+                tracing::debug!(shard = self.context.shard, %from, %to, %error, "a message is tried again");
                 counter!("tenure_outbox_retries_total").increment(1);
                 false
             }
@@ -335,18 +345,18 @@ impl LeaderRuntime {
     async fn try_deliver(self: &Arc<Self>, key: &LaneKey, stamp: Stamp) -> Result<(), NotDelivered> {
         let row = RowKey::Outbox { run: key.from.clone(), stamp };
         // It was delivered before this leader heard of it.
-        let Some(value) = self.rows.get(&row)? else { return Ok(()) };
+        let Some(value) = self.context.rows.get(&row)? else { return Ok(()) };
         let message: OutboxMessage =
             codec::decode(&value).map_err(|e| ReadError::Corrupt { key: row, cause: e.to_string() })?;
-        let to = self.node.router.mesh.shard_of(key.to.slot());
+        let to = self.context.router().mesh.shard_of(key.to.slot());
         let request = Request::Deliver { to, from: key.from.clone(), message };
-        let receipt = match self.node.router.ask_once(to, request).await {
+        let receipt = match self.context.router().ask_once(to, request).await {
             Attempt::Served(Served::Answer(Answer::Received(receipt))) => receipt,
             Attempt::Served(_) | Attempt::NoLeader | Attempt::Failed => return Err(NotDelivered::NoAnswer(to)),
         };
         let command = ShardCommand::Delivered { run_id: key.from.run_id, stamp, receipt };
         let workflow = key.from.workflow.clone();
-        self.execute(own(workflow, command)).await?;
+        self.executions.execute(own(workflow, command)).await?;
         Ok(())
     }
 
@@ -354,7 +364,7 @@ impl LeaderRuntime {
     pub(crate) async fn receive(self: &Arc<Self>, from: RunKey, message: OutboxMessage) -> Served {
         let workflow = message.to.clone();
         let command = ShardCommand::Deliver { from, message: Box::new(message) };
-        match self.execute(own(workflow, command)).await {
+        match self.executions.execute(own(workflow, command)).await {
             Ok(Reply::Received(receipt)) => Served::Answer(Answer::Received(receipt)),
             Ok(reply) => Served::refused(Code::Internal, format!("no receipt but {reply:?}")),
             Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
@@ -363,7 +373,7 @@ impl LeaderRuntime {
                 Served::Answer(Answer::Refused(error))
             }
             Err(CommandError::Api(error)) => {
-                tracing::warn!(shard = self.shard, %error, "a message was refused");
+                tracing::warn!(shard = self.context.shard, %error, "a message was refused");
                 Served::Answer(Answer::Refused(error))
             }
         }

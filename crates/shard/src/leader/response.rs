@@ -1,12 +1,15 @@
 //! Poll responses of workflow tasks and queries: what was started, with its history from rows.
 
 use crate::{
-    leader::history::{Page, PageToken, encoded, read_page},
-    leader::runtime::LeaderRuntime,
-    seam::error::CommandError,
-    seam::query_token::QueryToken,
+    leader::{
+        context::LeaderContext,
+        history::{Page, PageToken, encoded, read_page},
+        pending_queries::PendingQueries,
+    },
+    seam::{error::CommandError, query_token::QueryToken},
 };
 use bytes::Bytes;
+use std::sync::Arc;
 use tenure_api::{
     common::v1::{WorkflowExecution, WorkflowType},
     encoded::PollWorkflowTaskQueueResponse,
@@ -17,10 +20,21 @@ use tenure_api::{
 };
 use tenure_engine::{RunKey, command::WorkflowTaskStarted, state::ExecutionState, update};
 
-impl LeaderRuntime {
+/// Makes responses from the rows of a leader.
+#[derive(Clone)]
+pub(crate) struct Responses {
+    context: Arc<LeaderContext>,
+    queries: Arc<PendingQueries>,
+}
+
+impl Responses {
+    pub(crate) fn new(context: Arc<LeaderContext>, queries: Arc<PendingQueries>) -> Responses {
+        Responses { context, queries }
+    }
+
     /// The response for a started workflow task, with the queries that ride on it. Its history ends at its started
     /// event on every page.
-    pub(crate) fn workflow_task_response(
+    pub(crate) fn workflow_task(
         &self,
         started: &WorkflowTaskStarted,
     ) -> Result<PollWorkflowTaskQueueResponse, CommandError> {
@@ -48,13 +62,13 @@ impl LeaderRuntime {
 
     /// The updates that ride on a started task.
     fn messages(&self, started: &WorkflowTaskStarted) -> Result<Vec<Message>, CommandError> {
-        let state = self.rows.execution(&started.run)?;
+        let state = self.context.rows.execution(&started.run)?;
         let of = |state: &ExecutionState| update::messages(state, started.token.stamp, started.started_event_id);
         Ok(state.as_deref().map(of).unwrap_or_default())
     }
 
     /// The response that carries a query on its own. A sticky worker has the history already.
-    pub(crate) fn query_response(
+    pub(crate) fn query(
         &self,
         run: &RunKey,
         state: &ExecutionState,
@@ -81,8 +95,8 @@ impl LeaderRuntime {
     /// The encoded `History` from an event to before another one, with the transient events behind it; and where the
     /// next page goes on, if it is too long.
     fn first_page(&self, run: &RunKey, from: i64, end: i64, transient: Bytes) -> Result<(Bytes, Bytes), CommandError> {
-        let (most, bytes) = (self.options.history_page_events, self.options.history_page_bytes);
-        let Page { events, next } = read_page(&*self.rows, run, from, end, most, bytes)?;
+        let (most, bytes) = (self.context.options().history_page_events, self.context.options().history_page_bytes);
+        let Page { events, next } = read_page(&*self.context.rows, run, from, end, most, bytes)?;
         if next >= end {
             return Ok((encoded(&events, &transient), Bytes::new()));
         }

@@ -1,8 +1,12 @@
 //! Commands of the system shard: one at a time, replicated and answered like those of executions.
 
 use crate::{
-    leader::handle::new_proposal_id, leader::runtime::LeaderRuntime, node::polled::Served, seam::error::CommandError,
-    seam::messages::Answer,
+    leader::{context::LeaderContext, executions::Executions},
+    node::polled::Served,
+    seam::{
+        error::CommandError,
+        messages::{Answer, new_proposal_id},
+    },
 };
 use std::sync::Arc;
 use tenure_engine::{
@@ -11,39 +15,52 @@ use tenure_engine::{
     system::{self, SystemCommand, SystemReply, token_secret::TokenSecret},
     transition::Context,
 };
+use tokio::sync::Mutex;
 
-impl LeaderRuntime {
+/// What the leader of the system shard does besides.
+pub(crate) struct System {
+    context: Arc<LeaderContext>,
+    executions: Arc<Executions>,
+    /// System commands run one at a time.
+    one: Mutex<()>,
+}
+
+impl System {
+    pub(crate) fn new(context: Arc<LeaderContext>, executions: Arc<Executions>) -> System {
+        System { context, executions, one: Mutex::default() }
+    }
+
     /// Runs a system command. It goes on if the future is dropped.
-    pub(crate) async fn execute_system(
+    pub(crate) async fn execute(
         self: &Arc<Self>,
         proposal: ProposalId,
         command: SystemCommand,
     ) -> Result<SystemReply, CommandError> {
-        let runtime = self.clone();
-        let run = tokio::spawn(async move { runtime.run_system(proposal, command).await });
+        let system = self.clone();
+        let run = tokio::spawn(async move { system.run(proposal, command).await });
         tokio::select! {
             biased;
             done = run => done.unwrap_or_else(|e| Err(tenure_api::error::ApiError::internal(e.to_string()).into())),
-            () = self.ended.cancelled() => Err(self.not_leader().into()),
+            () = self.context.ended.cancelled() => Err(self.context.not_leader().into()),
         }
     }
 
     /// Makes the secret for tokens if there is none; whichever was recorded first stays.
     pub(crate) async fn create_token_secret(self: &Arc<Self>) -> Served {
         let command = SystemCommand::CreateTokenSecret(TokenSecret(rand::random()));
-        Served::Answer(match self.execute_system(new_proposal_id(), command).await {
+        Served::Answer(match self.execute(new_proposal_id(), command).await {
             Ok(_) => Answer::Done,
             Err(CommandError::Api(error)) => Answer::Refused(error),
             Err(CommandError::NotLeader(not_leader)) => Answer::NotLeader(not_leader),
         })
     }
 
-    async fn run_system(&self, proposal: ProposalId, command: SystemCommand) -> Result<SystemReply, CommandError> {
-        let _one = self.system.lock().await;
-        let mut ids = self.executions.ids(self.term);
-        let limits = &self.options.limits;
+    async fn run(&self, proposal: ProposalId, command: SystemCommand) -> Result<SystemReply, CommandError> {
+        let _one = self.one.lock().await;
+        let mut ids = self.executions.ids();
+        let limits = &self.context.options().limits;
         let mut context = Context {
-            now: self.clock.now(),
+            now: self.context.clock.now(),
             ids: &mut ids,
             limits,
             retention: None,
@@ -51,15 +68,15 @@ impl LeaderRuntime {
             origin: Process::default(),
             credits: &[],
         };
-        let outcome = system::transition(&*self.rows, proposal, &command, &mut context);
+        let outcome = system::transition(&*self.context.rows, proposal, &command, &mut context);
         let (reply, mut writes) = match outcome {
             Ok((reply, writes)) => (Ok(reply), writes),
             Err(refused) => (Err(refused.into()), Default::default()),
         };
         if writes.ops.is_empty() {
-            self.replica.linearizable().await?;
+            self.context.replica.linearizable().await?;
         } else {
-            self.propose(&mut writes).await?;
+            self.context.propose(&mut writes).await?;
         }
         reply
     }

@@ -1,7 +1,13 @@
 //! Timers: rows in order of their due time are the truth; the leader holds the near future in memory and fires what
 //! is due, never early by its clock.
 
-use crate::{leader::executions::own, leader::runtime::LeaderRuntime, seam::error::CommandError, seam::replica::Rows};
+use crate::{
+    leader::{
+        context::LeaderContext,
+        executions::{Executions, own},
+    },
+    seam::{error::CommandError, replica::Rows},
+};
 use futures::{StreamExt, stream::FuturesUnordered};
 use metrics::{counter, gauge, histogram};
 use parking_lot::Mutex;
@@ -20,20 +26,25 @@ const HANDING_OVER: Duration = Duration::from_millis(100);
 /// Unreadable rows are read again after this time.
 const RELOAD: Duration = Duration::from_secs(1);
 
+/// Fires the timers of one leader.
 pub(crate) struct Timers {
-    inner: Mutex<Inner>,
+    context: Arc<LeaderContext>,
+    executions: Arc<Executions>,
+    window: Mutex<TimerWindow>,
     /// The earliest due time changed.
     changed: Notify,
-    window: usize,
 }
 
-struct Inner {
+/// The near future, and what is firing.
+pub(crate) struct TimerWindow {
     by_due: BTreeSet<(Timestamp, RunKey)>,
     due: HashMap<RunKey, Timestamp>,
     /// Taken, and not done yet.
     firing: HashMap<RunKey, Row>,
     /// All rows that are due before this are in memory (or firing); later ones may be on disk only.
     horizon: Timestamp,
+    /// Timers that are held in memory, at most twice as many for a while.
+    size: usize,
 }
 
 /// The row of a timer that is firing.
@@ -45,7 +56,24 @@ enum Row {
     Changed,
 }
 
-impl Inner {
+impl TimerWindow {
+    /// The first `size` timers of the rows.
+    pub(crate) fn load(rows: &dyn Rows, size: usize) -> Result<TimerWindow, ReadError> {
+        let mut window = TimerWindow::unread(size);
+        window.read(|limit| rows.timers(limit))?;
+        Ok(window)
+    }
+
+    fn unread(size: usize) -> TimerWindow {
+        TimerWindow {
+            by_due: BTreeSet::new(),
+            due: HashMap::new(),
+            firing: HashMap::new(),
+            horizon: Timestamp(i64::MIN),
+            size,
+        }
+    }
+
     fn remove(&mut self, run: &RunKey) {
         if let Some(due) = self.due.remove(run) {
             self.by_due.remove(&(due, run.clone()));
@@ -57,154 +85,141 @@ impl Inner {
         self.due.insert(run.clone(), due);
         self.by_due.insert((due, run));
     }
-}
 
-impl Timers {
-    /// `window`: timers that are held in memory, at most twice as many for a while.
-    pub(crate) fn load(rows: &dyn Rows, window: usize) -> Result<Timers, ReadError> {
-        let timers = Timers::unread(window);
-        timers.reload(rows)?;
-        Ok(timers)
-    }
-
-    fn unread(window: usize) -> Timers {
-        let inner = Inner {
-            by_due: BTreeSet::new(),
-            due: HashMap::new(),
-            firing: HashMap::new(),
-            horizon: Timestamp(i64::MIN),
-        };
-        Timers { inner: Mutex::new(inner), changed: Notify::new(), window }
-    }
-
-    fn reload(&self, rows: &dyn Rows) -> Result<(), ReadError> {
-        self.read(|limit| rows.timers(limit))
-    }
-
-    /// Reads the near future. Effects wait meanwhile, so none of them is undone by an older row. Rows that were taken,
-    /// and timers that are tried again later, are left alone.
-    fn read(&self, first: impl FnOnce(usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError>) -> Result<(), ReadError> {
-        let mut inner = self.inner.lock();
-        let limit = self.window + inner.firing.len();
+    /// Reads the near future. Rows that were taken, and timers that are tried again later, are left alone.
+    fn read(
+        &mut self,
+        first: impl FnOnce(usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError>,
+    ) -> Result<(), ReadError> {
+        let limit = self.size + self.firing.len();
         let near = first(limit)?;
-        inner.horizon = match near.last() {
+        self.horizon = match near.last() {
             Some((due, _)) if near.len() == limit => *due,
             _ => Timestamp::MAX,
         };
         for (due, run) in near {
-            if inner.firing.get(&run) != Some(&Row::Taken) && !inner.due.contains_key(&run) {
-                inner.insert(due, run);
+            if self.firing.get(&run) != Some(&Row::Taken) && !self.due.contains_key(&run) {
+                self.insert(due, run);
             }
         }
         Ok(())
     }
 
-    /// The run's timer row is now this one.
-    pub(crate) fn armed(&self, run: RunKey, due: Option<Timestamp>) {
-        let mut inner = self.inner.lock();
-        inner.remove(&run);
-        if let Some(row) = inner.firing.get_mut(&run) {
+    /// The run's timer row is now this one. True if it is the first one to be due.
+    fn armed(&mut self, run: RunKey, due: Option<Timestamp>) -> bool {
+        self.remove(&run);
+        if let Some(row) = self.firing.get_mut(&run) {
             *row = Row::Changed;
         }
-        let Some(due) = due else { return };
-        if due >= inner.horizon {
-            return;
+        let Some(due) = due else { return false };
+        if due >= self.horizon {
+            return false;
         }
-        inner.insert(due, run);
-        let earliest = inner.by_due.first().is_some_and(|(first, _)| *first == due);
-        while inner.by_due.len() > 2 * self.window {
-            let Some((due, run)) = inner.by_due.pop_last() else { break };
-            inner.due.remove(&run);
+        self.insert(due, run);
+        let earliest = self.by_due.first().is_some_and(|(first, _)| *first == due);
+        while self.by_due.len() > 2 * self.size {
+            let Some((due, run)) = self.by_due.pop_last() else { break };
+            self.due.remove(&run);
             // One that is tried again later may be beyond it.
-            inner.horizon = inner.horizon.min(due);
+            self.horizon = self.horizon.min(due);
         }
-        drop(inner);
-        if earliest {
-            self.changed.notify_one();
-        }
+        earliest
     }
 
     /// A timer was fired. Where that failed it is tried again at `again`, unless its row changed meanwhile.
-    fn fired(&self, run: RunKey, again: Option<Timestamp>) {
-        let mut inner = self.inner.lock();
-        let row = inner.firing.remove(&run);
+    fn fired(&mut self, run: RunKey, again: Option<Timestamp>) {
+        let row = self.firing.remove(&run);
         if let Some(again) = again
             && row == Some(Row::Taken)
         {
-            inner.insert(again, run);
+            self.insert(again, run);
         }
     }
 
     /// Takes up to `most` timers that are due, and tells when the next one is.
-    fn take_due(&self, now: Timestamp, most: usize) -> (Vec<(Timestamp, RunKey)>, Option<Timestamp>) {
-        let mut inner = self.inner.lock();
+    fn take_due(&mut self, now: Timestamp, most: usize) -> (Vec<(Timestamp, RunKey)>, Option<Timestamp>) {
         let mut taken = Vec::new();
         let mut busy = Vec::new();
         while taken.len() < most
-            && let Some((due, _)) = inner.by_due.first()
+            && let Some((due, _)) = self.by_due.first()
             && *due <= now
-            && let Some((due, run)) = inner.by_due.pop_first()
+            && let Some((due, run)) = self.by_due.pop_first()
         {
-            if inner.firing.contains_key(&run) {
+            if self.firing.contains_key(&run) {
                 busy.push((due, run));
                 continue;
             }
-            inner.firing.insert(run.clone(), Row::Taken);
-            inner.due.remove(&run);
+            self.firing.insert(run.clone(), Row::Taken);
+            self.due.remove(&run);
             taken.push((due, run));
         }
         // What was armed again while it fires waits for the end of that, which wakes us.
-        inner.by_due.extend(busy);
-        let next = inner.by_due.iter().find(|(_, run)| !inner.firing.contains_key(run));
+        self.by_due.extend(busy);
+        let next = self.by_due.iter().find(|(_, run)| !self.firing.contains_key(run));
         let next = next.map(|(due, _)| *due);
         (taken, next)
     }
 
     /// Memory is (almost) empty, but there are more on disk.
     fn wants_reload(&self) -> bool {
-        let inner = self.inner.lock();
-        inner.horizon != Timestamp::MAX && inner.by_due.len() <= self.window / 4
+        self.horizon != Timestamp::MAX && self.by_due.len() <= self.size / 4
     }
 
     fn len(&self) -> usize {
-        self.inner.lock().by_due.len()
+        self.by_due.len()
     }
 }
 
-impl LeaderRuntime {
+impl Timers {
+    pub(crate) fn new(context: Arc<LeaderContext>, executions: Arc<Executions>, window: TimerWindow) -> Timers {
+        Timers { context, executions, window: Mutex::new(window), changed: Notify::new() }
+    }
+
+    /// The run's timer row is now this one.
+    pub(crate) fn armed(&self, run: RunKey, due: Option<Timestamp>) {
+        if self.window.lock().armed(run, due) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Reads the near future once memory is almost empty. Effects wait meanwhile, so none of them is undone by an older
+    /// row.
+    fn reload(&self) -> Result<(), ReadError> {
+        let mut window = self.window.lock();
+        if window.wants_reload() { window.read(|limit| self.context.rows.timers(limit)) } else { Ok(()) }
+    }
+
     /// Fires timers until the leader ends.
-    pub(crate) async fn run_timers(self: Arc<Self>) {
+    pub(crate) async fn run(self: Arc<Self>) {
         let mut firing = FuturesUnordered::new();
-        let pending = gauge!("tenure_timers_pending", "shard" => self.shard.to_string());
-        let ended = self.ended.clone();
+        let pending = gauge!("tenure_timers_pending", "shard" => self.context.shard.to_string());
+        let ended = self.context.ended.clone();
         let ended = ended.cancelled();
         tokio::pin!(ended);
-        let mut jumps = self.clock.jumps();
+        let mut jumps = self.context.clock.jumps();
         loop {
             let mut wake = None;
-            if self.timers.wants_reload()
-                && let Err(error) = self.timers.reload(&*self.rows)
-            {
-                tracing::error!(shard = self.shard, %error, "timers cannot be read");
+            if let Err(error) = self.reload() {
+                tracing::error!(shard = self.context.shard, %error, "timers cannot be read");
                 wake = Some(Instant::now() + RELOAD);
             }
-            let room = self.options.timers_in_flight.saturating_sub(firing.len());
-            let (due, next) = self.timers.take_due(self.clock.now(), room);
+            let room = self.context.options().timers_in_flight.saturating_sub(firing.len());
+            let (due, next) = self.window.lock().take_due(self.context.clock.now(), room);
             firing.extend(due.into_iter().map(|(due, run)| self.fire(due, run)));
-            if firing.len() < self.options.timers_in_flight
+            if firing.len() < self.context.options().timers_in_flight
                 && let Some(next) = next
             {
-                let next = self.clock.instant(next);
+                let next = self.context.clock.instant(next);
                 wake = Some(wake.map_or(next, |wake| wake.min(next)));
             }
-            pending.set(self.timers.len() as f64);
+            pending.set(self.window.lock().len() as f64);
             let far = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 () = &mut ended => break,
-                () = self.timers.changed.notified() => {}
+                () = self.changed.notified() => {}
                 // The clock outlives this.
                 _ = jumps.changed() => {}
-                Some((run, again)) = firing.next(), if !firing.is_empty() => self.timers.fired(run, again),
+                Some((run, again)) = firing.next(), if !firing.is_empty() => self.window.lock().fired(run, again),
                 () = tokio::time::sleep_until(wake.unwrap_or(far)) => {}
             }
         }
@@ -215,17 +230,17 @@ impl LeaderRuntime {
     async fn fire(self: &Arc<Self>, due: Timestamp, run: RunKey) -> (RunKey, Option<Timestamp>) {
         let command = ShardCommand::TimerDue { run_id: run.run_id };
         let workflow = run.workflow.clone();
-        let again = match self.execute(own(workflow, command)).await {
+        let again = match self.executions.execute(own(workflow, command)).await {
             Ok(_) => {
                 counter!("tenure_timers_fired_total").increment(1);
-                histogram!("tenure_timers_lateness_seconds").record(self.clock.now().since(due));
+                histogram!("tenure_timers_lateness_seconds").record(self.context.clock.now().since(due));
                 None
             }
             // This leader goes, or it is handing over; if that fails, it stays, and its timers with it.
-            Err(CommandError::NotLeader(_)) => Some(self.clock.now().after(HANDING_OVER)),
+            Err(CommandError::NotLeader(_)) => Some(self.context.clock.now().after(HANDING_OVER)),
             Err(CommandError::Api(error)) => {
-                tracing::warn!(shard = self.shard, workflow = %run.workflow.workflow_id, %error, "a timer was refused");
-                Some(self.clock.now().after(RETRY))
+                tracing::warn!(shard = self.context.shard, workflow = %run.workflow.workflow_id, %error, "a timer was refused");
+                Some(self.context.clock.now().after(RETRY))
             }
         };
         (run, again)
@@ -243,52 +258,52 @@ mod tests {
     }
 
     /// With these rows, in order.
-    fn read(timers: &Timers, rows: &[(i64, &str)]) {
+    fn read(timers: &mut TimerWindow, rows: &[(i64, &str)]) {
         let first = |limit| Ok(rows.iter().take(limit).map(|(due, id)| (Timestamp(*due), run(id))).collect());
         timers.read(first).unwrap();
     }
 
-    fn take(timers: &Timers, now: i64) -> Vec<RunKey> {
+    fn take(timers: &mut TimerWindow, now: i64) -> Vec<RunKey> {
         timers.take_due(Timestamp(now), usize::MAX).0.into_iter().map(|(_, run)| run).collect()
     }
 
     /// F18: rows are read while a timer fires whose new row was beyond the window.
     #[test]
     fn a_timer_that_is_armed_again_while_it_fires_is_read_with_the_others() {
-        let timers = Timers::unread(2);
-        read(&timers, &[(1, "a"), (10, "b"), (11, "c")]);
-        assert_eq!(take(&timers, 1), [run("a")]);
+        let mut timers = TimerWindow::unread(2);
+        read(&mut timers, &[(1, "a"), (10, "b"), (11, "c")]);
+        assert_eq!(take(&mut timers, 1), [run("a")]);
         timers.armed(run("a"), Some(Timestamp(20)));
-        read(&timers, &[(10, "b"), (20, "a")]);
+        read(&mut timers, &[(10, "b"), (20, "a")]);
         timers.fired(run("a"), None);
-        assert_eq!(take(&timers, 20), [run("b"), run("a")]);
+        assert_eq!(take(&mut timers, 20), [run("b"), run("a")]);
     }
 
     /// F18.
     #[test]
     fn what_was_taken_is_not_read_again() {
-        let timers = Timers::unread(2);
+        let mut timers = TimerWindow::unread(2);
         let rows = [(1, "a"), (10, "b"), (11, "c")];
-        read(&timers, &rows);
-        assert_eq!(take(&timers, 1), [run("a")]);
-        read(&timers, &rows);
-        assert_eq!(take(&timers, 11), [run("b"), run("c")]);
+        read(&mut timers, &rows);
+        assert_eq!(take(&mut timers, 1), [run("a")]);
+        read(&mut timers, &rows);
+        assert_eq!(take(&mut timers, 11), [run("b"), run("c")]);
         timers.fired(run("a"), Some(Timestamp(12)));
-        read(&timers, &rows);
-        assert_eq!(take(&timers, 11), [], "it is tried again later");
-        assert_eq!(take(&timers, 12), [run("a")]);
+        read(&mut timers, &rows);
+        assert_eq!(take(&mut timers, 11), [], "it is tried again later");
+        assert_eq!(take(&mut timers, 12), [run("a")]);
     }
 
     /// F18: its row changed while it failed, and is on disk.
     #[test]
     fn a_timer_that_changed_while_it_failed_is_not_tried_again() {
-        let timers = Timers::unread(2);
-        read(&timers, &[(1, "a"), (10, "b"), (11, "c")]);
-        assert_eq!(take(&timers, 1), [run("a")]);
+        let mut timers = TimerWindow::unread(2);
+        read(&mut timers, &[(1, "a"), (10, "b"), (11, "c")]);
+        assert_eq!(take(&mut timers, 1), [run("a")]);
         timers.armed(run("a"), Some(Timestamp(20)));
         timers.fired(run("a"), Some(Timestamp(2)));
-        assert_eq!(take(&timers, 2), []);
-        read(&timers, &[(10, "b"), (20, "a")]);
-        assert_eq!(take(&timers, 20), [run("b"), run("a")]);
+        assert_eq!(take(&mut timers, 2), []);
+        read(&mut timers, &[(10, "b"), (20, "a")]);
+        assert_eq!(take(&mut timers, 20), [run("b"), run("a")]);
     }
 }

@@ -1,7 +1,10 @@
 //! Updates: who waits for one to be accepted or answered. In memory only: when leadership goes, frontends ask the new
 //! leader, which finds the update in its rows.
 
-use crate::{leader::runtime::LeaderRuntime, seam::error::CommandError};
+use crate::{
+    leader::{admission::Admission, context::LeaderContext, runs::find_run},
+    seam::error::CommandError,
+};
 use metrics::counter;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
@@ -33,8 +36,10 @@ struct News {
 
 type Listeners = HashMap<WorkflowKey, Vec<UnboundedSender<News>>>;
 
-#[derive(Default)]
-pub(crate) struct UpdateWaiters {
+/// Waits for updates on behalf of their callers.
+pub(crate) struct Updates {
+    context: Arc<LeaderContext>,
+    admission: Arc<Admission>,
     listeners: Arc<Mutex<Listeners>>,
 }
 
@@ -45,7 +50,11 @@ struct Listener {
     news: Option<UnboundedReceiver<News>>,
 }
 
-impl UpdateWaiters {
+impl Updates {
+    pub(crate) fn new(context: Arc<LeaderContext>, admission: Arc<Admission>) -> Updates {
+        Updates { context, admission, listeners: Arc::default() }
+    }
+
     /// To be made before the state is read, so that nothing is missed.
     fn listen(&self, workflow: &WorkflowKey) -> Listener {
         let (sender, news) = unbounded_channel();
@@ -121,18 +130,18 @@ struct Name {
     update_id: String,
 }
 
-impl LeaderRuntime {
+impl Updates {
     /// Runs a command that asks for an update, and waits for `wanted`; after a while it answers with what there is.
     pub(crate) async fn update(
-        self: &Arc<Self>,
+        &self,
         envelope: Envelope,
         update_id: String,
         wanted: Stage,
     ) -> Result<UpdateProgress, CommandError> {
         counter!("tenure_updates_total").increment(1);
         let workflow = envelope.workflow.clone();
-        let listener = self.updates.listen(&workflow);
-        match self.execute_for_client(envelope).await? {
+        let listener = self.listen(&workflow);
+        match self.admission.execute(envelope).await? {
             Reply::Update { run_id, found } => {
                 self.reach(listener, Name { run: workflow.run(run_id), update_id }, found, wanted).await
             }
@@ -140,17 +149,17 @@ impl LeaderRuntime {
         }
     }
 
-    /// As [`LeaderRuntime::update`], for a command that starts the workflow too.
+    /// As [`Updates::update`], for a command that starts the workflow too.
     pub(crate) async fn update_with_start(
-        self: &Arc<Self>,
+        &self,
         envelope: Envelope,
         update_id: String,
         wanted: Stage,
     ) -> Result<UpdateWithStart, CommandError> {
         counter!("tenure_updates_total").increment(1);
         let workflow = envelope.workflow.clone();
-        let listener = self.updates.listen(&workflow);
-        let reply = self.execute_for_client(envelope).await?;
+        let listener = self.listen(&workflow);
+        let reply = self.admission.execute(envelope).await?;
         let Reply::UpdateWithStart { run_id, started, status, found } = reply else {
             let message = format!("an update with start was answered with something else: {reply:?}");
             return Err(ApiError::internal(message).into());
@@ -164,17 +173,17 @@ impl LeaderRuntime {
     }
 
     /// Waits for an update that was asked for before. NOT_FOUND if the run does not know it.
-    pub(crate) async fn poll_update(
-        self: &Arc<Self>,
+    pub(crate) async fn poll(
+        &self,
         workflow: &WorkflowKey,
         run_id: Option<Uuid>,
         update_id: String,
         wanted: Stage,
     ) -> Result<UpdateProgress, CommandError> {
-        let listener = self.updates.listen(workflow);
-        self.barrier().await?;
-        let (run, state) = self.find_run(workflow, run_id)?;
-        let found = update::find(&*self.rows, &run, &state, &update_id)?;
+        let listener = self.listen(workflow);
+        self.context.barrier().await?;
+        let (run, state) = find_run(&*self.context.rows, workflow, run_id)?;
+        let found = update::find(&*self.context.rows, &run, &state, &update_id)?;
         let found = found.ok_or_else(|| update::not_found(&update_id))?;
         self.reach(listener, Name { run, update_id }, found, wanted).await
     }
@@ -188,12 +197,12 @@ impl LeaderRuntime {
     ) -> Result<UpdateProgress, CommandError> {
         // Not earlier where the caller's deadline is: clients ask again for what has not come yet, so that they would
         // never hear that their time is over.
-        let expires = Instant::now() + self.options.update_wait;
+        let expires = Instant::now() + self.context.options().update_wait;
         let mut status = found.status?;
         while status.stage < wanted {
             let news = tokio::select! {
                 biased;
-                () = self.ended.cancelled() => return Err(self.not_leader().into()),
+                () = self.context.ended.cancelled() => return Err(self.context.not_leader().into()),
                 news = listener.next() => news,
                 () = tokio::time::sleep_until(expires) => break,
             };

@@ -1,13 +1,21 @@
 //! What all leaders of a process share.
 
 use crate::{
-    leader::{cache::StateCache, executions::Engine},
+    leader::cache::StateCache,
     node::{namespaces::Namespaces, router::Router},
     options::Options,
 };
 use std::sync::Arc;
+use tenure_engine::{
+    Envelope, Transition,
+    transition::{Context, Refused},
+};
 use tenure_limits::{COMMANDS, LONG_COMMANDS};
 use tokio::sync::Semaphore;
+
+/// The engine's entry point; an argument, so that tests of this crate may bring their own.
+pub(crate) type Engine =
+    fn(&dyn tenure_engine::StateReader, &Envelope, &mut Context<'_>) -> Result<Transition, Refused>;
 
 /// One per process.
 pub(crate) struct NodeContext {

@@ -90,7 +90,7 @@ impl Leaders {
 
     fn found(&self, shard: ShardId, now: Leadership) -> Option<Leader> {
         if now.is_leader {
-            return self.local(shard).filter(|leader| leader.term == now.term).map(Leader::Here);
+            return self.local(shard).filter(|leader| leader.context.term == now.term).map(Leader::Here);
         }
         let node = now.leader.filter(|leader| *leader != self.router.mesh.node())?;
         Some(Leader::At { node, term: now.term })

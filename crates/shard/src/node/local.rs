@@ -1,9 +1,8 @@
 //! This node as the others see it: it answers what is asked of it, and of the leaders that are here.
 
 use crate::{
-    leader::executions::Engine,
     node::{
-        context::NodeContext,
+        context::{Engine, NodeContext},
         deliveries::{Deliveries, StartName},
         leaders::Leaders,
         namespaces::Namespaces,

@@ -2,7 +2,7 @@
 
 use crate::{
     node::router::Router,
-    seam::messages::{Answer, Request},
+    seam::messages::{Answer, Request, new_proposal_id},
     seam::query_token::QueryToken,
 };
 use bytes::Bytes;
@@ -15,8 +15,6 @@ use tenure_api::{
 };
 use tenure_engine::{TaskKind, token::TaskToken};
 use tokio::time::Instant;
-
-use crate::leader::handle::new_proposal_id;
 
 /// How long the owner is asked to take an undelivered task back.
 const RETURN_WITHIN: Duration = Duration::from_secs(20);

@@ -1,8 +1,9 @@
 //! The shards as one process sees them: where a slot lives, who leads, and the leaders that are here.
 
 use crate::{
-    leader::{executions::Engine, handle::LeaderHandle},
+    leader::handle::LeaderHandle,
     node::{
+        context::Engine,
         deliveries::{self, Delivery},
         leaders::Leader,
         local::LocalNode,
@@ -114,7 +115,7 @@ impl Shards {
 
     /// The leaders that are here.
     pub fn led(&self) -> Vec<ShardId> {
-        self.node.leaders.all().iter().map(|leader| leader.shard).collect()
+        self.node.leaders.all().iter().map(|leader| leader.context.shard).collect()
     }
 
     /// A namespace by name; what is not known here is looked for at the system shard's leader. `None`: there is none.

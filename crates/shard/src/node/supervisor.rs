@@ -1,7 +1,7 @@
 //! Follows the leadership of one shard: builds its leader here when this node wins, drops it when it loses.
 
 use crate::{
-    leader::runtime::{BuildError, LeaderRuntime},
+    leader::{context::BuildError, runtime::LeaderRuntime},
     node::local::LocalNode,
     seam::replica::Replica,
 };

@@ -3,13 +3,18 @@
 //! while ago.
 
 use crate::{
-    leader::executions::own,
-    leader::handle::new_proposal_id,
-    leader::runtime::LeaderRuntime,
-    node::polled::Served,
-    node::polled::{PollResponse, Polled, Taken},
-    seam::error::CommandError,
-    seam::messages::{Answer, DeliveryState, Request, StartRequest},
+    leader::{
+        context::LeaderContext,
+        executions::{Executions, own},
+        queries::Queries,
+        response::Responses,
+    },
+    node::polled::{PollResponse, Polled, Served, Taken},
+    owner::dispatch::Dispatch,
+    seam::{
+        error::CommandError,
+        messages::{Answer, DeliveryState, Request, StartRequest, new_proposal_id},
+    },
 };
 use metrics::counter;
 use parking_lot::Mutex;
@@ -43,15 +48,35 @@ struct Unconfirmed {
     last_question: Instant,
 }
 
-#[derive(Default)]
+/// Starts tasks for homes, and sees to it that each reaches a worker.
 pub(crate) struct Starts {
+    context: Arc<LeaderContext>,
+    executions: Arc<Executions>,
+    dispatch: Arc<Dispatch>,
+    queries: Arc<Queries>,
+    responses: Responses,
     unconfirmed: Mutex<HashMap<Stamp, Unconfirmed>>,
 }
 
 impl Starts {
-    pub(crate) fn expect(&self, token: TaskToken, process: Process, within: Duration) {
+    pub(crate) fn new(
+        context: Arc<LeaderContext>,
+        executions: Arc<Executions>,
+        dispatch: Arc<Dispatch>,
+        queries: Arc<Queries>,
+        responses: Responses,
+    ) -> Starts {
+        Starts { context, executions, dispatch, queries, responses, unconfirmed: Mutex::default() }
+    }
+
+    fn expect(&self, token: TaskToken, process: Process) {
         let now = Instant::now();
-        let start = Unconfirmed { process, ask_at: now + within, last_question: now + ASKED_FOR, token };
+        let start = Unconfirmed {
+            process,
+            ask_at: now + self.context.options().confirm_within,
+            last_question: now + ASKED_FOR,
+            token,
+        };
         self.unconfirmed.lock().insert(start.token.stamp, start);
     }
 
@@ -63,48 +88,46 @@ impl Starts {
     }
 
     /// Those to be asked after now; asked again later if they stay.
-    fn overdue(&self, within: Duration) -> Vec<(TaskToken, Process)> {
+    fn overdue(&self) -> Vec<(TaskToken, Process)> {
         let now = Instant::now();
         let mut unconfirmed = self.unconfirmed.lock();
         unconfirmed.retain(|_, start| now < start.last_question);
         let overdue = unconfirmed.values_mut().filter(|start| start.ask_at <= now);
         let ask = overdue.map(|start| {
-            start.ask_at = now + within;
+            start.ask_at = now + self.context.options().confirm_within;
             (start.token.clone(), start.process)
         });
         ask.collect()
     }
-}
 
-impl LeaderRuntime {
     /// A home has a poll for a ready task.
-    pub(crate) async fn serve_start(self: &Arc<Self>, request: StartRequest) -> Served {
+    pub(crate) async fn serve(self: &Arc<Self>, request: StartRequest) -> Served {
         let start = match request.start() {
             Ok(start) => start,
             Err(error) => return Served::refused(Code::Internal, error.to_string()),
         };
         let queue =
             QueueKey { namespace: request.workflow.namespace, kind: request.kind, name: request.offered_queue.clone() };
-        self.dispatch.starting(&queue, request.stamp);
+        self.dispatch.ready.starting(&queue, request.stamp);
         let command = match request.kind {
             TaskKind::Workflow => ShardCommand::StartWorkflowTask(start),
             TaskKind::Activity => ShardCommand::StartActivityTask(start),
         };
         let envelope = Envelope { proposal: request.proposal, ..own(request.workflow, command) };
-        let reply = match self.execute(envelope).await {
+        let reply = match self.executions.execute(envelope).await {
             Ok(reply) => reply,
             Err(CommandError::NotLeader(not_leader)) => {
                 // It may stay the leader after all.
-                self.dispatch.not_started(&queue, request.stamp);
+                self.dispatch.ready.not_started(&queue, request.stamp);
                 return Served::Answer(Answer::NotLeader(not_leader));
             }
             Err(CommandError::Api(error)) if error.code == Code::NotFound => {
                 // Whatever the window thought: this task is no more.
-                self.task_gone(&queue, request.stamp);
+                self.dispatch.task_gone(&queue, request.stamp);
                 return Served::Answer(Answer::Obsolete);
             }
             Err(CommandError::Api(error)) => {
-                self.dispatch.not_started(&queue, request.stamp);
+                self.dispatch.ready.not_started(&queue, request.stamp);
                 return Served::Answer(Answer::Refused(error));
             }
         };
@@ -120,24 +143,24 @@ impl LeaderRuntime {
         let (response, token) = match reply {
             Reply::WorkflowTaskStarted(started) => {
                 let mut response = self.expect_workflow_task(&started, process)?;
-                response.backlog_count_hint = self.dispatch.backlog_hint(queue) as i64;
+                response.backlog_count_hint = self.dispatch.ready.backlog_hint(queue) as i64;
                 (PollResponse::Workflow(Box::new(response)), started.token)
             }
             Reply::ActivityTaskStarted(mut response) => {
                 let Some(token) = TaskToken::decode(&response.task_token) else {
-                    tracing::error!(shard = self.shard, "an activity was started without a token");
+                    tracing::error!(shard = self.context.shard, "an activity was started without a token");
                     return None;
                 };
-                self.starts.expect(token.clone(), process, self.options.confirm_within);
-                response.workflow_namespace = self.node.namespaces.name(queue.namespace).unwrap_or_default();
+                self.expect(token.clone(), process);
+                response.workflow_namespace = self.context.node.namespaces.name(queue.namespace).unwrap_or_default();
                 (PollResponse::Activity(response), token)
             }
             other => {
-                tracing::error!(shard = self.shard, ?other, "a start was answered with something else");
+                tracing::error!(shard = self.context.shard, ?other, "a start was answered with something else");
                 return None;
             }
         };
-        Some(Polled::new(response, Taken::Task(token), self.node.router.clone()))
+        Some(Polled::new(response, Taken::Task(token), self.context.router().clone()))
     }
 
     /// The response for a workflow task that was started; `None` where it cannot be made. The start is expected to be
@@ -147,26 +170,26 @@ impl LeaderRuntime {
         started: &WorkflowTaskStarted,
         process: Process,
     ) -> Option<PollWorkflowTaskQueueResponse> {
-        self.starts.expect(started.token.clone(), process, self.options.confirm_within);
-        self.made(&started.run, self.workflow_task_response(started))
+        self.expect(started.token.clone(), process);
+        self.made(&started.run, self.responses.workflow_task(started))
     }
 
-    /// As [`LeaderRuntime::expect_workflow_task`], of an activity; `None`, too, if that start is no longer running.
+    /// As [`Starts::expect_workflow_task`], of an activity; `None`, too, if that start is no longer running.
     pub(crate) fn expect_activity_task(
         &self,
         token: &TaskToken,
         process: Process,
     ) -> Option<PollActivityTaskQueueResponse> {
-        self.starts.expect(token.clone(), process, self.options.confirm_within);
+        self.expect(token.clone(), process);
         self.made(&token.run, self.activity_task_response(token).map_err(CommandError::from))?
     }
 
     fn activity_task_response(&self, token: &TaskToken) -> Result<Option<PollActivityTaskQueueResponse>, ReadError> {
-        let scheduled = self.rows.event(&token.run, token.scheduled_event_id)?;
-        let state = self.rows.execution(&token.run)?;
+        let scheduled = self.context.rows.event(&token.run, token.scheduled_event_id)?;
+        let state = self.context.rows.execution(&token.run)?;
         let response = scheduled.zip(state).and_then(|(event, state)| activity::response_to(token, &state, event));
         Ok(response.map(|response| PollActivityTaskQueueResponse {
-            workflow_namespace: self.node.namespaces.name(token.namespace()).unwrap_or_default(),
+            workflow_namespace: self.context.node.namespaces.name(token.namespace()).unwrap_or_default(),
             ..response
         }))
     }
@@ -175,19 +198,19 @@ impl LeaderRuntime {
         response
             .inspect_err(|error| {
                 let workflow = &run.workflow.workflow_id;
-                tracing::error!(shard = self.shard, %workflow, %error, "a started task cannot be sent");
+                tracing::error!(shard = self.context.shard, %workflow, %error, "a started task cannot be sent");
             })
             .ok()
     }
 
     /// Takes over the starts that the last leader may have been waiting for.
-    pub(crate) fn expect_recent_starts(&self) -> Result<(), ReadError> {
-        let now = self.clock.now();
-        for (_, run) in self.rows.timers(self.options.timer_window)? {
-            let Some(state) = self.rows.execution(&run)? else { continue };
+    pub(crate) fn expect_recent(&self) -> Result<(), ReadError> {
+        let now = self.context.clock.now();
+        for (_, run) in self.context.rows.timers(self.context.options().timer_window)? {
+            let Some(state) = self.context.rows.execution(&run)? else { continue };
             let expect = |token, process: Process, at: Timestamp| {
                 if process.node != 0 && at.after(RECENT) >= now {
-                    self.starts.expect(token, process, self.options.confirm_within);
+                    self.expect(token, process);
                 }
             };
             if let Some((_, started)) = state.workflow_task.started()
@@ -207,15 +230,15 @@ impl LeaderRuntime {
         let (run, stamp) = (token.run.clone(), token.stamp);
         let workflow = run.workflow.clone();
         let command = ShardCommand::ReturnTask { token };
-        let outcome = self.execute(Envelope { proposal, ..own(workflow, command) }).await;
+        let outcome = self.executions.execute(Envelope { proposal, ..own(workflow, command) }).await;
         if !matches!(outcome, Err(CommandError::NotLeader(_))) {
-            self.starts.confirmed(&[stamp]);
+            self.confirmed(&[stamp]);
             counter!("tenure_tasks_returned_total").increment(1);
         }
         match outcome {
             Ok(_) => {
                 // Queries that rode on it ride on its next start.
-                self.workflow_task_ended(&run);
+                self.queries.workflow_task_ended(&run);
                 Served::Answer(Answer::Done)
             }
             Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
@@ -224,16 +247,17 @@ impl LeaderRuntime {
     }
 
     /// Now and then: asks after starts that were not confirmed in time.
-    pub(crate) fn tick_starts(self: &Arc<Self>) {
-        for (token, process) in self.starts.overdue(self.options.confirm_within) {
+    pub(crate) fn tick(self: &Arc<Self>) {
+        for (token, process) in self.overdue() {
             tokio::spawn(self.clone().ask_after(token, process));
         }
     }
 
     async fn ask_after(self: Arc<Self>, token: TaskToken, process: Process) {
-        let alive = self.node.router.mesh.is_alive(process.node);
+        let alive = self.context.router().mesh.is_alive(process.node);
         let state = if alive {
-            match self.node.router.ask(process.node, Request::AskDelivery { token: token.clone(), process }).await {
+            match self.context.router().ask(process.node, Request::AskDelivery { token: token.clone(), process }).await
+            {
                 Ok(Served::Answer(Answer::Delivery(state))) => Some(state),
                 _ => None,
             }
@@ -242,16 +266,16 @@ impl LeaderRuntime {
         };
         match (state, token.kind) {
             (Some(DeliveryState::Sending), _) => {}
-            (Some(DeliveryState::Sent), _) => self.starts.confirmed(&[token.stamp]),
+            (Some(DeliveryState::Sent), _) => self.confirmed(&[token.stamp]),
             (Some(DeliveryState::Unseen), _) | (Some(DeliveryState::Broken) | None, TaskKind::Workflow) => {
                 // A worker that has it after all holds a stale token.
                 self.return_task(token, new_proposal_id()).await;
             }
             // An activity may be running where nobody can ask: its timeouts decide.
-            (Some(DeliveryState::Broken), TaskKind::Activity) => self.starts.confirmed(&[token.stamp]),
+            (Some(DeliveryState::Broken), TaskKind::Activity) => self.confirmed(&[token.stamp]),
             (None, TaskKind::Activity) => {
                 if !alive {
-                    self.starts.confirmed(&[token.stamp]);
+                    self.confirmed(&[token.stamp]);
                 }
             }
         }

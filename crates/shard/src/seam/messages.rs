@@ -19,6 +19,11 @@ use tenure_engine::{
 };
 use uuid::Uuid;
 
+/// A proposal id for a request of our own.
+pub fn new_proposal_id() -> ProposalId {
+    ProposalId(Uuid::new_v4().as_u128())
+}
+
 /// A task's name, and its place in the queue at the home: tasks of all shards by priority, then age.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct TaskKey {
@@ -43,6 +48,13 @@ impl Offered {
         match self {
             Offered::Task(task) => &task.queue,
             Offered::Query { queue, .. } => queue,
+        }
+    }
+
+    pub(crate) fn is_sticky(&self) -> bool {
+        match self {
+            Offered::Task(task) => task.sticky && task.queue.kind == TaskKind::Workflow,
+            Offered::Query { sticky, .. } => *sticky,
         }
     }
 

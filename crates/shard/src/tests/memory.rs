@@ -2,7 +2,7 @@
 
 use crate::{
     CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Options, Replica, Rows, ShardId, Shards,
-    leader::executions::Engine, seam::replica::ProposeError,
+    node::context::Engine, seam::replica::ProposeError,
 };
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};

@@ -11,9 +11,8 @@ mod whole;
 use crate::{
     CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId,
     leader::executions::own,
-    leader::handle::new_proposal_id,
-    owner::dispatch::Dispatch,
-    seam::messages::{Request, StartRequest},
+    owner::windows::ReadyWindows,
+    seam::messages::{Request, StartRequest, new_proposal_id},
 };
 use bytes::Bytes;
 use engine::{engine, heartbeat, row, signal, start, start_after};
@@ -617,7 +616,7 @@ async fn a_backlog_is_counted_no_further_than_to_the_limit() {
             log.put(key, codec::encode(&task));
         }
         let rows = LogRows(log.clone());
-        Dispatch::load(&rows, WINDOW, |_| 1).unwrap().backlog(&queue, &rows).unwrap()
+        ReadyWindows::load(&rows, WINDOW, |_| 1).unwrap().backlog(&queue, &rows).unwrap()
     };
     let most = (WINDOW + COUNTED_TASKS) as u64;
     for (tasks, counted) in [(9, 9), (10, 10), (11, 11), (most - 1, most - 1), (most + 50, most)] {

@@ -1,0 +1,159 @@
+//! The queries that wait for an answer, and where each of them is.
+
+use crate::seam::{messages::Offered, replica::ShardId};
+use parking_lot::{Mutex, MutexGuard};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::atomic::{AtomicU64, Ordering},
+};
+use tenure_api::{
+    common::v1::Payloads,
+    error::{ApiError, Code},
+    query::v1::WorkflowQuery,
+};
+use tenure_engine::RunKey;
+use tenure_limits::QUERIES;
+use tokio::sync::oneshot;
+
+/// What a worker said: its answer, or an error.
+pub(crate) type Outcome = Result<Option<Payloads>, ApiError>;
+
+/// The queries of one leader.
+pub(crate) struct PendingQueries {
+    inner: Mutex<Inner>,
+    next: AtomicU64,
+}
+
+/// The queries by id and by run.
+#[derive(Default)]
+pub(crate) struct Inner {
+    by_id: BTreeMap<u64, Query>,
+    by_run: HashMap<RunKey, Vec<u64>>,
+}
+
+/// A query that has an asker.
+pub(crate) struct Query {
+    pub(crate) run: RunKey,
+    pub(crate) query: WorkflowQuery,
+    reply: oneshot::Sender<Outcome>,
+    pub(crate) place: Place,
+}
+
+/// Where a query is.
+pub(crate) enum Place {
+    /// Waits for the next workflow task.
+    Buffered,
+    /// Is with the workflow task in flight.
+    Riding,
+    /// Is offered on its own.
+    Offered { home: ShardId, offered: Offered },
+    /// A worker has it on its own.
+    Handed { home: ShardId, offered: Offered },
+}
+
+impl Place {
+    pub(crate) fn is_buffered(&self) -> bool {
+        matches!(self, Place::Buffered)
+    }
+}
+
+impl Inner {
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Query> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) -> Option<Query> {
+        let query = self.by_id.remove(&id)?;
+        if let Some(ids) = self.by_run.get_mut(&query.run) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_run.remove(&query.run);
+            }
+        }
+        Some(query)
+    }
+
+    pub(crate) fn of_run(&mut self, run: &RunKey, mut visit: impl FnMut(u64, &mut Query)) {
+        for id in self.by_run.get(run).cloned().unwrap_or_default() {
+            if let Some(query) = self.by_id.get_mut(&id) {
+                visit(id, query);
+            }
+        }
+    }
+}
+
+impl PendingQueries {
+    /// Those of a leader in a term. Ids are no earlier leader's: a worker may answer what it was asked before.
+    pub(crate) fn new(term: u64) -> Self {
+        PendingQueries { inner: Mutex::default(), next: AtomicU64::new(term << 32) }
+    }
+
+    /// For a look at several of them, or for a change.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
+    }
+
+    /// Queries that are offered to a home, which may have moved.
+    pub(crate) fn of_home(&self, home: ShardId) -> Vec<Offered> {
+        let inner = self.inner.lock();
+        let offered = inner.by_id.values().filter_map(|query| match &query.place {
+            Place::Offered { home: at, offered } if *at == home => Some(offered.clone()),
+            _ => None,
+        });
+        offered.collect()
+    }
+
+    /// A workflow task was started: the queries that wait for it go along.
+    pub(crate) fn ride(&self, run: &RunKey) -> BTreeMap<String, WorkflowQuery> {
+        let mut riding = BTreeMap::new();
+        self.inner.lock().of_run(run, |id, query| {
+            if matches!(query.place, Place::Buffered | Place::Riding) {
+                query.place = Place::Riding;
+                riding.insert(id.to_string(), query.query.clone());
+            }
+        });
+        riding
+    }
+
+    pub(crate) fn add(
+        &self,
+        run: &RunKey,
+        query: WorkflowQuery,
+    ) -> Result<(u64, oneshot::Receiver<Outcome>), ApiError> {
+        let (reply, answer) = oneshot::channel();
+        let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut inner = self.inner.lock();
+        let ids = inner.by_run.entry(run.clone()).or_default();
+        if ids.len() >= QUERIES {
+            return Err(ApiError::new(Code::ResourceExhausted, "query buffer is full, please retry later"));
+        }
+        ids.push(id);
+        inner.by_id.insert(id, Query { run: run.clone(), query, reply, place: Place::Buffered });
+        Ok((id, answer))
+    }
+
+    /// Queries that rode on a workflow task which is no more wait for the next.
+    pub(crate) fn unseat(&self, run: &RunKey) -> bool {
+        let mut any = false;
+        self.inner.lock().of_run(run, |_, query| {
+            if matches!(query.place, Place::Riding) {
+                query.place = Place::Buffered;
+            }
+            any |= query.place.is_buffered();
+        });
+        any
+    }
+
+    /// Answers a query that `asked` accepts as the one that its worker was asked.
+    pub(crate) fn answer(&self, id: u64, asked: impl FnOnce(&Query) -> bool, outcome: Outcome) -> bool {
+        let query = {
+            let mut inner = self.inner.lock();
+            if !inner.by_id.get(&id).is_some_and(asked) {
+                return false;
+            }
+            inner.remove(id)
+        };
+        // Its asker may have given up.
+        query.map(|query| query.reply.send(outcome)).is_some()
+    }
+}

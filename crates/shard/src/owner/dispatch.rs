@@ -24,62 +24,63 @@ use tokio::{sync::Notify, time::Instant};
 const BATCH: usize = 500;
 /// A home that did not take an offer is tried again after this time, or when it moves.
 const RETRY: Duration = Duration::from_millis(50);
-/// Long enough to mean: when something happens.
-const FAR: Duration = Duration::from_secs(3600);
+/// A sender that has nothing to send looks again after this time, if nothing wakes it before.
+const IDLE: Duration = Duration::from_secs(3600);
 
-/// What has to be said to one home.
+/// What one home has to hear of.
 #[derive(Default)]
-struct Notices {
-    pending: Mutex<Pending>,
+struct PendingOffers {
+    unsent: Mutex<Unsent>,
     filled: Notify,
 }
 
+/// Offers that are not sent yet, and offers to take back.
 #[derive(Default)]
-struct Pending {
+struct Unsent {
     offered: BTreeMap<TaskKey, Offered>,
     revoked: Vec<(QueueKey, TaskKey)>,
 }
 
-impl Notices {
+impl PendingOffers {
     fn offer(&self, key: TaskKey, offered: Offered) {
-        self.pending.lock().offered.insert(key, offered);
+        self.unsent.lock().offered.insert(key, offered);
         self.filled.notify_one();
     }
 
     fn revoke(&self, queue: QueueKey, key: TaskKey) {
-        let mut pending = self.pending.lock();
-        // What was not said yet need not be taken back. (It may be on its way in a message that fails, and be said
+        let mut unsent = self.unsent.lock();
+        // What was not sent yet need not be taken back. (It may be on its way in a message that fails, and be sent
         // again: the home then finds out when it starts it.)
-        if pending.offered.remove(&key).is_none() {
-            pending.revoked.push((queue, key));
+        if unsent.offered.remove(&key).is_none() {
+            unsent.revoked.push((queue, key));
             self.filled.notify_one();
         }
     }
 
-    fn take(&self) -> Pending {
-        let mut pending = self.pending.lock();
-        let revoked = std::mem::take(&mut pending.revoked);
-        let mut offered = std::mem::take(&mut pending.offered);
+    fn take(&self) -> Unsent {
+        let mut unsent = self.unsent.lock();
+        let revoked = std::mem::take(&mut unsent.revoked);
+        let mut offered = std::mem::take(&mut unsent.offered);
         if offered.len() > BATCH
             && let Some(at) = offered.keys().nth(BATCH).cloned()
         {
-            pending.offered = offered.split_off(&at);
+            unsent.offered = offered.split_off(&at);
         }
-        Pending { offered, revoked }
+        Unsent { offered, revoked }
     }
 }
 
-/// What this shard has on offer, and says to the homes of its queues.
+/// Offers what this shard has to the homes of its queues.
 pub(crate) struct Dispatch {
     context: Arc<LeaderContext>,
     pub(crate) ready: ReadyWindows,
     queries: Arc<PendingQueries>,
-    notices: Mutex<HashMap<ShardId, Arc<Notices>>>,
+    offers: Mutex<HashMap<ShardId, Arc<PendingOffers>>>,
 }
 
 impl Dispatch {
     pub(crate) fn new(context: Arc<LeaderContext>, ready: ReadyWindows, queries: Arc<PendingQueries>) -> Dispatch {
-        Dispatch { context, ready, queries, notices: Mutex::default() }
+        Dispatch { context, ready, queries, offers: Mutex::default() }
     }
 
     /// A ready task was written.
@@ -107,87 +108,87 @@ impl Dispatch {
         }
     }
 
-    /// Says to a home that this may be handed out.
+    /// Offers a task or a query to a home.
     pub(crate) fn offer(self: &Arc<Self>, home: ShardId, offered: Offered) {
-        self.notices_for(home).offer(offered.key(self.context.shard), offered);
+        self.offers_to(home).offer(offered.key(self.context.shard), offered);
     }
 
-    /// Says to a home that this must not be handed out any more.
+    /// Takes an offer back: the home must not hand it out any more.
     pub(crate) fn revoke(self: &Arc<Self>, home: ShardId, offered: &Offered) {
-        self.notices_for(home).revoke(offered.queue().clone(), offered.key(self.context.shard));
+        self.offers_to(home).revoke(offered.queue().clone(), offered.key(self.context.shard));
     }
 
     /// Offers what was found in rows at start.
     pub(crate) fn offer_all(self: &Arc<Self>) {
         for home in self.ready.homes() {
-            // New notices begin by offering everything that is in memory.
-            self.notices_for(home);
+            // A sender begins by offering everything that is in memory.
+            self.offers_to(home);
         }
     }
 
-    fn notices_for(self: &Arc<Self>, home: ShardId) -> Arc<Notices> {
-        let mut notices = self.notices.lock();
-        let notices = notices.entry(home).or_insert_with(|| {
-            let notices = Arc::new(Notices::default());
-            let run = self.clone().run_notices(home, notices.clone());
-            self.context.options().on_fatal.spawn("a leader's notices", run);
-            notices
+    fn offers_to(self: &Arc<Self>, home: ShardId) -> Arc<PendingOffers> {
+        let mut offers = self.offers.lock();
+        let offers = offers.entry(home).or_insert_with(|| {
+            let offers = Arc::new(PendingOffers::default());
+            let run = self.clone().send_offers(home, offers.clone());
+            self.context.options().on_fatal.spawn("a leader's offers", run);
+            offers
         });
-        notices.clone()
+        offers.clone()
     }
 
-    /// Keeps one home informed until this leader ends; a home that moved is told everything again.
-    async fn run_notices(self: Arc<Self>, home: ShardId, notices: Arc<Notices>) {
+    /// Keeps one home informed until this leader ends; a home that moved gets everything again.
+    async fn send_offers(self: Arc<Self>, home: ShardId, offers: Arc<PendingOffers>) {
         let Some(replica) = self.context.router().replica(home) else {
             tracing::error!(shard = self.context.shard, home, "the home of a queue is not known here");
             return;
         };
         let mut leadership = replica.leadership();
-        let mut told: Option<(NodeId, u64)> = None;
+        let mut informed: Option<(NodeId, u64)> = None;
         let mut next = Instant::now();
         let mut retry = RETRY;
         loop {
             tokio::select! {
                 () = self.context.ended.cancelled() => return,
-                () = notices.filled.notified() => {}
+                () = offers.filled.notified() => {}
                 changed = leadership.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep_until(next) => {}
             }
             let now = *leadership.borrow_and_update();
-            next = Instant::now() + FAR;
-            // Without a leader there is nobody to tell; the next change wakes us.
+            next = Instant::now() + IDLE;
+            // Without a leader there is nobody to send to; the next change wakes us.
             let Some(leader) = now.leader else { continue };
-            if told != Some((leader, now.term)) {
+            if informed != Some((leader, now.term)) {
                 let tasks = self.ready.of_home(home).into_iter().map(Offered::Task);
                 let all =
                     tasks.chain(self.queries.of_home(home)).map(|offered| (offered.key(self.context.shard), offered));
-                let mut pending = notices.pending.lock();
+                let mut unsent = offers.unsent.lock();
                 for (key, offered) in all {
-                    // What was noted meanwhile is newer: a query that left its sticky queue has the same key.
-                    pending.offered.entry(key).or_insert(offered);
+                    // What came meanwhile is newer: a query that left its sticky queue has the same key.
+                    unsent.offered.entry(key).or_insert(offered);
                 }
             }
-            if self.say(home, leader, &notices).await {
-                told = Some((leader, now.term));
+            if self.send(home, leader, &offers).await {
+                informed = Some((leader, now.term));
                 retry = RETRY;
             } else {
-                // Not lost: everything is said again.
-                told = None;
+                // Not lost: everything is sent again.
+                informed = None;
                 next = Instant::now() + retry;
                 retry = (retry * 2).min(self.context.options().call_timeout);
             }
         }
     }
 
-    /// Says all that is pending; false if the home did not take it.
-    async fn say(&self, home: ShardId, leader: NodeId, notices: &Notices) -> bool {
+    /// Sends all that is unsent; false if the home did not take it.
+    async fn send(&self, home: ShardId, leader: NodeId, offers: &PendingOffers) -> bool {
         loop {
-            let said = notices.take();
-            if said.offered.is_empty() && said.revoked.is_empty() {
+            let sent = offers.take();
+            if sent.offered.is_empty() && sent.revoked.is_empty() {
                 return true;
             }
-            let offered = said.offered.into_values().collect();
-            let request = Request::Offer { home, owner: self.context.shard, offered, revoked: said.revoked };
+            let offered = sent.offered.into_values().collect();
+            let request = Request::Offer { home, owner: self.context.shard, offered, revoked: sent.revoked };
             if !matches!(self.context.router().ask(leader, request).await, Ok(Served::Answer(Answer::Done))) {
                 return false;
             }

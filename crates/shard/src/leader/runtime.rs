@@ -167,7 +167,7 @@ impl LeaderRuntime {
                 Ok(()) => Served::Answer(Answer::ReadIndex(*self.context.replica.applied().borrow())),
                 Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),
             },
-            Request::AskDelivery { .. } | Request::EndPolls { .. } => {
+            Request::CheckDelivery { .. } | Request::EndPolls { .. } => {
                 Served::refused(Code::Internal, "asked of a leader what a node knows")
             }
             Request::CreateTokenSecret => self.system.create_token_secret().await,

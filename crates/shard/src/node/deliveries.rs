@@ -3,7 +3,7 @@
 use crate::{
     node::polled::Taken,
     node::router::Router,
-    owner::starts::LAST_QUESTION,
+    owner::starts::OLDEST_CHECKED,
     seam::messages::{DeliveryState, Request},
     seam::replica::ShardId,
 };
@@ -18,14 +18,14 @@ use tokio::{sync::mpsc, time::Instant};
 
 /// What must not be sent is remembered for longer than any poll lives.
 const REMEMBERED: Duration = Duration::from_secs(180);
-/// What was sent is asked after by owners that did not hear so, or that lead since.
+/// What was sent is checked by owners that did not hear so, or that lead since.
 const SENT_REMEMBERED: Duration = Duration::from_secs(60);
 /// What is old is forgotten this often.
 const FORGET_EVERY: Duration = Duration::from_secs(15);
 
-// A start that is still asked after is known: forgotten, it would be taken for one that never came, and be sent again.
+// A start that is still checked is known: forgotten, it would be taken for one that never came, and be sent again.
 const _: () =
-    assert!(LAST_QUESTION.as_secs() <= SENT_REMEMBERED.as_secs() && SENT_REMEMBERED.as_secs() <= REMEMBERED.as_secs());
+    assert!(OLDEST_CHECKED.as_secs() <= SENT_REMEMBERED.as_secs() && SENT_REMEMBERED.as_secs() <= REMEMBERED.as_secs());
 
 /// Confirmations are gathered for this long.
 const GATHER: Duration = Duration::from_millis(100);
@@ -63,7 +63,7 @@ impl Deliveries {
 
     /// An owner asks what became of a start that was made for a process of this node. What was not seen yet is not sent
     /// from now on. Of an earlier process nothing is known: it may have sent it.
-    pub(crate) fn ask(&self, token: &TaskToken, process: Process) -> DeliveryState {
+    pub(crate) fn check(&self, token: &TaskToken, process: Process) -> DeliveryState {
         if process != self.router.mesh.process() {
             return DeliveryState::Broken;
         }

@@ -80,8 +80,8 @@ impl Serve for LocalNode {
     fn serve(self: Arc<Self>, request: Request) -> BoxFuture<'static, Served> {
         Box::pin(async move {
             let shard = match &request {
-                Request::AskDelivery { token, process } => {
-                    return Served::Answer(Answer::Delivery(self.deliveries.ask(token, *process)));
+                Request::CheckDelivery { token, process } => {
+                    return Served::Answer(Answer::Delivery(self.deliveries.check(token, *process)));
                 }
                 Request::EndPolls { namespace, worker } => {
                     self.workers.end_polls(namespace, worker);

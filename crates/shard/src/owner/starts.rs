@@ -1,6 +1,5 @@
-//! The owner's side of delivery: starts that nobody has confirmed yet are asked after, and returned if they were
-//! lost on the way. A new leader does not know which were confirmed, and asks after all tasks that were started a short
-//! while ago.
+//! The owner's side of delivery: starts that nobody has confirmed yet are checked, and returned if they were lost
+//! on the way. A new leader does not know which were confirmed, and checks all tasks that were started a short while ago.
 
 use crate::{
     leader::{
@@ -28,24 +27,24 @@ use tenure_engine::{
 };
 use tokio::time::Instant;
 
-/// A new leader asks after tasks that were started within this time.
+/// A new leader checks the tasks that were started within this time.
 const RECENT: Duration = Duration::from_secs(20);
-/// A leader asks after a start for this long.
-const ASKED_FOR: Duration = Duration::from_secs(30);
-/// How long one question takes, and how far clocks of leaders that follow each other are apart, at most.
+/// A leader checks a start for this long.
+const CHECKED_FOR: Duration = Duration::from_secs(30);
+/// How long one check takes, and how far clocks of leaders that follow each other are apart, at most.
 const SLACK: Duration = Duration::from_secs(10);
 
-/// Nobody asks after a start that is older than this: the processes that hold polls remember for as long.
-pub(crate) const LAST_QUESTION: Duration = RECENT.saturating_add(ASKED_FOR).saturating_add(SLACK);
+/// Nobody checks a start that is older than this: the processes that hold polls remember for as long.
+pub(crate) const OLDEST_CHECKED: Duration = RECENT.saturating_add(CHECKED_FOR).saturating_add(SLACK);
 
 /// A start that is not confirmed.
 struct Unconfirmed {
     token: TaskToken,
     /// Holds the worker's connection.
     process: Process,
-    ask_at: Instant,
-    /// After this its timeouts decide.
-    last_question: Instant,
+    check_at: Instant,
+    /// After this nobody checks it any more: the timeouts of the task decide.
+    last_check: Instant,
 }
 
 /// Starts tasks for homes, and sees to it that each reaches a worker.
@@ -73,8 +72,8 @@ impl Starts {
         let now = Instant::now();
         let start = Unconfirmed {
             process,
-            ask_at: now + self.context.options().confirm_within,
-            last_question: now + ASKED_FOR,
+            check_at: now + self.context.options().confirm_within,
+            last_check: now + CHECKED_FOR,
             token,
         };
         self.unconfirmed.lock().insert(start.token.stamp, start);
@@ -87,17 +86,17 @@ impl Starts {
         }
     }
 
-    /// Those to be asked after now; asked again later if they stay.
+    /// The starts whose delivery is to be checked now; they are checked again later if they stay.
     fn overdue(&self) -> Vec<(TaskToken, Process)> {
         let now = Instant::now();
         let mut unconfirmed = self.unconfirmed.lock();
-        unconfirmed.retain(|_, start| now < start.last_question);
-        let overdue = unconfirmed.values_mut().filter(|start| start.ask_at <= now);
-        let ask = overdue.map(|start| {
-            start.ask_at = now + self.context.options().confirm_within;
+        unconfirmed.retain(|_, start| now < start.last_check);
+        let overdue = unconfirmed.values_mut().filter(|start| start.check_at <= now);
+        let checks = overdue.map(|start| {
+            start.check_at = now + self.context.options().confirm_within;
             (start.token.clone(), start.process)
         });
-        ask.collect()
+        checks.collect()
     }
 
     /// A home has a poll for a ready task.
@@ -246,18 +245,18 @@ impl Starts {
         }
     }
 
-    /// Now and then: asks after starts that were not confirmed in time.
+    /// Checks the starts that were not confirmed in time; called now and then.
     pub(crate) fn tick(self: &Arc<Self>) {
         for (token, process) in self.overdue() {
-            tokio::spawn(self.clone().ask_after(token, process));
+            tokio::spawn(self.clone().check_delivery(token, process));
         }
     }
 
-    async fn ask_after(self: Arc<Self>, token: TaskToken, process: Process) {
+    async fn check_delivery(self: Arc<Self>, token: TaskToken, process: Process) {
         let alive = self.context.router().mesh.is_alive(process.node);
         let state = if alive {
-            match self.context.router().ask(process.node, Request::AskDelivery { token: token.clone(), process }).await
-            {
+            let request = Request::CheckDelivery { token: token.clone(), process };
+            match self.context.router().ask(process.node, request).await {
                 Ok(Served::Answer(Answer::Delivery(state))) => Some(state),
                 _ => None,
             }

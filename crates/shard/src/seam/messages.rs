@@ -98,7 +98,7 @@ pub(crate) enum Request {
     /// The sender's shard to the receiver's: a message of a run's outbox.
     Deliver { to: ShardId, from: RunKey, message: OutboxMessage },
     /// Owner to the process that holds the poll: what became of this?
-    AskDelivery { token: TaskToken, process: Process },
+    CheckDelivery { token: TaskToken, process: Process },
     /// Home to owner: how many ready tasks does the queue have with you?
     Backlog { owner: ShardId, queue: QueueKey },
     /// Owner to home: when did anybody poll the queue?

@@ -36,7 +36,7 @@ pub struct Options {
     pub update_wait: Duration,
     /// An owner is asked to start a task for this long after the poll ended: the start may have been committed.
     pub start_grace: Duration,
-    /// A started task whose delivery is not confirmed for this long is asked after.
+    /// A started task whose delivery is not confirmed for this long is checked.
     pub confirm_within: Duration,
     /// A query without an answer is looked after this often, whatever was heard of it: a worker may have died with it,
     /// a home may have lost it.

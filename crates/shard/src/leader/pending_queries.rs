@@ -16,17 +16,17 @@ use tenure_limits::QUERIES;
 use tokio::sync::oneshot;
 
 /// What a worker said: its answer, or an error.
-pub(crate) type Outcome = Result<Option<Payloads>, ApiError>;
+pub(crate) type QueryResult = Result<Option<Payloads>, ApiError>;
 
 /// The queries of one leader.
 pub(crate) struct PendingQueries {
-    inner: Mutex<Inner>,
+    table: Mutex<QueryTable>,
     next: AtomicU64,
 }
 
 /// The queries by id and by run.
 #[derive(Default)]
-pub(crate) struct Inner {
+pub(crate) struct QueryTable {
     by_id: BTreeMap<u64, Query>,
     by_run: HashMap<RunKey, Vec<u64>>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Inner {
 pub(crate) struct Query {
     pub(crate) run: RunKey,
     pub(crate) query: WorkflowQuery,
-    reply: oneshot::Sender<Outcome>,
+    reply: oneshot::Sender<QueryResult>,
     pub(crate) place: Place,
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Place {
     /// Waits for the next workflow task.
     Buffered,
     /// Is with the workflow task in flight.
-    Riding,
+    WithTask,
     /// Is offered on its own.
     Offered { home: ShardId, offered: Offered },
     /// A worker has it on its own.
@@ -57,7 +57,7 @@ impl Place {
     }
 }
 
-impl Inner {
+impl QueryTable {
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Query> {
         self.by_id.get_mut(&id)
     }
@@ -85,58 +85,58 @@ impl Inner {
 impl PendingQueries {
     /// Those of a leader in a term. Ids are no earlier leader's: a worker may answer what it was asked before.
     pub(crate) fn new(term: u64) -> Self {
-        PendingQueries { inner: Mutex::default(), next: AtomicU64::new(term << 32) }
+        PendingQueries { table: Mutex::default(), next: AtomicU64::new(term << 32) }
     }
 
     /// For a look at several of them, or for a change.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
+    pub(crate) fn lock(&self) -> MutexGuard<'_, QueryTable> {
+        self.table.lock()
     }
 
     /// Queries that are offered to a home, which may have moved.
     pub(crate) fn of_home(&self, home: ShardId) -> Vec<Offered> {
-        let inner = self.inner.lock();
-        let offered = inner.by_id.values().filter_map(|query| match &query.place {
+        let table = self.table.lock();
+        let offered = table.by_id.values().filter_map(|query| match &query.place {
             Place::Offered { home: at, offered } if *at == home => Some(offered.clone()),
             _ => None,
         });
         offered.collect()
     }
 
-    /// A workflow task was started: the queries that wait for it go along.
-    pub(crate) fn ride(&self, run: &RunKey) -> BTreeMap<String, WorkflowQuery> {
-        let mut riding = BTreeMap::new();
-        self.inner.lock().of_run(run, |id, query| {
-            if matches!(query.place, Place::Buffered | Place::Riding) {
-                query.place = Place::Riding;
-                riding.insert(id.to_string(), query.query.clone());
+    /// A workflow task was started: gives it the queries that wait for it.
+    pub(crate) fn attach(&self, run: &RunKey) -> BTreeMap<String, WorkflowQuery> {
+        let mut attached = BTreeMap::new();
+        self.table.lock().of_run(run, |id, query| {
+            if matches!(query.place, Place::Buffered | Place::WithTask) {
+                query.place = Place::WithTask;
+                attached.insert(id.to_string(), query.query.clone());
             }
         });
-        riding
+        attached
     }
 
     pub(crate) fn add(
         &self,
         run: &RunKey,
         query: WorkflowQuery,
-    ) -> Result<(u64, oneshot::Receiver<Outcome>), ApiError> {
+    ) -> Result<(u64, oneshot::Receiver<QueryResult>), ApiError> {
         let (reply, answer) = oneshot::channel();
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut inner = self.inner.lock();
-        let ids = inner.by_run.entry(run.clone()).or_default();
+        let mut table = self.table.lock();
+        let ids = table.by_run.entry(run.clone()).or_default();
         if ids.len() >= QUERIES {
             return Err(ApiError::new(Code::ResourceExhausted, "query buffer is full, please retry later"));
         }
         ids.push(id);
-        inner.by_id.insert(id, Query { run: run.clone(), query, reply, place: Place::Buffered });
+        table.by_id.insert(id, Query { run: run.clone(), query, reply, place: Place::Buffered });
         Ok((id, answer))
     }
 
-    /// Queries that rode on a workflow task which is no more wait for the next.
-    pub(crate) fn unseat(&self, run: &RunKey) -> bool {
+    /// The queries that went with a workflow task which is no more wait for the next one. True if any query waits.
+    pub(crate) fn detach(&self, run: &RunKey) -> bool {
         let mut any = false;
-        self.inner.lock().of_run(run, |_, query| {
-            if matches!(query.place, Place::Riding) {
+        self.table.lock().of_run(run, |_, query| {
+            if matches!(query.place, Place::WithTask) {
                 query.place = Place::Buffered;
             }
             any |= query.place.is_buffered();
@@ -145,15 +145,15 @@ impl PendingQueries {
     }
 
     /// Answers a query that `asked` accepts as the one that its worker was asked.
-    pub(crate) fn answer(&self, id: u64, asked: impl FnOnce(&Query) -> bool, outcome: Outcome) -> bool {
+    pub(crate) fn answer(&self, id: u64, asked: impl FnOnce(&Query) -> bool, result: QueryResult) -> bool {
         let query = {
-            let mut inner = self.inner.lock();
-            if !inner.by_id.get(&id).is_some_and(asked) {
+            let mut table = self.table.lock();
+            if !table.by_id.get(&id).is_some_and(asked) {
                 return false;
             }
-            inner.remove(id)
+            table.remove(id)
         };
         // Its asker may have given up.
-        query.map(|query| query.reply.send(outcome)).is_some()
+        query.map(|query| query.reply.send(result)).is_some()
     }
 }

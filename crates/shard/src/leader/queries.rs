@@ -1,10 +1,10 @@
-//! Queries: volatile questions to a worker. They ride on the next workflow task if one is on its way, and go through
+//! Queries: volatile questions to a worker. They go with the next workflow task if one is on its way, and go through
 //! matching on their own otherwise.
 
 use crate::{
     leader::{
         context::LeaderContext,
-        pending_queries::{Outcome, PendingQueries, Place, Query},
+        pending_queries::{PendingQueries, Place, Query, QueryResult},
         response::Responses,
         runs::find_run,
         waiters::Waiters,
@@ -113,7 +113,7 @@ impl Queries {
         let mut sticky_tried = false;
         let look_again = self.context.options().query_look_again;
         let mut looks = tokio::time::interval_at(now + look_again, look_again);
-        let outcome = loop {
+        let result = loop {
             tokio::select! {
                 biased;
                 answer = &mut answer => {
@@ -128,7 +128,7 @@ impl Queries {
                 () = tokio::time::sleep_until(last_chance) => break Err(self.unanswered(id, deadline).await),
             }
         };
-        Ok(api::QueryWorkflowResponse { query_result: outcome?, ..Default::default() })
+        Ok(api::QueryWorkflowResponse { query_result: result?, ..Default::default() })
     }
 
     /// The run's state once it has a first workflow task; without one where that is long in coming.
@@ -164,7 +164,9 @@ impl Queries {
             Some(Place::Handed { offered, .. }) => {
                 Err(format!("a worker of task queue '{}' has the query and does not answer", offered.queue().name))
             }
-            Some(Place::Buffered | Place::Riding) => Err("the workflow task before the query is not completed".into()),
+            Some(Place::Buffered | Place::WithTask) => {
+                Err("the workflow task before the query is not completed".into())
+            }
             None => Err("the query is gone".into()),
         };
         let (home, queue) = match offered {
@@ -186,7 +188,7 @@ impl Queries {
         }
     }
 
-    /// Finds out for the queries of a run whose place `waits` whether they ride on a workflow task or go on their own.
+    /// Finds out for the queries of a run whose place `waits` whether they go with a workflow task or on their own.
     fn place_queries(&self, run: &RunKey, waits: impl Fn(&Place) -> bool) {
         let state = match self.context.rows.execution(run) {
             Ok(Some(state)) => state,
@@ -308,7 +310,7 @@ impl Queries {
     }
 
     /// Puts a query where it can be answered: it is offered again if it goes on its own, and goes on its own if there
-    /// is no workflow task on which it could ride. A home takes no notice of what it has already.
+    /// is no workflow task that it could go with. A home takes no notice of what it has already.
     fn look_again(&self, id: u64) {
         let again = {
             let mut pending = self.pending.lock();
@@ -319,12 +321,12 @@ impl Queries {
                     query.place = Place::Offered { home: again.0, offered: again.1.clone() };
                     Ok(again)
                 }
-                Place::Buffered | Place::Riding => Err(query.run.clone()),
+                Place::Buffered | Place::WithTask => Err(query.run.clone()),
             }
         };
         match again {
             Ok((home, offered)) => self.dispatch.offer(home, offered),
-            Err(run) => self.place_queries(&run, |place| matches!(place, Place::Buffered | Place::Riding)),
+            Err(run) => self.place_queries(&run, |place| matches!(place, Place::Buffered | Place::WithTask)),
         }
     }
 
@@ -345,20 +347,20 @@ impl Queries {
             answer.result_type = QueryResultType::Failed.into();
             answer.error_message = TOO_LARGE.into();
         }
-        let outcome = outcome(answer, limit);
+        let result = query_result(answer, limit);
         let asked = |query: &Query| query.run.workflow.namespace == token.namespace;
-        if token.term == self.context.term && self.pending.answer(token.id, asked, outcome) {
+        if token.term == self.context.term && self.pending.answer(token.id, asked, result) {
             return Ok(());
         }
         Err(ApiError::not_found("query task not found, or already expired").into())
     }
 
-    /// A workflow task was completed, with the answers of queries that rode on it.
+    /// A workflow task was completed, with the answers of queries that went with it.
     pub(crate) fn workflow_task_completed(&self, run: &RunKey, results: BTreeMap<String, WorkflowQueryResult>) {
         for (id, result) in results {
             if let Ok(id) = id.parse() {
                 let limit = self.context.options().limits.blob_size;
-                self.pending.answer(id, |query| query.run == *run, outcome(result, limit));
+                self.pending.answer(id, |query| query.run == *run, query_result(result, limit));
             }
         }
         self.workflow_task_ended(run);
@@ -366,7 +368,7 @@ impl Queries {
 
     /// The workflow task in flight is no more; queries that were not answered go another way.
     pub(crate) fn workflow_task_ended(&self, run: &RunKey) {
-        if self.pending.unseat(run) {
+        if self.pending.detach(run) {
             self.place_queries(run, Place::is_buffered);
         }
     }
@@ -378,7 +380,7 @@ fn is_too_large(answer: &WorkflowQueryResult, limit: usize) -> bool {
 }
 
 /// What the asker gets of a worker's answer, which may have `limit` bytes.
-fn outcome(answer: WorkflowQueryResult, limit: usize) -> Outcome {
+fn query_result(answer: WorkflowQueryResult, limit: usize) -> QueryResult {
     if is_too_large(&answer, limit) {
         return Err(ApiError::invalid_argument(TOO_LARGE));
     }

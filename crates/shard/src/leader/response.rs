@@ -32,7 +32,7 @@ impl Responses {
         Responses { context, queries }
     }
 
-    /// The response for a started workflow task, with the queries that ride on it. Its history ends at its started
+    /// The response for a started workflow task, with the queries that go with it. Its history ends at its started
     /// event on every page.
     pub(crate) fn workflow_task(
         &self,
@@ -54,13 +54,13 @@ impl Responses {
             workflow_execution_task_queue: Some(normal_queue(&started.task_queue)),
             scheduled_time: Some(started.scheduled_at.to_proto()),
             started_time: Some(started.started_at.to_proto()),
-            queries: self.queries.ride(&started.run),
+            queries: self.queries.attach(&started.run),
             messages,
             ..Default::default()
         })
     }
 
-    /// The updates that ride on a started task.
+    /// The updates that go with a started task.
     fn messages(&self, started: &WorkflowTaskStarted) -> Result<Vec<Message>, CommandError> {
         let state = self.context.rows.execution(&started.run)?;
         let of = |state: &ExecutionState| update::messages(state, started.token.stamp, started.started_event_id);

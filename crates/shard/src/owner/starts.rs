@@ -236,7 +236,7 @@ impl Starts {
         }
         match outcome {
             Ok(_) => {
-                // Queries that rode on it ride on its next start.
+                // Queries that went with it go with its next start.
                 self.queries.workflow_task_ended(&run);
                 Served::Answer(Answer::Done)
             }

@@ -24,7 +24,8 @@ use tenure_engine::{
 use tenure_limits::{BATCH_COMMANDS, ENTRY};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-type Answer = Result<Reply, CommandError>;
+/// What a command is answered with.
+type CommandResult = Result<Reply, CommandError>;
 
 /// Stamps that one entry may draw.
 const STAMPS: u64 = 1 << 20;
@@ -52,20 +53,20 @@ type Lanes = HashMap<WorkflowKey, VecDeque<Waiting>>;
 
 struct Waiting {
     envelope: Envelope,
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<CommandResult>,
     in_flight: Option<InFlight>,
 }
 
 /// What is known of the commands of an entry before it is applied.
 #[derive(Default)]
-struct Outcome {
+struct Evaluated {
     writes: WriteSet,
     /// A command other than a heartbeat is among them.
     urgent: bool,
     states: Vec<(RunKey, Arc<tenure_engine::state::ExecutionState>)>,
     effects: Vec<Effect>,
     answered: Vec<(RunKey, BTreeMap<String, WorkflowQueryResult>)>,
-    replies: Vec<(oneshot::Sender<Answer>, Answer)>,
+    replies: Vec<(oneshot::Sender<CommandResult>, CommandResult)>,
     /// Until they are answered.
     in_flight: Vec<InFlight>,
     /// History to be copied first.
@@ -136,8 +137,8 @@ impl Executions {
     async fn run_lane(self: Arc<Self>, workflow: WorkflowKey) {
         let end = LaneEnd { executions: &self, workflow: &workflow };
         loop {
-            let outcome = self.clone().evaluate_next(&workflow).await;
-            if outcome.replies.is_empty() {
+            let evaluated = self.clone().evaluate_next(&workflow).await;
+            if evaluated.replies.is_empty() {
                 let mut lanes = self.lanes.lock();
                 if lanes.get(&workflow).is_none_or(VecDeque::is_empty) {
                     lanes.remove(&workflow);
@@ -147,12 +148,12 @@ impl Executions {
                 }
                 continue;
             }
-            self.commit(outcome).await;
+            self.commit(evaluated).await;
         }
     }
 
     /// [`Executions::evaluate`], off the async workers where it may take long.
-    async fn evaluate_next(self: Arc<Self>, workflow: &WorkflowKey) -> Outcome {
+    async fn evaluate_next(self: Arc<Self>, workflow: &WorkflowKey) -> Evaluated {
         let next = |lanes: &Lanes| lanes.get(workflow)?.front().map(|waiting| reads_all(&waiting.envelope.command));
         if next(&self.lanes.lock()) != Some(true) {
             return self.evaluate(workflow);
@@ -161,11 +162,11 @@ impl Executions {
         let permit = self.context.node.long_commands.clone().acquire_owned().await.ok();
         let (executions, workflow) = (self.clone(), workflow.clone());
         match tokio::task::spawn_blocking(move || executions.evaluate(&workflow)).await {
-            Ok(outcome) => Outcome { _permit: permit, ..outcome },
+            Ok(evaluated) => Evaluated { _permit: permit, ..evaluated },
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // The process is ending.
-                Err(_) => Outcome::default(),
+                Err(_) => Evaluated::default(),
             },
         }
     }
@@ -180,15 +181,15 @@ impl Executions {
 
     /// Runs commands one after the other over a common overlay. They are taken one by one, so that a large entry leaves
     /// the rest for the next.
-    fn evaluate(&self, workflow: &WorkflowKey) -> Outcome {
-        let mut outcome = Outcome::default();
+    fn evaluate(&self, workflow: &WorkflowKey) -> Evaluated {
+        let mut evaluated = Evaluated::default();
         let mut overlay = Overlay::new(&*self.context.rows, &self.cache);
         let mut ids = self.ids();
         let mut bytes = 0;
         while bytes < self.context.options().batch_bytes
-            && outcome.replies.len() < BATCH_COMMANDS
-            && outcome.copy.is_none()
-            && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(workflow, outcome.replies.len())
+            && evaluated.replies.len() < BATCH_COMMANDS
+            && evaluated.copy.is_none()
+            && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(workflow, evaluated.replies.len())
         {
             let namespace = self.context.node.namespaces.by_id(envelope.workflow.namespace);
             let unknown = Registry::default();
@@ -210,7 +211,7 @@ impl Executions {
                         if let Some(lane) = self.lanes.lock().get_mut(workflow) {
                             lane.push_front(waiting);
                         }
-                        return outcome;
+                        return evaluated;
                     }
                     bytes += size;
                     overlay.put(&transition);
@@ -218,12 +219,12 @@ impl Executions {
                     if let ShardCommand::CompleteWorkflowTask { token, request } = &envelope.command
                         && !failed
                     {
-                        outcome.answered.push((token.run.clone(), request.query_results.clone()));
+                        evaluated.answered.push((token.run.clone(), request.query_results.clone()));
                     }
-                    outcome.writes.ops.extend(transition.writes.ops);
-                    outcome.states.extend(transition.states);
-                    outcome.effects.extend(transition.effects);
-                    outcome.copy = transition.copy;
+                    evaluated.writes.ops.extend(transition.writes.ops);
+                    evaluated.states.extend(transition.states);
+                    evaluated.effects.extend(transition.effects);
+                    evaluated.copy = transition.copy;
                     match transition.reply {
                         Reply::Failed(error) => Err(error.into()),
                         reply => Ok(reply),
@@ -231,17 +232,17 @@ impl Executions {
                 }
                 Err(refused) => Err(refused.into()),
             };
-            outcome.in_flight.extend(in_flight);
-            outcome.urgent |= is_urgent(&envelope.command);
-            outcome.replies.push((reply, result));
+            evaluated.in_flight.extend(in_flight);
+            evaluated.urgent |= is_urgent(&envelope.command);
+            evaluated.replies.push((reply, result));
         }
-        outcome
+        evaluated
     }
 
     /// Replicates what the commands wrote; then acts on the effects, and answers.
-    async fn commit(self: &Arc<Self>, outcome: Outcome) {
-        let Outcome { mut writes, urgent, states, effects, answered, replies, in_flight: _in_flight, copy, _permit } =
-            outcome;
+    async fn commit(self: &Arc<Self>, evaluated: Evaluated) {
+        let Evaluated { mut writes, urgent, states, effects, answered, replies, in_flight: _in_flight, copy, _permit } =
+            evaluated;
         histogram!("tenure_shard_entry_commands").record(replies.len() as f64);
         let copied = match &copy {
             Some(copy) => self.copy_history(copy).await,

@@ -273,27 +273,27 @@ impl Home {
     async fn start_matched(self: Arc<Self>, name: QueueKey, matched: QueueMatch) {
         let Match { key, task, poll_id, poll, .. } = matched;
         match self.start_at_owner(&task, &key, &poll).await {
-            Started::Task(polled) => {
+            StartResult::Task(polled) => {
                 self.with_queue(&name, |queue| queue.matcher.finished(&key));
                 // A poll that has gone meanwhile gives it back by dropping it.
                 _ = poll.reply.send(Some(polled));
             }
-            Started::Obsolete => self.with_queue(&name, |queue| {
+            StartResult::Obsolete => self.with_queue(&name, |queue| {
                 queue.matcher.was_obsolete(&key);
                 keep_waiting(queue, poll_id, poll);
             }),
-            Started::Unsent => self.with_queue(&name, |queue| {
+            StartResult::Unsent => self.with_queue(&name, |queue| {
                 queue.matcher.put_back(key, task, std::time::Instant::now());
                 keep_waiting(queue, poll_id, poll);
             }),
-            Started::Refused => {
+            StartResult::Refused => {
                 self.with_queue(&name, |queue| keep_waiting(queue, poll_id, poll));
                 self.match_queue(&name);
                 tokio::time::sleep(COOL_DOWN).await;
                 self.with_queue(&name, |queue| queue.matcher.put_back(key, task, std::time::Instant::now()));
             }
             // If it was started after all, the next attempt is told that it is obsolete.
-            Started::Unknown => {
+            StartResult::Unknown => {
                 self.with_queue(&name, |queue| queue.matcher.put_back(key, task, std::time::Instant::now()));
             }
         }
@@ -301,21 +301,21 @@ impl Home {
     }
 
     /// The same proposal id is kept while the owner's leader changes, so that a start that was committed is found.
-    async fn start_at_owner(&self, task: &Offered, key: &TaskKey, poll: &WaitingPoll) -> Started {
+    async fn start_at_owner(&self, task: &Offered, key: &TaskKey, poll: &WaitingPoll) -> StartResult {
         let proposal = new_proposal_id();
         let deadline = poll.request.deadline + self.context.options().start_grace;
         let mut asked = false;
         while Instant::now() < deadline && !self.context.ended.is_cancelled() {
             if poll.reply.is_closed() && !asked {
-                return Started::Unsent;
+                return StartResult::Unsent;
             }
             let request = start_request(task, key, poll, proposal);
             match self.context.router().ask_once(key.shard, request).await {
-                Attempt::Served(Served::Started(polled)) => return Started::Task(polled),
-                Attempt::Served(Served::Answer(Answer::Obsolete)) => return Started::Obsolete,
+                Attempt::Served(Served::Started(polled)) => return StartResult::Task(polled),
+                Attempt::Served(Served::Answer(Answer::Obsolete)) => return StartResult::Obsolete,
                 Attempt::Served(Served::Answer(Answer::Refused(error))) => {
                     tracing::warn!(shard = key.shard, %error, "a task could not be started");
-                    return Started::Refused;
+                    return StartResult::Refused;
                 }
                 Attempt::Served(Served::Answer(_)) | Attempt::NoLeader => {}
                 // It may have been started all the same.
@@ -323,7 +323,7 @@ impl Home {
             }
             tokio::time::sleep(RETRY).await;
         }
-        Started::Unknown
+        StartResult::Unknown
     }
 
     /// Changes a queue that is in memory, as one is for which a match is on its way.
@@ -436,7 +436,7 @@ impl Home {
 }
 
 /// How asking an owner ended.
-enum Started {
+enum StartResult {
     Task(Polled),
     Obsolete,
     /// The poll went before the owner was asked.

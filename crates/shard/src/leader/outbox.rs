@@ -91,7 +91,7 @@ enum HeldUpTo {
 }
 
 /// A message's place in the order of rows.
-type Place = (u16, RunKey, Stamp);
+type RowPlace = (u16, RunKey, Stamp);
 
 /// The messages whose names are held in memory.
 pub(crate) struct OutboxWindow {
@@ -107,7 +107,7 @@ pub(crate) struct OutboxWindow {
 enum Scan {
     Idle,
     /// Up to this place they have been read.
-    At(Option<Place>),
+    At(Option<RowPlace>),
 }
 
 impl Target {
@@ -137,7 +137,7 @@ impl OutboxWindow {
     }
 
     /// Where to read on.
-    fn begin_scan(&mut self) -> Option<Place> {
+    fn begin_scan(&mut self) -> Option<RowPlace> {
         if let Scan::At(place) = &self.scan {
             return place.clone();
         }
@@ -156,7 +156,7 @@ impl OutboxWindow {
     }
 
     /// A message that was written just now is not left to a scan that is to come to its place.
-    fn was_scanned(&self, place: &Place) -> bool {
+    fn was_scanned(&self, place: &RowPlace) -> bool {
         match &self.scan {
             Scan::Idle => true,
             Scan::At(scanned) => scanned.as_ref().is_some_and(|scanned| place <= scanned),
@@ -171,7 +171,7 @@ impl Target {
 }
 
 /// As storage sorts them.
-fn place(entry: &OutboxEntry) -> Place {
+fn place(entry: &OutboxEntry) -> RowPlace {
     (entry.from.workflow.slot(), entry.from.clone(), entry.stamp)
 }
 

@@ -30,6 +30,13 @@ pub(crate) enum Leader {
     At { node: NodeId, term: u64 },
 }
 
+impl Leader {
+    /// The leader is that node, in that term or an earlier one.
+    fn is_at(&self, denied: NodeId, in_term: u64) -> bool {
+        matches!(self, Leader::At { node, term } if *node == denied && *term <= in_term)
+    }
+}
+
 impl Leaders {
     pub(crate) fn new(router: Arc<Router>) -> Leaders {
         Leaders { router, here: RwLock::default(), changed: watch::Sender::new(0) }
@@ -51,13 +58,13 @@ impl Leaders {
         self.changed.send_modify(|changes| *changes += 1);
     }
 
-    /// Waits until a leader is known. `not` said that it does not lead in that term: another one is waited for, but
-    /// not for long, because it may have come up by now.
+    /// Waits until a leader is known. Where a node said that it does not lead in a term, another one is waited for, but not
+    /// for long, because it may have come up by now.
     pub(crate) async fn find(
         &self,
         shard: ShardId,
         deadline: Instant,
-        not: Option<(NodeId, u64)>,
+        not_leader: Option<(NodeId, u64)>,
     ) -> Result<Leader, NoLeader> {
         let replica = self.router.replica(shard).ok_or(NoLeader { shard })?;
         let mut leadership = replica.leadership();
@@ -69,7 +76,7 @@ impl Leaders {
             let mut wake = deadline;
             match self.found(shard, now) {
                 Some(found) => {
-                    let denied = matches!((&found, not), (Leader::At { node, term }, Some(not)) if (*node, *term) <= not && *node == not.0);
+                    let denied = not_leader.is_some_and(|(node, term)| found.is_at(node, term));
                     if !denied || Instant::now() >= patience {
                         return Ok(found);
                     }

@@ -86,15 +86,15 @@ impl Shards {
         self.node.context.router.data_shards()
     }
 
-    /// Waits until a leader is known. `not`: that node has just said that it does not lead in that term; another one
-    /// is waited for, for a moment.
+    /// Waits until a leader is known. Where `not_leader` has just said that it does not lead in that term, another one is
+    /// waited for, for a moment.
     pub async fn leader(
         &self,
         shard: ShardId,
         deadline: Instant,
-        not: Option<(NodeId, u64)>,
+        not_leader: Option<(NodeId, u64)>,
     ) -> Result<Lead, NoLeader> {
-        Ok(match self.node.leaders.find(shard, deadline, not).await? {
+        Ok(match self.node.leaders.find(shard, deadline, not_leader).await? {
             Leader::Here(runtime) => Lead::Here(LeaderHandle::new(runtime)),
             Leader::At { node, term } => Lead::At { node, term },
         })

@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::Instant};
 /// See the module.
 #[derive(Debug)]
 pub struct VirtualTime {
-    inner: Mutex<Inner>,
+    timeline: Mutex<Timeline>,
     /// Counts jumps.
     jumps: watch::Sender<u64>,
 }
@@ -25,7 +25,7 @@ pub struct VirtualTime {
 pub struct Unbalanced;
 
 #[derive(Debug)]
-struct Inner {
+struct Timeline {
     /// The time at `since`; a jump moves it.
     base: Timestamp,
     since: Instant,
@@ -63,7 +63,7 @@ enum Waiter {
     Sleeper(u64),
 }
 
-impl Inner {
+impl Timeline {
     fn now(&self) -> Timestamp {
         self.base.after(self.since.elapsed())
     }
@@ -110,7 +110,7 @@ impl Inner {
 impl VirtualTime {
     /// Begins at the wall clock's time. Locked, it does not skip until it is unlocked.
     pub fn new(locked: bool) -> Arc<VirtualTime> {
-        let inner = Inner {
+        let timeline = Timeline {
             base: wall(),
             since: Instant::now(),
             locks: locked.into(),
@@ -122,31 +122,31 @@ impl VirtualTime {
             sleepers: 0,
             messages: HashSet::new(),
         };
-        Arc::new(VirtualTime { inner: Mutex::new(inner), jumps: watch::Sender::new(0) })
+        Arc::new(VirtualTime { timeline: Mutex::new(timeline), jumps: watch::Sender::new(0) })
     }
 
     pub fn now(&self) -> Timestamp {
-        self.inner.lock().now()
+        self.timeline.lock().now()
     }
 
     /// One more reason to keep the pace of the wall clock.
     pub fn lock(&self) {
-        self.inner.lock().locks += 1;
+        self.timeline.lock().locks += 1;
     }
 
     /// One reason less.
     pub fn unlock(&self) -> Result<(), Unbalanced> {
-        self.change(|inner| {
-            inner.locks = inner.locks.checked_sub(1).ok_or(Unbalanced)?;
+        self.change(|timeline| {
+            timeline.locks = timeline.locks.checked_sub(1).ok_or(Unbalanced)?;
             Ok(())
         })
     }
 
     /// Lets so much time pass at once, whatever is running.
     pub fn advance(&self, duration: Duration) {
-        let mut inner = self.inner.lock();
-        inner.base = inner.base.after(duration);
-        drop(inner);
+        let mut timeline = self.timeline.lock();
+        timeline.base = timeline.base.after(duration);
+        drop(timeline);
         self.jumps.send_modify(|jumps| *jumps += 1);
     }
 
@@ -169,7 +169,7 @@ impl VirtualTime {
 
     /// Time may skip while the guard lives, locked or not.
     pub fn skip(self: &Arc<Self>) -> Skipping {
-        self.change(|inner| inner.skipping += 1);
+        self.change(|timeline| timeline.skipping += 1);
         Skipping(self.clone())
     }
 
@@ -194,15 +194,15 @@ impl VirtualTime {
 
     /// When it will be `at` if time keeps its pace; now, if it was.
     pub(crate) fn instant(&self, at: Timestamp) -> Instant {
-        let inner = self.inner.lock();
-        inner.since + at.since(inner.base)
+        let timeline = self.timeline.lock();
+        timeline.since + at.since(timeline.base)
     }
 
     /// Time does not go below what was recorded.
     pub(crate) fn not_below(&self, recorded: Timestamp) {
-        let mut inner = self.inner.lock();
-        let behind = recorded.since(inner.now());
-        inner.base = inner.base.after(behind);
+        let mut timeline = self.timeline.lock();
+        let behind = recorded.since(timeline.now());
+        timeline.base = timeline.base.after(behind);
     }
 
     /// Changes when time has jumped.
@@ -212,16 +212,16 @@ impl VirtualTime {
 
     /// A command is in flight until the guard is dropped: it may make something to wait for.
     pub(crate) fn command(self: &Arc<Self>) -> InFlight {
-        self.inner.lock().commands += 1;
+        self.timeline.lock().commands += 1;
         InFlight(self.clone())
     }
 
     /// These rows, and with them these runs, were committed.
     pub(crate) fn committed<'a>(&self, writes: &WriteSet, runs: impl IntoIterator<Item = (&'a RunKey, Waits)>) {
-        self.change(|inner| {
-            writes.ops.iter().for_each(|op| inner.written(op));
+        self.change(|timeline| {
+            writes.ops.iter().for_each(|op| timeline.written(op));
             for (run, waits) in runs {
-                inner.observe(run, waits);
+                timeline.observe(run, waits);
             }
         });
     }
@@ -232,21 +232,21 @@ impl VirtualTime {
         for queue in rows.ready_queues()? {
             runs.extend(rows.ready(&queue, None, usize::MAX)?.into_iter().map(|task| task.run));
         }
-        let mut inner = self.inner.lock();
+        let mut timeline = self.timeline.lock();
         for run in runs {
             if let Some(state) = rows.execution(&run)? {
-                inner.observe(&run, Waits::of(&state));
+                timeline.observe(&run, Waits::of(&state));
             }
         }
-        inner.messages.extend(rows.outbox(None, usize::MAX)?.into_iter().map(|entry| (entry.from, entry.stamp)));
+        timeline.messages.extend(rows.outbox(None, usize::MAX)?.into_iter().map(|entry| (entry.from, entry.stamp)));
         Ok(())
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        let mut inner = self.inner.lock();
-        let changed = change(&mut inner);
-        let jumped = inner.skip();
-        drop(inner);
+    fn change<T>(&self, change: impl FnOnce(&mut Timeline) -> T) -> T {
+        let mut timeline = self.timeline.lock();
+        let changed = change(&mut timeline);
+        let jumped = timeline.skip();
+        drop(timeline);
         if jumped {
             self.jumps.send_modify(|jumps| *jumps += 1);
         }
@@ -260,7 +260,7 @@ pub(crate) struct InFlight(Arc<VirtualTime>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.change(|inner| inner.commands -= 1);
+        self.0.change(|timeline| timeline.commands -= 1);
     }
 }
 
@@ -271,7 +271,7 @@ pub struct Skipping(Arc<VirtualTime>);
 
 impl Drop for Skipping {
     fn drop(&mut self) {
-        self.0.inner.lock().skipping -= 1;
+        self.0.timeline.lock().skipping -= 1;
     }
 }
 
@@ -290,10 +290,10 @@ struct Sleeper {
 
 impl Sleeper {
     fn new(time: &Arc<VirtualTime>, at: Timestamp) -> Sleeper {
-        let place = time.change(|inner| {
-            inner.sleepers += 1;
-            let place = (at, Waiter::Sleeper(inner.sleepers));
-            inner.due.insert(place.clone());
+        let place = time.change(|timeline| {
+            timeline.sleepers += 1;
+            let place = (at, Waiter::Sleeper(timeline.sleepers));
+            timeline.due.insert(place.clone());
             place
         });
         Sleeper { time: time.clone(), place }
@@ -302,7 +302,7 @@ impl Sleeper {
 
 impl Drop for Sleeper {
     fn drop(&mut self) {
-        self.time.change(|inner| inner.due.remove(&self.place));
+        self.time.change(|timeline| timeline.due.remove(&self.place));
     }
 }
 
@@ -428,9 +428,9 @@ mod tests {
         let _command = time.command();
         assert!(tokio::time::timeout(Duration::from_millis(20), time.sleep_unlocked(DAY)).await.is_err());
         check(&time, began);
-        let inner = time.inner.lock();
-        assert!(inner.due.is_empty());
-        assert_eq!(inner.locks, 1);
+        let timeline = time.timeline.lock();
+        assert!(timeline.due.is_empty());
+        assert_eq!(timeline.locks, 1);
     }
 
     #[tokio::test]

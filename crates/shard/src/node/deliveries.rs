@@ -71,22 +71,29 @@ impl Deliveries {
         known.entry(self.name(token)).or_insert((DeliveryState::Unseen, Instant::now())).0
     }
 
-    pub(crate) fn deliver(self: &Arc<Self>, token: TaskToken, again: bool) -> Option<Delivery> {
-        let begun = self.begin(self.name(&token), again);
-        begun.then(|| Delivery { deliveries: self.clone(), token: Some(token) })
+    /// Begins to hand a task out. `None`: it was refused before, or handed out by a retry already; once is enough.
+    pub(crate) fn deliver(self: &Arc<Self>, token: TaskToken) -> Option<Delivery> {
+        self.deliver_if(token, |known| known.is_none())
     }
 
-    fn begin(&self, name: StartName, again: bool) -> bool {
+    /// As [`Deliveries::deliver`], for a caller that asks again for what it did not get whole: the task may have been
+    /// sent.
+    pub(crate) fn deliver_again(self: &Arc<Self>, token: TaskToken) -> Option<Delivery> {
+        self.deliver_if(token, |known| matches!(known, None | Some(DeliveryState::Sent)))
+    }
+
+    fn deliver_if(
+        self: &Arc<Self>,
+        token: TaskToken,
+        may: impl FnOnce(Option<DeliveryState>) -> bool,
+    ) -> Option<Delivery> {
+        let name = self.name(&token);
         let mut known = self.known.lock();
-        match known.get(&name) {
-            None => {}
-            // The same caller asks for the same answer, which it did not get whole.
-            Some((DeliveryState::Sent, _)) if again => {}
-            // Refused before, or handed out twice by a retry: once is enough.
-            Some(_) => return false,
+        if !may(known.get(&name).map(|(state, _)| *state)) {
+            return None;
         }
         known.insert(name, (DeliveryState::Sending, Instant::now()));
-        true
+        Some(Delivery { deliveries: self.clone(), token: Some(token) })
     }
 
     fn set(&self, name: StartName, state: DeliveryState) {

@@ -157,12 +157,12 @@ impl Shards {
     /// To be called on the node that holds the worker's connection, before a started task is sent. `None`: the owner
     /// has given the task up meanwhile, it must not be sent.
     pub fn deliver(&self, token: TaskToken) -> Option<Delivery> {
-        self.node.deliveries.deliver(token, false)
+        self.node.deliveries.deliver(token)
     }
 
     /// As [`Shards::deliver`], for a task that its caller may ask for again when the answer was lost.
     pub fn deliver_again(&self, token: TaskToken) -> Option<Delivery> {
-        self.node.deliveries.deliver(token, true)
+        self.node.deliveries.deliver_again(token)
     }
 
     /// Ends all leaders that are here; their calls fail with `NotLeader`.

@@ -435,7 +435,7 @@ impl Home {
     }
 }
 
-/// How asking an owner ended.
+/// The result of asking an owner for a start.
 enum StartResult {
     Task(Polled),
     Obsolete,

@@ -31,7 +31,7 @@ pub(super) struct HomeQueue {
     pub(super) pollers: Pollers<PollerDetails>,
     pub(super) added: Rate,
     pub(super) dispatched: Rate,
-    /// The queue's limit is looked at again then.
+    /// When the queue's limit is looked at again.
     pub(super) wakes: Option<Instant>,
 }
 

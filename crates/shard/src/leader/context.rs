@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tenure_engine::{WriteSet, rows::ReadError};
 use tokio_util::sync::CancellationToken;
 
-/// A shard in one term of its leader.
+/// One term of a leader: its shard, replica, rows and clock.
 pub(crate) struct LeaderContext {
     pub(crate) shard: ShardId,
     pub(crate) term: u64,
@@ -34,7 +34,7 @@ pub(crate) enum BuildError {
 }
 
 impl LeaderContext {
-    /// Passes a barrier in the new term, and puts the new leader's time on record.
+    /// Takes office: passes a barrier in the new term, and puts the new leader's time on record.
     pub(crate) async fn establish(
         node: Arc<NodeContext>,
         replica: Arc<dyn Replica>,

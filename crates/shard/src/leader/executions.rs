@@ -57,24 +57,24 @@ struct Waiting {
     in_flight: Option<InFlight>,
 }
 
-/// What is known of the commands of an entry before it is applied.
+/// The commands of one entry, before it is applied.
 #[derive(Default)]
 struct Evaluated {
     writes: WriteSet,
-    /// A command other than a heartbeat is among them.
+    /// True if a command other than a heartbeat is among them.
     urgent: bool,
     states: Vec<(RunKey, Arc<tenure_engine::state::ExecutionState>)>,
     effects: Vec<Effect>,
     answered: Vec<(RunKey, BTreeMap<String, WorkflowQueryResult>)>,
     replies: Vec<(oneshot::Sender<CommandResult>, CommandResult)>,
-    /// Until they are answered.
+    /// Keep time from skipping until the commands are answered.
     in_flight: Vec<InFlight>,
     /// History to be copied first.
     copy: Option<HistoryCopy>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// A command of the leader's own.
+/// Wraps a command of the leader's own.
 pub(crate) fn own(workflow: WorkflowKey, command: ShardCommand) -> Envelope {
     Envelope { workflow, proposal: new_proposal_id(), origin: Process::default(), command }
 }
@@ -307,7 +307,7 @@ impl Executions {
     }
 }
 
-/// Ends a lane, however its task ends: what still waits in it is answered by the drop of its sender.
+/// Ends a lane, however its task ends; what still waits in it is answered by the drop of its sender.
 struct LaneEnd<'a> {
     executions: &'a Executions,
     workflow: &'a WorkflowKey,

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 use tenure_engine::WriteSet;
 use tokio::sync::oneshot;
 
-/// Who waits for the end of an entry.
+/// The end of an entry, for whoever waits for it.
 type Applied = oneshot::Sender<Result<(), ProposeError>>;
 
 /// Replicates what heartbeats wrote.
@@ -19,12 +19,12 @@ pub(crate) struct Heartbeats {
 #[derive(Default)]
 struct Gathered {
     waiting: VecDeque<(WriteSet, Applied)>,
-    /// A task replicates what waits, entry after entry.
+    /// True while a task replicates what waits, entry after entry.
     committing: bool,
 }
 
 impl Gathered {
-    /// True for the first: its caller has to see to it that entries are made.
+    /// Takes a write set in. True for the first: its caller has to see to it that entries are made.
     fn gather(&mut self, writes: WriteSet, applied: Applied) -> bool {
         self.waiting.push_back((writes, applied));
         !std::mem::replace(&mut self.committing, true)

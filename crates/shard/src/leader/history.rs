@@ -28,7 +28,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageToken {
     pub(crate) run_id: Uuid,
-    /// First event of the next page; backwards the last one.
+    /// The first event of the next page; the last one if pages go backwards.
     pub(crate) next: i64,
     /// Pages end before this event.
     pub(crate) end: i64,
@@ -42,10 +42,10 @@ pub struct HistoryRequest {
     pub workflow: WorkflowKey,
     /// The current run where there is neither this nor a token.
     pub run_id: Option<Uuid>,
-    /// Zero: as many as fit a page.
+    /// Events that are wanted; zero stands for as many as fit a page.
     pub page_size: usize,
     pub wait_new_event: bool,
-    /// Only the event that closes the run.
+    /// The page holds the event that closes the run, and no other.
     pub close_event_only: bool,
     /// Where the page begins; the first one where there is no token.
     pub page: Option<PageToken>,

@@ -45,7 +45,7 @@ pub(crate) struct Outbox {
     context: Arc<LeaderContext>,
     executions: Arc<Executions>,
     window: Mutex<OutboxWindow>,
-    /// There is something to deliver, or sooner than before.
+    /// Notified when there is something to deliver, or sooner than before.
     changed: Notify,
 }
 
@@ -58,9 +58,9 @@ struct LaneKey {
 
 #[derive(Default)]
 struct Lane {
-    /// With the time at which each was heard of.
+    /// The messages, each with the time at which it was written or read.
     waiting: BTreeMap<Stamp, Instant>,
-    /// How often its first message was tried in vain.
+    /// How often the first message was tried in vain.
     attempts: u32,
 }
 
@@ -86,7 +86,7 @@ enum HeldUpTo {
     Scan,
     /// All that there are.
     End,
-    /// Some; the next scan goes on where there is room.
+    /// The first ones; the next scan goes on where there is room.
     Window,
 }
 
@@ -106,7 +106,7 @@ pub(crate) struct OutboxWindow {
 /// Rows are read in pages, from the first to the last.
 enum Scan {
     Idle,
-    /// Up to this place they have been read.
+    /// Rows have been read up to this place.
     At(Option<RowPlace>),
 }
 
@@ -136,7 +136,7 @@ impl OutboxWindow {
         }
     }
 
-    /// Where to read on.
+    /// Begins a scan, or goes on with one; gives the place behind which to read.
     fn begin_scan(&mut self) -> Option<RowPlace> {
         if let Scan::At(place) = &self.scan {
             return place.clone();
@@ -170,7 +170,7 @@ impl Target {
     }
 }
 
-/// As storage sorts them.
+/// A message's place among the rows, as storage sorts them.
 fn place(entry: &OutboxEntry) -> RowPlace {
     (entry.from.workflow.slot(), entry.from.clone(), entry.stamp)
 }

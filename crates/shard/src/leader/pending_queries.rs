@@ -39,13 +39,13 @@ pub(crate) struct Query {
     pub(crate) place: Place,
 }
 
-/// Where a query is.
+/// The place of a query on its way to a worker.
 pub(crate) enum Place {
-    /// Waits for the next workflow task.
+    /// It waits for the next workflow task.
     Buffered,
-    /// Is with the workflow task in flight.
+    /// It is with the workflow task in flight.
     WithTask,
-    /// Is offered on its own.
+    /// It is offered on its own.
     Offered { home: ShardId, offered: Offered },
     /// A worker has it on its own.
     Handed { home: ShardId, offered: Offered },
@@ -83,7 +83,8 @@ impl QueryTable {
 }
 
 impl PendingQueries {
-    /// Those of a leader in a term. Ids are no earlier leader's: a worker may answer what it was asked before.
+    /// The queries of a leader in a term. Their ids are no earlier leader's, because a worker may answer what it was asked
+    /// before.
     pub(crate) fn new(term: u64) -> Self {
         PendingQueries { table: Mutex::default(), next: AtomicU64::new(term << 32) }
     }

@@ -31,7 +31,7 @@ pub(crate) struct Timers {
     context: Arc<LeaderContext>,
     executions: Arc<Executions>,
     window: Mutex<TimerWindow>,
-    /// The earliest due time changed.
+    /// Notified when the earliest due time changed.
     changed: Notify,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Timers {
 pub(crate) struct TimerWindow {
     by_due: BTreeSet<(Timestamp, RunKey)>,
     due: HashMap<RunKey, Timestamp>,
-    /// Taken, and not done yet.
+    /// Timers that were taken and are not done yet.
     firing: HashMap<RunKey, Row>,
     /// All rows that are due before this are in memory (or firing); later ones may be on disk only.
     horizon: Timestamp,
@@ -52,7 +52,7 @@ pub(crate) struct TimerWindow {
 enum Row {
     /// The one that was taken.
     Taken,
-    /// Another one, or none: it is in memory or on disk as that of any other timer.
+    /// Another one, or none: the row is in memory or on disk as that of any other timer.
     Changed,
 }
 

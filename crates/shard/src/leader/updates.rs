@@ -107,7 +107,7 @@ impl Drop for Listener {
 pub struct UpdateProgress {
     pub update_ref: UpdateRef,
     pub stage: Stage,
-    /// At the last stage, and only there.
+    /// The result, at the last stage and only there.
     pub outcome: Option<Outcome>,
     /// The request's own id; empty if it had none.
     pub request_id: String,

@@ -17,16 +17,16 @@ use tokio::sync::Semaphore;
 pub(crate) type Engine =
     fn(&dyn tenure_engine::StateReader, &Envelope, &mut Context<'_>) -> Result<Transition, Refused>;
 
-/// One per process.
+/// What a leader needs of its process; there is one for all of them.
 pub(crate) struct NodeContext {
     pub(crate) router: Arc<Router>,
     pub(crate) namespaces: Arc<Namespaces>,
     pub(crate) options: Options,
     pub(crate) engine: Engine,
     pub(crate) states: Arc<StateCache>,
-    /// For commands that read whole histories.
+    /// Permits for commands that read whole histories.
     pub(crate) long_commands: Arc<Semaphore>,
-    /// Commands of clients that wait or run.
+    /// Permits for commands of clients, that wait or run.
     pub(crate) commands: Semaphore,
 }
 

@@ -35,16 +35,16 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 /// A start: its owner, and its stamp.
 pub(crate) type StartName = (ShardId, Stamp);
 
-/// What is known of starts, by name.
+/// What this process knows of starts that were made for it.
 pub(crate) struct Deliveries {
     router: Arc<Router>,
     known: Mutex<HashMap<StartName, (DeliveryState, Instant)>>,
     confirm: mpsc::UnboundedSender<StartName>,
 }
 
-/// A started task that is being handed to its worker. On the node that holds the worker's connection.
+/// A started task that is being handed to its worker, on the node that holds the worker's connection.
 ///
-/// Dropped without word, the task is returned: no byte of it was sent.
+/// Dropped otherwise, the task is returned: no byte of it was sent.
 #[must_use]
 pub struct Delivery {
     deliveries: Arc<Deliveries>,

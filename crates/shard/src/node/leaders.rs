@@ -15,7 +15,7 @@ use tokio::{sync::watch, time::Instant};
 /// A leader that says it does not lead may be coming up; it is asked again after this time if nothing changes.
 const RETRY: Duration = Duration::from_millis(25);
 
-/// One per process.
+/// The leaders of one process.
 pub(crate) struct Leaders {
     router: Arc<Router>,
     here: RwLock<BTreeMap<ShardId, Arc<LeaderRuntime>>>,
@@ -23,7 +23,7 @@ pub(crate) struct Leaders {
     changed: watch::Sender<u64>,
 }
 
-/// Who leads.
+/// A shard's leader: a value of this process, or the node where it is.
 #[derive(Clone)]
 pub(crate) enum Leader {
     Here(Arc<LeaderRuntime>),

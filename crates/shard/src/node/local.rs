@@ -24,7 +24,7 @@ use tenure_api::error::Code;
 use tenure_engine::codec;
 use tokio::sync::mpsc;
 
-/// One per process.
+/// This process, with the leaders that are in it.
 pub(crate) struct LocalNode {
     pub(crate) context: Arc<NodeContext>,
     pub(crate) leaders: Leaders,
@@ -34,7 +34,7 @@ pub(crate) struct LocalNode {
 }
 
 impl LocalNode {
-    /// A node that leads nothing yet; and the deliveries of which owners are to be told.
+    /// Makes a node that leads nothing yet, and the queue of deliveries of which owners are to be told.
     pub(crate) fn new(
         mesh: Arc<dyn Mesh>,
         options: Options,

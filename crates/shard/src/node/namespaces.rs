@@ -21,14 +21,14 @@ use uuid::Uuid;
 /// Rows that cannot be read are tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A namespace.
+/// A namespace as every node knows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Namespace {
     pub id: NamespaceId,
     pub name: String,
-    /// As it is described, but for capabilities and limits.
+    /// Its description, without capabilities and limits.
     pub description: DescribeNamespaceResponse,
-    /// Those of its own.
+    /// The search attributes that are its own.
     pub search_attributes: Registry,
 }
 

@@ -19,14 +19,14 @@ use tokio::time::Instant;
 /// How long the owner is asked to take an undelivered task back.
 const RETURN_WITHIN: Duration = Duration::from_secs(20);
 
-/// What a poll is answered with.
+/// The answer to a poll.
 #[derive(Debug)]
 pub(crate) enum PollResponse {
     Workflow(Box<PollWorkflowTaskQueueResponse>),
     Activity(Box<PollActivityTaskQueueResponse>),
 }
 
-/// What was started or taken.
+/// The task that was started, or the query that was taken, for a poll.
 #[derive(Clone, Debug)]
 pub(crate) enum Taken {
     Task(TaskToken),
@@ -40,7 +40,7 @@ pub(crate) struct Polled {
     router: Arc<Router>,
 }
 
-/// How a request was served; a started task stays an object until it has to travel.
+/// The answer to a request; a started task stays an object until it has to travel.
 pub(crate) enum Served {
     Answer(Answer),
     Started(Polled),
@@ -57,7 +57,7 @@ impl Polled {
         Polled { response: Some(response), taken, router }
     }
 
-    /// From another node.
+    /// Decodes what another node sent.
     pub(crate) fn decode(kind: TaskKind, response: Bytes, taken: Taken, router: &Arc<Router>) -> Option<Polled> {
         let response = match kind {
             TaskKind::Workflow => PollResponse::Workflow(Message::decode(response).ok()?),

@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_millis(25);
 /// A call to a leader that still leads is given up after this time, and made again.
 const LEADER_CALL: Duration = Duration::from_secs(10);
 
-/// One per process.
+/// Asks nodes and leaders; there is one per process.
 pub(crate) struct Router {
     pub(crate) mesh: Arc<dyn Mesh>,
     replicas: BTreeMap<ShardId, Arc<dyn Replica>>,
@@ -37,7 +37,7 @@ pub(crate) trait Serve: Send + Sync {
     fn serve(self: Arc<Self>, request: Request) -> BoxFuture<'static, Served>;
 }
 
-/// What came of asking a shard's leader once.
+/// The result of asking a shard's leader once.
 pub(crate) enum Attempt {
     Served(Served),
     /// There was nobody to ask.

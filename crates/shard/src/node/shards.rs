@@ -25,7 +25,7 @@ use tenure_engine::{NamespaceId, Process, token::TaskToken};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// One per process; cheap to clone.
+/// The shards as this process sees them; cheap to clone.
 #[derive(Clone)]
 pub struct Shards {
     node: Arc<LocalNode>,
@@ -33,7 +33,7 @@ pub struct Shards {
     supervisors: TaskTracker,
 }
 
-/// Who leads a shard.
+/// A shard's leader: a handle where it is here, or its node.
 #[derive(Clone)]
 pub enum Lead {
     Here(LeaderHandle),

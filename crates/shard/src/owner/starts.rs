@@ -40,7 +40,7 @@ pub(crate) const OLDEST_CHECKED: Duration = RECENT.saturating_add(CHECKED_FOR).s
 /// A start that is not confirmed.
 struct Unconfirmed {
     token: TaskToken,
-    /// Holds the worker's connection.
+    /// The process that holds the worker's connection.
     process: Process,
     check_at: Instant,
     /// After this nobody checks it any more: the timeouts of the task decide.

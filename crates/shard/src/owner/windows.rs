@@ -23,7 +23,7 @@ struct Window {
     places: HashMap<Stamp, u8>,
     /// There are, or may be, rows behind the last task of the window.
     more: bool,
-    /// Being started on behalf of the home, which thus knows of it.
+    /// Tasks that are being started on behalf of the home, which thus knows that they are gone.
     starting: HashSet<Stamp>,
 }
 

@@ -29,14 +29,14 @@ pub fn new_proposal_id() -> ProposalId {
 pub(crate) struct TaskKey {
     pub(crate) priority: u8,
     pub(crate) scheduled_at: Timestamp,
-    /// The owner.
+    /// The shard that owns the task.
     pub(crate) shard: ShardId,
     pub(crate) stamp: Stamp,
-    /// Of a query; zero otherwise.
+    /// Id of the query; zero for a task.
     pub(crate) query: u64,
 }
 
-/// What is offered.
+/// A task or a query that a home may hand out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Offered {
     Task(ReadyTask),
@@ -111,7 +111,7 @@ pub(crate) enum Request {
     CreateTokenSecret,
 }
 
-/// A start, for which poll.
+/// A request to start a task for a poll.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StartRequest {
     pub(crate) owner: ShardId,
@@ -121,7 +121,7 @@ pub(crate) struct StartRequest {
     pub(crate) stamp: Stamp,
     scheduled_event_id: i64,
     pub(crate) proposal: ProposalId,
-    /// Holds the poll, and will confirm the delivery.
+    /// The process that holds the poll, and will confirm the delivery.
     pub(crate) process: Process,
     /// The queue that the task was offered in.
     pub(crate) offered_queue: Arc<str>,
@@ -186,7 +186,7 @@ pub(crate) enum Answer {
     Backlog(u64),
     LastPoll(Option<Duration>),
     ReadIndex(u64),
-    /// Of a message.
+    /// The receiver's answer to a message of the outbox.
     Received(Receipt),
 }
 

@@ -94,11 +94,11 @@ struct RaftReplica {
 impl RaftReplica {
     fn new(node: NodeId, group: Group, on_fatal: &FatalHook) -> Self {
         let mut theirs = group.leadership();
-        let (tell, leadership) = watch::channel(translate(*theirs.borrow_and_update()));
+        let (followed, leadership) = watch::channel(translate(*theirs.borrow_and_update()));
         on_fatal.spawn("the watch on leadership", async move {
             while theirs.changed().await.is_ok() {
                 let now = translate(*theirs.borrow_and_update());
-                if tell.send(now).is_err() {
+                if followed.send(now).is_err() {
                     return;
                 }
             }

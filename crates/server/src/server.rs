@@ -132,8 +132,8 @@ impl Server {
 
         let services = frontend.services();
         stage.set_running(node.clone());
-        let told = tell_readiness(stage.clone(), node.clone(), services.health.clone());
-        on_fatal.spawn("readiness", watching.clone().run_until_cancelled_owned(told));
+        let publishing = publish_readiness(stage.clone(), node.clone(), services.health.clone());
+        on_fatal.spawn("readiness", watching.clone().run_until_cancelled_owned(publishing));
         let registering = namespace::register(config.cluster.clone(), services.routes.clone(), stage.clone());
         let registering = watching.clone().run_until_cancelled_owned(registering);
         let registering = on_fatal.spawn("the first namespace's registration", registering);
@@ -282,14 +282,14 @@ async fn serve_api(
 }
 
 /// Passes the readiness on to gRPC's health service and to `tenure cluster status`.
-async fn tell_readiness(stage: Arc<Stage>, node: Node, health: HealthReporter) {
-    let mut told = None;
+async fn publish_readiness(stage: Arc<Stage>, node: Node, health: HealthReporter) {
+    let mut published = None;
     loop {
         let ready = stage.check().ready;
-        if told != Some(ready) {
+        if published != Some(ready) {
             node.set_ready(ready);
             tenure_frontend::set_serving(&health, ready).await;
-            told = Some(ready);
+            published = Some(ready);
         }
         tokio::time::sleep(Duration::from_millis(if ready { 100 } else { 10 })).await;
     }

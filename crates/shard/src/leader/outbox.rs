@@ -367,14 +367,14 @@ impl Outbox {
         match self.executions.execute(own(workflow, command)).await {
             Ok(Reply::Received(receipt)) => Served::Answer(Answer::Received(receipt)),
             Ok(reply) => Served::refused(Code::Internal, format!("no receipt but {reply:?}")),
-            Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
-            // It is sent again until the receiver has room for it.
-            Err(CommandError::Api(error)) if error.code == Code::ResourceExhausted => {
-                Served::Answer(Answer::Refused(error))
-            }
-            Err(CommandError::Api(error)) => {
-                tracing::warn!(shard = self.context.shard, %error, "a message was refused");
-                Served::Answer(Answer::Refused(error))
+            Err(error) => {
+                // Where the receiver has no room for it, it is sent again until there is.
+                if let CommandError::Api(refusal) = &error
+                    && refusal.code != Code::ResourceExhausted
+                {
+                    tracing::warn!(shard = self.context.shard, error = %refusal, "a message was refused");
+                }
+                Served::Answer(error.into())
             }
         }
     }

@@ -50,8 +50,7 @@ impl System {
         let command = SystemCommand::CreateTokenSecret(TokenSecret(rand::random()));
         Served::Answer(match self.execute(new_proposal_id(), command).await {
             Ok(_) => Answer::Done,
-            Err(CommandError::Api(error)) => Answer::Refused(error),
-            Err(CommandError::NotLeader(not_leader)) => Answer::NotLeader(not_leader),
+            Err(error) => error.into(),
         })
     }
 

@@ -240,8 +240,7 @@ impl Starts {
                 self.queries.workflow_task_ended(&run);
                 Served::Answer(Answer::Done)
             }
-            Err(CommandError::NotLeader(not_leader)) => Served::Answer(Answer::NotLeader(not_leader)),
-            Err(CommandError::Api(error)) => Served::Answer(Answer::Refused(error)),
+            Err(error) => Served::Answer(error.into()),
         }
     }
 

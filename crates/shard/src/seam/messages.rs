@@ -2,6 +2,7 @@
 //! `Peer.Match`, in the engine's codec.
 
 use crate::{
+    seam::error::CommandError,
     seam::query_token::QueryToken,
     seam::replica::{NotLeader, ShardId},
 };
@@ -188,6 +189,15 @@ pub(crate) enum Answer {
     ReadIndex(u64),
     /// The receiver's answer to a message of the outbox.
     Received(Receipt),
+}
+
+impl From<CommandError> for Answer {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::NotLeader(not_leader) => Answer::NotLeader(not_leader),
+            CommandError::Api(error) => Answer::Refused(error),
+        }
+    }
 }
 
 /// What a node knows of a start that it should hand to a worker.

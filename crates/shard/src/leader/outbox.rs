@@ -126,6 +126,37 @@ impl Target {
             self.held += 1;
         }
     }
+
+    fn wants_more(&self, window: usize) -> bool {
+        self.held_up_to == HeldUpTo::Window && self.held <= window / 4
+    }
+
+    /// A lane's first message was answered for good: the next one follows at once.
+    fn answered(&mut self, key: LaneKey, stamp: Stamp) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        lane.attempts = 0;
+        if lane.waiting.remove(&stamp).is_some() {
+            self.held -= 1;
+        }
+        if lane.waiting.is_empty() {
+            self.lanes.remove(&key);
+        } else {
+            self.due.insert((Instant::now(), key));
+        }
+    }
+
+    /// A lane's first message is to be tried again, later each time.
+    fn failed(&mut self, key: LaneKey) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let wait = RETRY.saturating_mul(1 << lane.attempts.min(10)).min(LONGEST_RETRY);
+        lane.attempts += 1;
+        self.due.insert((Instant::now() + wait, key));
+    }
+}
+
+/// A message's place among the rows, as storage sorts them.
+fn place(entry: &OutboxEntry) -> RowPlace {
+    (entry.from.workflow.slot(), entry.from.clone(), entry.stamp)
 }
 
 impl OutboxWindow {
@@ -162,20 +193,7 @@ impl OutboxWindow {
             Scan::At(scanned) => scanned.as_ref().is_some_and(|scanned| place <= scanned),
         }
     }
-}
 
-impl Target {
-    fn wants_more(&self, window: usize) -> bool {
-        self.held_up_to == HeldUpTo::Window && self.held <= window / 4
-    }
-}
-
-/// A message's place among the rows, as storage sorts them.
-fn place(entry: &OutboxEntry) -> RowPlace {
-    (entry.from.workflow.slot(), entry.from.clone(), entry.stamp)
-}
-
-impl OutboxWindow {
     /// `size`: messages whose names are held in memory; `in_flight`: messages that are delivered at once. All shards
     /// have the same share of both.
     pub(crate) fn load(
@@ -251,26 +269,11 @@ impl OutboxWindow {
         (taken, next)
     }
 
-    /// A lane's first message was answered for good, or is to be tried again.
-    fn tried(&mut self, key: LaneKey, stamp: Stamp, answered: bool) {
+    /// A lane's first message is not being delivered any more. Gives the messages for the same shard.
+    fn attempt_ended(&mut self, key: &LaneKey) -> &mut Target {
         let target = self.targets.entry(self.mesh.shard_of(key.to.slot())).or_default();
         target.in_flight = target.in_flight.saturating_sub(1);
-        let Some(lane) = target.lanes.get_mut(&key) else { return };
-        let mut at = Instant::now();
-        if answered {
-            lane.attempts = 0;
-            if lane.waiting.remove(&stamp).is_some() {
-                target.held -= 1;
-            }
-            if lane.waiting.is_empty() {
-                target.lanes.remove(&key);
-                return;
-            }
-        } else {
-            at += RETRY.saturating_mul(1 << lane.attempts.min(10)).min(LONGEST_RETRY);
-            lane.attempts += 1;
-        }
-        target.due.insert((at, key));
+        target
     }
 
     fn len(&self) -> usize {
@@ -316,7 +319,9 @@ impl Outbox {
                 () = &mut ended => break,
                 () = self.changed.notified() => {}
                 Some((key, stamp, answered)) = delivering.next(), if !delivering.is_empty() => {
-                    self.window.lock().tried(key, stamp, answered);
+                    let mut window = self.window.lock();
+                    let target = window.attempt_ended(&key);
+                    if answered { target.answered(key, stamp) } else { target.failed(key) }
                 }
                 () = tokio::time::sleep_until(wake) => {}
             }

@@ -18,18 +18,20 @@ pub struct Memory {
     pub states: usize,
     /// Tails of the logs of all Raft groups.
     pub tails: usize,
+    /// Timers, messages between workflows and ready tasks that leaders hold in memory.
+    pub windows: usize,
 }
 
 impl Memory {
     /// The shares of `budget` bytes.
     pub const fn of(budget: usize) -> Memory {
         let part = budget / 16;
-        Memory { blocks: 3 * part, memtables: 3 * part, states: 4 * part, tails: part }
+        Memory { blocks: 3 * part, memtables: 3 * part, states: 3 * part, tails: part, windows: part }
     }
 
     /// All shares together.
     pub const fn total(&self) -> usize {
-        self.blocks + self.memtables + self.states + self.tails
+        self.blocks + self.memtables + self.states + self.tails + self.windows
     }
 
     /// A memtable of one column family: one that is written to and one that is being flushed, in both databases, and

@@ -153,8 +153,9 @@ impl Default for Raft {
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
     /// Bytes of caches, memtables and requests in progress together, whatever the node leads. Eleven sixteenths are
-    /// divided among caches, memtables and the tails of the logs; requests have limits of their own, which fit the rest
-    /// of the default. The process takes some more: its code, threads and connections.
+    /// divided among caches, memtables, the tails of the logs, and what leaders hold of timers, messages and tasks;
+    /// requests have limits of their own, which fit the rest of the default. The process takes some more: its code,
+    /// threads and connections.
     pub budget_bytes: usize,
 }
 

@@ -344,8 +344,7 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
 fn shard_options(config: &Config) -> tenure_shard::Options {
     let limits = (&config.limits).into();
     let virtual_time = config.time_skipping.map(|begin| VirtualTime::new(begin == TimeSkipping::Locked));
-    let state_cache_bytes = memory(config).states as u64;
-    tenure_shard::Options { limits, state_cache_bytes, virtual_time, ..Default::default() }
+    tenure_shard::Options { limits, virtual_time, ..Default::default() }.within(&memory(config))
 }
 
 fn frontend_options(config: &Config, node: &Node) -> tenure_frontend::Options {

@@ -3,6 +3,7 @@
 use crate::time::virtual_time::VirtualTime;
 use std::{sync::Arc, time::Duration};
 use tenure_engine::Limits;
+use tenure_limits::{DEFAULT_MEMORY, Memory};
 use tenure_vital::FatalHook;
 use tokio::time::Instant;
 
@@ -14,16 +15,18 @@ pub struct Options {
     pub state_cache_bytes: u64,
     /// Bytes of rows from which no further command joins an entry.
     pub batch_bytes: usize,
-    /// Timers that one leader holds in memory; the others stay on disk.
+    /// Timers that all leaders of the node hold in memory; the others stay on disk.
     pub timer_window: usize,
     /// Due timers whose commands run at once.
     pub timers_in_flight: usize,
-    /// Messages to other workflows that one leader holds the names of; the others stay on disk.
+    /// Messages to other workflows that all leaders of the node hold the names of; the others stay on disk.
     pub outbox_window: usize,
     /// Messages of one leader that are being delivered at once.
     pub messages_in_flight: usize,
-    /// Ready tasks of one queue that its owner offers at once.
+    /// Ready tasks that all leaders of the node offer at once, one of each queue at least.
     pub offer_window: usize,
+    /// Ready tasks of one queue that its owner offers at once.
+    pub queue_window: usize,
     /// How long an offer, a start or another call to a node may take before it is tried again.
     pub call_timeout: Duration,
     /// How long a poll waits for a task at most.
@@ -53,7 +56,23 @@ pub struct Options {
     pub on_fatal: FatalHook,
 }
 
+/// Bytes that each takes in memory, about. There may be twice as many timers for a while.
+const TIMER: usize = 400;
+const MESSAGE: usize = 500;
+const OFFER: usize = 500;
+
 impl Options {
+    /// These options, with what leaders hold in memory within its shares.
+    #[must_use]
+    pub fn within(mut self, memory: &Memory) -> Options {
+        let window = memory.windows / 3;
+        self.state_cache_bytes = memory.states as u64;
+        self.timer_window = window / TIMER;
+        self.outbox_window = window / MESSAGE;
+        self.offer_window = window / OFFER;
+        self
+    }
+
     /// When a long poll for a task ends without one.
     pub(crate) fn poll_expires(&self, now: Instant, deadline: Instant) -> Instant {
         let latest = deadline.checked_sub(self.long_poll_margin).unwrap_or(now);
@@ -65,13 +84,14 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             limits: Limits::default(),
-            state_cache_bytes: 64 << 20,
+            state_cache_bytes: 0,
             batch_bytes: 512 << 10,
-            timer_window: 10_000,
+            timer_window: 0,
             timers_in_flight: 256,
-            outbox_window: 10_000,
+            outbox_window: 0,
             messages_in_flight: 256,
-            offer_window: 1000,
+            offer_window: 0,
+            queue_window: 1000,
             call_timeout: Duration::from_secs(1),
             long_poll: Duration::from_secs(60),
             long_poll_margin: Duration::from_millis(800),
@@ -86,5 +106,6 @@ impl Default for Options {
             virtual_time: None,
             on_fatal: FatalHook::default(),
         }
+        .within(&Memory::of(DEFAULT_MEMORY))
     }
 }

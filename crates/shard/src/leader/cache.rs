@@ -12,8 +12,8 @@ use tenure_engine::{
 
 /// What is decoded of a core row takes about this many times its encoding, beside the structs themselves.
 const DECODED: u64 = 4;
-/// What an entry costs besides: its structs, its key, and its places in the cache's tables.
-const OVERHEAD: u64 = (size_of::<ExecutionState>() + size_of::<ExecutionInfo>()) as u64 + 256;
+/// What an entry costs besides: its structs, the empty tables in them, its key, and its places in the cache's tables.
+const OVERHEAD: u64 = (size_of::<ExecutionState>() + size_of::<ExecutionInfo>()) as u64 + 1024;
 /// An average entry; the cache reserves its table by it.
 const TYPICAL: u64 = 4096;
 

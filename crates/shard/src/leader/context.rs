@@ -1,7 +1,7 @@
 //! What every part of one leader stands on.
 
 use crate::{
-    node::{context::NodeContext, router::Router},
+    node::{context::NodeContext, router::Router, share::Counted},
     options::Options,
     seam::replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
     time::clock::Clock,
@@ -20,6 +20,7 @@ pub(crate) struct LeaderContext {
     pub(crate) clock: Clock,
     /// Cancelled when leadership goes; all calls and tasks end with it.
     pub(crate) ended: CancellationToken,
+    _counted: Counted,
 }
 
 /// Why a leader could not come up.
@@ -45,8 +46,8 @@ impl LeaderContext {
         let clock = Clock::start(&*rows, node.options.virtual_time.as_ref())?;
         // The new leader's time is on record before anything is told by it; and the entry proves the leadership.
         replica.propose(term, &WriteSet { ops: clock.record().into_iter().collect() }).await?;
-        let (shard, ended) = (replica.shard(), CancellationToken::new());
-        Ok(Arc::new(LeaderContext { shard, term, replica, rows, node, clock, ended }))
+        let (shard, ended, _counted) = (replica.shard(), CancellationToken::new(), node.leaders.enter());
+        Ok(Arc::new(LeaderContext { shard, term, replica, rows, node, clock, ended, _counted }))
     }
 
     pub(crate) fn options(&self) -> &Options {

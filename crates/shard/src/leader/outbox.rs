@@ -8,7 +8,7 @@ use crate::{
         context::LeaderContext,
         executions::{Executions, own},
     },
-    node::{polled::Served, router::Attempt},
+    node::{polled::Served, router::Attempt, share::Share},
     seam::{
         error::CommandError,
         messages::{Answer, Request},
@@ -98,8 +98,9 @@ pub(crate) struct OutboxWindow {
     targets: HashMap<ShardId, Target>,
     scan: Scan,
     mesh: Arc<dyn Mesh>,
-    /// For each shard: messages that are held, and that are being delivered.
-    size: usize,
+    /// Messages that are held; all shards have the same part of it.
+    size: Share,
+    /// Messages for one shard that are being delivered.
     in_flight: usize,
 }
 
@@ -160,10 +161,15 @@ fn place(entry: &OutboxEntry) -> RowPlace {
 }
 
 impl OutboxWindow {
+    /// Messages for one shard that are held.
+    fn window(&self) -> usize {
+        (self.size.get() / self.targets.len().max(1)).max(1)
+    }
+
     fn wants_scan(&self) -> bool {
         match self.scan {
             Scan::At(_) => true,
-            Scan::Idle => self.targets.values().any(|target| target.wants_more(self.size)),
+            Scan::Idle => self.targets.values().any(|target| target.wants_more(self.window())),
         }
     }
 
@@ -172,7 +178,8 @@ impl OutboxWindow {
         if let Scan::At(place) = &self.scan {
             return place.clone();
         }
-        for target in self.targets.values_mut().filter(|target| target.wants_more(self.size)) {
+        let window = self.window();
+        for target in self.targets.values_mut().filter(|target| target.wants_more(window)) {
             target.held_up_to = HeldUpTo::Scan;
         }
         self.scan = Scan::At(None);
@@ -199,12 +206,11 @@ impl OutboxWindow {
     pub(crate) fn load(
         rows: &dyn Rows,
         mesh: Arc<dyn Mesh>,
-        size: usize,
+        size: Share,
         in_flight: usize,
     ) -> Result<OutboxWindow, ReadError> {
         let shards: Vec<_> = mesh.replicas().iter().map(|r| r.shard()).filter(|shard| *shard != SYSTEM_SHARD).collect();
-        let share = |of: usize| (of / shards.len().max(1)).max(1);
-        let (size, in_flight) = (share(size), share(in_flight));
+        let in_flight = (in_flight / shards.len().max(1)).max(1);
         let targets = shards.into_iter().map(|shard| (shard, Target::default())).collect();
         let mut window = OutboxWindow { targets, scan: Scan::At(None), mesh, size, in_flight };
         window.scan(rows)?;
@@ -223,11 +229,11 @@ impl OutboxWindow {
         if let Some(last) = entries.last() {
             self.scan = Scan::At(Some(place(last)));
         }
-        let now = Instant::now();
+        let (now, window) = (Instant::now(), self.window());
         for entry in entries {
             let target = self.targets.entry(self.mesh.shard_of(entry.to.slot())).or_default();
             if target.held_up_to == HeldUpTo::Scan {
-                target.hold(entry, now, self.size);
+                target.hold(entry, now, window);
             }
         }
         if !more {
@@ -238,11 +244,11 @@ impl OutboxWindow {
 
     /// A message was written.
     fn ready(&mut self, entry: OutboxEntry) {
-        let was_scanned = self.was_scanned(&place(&entry));
+        let (was_scanned, window) = (self.was_scanned(&place(&entry)), self.window());
         let target = self.targets.entry(self.mesh.shard_of(entry.to.slot())).or_default();
         match target.held_up_to {
-            HeldUpTo::End => target.hold(entry, Instant::now(), self.size),
-            HeldUpTo::Scan if was_scanned => target.hold(entry, Instant::now(), self.size),
+            HeldUpTo::End => target.hold(entry, Instant::now(), window),
+            HeldUpTo::Scan if was_scanned => target.hold(entry, Instant::now(), window),
             HeldUpTo::Scan | HeldUpTo::Window => {}
         }
     }

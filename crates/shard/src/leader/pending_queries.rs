@@ -158,3 +158,26 @@ impl PendingQueries {
         query.map(|query| query.reply.send(result)).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_engine::{NamespaceId, WorkflowKey};
+    use uuid::Uuid;
+
+    fn run(id: &str) -> RunKey {
+        WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: id.into() }.run(Uuid::nil())
+    }
+
+    #[test]
+    fn one_run_has_no_more_queries_than_it_may() {
+        let queries = PendingQueries::new(1);
+        let ask = |id| queries.add(&run(id), WorkflowQuery::default());
+        let mut asked: Vec<_> = (0..QUERIES).map(|_| ask("busy").unwrap()).collect();
+        assert_eq!(ask("busy").unwrap_err().code, Code::ResourceExhausted);
+        assert!(ask("other").is_ok());
+        let (answered, _) = asked.swap_remove(0);
+        assert!(queries.answer(answered, |_| true, Ok(None)));
+        assert!(ask("busy").is_ok());
+    }
+}

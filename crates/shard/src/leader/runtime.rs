@@ -14,7 +14,10 @@ use crate::{
         waiters::Waiters,
     },
     node::{context::NodeContext, polled::Served},
-    owner::{Owner, windows::ReadyWindows},
+    owner::{
+        Owner,
+        windows::{ReadyWindows, WindowSize},
+    },
     seam::{
         messages::{Answer, Request},
         replica::Replica,
@@ -57,10 +60,12 @@ impl Loaded {
         let (rows, options, mesh) = (&*context.rows, context.options(), &context.router().mesh);
         context.clock.load(rows)?;
         let home = |queue: &QueueKey| mesh.shard_of(queue.slot());
+        let share = |total| context.node.leaders.share(total);
+        let ready = WindowSize { queue: options.queue_window, all: share(options.offer_window) };
         Ok(Loaded {
-            timers: TimerWindow::load(rows, options.timer_window)?,
-            outbox: OutboxWindow::load(rows, mesh.clone(), options.outbox_window, options.messages_in_flight)?,
-            ready: ReadyWindows::load(rows, options.offer_window, home)?,
+            timers: TimerWindow::load(rows, share(options.timer_window))?,
+            outbox: OutboxWindow::load(rows, mesh.clone(), share(options.outbox_window), options.messages_in_flight)?,
+            ready: ReadyWindows::load(rows, ready, home)?,
         })
     }
 }

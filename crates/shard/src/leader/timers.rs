@@ -6,6 +6,7 @@ use crate::{
         context::LeaderContext,
         executions::{Executions, own},
     },
+    node::share::Share,
     seam::{error::CommandError, replica::Rows},
 };
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -44,7 +45,7 @@ pub(crate) struct TimerWindow {
     /// All rows that are due before this are in memory (or firing); later ones may be on disk only.
     horizon: Timestamp,
     /// Timers that are held in memory, at most twice as many for a while.
-    size: usize,
+    size: Share,
 }
 
 /// The row of a timer that is firing.
@@ -58,13 +59,13 @@ enum Row {
 
 impl TimerWindow {
     /// The first `size` timers of the rows.
-    pub(crate) fn load(rows: &dyn Rows, size: usize) -> Result<TimerWindow, ReadError> {
+    pub(crate) fn load(rows: &dyn Rows, size: Share) -> Result<TimerWindow, ReadError> {
         let mut window = TimerWindow::unread(size);
         window.read(|limit| rows.timers(limit))?;
         Ok(window)
     }
 
-    fn unread(size: usize) -> TimerWindow {
+    fn unread(size: Share) -> TimerWindow {
         TimerWindow {
             by_due: BTreeSet::new(),
             due: HashMap::new(),
@@ -91,7 +92,7 @@ impl TimerWindow {
         &mut self,
         first: impl FnOnce(usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError>,
     ) -> Result<(), ReadError> {
-        let limit = self.size + self.firing.len();
+        let limit = self.size.get() + self.firing.len();
         let near = first(limit)?;
         self.horizon = match near.last() {
             Some((due, _)) if near.len() == limit => *due,
@@ -117,7 +118,7 @@ impl TimerWindow {
         }
         self.insert(due, run);
         let earliest = self.by_due.first().is_some_and(|(first, _)| *first == due);
-        while self.by_due.len() > 2 * self.size {
+        while self.by_due.len() > 2 * self.size.get() {
             let Some((due, run)) = self.by_due.pop_last() else { break };
             self.due.remove(&run);
             // One that is tried again later may be beyond it.
@@ -162,7 +163,7 @@ impl TimerWindow {
 
     /// Memory is (almost) empty, but there are more on disk.
     fn wants_reload(&self) -> bool {
-        self.horizon != Timestamp::MAX && self.by_due.len() <= self.size / 4
+        self.horizon != Timestamp::MAX && self.by_due.len() <= self.size.get() / 4
     }
 
     fn len(&self) -> usize {
@@ -270,7 +271,7 @@ mod tests {
     /// F18: rows are read while a timer fires whose new row was beyond the window.
     #[test]
     fn a_timer_that_is_armed_again_while_it_fires_is_read_with_the_others() {
-        let mut timers = TimerWindow::unread(2);
+        let mut timers = TimerWindow::unread(Share::fixed(2));
         read(&mut timers, &[(1, "a"), (10, "b"), (11, "c")]);
         assert_eq!(take(&mut timers, 1), [run("a")]);
         timers.armed(run("a"), Some(Timestamp(20)));
@@ -282,7 +283,7 @@ mod tests {
     /// F18.
     #[test]
     fn what_was_taken_is_not_read_again() {
-        let mut timers = TimerWindow::unread(2);
+        let mut timers = TimerWindow::unread(Share::fixed(2));
         let rows = [(1, "a"), (10, "b"), (11, "c")];
         read(&mut timers, &rows);
         assert_eq!(take(&mut timers, 1), [run("a")]);
@@ -297,7 +298,7 @@ mod tests {
     /// F18: its row changed while it failed, and is on disk.
     #[test]
     fn a_timer_that_changed_while_it_failed_is_not_tried_again() {
-        let mut timers = TimerWindow::unread(2);
+        let mut timers = TimerWindow::unread(Share::fixed(2));
         read(&mut timers, &[(1, "a"), (10, "b"), (11, "c")]);
         assert_eq!(take(&mut timers, 1), [run("a")]);
         timers.armed(run("a"), Some(Timestamp(20)));

@@ -2,7 +2,7 @@
 
 use crate::{
     leader::cache::StateCache,
-    node::{namespaces::Namespaces, router::Router},
+    node::{namespaces::Namespaces, router::Router, share::LeaderCount},
     options::Options,
 };
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub(crate) struct NodeContext {
     pub(crate) options: Options,
     pub(crate) engine: Engine,
     pub(crate) states: Arc<StateCache>,
+    pub(crate) leaders: LeaderCount,
     /// Permits for commands that read whole histories.
     pub(crate) long_commands: Arc<Semaphore>,
     /// Permits for commands of clients, that wait or run.
@@ -36,6 +37,7 @@ impl NodeContext {
             router,
             namespaces,
             states: StateCache::new(options.state_cache_bytes),
+            leaders: LeaderCount::default(),
             options,
             engine,
             long_commands: Arc::new(Semaphore::new(LONG_COMMANDS)),

@@ -8,6 +8,7 @@ pub(crate) mod namespaces;
 pub(crate) mod polled;
 pub(crate) mod router;
 pub(crate) mod shards;
+pub(crate) mod share;
 pub(crate) mod supervisor;
 pub(crate) mod token_key;
 pub(crate) mod workers;

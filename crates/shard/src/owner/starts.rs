@@ -27,7 +27,9 @@ use tenure_engine::{
 };
 use tokio::time::Instant;
 
-/// A new leader checks the tasks that were started within this time.
+/// A new leader looks for tasks in flight at the runs of its first timers, as many as these.
+const FIRST_TIMERS: usize = 10_000;
+/// It checks the tasks that were started within this time.
 const RECENT: Duration = Duration::from_secs(20);
 /// A leader checks a start for this long.
 const CHECKED_FOR: Duration = Duration::from_secs(30);
@@ -205,7 +207,7 @@ impl Starts {
     /// Takes over the starts that the last leader may have been waiting for.
     pub(crate) fn expect_recent(&self) -> Result<(), ReadError> {
         let now = self.context.clock.now();
-        for (_, run) in self.context.rows.timers(self.context.options().timer_window)? {
+        for (_, run) in self.context.rows.timers(FIRST_TIMERS)? {
             let Some(state) = self.context.rows.execution(&run)? else { continue };
             let expect = |token, process: Process, at: Timestamp| {
                 if process.node != 0 && at.after(RECENT) >= now {

@@ -1,6 +1,9 @@
 //! Ready tasks in memory: of each queue the first ones, filled again from rows.
 
-use crate::seam::replica::{Rows, ShardId};
+use crate::{
+    node::share::Share,
+    seam::replica::{Rows, ShardId},
+};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tenure_engine::{
@@ -12,8 +15,15 @@ use tenure_limits::COUNTED_TASKS;
 /// The queues that a shard has ready tasks for.
 pub(crate) struct ReadyWindows {
     queues: Mutex<HashMap<QueueKey, Window>>,
-    /// Tasks of one queue that are in memory.
-    size: usize,
+    size: WindowSize,
+}
+
+/// How many tasks are in memory.
+pub(crate) struct WindowSize {
+    /// Of one queue, at most.
+    pub(crate) queue: usize,
+    /// Of all queues, which have equal parts of it, but each a task at least.
+    pub(crate) all: Share,
 }
 
 /// The first ready tasks of a queue.
@@ -90,16 +100,25 @@ impl Window {
     }
 }
 
+impl WindowSize {
+    /// Tasks of each of so many queues.
+    fn each(&self, queues: usize) -> usize {
+        (self.all.get() / queues.max(1)).clamp(1, self.queue)
+    }
+}
+
 impl ReadyWindows {
     pub(crate) fn load(
         rows: &dyn Rows,
-        size: usize,
+        size: WindowSize,
         home: impl Fn(&QueueKey) -> ShardId,
     ) -> Result<ReadyWindows, ReadError> {
         let mut queues = HashMap::new();
-        for queue in rows.ready_queues()? {
+        let found = rows.ready_queues()?;
+        let each = size.each(found.len());
+        for queue in found {
             let mut first = Window::new(home(&queue));
-            first.fill(&queue, rows, size)?;
+            first.fill(&queue, rows, each)?;
             queues.insert(queue, first);
         }
         Ok(ReadyWindows { queues: Mutex::new(queues), size })
@@ -152,20 +171,22 @@ impl ReadyWindows {
     /// A ready task was written. Gives what is to be offered, and what fell out of the window.
     pub(crate) fn add(&self, task: ReadyTask, home: ShardId) -> (Option<ReadyTask>, Option<ReadyTask>) {
         let mut queues = self.queues.lock();
+        let each = self.size.each(queues.len() + 1);
         let window = queues.entry(task.queue.clone()).or_insert_with(|| Window::new(home));
-        window.add(task, self.size)
+        window.add(task, each)
     }
 
     /// A ready task's row was deleted; where there is room, the next ones are read. `None`: nobody knew of the queue.
     pub(crate) fn remove(&self, queue: &QueueKey, stamp: Stamp, rows: &dyn Rows) -> Option<Removed> {
         let mut queues = self.queues.lock();
+        let each = self.size.each(queues.len());
         let window = queues.get_mut(queue)?;
         let home = window.home;
         let known = window.starting.remove(&stamp);
         let gone = window.remove(stamp).filter(|_| !known);
         // Under the lock, so that no effect overtakes the rows that it is about.
-        let wants_more = window.more && window.tasks.len() <= self.size / 2;
-        let filled = if wants_more { window.fill(queue, rows, self.size) } else { Ok(Vec::new()) };
+        let wants_more = window.more && window.tasks.len() <= each / 2;
+        let filled = if wants_more { window.fill(queue, rows, each) } else { Ok(Vec::new()) };
         if window.tasks.is_empty() && !window.more && window.starting.is_empty() {
             queues.remove(queue);
         }

@@ -11,7 +11,8 @@ mod whole;
 use crate::{
     CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId,
     leader::executions::own,
-    owner::windows::ReadyWindows,
+    node::share::Share,
+    owner::windows::{ReadyWindows, WindowSize},
     seam::messages::{Request, StartRequest, new_proposal_id},
 };
 use bytes::Bytes;
@@ -178,6 +179,31 @@ async fn commands_whose_callers_have_gone_are_not_run_and_no_more_are_taken_than
     last.await.unwrap().unwrap();
     let applied: Vec<String> = codec::decode(&log.get(&row(&workflow.run(engine::RUN), "signals")).unwrap()).unwrap();
     assert_eq!(applied, ["first", "last"]);
+}
+
+/// F5.
+#[tokio::test]
+async fn a_node_takes_no_more_commands_than_it_may() {
+    let cluster = alone();
+    let leader = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    log.close_gate();
+    let call = |n: usize| {
+        let envelope = envelope(&workflow_in(&cluster, 1, &format!("w{n}")), signal("s"));
+        let leader = leader.clone();
+        tokio::spawn(async move { leader.execute(envelope).await })
+    };
+    let waiting: Vec<_> = (0..tenure_limits::COMMANDS).map(call).collect();
+    tokio::task::yield_now().await;
+    match call(tenure_limits::COMMANDS).await.unwrap() {
+        Err(CommandError::Api(error)) => assert_eq!(error.code, Code::ResourceExhausted, "{error}"),
+        other => panic!("{other:?}"),
+    }
+    log.open_gate();
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+    call(0).await.unwrap().unwrap();
 }
 
 /// F79.
@@ -540,7 +566,7 @@ async fn a_start_whose_caller_dies_meanwhile_returns_at_once() {
 
 #[tokio::test]
 async fn a_backlog_beyond_the_window_is_dispatched_whole() {
-    let cluster = Cluster::start(&[1], 1, |_| 1, &Options { offer_window: 10, ..options() }, engine);
+    let cluster = Cluster::start(&[1], 1, |_| 1, &Options { queue_window: 10, ..options() }, engine);
     let leader = leader(&cluster, 1, 1).await;
     let queue = queue_in(&cluster, 1);
     let workflows: Vec<_> = (0..100).map(|n| workflow_in(&cluster, 1, &format!("b{n}"))).collect();
@@ -577,7 +603,7 @@ async fn a_command_that_panics_is_answered_and_takes_nothing_with_it() {
 /// F44.
 #[tokio::test]
 async fn a_backlog_is_what_waits_in_all_shards_and_leaves_no_row_behind() {
-    let cluster = Cluster::start(&[1], 2, |_| 1, &Options { offer_window: 10, ..options() }, engine);
+    let cluster = Cluster::start(&[1], 2, |_| 1, &Options { queue_window: 10, ..options() }, engine);
     let home = leader(&cluster, 1, 1).await;
     let queue = queue_in(&cluster, 1);
     let mut waiting = 0;
@@ -616,7 +642,10 @@ async fn a_backlog_is_counted_no_further_than_to_the_limit() {
             log.put(key, codec::encode(&task));
         }
         let rows = LogRows(log.clone());
-        ReadyWindows::load(&rows, WINDOW, |_| 1).unwrap().backlog(&queue, &rows).unwrap()
+        ReadyWindows::load(&rows, WindowSize { queue: WINDOW, all: Share::fixed(WINDOW) }, |_| 1)
+            .unwrap()
+            .backlog(&queue, &rows)
+            .unwrap()
     };
     let most = (WINDOW + COUNTED_TASKS) as u64;
     for (tasks, counted) in [(9, 9), (10, 10), (11, 11), (most - 1, most - 1), (most + 50, most)] {

@@ -10,8 +10,9 @@ import pytest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 
-from harness.cluster import BINARY, Cluster, free_ports
+from harness.cluster import BINARY, Cluster
 from harness.hand import Hand, activity, complete_workflow
+from harness.ports import free_ports
 from harness.rpc import execution, names, payloads, start_request, unique
 
 CODE = grpc.StatusCode

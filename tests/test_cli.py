@@ -9,7 +9,8 @@ import urllib.request
 
 import pytest
 
-from harness.cluster import BINARY, TEMPORAL, free_ports, wait_until
+from harness.cluster import BINARY, TEMPORAL, wait_until
+from harness.ports import free_ports
 from harness.rpc import unique
 from orders import order_worker
 
@@ -230,17 +231,17 @@ def test_a_command_whose_output_nobody_reads_ends_quietly(cluster, arguments):
 
 
 def test_a_development_server_runs_on_when_nobody_reads_its_output(tmp_path):
-    (port,) = free_ports(1)
+    grpc, peer, http = map(str, free_ports(3))
     for read in (True, False):
         server = subprocess.Popen(
-            [BINARY, "server", "start-dev", "--port", str(port), "--log-level", "info"],
+            [BINARY, "server", "start-dev", "--port", grpc, "--peer-port", peer, "--http-port", http, "--log-level", "info"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         if not read:
             server.stdout.close()
             server.stderr.close()
         try:
-            wait_until(lambda: ready(port + 1000), 30, "the server is ready")
+            wait_until(lambda: ready(http), 30, "the server is ready")
             assert server.poll() is None
         finally:
             server.terminate()
@@ -248,7 +249,7 @@ def test_a_development_server_runs_on_when_nobody_reads_its_output(tmp_path):
         assert server.returncode == 0
 
 
-def ready(port: int) -> bool:
+def ready(port: str) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as reply:
             return reply.status == 200

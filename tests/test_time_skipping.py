@@ -19,8 +19,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from harness.cluster import BINARY, ROOT, Process, free_ports
+from harness.cluster import BINARY, ROOT, Process
 from harness.hand import Hand, activity, complete_workflow, start_timer
+from harness.ports import free_ports
 from harness.rpc import Api, name_of, names, seconds, unique
 
 pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster]

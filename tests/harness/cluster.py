@@ -2,9 +2,7 @@
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,26 +13,13 @@ import grpc
 from temporalio.api.workflowservice.v1.request_response_pb2 import DescribeNamespaceRequest
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
+from .ports import free_ports
+
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("TENURE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenure")
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target")
 BINARY = Path(os.environ.get("TENURE_BIN") or TARGET / "debug" / "tenure")
 TEMPORAL = Path(sys.executable).parent / "temporal"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports below the range from which the system picks outgoing ones, so that a restarted node finds its own again."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(15_000, 31_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return found
 
 
 def wait_until(condition, seconds: float, what: str, every: float = 0.05):

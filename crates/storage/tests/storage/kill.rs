@@ -1,9 +1,7 @@
 //! A process that writes as fast as it can is killed again and again: what it had acknowledged is there, and rows are
 //! those of one applied index, across all column families.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::{
     io::{BufRead, BufReader},
     path::Path,
@@ -61,7 +59,7 @@ fn child() {
 
 fn run_and_kill(dir: &Path, acknowledgements: u64) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .args(["--exact", "kill::child", "--ignored", "--nocapture"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .spawn()

@@ -1,9 +1,7 @@
 //! The log database: what is durable when, and in which order that is said.
 
-mod common;
-
+use crate::common::*;
 use bytes::Bytes;
-use common::*;
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering},

@@ -1,9 +1,7 @@
 //! Opening a data directory: what is refused, what is kept.
 
-mod common;
-
+use crate::common::*;
 use bytes::Bytes;
-use common::*;
 use std::{
     collections::BTreeMap,
     fs,

@@ -1,8 +1,6 @@
 //! A codec between the code and the server: nobody else reads, and its outage costs nothing but time.
 
-mod common;
-
-use common::{Server, unique, with_worker};
+use crate::common::{Server, unique, with_worker};
 use prost::Message;
 use std::{
     sync::{

@@ -62,7 +62,7 @@ fn wanted(code: &str) -> BTreeMap<usize, Vec<&str>> {
 fn mistakes_are_explained() {
     // At run time: checkouts share a target directory.
     let package = env::var("CARGO_MANIFEST_DIR").expect("run with cargo");
-    let case = Path::new(&package).join("tests/messages/wrong.rs");
+    let case = Path::new(&package).join("tests/sdk/messages/wrong.rs");
     let code = fs::read_to_string(&case).unwrap();
     let (errors, wanted) = (errors(&case), wanted(&code));
     let mut report = String::new();

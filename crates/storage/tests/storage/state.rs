@@ -1,9 +1,7 @@
 //! Rows: applying, flushing, reading.
 
-mod common;
-
+use crate::common::*;
 use bytes::Bytes;
-use common::*;
 use prost::Message;
 use tenure_api::history::v1::{History, HistoryEvent};
 use tenure_engine::{

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 #[test]
 fn the_table_is_true() {
-    let table: BTreeSet<(&str, &str)> = include_str!("../../../docs/sdk.md")
+    let table: BTreeSet<(&str, &str)> = include_str!("../../../../docs/sdk.md")
         .lines()
         .filter_map(|line| {
             let (name, rest) = line.strip_prefix("| `temporal_")?.split_once("` | ")?;
             Some((name, rest.split_once(" |")?.0))
         })
         .collect();
-    let source = include_str!("../src/worker/metrics.rs");
+    let source = include_str!("../../src/worker/metrics.rs");
     let code: BTreeSet<(&str, &str)> = ["counter", "gauge", "histogram"]
         .into_iter()
         .flat_map(|kind| source.split(&format!("{kind}!(")).skip(1).map(move |call| (call, kind)).collect::<Vec<_>>())

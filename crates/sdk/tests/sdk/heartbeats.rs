@@ -1,8 +1,6 @@
 //! What a worker tells of itself, against a server that wants to know.
 
-mod common;
-
-use common::{Server, unique, with_worker};
+use crate::common::{Server, unique, with_worker};
 use std::time::Duration;
 use tenure_api::workflowservice::v1 as api;
 use tenure_client::rpc;

@@ -112,7 +112,7 @@ fn the_shipped_configurations_are_accepted() {
 /// `docs/configuration.md` has a row for each key, with its default.
 #[test]
 fn every_key_is_documented_with_its_default() {
-    let document = include_str!("../../../docs/configuration.md");
+    let document = include_str!("../../../../docs/configuration.md");
     let documented: Vec<(String, String)> = document
         .lines()
         .filter_map(|line| {

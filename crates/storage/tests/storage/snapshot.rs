@@ -1,8 +1,6 @@
 //! Rebuilding a replica from another one's rows.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use tenure_engine::{
     rows::{Op, ReadError, RowKey, StateReader},
     time::Timestamp,

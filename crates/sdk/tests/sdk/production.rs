@@ -1,8 +1,6 @@
 //! Workers as they run in production: they drain, keep within bounds, and give up what does not end.
 
-mod common;
-
-use common::{Server, unique, with_worker};
+use crate::common::{Server, unique, with_worker};
 use std::{
     collections::HashMap,
     sync::{

@@ -1,8 +1,6 @@
 //! The engine on rows of this crate: what a transition wrote is what the next one reads.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::sync::Arc;
 use tenure_api::{
     command::v1::{Command, StartTimerCommandAttributes, command::Attributes},

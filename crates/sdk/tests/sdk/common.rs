@@ -1,5 +1,4 @@
 //! A server to test against: the one that `TENURE_ADDRESS` names, or a `tenure` of this checkout's build.
-#![allow(dead_code, unreachable_pub)]
 
 use std::{
     net::TcpListener,
@@ -13,8 +12,8 @@ use tokio::{
     net::TcpStream,
 };
 
-pub struct Server {
-    pub address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     child: Option<Child>,
 }
 
@@ -43,7 +42,7 @@ fn free_port() -> u16 {
 
 impl Server {
     /// `None`, with a word about it: there is no server to test against.
-    pub async fn start() -> Option<Server> {
+    pub(crate) async fn start() -> Option<Server> {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         if let Ok(address) = std::env::var("TENURE_ADDRESS") {
@@ -71,7 +70,7 @@ impl Server {
         Some(server)
     }
 
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         let builder = Client::builder(self.address.split(',')).deadline(Duration::from_secs(20));
         builder.connect().await.expect("the server answers")
     }
@@ -89,7 +88,7 @@ async fn ready(http_port: u16) -> bool {
 }
 
 /// Runs a test beside a worker.
-pub async fn with_worker<T>(worker: Worker, test: impl Future<Output = T>) -> T {
+pub(crate) async fn with_worker<T>(worker: Worker, test: impl Future<Output = T>) -> T {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(worker.run_until(async move {
         let _ = stopped.await;
@@ -101,6 +100,6 @@ pub async fn with_worker<T>(worker: Worker, test: impl Future<Output = T>) -> T 
 }
 
 /// A queue or workflow id of this test alone.
-pub fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{}", uuid::Uuid::new_v4())
 }

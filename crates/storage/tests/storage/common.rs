@@ -1,5 +1,4 @@
 //! What the tests of this crate share.
-#![allow(dead_code)] // Each test file uses a part.
 
 use bytes::Bytes;
 use std::{fs, path::Path, sync::Arc};

@@ -1,8 +1,6 @@
 //! The first workflow of everybody, end to end.
 
-mod common;
-
-use common::{Server, unique, with_worker};
+use crate::common::{Server, unique, with_worker};
 use tenure_sdk::prelude::*;
 
 #[activity]

@@ -14,11 +14,15 @@ from harness.cluster import Cluster, Oracle
 
 from . import compare
 from .registry import load
-from .runner import Progress, play_all
+from .runner import AT_ONCE, Progress, play_all
 from .servers import SETTINGS, Shake, reference, version_of
 
 ABOUT = """Plays the conformance scenarios on a three-node cluster and compares what they saw with the recorded answers
 of the reference server."""
+
+
+# Where the reference server, which records, is not to be busy; or where calls wait for leaders besides.
+FEWER = 16
 
 
 def arguments() -> argparse.Namespace:
@@ -30,9 +34,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("-k", metavar="REGEX", default="", help="only scenarios whose name it is found in")
     parser.add_argument("--list", action="store_true", help="print the scenarios' names")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 16), help="of the order and of --shake")
-    parser.add_argument("--at-once", type=int, default=16, metavar="N", help="scenarios that are played at a time")
+    parser.add_argument("--at-once", type=int, metavar="N",
+                        help=f"scenarios that are played at a time (default: {AT_ONCE}; {FEWER} with --record, --reference, --shake)")
     parser.add_argument("--keep", metavar="DIRECTORY", help="where servers keep data and logs (default: removed)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.at_once = options.at_once or (FEWER if options.record or options.reference or options.shake else AT_ONCE)
+    return options
 
 
 def main() -> int:

@@ -1,4 +1,7 @@
-"""Fixtures: the servers under test, raw and SDK clients for each address, logs of a test that failed."""
+"""Fixtures: the servers under test, raw and SDK clients for each address, logs of a test that failed.
+
+With `-n 2` two workers share the tests, each with servers of its own: `harness/sharing.py`.
+"""
 
 import asyncio
 import functools
@@ -15,6 +18,8 @@ from harness.hand import Hand
 from harness.rpc import Api
 from harness.stage import Stage
 from programs.missing import MISSING
+
+pytest_plugins = ["harness.sharing"]
 
 
 def pytest_configure():
@@ -62,6 +67,28 @@ def is_program(item) -> bool:
     return "programs" in item.path.parts
 
 
+@pytest.fixture
+def say(record_property):
+    """Tells something of a test that is of interest even if it passes; shown when all have ended."""
+
+    def tell(line: str) -> None:
+        print(line)
+        record_property(TOLD, line)
+
+    return tell
+
+
+TOLD = "told"
+
+
+def pytest_terminal_summary(terminalreporter):
+    # Of one that failed it is among what the test printed.
+    for report in terminalreporter.stats.get("passed", ()):
+        if lines := [value for name, value in report.user_properties if name == TOLD]:
+            terminalreporter.section(report.nodeid, "-")
+            terminalreporter.write_line("\n".join(lines))
+
+
 @pytest.fixture(scope="session")
 def directory():
     with tempfile.TemporaryDirectory(prefix="tenure-test-") as name:
@@ -77,16 +104,20 @@ def cluster(request, directory):
         yield running
 
 
+@pytest.fixture(scope="session")
+def reference(directory):
+    with Oracle(directory / "reference") as running:
+        yield running
+
+
 @pytest.fixture(scope="session", params=["tenure", "reference"])
-def server(request, directory):
+def server(request):
     """What speaks the API: our three nodes, and the reference server; for tests that must pass on either."""
     if request.param == "reference":
-        with Oracle(directory / "reference") as running:
-            yield running
-    elif request.config.getoption("--target") == "oracle":
+        return request.getfixturevalue("reference")
+    if request.config.getoption("--target") == "oracle":
         pytest.skip("only the reference server")
-    else:
-        yield request.getfixturevalue("cluster")
+    return request.getfixturevalue("cluster")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

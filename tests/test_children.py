@@ -301,9 +301,10 @@ CHILDREN = 3
 @pytest.mark.tenure
 @pytest.mark.own_cluster
 @pytest.mark.timeout(300)
-async def test_children_start_and_report_once_while_leaders_die(tmp_path, request, capfd):
+async def test_children_start_and_report_once_while_leaders_die(tmp_path, request, say):
     seed = request.config.getoption("--seed")
     seed = random.randrange(1 << 32) if seed is None else seed
+    say(f"seed {seed}")
     chance = random.Random(seed)
     with Cluster(tmp_path / "cluster") as cluster:
         request.node.servers = cluster
@@ -327,8 +328,7 @@ async def test_children_start_and_report_once_while_leaders_die(tmp_path, reques
                     for e in await patiently(parent.events) if e.HasField("child_workflow_execution_started_event_attributes")}
             runs = {(await patiently(kid.describe)).workflow_execution_info.execution.run_id for kid in kids}
             assert told == runs
-        with capfd.disabled():
-            print(f"\n  seed {seed}: {PARENTS * CHILDREN} children in {took:.1f} s, {killed} leaders killed meanwhile")
+        say(f"{PARENTS * CHILDREN} children in {took:.1f} s, {killed} leaders killed meanwhile")
         for api in apis:
             await api.close()
 

@@ -10,14 +10,14 @@ SCENARIOS = load()
 LISTS = compare.load_lists()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def played(request, cluster) -> dict[str, dict]:
     """The records of all scenarios that are to be tested, played together."""
     wanted = {item.callspec.params["name"] for item in request.session.items if "played" in item.fixturenames}
     return await play_all([SCENARIOS[name] for name in sorted(wanted)], cluster.addresses)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def recorded() -> dict[str, dict]:
     return compare.load_recorded()
 

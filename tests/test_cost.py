@@ -7,7 +7,7 @@ import pytest
 
 from harness.hand import Hand, activity
 
-pytestmark = pytest.mark.tenure
+pytestmark = [pytest.mark.tenure, pytest.mark.alone]
 
 PENDING = 2000
 TIMES = 30

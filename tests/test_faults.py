@@ -20,12 +20,7 @@ def seed(request) -> int:
     return random.randrange(1 << 32) if seed is None else seed
 
 
-def say(capfd, *words) -> None:
-    with capfd.disabled():
-        print(*words, flush=True)
-
-
-async def test_orders_through_all_addresses(cluster, directory, seed, capfd):
+async def test_orders_through_all_addresses(cluster, directory, seed):
     """The fault test's drill, without a fault."""
     fleet = Fleet(cluster.addresses, 30, seed)
     async with Workers(cluster.addresses, fleet.queue, directory):
@@ -42,8 +37,8 @@ ORDERS = 200
 @pytest.mark.tenure
 @pytest.mark.own_cluster
 @pytest.mark.timeout(400)
-async def test_orders_survive_the_loss_of_leaders_and_of_everything(tmp_path, seed, capfd, request):
-    say(capfd, f"\n  seed {seed}: {ORDERS} orders through three addresses")
+async def test_orders_survive_the_loss_of_leaders_and_of_everything(tmp_path, seed, say, request):
+    say(f"seed {seed}: {ORDERS} orders through three addresses")
     with Cluster(tmp_path / "cluster") as cluster:
         request.node.servers = cluster
         fleet = Fleet(cluster.addresses, ORDERS, seed)
@@ -51,22 +46,22 @@ async def test_orders_survive_the_loss_of_leaders_and_of_everything(tmp_path, se
         async with Workers(cluster.addresses, fleet.queue, tmp_path) as workers:
             orders = asyncio.create_task(fleet.run(pace))
             try:
-                gaps = await Havoc(cluster, fleet, orders, lambda *w: say(capfd, *w)).play()
+                gaps = await Havoc(cluster, fleet, orders, say).play()
                 pace.hurry()
                 await asyncio.wait_for(orders, 120)
                 await fleet.ask_all(40)
             except BaseException:
                 orders.cancel()
-                say(capfd, workers.logs())
-                say(capfd, f"  {fleet.started} started, {fleet.finished} finished, failures {fleet.calls.failures[:10]}")
+                print(workers.logs())
+                print(f"{fleet.started} started, {fleet.finished} finished, failures {fleet.calls.failures[:10]}")
                 raise
         await fleet.check()
         took, what = fleet.calls.longest
         for name, since, until in gaps:
             gap, began = fleet.longest_gap(since, until)
-            say(capfd, f"  {name}: longest gap without progress {gap:.2f} s, {began - since:.2f} s after the kill")
-        say(capfd, f"  {fleet.calls.made} calls, {len(fleet.calls.failures)} failed on surviving nodes; "
-                   f"the slowest took {took:.2f} s ({what})")
+            say(f"{name}: longest gap without progress {gap:.2f} s, {began - since:.2f} s after the kill")
+        say(f"{fleet.calls.made} calls, {len(fleet.calls.failures)} failed on surviving nodes; "
+            f"the slowest took {took:.2f} s ({what})")
         assert not fleet.calls.failures
         assert "panicked" not in cluster.logs(100_000)
         await fleet.close()
@@ -125,7 +120,7 @@ class Havoc:
         for node in nodes:
             await asyncio.to_thread(node.wait_ready)
             self.fleet.doors[node.number - 1].came_back()
-        self.say(f"  node {', '.join(str(n.number) for n in nodes)} ready again after {time.monotonic() - began:.2f} s")
+        self.say(f"node {', '.join(str(n.number) for n in nodes)} ready again after {time.monotonic() - began:.2f} s")
 
 
 @pytest.fixture
@@ -191,7 +186,7 @@ async def test_leader_that_was_paused_answers_nothing_stale(own):
 
 @pytest.mark.tenure
 @pytest.mark.own_cluster
-async def test_rolling_restart_is_latency_not_errors(own, capfd):
+async def test_rolling_restart_is_latency_not_errors(own, say):
     """Every node is stopped gracefully and started again while signals go to the two others."""
     hands = [Hand([Api(address) for address in own.addresses]) for _ in range(10)]
     for hand in hands:
@@ -212,7 +207,7 @@ async def test_rolling_restart_is_latency_not_errors(own, capfd):
     for i, hand in enumerate(hands):
         hand.apis = iter([apis[i % 3]])
         assert signals(await hand.events()) == sent // len(hands)
-    say(capfd, f"\n  {sent} signals during a rolling restart, the slowest took {slowest:.2f} s")
+    say(f"{sent} signals during a rolling restart, the slowest took {slowest:.2f} s")
 
 
 def again(node) -> None:

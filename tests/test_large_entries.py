@@ -16,7 +16,7 @@ from harness.commands import command
 from harness.hand import Hand, activity, complete_workflow, marker
 from harness.rpc import Api, execution, payloads, unique
 
-pytestmark = pytest.mark.tenure
+pytestmark = [pytest.mark.tenure, pytest.mark.alone]
 
 MIB = 1 << 20
 LARGE = "x" * (2 * MIB - 1000)

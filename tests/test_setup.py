@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CHECKS = ["compiler", "certificates", "curl", "python", "libclang", "chromium", "rust"]
+CHECKS = ["compiler", "certificates", "curl", "python", "libclang", "chromium", "rust", "clippy"]
 # What the checks themselves are written with.
 BASICS = ["as", "bash", "cat", "cmp", "cut", "dirname", "grep", "head", "ld", "mktemp", "rm", "sed", "sort"]
 # The interpreter itself, not the one of an environment or a shim.
@@ -171,6 +171,11 @@ def test_an_old_rust(machine):
     machine.says("cargo", 'echo "cargo 1.70.0"')
     machine.says("rustc", 'echo "rustc 1.70.0 (90c541806 2023-05-31)"')
     assert "1.70.0 is too old" in machine.complaint("rust")
+
+
+def test_a_toolchain_without_clippy(machine):
+    machine.says("cargo", """echo "error: 'cargo-clippy' is not installed for the toolchain 'stable'" >&2; exit 1""")
+    assert "not installed" in machine.complaint("clippy")
 
 
 def test_a_chromium_that_is_only_a_name(machine):

@@ -17,7 +17,7 @@ from harness.cluster import Cluster
 from harness.hand import Hand
 from harness.rpc import Api
 
-pytestmark = pytest.mark.tenure
+pytestmark = [pytest.mark.tenure, pytest.mark.alone]
 
 MIB = 1 << 20
 STREAMS = 200

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from harness.cluster import TEMPORAL
+from harness.reaper import dies_with_us
 
 FIELD = Path(__file__).parent / "field"
 PROGRAMS = sorted(path.stem for path in FIELD.glob("*.py") if path.stem != "common")
@@ -21,6 +22,7 @@ async def run(program: str, addresses: list[str]) -> tuple[int | None, str]:
         sys.executable, FIELD / f"{program}.py", env=environment,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )
+    dies_with_us(child.pid)
     try:
         async with asyncio.timeout(150):
             printed, _ = await child.communicate()

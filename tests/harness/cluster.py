@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1.request_response_pb2 import DescribeNames
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
 from .ports import free_ports
+from .reaper import dies_with_us
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("TENURE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenure")
@@ -52,6 +53,7 @@ class Process:
                 self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
                 start_new_session=True,
             )
+        dies_with_us(self.child.pid)
 
     @property
     def running(self) -> bool:

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from .cluster import BINARY
+from .reaper import dies_with_us
 
 
 class Performance:
@@ -21,6 +22,7 @@ class Performance:
             [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log.open("w"), text=True,
             env=os.environ | {"TENURE_BIN": str(BINARY)},
         )
+        dies_with_us(self.child.pid)
         threading.Thread(target=self.listen, daemon=True).start()
 
     def listen(self) -> None:

@@ -16,7 +16,7 @@ pub enum LimitSource {
 
 /// The limits that a queue was given, and what it has used of the one that holds.
 ///
-/// The allowance is counted as time: it grows with the clock up to [`SAVED`], or up to what one task takes, and each
+/// The allowance is counted as time: it grows with the clock up to `SAVED`, or up to what one task takes, and each
 /// task takes the inverse of the rate. A limit that changes therefore finds neither debts nor a hoard.
 #[derive(Clone, Debug)]
 pub struct RateLimit {

@@ -37,7 +37,7 @@ pub struct NewRun {
     pub run_id: Uuid,
     /// Id of the request that starts it.
     pub request_id: String,
-    /// The first event. [`NewRun::create`] fills in the workflow id, the attempt, the original run and, for the first
+    /// The first event. `NewRun::create` fills in the workflow id, the attempt, the original run and, for the first
     /// run of a chain, the first run. Durations are not negative and retry policies are valid.
     pub started: WorkflowExecutionStartedEventAttributes,
     pub user_metadata: Option<UserMetadata>,

@@ -63,7 +63,7 @@ pub struct Accepted {
     pub request_id: Arc<str>,
 }
 
-/// The row of an update that has its outcome; see [`row`](super::row).
+/// The row of an update that has its outcome; see `update::row`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CompletedUpdate {
     pub accepted: Accepted,

@@ -22,7 +22,7 @@ def recorded() -> dict[str, dict]:
     return compare.load_recorded()
 
 
-# So many at a time leave nothing to others, and some have a second for what must be done.
+# So many at a time leave little to others, and some have a second for what must be done.
 @pytest.mark.alone
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -14,7 +14,7 @@ from .driver import Driver, record
 from .registry import Scenario
 
 # Most of them wait, so that many at once take three nodes on two cores hardly longer than few.
-AT_ONCE = 64
+AT_ONCE = 32
 TIMEOUT_S = 90
 
 

@@ -1,8 +1,12 @@
 //! Dependencies between the crates point down only, and the pure crates have no runtime and no database below them.
+//! Inside a crate, files that import each other in a circle are few.
 
+#[path = "arrows/imports.rs"]
+mod imports;
+
+use imports::{Imports, knots};
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::process::Command;
+use std::{collections::BTreeMap, ffi::OsString, path::Path, process::Command};
 
 /// From the bottom up: each crate with those of ours that it may know.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -25,9 +29,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("examples", &["sdk"]),
 ];
 
+/// For each crate, how many of its files may import each other in a circle.
+const LARGEST_KNOTS: &[(&str, usize)] = &[("engine", 76), ("shard", 22)];
+
+// At run time: checkouts share a target directory, and what was compiled in may be of another one.
+fn from_cargo(name: &str) -> OsString {
+    std::env::var_os(name).unwrap_or_else(|| panic!("{name}: run with cargo"))
+}
+
+fn imports_of(name: &str) -> Imports {
+    Imports::of(&Path::new(&from_cargo("CARGO_MANIFEST_DIR")).join("..").join(name).join("src"))
+}
+
 fn cargo(arguments: &[&str]) -> String {
-    // At run time: checkouts share a target directory, and what was compiled in may be of another one.
-    let from_cargo = |name| std::env::var_os(name).unwrap_or_else(|| panic!("{name}: run with cargo"));
     let output = Command::new(from_cargo("CARGO"))
         .args(arguments)
         .args(["--offline", "--locked"])
@@ -61,6 +75,21 @@ fn arrows_point_down() {
         for below in known {
             assert!(allowed.contains(&below.as_str()), "{name} must not know {below}");
         }
+    }
+}
+
+/// `cargo test -p tenure-engine --test arrows knots -- --nocapture` prints the largest of each crate.
+#[test]
+fn knots_are_small() {
+    for &(name, limit) in LARGEST_KNOTS {
+        let imports = imports_of(name);
+        let largest = knots(imports.arrows()).into_iter().next().unwrap_or_default();
+        println!("{name}: of {} files {} are in the largest knot", imports.files().count(), largest.len());
+        for file in &largest {
+            let tied: Vec<_> = imports.arrows().filter(|(from, to)| from == file && largest.contains(to)).collect();
+            println!("  {file} -> {}", tied.iter().map(|(_, to)| *to).collect::<Vec<_>>().join(", "));
+        }
+        assert!(largest.len() <= limit, "{name}: {} files import each other in a circle: {largest:?}", largest.len());
     }
 }
 

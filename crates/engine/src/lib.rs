@@ -29,6 +29,7 @@ pub mod removal;
 mod replay;
 pub mod reset;
 pub mod retry;
+mod row;
 pub mod rows;
 pub mod search_attributes;
 pub mod state;

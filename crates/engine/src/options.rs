@@ -2,8 +2,9 @@
 
 use crate::{
     proto::Encoded,
+    row::RequestKind,
     state::{AttachedRequest, ExecutionInfo},
-    txn::{RequestKind, Txn},
+    txn::Txn,
 };
 use std::sync::Arc;
 use tenure_api::{

@@ -9,7 +9,7 @@ mod shared_map;
 use crate::{
     codec::{self, DecodeError},
     key::RunKey,
-    rows::{Op, PendingKind, RowKey},
+    row::{Op, PendingKind, RowKey},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};

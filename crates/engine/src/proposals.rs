@@ -12,7 +12,7 @@ use crate::{
     key::RunKey,
     pending::{Keyed, NoKey, Pending},
     proto::Encoded,
-    rows::{Op, PendingKind},
+    row::{Op, PendingKind},
     state::ExecutionState,
     time::Timestamp,
     workflow_task,

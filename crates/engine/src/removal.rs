@@ -5,10 +5,11 @@ use crate::{
     codec,
     command::Reply,
     proposals::Proposals,
+    row::{RequestKind, request_row},
     rows::{CurrentRun, Op, ReadError, RowKey},
     time::Timestamp,
     transition::Transition,
-    txn::{self, RequestKind, Txn},
+    txn::Txn,
     update,
 };
 use prost::Message;
@@ -109,7 +110,7 @@ fn completed_update(event: &HistoryEvent) -> Option<&str> {
 
 /// Deletes the request's row if it is this run's.
 fn forget_request(txn: &mut Txn<'_, '_>, kind: RequestKind, request_id: &str) -> Result<(), ReadError> {
-    let row = txn::request_row(&txn.run.workflow, kind, request_id);
+    let row = request_row(&txn.run.workflow, kind, request_id);
     if txn.rows.get(&row)?.is_some_and(|value| value.starts_with(txn.run.run_id.as_bytes())) {
         txn.write(Op::Delete(row));
     }

@@ -11,7 +11,7 @@ use crate::{
     removal::Removal,
     reset::Resets,
     retry::RetryPolicy,
-    rows::PendingKind,
+    row::PendingKind,
     time::Timestamp,
     timer::UserTimer,
     txn::earliest_deadline,

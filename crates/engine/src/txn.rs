@@ -10,11 +10,12 @@ use crate::{
     copy::{self, HistoryCopy},
     events,
     id::{ProposalId, Stamp},
-    key::{QueueKey, RunKey, TaskKind, WorkflowKey},
+    key::{QueueKey, RunKey, TaskKind},
     limits::Limits,
     outbox::{Body, OutboxEntry, OutboxMessage},
     proposals::Outcome,
     proto::Encoded,
+    row::{RequestKind, request_row},
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
@@ -516,24 +517,4 @@ pub(crate) fn event_len(event: &HistoryEvent) -> i64 {
     // Field 1 of `History`, length-delimited: a tag byte and the length before each event.
     let len = event.encoded_len();
     (1 + prost::length_delimiter_len(len) + len) as i64
-}
-
-/// Requests of different kinds may use the same id.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RequestKind {
-    Start,
-    Signal,
-    Cancel,
-    Reset,
-}
-
-/// The row of a request id; its value is the run's id, which for a signal the proposal follows that brought it.
-pub(crate) fn request_row(workflow: &WorkflowKey, kind: RequestKind, request_id: &str) -> RowKey {
-    let kind = match kind {
-        RequestKind::Start => "start",
-        RequestKind::Signal => "signal",
-        RequestKind::Cancel => "cancel",
-        RequestKind::Reset => "reset",
-    };
-    RowKey::RequestId { workflow: workflow.clone(), request_id: format!("{kind}/{request_id}").into() }
 }

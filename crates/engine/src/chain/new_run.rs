@@ -9,10 +9,11 @@ use crate::{
     id::{Process, ProposalId},
     proto::{Encoded, NegativeDuration, duration_to_proto, optional_duration},
     retry::RetryPolicy,
+    row::RequestKind,
     rows::StateReader,
     state::{AttachedRequest, ExecutionInfo},
     transition::Context,
-    txn::{RequestKind, Txn},
+    txn::Txn,
 };
 use std::{sync::Arc, time::Duration};
 use tenure_api::{

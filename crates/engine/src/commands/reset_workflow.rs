@@ -15,11 +15,12 @@ use crate::{
     key::RunKey,
     options,
     reset::Resets,
+    row::{RequestKind, request_row},
     rows::StateReader,
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
     transition::{Context, Transition},
-    txn::{self, RequestKind, Txn},
+    txn::Txn,
     update, workflow_task,
 };
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use uuid::Uuid;
 const RESETTER: &str = "history-resetter";
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkflowExecutionRequest) -> Outcome {
-    let row = txn::request_row(call.workflow, RequestKind::Reset, &request.request_id);
+    let row = request_row(call.workflow, RequestKind::Reset, &request.request_id);
     if let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) {
         return Err(Stop::Answered(Reply::WorkflowReset { run_id }));
     }

@@ -6,8 +6,9 @@ use crate::{
     command::Reply,
     key::RunKey,
     proposals,
+    row::{RequestKind, request_row},
     rows::ReadError,
-    txn::{self, RequestKind, Txn},
+    txn::Txn,
     workflow_task,
 };
 use tenure_api::{
@@ -53,7 +54,7 @@ pub(super) fn received(call: &Call<'_, '_>, request_id: &str) -> Result<Option<R
     if request_id.is_empty() {
         return Ok(None);
     }
-    let row = call.rows.get(&txn::request_row(call.workflow, RequestKind::Signal, request_id))?;
+    let row = call.rows.get(&request_row(call.workflow, RequestKind::Signal, request_id))?;
     let Some((run_id, proposal)) = row.as_ref().and_then(|value| value.split_at_checked(size_of::<Uuid>())) else {
         return Ok(None);
     };

@@ -9,11 +9,12 @@ use crate::{
     options, proposals,
     proto::duration_to_proto,
     retry::RetryPolicy,
+    row::{RequestKind, request_row},
     search_attributes::with_values,
     state::ExecutionState,
     time::Timestamp,
     transition::Transition,
-    txn::{self, RequestKind, Txn},
+    txn::Txn,
     workflow_task::describe_started,
 };
 use bytes::Bytes;
@@ -125,7 +126,7 @@ pub(super) fn new_run(start: &Start, now: Timestamp, run_id: Uuid) -> NewRun {
 /// The answer that a start with this request id got. The first task is in it as long as it is running, since an eager
 /// caller may have missed it.
 fn started_before(call: &Call<'_, '_>, request_id: &str, eager: bool) -> Result<Option<Reply>, Stop> {
-    let row = txn::request_row(call.workflow, RequestKind::Start, request_id);
+    let row = request_row(call.workflow, RequestKind::Start, request_id);
     let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) else { return Ok(None) };
     let Some(state) = call.state(run_id)? else { return Ok(None) };
     let started = state.info.request_ids.first().is_some_and(|start| *start.request_id == *request_id);

@@ -10,9 +10,10 @@ use crate::{
     },
     key::RunKey,
     proto::Encoded,
+    row::{RequestKind, request_row},
     state::ExecutionState,
     transition::Refused,
-    txn::{RequestKind, Txn, request_row},
+    txn::Txn,
     workflow_task,
 };
 use std::sync::Arc;

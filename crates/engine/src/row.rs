@@ -1,0 +1,192 @@
+//! Rows: what is replicated. The engine names rows by [`RowKey`] and fills them with bytes of its own codec;
+//! `storage` lays the keys out in RocksDB.
+
+use crate::{
+    id::Stamp,
+    key::{QueueKey, RunKey, WorkflowKey},
+    time::Timestamp,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::{fmt, sync::Arc};
+use uuid::Uuid;
+
+/// The kinds of pending things that may spill out of an execution's core row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PendingKind {
+    Activity,
+    Timer,
+    BufferedEvent,
+    Child,
+    Update,
+    /// Answers of proposals; `id` counts their pages.
+    Proposals,
+}
+
+/// Tables of the system shard, each keyed by a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SystemTable {
+    /// Cluster id, shard count, feature level.
+    Cluster,
+    /// Node id -> identity, addresses.
+    Node,
+    /// Shard id -> slots, replicas.
+    Shard,
+    /// Namespace id -> namespace.
+    Namespace,
+    /// Namespace name -> namespace id.
+    NamespaceName,
+    /// What only the cluster's nodes know, by its purpose.
+    Secret,
+    /// One row: answers of the last commands.
+    Proposals,
+}
+
+/// Names a row within a shard. The order here is not the order on disk.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RowKey {
+    /// The core of an `ExecutionState`.
+    Execution(RunKey),
+    /// One pending thing that spilled out of the core row; `id` is its scheduled or started event id, or for a
+    /// buffered event or an update its place in the order of arrival.
+    Pending { run: RunKey, kind: PendingKind, id: i64 },
+    /// Workflow id -> its current (latest) run.
+    Current(WorkflowKey),
+    /// Encoded `temporal.api.history.v1.History` that begins with this event. Chunks of a run follow each other
+    /// without gap or overlap, so their concatenation is again an encoded `History`.
+    History { run: RunKey, first_event_id: i64 },
+    /// A request id that was applied to this workflow id, or the id of an update that has its outcome.
+    RequestId { workflow: WorkflowKey, request_id: Arc<str> },
+    /// An execution's earliest deadline; at most one row per run. The value is empty.
+    Timer { due: Timestamp, run: RunKey },
+    /// A task that may be handed to a worker; rows of one queue sort by priority, then stamp. The value is a
+    /// [`ReadyTask`].
+    Ready { queue: QueueKey, priority: u8, stamp: Stamp },
+    /// A message for another workflow id; rows of one run sort by stamp. The value is an
+    /// [`OutboxMessage`](crate::outbox::OutboxMessage).
+    Outbox { run: RunKey, stamp: Stamp },
+    /// The shard's last recorded time: a new leader's clock never goes below it.
+    Clock,
+    /// A row of the system shard.
+    System { table: SystemTable, key: Arc<str> },
+    /// What an operator set of a task queue, in the shard that is the queue's home.
+    QueueConfig(QueueKey),
+}
+
+/// A task that may be handed to a worker, as it waits in its queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyTask {
+    pub queue: QueueKey,
+    pub priority: u8,
+    /// Place in the queue, and the task's name: starting it names this stamp, and a stamp that is no longer the
+    /// pending task's is answered with NOT_FOUND (the task is obsolete).
+    pub stamp: Stamp,
+    pub run: RunKey,
+    /// Zero for a workflow task whose scheduled event is not in history yet.
+    pub scheduled_event_id: i64,
+    pub scheduled_at: Timestamp,
+    /// The queue is a sticky one: when no worker polls it, the owner is told so.
+    pub sticky: bool,
+}
+
+/// One change of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    Put(RowKey, Bytes),
+    Delete(RowKey),
+}
+
+impl RowKey {
+    /// Bytes that the key takes at most.
+    fn size(&self) -> usize {
+        /// Numbers, ids of 16 bytes, separators.
+        const FIXED: usize = 96;
+        // Some bytes are escaped by a second one.
+        FIXED
+            + 2 * match self {
+                RowKey::Execution(run)
+                | RowKey::Pending { run, .. }
+                | RowKey::History { run, .. }
+                | RowKey::Timer { run, .. }
+                | RowKey::Outbox { run, .. } => run.workflow.workflow_id.len(),
+                RowKey::Current(workflow) => workflow.workflow_id.len(),
+                RowKey::RequestId { workflow, request_id } => workflow.workflow_id.len() + request_id.len(),
+                RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => queue.name.len(),
+                RowKey::System { key, .. } => key.len(),
+                RowKey::Clock => 0,
+            }
+    }
+}
+
+impl Op {
+    /// Bytes that it takes in an entry at most.
+    pub fn size(&self) -> usize {
+        match self {
+            Op::Put(key, value) => key.size() + value.len(),
+            Op::Delete(key) => key.size(),
+        }
+    }
+}
+
+impl WriteSet {
+    /// Bytes that it takes in an entry at most.
+    pub fn size(&self) -> usize {
+        self.ops.iter().map(Op::size).sum()
+    }
+}
+
+/// What a transition replicates: the Raft entry is the encoding of one or more of these, applied in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteSet {
+    pub ops: Vec<Op>,
+}
+
+/// What a row holds, in words for those who read errors.
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |f: &mut fmt::Formatter<'_>, what: &str, run: &RunKey| {
+            write!(f, "{what} of workflow '{}', run {},", run.workflow.workflow_id, run.run_id)
+        };
+        match self {
+            RowKey::Execution(run) => of(f, "the state", run),
+            RowKey::Pending { run, kind, id } => of(f, &format!("{kind:?} {id}"), run),
+            RowKey::Current(workflow) => write!(f, "the current run of workflow '{}'", workflow.workflow_id),
+            RowKey::History { run, first_event_id } => of(f, &format!("the history from event {first_event_id}"), run),
+            RowKey::RequestId { workflow, request_id } => {
+                write!(f, "the request '{request_id}' of workflow '{}'", workflow.workflow_id)
+            }
+            RowKey::Timer { run, .. } => of(f, "the timer row", run),
+            RowKey::Ready { queue, .. } => write!(f, "a task of queue '{}'", queue.name),
+            RowKey::Outbox { run, .. } => of(f, "a message", run),
+            RowKey::Clock => f.write_str("the shard's clock"),
+            RowKey::QueueConfig(queue) => write!(f, "the configuration of queue '{}'", queue.name),
+            RowKey::System { table, key } => write!(f, "row '{key}' of the system table {table:?}"),
+        }
+    }
+}
+
+/// Value of [`RowKey::Current`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrentRun {
+    pub run_id: Uuid,
+}
+
+/// Requests of different kinds may use the same id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RequestKind {
+    Start,
+    Signal,
+    Cancel,
+    Reset,
+}
+
+/// The row of a request id; its value is the run's id, which for a signal the proposal follows that brought it.
+pub(crate) fn request_row(workflow: &WorkflowKey, kind: RequestKind, request_id: &str) -> RowKey {
+    let kind = match kind {
+        RequestKind::Start => "start",
+        RequestKind::Signal => "signal",
+        RequestKind::Cancel => "cancel",
+        RequestKind::Reset => "reset",
+    };
+    RowKey::RequestId { workflow: workflow.clone(), request_id: format!("{kind}/{request_id}").into() }
+}

@@ -1,5 +1,7 @@
 //! What a shard can be asked to do, and what it answers. One variant per verb; the logic sits in `commands/<verb>.rs`.
 
+pub use crate::poll::{Credit, Poll};
+
 use crate::{
     activity::BeatAnswer,
     chain::Start,
@@ -146,25 +148,6 @@ impl StartTask {
         let ReadyTask { stamp, scheduled_event_id, .. } = *task;
         StartTask { run_id: task.run.run_id, stamp, scheduled_event_id, poll }
     }
-}
-
-/// The poll that a task is started for.
-#[derive(Clone, Debug, Default)]
-pub struct Poll {
-    pub identity: String,
-    /// Holds the worker's connection.
-    pub process: Process,
-    /// Name of the polled queue; for a sticky poll the sticky queue's.
-    pub queue: String,
-    pub worker_version: Option<tenure_api::common::v1::WorkerVersionCapabilities>,
-    pub deployment: Option<tenure_api::deployment::v1::WorkerDeploymentOptions>,
-}
-
-/// A poll lent to the shard's owner ahead of time: a command that makes a task for this queue may start it at once.
-#[derive(Clone, Debug)]
-pub struct Credit {
-    pub queue: QueueKey,
-    pub poll: Poll,
 }
 
 /// How a worker names the activity that it reports on.

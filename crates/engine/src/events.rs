@@ -1,10 +1,14 @@
 //! What the API says of event types: which close a run, which wait while a workflow task is running, in which order
 //! those that waited enter history.
 
+use prost::Message;
 use tenure_api::{
     enums::v1::{EventType, WorkflowExecutionStatus as Status},
     history::v1::{HistoryEvent, history_event::Attributes},
 };
+
+/// Id of an event that is buffered: it gets its real one when the running workflow task ends.
+pub(crate) const BUFFERED: i64 = 0;
 
 /// The run ends with it.
 pub(crate) fn closes(event: EventType) -> bool {
@@ -191,4 +195,15 @@ pub(crate) fn event_type(attributes: &Attributes) -> EventType {
         WorkflowExecutionUnpausedEventAttributes => WorkflowExecutionUnpaused,
         WorkflowExecutionTimeSkippingTransitionedEventAttributes => WorkflowExecutionTimeSkippingTransitioned,
     }
+}
+
+pub(crate) fn history_len(events: &[HistoryEvent]) -> i64 {
+    events.iter().map(event_len).sum()
+}
+
+/// Bytes that an event takes in an encoded history.
+pub(crate) fn event_len(event: &HistoryEvent) -> i64 {
+    // Field 1 of `History`, length-delimited: a tag byte and the length before each event.
+    let len = event.encoded_len();
+    (1 + prost::length_delimiter_len(len) + len) as i64
 }

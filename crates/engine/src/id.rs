@@ -29,6 +29,9 @@ pub struct Process {
     pub boot: u32,
 }
 
+/// Who terminates where the server does.
+pub(crate) const SERVER_IDENTITY: &str = "history-service";
+
 /// The ids that one transition may use. The same seed and stamp give the same ids.
 #[derive(Clone, Debug)]
 pub struct Ids {

@@ -84,30 +84,6 @@ pub fn parse_run_id(text: &str) -> Result<Option<Uuid>, NotARunId> {
     }
 }
 
-/// Names of the server's own queues begin with it.
-const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
-
-/// Why a text names no task queue, in the reference server's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadQueueName {
-    #[error("missing task queue name")]
-    Missing,
-    #[error("taskQueue length exceeds limit")]
-    TooLong,
-    #[error("task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}")]
-    Reserved,
-}
-
-/// Whether requests and commands may name a task queue so. `limit`: in bytes.
-pub fn check_queue_name(name: &str, limit: usize) -> Result<(), BadQueueName> {
-    match name {
-        "" => Err(BadQueueName::Missing),
-        name if name.len() > limit => Err(BadQueueName::TooLong),
-        name if name.starts_with(RESERVED_QUEUE_PREFIX) => Err(BadQueueName::Reserved),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

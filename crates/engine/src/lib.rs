@@ -8,6 +8,7 @@
 
 pub mod activity;
 pub mod chain;
+pub mod checks;
 pub mod child;
 pub mod codec;
 pub mod command;
@@ -16,12 +17,14 @@ mod copy;
 pub mod describe;
 mod events;
 mod external;
+pub mod failures;
 pub mod id;
 pub mod key;
 pub mod limits;
 mod options;
 pub mod outbox;
 pub mod pending;
+mod poll;
 pub mod proposals;
 pub mod proto;
 pub mod queue_config;

@@ -12,7 +12,7 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionOptionsUpdatedEventAttributes, history_event::Attributes},
 };
 
-/// Takes an event into the state of its run. Its id is [`BUFFERED`](crate::txn::BUFFERED) until it has one.
+/// Takes an event into the state of its run. Its id is [`BUFFERED`](crate::events::BUFFERED) until it has one.
 pub(crate) fn apply(info: &mut ExecutionInfo, event_id: i64, event: &WorkflowExecutionOptionsUpdatedEventAttributes) {
     // Only a change that was asked for by name tells the priority, and then all of it; a start tells nothing of it.
     if event.unset_versioning_override {

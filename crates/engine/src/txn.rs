@@ -6,10 +6,10 @@
 use crate::{
     activity, child,
     command::Reply,
-    commands::terminate_workflow::{SERVER_IDENTITY, end_task_by_force, terminate},
+    commands::terminate_workflow::{end_task_by_force, terminate},
     copy::{self, HistoryCopy},
-    events,
-    id::{ProposalId, Stamp},
+    events::{self, BUFFERED, history_len},
+    id::{ProposalId, SERVER_IDENTITY, Stamp},
     key::{QueueKey, RunKey, TaskKind},
     limits::Limits,
     outbox::{Body, OutboxEntry, OutboxMessage},
@@ -30,9 +30,6 @@ use tenure_api::{
     error::ApiError,
     history::v1::{History, HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes},
 };
-
-/// Id of an event that is buffered: it gets its real one when the running workflow task ends.
-pub const BUFFERED: i64 = 0;
 
 /// A buffered event of more bytes than this does not weigh on the core row.
 const LARGE_EVENT: usize = 512;
@@ -506,15 +503,4 @@ pub(crate) fn earliest_deadline(state: &ExecutionState) -> Option<Timestamp> {
         .into_iter()
         .flatten()
         .min()
-}
-
-fn history_len(events: &[HistoryEvent]) -> i64 {
-    events.iter().map(event_len).sum()
-}
-
-/// Bytes that an event takes in an encoded history.
-pub(crate) fn event_len(event: &HistoryEvent) -> i64 {
-    // Field 1 of `History`, length-delimited: a tag byte and the length before each event.
-    let len = event.encoded_len();
-    (1 + prost::length_delimiter_len(len) + len) as i64
 }

@@ -10,11 +10,8 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 use tenure_engine::{
-    Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey,
-    command::ActivityRef,
-    key::{check_queue_name, parse_run_id},
-    search_attributes::Registry,
-    token::TaskToken,
+    Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey, checks::check_queue_name, command::ActivityRef,
+    key::parse_run_id, search_attributes::Registry, token::TaskToken,
 };
 use tenure_shard::{PageToken, QueryToken, TokenKey, TokenUse};
 

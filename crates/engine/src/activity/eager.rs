@@ -2,9 +2,9 @@
 
 use super::{PendingActivity, Started, poll_response, withdraw};
 use crate::{
-    command::Poll,
     id::ProposalId,
     key::{RunKey, TaskKind},
+    poll::Poll,
     state::ExecutionState,
     token::TaskToken,
     txn::Txn,

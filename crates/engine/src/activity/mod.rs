@@ -6,7 +6,6 @@
 mod control;
 mod describe;
 mod eager;
-mod failures;
 mod options;
 mod schedule;
 mod state;
@@ -24,14 +23,12 @@ pub(crate) use control::{Again, Selection, matching, pause, reset, unpause};
 pub(crate) use describe::{paused_types, poll_response};
 pub use eager::{response_to, unheard};
 pub(crate) use eager::{start_eagerly, started_by};
-pub use failures::oversized;
-pub(crate) use failures::{server as server_failure, timeout_with_message as timeout_failure, within_limit};
 pub(crate) use options::{Change, update as update_options};
-pub use schedule::check_priority;
-pub(crate) use schedule::{check_queue, schedule};
+pub(crate) use schedule::schedule;
 
 use crate::{
     command::ActivityRef,
+    failures,
     id::Stamp,
     key::TaskKind,
     pending::Pending,

@@ -1,7 +1,7 @@
 //! Options of a pending activity, changed by an operator: by field mask, or back to what its scheduled event says.
 
 use super::{PendingActivity, Phase, Timeouts, describe, make_ready, schedule, withdraw};
-use crate::{proto::Encoded, rows::ReadError, txn::Txn};
+use crate::{checks::check_priority, proto::Encoded, rows::ReadError, txn::Txn};
 use tenure_api::{
     activity::v1::ActivityOptions,
     command::v1::ScheduleActivityTaskCommandAttributes,
@@ -125,7 +125,7 @@ fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<Stri
         priority: wanted.priority,
         ..Default::default()
     };
-    schedule::check_priority(command.priority.as_ref()).map_err(ApiError::invalid_argument)?;
+    check_priority(command.priority.as_ref()).map_err(ApiError::invalid_argument)?;
     let checked = schedule::check(&command, txn.limits()).and_then(|(activity_type, queue, retry)| {
         Ok((queue, retry, Timeouts::resolve(&command, activity_type, txn.state.info.run_timeout)?))
     });

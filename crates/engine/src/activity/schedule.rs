@@ -2,8 +2,8 @@
 
 use super::{Control, PendingActivity, Phase, Timeouts, find_by_id, make_ready};
 use crate::{
+    checks::{check_priority, check_queue},
     id::Stamp,
-    key::check_queue_name,
     limits::Limits,
     proto::Encoded,
     retry::RetryPolicy,
@@ -14,14 +14,11 @@ use crate::{
 use prost::Message;
 use tenure_api::{
     command::v1::ScheduleActivityTaskCommandAttributes,
-    common::v1::Priority,
-    enums::v1::{TaskQueueKind, WorkflowTaskFailedCause as Cause},
+    enums::v1::WorkflowTaskFailedCause as Cause,
     history::v1::{ActivityTaskScheduledEventAttributes, HistoryEvent, history_event::Attributes},
     sdk::v1::UserMetadata,
     taskqueue::v1::TaskQueue,
 };
-
-const FAIRNESS_KEY_LENGTH: usize = 64;
 
 /// The workflow command.
 pub(crate) fn schedule(
@@ -130,31 +127,4 @@ pub(super) fn check<'a>(
     }
     check_priority(command.priority.as_ref()).map_err(|error| format!("invalid priorities: {error}"))?;
     Ok((activity_type, task_queue, retry))
-}
-
-/// The queue of a command, as a kind that is set. `limit`: bytes of its name.
-pub(crate) fn check_queue(queue: Option<&TaskQueue>, limit: usize) -> Result<TaskQueue, String> {
-    let queue = queue.ok_or("taskQueue is not set")?;
-    check_queue_name(&queue.name, limit).map_err(|error| error.to_string())?;
-    let mut queue = queue.clone();
-    if queue.kind() == TaskQueueKind::Unspecified {
-        queue.kind = TaskQueueKind::Normal.into();
-    }
-    Ok(queue)
-}
-
-/// The error is the reference server's message, but for a weight that is no number: it is taken there, and here counts as
-/// out of range, so that none reaches an order or a comparison.
-pub fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
-    let Some(priority) = priority else { return Ok(()) };
-    if priority.priority_key < 0 {
-        return Err("priority key can't be negative".into());
-    }
-    if priority.fairness_key.len() > FAIRNESS_KEY_LENGTH {
-        return Err("fairness key length exceeds limit".into());
-    }
-    if priority.fairness_weight.is_nan() || priority.fairness_weight < 0.0 {
-        return Err("must be greater than zero".into());
-    }
-    Ok(())
 }

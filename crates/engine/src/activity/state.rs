@@ -11,11 +11,12 @@
 //!
 //! What ends an activity (completed, failed, cancelled, timed out for good) removes it from the pending ones.
 
-use super::{control::Control, failures, timeouts::Timeouts};
+use super::{control::Control, timeouts::Timeouts};
 use crate::{
-    command::Poll,
+    failures,
     id::{Process, ProposalId, Stamp},
     pending::Keyed,
+    poll::Poll,
     proto::Encoded,
     retry::RetryPolicy,
     time::Timestamp,

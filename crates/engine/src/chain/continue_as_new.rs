@@ -2,7 +2,7 @@
 
 use super::{NewRun, Timeouts, successor::following};
 use crate::{
-    key::check_queue_name,
+    checks::check_queue_name,
     limits::Limits,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,

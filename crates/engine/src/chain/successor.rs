@@ -2,7 +2,7 @@
 
 use super::{NewRun, cron};
 use crate::{
-    activity::timeout_failure,
+    failures,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
     state::ExecutionInfo,
@@ -74,7 +74,7 @@ pub(crate) fn after_timeout(txn: &mut Txn<'_, '_>) -> Ended {
     match txn.state.info.execution_expires_at {
         // The whole chain has.
         Some(at) if at <= txn.now() => Ended { retry_state: RetryState::Timeout, next: None },
-        _ => after_failure(txn, &timeout_failure(TimeoutType::StartToClose, "workflow timeout".into())),
+        _ => after_failure(txn, &failures::timeout_with_message(TimeoutType::StartToClose, "workflow timeout".into())),
     }
 }
 

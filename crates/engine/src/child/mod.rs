@@ -68,7 +68,7 @@ impl Keyed for PendingChild {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartedChild {
     pub run_id: Uuid,
-    /// [`BUFFERED`](crate::txn::BUFFERED) while that event waits.
+    /// [`BUFFERED`](crate::events::BUFFERED) while that event waits.
     pub started_event_id: i64,
 }
 

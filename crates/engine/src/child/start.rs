@@ -2,8 +2,8 @@
 
 use super::{Execution, Lineage, PendingChild, close_policy};
 use crate::{
-    activity::{check_priority, check_queue},
     chain::{Timeouts, cron},
+    checks::{check_priority, check_queue},
     external::same_namespace,
     key::WorkflowKey,
     outbox::{Body, OutboxMessage},

@@ -1,11 +1,9 @@
 //! A worker answers its workflow task.
 
-use super::{
-    Call, Outcome, Stop, no_workflow_task,
-    terminate_workflow::{SERVER_IDENTITY, terminate},
-};
+use super::{Call, Outcome, Stop, no_workflow_task, terminate_workflow::terminate};
 use crate::{
     command::Reply,
+    id::SERVER_IDENTITY,
     proposals,
     token::TaskToken,
     txn::Txn,

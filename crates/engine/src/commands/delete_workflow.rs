@@ -1,10 +1,7 @@
 //! A run is deleted: one that is running is terminated first.
 
-use super::{
-    Call, Outcome,
-    terminate_workflow::{SERVER_IDENTITY, terminate},
-};
-use crate::{proposals, removal};
+use super::{Call, Outcome, terminate_workflow::terminate};
+use crate::{id::SERVER_IDENTITY, proposals, removal};
 use uuid::Uuid;
 
 const REASON: &str = "Delete workflow execution";

@@ -1,7 +1,7 @@
 //! A worker reports that an attempt failed: it is retried, or the activity has failed.
 
 use super::{Call, Outcome};
-use crate::{activity, command::ActivityRef, proposals, txn::Txn};
+use crate::{activity, command::ActivityRef, failures, proposals, txn::Txn};
 use prost::Message;
 use tenure_api::{
     enums::v1::RetryState,
@@ -23,7 +23,7 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
     if details.is_some_and(|details| details.encoded_len() <= txn.limits().blob_size) {
         activity::beat(&mut txn, id, details);
     }
-    let failure = request.failure.clone().map(|failure| activity::within_limit(failure, txn.limits()));
+    let failure = request.failure.clone().map(|failure| failures::within_limit(failure, txn.limits()));
     if let Err(retry_state) = activity::retry(&mut txn, id, failure.as_ref()) {
         close(&mut txn, id, failure, retry_state, &request.identity);
     }
@@ -45,7 +45,7 @@ fn close(txn: &mut Txn<'_, '_>, id: i64, failure: Option<Failure>, retry_state: 
 
 /// What the worker sent is too large to keep, and would be again: the activity fails for good.
 pub(super) fn too_large(txn: &mut Txn<'_, '_>, id: i64, message: &str, identity: &str) {
-    let failure = activity::server_failure(message, true);
+    let failure = failures::server(message, true);
     if let Err(retry_state) = activity::retry(txn, id, Some(&failure)) {
         close(txn, id, Some(failure), retry_state, identity);
     }

@@ -1,11 +1,9 @@
 //! A worker could not run its workflow task: code that panics, replay that diverges.
 
-use super::{
-    Call, Outcome, Stop, already_completed,
-    terminate_workflow::{SERVER_IDENTITY, terminate},
-};
+use super::{Call, Outcome, Stop, already_completed, terminate_workflow::terminate};
 use crate::{
-    activity::within_limit,
+    failures::within_limit,
+    id::SERVER_IDENTITY,
     proposals,
     token::TaskToken,
     workflow_task::{self, Failed},

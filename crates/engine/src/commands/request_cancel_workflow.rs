@@ -1,7 +1,7 @@
 //! A workflow is asked to cancel itself.
 
-use super::{Call, Outcome, Stop, run_id_in_chain, terminate_workflow::SERVER_IDENTITY};
-use crate::{child::Execution, command::Reply, key::RunKey, proposals, txn::Txn, workflow_task};
+use super::{Call, Outcome, Stop, run_id_in_chain};
+use crate::{child::Execution, command::Reply, id::SERVER_IDENTITY, key::RunKey, proposals, txn::Txn, workflow_task};
 use tenure_api::{
     common::v1::Link,
     history::v1::{HistoryEvent, WorkflowExecutionCancelRequestedEventAttributes, history_event::Attributes},

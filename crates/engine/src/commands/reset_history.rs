@@ -4,12 +4,13 @@
 
 use super::Stop;
 use crate::{
-    child, external,
+    child,
+    events::event_len,
+    external,
     key::RunKey,
     replay,
     rows::{ReadError, StateReader},
     state::{ExecutionInfo, ExecutionState},
-    txn::event_len,
     update,
 };
 use prost::Message;

@@ -5,7 +5,7 @@ use crate::{
     chain::{NewRun, Start, StartOptions},
     child::Lineage,
     command::{Reply, WorkflowTaskStarted},
-    id::ProposalId,
+    id::{ProposalId, SERVER_IDENTITY},
     options, proposals,
     proto::duration_to_proto,
     retry::RetryPolicy,
@@ -191,7 +191,7 @@ pub(super) fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current
     let mut old = Txn::over(call.rows, call.cx, call.workflow.run(current_id), ProposalId::default(), current);
     let details = json(&format!("terminated by new runID: {}", new.run_id));
     let reason = "TerminateIfRunning WorkflowIdReusePolicy";
-    terminate_workflow::terminate(&mut old, reason, Some(details), terminate_workflow::SERVER_IDENTITY, Vec::new());
+    terminate_workflow::terminate(&mut old, reason, Some(details), SERVER_IDENTITY, Vec::new());
     let run_id = new.run_id;
     let task = old.start_next(new);
     old.finish(started(run_id, task))

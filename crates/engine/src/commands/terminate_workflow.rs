@@ -2,6 +2,7 @@
 
 use super::{Call, Outcome, already_completed, run_id_in_chain};
 use crate::{
+    id::SERVER_IDENTITY,
     proposals,
     txn::Txn,
     workflow_task::{self, Failed},
@@ -13,9 +14,6 @@ use tenure_api::{
     workflowservice::v1::TerminateWorkflowExecutionRequest,
 };
 use uuid::Uuid;
-
-/// Who terminates where the server does.
-pub(crate) const SERVER_IDENTITY: &str = "history-service";
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &TerminateWorkflowExecutionRequest) -> Outcome {
     let run_id = run_id_in_chain(run_id, &request.first_execution_run_id);

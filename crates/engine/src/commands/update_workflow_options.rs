@@ -1,7 +1,7 @@
 //! The options of a running workflow are changed.
 
 use super::{Call, Outcome, Stop};
-use crate::{activity::check_priority, command::Reply, proposals, proto::Encoded, txn::Txn, workflow_task};
+use crate::{checks::check_priority, command::Reply, proposals, proto::Encoded, txn::Txn, workflow_task};
 use prost_types::FieldMask;
 use std::sync::Arc;
 use tenure_api::{

@@ -2,7 +2,7 @@
 
 use super::{check_pending, initiated, same_namespace, send, target};
 use crate::{
-    commands::terminate_workflow::SERVER_IDENTITY,
+    id::SERVER_IDENTITY,
     key::parse_run_id,
     outbox::{Body, Receipt},
     proto::Encoded,

@@ -8,6 +8,7 @@ use crate::{
     commands::{
         Call, Outcome, Stop, request_cancel_workflow, signal_workflow, start_workflow, terminate_workflow, unchanged,
     },
+    id::SERVER_IDENTITY,
     key::RunKey,
     proto::Encoded,
     row::{RequestKind, request_row},
@@ -141,8 +142,7 @@ fn parent_closed(call: Call<'_, '_>, from: &RunKey, initiated_event_id: i64, pol
     match policy {
         ClosePolicy::RequestCancel => request_cancel_workflow::request_by(&mut txn, PARENT_CLOSED, "", from, 0),
         ClosePolicy::Terminate => {
-            let identity = terminate_workflow::SERVER_IDENTITY;
-            terminate_workflow::terminate(&mut txn, PARENT_CLOSED, None, identity, Vec::new());
+            terminate_workflow::terminate(&mut txn, PARENT_CLOSED, None, SERVER_IDENTITY, Vec::new());
         }
     }
     done(txn)

@@ -37,8 +37,7 @@ pub use state::{PendingTask, Phase, Problem, Started, WorkflowTask};
 use crate::{
     activity,
     command::{Poll, WorkflowTaskStarted},
-    commands::terminate_workflow::SERVER_IDENTITY,
-    id::{ProposalId, Stamp},
+    id::{ProposalId, SERVER_IDENTITY, Stamp},
     key::{RunKey, TaskKind},
     rows::ReadyTask,
     state::ExecutionState,

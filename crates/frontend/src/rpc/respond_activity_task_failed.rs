@@ -1,7 +1,7 @@
 //! RespondActivityTaskFailed, by token and by id.
 
 use super::prelude::*;
-use tenure_engine::activity::oversized;
+use tenure_engine::failures::oversized;
 
 impl Rpc for api::RespondActivityTaskFailedRequest {
     type Response = api::RespondActivityTaskFailedResponse;

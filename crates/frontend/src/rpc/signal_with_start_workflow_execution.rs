@@ -7,8 +7,8 @@ use super::{
 };
 use tenure_api::enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict};
 use tenure_engine::{
-    activity::check_priority,
     chain::{IdPolicies, Start, StartOptions, start},
+    checks::check_priority,
 };
 
 impl Rpc for api::SignalWithStartWorkflowExecutionRequest {

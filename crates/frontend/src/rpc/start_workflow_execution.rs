@@ -10,8 +10,8 @@ use tenure_api::{
     common::v1::TimeSkippingConfig, encoded::StartWorkflowExecutionResponse, enums::v1::EventType, error::Code,
 };
 use tenure_engine::{
-    activity::check_priority,
     chain::{IdPolicies, Start, StartOptions, start},
+    checks::check_priority,
 };
 
 impl Rpc for api::StartWorkflowExecutionRequest {

@@ -1,7 +1,17 @@
-//! What requests and workflow commands are held to, wherever they name a queue or a priority. The errors are the
-//! reference server's messages.
+//! What requests and workflow commands are held to that name the same things: queues, priorities, namespaces, search
+//! attributes, what is large. The errors are the reference server's messages.
 
-use tenure_api::{common::v1::Priority, enums::v1::TaskQueueKind, taskqueue::v1::TaskQueue};
+use crate::{
+    bad_command::BadCommand,
+    limits::Limits,
+    search_attributes::{Problem, Registry},
+};
+use prost::Message;
+use tenure_api::{
+    common::v1::{Priority, SearchAttributes},
+    enums::v1::{TaskQueueKind, WorkflowTaskFailedCause as Cause},
+    taskqueue::v1::TaskQueue,
+};
 
 /// Names of the server's own queues begin with it.
 const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
@@ -54,4 +64,65 @@ pub fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
         return Err("must be greater than zero".into());
     }
     Ok(())
+}
+
+/// A command for a workflow of another namespace is refused, as by the reference server's default.
+pub(crate) fn same_namespace(own: &str, cause: Cause, namespace: &str) -> Result<(), BadCommand> {
+    if namespace.is_empty() || namespace == own {
+        return Ok(());
+    }
+    Err(BadCommand::new(cause, "cross namespace commands are not allowed"))
+}
+
+/// Holds a payload-carrying field to the limit.
+pub(crate) fn check_blob<M: Message>(
+    limits: &Limits,
+    cause: Cause,
+    field: &str,
+    message: Option<&M>,
+) -> Result<(), BadCommand> {
+    match message.map(M::encoded_len) {
+        Some(size) if size > limits.blob_size => {
+            Err(BadCommand::new(cause, format!("{field} exceeds size limit.")).terminating())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One more of `count` may be under way.
+pub(crate) fn check_pending(count: u32, limit: usize, cause: Cause, what: &str) -> Result<(), BadCommand> {
+    if (count as usize) < limit {
+        return Ok(());
+    }
+    let message = format!("the number of pending {what}, {count}, has reached the per-workflow limit of {limit}");
+    Err(BadCommand::new(cause, message))
+}
+
+/// Whether the namespace has the search attributes of a command that starts a run; nothing else of such a command is
+/// looked at before.
+pub(crate) fn check_search_attribute_names(
+    registry: &Registry,
+    namespace: &str,
+    given: Option<&SearchAttributes>,
+) -> Result<(), BadCommand> {
+    let Some(given) = given else { return Ok(()) };
+    let checked = registry.check_names(namespace, given);
+    checked.map_err(|problem| BadCommand::new(Cause::BadSearchAttributes, problem.to_string()))
+}
+
+/// Holds the search attributes of a command to what the namespace has, and gives them their types. `invalid` makes a
+/// message of one that does not fit; those that are too large end the run with `cause`.
+pub(crate) fn check_search_attributes(
+    registry: &Registry,
+    namespace: &str,
+    cause: Cause,
+    given: &mut SearchAttributes,
+    invalid: impl FnOnce(String) -> String,
+) -> Result<(), BadCommand> {
+    let checked = registry.check(namespace, given);
+    checked.map_err(|problem| match problem {
+        Problem::Unknown { .. } => BadCommand::new(Cause::BadSearchAttributes, problem.to_string()),
+        Problem::Invalid(message) => BadCommand::new(Cause::BadSearchAttributes, invalid(message)),
+        Problem::TooLarge(message) => BadCommand::new(cause, message).terminating(),
+    })
 }

@@ -2,13 +2,14 @@
 
 use crate::{
     activity,
+    bad_command::cause_name,
     child::{self, Execution},
     key::RunKey,
     proto::{Encoded, duration_to_proto},
     search_attributes,
     state::ExecutionState,
     time::Timestamp,
-    workflow_task::{Phase, Problem, WorkflowTask, cause_name},
+    workflow_task::{Phase, Problem, WorkflowTask},
 };
 use prost::Message;
 use tenure_api::{

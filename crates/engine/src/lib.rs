@@ -7,6 +7,7 @@
 #![allow(deprecated)]
 
 pub mod activity;
+mod bad_command;
 pub mod chain;
 pub mod checks;
 pub mod child;

@@ -27,6 +27,7 @@ pub(crate) use options::{Change, update as update_options};
 pub(crate) use schedule::schedule;
 
 use crate::{
+    bad_command::BadCommand,
     command::ActivityRef,
     failures,
     id::Stamp,
@@ -37,7 +38,7 @@ use crate::{
     state::ExecutionState,
     time::Timestamp,
     txn::Txn,
-    workflow_task::{self, BadCommand, CompletedTask},
+    workflow_task::{self, CompletedTask},
 };
 use prost::Message;
 use state::Due;

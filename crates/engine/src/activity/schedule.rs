@@ -2,6 +2,7 @@
 
 use super::{Control, PendingActivity, Phase, Timeouts, find_by_id, make_ready};
 use crate::{
+    bad_command::BadCommand,
     checks::{check_priority, check_queue},
     id::Stamp,
     limits::Limits,
@@ -9,7 +10,7 @@ use crate::{
     retry::RetryPolicy,
     time::Timestamp,
     txn::Txn,
-    workflow_task::{BadCommand, CompletedTask},
+    workflow_task::CompletedTask,
 };
 use prost::Message;
 use tenure_api::{

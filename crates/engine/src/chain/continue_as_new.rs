@@ -2,14 +2,15 @@
 
 use super::{NewRun, Timeouts, successor::following};
 use crate::{
-    checks::check_queue_name,
+    bad_command::BadCommand,
+    checks::{check_blob, check_queue_name, check_search_attribute_names, check_search_attributes},
     limits::Limits,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
     search_attributes::with_values,
     state::ExecutionInfo,
     txn::Txn,
-    workflow_task::{BadCommand, CompletedTask, check_blob, check_search_attribute_names, check_search_attributes},
+    workflow_task::CompletedTask,
 };
 use prost::Message;
 use std::time::Duration;
@@ -29,7 +30,11 @@ pub(crate) fn continue_as_new(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     task.nothing_unseen()?;
-    check_search_attribute_names(txn, command.search_attributes.as_ref())?;
+    check_search_attribute_names(
+        txn.cx.search_attributes,
+        &txn.state.info.namespace,
+        command.search_attributes.as_ref(),
+    )?;
     let plan = Plan::new(&command, &txn.state.info, txn.limits())?;
     check_attributes(txn, &plan, &mut command)?;
     check_sizes(&command, txn.limits())?;
@@ -135,10 +140,16 @@ fn check_attributes(
     command: &mut ContinueAsNewWorkflowExecutionCommandAttributes,
 ) -> Result<(), BadCommand> {
     let Some(mut given) = command.search_attributes.take() else { return Ok(()) };
-    check_search_attributes(txn, Cause::BadContinueAsNewAttributes, &mut given, |problem| {
-        let which = plan.shown();
-        format!("invalid SearchAttributes on ContinueAsNewWorkflowExecutionCommand: {problem}. {which}")
-    })?;
+    check_search_attributes(
+        txn.cx.search_attributes,
+        &txn.state.info.namespace,
+        Cause::BadContinueAsNewAttributes,
+        &mut given,
+        |problem| {
+            let which = plan.shown();
+            format!("invalid SearchAttributes on ContinueAsNewWorkflowExecutionCommand: {problem}. {which}")
+        },
+    )?;
     command.search_attributes = with_values(Some(given));
     Ok(())
 }

@@ -6,13 +6,15 @@ pub mod cron;
 mod new_run;
 pub mod start;
 mod successor;
+mod timeouts;
 
 pub(crate) use continue_as_new::continue_as_new;
-pub use new_run::{NewRun, Timeouts};
+pub use new_run::NewRun;
 pub(crate) use new_run::{memo, search_attributes};
 pub use start::{IdPolicies, Start, StartOptions};
 pub use successor::Chain;
 pub(crate) use successor::{Ended, after_completion, after_failure, after_timeout};
+pub use timeouts::Timeouts;
 
 use crate::{
     activity, child,

@@ -1,13 +1,13 @@
 //! A run to be created, however it came about: by a client, by its parent, by the run before it.
 
-use super::{Chain, cron::Schedule};
+use super::{Chain, cron::Schedule, timeouts::DEFAULT_TASK_TIMEOUT};
 use crate::{
     Timestamp, WorkflowKey,
     child::Lineage,
     command::Poll,
     commands::signal_workflow,
     id::{Process, ProposalId},
-    proto::{Encoded, NegativeDuration, duration_to_proto, optional_duration},
+    proto::{Encoded, duration_to_proto, optional_duration},
     retry::RetryPolicy,
     row::RequestKind,
     rows::StateReader,
@@ -26,9 +26,6 @@ use tenure_api::{
     sdk::v1::UserMetadata,
 };
 use uuid::Uuid;
-
-const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
-const LONGEST_TASK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// All that the creation of a run takes. What the run is, is told by its first event.
 #[derive(Clone, Debug)]
@@ -170,37 +167,4 @@ pub(crate) fn search_attributes(
 
 fn duration(value: Option<&prost_types::Duration>) -> Option<Duration> {
     optional_duration(value).ok().flatten()
-}
-
-/// The timeouts that a run gets for those that were asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    pub(crate) execution: Option<Duration>,
-    pub(crate) run: Option<Duration>,
-    pub(crate) task: Duration,
-}
-
-impl Timeouts {
-    /// Checks the timeouts that were asked for. The error tells which one is wrong, by its name in the API.
-    pub(crate) fn check(
-        execution: Option<&prost_types::Duration>,
-        run: Option<&prost_types::Duration>,
-        task: Option<&prost_types::Duration>,
-    ) -> Result<Self, (&'static str, NegativeDuration)> {
-        let field = |name, value| optional_duration(value).map_err(|error| (name, error));
-        Ok(Timeouts::new(
-            field("WorkflowExecutionTimeout", execution)?,
-            field("WorkflowRunTimeout", run)?,
-            field("WorkflowTaskTimeout", task)?,
-        ))
-    }
-
-    pub(crate) fn new(execution: Option<Duration>, run: Option<Duration>, task: Option<Duration>) -> Self {
-        let run = match (run, execution) {
-            (Some(run), Some(execution)) => Some(run.min(execution)),
-            (run, execution) => run.or(execution),
-        };
-        let task = task.unwrap_or(DEFAULT_TASK_TIMEOUT).min(LONGEST_TASK_TIMEOUT);
-        Timeouts { execution, run, task: run.map_or(task, |run| run.min(task)) }
-    }
 }

@@ -2,16 +2,16 @@
 
 use super::{Execution, Lineage, PendingChild, close_policy};
 use crate::{
+    bad_command::BadCommand,
     chain::{Timeouts, cron},
-    checks::{check_priority, check_queue},
-    external::same_namespace,
+    checks::{check_priority, check_queue, check_search_attribute_names, check_search_attributes, same_namespace},
     key::WorkflowKey,
     outbox::{Body, OutboxMessage},
     proto::{Encoded, duration_to_proto},
     retry::RetryPolicy,
     search_attributes::with_values,
     txn::Txn,
-    workflow_task::{BadCommand, CompletedTask, check_search_attribute_names, check_search_attributes},
+    workflow_task::CompletedTask,
 };
 use prost::Message;
 use tenure_api::{
@@ -36,9 +36,13 @@ pub(crate) fn start(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     let bad = |message: String| BadCommand::new(CAUSE, message);
-    same_namespace(txn, CAUSE, &command.namespace)?;
+    same_namespace(&txn.state.info.namespace, CAUSE, &command.namespace)?;
     command.namespace = txn.state.info.namespace.to_string();
-    check_search_attribute_names(txn, command.search_attributes.as_ref())?;
+    check_search_attribute_names(
+        txn.cx.search_attributes,
+        &txn.state.info.namespace,
+        command.search_attributes.as_ref(),
+    )?;
     with_queue(txn, &mut command);
     let limits = txn.limits();
     let options = Options::check(&command, limits.id_length).map_err(bad)?;
@@ -96,7 +100,7 @@ fn check_attributes(
         let workflow_type = command.workflow_type.as_ref().map_or("", |t| &t.name);
         format!("WorkflowId={} WorkflowType={workflow_type} Namespace={}", command.workflow_id, command.namespace)
     };
-    check_search_attributes(txn, CAUSE, &mut given, |problem| {
+    check_search_attributes(txn.cx.search_attributes, &txn.state.info.namespace, CAUSE, &mut given, |problem| {
         // Without the "Execution" that the command's name has elsewhere.
         format!("invalid SearchAttributes on StartChildWorkflowCommand: {problem}. {}", context())
     })?;

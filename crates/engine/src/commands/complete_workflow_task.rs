@@ -2,13 +2,14 @@
 
 use super::{Call, Outcome, Stop, no_workflow_task, terminate_workflow::terminate};
 use crate::{
+    bad_command::BadCommand,
     command::Reply,
     id::SERVER_IDENTITY,
     proposals,
     token::TaskToken,
     txn::Txn,
     update,
-    workflow_task::{self, BadCommand, Failed},
+    workflow_task::{self, Failed},
 };
 use std::time::Duration;
 use tenure_api::{

@@ -1,12 +1,14 @@
 //! A workflow asks another to cancel itself.
 
-use super::{check_pending, initiated, same_namespace, send, target};
+use super::{initiated, send, target};
 use crate::{
+    bad_command::BadCommand,
+    checks::{check_pending, same_namespace},
     key::parse_run_id,
     outbox::{Body, Receipt},
     rows::ReadError,
     txn::Txn,
-    workflow_task::{self, BadCommand, CompletedTask},
+    workflow_task::{self, CompletedTask},
 };
 use tenure_api::{
     command::v1::RequestCancelExternalWorkflowExecutionCommandAttributes,
@@ -29,7 +31,7 @@ pub(crate) fn request_cancel(
     command: RequestCancelExternalWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    same_namespace(txn, CAUSE, &command.namespace)?;
+    same_namespace(&txn.state.info.namespace, CAUSE, &command.namespace)?;
     check(&command, txn.limits().id_length)
         .and_then(|()| not_started_here(txn, task, &command))
         .map_err(|message| BadCommand::new(CAUSE, message))?;

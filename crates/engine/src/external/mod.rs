@@ -13,20 +13,8 @@ use crate::{
     outbox::{Body, OutboxMessage, Target},
     rows::ReadError,
     txn::Txn,
-    workflow_task::BadCommand,
 };
-use tenure_api::{
-    enums::v1::WorkflowTaskFailedCause as Cause,
-    history::v1::{HistoryEvent, history_event::Attributes},
-};
-
-/// A command for a workflow of another namespace is refused, as by the reference server's default.
-pub(crate) fn same_namespace(txn: &Txn<'_, '_>, cause: Cause, namespace: &str) -> Result<(), BadCommand> {
-    match namespace.is_empty() || *namespace == *txn.state.info.namespace {
-        true => Ok(()),
-        false => Err(BadCommand::new(cause, "cross namespace commands are not allowed")),
-    }
-}
+use tenure_api::history::v1::{HistoryEvent, history_event::Attributes};
 
 fn send(txn: &mut Txn<'_, '_>, workflow_id: &str, body: Body) {
     let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: workflow_id.into() };
@@ -36,15 +24,6 @@ fn send(txn: &mut Txn<'_, '_>, workflow_id: &str, body: Body) {
 /// Whom an initiated event means; its run id was checked when the command came.
 fn target(run_id: &str, child_workflow_only: bool) -> Target {
     Target { run_id: parse_run_id(run_id).ok().flatten(), child_workflow_only }
-}
-
-/// One more of `count` may be under way.
-fn check_pending(count: u32, limit: usize, cause: Cause, what: &str) -> Result<(), BadCommand> {
-    if (count as usize) < limit {
-        return Ok(());
-    }
-    let message = format!("the number of pending {what}, {count}, has reached the per-workflow limit of {limit}");
-    Err(BadCommand::new(cause, message))
 }
 
 /// The attributes of the event with which a command began.

@@ -1,14 +1,16 @@
 //! A workflow signals another.
 
-use super::{check_pending, initiated, same_namespace, send, target};
+use super::{initiated, send, target};
 use crate::{
+    bad_command::BadCommand,
+    checks::{check_blob, check_pending, same_namespace},
     id::SERVER_IDENTITY,
     key::parse_run_id,
     outbox::{Body, Receipt},
     proto::Encoded,
     rows::ReadError,
     txn::Txn,
-    workflow_task::{self, BadCommand, CompletedTask, check_blob},
+    workflow_task::{self, CompletedTask},
 };
 use tenure_api::{
     command::v1::SignalExternalWorkflowExecutionCommandAttributes,
@@ -31,7 +33,7 @@ pub(crate) fn signal(
     command: SignalExternalWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    same_namespace(txn, CAUSE, &command.namespace)?;
+    same_namespace(&txn.state.info.namespace, CAUSE, &command.namespace)?;
     check(&command, txn.limits().id_length).map_err(|message| BadCommand::new(CAUSE, message))?;
     let field = "SignalExternalWorkflowExecutionCommandAttributes.Input";
     check_blob(txn.limits(), CAUSE, field, command.input.as_ref())?;

@@ -1,11 +1,12 @@
 //! User timers: started and cancelled by workflow commands, fired by time.
 
 use crate::{
+    bad_command::BadCommand,
     pending::{Keyed, Pending},
     proto::optional_duration,
     time::Timestamp,
     txn::Txn,
-    workflow_task::{BadCommand, CompletedTask},
+    workflow_task::CompletedTask,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -6,12 +6,8 @@ use super::{
     tell,
 };
 use crate::{
-    codec,
-    proto::Encoded,
-    rows::Op,
-    state::AttachedRequest,
-    txn::Txn,
-    workflow_task::{BadCommand, CompletedTask},
+    bad_command::BadCommand, codec, proto::Encoded, rows::Op, state::AttachedRequest, txn::Txn,
+    workflow_task::CompletedTask,
 };
 use prost::Message as _;
 use std::{collections::BTreeSet, sync::Arc};

@@ -2,11 +2,12 @@
 
 use crate::{
     activity,
+    bad_command::BadCommand,
     chain::{self, Ended, NewRun, continue_as_new},
+    checks::{check_blob, check_search_attributes},
     child, external,
-    limits::Limits,
     proto::Encoded,
-    search_attributes::{self, Problem},
+    search_attributes,
     state::ExecutionInfo,
     timer,
     txn::Txn,
@@ -51,48 +52,6 @@ impl CompletedTask {
             _ => Err(BadCommand::bare(Cause::UnhandledCommand)),
         }
     }
-}
-
-/// A command that cannot be applied: the whole completion is forgotten and its workflow task fails with this cause.
-#[derive(Debug)]
-pub struct BadCommand {
-    pub cause: Cause,
-    /// What is wrong, after the cause's name.
-    pub detail: Option<String>,
-    /// The run is ended as well: trying again would bring the same.
-    pub terminates: bool,
-}
-
-impl BadCommand {
-    pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        BadCommand { cause, detail: Some(detail.into()), terminates: false }
-    }
-
-    /// The cause says it all.
-    pub fn bare(cause: Cause) -> Self {
-        BadCommand { cause, detail: None, terminates: false }
-    }
-
-    /// With the run terminated too.
-    #[must_use]
-    pub fn terminating(self) -> Self {
-        BadCommand { terminates: true, ..self }
-    }
-
-    /// As the worker and history read it.
-    pub fn message(&self) -> String {
-        let name = cause_name(self.cause);
-        match &self.detail {
-            Some(detail) => format!("{name}: {detail}"),
-            None => name,
-        }
-    }
-}
-
-/// The API's name of a cause in the form in which errors tell it: `BadStartTimerAttributes`.
-pub(crate) fn cause_name(cause: Cause) -> String {
-    let name = cause.as_str_name().trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_");
-    name.split('_').map(|word| format!("{}{}", &word[..1], word[1..].to_ascii_lowercase())).collect()
 }
 
 /// Applies one command to a run that is not closed yet.
@@ -207,48 +166,6 @@ fn cause_and_name(command_type: i32) -> Option<(Cause, &'static str)> {
     Some(named)
 }
 
-/// Holds a payload-carrying field to the limit.
-pub(crate) fn check_blob<M: Message>(
-    limits: &Limits,
-    cause: Cause,
-    field: &str,
-    message: Option<&M>,
-) -> Result<(), BadCommand> {
-    match message.map(M::encoded_len) {
-        Some(size) if size > limits.blob_size => {
-            Err(BadCommand::new(cause, format!("{field} exceeds size limit.")).terminating())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether the namespace has the search attributes of a command that starts a run; nothing else of such a command is
-/// looked at before.
-pub(crate) fn check_search_attribute_names(
-    txn: &Txn<'_, '_>,
-    given: Option<&SearchAttributes>,
-) -> Result<(), BadCommand> {
-    let Some(given) = given else { return Ok(()) };
-    let checked = txn.cx.search_attributes.check_names(&txn.state.info.namespace, given);
-    checked.map_err(|problem| BadCommand::new(Cause::BadSearchAttributes, problem.to_string()))
-}
-
-/// Holds the search attributes of a command to what the namespace has, and gives them their types. `invalid` makes a
-/// message of one that does not fit; those that are too large end the run with `cause`.
-pub(crate) fn check_search_attributes(
-    txn: &Txn<'_, '_>,
-    cause: Cause,
-    given: &mut SearchAttributes,
-    invalid: impl FnOnce(String) -> String,
-) -> Result<(), BadCommand> {
-    let checked = txn.cx.search_attributes.check(&txn.state.info.namespace, given);
-    checked.map_err(|problem| match problem {
-        Problem::Unknown { .. } => BadCommand::new(Cause::BadSearchAttributes, problem.to_string()),
-        Problem::Invalid(message) => BadCommand::new(Cause::BadSearchAttributes, invalid(message)),
-        Problem::TooLarge(message) => BadCommand::new(cause, message).terminating(),
-    })
-}
-
 fn record_marker(
     txn: &mut Txn<'_, '_>,
     task: &CompletedTask,
@@ -301,7 +218,9 @@ fn change_search_attributes(
     if upserted.indexed_fields.is_empty() {
         return Err(missing("IndexedFields"));
     }
-    check_search_attributes(txn, CAUSE, &mut upserted, |problem| problem)?;
+    check_search_attributes(txn.cx.search_attributes, &txn.state.info.namespace, CAUSE, &mut upserted, |problem| {
+        problem
+    })?;
     let merged = upsert_search_attributes(Arc::make_mut(&mut txn.state.info), &upserted);
     search_attributes::check_sizes(&merged)
         .map_err(|problem| BadCommand::new(CAUSE, problem.to_string()).terminating())?;

@@ -1,11 +1,10 @@
 //! The end of a task whose worker answered: its commands become events, what waited follows, and where there is
 //! something new the next task is scheduled.
 
-use super::{
-    BadCommand, CompletedTask, PendingTask, Started, begin, commands, end_completed, schedule, schedule_speculative,
-};
+use super::{CompletedTask, PendingTask, Started, begin, commands, end_completed, schedule, schedule_speculative};
 use crate::{
     activity,
+    bad_command::BadCommand,
     command::Poll,
     id::{Process, Stamp},
     proposals::Outcome,

@@ -24,11 +24,8 @@ mod complete;
 mod events;
 mod state;
 
-pub use commands::{BadCommand, CompletedTask};
-pub(crate) use commands::{
-    any_closes, cause_name, check_blob, check_search_attribute_names, check_search_attributes, check_sequence,
-    upsert_memo, upsert_search_attributes,
-};
+pub use commands::CompletedTask;
+pub(crate) use commands::{any_closes, check_sequence, upsert_memo, upsert_search_attributes};
 pub(crate) use complete::complete;
 pub use events::transient_events;
 pub(crate) use state::Build;

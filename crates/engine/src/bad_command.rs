@@ -1,0 +1,45 @@
+//! Why a workflow command cannot be applied.
+
+use tenure_api::enums::v1::WorkflowTaskFailedCause as Cause;
+
+/// A command that cannot be applied: the whole completion is forgotten and its workflow task fails with this cause.
+#[derive(Debug)]
+pub(crate) struct BadCommand {
+    pub(crate) cause: Cause,
+    /// What is wrong, after the cause's name.
+    pub(crate) detail: Option<String>,
+    /// The run is ended as well: trying again would bring the same.
+    pub(crate) terminates: bool,
+}
+
+impl BadCommand {
+    pub(crate) fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        BadCommand { cause, detail: Some(detail.into()), terminates: false }
+    }
+
+    /// The cause says it all.
+    pub(crate) fn bare(cause: Cause) -> Self {
+        BadCommand { cause, detail: None, terminates: false }
+    }
+
+    /// With the run terminated too.
+    #[must_use]
+    pub(crate) fn terminating(self) -> Self {
+        BadCommand { terminates: true, ..self }
+    }
+
+    /// As the worker and history read it.
+    pub(crate) fn message(&self) -> String {
+        let name = cause_name(self.cause);
+        match &self.detail {
+            Some(detail) => format!("{name}: {detail}"),
+            None => name,
+        }
+    }
+}
+
+/// The API's name of a cause in the form in which errors tell it: `BadStartTimerAttributes`.
+pub(crate) fn cause_name(cause: Cause) -> String {
+    let name = cause.as_str_name().trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_");
+    name.split('_').map(|word| format!("{}{}", &word[..1], word[1..].to_ascii_lowercase())).collect()
+}

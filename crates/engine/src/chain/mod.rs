@@ -5,6 +5,7 @@ mod continue_as_new;
 pub mod cron;
 mod new_run;
 pub mod start;
+mod state;
 mod successor;
 mod timeouts;
 
@@ -12,7 +13,7 @@ pub(crate) use continue_as_new::continue_as_new;
 pub use new_run::NewRun;
 pub(crate) use new_run::{memo, search_attributes};
 pub use start::{IdPolicies, Start, StartOptions};
-pub use successor::Chain;
+pub use state::Chain;
 pub(crate) use successor::{Ended, after_completion, after_failure, after_timeout};
 pub use timeouts::Timeouts;
 

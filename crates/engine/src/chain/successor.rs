@@ -9,8 +9,7 @@ use crate::{
     time::Timestamp,
     txn::Txn,
 };
-use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tenure_api::{
     common::v1::Payloads,
     enums::v1::{ContinueAsNewInitiator as Initiator, RetryState, TimeoutType},
@@ -21,25 +20,6 @@ use tenure_api::{
 /// A run that was at work for less than this gives way only after the rest of it, so that a workflow that does nothing
 /// but begin again does not keep the server busy.
 const SHORTEST_RUN: Duration = Duration::from_secs(1);
-
-/// What a chain of runs adds to what is known of each of them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Chain {
-    /// Empty: none.
-    pub cron_schedule: Arc<str>,
-    /// What is no run timeout is told as one of zero: so continue-as-new has it.
-    pub tells_zero_run_timeout: bool,
-}
-
-impl Chain {
-    pub(super) fn of(started: &WorkflowExecutionStartedEventAttributes) -> Self {
-        let is_zero = |timeout: &prost_types::Duration| *timeout == prost_types::Duration::default();
-        Chain {
-            cron_schedule: started.cron_schedule.as_str().into(),
-            tells_zero_run_timeout: started.workflow_run_timeout.as_ref().is_some_and(is_zero),
-        }
-    }
-}
 
 /// How a run ends that failed or timed out.
 pub(crate) struct Ended {

@@ -1,6 +1,6 @@
 //! The workflow command that starts a child: its checks, its defaults, its event, its message.
 
-use super::{Execution, Lineage, PendingChild, close_policy};
+use super::{Execution, Lineage, PendingChild};
 use crate::{
     bad_command::BadCommand,
     chain::{Timeouts, cron},
@@ -17,7 +17,7 @@ use prost::Message;
 use tenure_api::{
     command::v1::StartChildWorkflowExecutionCommandAttributes,
     common::v1::Priority,
-    enums::v1::{WorkflowIdReusePolicy, WorkflowTaskFailedCause as Cause},
+    enums::v1::{ParentClosePolicy, WorkflowIdReusePolicy, WorkflowTaskFailedCause as Cause},
     history::v1::{HistoryEvent, StartChildWorkflowExecutionInitiatedEventAttributes, history_event::Attributes},
     sdk::v1::UserMetadata,
     taskqueue::v1::TaskQueue,
@@ -263,14 +263,10 @@ fn lineage(txn: &Txn<'_, '_>, initiated_event_id: i64) -> Lineage {
     Lineage { parent: txn.run.clone(), parent_namespace, initiated_event_id, root }
 }
 
-impl PendingChild {
-    /// As the event that initiated it tells.
-    pub(crate) fn initiated(event: &StartChildWorkflowExecutionInitiatedEventAttributes) -> Self {
-        PendingChild {
-            workflow_id: event.workflow_id.as_str().into(),
-            workflow_type: event.workflow_type.as_ref().map_or("", |t| &t.name).into(),
-            parent_close_policy: event.parent_close_policy,
-            started: None,
-        }
+/// The default is to terminate; what is unknown leaves the child alone.
+fn close_policy(policy: i32) -> i32 {
+    match ParentClosePolicy::try_from(policy) {
+        Ok(ParentClosePolicy::Unspecified) => ParentClosePolicy::Terminate.into(),
+        _ => policy,
     }
 }

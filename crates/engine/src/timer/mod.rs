@@ -1,14 +1,13 @@
 //! User timers: started and cancelled by workflow commands, fired by time.
 
+mod state;
+
+pub(crate) use state::earliest_deadline;
+pub use state::{TimerKey, UserTimer};
+
 use crate::{
-    bad_command::BadCommand,
-    pending::{Keyed, Pending},
-    proto::optional_duration,
-    time::Timestamp,
-    txn::Txn,
-    workflow_task::CompletedTask,
+    bad_command::BadCommand, proto::optional_duration, time::Timestamp, txn::Txn, workflow_task::CompletedTask,
 };
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tenure_api::{
     command::v1::{CancelTimerCommandAttributes, StartTimerCommandAttributes},
@@ -19,38 +18,6 @@ use tenure_api::{
     },
     sdk::v1::UserMetadata,
 };
-
-/// A timer that was started and neither fired nor was cancelled; pending under its started event's id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserTimer {
-    pub timer_id: Arc<str>,
-    pub fire_at: Timestamp,
-}
-
-/// What a timer is found by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TimerKey {
-    Id(Arc<str>),
-    Due(Timestamp),
-}
-
-impl Keyed for UserTimer {
-    type Key = TimerKey;
-
-    fn keys(&self) -> impl IntoIterator<Item = TimerKey> {
-        [TimerKey::Id(self.timer_id.clone()), TimerKey::Due(self.fire_at)]
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.timer_id.len()
-    }
-}
-
-/// When the next one fires.
-pub(crate) fn earliest_deadline(timers: &Pending<UserTimer>) -> Option<Timestamp> {
-    let (_, first) = timers.range(TimerKey::Due(Timestamp::MIN)..=TimerKey::Due(Timestamp::MAX)).next()?;
-    timers.get(first).map(|timer| timer.fire_at)
-}
 
 pub(crate) fn start(
     txn: &mut Txn<'_, '_>,

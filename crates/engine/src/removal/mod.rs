@@ -1,6 +1,10 @@
 //! Closed runs go: when their namespace's retention is over, or because somebody deletes them. The run's timer row
 //! waits for it, and a long history goes in pieces.
 
+mod state;
+
+pub use state::Removal;
+
 use crate::{
     codec,
     command::Reply,
@@ -13,7 +17,6 @@ use crate::{
     update,
 };
 use prost::Message;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
 
@@ -22,15 +25,6 @@ const UNKNOWN: Duration = Duration::from_secs(60 * 60);
 
 /// Bytes of history that one entry removes, about.
 pub(crate) const PIECE: usize = 256 << 10;
-
-/// The end of a closed run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Removal {
-    /// When rows go next; `None` while the run is running.
-    pub(crate) due: Option<Timestamp>,
-    /// Nobody sees the run any more.
-    pub(crate) deleted: bool,
-}
 
 /// The run was closed: it is kept for the namespace's retention.
 pub(crate) fn keep(txn: &mut Txn<'_, '_>) {

@@ -1,0 +1,26 @@
+//! What the API shows of a run's children, and of a child.
+
+use super::PendingChild;
+use crate::{
+    proto::duration_to_proto,
+    state::{ExecutionInfo, ExecutionState},
+};
+use tenure_api::workflow::v1::PendingChildExecutionInfo;
+
+/// What DescribeWorkflowExecution tells of the children.
+pub fn pending_infos(state: &ExecutionState) -> Vec<PendingChildExecutionInfo> {
+    let info = |(initiated_id, child): (i64, &PendingChild)| PendingChildExecutionInfo {
+        workflow_id: child.workflow_id.to_string(),
+        run_id: child.started.map(|started| started.run_id.to_string()).unwrap_or_default(),
+        workflow_type_name: child.workflow_type.to_string(),
+        initiated_id,
+        parent_close_policy: child.parent_close_policy,
+    };
+    state.relations.children.iter().map(info).collect()
+}
+
+/// The run timeout of a child, and of a run that was continued as new, is shown where it has none, too.
+pub(crate) fn shown_run_timeout(info: &ExecutionInfo) -> Option<prost_types::Duration> {
+    let shown = info.lineage.is_some() || info.chain.tells_zero_run_timeout;
+    info.run_timeout.map(duration_to_proto).or(shown.then(prost_types::Duration::default))
+}

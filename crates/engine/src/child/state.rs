@@ -1,0 +1,123 @@
+//! What is kept of a run's children, of those that it asked something of, and of where it comes from itself.
+
+use crate::{
+    key::{NamespaceId, RunKey, WorkflowKey},
+    pending::{Keyed, NoKey, Pending},
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tenure_api::{
+    common::v1::WorkflowExecution,
+    history::v1::{StartChildWorkflowExecutionInitiatedEventAttributes, WorkflowExecutionStartedEventAttributes},
+};
+use uuid::Uuid;
+
+/// What a run has to do with other workflow ids.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Relations {
+    /// Children that were initiated and have not closed, by initiated event id.
+    pub children: Pending<PendingChild>,
+    /// Signals to others that were not answered yet.
+    pub signals: u32,
+    /// Cancellations of others that were not answered yet.
+    pub cancels: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingChild {
+    pub workflow_id: Arc<str>,
+    pub workflow_type: Arc<str>,
+    /// `ParentClosePolicy`.
+    pub parent_close_policy: i32,
+    /// Once it is known to have started.
+    pub started: Option<StartedChild>,
+}
+
+impl PendingChild {
+    /// As the event that initiated it tells.
+    pub(crate) fn initiated(event: &StartChildWorkflowExecutionInitiatedEventAttributes) -> Self {
+        PendingChild {
+            workflow_id: event.workflow_id.as_str().into(),
+            workflow_type: event.workflow_type.as_ref().map_or("", |t| &t.name).into(),
+            parent_close_policy: event.parent_close_policy,
+            started: None,
+        }
+    }
+}
+
+impl Keyed for PendingChild {
+    type Key = NoKey;
+
+    fn keys(&self) -> impl IntoIterator<Item = NoKey> {
+        []
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.workflow_id.len() + self.workflow_type.len()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedChild {
+    pub run_id: Uuid,
+    /// [`BUFFERED`](crate::events::BUFFERED) while that event waits.
+    pub started_event_id: i64,
+}
+
+/// Where a child comes from; the same for all runs of its chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    pub parent: RunKey,
+    /// Name of the parent's namespace.
+    pub parent_namespace: Arc<str>,
+    /// The parent's event.
+    pub initiated_event_id: i64,
+    /// The first ancestor, which is no child itself.
+    pub root: Execution,
+}
+
+impl Lineage {
+    /// What the first event of a run tells.
+    pub(crate) fn read(started: &WorkflowExecutionStartedEventAttributes) -> Option<Lineage> {
+        let parent = started.parent_workflow_execution.as_ref()?;
+        let root = started.root_workflow_execution.as_ref().unwrap_or(parent);
+        let namespace = NamespaceId(Uuid::try_parse(&started.parent_workflow_namespace_id).ok()?);
+        let workflow = WorkflowKey { namespace, workflow_id: parent.workflow_id.as_str().into() };
+        Some(Lineage {
+            parent: workflow.run(Uuid::try_parse(&parent.run_id).ok()?),
+            parent_namespace: started.parent_workflow_namespace.as_str().into(),
+            initiated_event_id: started.parent_initiated_event_id,
+            root: Execution {
+                workflow_id: root.workflow_id.as_str().into(),
+                run_id: Uuid::try_parse(&root.run_id).ok()?,
+            },
+        })
+    }
+
+    pub(crate) fn write(&self, started: &mut WorkflowExecutionStartedEventAttributes) {
+        started.parent_workflow_namespace = self.parent_namespace.to_string();
+        started.parent_workflow_namespace_id = self.parent.workflow.namespace.to_string();
+        started.parent_workflow_execution = Some(Execution::of(&self.parent).to_proto());
+        started.parent_initiated_event_id = self.initiated_event_id;
+        started.root_workflow_execution = Some(self.root.to_proto());
+        // A child's is told where it has none, too.
+        started.workflow_run_timeout.get_or_insert_default();
+    }
+}
+
+/// A run, by its ids within a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Execution {
+    pub workflow_id: Arc<str>,
+    pub run_id: Uuid,
+}
+
+impl Execution {
+    pub fn of(run: &RunKey) -> Self {
+        Execution { workflow_id: run.workflow.workflow_id.clone(), run_id: run.run_id }
+    }
+
+    pub fn to_proto(&self) -> WorkflowExecution {
+        WorkflowExecution { workflow_id: self.workflow_id.to_string(), run_id: self.run_id.to_string() }
+    }
+}

@@ -1,0 +1,40 @@
+//! What is kept of a run's timers.
+
+use crate::{
+    pending::{Keyed, Pending},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A timer that was started and neither fired nor was cancelled; pending under its started event's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserTimer {
+    pub timer_id: Arc<str>,
+    pub fire_at: Timestamp,
+}
+
+/// What a timer is found by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TimerKey {
+    Id(Arc<str>),
+    Due(Timestamp),
+}
+
+impl Keyed for UserTimer {
+    type Key = TimerKey;
+
+    fn keys(&self) -> impl IntoIterator<Item = TimerKey> {
+        [TimerKey::Id(self.timer_id.clone()), TimerKey::Due(self.fire_at)]
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.timer_id.len()
+    }
+}
+
+/// When the next one fires.
+pub(crate) fn earliest_deadline(timers: &Pending<UserTimer>) -> Option<Timestamp> {
+    let (_, first) = timers.range(TimerKey::Due(Timestamp::MIN)..=TimerKey::Due(Timestamp::MAX)).next()?;
+    timers.get(first).map(|timer| timer.fire_at)
+}

@@ -26,6 +26,7 @@ mod options;
 pub mod outbox;
 pub mod pending;
 mod poll;
+mod properties;
 pub mod proposals;
 pub mod proto;
 pub mod queue_config;

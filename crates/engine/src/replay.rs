@@ -8,13 +8,13 @@ use crate::{
     child::{PendingChild, StartedChild},
     events,
     id::{Process, ProposalId, Stamp},
-    options,
+    options, properties,
     proto::optional_duration,
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
     timer::UserTimer,
     update,
-    workflow_task::{self, Build, PendingTask, Phase, Started},
+    workflow_task::{Build, PendingTask, Phase, Started},
 };
 use std::sync::Arc;
 use tenure_api::history::v1::{
@@ -27,8 +27,8 @@ use uuid::Uuid;
 pub(crate) fn begin(info: &ExecutionInfo, first: &HistoryEvent) -> ExecutionState {
     let mut info = info.clone();
     if let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes {
-        info.memo = crate::chain::memo(started);
-        info.search_attributes = crate::chain::search_attributes(started);
+        info.memo = properties::memo(started);
+        info.search_attributes = properties::search_attributes(started);
         info.priority = started.priority.as_ref().map(crate::proto::Encoded::of);
     }
     info.request_ids.truncate(1);
@@ -92,12 +92,12 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         WorkflowExecutionCancelRequestedEventAttributes(_) => state.cancel_requested = Some("".into()),
         UpsertWorkflowSearchAttributesEventAttributes(a) => {
             if let Some(upserted) = &a.search_attributes {
-                _ = workflow_task::upsert_search_attributes(Arc::make_mut(&mut state.info), upserted);
+                _ = properties::upsert_search_attributes(Arc::make_mut(&mut state.info), upserted);
             }
         }
         WorkflowPropertiesModifiedEventAttributes(a) => {
             if let Some(upserted) = &a.upserted_memo {
-                workflow_task::upsert_memo(Arc::make_mut(&mut state.info), upserted);
+                properties::upsert_memo(Arc::make_mut(&mut state.info), upserted);
             }
         }
         WorkflowExecutionOptionsUpdatedEventAttributes(a) => options::apply(Arc::make_mut(&mut state.info), id, a),

@@ -13,8 +13,7 @@ use crate::{
     retry::RetryPolicy,
     row::PendingKind,
     time::Timestamp,
-    timer::UserTimer,
-    txn::earliest_deadline,
+    timer::{self, UserTimer},
     update::Updates,
     workflow_task::WorkflowTask,
 };
@@ -29,6 +28,10 @@ use tenure_api::{
     workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
 use uuid::Uuid;
+
+/// Priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
+const DEFAULT_PRIORITY: u8 = 3;
+const LOWEST_PRIORITY: i32 = 5;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionState {
@@ -126,6 +129,17 @@ impl Keyed for Encoded<HistoryEvent> {
     }
 }
 
+impl ExecutionInfo {
+    /// The run's priority key (1 is the most urgent), or the default.
+    pub(crate) fn task_priority(&self) -> u8 {
+        let key = self.priority.as_ref().map_or(0, |p| p.decode().priority_key);
+        match key {
+            ..=0 => DEFAULT_PRIORITY,
+            key => key.min(LOWEST_PRIORITY) as u8,
+        }
+    }
+}
+
 impl ExecutionState {
     pub fn new(info: ExecutionInfo) -> Self {
         ExecutionState {
@@ -165,9 +179,19 @@ impl ExecutionState {
         self.status() == Status::Running
     }
 
+    /// When something of the run is due by time alone.
+    pub(crate) fn earliest_deadline(&self) -> Option<Timestamp> {
+        if !self.is_running() {
+            return self.removal.due;
+        }
+        let timers = timer::earliest_deadline(&self.timers);
+        let activities = activity::earliest_deadline(&self.activities);
+        [self.info.run_expires_at, self.workflow_task.deadline(), timers, activities].into_iter().flatten().min()
+    }
+
     /// When something of a running run is due by time alone.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        earliest_deadline(self).filter(|_| self.is_running())
+        self.earliest_deadline().filter(|_| self.is_running())
     }
 
     /// A worker has something of it, or could get it at once.

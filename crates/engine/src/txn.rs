@@ -4,7 +4,6 @@
 //! effects. Dropping it instead forgets everything, which is how a command is refused whole.
 
 use crate::{
-    activity, child,
     command::Reply,
     commands::terminate_workflow::{end_task_by_force, terminate},
     copy::{self, HistoryCopy},
@@ -19,7 +18,6 @@ use crate::{
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
-    timer,
     transition::{Context, Effect, Transition},
     workflow_task,
 };
@@ -210,7 +208,7 @@ impl<'a, 'c> Txn<'a, 'c> {
                 Some(Attributes::ActivityTaskStartedEventAttributes(a)) => started.push((a.scheduled_event_id, id)),
                 Some(Attributes::ChildWorkflowExecutionStartedEventAttributes(a)) => {
                     started.push((a.initiated_event_id, id));
-                    child::start_has_event(self, a.initiated_event_id, id);
+                    self.state.relations.start_has_event(a.initiated_event_id, id);
                 }
                 Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a))
                     if !a.attached_request_id.is_empty() =>
@@ -468,7 +466,7 @@ impl<'a, 'c> Txn<'a, 'c> {
 
     /// The row is moved to an earlier deadline at once, and back only when it fires: most deadlines never come.
     fn arm_timer_row(&mut self) {
-        let deadline = earliest_deadline(&self.state);
+        let deadline = self.state.earliest_deadline();
         let armed = self.state.timer_row;
         let due = match (armed, deadline) {
             (None, None) => return,
@@ -491,16 +489,4 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.effects.push(Effect::TimerArmed { run: self.run.clone(), due });
         self.state.timer_row = due;
     }
-}
-
-/// When something of the run is due by time alone.
-pub(crate) fn earliest_deadline(state: &ExecutionState) -> Option<Timestamp> {
-    if !state.is_running() {
-        return state.removal.due;
-    }
-    let timers = timer::earliest_deadline(&state.timers);
-    [state.info.run_expires_at, state.workflow_task.deadline(), timers, activity::earliest_deadline(&state.activities)]
-        .into_iter()
-        .flatten()
-        .min()
 }

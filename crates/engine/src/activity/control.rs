@@ -1,15 +1,11 @@
-//! What operators do to pending activities: pause, unpause, reset. History does not tell of it.
+//! What is kept of what operators asked of a pending activity.
 
-use super::{Phase, make_ready, withdraw};
-use crate::{state::ExecutionState, time::Timestamp, txn::Txn};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
-use tenure_api::{
-    error::ApiError,
-    workflow::v1::pending_activity_info::{
-        PauseInfo,
-        pause_info::{Manual, PausedBy},
-    },
+use std::sync::Arc;
+use tenure_api::workflow::v1::pending_activity_info::{
+    PauseInfo,
+    pause_info::{Manual, PausedBy},
 };
 
 /// What operators asked of one pending activity.
@@ -34,6 +30,21 @@ impl Control {
         self.paused.is_some()
     }
 
+    pub(super) fn pause(&mut self, at: Timestamp, identity: &str, reason: &str) {
+        self.paused = Some(Paused { at, identity: identity.into(), reason: reason.into() });
+    }
+
+    /// Says whether it was paused.
+    pub(super) fn unpause(&mut self) -> bool {
+        self.paused.take().is_some()
+    }
+
+    /// The attempt that is running counts as the first. `forget_heartbeat`: what it told by heartbeats goes with it.
+    pub(super) fn reset_running(&mut self, forget_heartbeat: bool) {
+        self.reset = true;
+        self.forget_heartbeat |= forget_heartbeat;
+    }
+
     pub(super) fn is_reset(&self) -> bool {
         self.reset
     }
@@ -52,121 +63,5 @@ impl Control {
                 reason: paused.reason.to_string(),
             })),
         })
-    }
-}
-
-/// Which pending activities a request means.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Selection<'a> {
-    Id(&'a str),
-    Type(&'a str),
-    All,
-}
-
-/// The scheduled event ids of the activities that are meant: at least one.
-pub(crate) fn matching(state: &ExecutionState, selection: Option<Selection<'_>>) -> Result<Vec<i64>, ApiError> {
-    let Some(selection) = selection else {
-        return Err(ApiError::invalid_argument("Either Activity.Id or Activity.Type should be set on request."));
-    };
-    let activities = state.activities.iter().filter(|(_, activity)| match selection {
-        Selection::Id(id) => &*activity.activity_id == id,
-        Selection::Type(name) => &*activity.activity_type == name,
-        Selection::All => true,
-    });
-    let ids: Vec<i64> = activities.map(|(id, _)| id).collect();
-    if ids.is_empty() {
-        return Err(ApiError::not_found(
-            "Can't find pending activity with such ID. Invalid activityID or activity already completed",
-        ));
-    }
-    Ok(ids)
-}
-
-/// No other attempt begins until it is unpaused, and nothing of it times out. An attempt that is running goes on. One
-/// that is paused already stays as it is.
-pub(crate) fn pause(txn: &mut Txn<'_, '_>, id: i64, identity: &str, reason: &str) {
-    let paused = Paused { at: txn.now(), identity: identity.into(), reason: reason.into() };
-    let Some(activity) = txn.state.activities.get(id) else { return };
-    if activity.control.is_paused() {
-        return;
-    }
-    withdraw(txn, id);
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
-    activity.control.paused = Some(paused);
-    if activity.started().is_none() {
-        activity.phase = Phase::Paused;
-    }
-}
-
-/// What else is to happen to an activity that is unpaused or reset.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Again {
-    /// Counts from one again.
-    pub(crate) attempts: bool,
-    /// Forgets what heartbeats told.
-    pub(crate) heartbeat: bool,
-    /// The next attempt begins at a random time within this.
-    pub(crate) jitter: Duration,
-}
-
-/// An activity that is not paused stays as it is.
-pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
-    if activity.control.paused.take().is_none() {
-        return;
-    }
-    if again.attempts {
-        activity.attempt = 1;
-    }
-    if again.heartbeat {
-        activity.heartbeat = None;
-    }
-    let waits = activity.started().is_none();
-    drop(activity);
-    if waits {
-        begin(txn, id, again.jitter);
-    }
-}
-
-/// As if no attempt had been made before. An attempt that is running goes on, and counts as the first.
-pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused: bool, jitter: Duration) {
-    withdraw(txn, id);
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
-    activity.attempt = 1;
-    if !keep_paused {
-        activity.control.paused = None;
-    }
-    if activity.started().is_some() {
-        activity.control.reset = true;
-        activity.control.forget_heartbeat |= heartbeat;
-        return;
-    }
-    if heartbeat {
-        activity.heartbeat = None;
-    }
-    let paused = activity.control.is_paused();
-    drop(activity);
-    if !paused {
-        begin(txn, id, jitter);
-    }
-}
-
-/// The next attempt of an activity that no worker has, now or within `jitter`.
-fn begin(txn: &mut Txn<'_, '_>, id: i64, jitter: Duration) {
-    let at = txn.now().after(random_within(txn, jitter));
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
-    activity.last_failure = None;
-    activity.phase = Phase::Backoff;
-    activity.attempt_scheduled_at = at;
-    drop(activity);
-    if jitter.is_zero() {
-        make_ready(txn, id, super::PendingActivity::wake);
-    }
-}
-
-fn random_within(txn: &mut Txn<'_, '_>, span: Duration) -> Duration {
-    match u64::try_from(span.as_nanos()) {
-        Ok(0) => Duration::ZERO,
-        span => Duration::from_nanos(txn.cx.ids.uuid().as_u64_pair().1 % span.unwrap_or(u64::MAX)),
     }
 }

@@ -1,10 +1,11 @@
 //! What the API shows of a pending activity: to the worker that polled it, and to who describes the execution.
 
-use super::{PendingActivity, Phase, Started, eager::token, timeouts::to_proto};
+use super::{PendingActivity, Phase, Started, timeouts::to_proto};
 use crate::{
-    key::RunKey,
+    key::{RunKey, TaskKind},
     proto::{Encoded, duration_to_proto},
     state::ExecutionState,
+    token::TaskToken,
 };
 use std::{collections::BTreeSet, sync::Arc};
 use tenure_api::{
@@ -130,4 +131,15 @@ fn merged(run: Option<&Encoded<Priority>>, activity: Option<&Encoded<Priority>>)
         merged.fairness_weight = run.fairness_weight;
     }
     Some(merged)
+}
+
+pub(super) fn token(run: &RunKey, activity: &PendingActivity, started: &Started) -> TaskToken {
+    TaskToken {
+        kind: TaskKind::Activity,
+        run: run.clone(),
+        scheduled_event_id: activity.scheduled_event_id,
+        attempt: activity.attempt,
+        stamp: started.stamp,
+        activity_id: activity.activity_id.to_string(),
+    }
 }

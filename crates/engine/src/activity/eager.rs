@@ -1,14 +1,7 @@
 //! Activities that the worker takes along with the answer to the completion that scheduled them.
 
-use super::{PendingActivity, Started, poll_response, withdraw};
-use crate::{
-    id::ProposalId,
-    key::{RunKey, TaskKind},
-    poll::Poll,
-    state::ExecutionState,
-    token::TaskToken,
-    txn::Txn,
-};
+use super::{PendingActivity, Started, describe::token, poll_response, withdraw};
+use crate::{id::ProposalId, key::RunKey, poll::Poll, state::ExecutionState, token::TaskToken, txn::Txn};
 use tenure_api::{history::v1::HistoryEvent, workflowservice::v1::PollActivityTaskQueueResponse};
 
 /// Starts those of the activities that are still ready: others were cancelled by a later command.
@@ -42,17 +35,6 @@ pub fn unheard<'a>(run: &'a RunKey, state: &'a ExecutionState) -> impl Iterator<
     let started = state.activities.values().filter_map(|activity| Some((activity, activity.started()?)));
     let unheard = started.filter(|(activity, started)| !activity.is_heard_of(started));
     unheard.map(move |(activity, started)| (token(run, activity, started), started))
-}
-
-pub(super) fn token(run: &RunKey, activity: &PendingActivity, started: &Started) -> TaskToken {
-    TaskToken {
-        kind: TaskKind::Activity,
-        run: run.clone(),
-        scheduled_event_id: activity.scheduled_event_id,
-        attempt: activity.attempt,
-        stamp: started.stamp,
-        activity_id: activity.activity_id.to_string(),
-    }
 }
 
 /// What a worker gets for a started activity; `scheduled` is its scheduled event. `None` if that start is no longer

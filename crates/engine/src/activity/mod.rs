@@ -6,6 +6,7 @@
 mod control;
 mod describe;
 mod eager;
+mod operations;
 mod options;
 mod schedule;
 mod state;
@@ -16,15 +17,16 @@ mod tests;
 
 pub use control::Control;
 pub use describe::pending_infos;
-pub use state::{ActivityKey, Heartbeat, PendingActivity, Phase, Started};
+pub use state::{ActivityKey, BeatAnswer, Heartbeat, PendingActivity, Phase, Started};
 pub use timeouts::Timeouts;
 
-pub(crate) use control::{Again, Selection, matching, pause, reset, unpause};
 pub(crate) use describe::{paused_types, poll_response};
 pub use eager::{response_to, unheard};
 pub(crate) use eager::{start_eagerly, started_by};
+pub(crate) use operations::{Again, Selection, matching, pause, reset, unpause};
 pub(crate) use options::{Change, update as update_options};
 pub(crate) use schedule::schedule;
+pub(crate) use state::{any_with_worker, earliest_deadline};
 
 use crate::{
     bad_command::BadCommand,
@@ -32,7 +34,6 @@ use crate::{
     failures,
     id::Stamp,
     key::TaskKind,
-    pending::Pending,
     proto::Encoded,
     rows::ReadyTask,
     state::ExecutionState,
@@ -41,7 +42,7 @@ use crate::{
     workflow_task::{self, CompletedTask},
 };
 use prost::Message;
-use state::Due;
+use state::{Due, due_until};
 use tenure_api::{
     command::v1::RequestCancelActivityTaskCommandAttributes,
     common::v1::{Payload, Payloads},
@@ -63,25 +64,6 @@ const LARGE_DETAILS: usize = 512;
 
 /// The most urgent and the least urgent priority key; what is beyond counts as the latter.
 const PRIORITIES: std::ops::RangeInclusive<i32> = 1..=5;
-
-/// When something of the activities is due by time alone.
-pub(crate) fn earliest_deadline(activities: &Pending<PendingActivity>) -> Option<Timestamp> {
-    due_until(activities, Timestamp::MAX).next().map(|(at, _)| at)
-}
-
-/// What is due up to this time, the earliest first.
-fn due_until(activities: &Pending<PendingActivity>, end: Timestamp) -> impl Iterator<Item = (Timestamp, i64)> {
-    let due = activities.range(ActivityKey::Due(Timestamp::MIN)..=ActivityKey::Due(end));
-    due.filter_map(|(key, id)| match key {
-        ActivityKey::Due(at) => Some((*at, id)),
-        _ => None,
-    })
-}
-
-/// A worker has one, or could get it at once.
-pub(crate) fn any_with_worker(activities: &Pending<PendingActivity>) -> bool {
-    activities.values().any(|activity| matches!(activity.phase, Phase::Ready(_) | Phase::Started(_)))
-}
 
 /// The run is being closed: its activities are no more.
 pub(crate) fn forget_all(txn: &mut Txn<'_, '_>) {
@@ -199,7 +181,7 @@ pub(crate) fn give_back(txn: &mut Txn<'_, '_>, id: i64) {
 fn priority(state: &ExecutionState, activity: &PendingActivity) -> u8 {
     match activity.priority.as_ref().map_or(0, |p| p.decode().priority_key) {
         key if key > 0 => key.clamp(*PRIORITIES.start(), *PRIORITIES.end()) as u8,
-        _ => workflow_task::priority(state),
+        _ => state.info.task_priority(),
     }
 }
 
@@ -260,15 +242,6 @@ pub(crate) fn close_unstarted(
     let started_event_id = add_started_event(txn, &activity, txn.now(), identity, String::new());
     txn.add_event(closing(activity.scheduled_event_id, started_event_id));
     workflow_task::schedule_if_idle(txn);
-}
-
-/// What a worker learns when it tells how far it got.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BeatAnswer {
-    pub cancel_requested: bool,
-    pub paused: bool,
-    /// Its attempt was counted back to the first.
-    pub reset: bool,
 }
 
 /// A worker tells how far it got.

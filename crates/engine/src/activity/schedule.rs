@@ -1,14 +1,11 @@
 //! The workflow command that schedules an activity: its checks, its defaults, its event.
 
-use super::{Control, PendingActivity, Phase, Timeouts, find_by_id, make_ready};
+use super::{PendingActivity, Phase, Timeouts, find_by_id, make_ready};
 use crate::{
     bad_command::BadCommand,
     checks::{check_priority, check_queue},
-    id::Stamp,
     limits::Limits,
-    proto::Encoded,
     retry::RetryPolicy,
-    time::Timestamp,
     txn::Txn,
     workflow_task::CompletedTask,
 };
@@ -77,33 +74,6 @@ pub(crate) fn schedule(
         task.eager.push(id);
     }
     Ok(())
-}
-
-impl PendingActivity {
-    /// As its scheduled event tells.
-    pub(crate) fn scheduled(id: i64, at: Timestamp, event: &ActivityTaskScheduledEventAttributes) -> Self {
-        let retry = event.retry_policy.as_ref().and_then(|policy| RetryPolicy::new(policy).ok());
-        PendingActivity {
-            scheduled_event_id: id,
-            activity_id: event.activity_id.as_str().into(),
-            activity_type: event.activity_type.as_ref().map_or("", |t| &t.name).into(),
-            task_queue: event.task_queue.as_ref().map_or("", |queue| &queue.name).into(),
-            priority: event.priority.as_ref().map(Encoded::of),
-            timeouts: Timeouts::read_from(event),
-            retry: retry.unwrap_or_else(RetryPolicy::unlimited),
-            scheduled_at: at,
-            attempt: 1,
-            attempt_scheduled_at: at,
-            phase: Phase::Ready(Stamp::default()),
-            cancel_requested_event_id: None,
-            heartbeat: None,
-            last_failure: None,
-            last_attempt_completed_at: None,
-            last_worker_identity: "".into(),
-            last_worker_version: None,
-            control: Control::default(),
-        }
-    }
 }
 
 /// Checks all but the timeouts. The error is the reference server's message.

@@ -15,7 +15,7 @@ use super::{control::Control, timeouts::Timeouts};
 use crate::{
     failures,
     id::{Process, ProposalId, Stamp},
-    pending::Keyed,
+    pending::{Keyed, Pending},
     poll::Poll,
     proto::Encoded,
     retry::RetryPolicy,
@@ -27,6 +27,7 @@ use tenure_api::{
     common::v1::{Payloads, Priority, WorkerVersionStamp},
     enums::v1::{RetryState, TimeoutType},
     failure::v1::{Failure, failure::FailureInfo},
+    history::v1::ActivityTaskScheduledEventAttributes,
 };
 
 /// An activity that was scheduled and is not closed. Its input stays in its scheduled event.
@@ -86,6 +87,15 @@ pub struct Heartbeat {
     pub details: Option<Encoded<Payloads>>,
 }
 
+/// What a worker learns when it tells how far it got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BeatAnswer {
+    pub cancel_requested: bool,
+    pub paused: bool,
+    /// Its attempt was counted back to the first.
+    pub reset: bool,
+}
+
 /// What a pending activity is found by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ActivityKey {
@@ -120,6 +130,31 @@ pub(crate) enum Due {
 }
 
 impl PendingActivity {
+    /// As its scheduled event tells.
+    pub(crate) fn scheduled(id: i64, at: Timestamp, event: &ActivityTaskScheduledEventAttributes) -> Self {
+        let retry = event.retry_policy.as_ref().and_then(|policy| RetryPolicy::new(policy).ok());
+        PendingActivity {
+            scheduled_event_id: id,
+            activity_id: event.activity_id.as_str().into(),
+            activity_type: event.activity_type.as_ref().map_or("", |t| &t.name).into(),
+            task_queue: event.task_queue.as_ref().map_or("", |queue| &queue.name).into(),
+            priority: event.priority.as_ref().map(Encoded::of),
+            timeouts: Timeouts::read_from(event),
+            retry: retry.unwrap_or_else(RetryPolicy::unlimited),
+            scheduled_at: at,
+            attempt: 1,
+            attempt_scheduled_at: at,
+            phase: Phase::Ready(Stamp::default()),
+            cancel_requested_event_id: None,
+            heartbeat: None,
+            last_failure: None,
+            last_attempt_completed_at: None,
+            last_worker_identity: "".into(),
+            last_worker_version: None,
+            control: Control::default(),
+        }
+    }
+
     pub fn started(&self) -> Option<&Started> {
         match &self.phase {
             Phase::Started(started) => Some(started),
@@ -250,6 +285,28 @@ impl PendingActivity {
         let [first, second] = of_phase;
         [first, whole, second].into_iter().flatten().min_by_key(|&(at, _)| at)
     }
+}
+
+/// When something of the activities is due by time alone.
+pub(crate) fn earliest_deadline(activities: &Pending<PendingActivity>) -> Option<Timestamp> {
+    due_until(activities, Timestamp::MAX).next().map(|(at, _)| at)
+}
+
+/// What is due up to this time, the earliest first.
+pub(super) fn due_until(
+    activities: &Pending<PendingActivity>,
+    end: Timestamp,
+) -> impl Iterator<Item = (Timestamp, i64)> {
+    let due = activities.range(ActivityKey::Due(Timestamp::MIN)..=ActivityKey::Due(end));
+    due.filter_map(|(key, id)| match key {
+        ActivityKey::Due(at) => Some((*at, id)),
+        _ => None,
+    })
+}
+
+/// A worker has one, or could get it at once.
+pub(crate) fn any_with_worker(activities: &Pending<PendingActivity>) -> bool {
+    activities.values().any(|activity| matches!(activity.phase, Phase::Ready(_) | Phase::Started(_)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ mod timeouts;
 
 pub(crate) use continue_as_new::continue_as_new;
 pub use new_run::NewRun;
-pub(crate) use new_run::{memo, search_attributes};
 pub use start::{IdPolicies, Start, StartOptions};
 pub use state::Chain;
 pub(crate) use successor::{Ended, after_completion, after_failure, after_timeout};

@@ -7,6 +7,7 @@ use crate::{
     command::Poll,
     commands::signal_workflow,
     id::{Process, ProposalId},
+    properties,
     proto::{Encoded, duration_to_proto, optional_duration},
     retry::RetryPolicy,
     row::RequestKind,
@@ -17,7 +18,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
-    common::v1::{Link, Memo, SearchAttributes},
+    common::v1::Link,
     enums::v1::{ContinueAsNewInitiator, EventType},
     history::v1::{
         HistoryEvent, WorkflowExecutionSignaledEventAttributes, WorkflowExecutionStartedEventAttributes,
@@ -143,26 +144,14 @@ impl NewRun {
             run_expires_at: run_expires_at.into_iter().chain(execution_expires_at).min(),
             retry: started.retry_policy.as_ref().and_then(|policy| RetryPolicy::new(policy).ok()),
             attempt: started.attempt,
-            memo: memo(started),
-            search_attributes: search_attributes(started),
+            memo: properties::memo(started),
+            search_attributes: properties::search_attributes(started),
             user_metadata: self.user_metadata.as_ref().map(Encoded::of),
             priority: started.priority.as_ref().map(Encoded::of),
             started_at: now,
             execution_at,
         }
     }
-}
-
-/// The memo that a run begins with.
-pub(crate) fn memo(started: &WorkflowExecutionStartedEventAttributes) -> Option<Encoded<Memo>> {
-    started.memo.as_ref().filter(|memo| !memo.fields.is_empty()).map(Encoded::of)
-}
-
-/// The search attributes that a run begins with.
-pub(crate) fn search_attributes(
-    started: &WorkflowExecutionStartedEventAttributes,
-) -> Option<Encoded<SearchAttributes>> {
-    started.search_attributes.as_ref().filter(|attributes| !attributes.indexed_fields.is_empty()).map(Encoded::of)
 }
 
 fn duration(value: Option<&prost_types::Duration>) -> Option<Duration> {

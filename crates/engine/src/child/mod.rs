@@ -19,6 +19,6 @@ mod tests;
 pub(crate) use closing::{forget_all, parent_closed, report_close};
 pub use describe::pending_infos;
 pub(crate) use describe::shown_run_timeout;
-pub(crate) use results::{answered, closed, start_has_event};
+pub(crate) use results::{answered, closed};
 pub(crate) use start::start;
 pub use state::{Execution, Lineage, PendingChild, Relations, StartedChild};

@@ -80,15 +80,6 @@ fn started(txn: &mut Txn<'_, '_>, initiated_event_id: i64, run_id: Uuid) -> Resu
     Ok(())
 }
 
-/// The started event was buffered and is in history now.
-pub(crate) fn start_has_event(txn: &mut Txn<'_, '_>, initiated_event_id: i64, event_id: i64) {
-    if let Some(mut child) = txn.state.relations.children.get_mut(initiated_event_id)
-        && let Some(started) = &mut child.started
-    {
-        started.started_event_id = event_id;
-    }
-}
-
 /// The child's last run has closed with this event. That may be heard before the answer to its start.
 pub(crate) fn closed(
     txn: &mut Txn<'_, '_>,

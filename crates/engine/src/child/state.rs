@@ -23,6 +23,17 @@ pub struct Relations {
     pub cancels: u32,
 }
 
+impl Relations {
+    /// The started event of a child was buffered and is in history now.
+    pub(crate) fn start_has_event(&mut self, initiated_event_id: i64, event_id: i64) {
+        if let Some(mut child) = self.children.get_mut(initiated_event_id)
+            && let Some(started) = &mut child.started
+        {
+            started.started_event_id = event_id;
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingChild {
     pub workflow_id: Arc<str>,

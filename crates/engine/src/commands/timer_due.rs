@@ -6,7 +6,7 @@ use crate::{
     chain::{self, Ended},
     command::Reply,
     copy, removal, timer,
-    txn::{Txn, earliest_deadline},
+    txn::Txn,
     workflow_task,
 };
 use tenure_api::history::v1::{HistoryEvent, WorkflowExecutionTimedOutEventAttributes, history_event::Attributes};
@@ -27,7 +27,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
         txn.read_first_event()?;
     }
     // Bounded, because every round moves at least one deadline. The large events of many activities go in pieces.
-    while !txn.is_full() && earliest_deadline(&txn.state).is_some_and(|at| at <= txn.now()) {
+    while !txn.is_full() && txn.state.earliest_deadline().is_some_and(|at| at <= txn.now()) {
         fire_due(&mut txn);
     }
     Ok(txn.finish(Reply::Done))

@@ -5,21 +5,23 @@ mod admit;
 mod messages;
 pub(crate) mod reset;
 mod state;
+mod status;
 #[cfg(test)]
 pub(crate) mod tests;
 mod with_start;
 
 pub(crate) use admit::{admit, same_update, update_id};
 pub(crate) use messages::{Inbox, check_form, command, leaves_no_trace, read_rejections, read_rest};
+pub(crate) use state::row;
 pub use state::{Accepted, CompletedUpdate, PendingUpdate, Phase, Updates};
+pub use status::{Found, UpdateStatus};
 pub use with_start::{start_failed, update_failed, update_refused};
 
 use crate::{
     codec,
     id::Stamp,
     key::RunKey,
-    proto::Encoded,
-    rows::{ReadError, RowKey, StateReader},
+    rows::{ReadError, StateReader},
     state::ExecutionState,
     transition::Effect,
     txn::Txn,
@@ -27,7 +29,7 @@ use crate::{
 use prost::{Message as _, Name};
 use std::sync::Arc;
 use tenure_api::{
-    enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope, UpdateWorkflowExecutionLifecycleStage as Stage},
+    enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope},
     error::ApiError,
     errordetails::v1::WorkflowNotReadyFailure,
     failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo},
@@ -35,39 +37,6 @@ use tenure_api::{
     protocol::v1::{Message, message::SequencingId},
     update::v1::{Outcome, Request, outcome},
 };
-
-/// An update as its callers see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpdateStatus {
-    pub stage: Stage,
-    /// At the last stage, and only there.
-    pub outcome: Option<Encoded<Outcome>>,
-    /// The request's own id; empty if it had none.
-    pub request_id: Arc<str>,
-}
-
-/// An update of a run, as a look at its state finds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Tells this admission from others of the same update id; zero once the outcome is in history.
-    pub admission: i64,
-    /// An error: the update was aborted.
-    pub status: Result<UpdateStatus, ApiError>,
-}
-
-impl UpdateStatus {
-    fn admitted() -> Self {
-        UpdateStatus { stage: Stage::Admitted, outcome: None, request_id: "".into() }
-    }
-
-    fn accepted(accepted: &Accepted) -> Self {
-        UpdateStatus { stage: Stage::Accepted, outcome: None, request_id: accepted.request_id.clone() }
-    }
-
-    fn completed(outcome: &Outcome, request_id: &Arc<str>) -> Self {
-        UpdateStatus { stage: Stage::Completed, outcome: Some(Encoded::of(outcome)), request_id: request_id.clone() }
-    }
-}
 
 /// The update of this id, wherever it has come to. Not found: never admitted, or rejected.
 pub fn find(
@@ -100,12 +69,6 @@ fn completed(rows: &dyn StateReader, run: &RunKey, update_id: &str) -> Result<Op
     let key = row(run, update_id);
     let Some(value) = rows.get(&key)? else { return Ok(None) };
     codec::decode(&value).map(Some).map_err(|error| ReadError::Corrupt { key, cause: error.to_string() })
-}
-
-/// The row of an update that has its outcome.
-pub(crate) fn row(run: &RunKey, update_id: &str) -> RowKey {
-    let request_id = format!("update/{}/{update_id}", run.run_id).into();
-    RowKey::RequestId { workflow: run.workflow.clone(), request_id }
 }
 
 /// NOT_FOUND, for an update id that the run does not know.

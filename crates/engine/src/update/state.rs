@@ -12,8 +12,10 @@
 
 use crate::{
     id::Stamp,
+    key::RunKey,
     pending::{Keyed, Pending},
     proto::Encoded,
+    row::RowKey,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -63,7 +65,7 @@ pub struct Accepted {
     pub request_id: Arc<str>,
 }
 
-/// The row of an update that has its outcome; see `update::row`.
+/// The row of an update that has its outcome; see `row`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CompletedUpdate {
     pub accepted: Accepted,
@@ -118,4 +120,10 @@ impl Updates {
         let sent = self.in_flight.iter().filter(|(_, update)| matches!(update.phase, Phase::Sent(..)));
         sent.map(|(admission, _)| admission).collect()
     }
+}
+
+/// The row of an update that has its outcome.
+pub(crate) fn row(run: &RunKey, update_id: &str) -> RowKey {
+    let request_id = format!("update/{}/{update_id}", run.run_id).into();
+    RowKey::RequestId { workflow: run.workflow.clone(), request_id }
 }

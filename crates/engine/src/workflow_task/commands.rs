@@ -6,10 +6,8 @@ use crate::{
     chain::{self, Ended, NewRun, continue_as_new},
     checks::{check_blob, check_search_attributes},
     child, external,
-    proto::Encoded,
-    search_attributes,
-    state::ExecutionInfo,
-    timer,
+    properties::{upsert_memo, upsert_search_attributes},
+    search_attributes, timer,
     txn::Txn,
     update::{self, Inbox},
 };
@@ -21,7 +19,7 @@ use tenure_api::{
         FailWorkflowExecutionCommandAttributes, ModifyWorkflowPropertiesCommandAttributes,
         RecordMarkerCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes, command::Attributes as Verb,
     },
-    common::v1::{Memo, Payload, SearchAttributes},
+    common::v1::SearchAttributes,
     enums::v1::{CommandType, WorkflowTaskFailedCause as Cause},
     error::ApiError,
     history::v1::{
@@ -254,43 +252,6 @@ fn modify_properties(
         upserted_memo: Some(upserted),
     }));
     Ok(())
-}
-
-/// Takes changed search attributes into those of the run. Gives what it has now.
-pub(crate) fn upsert_search_attributes(info: &mut ExecutionInfo, upserted: &SearchAttributes) -> SearchAttributes {
-    let mut merged = info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default();
-    merge(&mut merged.indexed_fields, &upserted.indexed_fields, search_attributes::is_unset);
-    info.search_attributes = Some(&merged).filter(|s| !s.indexed_fields.is_empty()).map(Encoded::of);
-    merged
-}
-
-/// Takes changed memo fields into the memo of the run. Gives the bytes that it has now.
-pub(crate) fn upsert_memo(info: &mut ExecutionInfo, upserted: &Memo) -> usize {
-    let mut merged: Memo = info.memo.as_ref().map(Encoded::decode).unwrap_or_default();
-    merge(&mut merged.fields, &upserted.fields, removes);
-    let size = merged.encoded_len();
-    info.memo = Some(merged).filter(|memo| !memo.fields.is_empty()).map(|memo| Encoded::of(&memo));
-    size
-}
-
-type Fields = std::collections::BTreeMap<String, Payload>;
-
-fn merge(fields: &mut Fields, upserted: &Fields, removes: fn(&Payload) -> bool) {
-    for (key, value) in upserted {
-        match removes(value) {
-            true => fields.remove(key),
-            false => fields.insert(key.clone(), value.clone()),
-        };
-    }
-}
-
-/// A memo field that is set to null or to an empty list is removed.
-fn removes(payload: &Payload) -> bool {
-    match payload.metadata.get("encoding").map(|encoding| &encoding[..]) {
-        Some(b"binary/null") => true,
-        Some(b"json/plain") => &payload.data[..] == b"[]",
-        _ => false,
-    }
 }
 
 /// Closes the run with its last event.

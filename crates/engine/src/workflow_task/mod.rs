@@ -25,7 +25,7 @@ mod events;
 mod state;
 
 pub use commands::CompletedTask;
-pub(crate) use commands::{any_closes, check_sequence, upsert_memo, upsert_search_attributes};
+pub(crate) use commands::{any_closes, check_sequence};
 pub(crate) use complete::complete;
 pub use events::transient_events;
 pub(crate) use state::Build;
@@ -58,10 +58,6 @@ use tenure_api::{
     },
 };
 use uuid::Uuid;
-
-/// Priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
-const DEFAULT_PRIORITY: u8 = 3;
-const LOWEST_PRIORITY: i32 = 5;
 
 /// For so long a speculative task waits in a normal queue; then history learns of it.
 const SPECULATIVE_PATIENCE: Duration = Duration::from_secs(5);
@@ -175,7 +171,7 @@ fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<
     let deadline = patience.map(|patience| txn.now().after(patience));
     txn.put_ready(ReadyTask {
         queue: txn.queue(TaskKind::Workflow, &task.queue),
-        priority: priority(&txn.state),
+        priority: txn.state.info.task_priority(),
         stamp,
         run: txn.run.clone(),
         scheduled_event_id: if task.transient { 0 } else { task.scheduled_event_id },
@@ -186,22 +182,13 @@ fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<
     txn.state.workflow_task.pending = Some(task);
 }
 
-/// The run's priority key (1 is the most urgent), or the default.
-pub(crate) fn priority(state: &ExecutionState) -> u8 {
-    let key = state.info.priority.as_ref().map_or(0, |p| p.decode().priority_key);
-    match key {
-        ..=0 => DEFAULT_PRIORITY,
-        key => key.min(LOWEST_PRIORITY) as u8,
-    }
-}
-
 /// Removes the pending task's ready task, if it has one.
 fn withdraw(txn: &mut Txn<'_, '_>) {
     let Some(PendingTask { phase: Phase::Ready { stamp, .. }, queue, .. }) = &txn.state.workflow_task.pending else {
         return;
     };
     let (queue, stamp) = (txn.queue(TaskKind::Workflow, queue), *stamp);
-    let priority = priority(&txn.state);
+    let priority = txn.state.info.task_priority();
     txn.take_ready(queue, priority, stamp);
 }
 

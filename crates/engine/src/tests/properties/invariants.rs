@@ -11,7 +11,6 @@ use crate::{
     state::ExecutionState,
     testing::{Sim, workflow},
     transition::Effect,
-    txn::earliest_deadline,
     update::Phase,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,7 +199,7 @@ fn ends_child(attributes: &Attributes) -> Option<i64> {
 fn check_timer_row(sim: &Sim, run: &RunKey, state: &ExecutionState) {
     let armed: Vec<_> = sim.rows.timers().into_iter().filter(|(_, of)| of == run).map(|(at, _)| at).collect();
     assert_eq!(armed, Vec::from_iter(state.timer_row));
-    let Some(deadline) = earliest_deadline(state) else { return };
+    let Some(deadline) = state.earliest_deadline() else { return };
     assert!(state.timer_row.is_some_and(|row| row <= deadline), "no deadline is missed");
     assert!(deadline > sim.now || state.timer_row == Some(deadline), "time was let pass");
 }

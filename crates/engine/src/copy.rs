@@ -2,13 +2,10 @@
 //! nobody knows of the rows; if it never comes, the run's timer row has them removed.
 
 use crate::{
-    command::Reply,
-    commands::{Call, Outcome, Stop},
     key::RunKey,
     proto::events_in,
     rows::{Op, ReadError, RowKey, StateReader, WriteSet},
     time::Timestamp,
-    transition::{Effect, Transition},
 };
 use bytes::{Bytes, BytesMut};
 use std::{fmt::Display, time::Duration};
@@ -73,28 +70,12 @@ pub(crate) fn timer(to: &RunKey) -> RowKey {
 }
 
 /// Ids of runs tell when they were made.
-fn expires(run_id: Uuid) -> Timestamp {
+pub(crate) fn expires(run_id: Uuid) -> Timestamp {
     let made = run_id.get_timestamp().map(|at| at.to_unix());
     let nanos = made.and_then(|(seconds, nanos)| {
         i64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(nanos.into())
     });
     nanos.map_or(Timestamp::MAX, |nanos| Timestamp(nanos).after(PATIENCE))
-}
-
-/// The timer of a run is due that is not there: what was copied for it goes, in pieces.
-pub(crate) fn clear(call: Call<'_, '_>, run: RunKey) -> Outcome {
-    let timer = timer(&run);
-    if expires(run.run_id) > call.cx.now || call.rows.get(&timer)?.is_none() {
-        return Err(Stop::Answered(Reply::Done));
-    }
-    let rows = call.rows.history_rows(&run, i64::MIN, HISTORY_PAGE)?;
-    let last = rows.iter().map(|(_, events)| events.len()).sum::<usize>() < HISTORY_PAGE;
-    let row = |first_event_id| Op::Delete(RowKey::History { run: run.clone(), first_event_id });
-    let mut ops: Vec<Op> = rows.iter().map(|(first_event_id, _)| row(*first_event_id)).collect();
-    ops.extend(last.then_some(Op::Delete(timer)));
-    let due = (!last).then_some(call.cx.now);
-    let effects = vec![Effect::TimerArmed { run, due }];
-    Ok(Transition { reply: Reply::Done, writes: WriteSet { ops }, states: Vec::new(), effects, copy: None })
 }
 
 /// Gathers events into rows of limited size.

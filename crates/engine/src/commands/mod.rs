@@ -5,6 +5,7 @@ mod cancel_activity;
 mod complete_activity;
 mod complete_workflow_task;
 mod delete_workflow;
+mod deliver;
 mod delivered;
 mod fail_activity;
 mod fail_workflow_task;
@@ -35,7 +36,6 @@ use crate::{
     command::{ActivityRef, Reply, ShardCommand},
     id::ProposalId,
     key::{TaskKind, WorkflowKey},
-    outbox,
     rows::{CurrentRun, ReadError, RowKey, StateReader, WriteSet},
     state::ExecutionState,
     token::TaskToken,
@@ -98,7 +98,7 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         UpdateActivityOptions(of) => update_activity_options::run(call, of.run_id, &of.request),
         UpdateQueueConfig { queue, request } => update_queue_config::run(call, queue, request),
         ReturnTask { token } => return_task::run(call, token),
-        Deliver { from, message } => outbox::receive(call, from, message),
+        Deliver { from, message } => deliver::run(call, from, message),
         Delivered { run_id, stamp, receipt } => delivered::run(call, *run_id, *stamp, *receipt),
         TimerDue { run_id } => timer_due::run(call, *run_id),
     }

@@ -5,16 +5,22 @@ use crate::{
     activity,
     chain::{self, Ended},
     command::Reply,
-    copy, removal, timer,
+    copy,
+    key::RunKey,
+    removal,
+    row::{Op, RowKey, WriteSet},
+    timer,
+    transition::{Effect, Transition},
     txn::Txn,
     workflow_task,
 };
 use tenure_api::history::v1::{HistoryEvent, WorkflowExecutionTimedOutEventAttributes, history_event::Attributes};
+use tenure_limits::HISTORY_PAGE;
 use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
     let run = call.workflow.run(run_id);
-    let Some(state) = call.rows.execution(&run)? else { return copy::clear(call, run) };
+    let Some(state) = call.rows.execution(&run)? else { return clear_copy(call, run) };
     let mut txn = Txn::over(call.rows, call.cx, run, call.proposal, state);
     if txn.state.timer_row.is_none_or(|at| at > txn.now()) {
         // Fired before, or moved meanwhile.
@@ -59,4 +65,20 @@ fn time_out(txn: &mut Txn<'_, '_>) {
     };
     let attributes = Some(Attributes::WorkflowExecutionTimedOutEventAttributes(attributes));
     txn.close(HistoryEvent { attributes, ..Default::default() }, next);
+}
+
+/// The timer of a run is due that is not there: what was copied for it goes, in pieces.
+fn clear_copy(call: Call<'_, '_>, run: RunKey) -> Outcome {
+    let timer = copy::timer(&run);
+    if copy::expires(run.run_id) > call.cx.now || call.rows.get(&timer)?.is_none() {
+        return Err(Stop::Answered(Reply::Done));
+    }
+    let rows = call.rows.history_rows(&run, i64::MIN, HISTORY_PAGE)?;
+    let last = rows.iter().map(|(_, events)| events.len()).sum::<usize>() < HISTORY_PAGE;
+    let row = |first_event_id| Op::Delete(RowKey::History { run: run.clone(), first_event_id });
+    let mut ops: Vec<Op> = rows.iter().map(|(first_event_id, _)| row(*first_event_id)).collect();
+    ops.extend(last.then_some(Op::Delete(timer)));
+    let due = (!last).then_some(call.cx.now);
+    let effects = vec![Effect::TimerArmed { run, due }];
+    Ok(Transition { reply: Reply::Done, writes: WriteSet { ops }, states: Vec::new(), effects, copy: None })
 }

@@ -6,10 +6,6 @@
 //! traces of it: request ids of starts, signals and cancellations, the parent that a child knows, the pending child
 //! that a parent knows.
 
-mod receive;
-
-pub(crate) use receive::receive;
-
 use crate::{
     child::Lineage,
     id::Stamp,

@@ -1,15 +1,15 @@
-//! The receiver's side.
+//! A message of another run's outbox arrives; `delivered.rs` is its twin at the sender.
 
-use super::{Body, ChildRuns, ClosePolicy, OutboxMessage, Receipt, Target};
+use super::{
+    Call, Outcome, Stop, request_cancel_workflow, signal_workflow, start_workflow, terminate_workflow, unchanged,
+};
 use crate::{
     chain::Start,
     child::{self, Lineage, PendingChild},
     command::Reply,
-    commands::{
-        Call, Outcome, Stop, request_cancel_workflow, signal_workflow, start_workflow, terminate_workflow, unchanged,
-    },
     id::SERVER_IDENTITY,
     key::RunKey,
+    outbox::{Body, ChildRuns, ClosePolicy, OutboxMessage, Receipt, Target},
     proto::Encoded,
     row::{RequestKind, request_row},
     state::ExecutionState,
@@ -28,7 +28,7 @@ use uuid::Uuid;
 const PARENT_CLOSED: &str = "by parent close policy";
 
 /// Takes a message; the reply is the receipt. A message that was taken before changes nothing.
-pub(crate) fn receive(call: Call<'_, '_>, from: &RunKey, message: &OutboxMessage) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, from: &RunKey, message: &OutboxMessage) -> Outcome {
     match &message.body {
         Body::StartChild { request, lineage } => start_child(call, request.decode(), lineage),
         Body::Signal { target, request, .. } => signal(call, from, *target, &request.decode()),

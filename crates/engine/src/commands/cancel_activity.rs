@@ -1,6 +1,9 @@
 //! A worker ended an activity because it was asked to cancel it.
 
-use super::{Call, Outcome, fail_activity};
+use super::{
+    call::{Call, Outcome},
+    fail_activity,
+};
 use crate::{activity, command::ActivityRef, proposals};
 use prost::Message;
 use tenure_api::{

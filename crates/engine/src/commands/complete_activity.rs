@@ -1,6 +1,9 @@
 //! A worker completed an activity.
 
-use super::{Call, Outcome, fail_activity};
+use super::{
+    call::{Call, Outcome},
+    fail_activity,
+};
 use crate::{
     activity::{self, PendingActivity},
     command::ActivityRef,

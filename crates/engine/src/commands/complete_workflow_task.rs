@@ -1,6 +1,9 @@
 //! A worker answers its workflow task.
 
-use super::{Call, Outcome, Stop, no_workflow_task, terminate_workflow::terminate};
+use super::{
+    call::{Call, Outcome, Stop, no_workflow_task},
+    terminate_workflow::terminate,
+};
 use crate::{
     bad_command::BadCommand,
     command::Reply,

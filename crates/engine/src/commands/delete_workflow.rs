@@ -1,6 +1,9 @@
 //! A run is deleted: one that is running is terminated first.
 
-use super::{Call, Outcome, terminate_workflow::terminate};
+use super::{
+    call::{Call, Outcome},
+    terminate_workflow::terminate,
+};
 use crate::{id::SERVER_IDENTITY, proposals, removal};
 use uuid::Uuid;
 

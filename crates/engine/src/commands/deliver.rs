@@ -1,7 +1,8 @@
 //! A message of another run's outbox arrives; `delivered.rs` is its twin at the sender.
 
 use super::{
-    Call, Outcome, Stop, request_cancel_workflow, signal_workflow, start_workflow, terminate_workflow, unchanged,
+    call::{Call, Outcome, Stop, unchanged},
+    request_cancel_workflow, signal_workflow, start_workflow, terminate_workflow,
 };
 use crate::{
     chain::Start,

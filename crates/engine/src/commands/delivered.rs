@@ -1,7 +1,7 @@
 //! A message of the outbox was answered: its row goes, and where a workflow command waits for the answer, history
 //! tells it.
 
-use super::{Call, Outcome, Stop, unchanged};
+use super::call::{Call, Outcome, Stop, unchanged};
 use crate::{
     child, codec,
     command::Reply,

@@ -1,6 +1,6 @@
 //! A worker reports that an attempt failed: it is retried, or the activity has failed.
 
-use super::{Call, Outcome};
+use super::call::{Call, Outcome};
 use crate::{activity, command::ActivityRef, failures, proposals, txn::Txn};
 use prost::Message;
 use tenure_api::{

@@ -1,6 +1,9 @@
 //! A worker could not run its workflow task: code that panics, replay that diverges.
 
-use super::{Call, Outcome, Stop, already_completed, terminate_workflow::terminate};
+use super::{
+    call::{Call, Outcome, Stop, already_completed},
+    terminate_workflow::terminate,
+};
 use crate::{
     failures::within_limit,
     id::SERVER_IDENTITY,

@@ -1,6 +1,9 @@
 //! A worker tells that it is still at an activity, how far it got, and learns whether to stop.
 
-use super::{Call, Outcome, fail_activity};
+use super::{
+    call::{Call, Outcome},
+    fail_activity,
+};
 use crate::{
     activity::{self, BeatAnswer},
     command::{ActivityRef, Reply},

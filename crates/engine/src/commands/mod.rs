@@ -1,6 +1,7 @@
 //! One file per verb of [`ShardCommand`]: finds the run, checks what depends on its state, and lets the sub-machines
 //! do the rest.
 
+mod call;
 mod cancel_activity;
 mod complete_activity;
 mod complete_workflow_task;
@@ -32,41 +33,10 @@ mod update_with_start;
 mod update_workflow;
 pub(crate) mod update_workflow_options;
 
-use crate::{
-    command::{ActivityRef, Reply, ShardCommand},
-    id::ProposalId,
-    key::{TaskKind, WorkflowKey},
-    rows::{CurrentRun, ReadError, RowKey, StateReader, WriteSet},
-    state::ExecutionState,
-    token::TaskToken,
-    transition::{Context, Refused, Transition},
-    txn::Txn,
-};
-use std::sync::Arc;
-use tenure_api::error::ApiError;
-use uuid::Uuid;
+pub(crate) use call::{Call, Stop, already_completed, unchanged};
 
-/// Why a command stops before it changed anything.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    Refused(Refused),
-    /// It was applied before, or there is nothing to do: this is the answer.
-    Answered(Reply),
-}
-
-impl From<ApiError> for Stop {
-    fn from(error: ApiError) -> Self {
-        Stop::Refused(error.into())
-    }
-}
-
-impl From<ReadError> for Stop {
-    fn from(error: ReadError) -> Self {
-        Stop::Refused(error.into())
-    }
-}
-
-pub(crate) type Outcome = Result<Transition, Stop>;
+use crate::command::ShardCommand;
+use call::Outcome;
 
 /// One line per verb.
 pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
@@ -102,125 +72,4 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         Delivered { run_id, stamp, receipt } => delivered::run(call, *run_id, *stamp, *receipt),
         TimerDue { run_id } => timer_due::run(call, *run_id),
     }
-}
-
-/// A command's surroundings.
-pub(crate) struct Call<'a, 'c> {
-    pub(crate) rows: &'a dyn StateReader,
-    pub(crate) cx: &'a mut Context<'c>,
-    pub(crate) workflow: &'a WorkflowKey,
-    pub(crate) proposal: ProposalId,
-}
-
-impl<'a, 'c> Call<'a, 'c> {
-    /// The latest run of the workflow id.
-    pub(crate) fn current_run(&self) -> Result<Option<Uuid>, ReadError> {
-        let key = RowKey::Current(self.workflow.clone());
-        let Some(value) = self.rows.get(&key)? else { return Ok(None) };
-        match crate::codec::decode::<CurrentRun>(&value) {
-            Ok(current) => Ok(Some(current.run_id)),
-            Err(error) => Err(ReadError::Corrupt { key, cause: error.to_string() }),
-        }
-    }
-
-    pub(crate) fn state(&self, run_id: Uuid) -> Result<Option<Arc<ExecutionState>>, ReadError> {
-        let state = self.rows.execution(&self.workflow.run(run_id))?;
-        Ok(state.filter(|state| !state.is_deleted()))
-    }
-
-    /// A working copy of the run, or of the current one. A proposal that this run remembers is answered as the first
-    /// time.
-    pub(crate) fn open(self, run_id: Option<Uuid>) -> Result<Txn<'a, 'c>, Stop> {
-        let current = run_id.is_none();
-        let run_id = match run_id {
-            Some(run_id) => run_id,
-            None => self.current_run()?.ok_or_else(|| no_workflow(self.workflow))?,
-        };
-        let run = self.workflow.run(run_id);
-        let state = self.rows.execution(&run)?;
-        if let Some(state) = &state
-            && let Some(outcome) = state.proposals.outcome(self.proposal)
-        {
-            return Err(Stop::Answered(outcome.reply(&run, state, self.proposal)));
-        }
-        let Some(state) = state.filter(|state| !state.is_deleted()) else {
-            return Err(if current { no_workflow(self.workflow) } else { no_run(self.workflow, run_id) }.into());
-        };
-        Ok(Txn::over(self.rows, self.cx, run, self.proposal, state))
-    }
-
-    /// As [`Call::open`], for what a closed run refuses.
-    pub(crate) fn open_running(self, run_id: Option<Uuid>) -> Result<Txn<'a, 'c>, Stop> {
-        let txn = self.open(run_id)?;
-        if !txn.state.is_running() {
-            return Err(already_completed().into());
-        }
-        Ok(txn)
-    }
-
-    /// The running run of the activity that a worker reports on.
-    pub(crate) fn open_activity(self, activity: &ActivityRef) -> Result<Txn<'a, 'c>, Stop> {
-        match activity {
-            ActivityRef::Token(token) if token.kind != TaskKind::Activity || token.run.workflow != *self.workflow => {
-                Err(ApiError::invalid_argument("Invalid TaskToken.").into())
-            }
-            ActivityRef::Token(token) => self.open_running(Some(token.run.run_id)),
-            ActivityRef::ById { run_id, .. } => self.open_running(*run_id),
-        }
-    }
-
-    /// The run whose started workflow task the token names.
-    pub(crate) fn open_workflow_task(self, token: &TaskToken) -> Result<Txn<'a, 'c>, Stop> {
-        let txn = self.open_run_of(token)?;
-        if !txn.state.workflow_task.is_started_as(token.stamp) {
-            return Err(no_workflow_task().into());
-        }
-        Ok(txn)
-    }
-
-    /// The run of a workflow task, whatever became of the task.
-    fn open_run_of(self, token: &TaskToken) -> Result<Txn<'a, 'c>, Stop> {
-        if token.kind != TaskKind::Workflow || token.run.workflow != *self.workflow {
-            return Err(ApiError::invalid_argument("Invalid TaskToken.").into());
-        }
-        self.open(Some(token.run.run_id))
-    }
-}
-
-pub(crate) fn no_workflow(workflow: &WorkflowKey) -> ApiError {
-    ApiError::not_found(format!("workflow not found for ID: {}", workflow.workflow_id))
-}
-
-fn no_run(workflow: &WorkflowKey, run_id: Uuid) -> ApiError {
-    ApiError::not_found(format!(
-        "workflow execution not found for workflow ID \"{}\" and run ID \"{run_id}\"",
-        workflow.workflow_id
-    ))
-}
-
-pub(crate) fn already_completed() -> ApiError {
-    ApiError::not_found("workflow execution already completed")
-}
-
-fn no_workflow_task() -> ApiError {
-    ApiError::not_found("Workflow task not found.")
-}
-
-/// Nothing has to be replicated.
-pub(crate) fn unchanged(reply: Reply) -> Transition {
-    Transition { reply, writes: WriteSet::default(), states: Vec::new(), effects: Vec::new(), copy: None }
-}
-
-/// The run of a request that may name the first run of a chain: it is for the chain then, so that it reaches the current
-/// run whichever one it names beside it.
-pub(crate) fn run_id_in_chain(run_id: Option<Uuid>, first_run_id: &str) -> Option<Uuid> {
-    run_id.filter(|_| first_run_id.is_empty())
-}
-
-/// A request may insist on the chain of runs that it means.
-pub(crate) fn same_chain(state: &ExecutionState, first_run_id: &str) -> Result<(), ApiError> {
-    if first_run_id.is_empty() || state.info.first_run_id.to_string() == first_run_id {
-        return Ok(());
-    }
-    Err(ApiError::not_found("workflow execution not found"))
 }

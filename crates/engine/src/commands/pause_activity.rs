@@ -1,6 +1,6 @@
 //! An operator pauses activities of a run.
 
-use super::{Call, Outcome};
+use super::call::{Call, Outcome};
 use crate::{
     activity::{self, Selection},
     proposals,

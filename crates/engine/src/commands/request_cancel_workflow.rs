@@ -1,6 +1,6 @@
 //! A workflow is asked to cancel itself.
 
-use super::{Call, Outcome, Stop, run_id_in_chain};
+use super::call::{Call, Outcome, Stop, run_id_in_chain, same_chain};
 use crate::{child::Execution, command::Reply, id::SERVER_IDENTITY, key::RunKey, proposals, txn::Txn, workflow_task};
 use tenure_api::{
     common::v1::Link,
@@ -20,7 +20,7 @@ pub(super) fn run(
     if !txn.state.is_running() {
         return Err(Stop::Answered(Reply::Done));
     }
-    super::same_chain(&txn.state, &request.first_execution_run_id)?;
+    same_chain(&txn.state, &request.first_execution_run_id)?;
     // A workflow is asked once: asking again changes nothing.
     if txn.state.cancel_requested.is_some() {
         return Err(Stop::Answered(Reply::Done));

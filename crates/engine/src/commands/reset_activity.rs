@@ -1,6 +1,6 @@
 //! An operator lets activities of a run begin anew.
 
-use super::{Call, Outcome};
+use super::call::{Call, Outcome};
 use crate::{
     activity::{self, Change, Selection},
     proposals,

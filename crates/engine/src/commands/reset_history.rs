@@ -2,7 +2,7 @@
 //! that is kept, the state after it and what it asks for without an answer; of what came since, the events that the new
 //! run is told again. Of runs that were told nothing only the end is read.
 
-use super::Stop;
+use super::call::Stop;
 use crate::{
     child,
     events::event_len,

@@ -1,6 +1,6 @@
 //! A worker dropped the run from its cache: the next task goes to the normal queue.
 
-use super::{Call, Outcome, Stop};
+use super::call::{Call, Outcome, Stop};
 use crate::{command::Reply, workflow_task};
 use uuid::Uuid;
 

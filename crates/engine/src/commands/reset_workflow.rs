@@ -2,7 +2,7 @@
 //! from outside since.
 
 use super::{
-    Call, Outcome, Stop,
+    call::{Call, Outcome, Stop, no_run, no_workflow},
     reset_history::{self, Chain, Kept, Wanted},
     terminate_workflow::{end_task_by_force, terminated},
     update_workflow_options,
@@ -96,8 +96,8 @@ struct Base {
 fn runs(call: &Call<'_, '_>, asked: Option<Uuid>) -> Result<(Base, Uuid), Stop> {
     let current_id = call.current_run()?;
     let not_found = || match asked {
-        Some(run_id) => super::no_run(call.workflow, run_id),
-        None => super::no_workflow(call.workflow),
+        Some(run_id) => no_run(call.workflow, run_id),
+        None => no_workflow(call.workflow),
     };
     let run_id = asked.or(current_id).ok_or_else(not_found)?;
     let state = call.state(run_id)?.ok_or_else(not_found)?;

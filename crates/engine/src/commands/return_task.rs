@@ -1,6 +1,6 @@
 //! A started task never reached its worker.
 
-use super::{Call, Outcome};
+use super::call::{Call, Outcome};
 use crate::{activity, command::ActivityRef, key::TaskKind, proposals, token::TaskToken, workflow_task};
 
 pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> Outcome {

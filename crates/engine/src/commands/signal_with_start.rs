@@ -1,6 +1,9 @@
 //! A signal for the running workflow, or for one that is started for it.
 
-use super::{Call, Outcome, Stop, signal_workflow, start_workflow};
+use super::{
+    call::{Call, Outcome, Stop},
+    signal_workflow, start_workflow,
+};
 use crate::{
     chain::{NewRun, Start},
     rows::ReadError,

@@ -1,6 +1,6 @@
 //! A signal for a running workflow.
 
-use super::{Call, Outcome, Stop};
+use super::call::{Call, Outcome, Stop};
 use crate::{
     child::Execution,
     command::Reply,

@@ -1,6 +1,6 @@
 //! Starts an activity's ready task for a poll.
 
-use super::{Call, Outcome, Stop};
+use super::call::{Call, Outcome, Stop};
 use crate::{
     activity::{self, PendingActivity, Phase, Started},
     command::{Reply, StartTask},

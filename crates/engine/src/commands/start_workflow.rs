@@ -1,6 +1,9 @@
 //! A new run, or the one that is there, or a refusal: by request id, reuse policy and conflict policy.
 
-use super::{Call, Outcome, Stop, terminate_workflow};
+use super::{
+    call::{Call, Outcome, Stop},
+    terminate_workflow,
+};
 use crate::{
     chain::{NewRun, Start, StartOptions},
     child::Lineage,

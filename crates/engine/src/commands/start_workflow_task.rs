@@ -1,6 +1,6 @@
 //! A poll was matched with a ready workflow task.
 
-use super::{Call, Outcome, Stop, no_workflow_task};
+use super::call::{Call, Outcome, Stop, no_workflow_task};
 use crate::{
     command::{Reply, StartTask},
     id::ProposalId,

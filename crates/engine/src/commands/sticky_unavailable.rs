@@ -1,6 +1,6 @@
 //! The home of a sticky queue has no poller for a task in it.
 
-use super::{Call, Outcome, Stop};
+use super::call::{Call, Outcome, Stop};
 use crate::{
     command::Reply,
     id::Stamp,

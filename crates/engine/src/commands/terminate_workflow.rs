@@ -1,6 +1,6 @@
 //! A run is ended without its worker.
 
-use super::{Call, Outcome, already_completed, run_id_in_chain};
+use super::call::{Call, Outcome, already_completed, run_id_in_chain, same_chain};
 use crate::{
     id::SERVER_IDENTITY,
     proposals,
@@ -21,7 +21,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &TerminateW
     if !txn.state.is_running() {
         return Err(already_completed().into());
     }
-    super::same_chain(&txn.state, &request.first_execution_run_id)?;
+    same_chain(&txn.state, &request.first_execution_run_id)?;
     let details = request.details.clone();
     terminate(&mut txn, &request.reason, details, &request.identity, request.links.clone());
     Ok(txn.finish_remembered(proposals::Outcome::Done))

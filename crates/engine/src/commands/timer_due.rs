@@ -1,6 +1,9 @@
 //! The run's timer row is due: everything whose time has come happens now, and the row is armed again.
 
-use super::{Call, Outcome, Stop, terminate_workflow::end_task_by_force};
+use super::{
+    call::{Call, Outcome, Stop},
+    terminate_workflow::end_task_by_force,
+};
 use crate::{
     activity,
     chain::{self, Ended},

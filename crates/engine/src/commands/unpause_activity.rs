@@ -1,6 +1,6 @@
 //! An operator lets paused activities of a run go on.
 
-use super::{Call, Outcome};
+use super::call::{Call, Outcome};
 use crate::{
     activity::{self, Again, Selection},
     proposals,

@@ -1,6 +1,6 @@
 //! An operator changes the options of activities of a run.
 
-use super::{Call, Outcome};
+use super::call::{Call, Outcome};
 use crate::{
     activity::{self, Change, Selection},
     proposals,

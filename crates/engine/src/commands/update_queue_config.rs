@@ -1,6 +1,6 @@
 //! An operator sets, or unsets, what holds for a task queue.
 
-use super::{Call, Outcome, Stop};
+use super::call::{Call, Outcome, Stop};
 use crate::{
     codec,
     command::Reply,

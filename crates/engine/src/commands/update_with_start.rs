@@ -1,6 +1,9 @@
 //! A workflow is started, or the running one found, and an update is admitted to it: in one entry, or not at all.
 
-use super::{Call, Outcome, Stop, start_workflow};
+use super::{
+    call::{Call, Outcome, Stop},
+    start_workflow,
+};
 use crate::{
     chain::Start,
     command::Reply,

@@ -1,6 +1,6 @@
 //! The options of a running workflow are changed.
 
-use super::{Call, Outcome, Stop};
+use super::call::{Call, Outcome, Stop};
 use crate::{checks::check_priority, command::Reply, proposals, proto::Encoded, txn::Txn, workflow_task};
 use prost_types::FieldMask;
 use std::sync::Arc;

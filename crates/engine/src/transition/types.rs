@@ -1,14 +1,13 @@
-//! The engine's single entry point, and what it gives back.
+//! What a transition sees, and what it gives.
 
 use crate::{
-    command::{Credit, Envelope, Reply},
-    commands::{self, Call, Stop},
+    command::{Credit, Reply},
     copy::HistoryCopy,
     id::{Ids, Process, Stamp},
     key::{QueueKey, RunKey},
     limits::Limits,
     outbox::OutboxEntry,
-    rows::{ReadError, ReadyTask, StateReader, WriteSet},
+    rows::{ReadError, ReadyTask, WriteSet},
     search_attributes::Registry,
     state::ExecutionState,
     time::Timestamp,
@@ -94,14 +93,4 @@ pub enum Refused {
     Api(#[from] ApiError),
     #[error(transparent)]
     Read(#[from] ReadError),
-}
-
-/// Runs one command. Synchronous, total, deterministic in its arguments.
-pub fn transition(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
-    let call = Call { rows, cx, workflow: &envelope.workflow, proposal: envelope.proposal };
-    match commands::dispatch(call, &envelope.command) {
-        Ok(transition) => Ok(transition),
-        Err(Stop::Answered(reply)) => Ok(commands::unchanged(reply)),
-        Err(Stop::Refused(refused)) => Err(refused),
-    }
 }

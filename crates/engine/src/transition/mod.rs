@@ -1,0 +1,21 @@
+//! The engine's single entry point, and what it gives back.
+
+mod types;
+
+pub use types::{Context, Effect, Refused, Transition};
+
+use crate::{
+    command::Envelope,
+    commands::{self, Call, Stop},
+    rows::StateReader,
+};
+
+/// Runs one command. Synchronous, total, deterministic in its arguments.
+pub fn transition(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
+    let call = Call { rows, cx, workflow: &envelope.workflow, proposal: envelope.proposal };
+    match commands::dispatch(call, &envelope.command) {
+        Ok(transition) => Ok(transition),
+        Err(Stop::Answered(reply)) => Ok(commands::unchanged(reply)),
+        Err(Stop::Refused(refused)) => Err(refused),
+    }
+}

@@ -5,17 +5,12 @@
 //! live in the execution's core row; when they are many they move, together, into a row of their own.
 
 use crate::{
-    activity,
-    command::{Reply, WorkflowTaskStarted},
-    commands::start_workflow,
     id::{ProposalId, Stamp},
     key::RunKey,
     pending::{Keyed, NoKey, Pending},
     proto::Encoded,
     row::{Op, PendingKind},
-    state::ExecutionState,
     time::Timestamp,
-    workflow_task,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, time::Duration};
@@ -78,25 +73,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The answer to `proposal`, out of what its run has become.
-    pub(crate) fn reply(&self, run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Reply {
-        match self {
-            Outcome::Done => Reply::Done,
-            Outcome::Signaled => Reply::WorkflowSignaled { run_id: run.run_id },
-            Outcome::WorkflowTaskCompleted { reset_history_event_id, activities, .. } => Reply::WorkflowTaskCompleted {
-                // Its worker has what came before.
-                new_task: workflow_task::started_by(run, state, proposal)
-                    .map(|task| Box::new(WorkflowTaskStarted { sticky: true, ..task })),
-                activities: activity::started_by(run, state, proposal, activities),
-                reset_history_event_id: *reset_history_event_id,
-            },
-            Outcome::FoundRunning { attached } => start_workflow::found_running(run.run_id, state, *attached),
-            Outcome::ActivityOptions(options) => Reply::ActivityOptions(Box::new(options.decode())),
-            Outcome::WorkflowOptions(options) => Reply::WorkflowOptions(Box::new(options.decode())),
-            Outcome::Failed(error) => Reply::Failed(error.clone()),
-        }
-    }
-
     /// Bytes that it adds to its row, about.
     fn size(&self) -> usize {
         match self {

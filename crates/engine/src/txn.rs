@@ -5,10 +5,9 @@
 
 use crate::{
     command::Reply,
-    commands::terminate_workflow::{end_task_by_force, terminate},
     copy::{self, HistoryCopy},
     events::{self, BUFFERED, history_len},
-    id::{ProposalId, SERVER_IDENTITY, Stamp},
+    id::{ProposalId, Stamp},
     key::{QueueKey, RunKey, TaskKind},
     limits::Limits,
     outbox::{Body, OutboxEntry, OutboxMessage},
@@ -19,14 +18,13 @@ use crate::{
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
     transition::{Context, Effect, Transition},
-    workflow_task,
+    workflow_task::{Phase, scheduled_event, started_event},
 };
 use bytes::Bytes;
 use prost::Message;
 use std::sync::Arc;
-use tenure_api::{
-    error::ApiError,
-    history::v1::{History, HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes},
+use tenure_api::history::v1::{
+    History, HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes,
 };
 
 /// A buffered event of more bytes than this does not weigh on the core row.
@@ -126,6 +124,11 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.also.clear();
     }
 
+    /// The run is created by this transaction.
+    pub(crate) fn is_new(&self) -> bool {
+        self.before.is_none()
+    }
+
     /// The shard's time.
     pub fn now(&self) -> Timestamp {
         self.cx.now
@@ -149,7 +152,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         event.event_type = event_type.into();
         event.event_time.get_or_insert_with(|| self.cx.now.to_proto());
         debug_assert!(self.state.is_running() || events::closes(event_type), "no event after the close");
-        workflow_task::persist(self);
+        self.persist_task();
         if self.state.workflow_task.begun().is_some() && events::is_buffered(event_type) {
             self.buffer(&event);
             return BUFFERED;
@@ -166,6 +169,24 @@ impl<'a, 'c> Txn<'a, 'c> {
             attributes: Some(attributes),
             ..Default::default()
         });
+    }
+
+    /// What there is of a speculative task enters history: it is one like others now.
+    pub(crate) fn persist_task(&mut self) {
+        if !self.state.workflow_task.is_speculative() {
+            return;
+        }
+        let Some(mut task) = self.state.workflow_task.pending.take() else { return };
+        self.state.workflow_task.first_at = None;
+        self.add(scheduled_event(&self.state, &task));
+        if let Phase::Started(started) = &task.phase {
+            self.add(started_event(&task, started));
+        }
+        if let (Phase::Ready { deadline, .. }, false) = (&mut task.phase, task.sticky) {
+            *deadline = None;
+        }
+        task.transient = false;
+        self.state.workflow_task.pending = Some(task);
     }
 
     fn buffer(&mut self, event: &HistoryEvent) {
@@ -351,17 +372,8 @@ impl<'a, 'c> Txn<'a, 'c> {
         &self.events
     }
 
-    /// [`Txn::finish`] with a remembered outcome.
-    pub fn finish_remembered(mut self, outcome: Outcome) -> Transition {
-        let reply = outcome.reply(&self.run, &self.state, self.proposal);
-        self.remember(outcome);
-        self.finish(reply)
-    }
-
     /// The transition: rows and effects of everything that was done.
     pub fn finish(mut self, reply: Reply) -> Transition {
-        self.enforce_buffer_limit();
-        let reply = self.enforce_history_limits().map_or(reply, Reply::Failed);
         debug_assert!(self.state.is_running() || self.state.buffered.is_empty(), "a closed run waits for nothing");
         self.state.transitions += 1;
         self.write_history();
@@ -395,41 +407,6 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.ops.extend(self.state.timer_row.map(|due| Op::Delete(RowKey::Timer { due, run: self.run.clone() })));
         let effects = vec![Effect::TimerArmed { run: self.run, due: None }];
         Transition { reply, writes: WriteSet { ops: self.ops }, states: Vec::new(), effects, copy: None }
-    }
-
-    /// Where too much waits for the end of a running workflow task, the task has to end.
-    fn enforce_buffer_limit(&mut self) {
-        if self.state.workflow_task.begun().is_none() {
-            return;
-        }
-        let (limits, buffered) = (self.limits(), &self.state.buffered);
-        let bytes: usize = buffered.values().map(Encoded::size).sum();
-        if buffered.len() <= limits.buffered_events && bytes <= limits.buffered_events_size {
-            return;
-        }
-        end_task_by_force(self);
-        workflow_task::schedule(self, None);
-    }
-
-    /// A run whose history would become too long is ended instead of what was about to be done, and this is the
-    /// answer. What ends the run by itself may take a little more.
-    fn enforce_history_limits(&mut self) -> Option<ApiError> {
-        let limits = self.limits();
-        let too_large = self.history_size() > limits.history_size as i64;
-        let too_many = self.state.last_event_id() > limits.history_count;
-        let reason = match (too_many, too_large) {
-            (_, true) => "Workflow history size exceeds limit.",
-            (true, _) => "Workflow history count exceeds limit.",
-            (false, false) => return None,
-        };
-        if self.before.is_none() || !self.state.is_running() {
-            return None;
-        }
-        self.start_over();
-        let error = ApiError::invalid_argument(reason);
-        self.remember(Outcome::Failed(error.clone()));
-        terminate(self, reason, None, SERVER_IDENTITY, Vec::new());
-        Some(error)
     }
 
     fn write_history(&mut self) {

@@ -1,6 +1,6 @@
 //! The workflow command that ends a run and has another one go on in its place.
 
-use super::{NewRun, Timeouts, successor::following};
+use super::{NewRun, Timeouts, end::close, successor::following};
 use crate::{
     bad_command::BadCommand,
     checks::{check_blob, check_queue_name, check_search_attribute_names, check_search_attributes},
@@ -62,7 +62,7 @@ pub(crate) fn continue_as_new(
         attributes: Some(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(attributes)),
         ..Default::default()
     };
-    txn.close(event, Some(next));
+    close(txn, event, Some(next));
     Ok(())
 }
 

@@ -4,9 +4,10 @@ use super::{Chain, cron::Schedule, timeouts::DEFAULT_TASK_TIMEOUT};
 use crate::{
     Timestamp, WorkflowKey,
     child::Lineage,
-    command::Poll,
+    command::{Reply, WorkflowTaskStarted},
     commands::signal_workflow,
     id::{Process, ProposalId},
+    poll::Poll,
     properties,
     proto::{Encoded, duration_to_proto, optional_duration},
     retry::RetryPolicy,
@@ -15,6 +16,7 @@ use crate::{
     state::{AttachedRequest, ExecutionInfo},
     transition::Context,
     txn::Txn,
+    workflow_task,
 };
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
@@ -156,4 +158,23 @@ impl NewRun {
 
 fn duration(value: Option<&prost_types::Duration>) -> Option<Duration> {
     optional_duration(value).ok().flatten()
+}
+
+/// Creates another run of this workflow id in the same entry; it becomes the current one. Gives its first task if
+/// it was started at once.
+pub(crate) fn start_next(txn: &mut Txn<'_, '_>, next: NewRun) -> Option<Box<WorkflowTaskStarted>> {
+    debug_assert!(!txn.state.is_running(), "one run at a time");
+    let eager = next.eager_poll(txn.cx.origin);
+    let mut new = next.create(txn.rows, txn.cx, &txn.run.workflow, ProposalId::default());
+    let task = begin(&mut new, eager.as_ref());
+    // Nothing of it is buffered, and a history that just begins is under no limit.
+    let created = new.finish(Reply::Done);
+    txn.also(created);
+    task
+}
+
+/// Schedules the first task of a new run, unless it is delayed; starts it for the caller where that was accepted.
+pub(crate) fn begin(txn: &mut Txn<'_, '_>, eager: Option<&Poll>) -> Option<Box<WorkflowTaskStarted>> {
+    workflow_task::schedule_if_idle(txn);
+    eager.map(|poll| Box::new(workflow_task::start(txn, poll)))
 }

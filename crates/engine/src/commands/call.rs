@@ -1,6 +1,7 @@
 //! What a verb has at hand, and how it stops: runs are found and opened here, with the errors for those that are not
 //! there.
 
+use super::answer::answer;
 use crate::{
     command::{ActivityRef, Reply},
     id::ProposalId,
@@ -75,7 +76,7 @@ impl<'a, 'c> Call<'a, 'c> {
         if let Some(state) = &state
             && let Some(outcome) = state.proposals.outcome(self.proposal)
         {
-            return Err(Stop::Answered(outcome.reply(&run, state, self.proposal)));
+            return Err(Stop::Answered(answer(outcome, &run, state, self.proposal)));
         }
         let Some(state) = state.filter(|state| !state.is_deleted()) else {
             return Err(if current { no_workflow(self.workflow) } else { no_run(self.workflow, run_id) }.into());

@@ -3,6 +3,7 @@
 use super::{
     call::{Call, Outcome},
     fail_activity,
+    finish::finish_remembered,
 };
 use crate::{activity, command::ActivityRef, proposals};
 use prost::Message;
@@ -17,7 +18,7 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
     let id = activity::find_started(&txn, activity)?;
     if request.details.as_ref().is_some_and(|details| details.encoded_len() > txn.limits().blob_size) {
         fail_activity::too_large(&mut txn, id, "Cancel details exceed size limit.", &request.identity);
-        return Ok(txn.finish_remembered(proposals::Outcome::Done));
+        return Ok(finish_remembered(txn, proposals::Outcome::Done));
     }
     let requested = txn.state.activities.get(id).and_then(|activity| activity.cancel_requested_event_id);
     let Some(latest_cancel_requested_event_id) = requested else {
@@ -34,5 +35,5 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
             worker_version: None,
         })
     });
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }

@@ -3,6 +3,7 @@
 use super::{
     call::{Call, Outcome},
     fail_activity,
+    finish::finish_remembered,
 };
 use crate::{
     activity::{self, PendingActivity},
@@ -25,7 +26,7 @@ pub(super) fn run(
     if request.result.as_ref().is_some_and(|result| result.encoded_len() > txn.limits().blob_size) {
         activity::find_started(&txn, activity)?;
         fail_activity::too_large(&mut txn, id, "Complete result exceeds size limit.", &request.identity);
-        return Ok(txn.finish_remembered(proposals::Outcome::Done));
+        return Ok(finish_remembered(txn, proposals::Outcome::Done));
     }
     let started = txn.state.activities.get(id).and_then(PendingActivity::started).is_some();
     let completed = |scheduled_event_id, started_event_id| {
@@ -42,5 +43,5 @@ pub(super) fn run(
     } else {
         activity::close_unstarted(&mut txn, id, &request.identity, completed);
     }
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }

@@ -1,11 +1,13 @@
 //! A worker answers its workflow task.
 
 use super::{
+    answer::answer,
     call::{Call, Outcome, Stop, no_workflow_task},
-    terminate_workflow::terminate,
+    finish::finish_remembered,
 };
 use crate::{
     bad_command::BadCommand,
+    chain::terminate,
     command::Reply,
     id::SERVER_IDENTITY,
     proposals,
@@ -32,7 +34,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     if request.force_create_new_workflow_task && heartbeats_too_long(&txn) {
         workflow_task::time_out(&mut txn);
         let error = ApiError::not_found("workflow task heartbeat timeout");
-        return Ok(txn.finish_remembered(proposals::Outcome::Failed(error)));
+        return Ok(finish_remembered(txn, proposals::Outcome::Failed(error)));
     }
     workflow_task::check_sequence(&request.commands)?;
     update::check_form(&request.messages)?;
@@ -40,7 +42,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
         txn.read_first_event()?;
     }
     match workflow_task::complete(&mut txn, request) {
-        Ok(outcome) => Ok(txn.finish_remembered(outcome)),
+        Ok(outcome) => Ok(finish_remembered(txn, outcome)),
         Err(bad) => {
             txn.start_over();
             let error = ApiError::invalid_argument(bad.message());
@@ -50,7 +52,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
             } else if !aborted {
                 return Err(error.into());
             }
-            Ok(txn.finish_remembered(proposals::Outcome::Failed(error)))
+            Ok(finish_remembered(txn, proposals::Outcome::Failed(error)))
         }
     }
 }
@@ -59,7 +61,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
 /// started for it wait for that.
 fn answered_before(txn: &Txn<'_, '_>, token: &TaskToken) -> Option<Reply> {
     let (proposal, outcome) = txn.state.proposals.completion_of(token.stamp)?;
-    let reply = outcome.reply(&txn.run, &txn.state, proposal);
+    let reply = answer(outcome, &txn.run, &txn.state, proposal);
     let carries_tasks = match &reply {
         Reply::WorkflowTaskCompleted { new_task, activities, .. } => new_task.is_some() || !activities.is_empty(),
         _ => false,

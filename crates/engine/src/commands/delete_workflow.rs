@@ -2,9 +2,9 @@
 
 use super::{
     call::{Call, Outcome},
-    terminate_workflow::terminate,
+    finish::finish_remembered,
 };
-use crate::{id::SERVER_IDENTITY, proposals, removal};
+use crate::{chain::terminate, id::SERVER_IDENTITY, proposals, removal};
 use uuid::Uuid;
 
 const REASON: &str = "Delete workflow execution";
@@ -15,5 +15,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>) -> Outcome {
         terminate(&mut txn, REASON, None, SERVER_IDENTITY, Vec::new());
     }
     removal::delete(&mut txn);
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }

@@ -2,10 +2,11 @@
 
 use super::{
     call::{Call, Outcome, Stop, unchanged},
-    request_cancel_workflow, signal_workflow, start_workflow, terminate_workflow,
+    finish::finish,
+    request_cancel_workflow, signal_workflow, start_workflow,
 };
 use crate::{
-    chain::Start,
+    chain::{self, Start},
     child::{self, Lineage, PendingChild},
     command::Reply,
     id::SERVER_IDENTITY,
@@ -48,7 +49,7 @@ fn receipt(receipt: Receipt) -> Outcome {
 }
 
 fn done(txn: Txn<'_, '_>) -> Outcome {
-    Ok(txn.finish(Reply::Received(Receipt::Done)))
+    Ok(finish(txn, Reply::Received(Receipt::Done)))
 }
 
 fn start_child(call: Call<'_, '_>, request: StartWorkflowExecutionRequest, lineage: &Lineage) -> Outcome {
@@ -143,7 +144,7 @@ fn parent_closed(call: Call<'_, '_>, from: &RunKey, initiated_event_id: i64, pol
     match policy {
         ClosePolicy::RequestCancel => request_cancel_workflow::request_by(&mut txn, PARENT_CLOSED, "", from, 0),
         ClosePolicy::Terminate => {
-            terminate_workflow::terminate(&mut txn, PARENT_CLOSED, None, SERVER_IDENTITY, Vec::new());
+            chain::terminate(&mut txn, PARENT_CLOSED, None, SERVER_IDENTITY, Vec::new());
         }
     }
     done(txn)

@@ -1,7 +1,10 @@
 //! A message of the outbox was answered: its row goes, and where a workflow command waits for the answer, history
 //! tells it.
 
-use super::call::{Call, Outcome, Stop, unchanged};
+use super::{
+    call::{Call, Outcome, Stop, unchanged},
+    finish::finish,
+};
 use crate::{
     child, codec,
     command::Reply,
@@ -33,5 +36,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp, receipt: Recei
         }
         Body::ParentClosed { .. } | Body::ChildClosed { .. } => {}
     }
-    Ok(txn.finish(Reply::Done))
+    Ok(finish(txn, Reply::Done))
 }

@@ -1,6 +1,9 @@
 //! A worker reports that an attempt failed: it is retried, or the activity has failed.
 
-use super::call::{Call, Outcome};
+use super::{
+    call::{Call, Outcome},
+    finish::finish_remembered,
+};
 use crate::{activity, command::ActivityRef, failures, proposals, txn::Txn};
 use prost::Message;
 use tenure_api::{
@@ -27,7 +30,7 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
     if let Err(retry_state) = activity::retry(&mut txn, id, failure.as_ref()) {
         close(&mut txn, id, failure, retry_state, &request.identity);
     }
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }
 
 fn close(txn: &mut Txn<'_, '_>, id: i64, failure: Option<Failure>, retry_state: RetryState, identity: &str) {

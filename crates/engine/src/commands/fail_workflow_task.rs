@@ -2,9 +2,10 @@
 
 use super::{
     call::{Call, Outcome, Stop, already_completed},
-    terminate_workflow::terminate,
+    finish::finish_remembered,
 };
 use crate::{
+    chain::terminate,
     failures::within_limit,
     id::SERVER_IDENTITY,
     proposals,
@@ -24,7 +25,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     })?;
     if request.cause() == Cause::GrpcMessageTooLarge {
         terminate(&mut txn, TOO_LARGE, None, SERVER_IDENTITY, Vec::new());
-        return Ok(txn.finish_remembered(proposals::Outcome::Done));
+        return Ok(finish_remembered(txn, proposals::Outcome::Done));
     }
     let failed = Failed {
         cause: request.cause(),
@@ -34,5 +35,5 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     };
     workflow_task::fail(&mut txn, failed);
     workflow_task::schedule_after_failure(&mut txn, request.cause());
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }

@@ -3,6 +3,7 @@
 use super::{
     call::{Call, Outcome},
     fail_activity,
+    finish::finish,
 };
 use crate::{
     activity::{self, BeatAnswer},
@@ -18,8 +19,8 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RecordAc
     if request.details.as_ref().is_some_and(|details| details.encoded_len() > txn.limits().blob_size) {
         fail_activity::too_large(&mut txn, id, "Heartbeat details exceed size limit.", &request.identity);
         let answer = BeatAnswer { cancel_requested: true, ..BeatAnswer::default() };
-        return Ok(txn.finish(Reply::ActivityHeartbeat(answer)));
+        return Ok(finish(txn, Reply::ActivityHeartbeat(answer)));
     }
     let answer = activity::beat(&mut txn, id, request.details.as_ref());
-    Ok(txn.finish(Reply::ActivityHeartbeat(answer)))
+    Ok(finish(txn, Reply::ActivityHeartbeat(answer)))
 }

@@ -1,6 +1,7 @@
 //! One file per verb of [`ShardCommand`]: finds the run, checks what depends on its state, and lets the sub-machines
 //! do the rest.
 
+mod answer;
 mod call;
 mod cancel_activity;
 mod complete_activity;
@@ -10,6 +11,7 @@ mod deliver;
 mod delivered;
 mod fail_activity;
 mod fail_workflow_task;
+mod finish;
 mod heartbeat_activity;
 mod pause_activity;
 pub(crate) mod request_cancel_workflow;

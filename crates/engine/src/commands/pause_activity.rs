@@ -1,6 +1,9 @@
 //! An operator pauses activities of a run.
 
-use super::call::{Call, Outcome};
+use super::{
+    call::{Call, Outcome},
+    finish::finish_remembered,
+};
 use crate::{
     activity::{self, Selection},
     proposals,
@@ -17,5 +20,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &PauseActiv
     for id in activity::matching(&txn.state, selection)? {
         activity::pause(&mut txn, id, &request.identity, &request.reason);
     }
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }

@@ -1,6 +1,9 @@
 //! A workflow is asked to cancel itself.
 
-use super::call::{Call, Outcome, Stop, run_id_in_chain, same_chain};
+use super::{
+    call::{Call, Outcome, Stop, run_id_in_chain, same_chain},
+    finish::finish_remembered,
+};
 use crate::{child::Execution, command::Reply, id::SERVER_IDENTITY, key::RunKey, proposals, txn::Txn, workflow_task};
 use tenure_api::{
     common::v1::Link,
@@ -31,7 +34,7 @@ pub(super) fn run(
         request.links.clone(),
         attributes(&request.reason, &request.identity),
     );
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }
 
 fn attributes(cause: &str, identity: &str) -> WorkflowExecutionCancelRequestedEventAttributes {

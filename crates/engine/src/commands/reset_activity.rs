@@ -1,6 +1,9 @@
 //! An operator lets activities of a run begin anew.
 
-use super::call::{Call, Outcome};
+use super::{
+    call::{Call, Outcome},
+    finish::finish_remembered,
+};
 use crate::{
     activity::{self, Change, Selection},
     proposals,
@@ -23,5 +26,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetActiv
         }
         activity::reset(&mut txn, id, request.reset_heartbeat, request.keep_paused, jitter);
     }
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }

@@ -1,6 +1,9 @@
 //! A worker dropped the run from its cache: the next task goes to the normal queue.
 
-use super::call::{Call, Outcome, Stop};
+use super::{
+    call::{Call, Outcome, Stop},
+    finish::finish,
+};
 use crate::{command::Reply, workflow_task};
 use uuid::Uuid;
 
@@ -15,5 +18,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>) -> Outcome {
         true => workflow_task::leave_sticky_queue(&mut txn),
         false => drop(workflow_task::lose_worker(&mut txn)),
     }
-    Ok(txn.finish(Reply::Done))
+    Ok(finish(txn, Reply::Done))
 }

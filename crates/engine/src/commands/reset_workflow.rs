@@ -3,12 +3,14 @@
 
 use super::{
     call::{Call, Outcome, Stop, no_run, no_workflow},
+    finish::finish,
     reset_history::{self, Chain, Kept, Wanted},
-    terminate_workflow::{end_task_by_force, terminated},
     update_workflow_options,
 };
 use crate::{
-    activity, child,
+    activity,
+    chain::{close_replaced, end_task_by_force, terminated},
+    child,
     command::Reply,
     copy::HistoryCopy,
     id::ProposalId,
@@ -41,8 +43,8 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkf
         return Err(Stop::Answered(Reply::WorkflowReset { run_id }));
     }
     let (base, current_id) = runs(&call, run_id)?;
-    let finish = request.workflow_task_finish_event_id;
-    if finish <= 1 || finish > base.state.last_event_id() {
+    let finish_event_id = request.workflow_task_finish_event_id;
+    if finish_event_id <= 1 || finish_event_id > base.state.last_event_id() {
         let message = "Workflow task finish ID must be > 1 && <= workflow last event ID.";
         return Err(ApiError::invalid_argument(message).into());
     }
@@ -50,8 +52,8 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkf
     let Call { rows, cx, workflow, proposal } = call;
     let base_id = base.run.run_id;
     let wanted = Wanted::of(request, base_id);
-    let boundary = || ApiError::invalid_argument(not_a_boundary(finish));
-    let (kept, mut chain) = reset_history::read(rows, &base.run, &base.state, finish, wanted, boundary)?;
+    let boundary = || ApiError::invalid_argument(not_a_boundary(finish_event_id));
+    let (kept, mut chain) = reset_history::read(rows, &base.run, &base.state, finish_event_id, wanted, boundary)?;
     let Kept { state, size, outcomes, children, external } = kept;
     let mut state = state.ok_or_else(boundary)?;
     begin_anew(&mut state, &base.state, cx.now);
@@ -61,7 +63,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkf
     let replaced = replace(rows, cx, &base, current_id, new.run_id, &request.reason, &mut chain)?;
 
     let run_id = new.run_id;
-    let copy = HistoryCopy { from: base.run.clone(), before: finish, to: new.clone() };
+    let copy = HistoryCopy { from: base.run.clone(), before: finish_event_id, to: new.clone() };
     let mut txn = Txn::create(rows, cx, new, proposal, ExecutionInfo::clone(&state.info));
     txn.state = state;
     txn.begin_with(copy);
@@ -83,7 +85,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkf
         operate(&mut txn, operation)?;
     }
     workflow_task::schedule_if_idle(&mut txn);
-    Ok(txn.finish(Reply::WorkflowReset { run_id }))
+    Ok(finish(txn, Reply::WorkflowReset { run_id }))
 }
 
 /// The run that is reset.
@@ -120,7 +122,7 @@ fn replace(
     state.reset.run_id = Some(new_id);
     let mut old = Txn::over(rows, cx, base.run.clone(), ProposalId::default(), Arc::new(state));
     if base.run.run_id != current_id {
-        replaced.push(old.finish(Reply::Done));
+        replaced.push(finish(old, Reply::Done));
         let run = base.run.workflow.run(current_id);
         let Some(current) = rows.execution(&run)? else { return Ok(replaced) };
         old = Txn::over(rows, cx, run, ProposalId::default(), current);
@@ -128,7 +130,7 @@ fn replace(
     if old.state.is_running() {
         end_task_by_force(&mut old);
         let keeps_children = base.run.run_id == current_id;
-        old.close_replaced(terminated(reason, None, RESETTER, Vec::new()), keeps_children);
+        close_replaced(&mut old, terminated(reason, None, RESETTER, Vec::new()), keeps_children);
     } else if base.run.run_id != current_id {
         return Ok(replaced);
     }
@@ -137,7 +139,7 @@ fn replace(
             chain.take(current_id, event.clone())?;
         }
     }
-    replaced.push(old.finish(Reply::Done));
+    replaced.push(finish(old, Reply::Done));
     Ok(replaced)
 }
 

@@ -1,6 +1,9 @@
 //! A started task never reached its worker.
 
-use super::call::{Call, Outcome};
+use super::{
+    call::{Call, Outcome},
+    finish::finish_remembered,
+};
 use crate::{activity, command::ActivityRef, key::TaskKind, proposals, token::TaskToken, workflow_task};
 
 pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> Outcome {
@@ -17,5 +20,5 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> Outcome {
             txn
         }
     };
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }

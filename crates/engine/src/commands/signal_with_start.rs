@@ -2,6 +2,7 @@
 
 use super::{
     call::{Call, Outcome, Stop},
+    finish::finish,
     signal_workflow, start_workflow,
 };
 use crate::{
@@ -49,7 +50,7 @@ pub(super) fn run(call: Call<'_, '_>, asked: &Start<SignalWithStartWorkflowExecu
     signal_workflow::record(&mut txn, signal, request.links.clone());
     end_backoff(&mut txn);
     workflow_task::schedule_if_idle(&mut txn);
-    Ok(txn.finish(start_workflow::reply(current_id, &current, false)))
+    Ok(finish(txn, start_workflow::reply(current_id, &current, false)))
 }
 
 /// Unlike other signals it does not wait for the end of a delay before the first task.

@@ -1,6 +1,9 @@
 //! A signal for a running workflow.
 
-use super::call::{Call, Outcome, Stop};
+use super::{
+    call::{Call, Outcome, Stop},
+    finish::finish,
+};
 use crate::{
     child::Execution,
     command::Reply,
@@ -29,7 +32,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &SignalWork
     }
     signal(&mut txn, request, None)?;
     let run_id = txn.run.run_id;
-    Ok(txn.finish(Reply::WorkflowSignaled { run_id }))
+    Ok(finish(txn, Reply::WorkflowSignaled { run_id }))
 }
 
 /// The run that received the signal with this request id, where that counts for the run that is meant, or the current one:

@@ -1,6 +1,9 @@
 //! Starts an activity's ready task for a poll.
 
-use super::call::{Call, Outcome, Stop};
+use super::{
+    call::{Call, Outcome, Stop},
+    finish::finish,
+};
 use crate::{
     activity::{self, PendingActivity, Phase, Started},
     command::{Reply, StartTask},
@@ -25,7 +28,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
         activity.start(started, &start.poll);
     }
     let reply = reply(&txn, id)?;
-    Ok(txn.finish(reply))
+    Ok(finish(txn, reply))
 }
 
 fn reply(txn: &Txn<'_, '_>, id: i64) -> Result<Reply, Stop> {

@@ -2,10 +2,10 @@
 
 use super::{
     call::{Call, Outcome, Stop},
-    terminate_workflow,
+    finish::{finish, finish_remembered},
 };
 use crate::{
-    chain::{NewRun, Start, StartOptions},
+    chain::{self, NewRun, Start, StartOptions},
     child::Lineage,
     command::{Reply, WorkflowTaskStarted},
     id::{ProposalId, SERVER_IDENTITY},
@@ -186,7 +186,7 @@ fn use_existing(
         ..Default::default()
     };
     options::change(&mut txn, event);
-    Ok(txn.finish_remembered(proposals::Outcome::FoundRunning { attached }))
+    Ok(finish_remembered(txn, proposals::Outcome::FoundRunning { attached }))
 }
 
 /// Terminates the running run and starts the new one, in one entry.
@@ -194,10 +194,10 @@ pub(super) fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current
     let mut old = Txn::over(call.rows, call.cx, call.workflow.run(current_id), ProposalId::default(), current);
     let details = json(&format!("terminated by new runID: {}", new.run_id));
     let reason = "TerminateIfRunning WorkflowIdReusePolicy";
-    terminate_workflow::terminate(&mut old, reason, Some(details), SERVER_IDENTITY, Vec::new());
+    chain::terminate(&mut old, reason, Some(details), SERVER_IDENTITY, Vec::new());
     let run_id = new.run_id;
-    let task = old.start_next(new);
-    old.finish(started(run_id, task))
+    let task = chain::start_next(&mut old, new);
+    finish(old, started(run_id, task))
 }
 
 /// A string as SDKs would encode it.
@@ -210,8 +210,8 @@ fn json(text: &str) -> Payloads {
 pub(super) fn start(call: Call<'_, '_>, new: NewRun) -> Transition {
     let (run_id, eager) = (new.run_id, new.eager_poll(call.cx.origin));
     let mut txn = new.create(call.rows, call.cx, call.workflow, call.proposal);
-    let task = txn.begin(eager.as_ref());
-    txn.finish(started(run_id, task))
+    let task = chain::begin(&mut txn, eager.as_ref());
+    finish(txn, started(run_id, task))
 }
 
 fn started(run_id: Uuid, task: Option<Box<WorkflowTaskStarted>>) -> Reply {
@@ -223,12 +223,6 @@ fn started(run_id: Uuid, task: Option<Box<WorkflowTaskStarted>>) -> Reply {
         status: Status::Running.into(),
         task,
     }
-}
-
-/// About a run that was running before, and may have an event of the request's own.
-pub(crate) fn found_running(run_id: Uuid, state: &ExecutionState, attached: bool) -> Reply {
-    let (first_run_id, status) = (state.info.first_run_id, Status::Running.into());
-    Reply::WorkflowStarted { run_id, first_run_id, started: false, attached, status, task: None }
 }
 
 /// About a run that was there before.

@@ -1,6 +1,9 @@
 //! A poll was matched with a ready workflow task.
 
-use super::call::{Call, Outcome, Stop, no_workflow_task};
+use super::{
+    call::{Call, Outcome, Stop, no_workflow_task},
+    finish::finish,
+};
 use crate::{
     command::{Reply, StartTask},
     id::ProposalId,
@@ -12,7 +15,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
     match txn.state.workflow_task.pending.as_ref().map(|task| &task.phase) {
         Some(Phase::Ready { stamp, .. }) if *stamp == start.stamp => {
             let started = workflow_task::start(&mut txn, &start.poll);
-            Ok(txn.finish(Reply::WorkflowTaskStarted(Box::new(started))))
+            Ok(finish(txn, Reply::WorkflowTaskStarted(Box::new(started))))
         }
         Some(Phase::Started(started)) if started.proposal == txn.proposal && txn.proposal != ProposalId::default() => {
             let again = workflow_task::describe_started(&txn.run, &txn.state).expect("it is started");

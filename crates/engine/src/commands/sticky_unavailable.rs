@@ -1,6 +1,9 @@
 //! The home of a sticky queue has no poller for a task in it.
 
-use super::call::{Call, Outcome, Stop};
+use super::{
+    call::{Call, Outcome, Stop},
+    finish::finish,
+};
 use crate::{
     command::Reply,
     id::Stamp,
@@ -13,7 +16,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp) -> Outcome {
     match &txn.state.workflow_task.pending {
         Some(task) if task.sticky && matches!(task.phase, Phase::Ready { stamp: s, .. } if s == stamp) => {
             workflow_task::leave_sticky_queue(&mut txn);
-            Ok(txn.finish(Reply::Done))
+            Ok(finish(txn, Reply::Done))
         }
         // Started, timed out or moved meanwhile.
         _ => Err(Stop::Answered(Reply::Done)),

@@ -2,7 +2,7 @@
 
 use super::{
     call::{Call, Outcome, Stop},
-    terminate_workflow::end_task_by_force,
+    finish::finish,
 };
 use crate::{
     activity,
@@ -39,7 +39,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
     while !txn.is_full() && txn.state.earliest_deadline().is_some_and(|at| at <= txn.now()) {
         fire_due(&mut txn);
     }
-    Ok(txn.finish(Reply::Done))
+    Ok(finish(txn, Reply::Done))
 }
 
 fn has_expired(txn: &Txn<'_, '_>) -> bool {
@@ -60,14 +60,14 @@ fn fire_due(txn: &mut Txn<'_, '_>) {
 
 /// The run has used up its time.
 fn time_out(txn: &mut Txn<'_, '_>) {
-    end_task_by_force(txn);
+    chain::end_task_by_force(txn);
     let Ended { retry_state, next } = chain::after_timeout(txn);
     let attributes = WorkflowExecutionTimedOutEventAttributes {
         retry_state: retry_state.into(),
         new_execution_run_id: next.as_ref().map(|next| next.run_id.to_string()).unwrap_or_default(),
     };
     let attributes = Some(Attributes::WorkflowExecutionTimedOutEventAttributes(attributes));
-    txn.close(HistoryEvent { attributes, ..Default::default() }, next);
+    chain::close(txn, HistoryEvent { attributes, ..Default::default() }, next);
 }
 
 /// The timer of a run is due that is not there: what was copied for it goes, in pieces.

@@ -1,6 +1,9 @@
 //! An operator lets paused activities of a run go on.
 
-use super::call::{Call, Outcome};
+use super::{
+    call::{Call, Outcome},
+    finish::finish_remembered,
+};
 use crate::{
     activity::{self, Again, Selection},
     proposals,
@@ -24,5 +27,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UnpauseAct
     for id in activity::matching(&txn.state, selection)? {
         activity::unpause(&mut txn, id, again);
     }
-    Ok(txn.finish_remembered(proposals::Outcome::Done))
+    Ok(finish_remembered(txn, proposals::Outcome::Done))
 }

@@ -1,6 +1,9 @@
 //! An operator changes the options of activities of a run.
 
-use super::call::{Call, Outcome};
+use super::{
+    call::{Call, Outcome},
+    finish::finish_remembered,
+};
 use crate::{
     activity::{self, Change, Selection},
     proposals,
@@ -29,5 +32,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateActi
     for id in activity::matching(&txn.state, selection)? {
         updated = Some(activity::update_options(&mut txn, id, change)??);
     }
-    Ok(txn.finish_remembered(proposals::Outcome::ActivityOptions(Encoded::of(&updated.unwrap_or_default()))))
+    Ok(finish_remembered(txn, proposals::Outcome::ActivityOptions(Encoded::of(&updated.unwrap_or_default()))))
 }

@@ -2,6 +2,7 @@
 
 use super::{
     call::{Call, Outcome, Stop},
+    finish::finish,
     start_workflow,
 };
 use crate::{
@@ -52,7 +53,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &Start, update: &UpdateWorkflowExec
         // So that a retry of this very command knows what it did. Another start of the same id did nothing.
         txn.remember(proposals::Outcome::Done);
     }
-    let admitted = txn.finish(reply(found));
+    let admitted = finish(txn, reply(found));
     let Some(mut whole) = begun else { return Ok(admitted) };
     whole.reply = admitted.reply;
     whole.writes.ops.extend(admitted.writes.ops);

@@ -1,6 +1,9 @@
 //! An update for a running workflow. One of the same id is joined, wherever it has come to.
 
-use super::call::{Call, Outcome, Stop, same_chain};
+use super::{
+    call::{Call, Outcome, Stop, same_chain},
+    finish::finish,
+};
 use crate::{command::Reply, update};
 use tenure_api::workflowservice::v1::UpdateWorkflowExecutionRequest;
 use uuid::Uuid;
@@ -14,5 +17,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWork
         return Err(Stop::Answered(Reply::Update { run_id, found }));
     }
     let found = update::admit(&mut txn, &wanted)?;
-    Ok(txn.finish(Reply::Update { run_id, found }))
+    Ok(finish(txn, Reply::Update { run_id, found }))
 }

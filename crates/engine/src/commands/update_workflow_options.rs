@@ -1,6 +1,9 @@
 //! The options of a running workflow are changed.
 
-use super::call::{Call, Outcome, Stop};
+use super::{
+    call::{Call, Outcome, Stop},
+    finish::finish_remembered,
+};
 use crate::{checks::check_priority, command::Reply, proposals, proto::Encoded, txn::Txn, workflow_task};
 use prost_types::FieldMask;
 use std::sync::Arc;
@@ -24,7 +27,7 @@ pub(super) fn run(
     let priority = txn.state.info.priority.as_ref().map(Encoded::decode);
     let options = WorkflowExecutionOptions { priority, ..Default::default() };
     match changed {
-        true => Ok(txn.finish_remembered(proposals::Outcome::WorkflowOptions(Encoded::of(&options)))),
+        true => Ok(finish_remembered(txn, proposals::Outcome::WorkflowOptions(Encoded::of(&options)))),
         false => Err(Stop::Answered(Reply::WorkflowOptions(Box::new(options)))),
     }
 }

@@ -256,7 +256,7 @@ fn modify_properties(
 
 /// Closes the run with its last event.
 fn close(txn: &mut Txn<'_, '_>, user_metadata: Option<UserMetadata>, attributes: Attributes, next: Option<NewRun>) {
-    txn.close(HistoryEvent { user_metadata, attributes: Some(attributes), ..Default::default() }, next);
+    chain::close(txn, HistoryEvent { user_metadata, attributes: Some(attributes), ..Default::default() }, next);
 }
 
 fn id_of(next: Option<&NewRun>) -> String {

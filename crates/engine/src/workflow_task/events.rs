@@ -25,14 +25,14 @@ pub(super) fn transient_history(state: &ExecutionState, task: &PendingTask, star
     vec![scheduled_event(state, task), started_event(task, started)]
 }
 
-pub(super) fn scheduled_event(state: &ExecutionState, task: &PendingTask) -> HistoryEvent {
+pub(crate) fn scheduled_event(state: &ExecutionState, task: &PendingTask) -> HistoryEvent {
     let kind = if task.sticky { TaskQueueKind::Sticky } else { TaskQueueKind::Normal };
     let attributes = scheduled_attributes(state, &task.queue, kind, task.timeout, state.workflow_task.attempt);
     let attributes = Attributes::WorkflowTaskScheduledEventAttributes(attributes);
     event(task.scheduled_event_id, task.scheduled_at, attributes)
 }
 
-pub(super) fn started_event(task: &PendingTask, started: &Started) -> HistoryEvent {
+pub(crate) fn started_event(task: &PendingTask, started: &Started) -> HistoryEvent {
     let attributes = started_attributes(task.scheduled_event_id, started);
     event(started.event_id, started.at, Attributes::WorkflowTaskStartedEventAttributes(attributes))
 }

@@ -28,6 +28,7 @@ pub use commands::CompletedTask;
 pub(crate) use commands::{any_closes, check_sequence};
 pub(crate) use complete::complete;
 pub use events::transient_events;
+pub(crate) use events::{scheduled_event, started_event};
 pub(crate) use state::Build;
 pub use state::{PendingTask, Phase, Problem, Started, WorkflowTask};
 
@@ -44,7 +45,7 @@ use crate::{
     txn::Txn,
     update,
 };
-use events::{scheduled_attributes, scheduled_event, started_attributes, started_event, timed_out, transient_history};
+use events::{scheduled_attributes, started_attributes, timed_out, transient_history};
 use prost::Message;
 use std::time::Duration;
 use tenure_api::{
@@ -211,24 +212,6 @@ pub(crate) fn with_tasks_withdrawn(txn: &mut Txn<'_, '_>, change: impl FnOnce(&m
     }
 }
 
-/// What there is of a speculative task enters history: it is one like others now.
-pub(crate) fn persist(txn: &mut Txn<'_, '_>) {
-    if !txn.state.workflow_task.is_speculative() {
-        return;
-    }
-    let Some(mut task) = txn.state.workflow_task.pending.take() else { return };
-    txn.state.workflow_task.first_at = None;
-    txn.add(scheduled_event(&txn.state, &task));
-    if let Phase::Started(started) = &task.phase {
-        txn.add(started_event(&task, started));
-    }
-    if let (Phase::Ready { deadline, .. }, false) = (&mut task.phase, task.sticky) {
-        *deadline = None;
-    }
-    task.transient = false;
-    txn.state.workflow_task.pending = Some(task);
-}
-
 /// The run is being closed: its task is no more.
 pub(crate) fn forget(txn: &mut Txn<'_, '_>) {
     withdraw(txn);
@@ -353,7 +336,7 @@ pub(crate) fn started_by(run: &RunKey, state: &ExecutionState, proposal: Proposa
 /// Ends the started task as completed and returns the completed event's id. A transient task's events enter history
 /// first.
 fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCompletedEventAttributes) -> i64 {
-    persist(txn);
+    txn.persist_task();
     let Some((task, started)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
     let (task, mut started) = (task.clone(), started.clone());
     let transient = if task.transient { transient_history(&txn.state, &task, &started) } else { Vec::new() };
@@ -382,7 +365,7 @@ pub(crate) struct Failed {
 /// The started task failed. The caller decides whether another one is scheduled.
 pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
     if txn.state.workflow_task.is_started() {
-        persist(txn);
+        txn.persist_task();
     }
     let Some((task, started)) = txn.state.workflow_task.begun() else { return };
     if !task.transient {
@@ -445,7 +428,7 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) {
     if txn.state.workflow_task.deadline().is_none_or(|at| at > txn.now()) {
         return;
     }
-    persist(txn);
+    txn.persist_task();
     match &txn.state.workflow_task.pending {
         None => schedule(txn, None),
         Some(PendingTask { phase: Phase::Started(_), .. }) => time_out(txn),
@@ -464,7 +447,7 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) {
 
 /// The started task took too long; the next attempt is scheduled.
 pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
-    persist(txn);
+    txn.persist_task();
     let Some((task, started)) = txn.state.workflow_task.started() else { return };
     if !task.transient {
         let event = timed_out(task, started.event_id, TimeoutType::StartToClose);

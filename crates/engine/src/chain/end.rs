@@ -1,0 +1,94 @@
+//! How a run ends. Every end comes through here.
+
+use super::{NewRun, new_run::start_next};
+use crate::{
+    activity, child, describe, events,
+    id::SERVER_IDENTITY,
+    removal,
+    txn::Txn,
+    update,
+    workflow_task::{self, Failed},
+};
+use tenure_api::{
+    common::v1::{Link, Payloads},
+    enums::v1::WorkflowTaskFailedCause as Cause,
+    history::v1::{HistoryEvent, WorkflowExecutionTerminatedEventAttributes, history_event::Attributes},
+};
+
+/// Ends the run with its last event: nothing of it is pending any more. Where a run follows in the chain, it is
+/// created in the same entry.
+pub(crate) fn close(txn: &mut Txn<'_, '_>, last: HistoryEvent, next: Option<NewRun>) {
+    txn.state.pending_at_close = describe::pending_at_close(&txn.state);
+    child::parent_closed(txn);
+    update::close(txn, next.is_some());
+    if next.is_none() {
+        child::report_close(txn, &last);
+    }
+    end(txn, last);
+    if let Some(next) = next {
+        start_next(txn, next);
+    }
+}
+
+/// As [`close`], but a reset puts another run in the place of this one, and so a parent does not hear of it.
+/// `keeps_children`: that run has them, and so neither do they.
+pub(crate) fn close_replaced(txn: &mut Txn<'_, '_>, last: HistoryEvent, keeps_children: bool) {
+    txn.state.pending_at_close = describe::pending_at_close(&txn.state);
+    if keeps_children {
+        child::forget_all(txn);
+    } else {
+        child::parent_closed(txn);
+    }
+    update::close(txn, false);
+    end(txn, last);
+}
+
+fn end(txn: &mut Txn<'_, '_>, last: HistoryEvent) {
+    debug_assert!(txn.state.is_running(), "a run is closed once");
+    let status = last.attributes.as_ref().and_then(events::status_after).expect("a closing event");
+    workflow_task::forget(txn);
+    activity::forget_all(txn);
+    txn.state.timers.clear();
+    txn.state.buffered.clear();
+    txn.state.sticky = None;
+    txn.state.set_status(status);
+    txn.state.closed_at = Some(txn.now());
+    removal::keep(txn);
+    txn.add(last);
+}
+
+/// Ends the run without its worker.
+pub(crate) fn terminate(
+    txn: &mut Txn<'_, '_>,
+    reason: &str,
+    details: Option<Payloads>,
+    identity: &str,
+    links: Vec<Link>,
+) {
+    end_task_by_force(txn);
+    close(txn, terminated(reason, details, identity, links), None);
+}
+
+/// The last event of a run that is terminated.
+pub(crate) fn terminated(reason: &str, details: Option<Payloads>, identity: &str, links: Vec<Link>) -> HistoryEvent {
+    let attributes =
+        WorkflowExecutionTerminatedEventAttributes { reason: reason.into(), details, identity: identity.into() };
+    HistoryEvent {
+        links,
+        attributes: Some(Attributes::WorkflowExecutionTerminatedEventAttributes(attributes)),
+        ..Default::default()
+    }
+}
+
+/// The run is about to be closed by the server: a task that is running fails, and what waited for its end enters
+/// history.
+pub(crate) fn end_task_by_force(txn: &mut Txn<'_, '_>) {
+    let failed = Failed {
+        cause: Cause::ForceCloseCommand,
+        failure: None,
+        identity: SERVER_IDENTITY.into(),
+        binary_checksum: String::new(),
+    };
+    workflow_task::fail(txn, failed);
+    txn.flush_buffered();
+}

@@ -1,0 +1,38 @@
+//! The answer to a command that its run remembers, given once more.
+
+use crate::{
+    activity,
+    command::{Reply, WorkflowTaskStarted},
+    id::ProposalId,
+    key::RunKey,
+    proposals::Outcome,
+    state::ExecutionState,
+    workflow_task,
+};
+use tenure_api::enums::v1::WorkflowExecutionStatus as Status;
+use uuid::Uuid;
+
+/// The answer to `proposal`, out of what its run has become.
+pub(super) fn answer(outcome: &Outcome, run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Reply {
+    match outcome {
+        Outcome::Done => Reply::Done,
+        Outcome::Signaled => Reply::WorkflowSignaled { run_id: run.run_id },
+        Outcome::WorkflowTaskCompleted { reset_history_event_id, activities, .. } => Reply::WorkflowTaskCompleted {
+            // Its worker has what came before.
+            new_task: workflow_task::started_by(run, state, proposal)
+                .map(|task| Box::new(WorkflowTaskStarted { sticky: true, ..task })),
+            activities: activity::started_by(run, state, proposal, activities),
+            reset_history_event_id: *reset_history_event_id,
+        },
+        Outcome::FoundRunning { attached } => found_running(run.run_id, state, *attached),
+        Outcome::ActivityOptions(options) => Reply::ActivityOptions(Box::new(options.decode())),
+        Outcome::WorkflowOptions(options) => Reply::WorkflowOptions(Box::new(options.decode())),
+        Outcome::Failed(error) => Reply::Failed(error.clone()),
+    }
+}
+
+/// About a run that was running before, and may have an event of the request's own.
+fn found_running(run_id: Uuid, state: &ExecutionState, attached: bool) -> Reply {
+    let (first_run_id, status) = (state.info.first_run_id, Status::Running.into());
+    Reply::WorkflowStarted { run_id, first_run_id, started: false, attached, status, task: None }
+}

@@ -37,6 +37,7 @@ pub mod retry;
 mod row;
 pub mod rows;
 pub mod search_attributes;
+mod signal;
 pub mod state;
 pub mod system;
 #[cfg(any(test, feature = "testing"))]

@@ -1,10 +1,12 @@
 //! What events tell of a run's options: its priority, and the starts that it answers for.
 
 use crate::{
+    activity,
     proto::Encoded,
     row::RequestKind,
     state::{AttachedRequest, ExecutionInfo},
     txn::Txn,
+    workflow_task,
 };
 use std::sync::Arc;
 use tenure_api::{
@@ -37,4 +39,14 @@ pub(crate) fn change(txn: &mut Txn<'_, '_>, event: HistoryEvent) {
         txn.put_request_id(RequestKind::Start, &attributes.attached_request_id);
     }
     apply(Arc::make_mut(&mut txn.state.info), event_id, &attributes);
+}
+
+/// Changes what decides over the place of tasks in their queues. Ready tasks of the run leave theirs before, and get a
+/// new place after.
+pub(crate) fn with_tasks_withdrawn(txn: &mut Txn<'_, '_>, change: impl FnOnce(&mut Txn<'_, '_>)) {
+    workflow_task::withdraw(txn);
+    let activities = activity::withdraw_all(txn);
+    change(txn);
+    activity::put_back(txn, activities);
+    workflow_task::put_back(txn);
 }

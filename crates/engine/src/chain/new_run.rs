@@ -5,7 +5,6 @@ use crate::{
     Timestamp, WorkflowKey,
     child::Lineage,
     command::{Reply, WorkflowTaskStarted},
-    commands::signal_workflow,
     id::{Process, ProposalId},
     poll::Poll,
     properties,
@@ -13,6 +12,7 @@ use crate::{
     retry::RetryPolicy,
     row::RequestKind,
     rows::StateReader,
+    signal,
     state::{AttachedRequest, ExecutionInfo},
     transition::Context,
     txn::Txn,
@@ -74,8 +74,8 @@ impl NewRun {
             attributes: Some(Attributes::WorkflowExecutionStartedEventAttributes(started)),
             ..Default::default()
         });
-        if let Some(signal) = signal {
-            signal_workflow::record(&mut txn, signal, links);
+        if let Some(received) = signal {
+            signal::record(&mut txn, received, links);
         }
         txn.state.workflow_task.first_at = backoff.map(|backoff| txn.now().after(backoff));
         txn

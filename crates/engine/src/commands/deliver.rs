@@ -3,7 +3,7 @@
 use super::{
     call::{Call, Outcome, Stop, unchanged},
     finish::finish,
-    request_cancel_workflow, signal_workflow, start_workflow,
+    request_cancel_workflow, start_workflow,
 };
 use crate::{
     chain::{self, Start},
@@ -14,6 +14,7 @@ use crate::{
     outbox::{Body, ChildRuns, ClosePolicy, OutboxMessage, Receipt, Target},
     proto::Encoded,
     row::{RequestKind, request_row},
+    signal,
     state::ExecutionState,
     transition::Refused,
     txn::Txn,
@@ -33,7 +34,7 @@ const PARENT_CLOSED: &str = "by parent close policy";
 pub(super) fn run(call: Call<'_, '_>, from: &RunKey, message: &OutboxMessage) -> Outcome {
     match &message.body {
         Body::StartChild { request, lineage } => start_child(call, request.decode(), lineage),
-        Body::Signal { target, request, .. } => signal(call, from, *target, &request.decode()),
+        Body::Signal { target, request, .. } => receive_signal(call, from, *target, &request.decode()),
         Body::RequestCancel { initiated_event_id, target, request_id, reason } => {
             request_cancel(call, from, *initiated_event_id, *target, *request_id, reason)
         }
@@ -91,7 +92,12 @@ fn find(call: &Call<'_, '_>, from: &RunKey, target: Target) -> Result<Option<(Uu
     Ok(Some((run_id, state)).filter(|_| is_child || !target.child_workflow_only))
 }
 
-fn signal(call: Call<'_, '_>, from: &RunKey, target: Target, request: &SignalWorkflowExecutionRequest) -> Outcome {
+fn receive_signal(
+    call: Call<'_, '_>,
+    from: &RunKey,
+    target: Target,
+    request: &SignalWorkflowExecutionRequest,
+) -> Outcome {
     if call.rows.get(&request_row(call.workflow, RequestKind::Signal, &request.request_id))?.is_some() {
         return receipt(Receipt::Done);
     }
@@ -104,7 +110,7 @@ fn signal(call: Call<'_, '_>, from: &RunKey, target: Target, request: &SignalWor
     workflow_task::refuse_while_closing(&state)?;
     let mut txn = call.open(Some(run_id))?;
     txn.put_request_id(RequestKind::Signal, &request.request_id);
-    match signal_workflow::signal(&mut txn, request, Some(from)) {
+    match signal::receive(&mut txn, request, Some(from)) {
         Ok(()) => done(txn),
         Err(_) => receipt(Receipt::TooManySignals),
     }

@@ -35,7 +35,7 @@ mod update_with_start;
 mod update_workflow;
 pub(crate) mod update_workflow_options;
 
-pub(crate) use call::{Call, Stop, already_completed, unchanged};
+pub(crate) use call::{Call, Stop, unchanged};
 
 use crate::command::ShardCommand;
 use call::Outcome;

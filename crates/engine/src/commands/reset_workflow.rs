@@ -200,7 +200,7 @@ fn reapply(txn: &mut Txn<'_, '_>, chain: Chain, base: Uuid) {
             Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(_)) => {
                 let (links, attributes) = (event.links, event.attributes);
                 let change = HistoryEvent { links, attributes, ..Default::default() };
-                workflow_task::with_tasks_withdrawn(txn, |txn| options::change(txn, change));
+                options::with_tasks_withdrawn(txn, |txn| options::change(txn, change));
             }
             _ if updates => update::reset::readmit(txn, &event),
             _ => {}

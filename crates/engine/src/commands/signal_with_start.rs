@@ -8,6 +8,7 @@ use super::{
 use crate::{
     chain::{NewRun, Start},
     rows::ReadError,
+    signal,
     txn::Txn,
     workflow_task,
 };
@@ -22,7 +23,7 @@ use uuid::Uuid;
 pub(super) fn run(call: Call<'_, '_>, asked: &Start<SignalWithStartWorkflowExecutionRequest>) -> Outcome {
     let request = &asked.request;
     let start = &Start { request: Arc::new(start_request(request)), options: asked.options.clone() };
-    let signal = WorkflowExecutionSignaledEventAttributes {
+    let received = WorkflowExecutionSignaledEventAttributes {
         signal_name: request.signal_name.clone(),
         input: request.signal_input.clone(),
         identity: request.identity.clone(),
@@ -32,7 +33,7 @@ pub(super) fn run(call: Call<'_, '_>, asked: &Start<SignalWithStartWorkflowExecu
     };
     let run_id = call.cx.ids.run_id(call.cx.now);
     let new = start_workflow::new_run(start, call.cx.now, run_id);
-    let new = NewRun { signal: Some(signal.clone()), ..new };
+    let new = NewRun { signal: Some(received.clone()), ..new };
     if let Some(before) = signalled_before(&call, &request.request_id)? {
         return Err(before);
     }
@@ -46,8 +47,8 @@ pub(super) fn run(call: Call<'_, '_>, asked: &Start<SignalWithStartWorkflowExecu
         return Ok(start_workflow::replace(call, new, current_id, current));
     }
     let mut txn = call.open(Some(current_id))?;
-    signal_workflow::may_receive(&txn)?;
-    signal_workflow::record(&mut txn, signal, request.links.clone());
+    signal::may_receive(&txn)?;
+    signal::record(&mut txn, received, request.links.clone());
     end_backoff(&mut txn);
     workflow_task::schedule_if_idle(&mut txn);
     Ok(finish(txn, start_workflow::reply(current_id, &current, false)))

@@ -5,21 +5,13 @@ use super::{
     finish::finish,
 };
 use crate::{
-    child::Execution,
     command::Reply,
-    key::RunKey,
     proposals,
     row::{RequestKind, request_row},
     rows::ReadError,
-    txn::Txn,
-    workflow_task,
+    signal,
 };
-use tenure_api::{
-    common::v1::Link,
-    error::ApiError,
-    history::v1::{HistoryEvent, WorkflowExecutionSignaledEventAttributes, history_event::Attributes},
-    workflowservice::v1::SignalWorkflowExecutionRequest,
-};
+use tenure_api::workflowservice::v1::SignalWorkflowExecutionRequest;
 use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &SignalWorkflowExecutionRequest) -> Outcome {
@@ -30,7 +22,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &SignalWork
     if request.request_id.is_empty() {
         txn.remember(proposals::Outcome::Signaled);
     }
-    signal(&mut txn, request, None)?;
+    signal::receive(&mut txn, request, None)?;
     let run_id = txn.run.run_id;
     Ok(finish(txn, Reply::WorkflowSignaled { run_id }))
 }
@@ -74,47 +66,4 @@ pub(super) fn are_of_a_chain(call: &Call<'_, '_>, one: Uuid, other: Uuid) -> Res
         (Some(one), Some(other)) => one == other,
         _ => false,
     })
-}
-
-/// Records the signal. `from`: the workflow that sent it.
-pub(crate) fn signal(
-    txn: &mut Txn<'_, '_>,
-    request: &SignalWorkflowExecutionRequest,
-    from: Option<&RunKey>,
-) -> Result<(), ApiError> {
-    may_receive(txn)?;
-    let attributes = WorkflowExecutionSignaledEventAttributes {
-        signal_name: request.signal_name.clone(),
-        input: request.input.clone(),
-        identity: request.identity.clone(),
-        header: request.header.clone(),
-        request_id: request.request_id.clone(),
-        external_workflow_execution: from.map(|run| Execution::of(run).to_proto()),
-        ..Default::default()
-    };
-    record(txn, attributes, request.links.clone());
-    workflow_task::schedule_if_idle(txn);
-    Ok(())
-}
-
-/// Whether the run takes another signal now.
-pub(crate) fn may_receive(txn: &Txn<'_, '_>) -> Result<(), ApiError> {
-    workflow_task::refuse_while_closing(&txn.state)?;
-    if txn.state.signals >= txn.limits().signals as u64 {
-        return Err(ApiError::invalid_argument("exceeded workflow execution limit for signal events"));
-    }
-    Ok(())
-}
-
-/// The signal is received; its request id, where it has one, is not received again.
-pub(crate) fn record(txn: &mut Txn<'_, '_>, attributes: WorkflowExecutionSignaledEventAttributes, links: Vec<Link>) {
-    txn.state.signals += 1;
-    if !attributes.request_id.is_empty() {
-        txn.put_request_id(RequestKind::Signal, &attributes.request_id);
-    }
-    txn.add(HistoryEvent {
-        links,
-        attributes: Some(Attributes::WorkflowExecutionSignaledEventAttributes(attributes)),
-        ..Default::default()
-    });
 }

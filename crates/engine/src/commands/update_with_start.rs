@@ -3,7 +3,7 @@
 use super::{
     call::{Call, Outcome, Stop},
     finish::finish,
-    start_workflow,
+    start_workflow, update_workflow,
 };
 use crate::{
     chain::Start,
@@ -48,7 +48,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &Start, update: &UpdateWorkflowExec
     if let Some(found) = update::same_update(&txn, &wanted)? {
         return Err(Stop::Answered(reply(found)));
     }
-    let found = update::admit(&mut txn, &wanted).map_err(|error| update_refused(&error))?;
+    let found = update_workflow::admit(&mut txn, &wanted).map_err(|error| update_refused(&error))?;
     if started {
         // So that a retry of this very command knows what it did. Another start of the same id did nothing.
         txn.remember(proposals::Outcome::Done);

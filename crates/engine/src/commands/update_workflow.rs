@@ -1,12 +1,20 @@
 //! An update for a running workflow. One of the same id is joined, wherever it has come to.
 
 use super::{
-    call::{Call, Outcome, Stop, same_chain},
+    call::{Call, Outcome, Stop, already_completed, same_chain},
     finish::finish,
 };
-use crate::{command::Reply, update};
-use tenure_api::workflowservice::v1::UpdateWorkflowExecutionRequest;
+use crate::{
+    command::Reply,
+    txn::Txn,
+    update::{self, Found},
+    workflow_task,
+};
+use tenure_api::{error::ApiError, update::v1::Request, workflowservice::v1::UpdateWorkflowExecutionRequest};
 use uuid::Uuid;
+
+/// A run whose workflow task fails so often takes no updates: they would wait for nobody knows how long.
+const FAILING_FROM_ATTEMPT: i32 = 3;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWorkflowExecutionRequest) -> Outcome {
     let mut txn = call.open(run_id)?;
@@ -16,6 +24,20 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWork
     if let Some(found) = update::same_update(&txn, &wanted)? {
         return Err(Stop::Answered(Reply::Update { run_id, found }));
     }
-    let found = update::admit(&mut txn, &wanted)?;
+    let found = admit(&mut txn, &wanted)?;
     Ok(finish(txn, Reply::Update { run_id, found }))
+}
+
+/// Admits a new update, and sees to it that a workflow task takes it along.
+pub(super) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, ApiError> {
+    if !txn.state.is_running() {
+        return Err(already_completed());
+    }
+    workflow_task::refuse_while_closing(&txn.state)?;
+    if txn.state.workflow_task.attempt >= FAILING_FROM_ATTEMPT {
+        return Err(update::not_ready("Workflow Task in failed state"));
+    }
+    let found = update::admit(txn, request)?;
+    workflow_task::schedule_for_update(txn);
+    Ok(found)
 }

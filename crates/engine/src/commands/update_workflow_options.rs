@@ -4,7 +4,7 @@ use super::{
     call::{Call, Outcome, Stop},
     finish::finish_remembered,
 };
-use crate::{checks::check_priority, command::Reply, proposals, proto::Encoded, txn::Txn, workflow_task};
+use crate::{checks::check_priority, command::Reply, options, proposals, proto::Encoded, txn::Txn};
 use prost_types::FieldMask;
 use std::sync::Arc;
 use tenure_api::{
@@ -44,7 +44,7 @@ pub(crate) fn update(
     if priority == before {
         return Ok(false);
     }
-    workflow_task::with_tasks_withdrawn(txn, |txn| {
+    options::with_tasks_withdrawn(txn, |txn| {
         Arc::make_mut(&mut txn.state.info).priority = priority.as_ref().map(Encoded::of);
     });
     txn.add(HistoryEvent {

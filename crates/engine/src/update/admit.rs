@@ -1,17 +1,9 @@
 //! An update comes in: what the run's state says against it, and its place among those in flight.
 
-use super::{Found, PendingUpdate, Phase, UpdateStatus, exhausted, find, not_ready};
-use crate::{
-    commands::{Stop, already_completed},
-    proto::Encoded,
-    txn::Txn,
-    workflow_task,
-};
+use super::{Found, PendingUpdate, Phase, UpdateStatus, exhausted, find};
+use crate::{proto::Encoded, rows::ReadError, txn::Txn};
 use prost::Message;
 use tenure_api::{enums::v1::ResourceExhaustedCause, error::ApiError, update::v1::Request};
-
-/// A run whose workflow task fails so often takes no updates: they would wait for nobody knows how long.
-const FAILING_FROM_ATTEMPT: i32 = 3;
 
 /// A request of more bytes than this does not weigh on the core row.
 const LARGE_REQUEST: usize = 512;
@@ -22,30 +14,23 @@ pub(crate) fn update_id(request: &Request) -> &str {
 }
 
 /// The update that the request asks for, if the run has it already.
-pub(crate) fn same_update(txn: &Txn<'_, '_>, request: &Request) -> Result<Option<Found>, Stop> {
-    Ok(find(txn.rows, &txn.run, &txn.state, update_id(request))?)
+pub(crate) fn same_update(txn: &Txn<'_, '_>, request: &Request) -> Result<Option<Found>, ReadError> {
+    find(txn.rows, &txn.run, &txn.state, update_id(request))
 }
 
-/// Admits a new update, and sees to it that a workflow task takes it along.
+/// Admits a new update to a running run, within its limits. The caller sees to it that a workflow task takes it along.
 pub(crate) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, ApiError> {
-    if !txn.state.is_running() {
-        return Err(already_completed());
-    }
-    workflow_task::refuse_while_closing(&txn.state)?;
-    if txn.state.workflow_task.attempt >= FAILING_FROM_ATTEMPT {
-        return Err(not_ready("Workflow Task in failed state"));
-    }
     check_limits(txn)?;
     let updates = &mut txn.state.updates;
     updates.admissions += 1;
     let admission = updates.admissions;
     let encoded = Encoded::of(request);
     let update = PendingUpdate { update_id: update_id(request).into(), phase: Phase::Admitted(encoded) };
-    match request.encoded_len() > LARGE_REQUEST {
-        true => updates.in_flight.insert_large(admission, update),
-        false => updates.in_flight.insert(admission, update),
+    if request.encoded_len() > LARGE_REQUEST {
+        updates.in_flight.insert_large(admission, update);
+    } else {
+        updates.in_flight.insert(admission, update);
     }
-    workflow_task::schedule_for_update(txn);
     Ok(Found { admission, status: Ok(UpdateStatus::admitted()) })
 }
 

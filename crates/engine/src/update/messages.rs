@@ -5,10 +5,7 @@ use super::{
     Accepted, CompletedUpdate, PendingUpdate, Phase, UpdateStatus, completed, drop_update, request_message_id, row,
     tell,
 };
-use crate::{
-    bad_command::BadCommand, codec, proto::Encoded, rows::Op, state::AttachedRequest, txn::Txn,
-    workflow_task::CompletedTask,
-};
+use crate::{bad_command::BadCommand, codec, proto::Encoded, rows::Op, state::AttachedRequest, txn::Txn};
 use prost::Message as _;
 use std::{collections::BTreeSet, sync::Arc};
 use tenure_api::{
@@ -78,16 +75,16 @@ pub(crate) fn leaves_no_trace(message: &Message) -> bool {
 /// The command `ProtocolMessage`: the message that it names is read now.
 pub(crate) fn command(
     txn: &mut Txn<'_, '_>,
-    task: &mut CompletedTask,
+    inbox: &mut Inbox,
     command: &ProtocolMessageCommandAttributes,
 ) -> Result<(), BadCommand> {
     if command.message_id.is_empty() {
         return Err(bad("MessageID is not set on ProtocolMessageCommand."));
     }
-    let Some(message) = task.inbox.take(&command.message_id) else {
+    let Some(message) = inbox.take(&command.message_id) else {
         return Err(bad(format!("ProtocolMessageCommand referenced absent message ID {}", command.message_id)));
     };
-    read(txn, &mut task.inbox, message)
+    read(txn, inbox, message)
 }
 
 /// Reads the messages that no command named. After the end of the run they have no meaning any more.

@@ -93,7 +93,7 @@ fn exhausted(cause: ResourceExhaustedCause, message: impl Into<String>) -> ApiEr
     ApiError::exhausted(cause, ResourceExhaustedScope::Namespace, message)
 }
 
-fn not_ready(why: &str) -> ApiError {
+pub(crate) fn not_ready(why: &str) -> ApiError {
     let message = format!("Unable to perform workflow execution update due to {why}.");
     ApiError::failed_precondition(message).with(&WorkflowNotReadyFailure::default())
 }

@@ -67,7 +67,7 @@ pub(super) fn apply(txn: &mut Txn<'_, '_>, task: &mut CompletedTask, command: Co
         Some(Verb::RequestCancelExternalWorkflowExecutionCommandAttributes(a)) => {
             external::request_cancel(txn, task, a, user_metadata)
         }
-        Some(Verb::ProtocolMessageCommandAttributes(a)) => update::command(txn, task, &a),
+        Some(Verb::ProtocolMessageCommandAttributes(a)) => update::command(txn, &mut task.inbox, &a),
         Some(Verb::RecordMarkerCommandAttributes(a)) => record_marker(txn, task, a, user_metadata),
         Some(Verb::UpsertWorkflowSearchAttributesCommandAttributes(a)) => change_search_attributes(txn, task, a),
         Some(Verb::ModifyWorkflowPropertiesCommandAttributes(a)) => modify_properties(txn, task, a),

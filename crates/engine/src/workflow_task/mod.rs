@@ -33,7 +33,6 @@ pub(crate) use state::Build;
 pub use state::{PendingTask, Phase, Problem, Started, WorkflowTask};
 
 use crate::{
-    activity,
     command::{Poll, WorkflowTaskStarted},
     id::{ProposalId, SERVER_IDENTITY, Stamp},
     key::{RunKey, TaskKind},
@@ -184,7 +183,7 @@ fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<
 }
 
 /// Removes the pending task's ready task, if it has one.
-fn withdraw(txn: &mut Txn<'_, '_>) {
+pub(crate) fn withdraw(txn: &mut Txn<'_, '_>) {
     let Some(PendingTask { phase: Phase::Ready { stamp, .. }, queue, .. }) = &txn.state.workflow_task.pending else {
         return;
     };
@@ -193,13 +192,8 @@ fn withdraw(txn: &mut Txn<'_, '_>) {
     txn.take_ready(queue, priority, stamp);
 }
 
-/// Changes what decides over the place of tasks in their queues. Ready tasks of the run leave theirs before, and get a
-/// new place after.
-pub(crate) fn with_tasks_withdrawn(txn: &mut Txn<'_, '_>, change: impl FnOnce(&mut Txn<'_, '_>)) {
-    withdraw(txn);
-    let activities = activity::withdraw_all(txn);
-    change(txn);
-    activity::put_back(txn, activities);
+/// What [`withdraw`] removed is ready again.
+pub(crate) fn put_back(txn: &mut Txn<'_, '_>) {
     match txn.state.workflow_task.pending.take() {
         Some(mut task @ PendingTask { phase: Phase::Ready { .. }, .. }) => {
             let undelivered = match &mut task.phase {

@@ -19,14 +19,11 @@
 //! refusal because of events that the worker has not seen is another thing: the next task brings them, and while it
 //! runs no signal and no update comes in between.
 
-mod commands;
-mod complete;
+mod completed;
 mod events;
 mod state;
 
-pub use commands::CompletedTask;
-pub(crate) use commands::{any_closes, check_sequence};
-pub(crate) use complete::complete;
+pub(crate) use completed::CompletedTask;
 pub use events::transient_events;
 pub(crate) use events::{scheduled_event, started_event};
 pub(crate) use state::Build;
@@ -222,6 +219,11 @@ pub(crate) fn start(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
     begin(txn, poll, keeps)
 }
 
+/// As [`start`], for the worker that has just completed the task before, and so has the run as that left it.
+pub(crate) fn start_for_holder(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
+    begin(txn, poll, true)
+}
+
 /// `keeps`: the poll's worker has the run as its last task left it.
 fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted {
     withdraw(txn);
@@ -329,7 +331,7 @@ pub(crate) fn started_by(run: &RunKey, state: &ExecutionState, proposal: Proposa
 
 /// Ends the started task as completed and returns the completed event's id. A transient task's events enter history
 /// first.
-fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCompletedEventAttributes) -> i64 {
+pub(crate) fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCompletedEventAttributes) -> i64 {
     txn.persist_task();
     let Some((task, started)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
     let (task, mut started) = (task.clone(), started.clone());

@@ -1,7 +1,7 @@
 //! The end of a task whose worker answered: its commands become events, what waited follows, and where there is
 //! something new the next task is scheduled.
 
-use super::{CompletedTask, PendingTask, Started, begin, commands, end_completed, schedule, schedule_speculative};
+use super::{apply::apply, sequence::closes};
 use crate::{
     activity,
     bad_command::BadCommand,
@@ -12,6 +12,7 @@ use crate::{
     state::Sticky,
     txn::Txn,
     update::{self, Inbox},
+    workflow_task::{self, CompletedTask, PendingTask, Started},
 };
 use tenure_api::{
     common::v1::{WorkerVersionCapabilities, WorkerVersionStamp},
@@ -23,7 +24,7 @@ use tenure_api::{
 
 /// Completes the started task, and starts the next one where the worker asked for it and there is one. After an error
 /// the transaction is spoilt and has to be started over.
-pub(crate) fn complete(
+pub(super) fn complete(
     txn: &mut Txn<'_, '_>,
     request: &RespondWorkflowTaskCompletedRequest,
 ) -> Result<Outcome, BadCommand> {
@@ -37,7 +38,7 @@ pub(crate) fn complete(
     if leaves_no_trace(txn, before, started, request) {
         return without_trace(txn, stamp, request, &next);
     }
-    let completed_event_id = end_completed(txn, completed_attributes(request));
+    let completed_event_id = workflow_task::end_completed(txn, completed_attributes(request));
     let unseen = txn.state.buffered.len();
     let inbox = Inbox::new(request.messages.clone(), completed_event_id);
     let identity = request.identity.clone();
@@ -47,10 +48,10 @@ pub(crate) fn complete(
         if !txn.state.is_running() {
             break;
         }
-        if commands::closes(command.command_type()) {
+        if closes(command.command_type()) {
             update::read_rejections(txn, &mut task.inbox)?;
         }
-        commands::apply(txn, &mut task, command.clone())?;
+        apply(txn, &mut task, command.clone())?;
     }
     update::read_rest(txn, &mut task.inbox)?;
     let completed = |activities| Outcome::WorkflowTaskCompleted { stamp, reset_history_event_id: 0, activities };
@@ -63,7 +64,7 @@ pub(crate) fn complete(
         update::reject_unprocessed(txn);
     }
     if force_new || !txn.state.buffered.is_empty() {
-        schedule(txn, heartbeats.then_some(original_scheduled_at));
+        workflow_task::schedule(txn, heartbeats.then_some(original_scheduled_at));
         next.start(txn);
     } else {
         next.for_updates(txn);
@@ -118,16 +119,17 @@ impl Next {
         if !txn.state.updates.any_unsent() {
             return;
         }
-        match self.wanted {
-            true => schedule_speculative(txn),
-            false => schedule(txn, None),
+        if self.wanted {
+            workflow_task::schedule_speculative(txn);
+        } else {
+            workflow_task::schedule(txn, None);
         }
         self.start(txn);
     }
 
     fn start(&self, txn: &mut Txn<'_, '_>) {
         if self.wanted {
-            begin(txn, &self.poll, true);
+            workflow_task::start_for_holder(txn, &self.poll);
         }
     }
 }

@@ -1,5 +1,11 @@
 //! A worker answers its workflow task.
 
+mod apply;
+mod close;
+mod complete;
+mod properties;
+mod sequence;
+
 use super::{
     answer::answer,
     call::{Call, Outcome, Stop, no_workflow_task},
@@ -16,6 +22,8 @@ use crate::{
     update,
     workflow_task::{self, Failed},
 };
+use complete::complete;
+use sequence::{any_closes, check_sequence};
 use std::time::Duration;
 use tenure_api::{
     error::ApiError,
@@ -36,12 +44,12 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
         let error = ApiError::not_found("workflow task heartbeat timeout");
         return Ok(finish_remembered(txn, proposals::Outcome::Failed(error)));
     }
-    workflow_task::check_sequence(&request.commands)?;
+    check_sequence(&request.commands)?;
     update::check_form(&request.messages)?;
-    if workflow_task::any_closes(&request.commands) {
+    if any_closes(&request.commands) {
         txn.read_first_event()?;
     }
-    match workflow_task::complete(&mut txn, request) {
+    match complete(&mut txn, request) {
         Ok(outcome) => Ok(finish_remembered(txn, outcome)),
         Err(bad) => {
             txn.start_over();

@@ -3,15 +3,15 @@
 pub use crate::poll::{Credit, Poll};
 
 use crate::{
-    activity::BeatAnswer,
-    chain::Start,
+    activity::state::BeatAnswer,
+    chain::start::Start,
     id::{Process, ProposalId, Stamp},
     key::{QueueKey, RunKey, WorkflowKey},
     outbox::{OutboxMessage, Receipt},
     rows::ReadyTask,
     time::Timestamp,
     token::TaskToken,
-    update::Found,
+    update::status::Found,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

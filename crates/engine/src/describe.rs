@@ -1,15 +1,15 @@
 //! What the API shows of an execution: a pure function of its state.
 
 use crate::{
-    activity,
+    activity::describe as activity,
     bad_command::cause_name,
-    child::{self, Execution},
+    child::{describe as child, state::Execution},
     key::RunKey,
     proto::{Encoded, duration_to_proto},
     search_attributes,
     state::ExecutionState,
     time::Timestamp,
-    workflow_task::{Phase, Problem, WorkflowTask},
+    workflow_task::state::{Phase, Problem, WorkflowTask},
 };
 use prost::Message;
 use tenure_api::{

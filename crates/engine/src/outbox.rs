@@ -7,7 +7,7 @@
 //! that a parent knows.
 
 use crate::{
-    child::Lineage,
+    child::state::Lineage,
     id::Stamp,
     key::{RunKey, WorkflowKey},
     proto::Encoded,

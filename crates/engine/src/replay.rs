@@ -4,17 +4,17 @@
 //! anew.
 
 use crate::{
-    activity::{PendingActivity, Phase as ActivityPhase},
-    child::{PendingChild, StartedChild},
+    activity::state::{PendingActivity, Phase as ActivityPhase},
+    child::state::{PendingChild, StartedChild},
     events,
     id::{Process, ProposalId, Stamp},
     options, properties,
     proto::optional_duration,
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
-    timer::UserTimer,
+    timer::state::UserTimer,
     update,
-    workflow_task::{Build, PendingTask, Phase, Started},
+    workflow_task::state::{Build, PendingTask, Phase, Started},
 };
 use std::sync::Arc;
 use tenure_api::history::v1::{

@@ -1,6 +1,6 @@
 //! Signals that a run receives.
 
-use crate::{child::Execution, key::RunKey, row::RequestKind, txn::Txn, workflow_task};
+use crate::{child::state::Execution, key::RunKey, row::RequestKind, txn::Txn, workflow_task};
 use tenure_api::{
     common::v1::Link,
     error::ApiError,

@@ -1,21 +1,21 @@
 //! A run's mutable state: everything that the engine knows of it besides its history.
 
 use crate::{
-    activity::{self, PendingActivity},
-    chain::Chain,
-    child::{Lineage, Relations},
+    activity::state::{self as activity, PendingActivity},
+    chain::state::Chain,
+    child::state::{Lineage, Relations},
     codec::{self, DecodeError},
     pending::{Keyed, NoKey, Pending},
     proposals::Proposals,
     proto::Encoded,
-    removal::Removal,
+    removal::state::Removal,
     reset::Resets,
     retry::RetryPolicy,
     row::PendingKind,
     time::Timestamp,
-    timer::{self, UserTimer},
-    update::Updates,
-    workflow_task::WorkflowTask,
+    timer::state::{self as timer, UserTimer},
+    update::state::Updates,
+    workflow_task::state::WorkflowTask,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -17,8 +17,11 @@ use crate::{
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
-    transition::{Context, Effect, Transition},
-    workflow_task::{Phase, scheduled_event, started_event},
+    transition::types::{Context, Effect, Transition},
+    workflow_task::{
+        events::{scheduled_event, started_event},
+        state::Phase,
+    },
 };
 use bytes::Bytes;
 use prost::Message;

@@ -1,12 +1,17 @@
 //! Dependencies between the crates point down only, and the pure crates have no runtime and no database below them.
-//! Inside a crate, files that import each other in a circle are few.
+//! Inside a crate, files that import each other in a circle are few, and the engine stands on floors.
 
 #[path = "arrows/imports.rs"]
 mod imports;
 
 use imports::{Imports, knots};
 use serde_json::Value;
-use std::{collections::BTreeMap, ffi::OsString, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    path::Path,
+    process::Command,
+};
 
 /// From the bottom up: each crate with those of ours that it may know.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -28,6 +33,87 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sdk-testing", &["api", "client", "sdk", "server"]),
     ("examples", &["sdk"]),
 ];
+
+/// The floors of the engine, from the bottom up, each with its files and folders. A file imports from its own floor and
+/// those below; a file that is named goes before the folder that it stands in.
+const FLOORS: &[(&str, &[&str])] = &[
+    // What everything else is said in: names, times, limits, rows and their keys, facts of the API.
+    (
+        "words",
+        &[
+            "bad_command.rs",
+            "chain/cron.rs",
+            "chain/start.rs",
+            "chain/timeouts.rs",
+            "checks.rs",
+            "codec.rs",
+            "events.rs",
+            "failures.rs",
+            "id.rs",
+            "key.rs",
+            "limits.rs",
+            "poll.rs",
+            "proto.rs",
+            "retry.rs",
+            "row.rs",
+            "search_attributes/",
+            "time.rs",
+            "token.rs",
+            "update/with_start.rs",
+        ],
+    ),
+    // What is kept of a run, and what is told of that alone.
+    (
+        "data",
+        &[
+            "activity/control.rs",
+            "activity/describe.rs",
+            "activity/state.rs",
+            "activity/timeouts.rs",
+            "chain/state.rs",
+            "child/describe.rs",
+            "child/state.rs",
+            "describe.rs",
+            "pending.rs",
+            "pending/",
+            "properties.rs",
+            "proposals.rs",
+            "removal/state.rs",
+            "reset.rs",
+            "state.rs",
+            "timer/state.rs",
+            "update/state.rs",
+            "update/status.rs",
+            "workflow_task/events.rs",
+            "workflow_task/state.rs",
+        ],
+    ),
+    // What a transition reads and writes, and what goes in and out.
+    ("buffer", &["command.rs", "copy.rs", "outbox.rs", "queue_config.rs", "rows.rs", "transition/types.rs", "txn.rs"]),
+    // What becomes of each thing that a run has.
+    (
+        NOUNS,
+        &[
+            "activity/",
+            "chain/",
+            "child/",
+            "external/",
+            "options.rs",
+            "removal/",
+            "replay.rs",
+            "signal.rs",
+            "timer/",
+            "update/",
+            "workflow_task/",
+        ],
+    ),
+    // What a shard can be asked to do.
+    ("verbs", &["commands/", "system/", "transition/mod.rs"]),
+    ("face", &["lib.rs"]),
+];
+
+/// Nouns do not import each other in a circle either.
+const NOUNS: &str = "nouns";
 
 /// For each crate, how many of its files may import each other in a circle.
 const LARGEST_KNOTS: &[(&str, usize)] = &[("engine", 5), ("shard", 22)];
@@ -91,6 +177,31 @@ fn knots_are_small() {
         }
         assert!(largest.len() <= limit, "{name}: {} files import each other in a circle: {largest:?}", largest.len());
     }
+}
+
+/// Where a file of the engine stands: the floor, as an index, and the place that names it there.
+fn floor_of(file: &str) -> (usize, &'static str) {
+    let places = FLOORS.iter().enumerate().flat_map(|(height, (_, places))| places.iter().map(move |p| (height, *p)));
+    let named = places.filter(|(_, place)| file == *place || place.ends_with('/') && file.starts_with(place));
+    named.max_by_key(|(_, place)| place.len()).unwrap_or_else(|| panic!("{file} stands on no floor yet"))
+}
+
+#[test]
+fn the_engine_imports_downwards() {
+    let imports = imports_of("engine");
+    for (_, places) in FLOORS {
+        for place in *places {
+            assert!(imports.files().any(|file| floor_of(file).1 == *place), "nothing stands at {place} any more");
+        }
+    }
+    for (from, to) in imports.arrows() {
+        let (above, below) = (floor_of(from).0, floor_of(to).0);
+        let (from_floor, to_floor) = (FLOORS[above].0, FLOORS[below].0);
+        assert!(below <= above, "{from} ({from_floor}) must not import {to} ({to_floor})");
+    }
+    let noun = |file| Some(floor_of(file)).filter(|(height, _)| FLOORS[*height].0 == NOUNS).map(|(_, place)| place);
+    let between = imports.arrows().filter_map(|(from, to)| Some((noun(from)?, noun(to)?))).filter(|(a, b)| a != b);
+    assert_eq!(knots(between), Vec::<BTreeSet<&str>>::new(), "nouns that import each other in a circle");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What the API shows of a pending activity: to the worker that polled it, and to who describes the execution.
 
-use super::{PendingActivity, Phase, Started, timeouts::to_proto};
+use super::{
+    state::{PendingActivity, Phase, Started},
+    timeouts::to_proto,
+};
 use crate::{
     key::{RunKey, TaskKind},
     proto::{Encoded, duration_to_proto},

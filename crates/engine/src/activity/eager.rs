@@ -1,6 +1,10 @@
 //! Activities that the worker takes along with the answer to the completion that scheduled them.
 
-use super::{PendingActivity, Started, describe::token, poll_response, withdraw};
+use super::{
+    describe::{poll_response, token},
+    state::{PendingActivity, Started},
+    withdraw,
+};
 use crate::{id::ProposalId, key::RunKey, poll::Poll, state::ExecutionState, token::TaskToken, txn::Txn};
 use tenure_api::{history::v1::HistoryEvent, workflowservice::v1::PollActivityTaskQueueResponse};
 

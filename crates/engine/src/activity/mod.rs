@@ -4,12 +4,12 @@
 //! attempt that is retried leaves no trace but the next one's `last_failure`.
 
 mod control;
-mod describe;
+pub(crate) mod describe;
 mod eager;
 mod operations;
 mod options;
 mod schedule;
-mod state;
+pub(crate) mod state;
 mod timeouts;
 
 #[cfg(test)]
@@ -20,13 +20,12 @@ pub use describe::pending_infos;
 pub use state::{ActivityKey, BeatAnswer, Heartbeat, PendingActivity, Phase, Started};
 pub use timeouts::Timeouts;
 
-pub(crate) use describe::{paused_types, poll_response};
+pub(crate) use describe::poll_response;
 pub use eager::{response_to, unheard};
 pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use operations::{Again, Selection, matching, pause, reset, unpause};
 pub(crate) use options::{Change, update as update_options};
 pub(crate) use schedule::schedule;
-pub(crate) use state::{any_with_worker, earliest_deadline};
 
 use crate::{
     bad_command::BadCommand,

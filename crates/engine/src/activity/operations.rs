@@ -1,6 +1,6 @@
 //! What operators do to pending activities: pause, unpause, reset. History does not tell of it.
 
-use super::{Phase, make_ready, withdraw};
+use super::{make_ready, state::Phase, withdraw};
 use crate::{state::ExecutionState, txn::Txn};
 use std::time::Duration;
 use tenure_api::error::ApiError;

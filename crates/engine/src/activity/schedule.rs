@@ -1,6 +1,10 @@
 //! The workflow command that schedules an activity: its checks, its defaults, its event.
 
-use super::{PendingActivity, Phase, Timeouts, find_by_id, make_ready};
+use super::{
+    find_by_id, make_ready,
+    state::{PendingActivity, Phase},
+    timeouts::Timeouts,
+};
 use crate::{
     bad_command::BadCommand,
     checks::{check_priority, check_queue},

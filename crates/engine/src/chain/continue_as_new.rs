@@ -1,6 +1,6 @@
 //! The workflow command that ends a run and has another one go on in its place.
 
-use super::{NewRun, Timeouts, end::close, successor::following};
+use super::{end::close, new_run::NewRun, successor::following, timeouts::Timeouts};
 use crate::{
     bad_command::BadCommand,
     checks::{check_blob, check_queue_name, check_search_attribute_names, check_search_attributes},

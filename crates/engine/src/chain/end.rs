@@ -1,6 +1,6 @@
 //! How a run ends. Every end comes through here.
 
-use super::{NewRun, new_run::start_next};
+use super::new_run::{NewRun, start_next};
 use crate::{
     activity, child, describe, events,
     id::SERVER_IDENTITY,

@@ -6,9 +6,9 @@ pub mod cron;
 mod end;
 mod new_run;
 pub mod start;
-mod state;
+pub(crate) mod state;
 mod successor;
-mod timeouts;
+pub(crate) mod timeouts;
 
 pub(crate) use continue_as_new::continue_as_new;
 pub(crate) use end::{close, close_replaced, end_task_by_force, terminate, terminated};

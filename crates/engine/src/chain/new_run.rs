@@ -1,11 +1,11 @@
 //! A run to be created, however it came about: by a client, by its parent, by the run before it.
 
-use super::{Chain, cron::Schedule, timeouts::DEFAULT_TASK_TIMEOUT};
+use super::{cron::Schedule, state::Chain, timeouts::DEFAULT_TASK_TIMEOUT};
 use crate::{
-    Timestamp, WorkflowKey,
-    child::Lineage,
+    child::state::Lineage,
     command::{Reply, WorkflowTaskStarted},
     id::{Process, ProposalId},
+    key::WorkflowKey,
     poll::Poll,
     properties,
     proto::{Encoded, duration_to_proto, optional_duration},
@@ -14,7 +14,8 @@ use crate::{
     rows::StateReader,
     signal,
     state::{AttachedRequest, ExecutionInfo},
-    transition::Context,
+    time::Timestamp,
+    transition::types::Context,
     txn::Txn,
     workflow_task,
 };

@@ -5,8 +5,8 @@
 //! a parent's message asks. Nobody behind them checks or parses again.
 
 use super::{
-    Timeouts,
     cron::{self, Schedule},
+    timeouts::Timeouts,
 };
 use crate::{
     proto::{NegativeDuration, optional_duration},

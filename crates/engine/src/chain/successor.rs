@@ -1,6 +1,6 @@
 //! Which run follows one that ends: the next attempt of its retry policy, or the next turn of its cron schedule.
 
-use super::{NewRun, cron};
+use super::{cron, new_run::NewRun};
 use crate::{
     failures,
     proto::{duration_to_proto, optional_duration},

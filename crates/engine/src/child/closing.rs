@@ -1,6 +1,6 @@
 //! The two ends of a close: a parent tells its children, a child tells its parent.
 
-use super::PendingChild;
+use super::state::PendingChild;
 use crate::{
     key::WorkflowKey,
     outbox::{Body, ChildRuns, ClosePolicy, OutboxMessage},

@@ -1,6 +1,6 @@
 //! What the API shows of a run's children, and of a child.
 
-use super::PendingChild;
+use super::state::PendingChild;
 use crate::{
     proto::duration_to_proto,
     state::{ExecutionInfo, ExecutionState},

@@ -7,18 +7,17 @@
 //! | started | - | gone | told |
 
 mod closing;
-mod describe;
+pub(crate) mod describe;
 pub(crate) mod reset;
 mod results;
 mod start;
-mod state;
+pub(crate) mod state;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use closing::{forget_all, parent_closed, report_close};
 pub use describe::pending_infos;
-pub(crate) use describe::shown_run_timeout;
 pub(crate) use results::{answered, closed};
 pub(crate) use start::start;
 pub use state::{Execution, Lineage, PendingChild, Relations, StartedChild};

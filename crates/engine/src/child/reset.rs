@@ -1,7 +1,7 @@
 //! Children and resets: children that the kept history tells of belong to the new run. What the old run heard of them
 //! after the point is told to it, and one whose start was not answered is asked for again.
 
-use super::{StartedChild, start};
+use super::{start, state::StartedChild};
 use crate::{events, txn::Txn};
 use std::collections::BTreeMap;
 use tenure_api::{

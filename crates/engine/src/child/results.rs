@@ -1,6 +1,6 @@
 //! What the parent's history tells of its children.
 
-use super::{PendingChild, StartedChild};
+use super::state::{PendingChild, StartedChild};
 use crate::{
     outbox::{ChildRuns, Receipt},
     rows::ReadError,

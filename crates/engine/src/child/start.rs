@@ -1,9 +1,9 @@
 //! The workflow command that starts a child: its checks, its defaults, its event, its message.
 
-use super::{Execution, Lineage, PendingChild};
+use super::state::{Execution, Lineage, PendingChild};
 use crate::{
     bad_command::BadCommand,
-    chain::{Timeouts, cron},
+    chain::{cron, timeouts::Timeouts},
     checks::{check_priority, check_queue, check_search_attribute_names, check_search_attributes, same_namespace},
     key::WorkflowKey,
     outbox::{Body, OutboxMessage},

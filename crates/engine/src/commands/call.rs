@@ -10,7 +10,7 @@ use crate::{
     rows::{ReadError, StateReader},
     state::ExecutionState,
     token::TaskToken,
-    transition::{Context, Refused, Transition},
+    transition::types::{Context, Refused, Transition},
     txn::Txn,
 };
 use std::sync::Arc;

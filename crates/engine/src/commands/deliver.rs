@@ -16,7 +16,7 @@ use crate::{
     row::{RequestKind, request_row},
     signal,
     state::ExecutionState,
-    transition::Refused,
+    transition::types::Refused,
     txn::Txn,
     workflow_task,
 };

@@ -8,7 +8,7 @@ use crate::{
     id::SERVER_IDENTITY,
     proposals,
     proto::Encoded,
-    transition::Transition,
+    transition::types::Transition,
     txn::Txn,
     workflow_task,
 };

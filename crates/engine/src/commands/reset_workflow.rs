@@ -21,7 +21,7 @@ use crate::{
     rows::StateReader,
     state::{ExecutionInfo, ExecutionState},
     time::Timestamp,
-    transition::{Context, Transition},
+    transition::types::{Context, Transition},
     txn::Txn,
     update, workflow_task,
 };

@@ -16,7 +16,7 @@ use crate::{
     search_attributes::with_values,
     state::ExecutionState,
     time::Timestamp,
-    transition::Transition,
+    transition::types::Transition,
     txn::Txn,
     workflow_task::describe_started,
 };

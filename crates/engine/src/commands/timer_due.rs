@@ -13,7 +13,7 @@ use crate::{
     removal,
     row::{Op, RowKey, WriteSet},
     timer,
-    transition::{Effect, Transition},
+    transition::types::{Effect, Transition},
     txn::Txn,
     workflow_task,
 };

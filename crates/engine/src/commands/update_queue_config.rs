@@ -8,7 +8,7 @@ use crate::{
     queue_config::{self, QueueConfigRow},
     rows::{Op, RowKey, WriteSet},
     time::Timestamp,
-    transition::{Effect, Transition},
+    transition::types::{Effect, Transition},
 };
 use prost::Message;
 use tenure_api::{

@@ -9,7 +9,7 @@ use crate::{
     chain::Start,
     command::Reply,
     proposals,
-    transition::Refused,
+    transition::types::Refused,
     txn::Txn,
     update::{self, start_failed, update_refused},
 };

@@ -1,7 +1,7 @@
 //! Closed runs go: when their namespace's retention is over, or because somebody deletes them. The run's timer row
 //! waits for it, and a long history goes in pieces.
 
-mod state;
+pub(crate) mod state;
 
 pub use state::Removal;
 
@@ -12,7 +12,7 @@ use crate::{
     row::{RequestKind, request_row},
     rows::{CurrentRun, Op, ReadError, RowKey},
     time::Timestamp,
-    transition::Transition,
+    transition::types::Transition,
     txn::Txn,
     update,
 };

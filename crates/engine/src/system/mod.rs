@@ -10,7 +10,7 @@ use self::token_secret::TokenSecret;
 use crate::{
     id::ProposalId,
     rows::{StateReader, WriteSet},
-    transition::{Context, Refused},
+    transition::types::{Context, Refused},
 };
 use std::sync::Arc;
 use tenure_api::{operatorservice::v1 as operator, workflowservice::v1 as api};

@@ -4,7 +4,7 @@ use super::SystemReply;
 use crate::{
     codec,
     rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
-    transition::{Context, Refused},
+    transition::types::{Context, Refused},
 };
 use bytes::Bytes;
 use prost::Message;

@@ -4,7 +4,7 @@ use super::{SystemReply, namespace};
 use crate::{
     rows::{StateReader, WriteSet},
     search_attributes::{column_type, free_column, is_reserved, type_name},
-    transition::Refused,
+    transition::types::Refused,
 };
 use std::collections::BTreeMap;
 use tenure_api::{

@@ -4,7 +4,7 @@ use super::SystemReply;
 use crate::{
     codec,
     rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
-    transition::Refused,
+    transition::types::Refused,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,8 +1,7 @@
 //! User timers: started and cancelled by workflow commands, fired by time.
 
-mod state;
+pub(crate) mod state;
 
-pub(crate) use state::earliest_deadline;
 pub use state::{TimerKey, UserTimer};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! The engine's single entry point, and what it gives back.
 
-mod types;
+pub(crate) mod types;
 
 pub use types::{Context, Effect, Refused, Transition};
 

@@ -11,7 +11,7 @@ use crate::{
     search_attributes::Registry,
     state::ExecutionState,
     time::Timestamp,
-    update::UpdateStatus,
+    update::status::UpdateStatus,
 };
 use std::{sync::Arc, time::Duration};
 use tenure_api::{error::ApiError, taskqueue::v1::TaskQueueConfig};

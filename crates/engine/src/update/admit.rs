@@ -1,6 +1,10 @@
 //! An update comes in: what the run's state says against it, and its place among those in flight.
 
-use super::{Found, PendingUpdate, Phase, UpdateStatus, exhausted, find};
+use super::{
+    exhausted, find,
+    state::{PendingUpdate, Phase},
+    status::{Found, UpdateStatus},
+};
 use crate::{proto::Encoded, rows::ReadError, txn::Txn};
 use prost::Message;
 use tenure_api::{enums::v1::ResourceExhaustedCause, error::ApiError, update::v1::Request};

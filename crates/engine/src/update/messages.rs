@@ -2,7 +2,9 @@
 //! order of the commands that name them, and the rest after all commands.
 
 use super::{
-    Accepted, CompletedUpdate, PendingUpdate, Phase, UpdateStatus, completed, drop_update, request_message_id, row,
+    completed, drop_update, request_message_id,
+    state::{Accepted, CompletedUpdate, PendingUpdate, Phase, row},
+    status::UpdateStatus,
     tell,
 };
 use crate::{bad_command::BadCommand, codec, proto::Encoded, rows::Op, state::AttachedRequest, txn::Txn};

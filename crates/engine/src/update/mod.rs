@@ -4,8 +4,8 @@
 mod admit;
 mod messages;
 pub(crate) mod reset;
-mod state;
-mod status;
+pub(crate) mod state;
+pub(crate) mod status;
 #[cfg(test)]
 pub(crate) mod tests;
 mod with_start;
@@ -23,7 +23,7 @@ use crate::{
     key::RunKey,
     rows::{ReadError, StateReader},
     state::ExecutionState,
-    transition::Effect,
+    transition::types::Effect,
     txn::Txn,
 };
 use prost::{Message as _, Name};

@@ -1,7 +1,10 @@
 //! Updates and resets: what the kept history tells of updates is so in the new run; an update that was accepted after
 //! the point is admitted to it anew, by an event from which the worker learns of it.
 
-use super::{Accepted, CompletedUpdate, PendingUpdate, Phase, admit::update_id, row};
+use super::{
+    admit::update_id,
+    state::{Accepted, CompletedUpdate, PendingUpdate, Phase, row},
+};
 use crate::{codec, rows::Op, state::ExecutionState, txn::Txn};
 use std::{collections::BTreeMap, sync::Arc};
 use tenure_api::{

@@ -1,6 +1,6 @@
 //! How far an update has come, as its callers see it.
 
-use super::Accepted;
+use super::state::Accepted;
 use crate::proto::Encoded;
 use std::sync::Arc;
 use tenure_api::{enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage, error::ApiError, update::v1::Outcome};

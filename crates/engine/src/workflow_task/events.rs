@@ -1,6 +1,6 @@
 //! The events of a workflow task, in history or beside it.
 
-use super::{PendingTask, Started};
+use super::state::{PendingTask, Started};
 use crate::{proto::duration_to_proto, state::ExecutionState, time::Timestamp};
 use std::time::Duration;
 use tenure_api::{

@@ -20,12 +20,11 @@
 //! runs no signal and no update comes in between.
 
 mod completed;
-mod events;
-mod state;
+pub(crate) mod events;
+pub(crate) mod state;
 
 pub(crate) use completed::CompletedTask;
 pub use events::transient_events;
-pub(crate) use events::{scheduled_event, started_event};
 pub(crate) use state::Build;
 pub use state::{PendingTask, Phase, Problem, Started, WorkflowTask};
 
@@ -37,7 +36,7 @@ use crate::{
     state::ExecutionState,
     time::Timestamp,
     token::TaskToken,
-    transition::Effect,
+    transition::types::Effect,
     txn::Txn,
     update,
 };

@@ -1,8 +1,8 @@
 //! The imports between the files of one crate, as its sources write them: `use`, and paths that lead through modules.
 //!
-//! A name that is handed on (`pub use`) is its definer's, so a `mod.rs` that hands names on and defines nothing ties
-//! nothing. Methods that a file adds to a type of another one are reached through that type, so the type's file counts
-//! as importing them. Comments, and what is compiled for tests only, do not count.
+//! Who takes a name from a file that hands it on (`pub use`) imports both that file and the one that defines the name.
+//! Methods that a file adds to a type of another one are reached through that type, so the type's file counts as
+//! importing them. Comments, and what is compiled for tests only, do not count.
 
 use proc_macro2::{TokenStream, TokenTree};
 use std::{
@@ -28,7 +28,7 @@ impl Imports {
         let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (at, module) in sources.modules.iter().enumerate() {
             let owners = |paths: &BTreeSet<Words>| -> BTreeSet<String> {
-                let owners = paths.iter().filter_map(|path| sources.owner(at, path, 0));
+                let owners = paths.iter().flat_map(|path| sources.owners(at, path, 0));
                 owners.filter(|file| *file != module.file).map(str::to_owned).collect()
             };
             for extended in owners(&module.extended) {
@@ -129,38 +129,44 @@ impl Sources {
         at
     }
 
-    /// The file that defines what a path names, as a module sees it. `None` for what is not this crate's, and for a
-    /// module as such.
-    fn owner(&self, from: usize, path: &[String], depth: usize) -> Option<&str> {
-        let (first, rest) = path.split_first()?;
+    /// The file that defines what a path names, as a module sees it, and those that hand it on. None for what is not
+    /// this crate's, and for a module as such.
+    fn owners(&self, from: usize, path: &[String], depth: usize) -> Vec<&str> {
+        let Some((first, rest)) = path.split_first() else { return Vec::new() };
         let module = &self.modules[from];
-        match first.as_str() {
-            "crate" => self.member(0, rest, depth),
-            "self" => self.member(from, rest, depth),
-            "super" => self.member(module.parent?, rest, depth),
-            name => match (module.children.get(name), module.names.get(name)) {
-                (Some(&child), _) if !rest.is_empty() => self.member(child, rest, depth),
-                // Another crate may have a name in it that is its own.
-                (_, Some(path)) if depth < 16 => self.owner(from, &[path, rest].concat(), depth + 1),
-                _ => None,
-            },
+        let child = module.children.get(first).filter(|_| !rest.is_empty());
+        match (first.as_str(), child, module.names.get(first)) {
+            ("crate", ..) => self.members(0, rest, depth),
+            ("self", ..) => self.members(from, rest, depth),
+            ("super", ..) => module.parent.map_or(Vec::new(), |parent| self.members(parent, rest, depth)),
+            (_, Some(&child), _) => self.members(child, rest, depth),
+            // A crate may have its own name in it, so this need not come to an end.
+            (_, None, Some(path)) if depth < 16 => self.owners(from, &[path, rest].concat(), depth + 1),
+            _ => Vec::new(),
         }
     }
 
-    /// As [`Sources::owner`], of a path that goes on inside a module.
-    fn member(&self, at: usize, path: &[String], depth: usize) -> Option<&str> {
-        let (first, rest) = path.split_first()?;
+    /// As [`Sources::owners`], of a path that goes on inside a module.
+    fn members<'s>(&'s self, at: usize, path: &[String], depth: usize) -> Vec<&'s str> {
+        let Some((first, rest)) = path.split_first() else { return Vec::new() };
         let module = &self.modules[at];
-        if first == "super"
-            || module.children.contains_key(first) && !rest.is_empty()
-            || module.names.contains_key(first)
-        {
-            return self.owner(at, path, depth + 1);
+        if first == "super" || module.children.contains_key(first) && !rest.is_empty() {
+            return self.owners(at, path, depth);
+        }
+        let handed_on = |mut owners: Vec<&'s str>| {
+            if !owners.is_empty() {
+                owners.push(&module.file);
+            }
+            owners
+        };
+        if module.names.contains_key(first) {
+            return handed_on(self.owners(at, path, depth + 1));
         }
         if module.defined.contains(first) {
-            return Some(&module.file);
+            return vec![&module.file];
         }
-        module.globs.iter().find_map(|glob| self.owner(at, &[glob, path].concat(), depth + 1))
+        let by_glob = module.globs.iter().map(|glob| self.owners(at, &[glob, path].concat(), depth + 1));
+        handed_on(by_glob.flatten().collect())
     }
 }
 

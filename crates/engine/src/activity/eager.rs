@@ -2,8 +2,8 @@
 
 use super::{
     describe::{poll_response, token},
+    ready::withdraw,
     state::{PendingActivity, Started},
-    withdraw,
 };
 use crate::{id::ProposalId, key::RunKey, poll::Poll, state::ExecutionState, token::TaskToken, txn::Txn};
 use tenure_api::{history::v1::HistoryEvent, workflowservice::v1::PollActivityTaskQueueResponse};

@@ -1,6 +1,9 @@
 //! What operators do to pending activities: pause, unpause, reset. History does not tell of it.
 
-use super::{make_ready, state::Phase, withdraw};
+use super::{
+    ready::{make_ready, withdraw},
+    state::{PendingActivity, Phase},
+};
 use crate::{state::ExecutionState, txn::Txn};
 use std::time::Duration;
 use tenure_api::error::ApiError;
@@ -109,7 +112,7 @@ fn begin(txn: &mut Txn<'_, '_>, id: i64, jitter: Duration) {
     activity.attempt_scheduled_at = at;
     drop(activity);
     if jitter.is_zero() {
-        make_ready(txn, id, super::PendingActivity::wake);
+        make_ready(txn, id, PendingActivity::wake);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Options of a pending activity, changed by an operator: by field mask, or back to what its scheduled event says.
 
 use super::{
-    describe, make_ready, schedule,
+    describe,
+    ready::{make_ready, withdraw},
+    schedule,
     state::{PendingActivity, Phase},
     timeouts::Timeouts,
-    withdraw,
 };
 use crate::{checks::check_priority, proto::Encoded, rows::ReadError, txn::Txn};
 use tenure_api::{

@@ -1,7 +1,8 @@
 //! The workflow command that schedules an activity: its checks, its defaults, its event.
 
 use super::{
-    find_by_id, make_ready,
+    find::find_by_id,
+    ready::make_ready,
     state::{PendingActivity, Phase},
     timeouts::Timeouts,
 };

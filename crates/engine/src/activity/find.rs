@@ -1,0 +1,41 @@
+//! The pending activity that somebody means.
+
+use super::state::{ActivityKey, PendingActivity};
+use crate::{command::ActivityRef, state::ExecutionState, txn::Txn};
+use tenure_api::error::ApiError;
+
+/// The started activity that a worker's token names, or the pending one of that id.
+pub(crate) fn find(txn: &Txn<'_, '_>, activity: &ActivityRef) -> Result<i64, ApiError> {
+    match activity {
+        ActivityRef::Token(token) => {
+            let id = token.scheduled_event_id;
+            // A reset counts the attempt that is running as another one, and so makes its token stale.
+            let activity = txn.state.activities.get(id).filter(|activity| activity.attempt == token.attempt);
+            let started = activity.and_then(PendingActivity::started);
+            started.filter(|started| started.stamp == token.stamp).map(|_| id).ok_or_else(not_running)
+        }
+        ActivityRef::ById { activity_id, .. } => find_by_id(&txn.state, activity_id).ok_or_else(|| {
+            ApiError::not_found(format!(
+                "cannot find pending activity with ActivityID {activity_id}, check workflow execution history for \
+                 more details"
+            ))
+        }),
+    }
+}
+
+/// As [`find`], but a worker must have it.
+pub(crate) fn find_started(txn: &Txn<'_, '_>, activity: &ActivityRef) -> Result<i64, ApiError> {
+    let id = find(txn, activity)?;
+    match txn.state.activities.get(id).and_then(PendingActivity::started) {
+        Some(_) => Ok(id),
+        None => Err(not_running()),
+    }
+}
+
+pub(super) fn find_by_id(state: &ExecutionState, activity_id: &str) -> Option<i64> {
+    state.activities.find(&ActivityKey::Id(activity_id.into()))
+}
+
+fn not_running() -> ApiError {
+    ApiError::not_found("invalid activityID or activity already timed out or invoking workflow is completed")
+}

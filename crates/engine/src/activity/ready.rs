@@ -1,0 +1,82 @@
+//! Ready tasks of activities: they enter their queues and leave them.
+
+use super::state::{PendingActivity, Phase};
+use crate::{id::Stamp, key::TaskKind, rows::ReadyTask, state::ExecutionState, time::Timestamp, txn::Txn};
+
+/// The most urgent and the least urgent priority key; what is beyond counts as the latter.
+const PRIORITIES: std::ops::RangeInclusive<i32> = 1..=5;
+
+/// Moves an activity to `Phase::Ready` by `becomes_ready` and puts its ready task into its queue.
+pub(super) fn make_ready(txn: &mut Txn<'_, '_>, id: i64, becomes_ready: fn(&mut PendingActivity, Stamp, Timestamp)) {
+    let (stamp, now) = (txn.stamp(), txn.now());
+    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
+    becomes_ready(&mut activity, stamp, now);
+    let (task_queue, scheduled_at) = (activity.task_queue.clone(), activity.attempt_scheduled_at);
+    drop(activity);
+    let task = ReadyTask {
+        queue: txn.queue(TaskKind::Activity, &task_queue),
+        priority: txn.state.activities.get(id).map_or(0, |activity| priority(&txn.state, activity)),
+        stamp,
+        run: txn.run.clone(),
+        scheduled_event_id: id,
+        scheduled_at,
+        sticky: false,
+    };
+    txn.put_ready(task);
+}
+
+/// The run was rebuilt from its history: each of its activities begins its first attempt.
+pub(crate) fn make_all_ready(txn: &mut Txn<'_, '_>) {
+    let ids: Vec<i64> = txn.state.activities.ids().collect();
+    for id in ids {
+        make_ready(txn, id, |activity, stamp, now| {
+            activity.phase = Phase::Ready(stamp);
+            activity.attempt_scheduled_at = now;
+        });
+    }
+}
+
+/// Removes the activity's ready task, if it has one.
+pub(crate) fn withdraw(txn: &mut Txn<'_, '_>, id: i64) {
+    let Some(activity) = txn.state.activities.get(id) else { return };
+    let Some(stamp) = activity.ready() else { return };
+    let queue = txn.queue(TaskKind::Activity, &activity.task_queue);
+    let priority = priority(&txn.state, activity);
+    txn.take_ready(queue, priority, stamp);
+}
+
+/// Removes the ready tasks of all activities, and gives the activities that had one.
+pub(crate) fn withdraw_all(txn: &mut Txn<'_, '_>) -> Vec<i64> {
+    let ready = |activity: &PendingActivity| activity.ready().is_some();
+    let ids: Vec<i64> = txn.state.activities.iter().filter(|(_, a)| ready(a)).map(|(id, _)| id).collect();
+    for &id in &ids {
+        withdraw(txn, id);
+    }
+    ids
+}
+
+/// What [`withdraw_all`] removed is ready again.
+pub(crate) fn put_back(txn: &mut Txn<'_, '_>, ids: Vec<i64>) {
+    for id in ids {
+        make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
+    }
+}
+
+/// A start that did not reach its worker is taken back: the same attempt is ready again.
+pub(crate) fn give_back(txn: &mut Txn<'_, '_>, id: i64) {
+    if let Some(mut activity) = txn.state.activities.get_mut(id)
+        && activity.control.is_paused()
+    {
+        activity.phase = Phase::Paused;
+        return;
+    }
+    make_ready(txn, id, PendingActivity::give_back);
+}
+
+/// The activity's own priority key, or the run's.
+fn priority(state: &ExecutionState, activity: &PendingActivity) -> u8 {
+    match activity.priority.as_ref().map_or(0, |p| p.decode().priority_key) {
+        key if key > 0 => key.clamp(*PRIORITIES.start(), *PRIORITIES.end()) as u8,
+        _ => state.info.task_priority(),
+    }
+}

@@ -26,7 +26,7 @@ pub(crate) fn row(
 ) -> Result<Option<(QueueConfigRow, TaskQueueConfig)>, ReadError> {
     let key = RowKey::QueueConfig(queue.clone());
     let Some(value) = rows.get(&key)? else { return Ok(None) };
-    let corrupt = |cause: String| ReadError::Corrupt { key: key.clone(), cause };
+    let corrupt = |cause: String| ReadError::corrupt(key.clone(), cause);
     let row: QueueConfigRow = codec::decode(&value).map_err(|e| corrupt(e.to_string()))?;
     let config = TaskQueueConfig::decode(row.config.clone()).map_err(|e| corrupt(e.to_string()))?;
     Ok(Some((row, config)))

@@ -35,8 +35,13 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// A row that holds something else than it should.
+    pub fn corrupt(key: RowKey, cause: impl fmt::Display) -> ReadError {
+        ReadError::Corrupt { key, cause: cause.to_string() }
+    }
+
     /// A row of history that cannot be read.
     pub fn history(run: &RunKey, first_event_id: i64, cause: impl fmt::Display) -> ReadError {
-        ReadError::Corrupt { key: RowKey::History { run: run.clone(), first_event_id }, cause: cause.to_string() }
+        ReadError::corrupt(RowKey::History { run: run.clone(), first_event_id }, cause)
     }
 }

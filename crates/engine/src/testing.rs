@@ -98,7 +98,7 @@ impl StateReader for MemoryRows {
         };
         match ExecutionState::decode(core, spilled)? {
             Ok(state) => Ok(Some(Arc::new(state))),
-            Err(error) => Err(ReadError::Corrupt { key, cause: error.to_string() }),
+            Err(error) => Err(ReadError::corrupt(key, error)),
         }
     }
 
@@ -109,7 +109,7 @@ impl StateReader for MemoryRows {
     fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
         let before = self.rows.range(..=RowKey::History { run: run.clone(), first_event_id: event_id }).next_back();
         let Some((key @ RowKey::History { run: of, .. }, chunk)) = before else { return Ok(None) };
-        let corrupt = |cause: MalformedHistory| ReadError::Corrupt { key: key.clone(), cause: cause.to_string() };
+        let corrupt = |cause: MalformedHistory| ReadError::corrupt(key.clone(), cause);
         if of == run { event_in(chunk, event_id).map_err(corrupt) } else { Ok(None) }
     }
 

@@ -279,10 +279,7 @@ impl<'a, 'c> Txn<'a, 'c> {
                 self.first_event = Some(Arc::new(started));
                 Ok(())
             }
-            _ => Err(ReadError::Corrupt {
-                key: RowKey::History { run: self.run.clone(), first_event_id: 1 },
-                cause: "history does not begin with a start".into(),
-            }),
+            _ => Err(ReadError::history(&self.run, 1, "history does not begin with a start")),
         }
     }
 

@@ -54,7 +54,7 @@ impl<'a, 'c> Call<'a, 'c> {
         let Some(value) = self.rows.get(&key)? else { return Ok(None) };
         match crate::codec::decode::<CurrentRun>(&value) {
             Ok(current) => Ok(Some(current.run_id)),
-            Err(error) => Err(ReadError::Corrupt { key, cause: error.to_string() }),
+            Err(error) => Err(ReadError::corrupt(key, error)),
         }
     }
 

@@ -18,8 +18,7 @@ use uuid::Uuid;
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp, receipt: Receipt) -> Outcome {
     let key = RowKey::Outbox { run: call.workflow.run(run_id), stamp };
     let Some(row) = call.rows.get(&key)? else { return Err(Stop::Answered(Reply::Done)) };
-    let message: OutboxMessage =
-        codec::decode(&row).map_err(|error| ReadError::Corrupt { key: key.clone(), cause: error.to_string() })?;
+    let message: OutboxMessage = codec::decode(&row).map_err(|error| ReadError::corrupt(key.clone(), error))?;
     let delete = Op::Delete(key);
     if !message.body.is_commanded() || !call.state(run_id)?.is_some_and(|state| state.is_running()) {
         let mut transition = unchanged(Reply::Done);

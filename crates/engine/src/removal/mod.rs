@@ -48,9 +48,7 @@ pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
     let last_piece = rows.iter().map(|(_, events)| events.len()).sum::<usize>() < PIECE;
     for (first_event_id, events) in rows {
         let row = RowKey::History { run: txn.run.clone(), first_event_id };
-        let events = History::decode(events)
-            .map_err(|error| ReadError::Corrupt { key: row.clone(), cause: error.to_string() })?
-            .events;
+        let events = History::decode(events).map_err(|error| ReadError::corrupt(row.clone(), error))?.events;
         for (kind, request_id) in events.iter().filter_map(request) {
             forget_request(&mut txn, kind, request_id)?;
         }
@@ -115,8 +113,7 @@ fn forget_request(txn: &mut Txn<'_, '_>, kind: RequestKind, request_id: &str) ->
 fn forget_current(txn: &mut Txn<'_, '_>) -> Result<(), ReadError> {
     let key = RowKey::Current(txn.run.workflow.clone());
     let Some(value) = txn.rows.get(&key)? else { return Ok(()) };
-    let current = codec::decode::<CurrentRun>(&value)
-        .map_err(|error| ReadError::Corrupt { key: key.clone(), cause: error.to_string() })?;
+    let current = codec::decode::<CurrentRun>(&value).map_err(|error| ReadError::corrupt(key.clone(), error))?;
     if current.run_id == txn.run.run_id {
         txn.write(Op::Delete(key));
     }

@@ -144,7 +144,7 @@ impl ClusterMap {
 fn check_slots(shards: &BTreeMap<u32, ShardRow>) -> Result<(), ReadError> {
     let corrupt = |id: u32, cause: String| {
         let key = RowKey::System { table: SystemTable::Shard, key: number(u64::from(id)) };
-        Err(ReadError::Corrupt { key, cause })
+        Err(ReadError::corrupt(key, cause))
     };
     let mut rows: Vec<_> = shards.iter().collect();
     rows.sort_by_key(|(_, row)| row.first_slot);
@@ -167,14 +167,14 @@ fn number(id: u64) -> Arc<str> {
 fn numbered<T: DeserializeOwned>(rows: &dyn StateReader, table: SystemTable) -> Result<Vec<(u64, T)>, ReadError> {
     let read = |(key, value): (Arc<str>, bytes::Bytes)| {
         let row_key = RowKey::System { table, key: key.clone() };
-        let id = key.parse().map_err(|_| ReadError::Corrupt { key: row_key.clone(), cause: "not a number".into() })?;
+        let id = key.parse().map_err(|_| ReadError::corrupt(row_key.clone(), "not a number"))?;
         Ok((id, decoded(&row_key, &value)?))
     };
     rows.system_rows(table)?.into_iter().map(read).collect()
 }
 
 fn decoded<T: DeserializeOwned>(key: &RowKey, value: &[u8]) -> Result<T, ReadError> {
-    codec::decode(value).map_err(|e| ReadError::Corrupt { key: key.clone(), cause: e.to_string() })
+    codec::decode(value).map_err(|e| ReadError::corrupt(key.clone(), e))
 }
 
 #[cfg(test)]

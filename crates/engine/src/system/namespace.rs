@@ -233,11 +233,11 @@ fn put(id: Uuid, description: &api::DescribeNamespaceResponse) -> Op {
 pub fn id_of(rows: &dyn StateReader, name: &str) -> Result<Option<Uuid>, ReadError> {
     let key = RowKey::System { table: SystemTable::NamespaceName, key: name.into() };
     let Some(value) = rows.get(&key)? else { return Ok(None) };
-    codec::decode(&value).map(Some).map_err(|e| ReadError::Corrupt { key, cause: e.to_string() })
+    codec::decode(&value).map(Some).map_err(|e| ReadError::corrupt(key, e))
 }
 
 fn decode(key: &RowKey, value: &[u8]) -> Result<api::DescribeNamespaceResponse, ReadError> {
-    let corrupt = |cause: String| ReadError::Corrupt { key: key.clone(), cause };
+    let corrupt = |cause: String| ReadError::corrupt(key.clone(), cause);
     let row: NamespaceRow = codec::decode(value).map_err(|e| corrupt(e.to_string()))?;
     Message::decode(row.description).map_err(|e: prost::DecodeError| corrupt(e.to_string()))
 }

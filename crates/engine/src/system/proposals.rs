@@ -57,7 +57,7 @@ pub(super) fn remember(
 
 fn read(rows: &dyn StateReader) -> Result<Recent, ReadError> {
     let Some(value) = rows.get(&row())? else { return Ok(Recent::new()) };
-    codec::decode(&value).map_err(|error| ReadError::Corrupt { key: row(), cause: error.to_string() })
+    codec::decode(&value).map_err(|error| ReadError::corrupt(row(), error))
 }
 
 fn row() -> RowKey {

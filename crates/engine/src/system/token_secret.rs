@@ -36,5 +36,5 @@ pub(super) fn create(rows: &dyn StateReader, proposed: TokenSecret) -> Result<(S
 /// The cluster's secret; `None` before one was made.
 pub fn read(rows: &dyn StateReader) -> Result<Option<TokenSecret>, ReadError> {
     let Some(value) = rows.get(&key())? else { return Ok(None) };
-    codec::decode(&value).map(Some).map_err(|error| ReadError::Corrupt { key: key(), cause: error.to_string() })
+    codec::decode(&value).map(Some).map_err(|error| ReadError::corrupt(key(), error))
 }

@@ -61,14 +61,14 @@ pub fn find(
             let status = UpdateStatus::completed(&a.outcome.unwrap_or_default(), &completed.accepted.request_id);
             Ok(Some(Found { admission: 0, status: Ok(status) }))
         }
-        _ => Err(ReadError::Corrupt { key: row(run, update_id), cause: "its event is not there".into() }),
+        _ => Err(ReadError::corrupt(row(run, update_id), "its event is not there")),
     }
 }
 
 fn completed(rows: &dyn StateReader, run: &RunKey, update_id: &str) -> Result<Option<CompletedUpdate>, ReadError> {
     let key = row(run, update_id);
     let Some(value) = rows.get(&key)? else { return Ok(None) };
-    codec::decode(&value).map(Some).map_err(|error| ReadError::Corrupt { key, cause: error.to_string() })
+    codec::decode(&value).map(Some).map_err(|error| ReadError::corrupt(key, error))
 }
 
 /// NOT_FOUND, for an update id that the run does not know.

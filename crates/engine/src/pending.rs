@@ -137,9 +137,10 @@ impl<T: Keyed> Pending<T> {
 
     fn place(&mut self, id: i64, value: T, spilled: bool) {
         assert!(self.things.get(&id).is_none(), "{id} is pending already");
-        match spilled {
-            true => self.spilled += 1,
-            false => _ = Arc::make_mut(&mut self.inline).insert(id, Bytes::new()),
+        if spilled {
+            self.spilled += 1;
+        } else {
+            Arc::make_mut(&mut self.inline).insert(id, Bytes::new());
         }
         self.dirty.insert(id);
         self.put(id, Arc::new(value));
@@ -161,15 +162,12 @@ impl<T: Keyed> Pending<T> {
         for key in thing.keys() {
             self.index.remove(&(key, id));
         }
-        match self.inline.contains_key(&id) {
-            true => {
-                Arc::make_mut(&mut self.inline).remove(&id);
-                self.dirty.remove(&id);
-            }
-            false => {
-                self.spilled -= 1;
-                self.dirty.insert(id);
-            }
+        if self.inline.contains_key(&id) {
+            Arc::make_mut(&mut self.inline).remove(&id);
+            self.dirty.remove(&id);
+        } else {
+            self.spilled -= 1;
+            self.dirty.insert(id);
         }
         Some(thing)
     }

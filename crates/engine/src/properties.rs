@@ -40,10 +40,11 @@ type Fields = std::collections::BTreeMap<String, Payload>;
 
 fn merge(fields: &mut Fields, upserted: &Fields, removes: fn(&Payload) -> bool) {
     for (key, value) in upserted {
-        match removes(value) {
-            true => fields.remove(key),
-            false => fields.insert(key.clone(), value.clone()),
-        };
+        if removes(value) {
+            fields.remove(key);
+        } else {
+            fields.insert(key.clone(), value.clone());
+        }
     }
 }
 

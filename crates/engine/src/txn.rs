@@ -197,9 +197,10 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.state.next_buffered += 1;
         let size = event.encoded_len();
         self.added += size;
-        match size > LARGE_EVENT {
-            true => self.state.buffered.insert_large(place, Encoded::of(event)),
-            false => self.state.buffered.insert(place, Encoded::of(event)),
+        if size > LARGE_EVENT {
+            self.state.buffered.insert_large(place, Encoded::of(event));
+        } else {
+            self.state.buffered.insert(place, Encoded::of(event));
         }
     }
 

@@ -96,10 +96,7 @@ pub(super) fn following(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Du
 /// The wait that was asked for, or what is left of the shortest life of a run.
 fn or_rest_of_shortest(txn: &Txn<'_, '_>, asked: Duration) -> Duration {
     let lived = txn.now().since(at_work_since(&txn.state.info, txn.now()));
-    match lived.saturating_add(asked) < SHORTEST_RUN {
-        true => SHORTEST_RUN - lived,
-        false => asked,
-    }
+    if lived.saturating_add(asked) < SHORTEST_RUN { SHORTEST_RUN - lived } else { asked }
 }
 
 /// The run's turn, or its start where it was woken before.

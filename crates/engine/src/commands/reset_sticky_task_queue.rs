@@ -14,9 +14,10 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>) -> Outcome {
     }
     let waits_there = txn.state.workflow_task.pending.as_ref().is_some_and(|task| task.sticky)
         && !txn.state.workflow_task.is_started();
-    match waits_there {
-        true => workflow_task::leave_sticky_queue(&mut txn),
-        false => drop(workflow_task::lose_worker(&mut txn)),
+    if waits_there {
+        workflow_task::leave_sticky_queue(&mut txn);
+    } else {
+        workflow_task::lose_worker(&mut txn);
     }
     Ok(finish(txn, Reply::Done))
 }

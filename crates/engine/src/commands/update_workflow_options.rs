@@ -26,9 +26,10 @@ pub(super) fn run(
     let changed = update(&mut txn, wanted, request.update_mask.as_ref(), &request.identity)?;
     let priority = txn.state.info.priority.as_ref().map(Encoded::decode);
     let options = WorkflowExecutionOptions { priority, ..Default::default() };
-    match changed {
-        true => Ok(finish_remembered(txn, proposals::Outcome::WorkflowOptions(Encoded::of(&options)))),
-        false => Err(Stop::Answered(Reply::WorkflowOptions(Box::new(options)))),
+    if changed {
+        Ok(finish_remembered(txn, proposals::Outcome::WorkflowOptions(Encoded::of(&options))))
+    } else {
+        Err(Stop::Answered(Reply::WorkflowOptions(Box::new(options))))
     }
 }
 

@@ -97,13 +97,13 @@ fn not_started_here(
 ) -> Result<(), String> {
     let RequestCancelExternalWorkflowExecutionCommandAttributes { namespace, workflow_id, run_id, .. } = command;
     let of_this_task = txn.state.relations.children.iter().rev().take_while(|(id, _)| *id > task.completed_event_id);
-    match of_this_task.into_iter().any(|(_, child)| *child.workflow_id == *workflow_id) {
-        false => Ok(()),
-        true => Err(format!(
+    if of_this_task.into_iter().any(|(_, child)| *child.workflow_id == *workflow_id) {
+        return Err(format!(
             "Start and RequestCancel for child workflow is not allowed in same workflow task. \
              WorkflowId={workflow_id} RunId={run_id} Namespace={namespace}"
-        )),
+        ));
     }
+    Ok(())
 }
 
 /// The receiver has answered.

@@ -14,10 +14,7 @@ pub(super) fn check(kind: Type, payload: &Payload) -> Result<(), String> {
         }
         _ => return Err(format!("value from <{}>", shown_payload(payload))),
     };
-    match fits(kind, &value) {
-        true => Ok(()),
-        false => Err(shown(&value)),
-    }
+    if fits(kind, &value) { Ok(()) } else { Err(shown(&value)) }
 }
 
 /// A list of one value stands for that value, an empty one for none.

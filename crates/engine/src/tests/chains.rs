@@ -87,10 +87,10 @@ fn chain(sim: &Sim) -> Vec<RunKey> {
     let mut runs = vec![sim.current_run()];
     loop {
         let before = started(sim, &runs[0]).continued_execution_run_id;
-        match before.is_empty() {
-            true => return runs,
-            false => runs.insert(0, runs[0].workflow.run(before.parse().unwrap())),
+        if before.is_empty() {
+            return runs;
         }
+        runs.insert(0, runs[0].workflow.run(before.parse().unwrap()));
     }
 }
 

@@ -163,10 +163,8 @@ fn meant(
     if inbox.settled.iter().any(|settled| &**settled == update_id) {
         return Err(wrong("ProvisionallyCompleted"));
     }
-    let provisional = |accepted: &Accepted| match accepted.event_id > inbox.since {
-        true => "ProvisionallyAccepted",
-        false => "Accepted",
-    };
+    let provisional =
+        |accepted: &Accepted| if accepted.event_id > inbox.since { "ProvisionallyAccepted" } else { "Accepted" };
     let response = kind == "Response";
     match txn.state.updates.find(update_id).map(|(admission, update)| (admission, &update.phase)) {
         Some((_, Phase::Admitted(_))) if response => Err(wrong("Admitted")),

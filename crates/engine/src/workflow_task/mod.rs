@@ -481,11 +481,8 @@ pub(crate) fn leave_sticky_queue(txn: &mut Txn<'_, '_>) {
 /// The task failed, or nobody came for it.
 fn next_attempt(txn: &mut Txn<'_, '_>) {
     let was_sticky = end_without_success(txn);
-    txn.state.workflow_task.attempt = match was_sticky {
-        // The worker's cache may be to blame: once more from the beginning of history.
-        true => 1,
-        false => txn.state.workflow_task.attempt + 1,
-    };
+    // The worker's cache may be to blame: once more from the beginning of history.
+    txn.state.workflow_task.attempt = if was_sticky { 1 } else { txn.state.workflow_task.attempt + 1 };
 }
 
 /// Drops the pending task, and the worker's claim to the run. Says whether there was one.

@@ -80,9 +80,10 @@ fn answered_before(txn: &Txn<'_, '_>, token: &TaskToken) -> Option<Reply> {
 /// The completion is forgotten, and its task fails.
 fn fail(txn: &mut Txn<'_, '_>, bad: &BadCommand, request: &RespondWorkflowTaskCompletedRequest) {
     workflow_task::fail(txn, failed(bad, request));
-    match bad.terminates {
-        true => terminate(txn, &bad.message(), None, SERVER_IDENTITY, Vec::new()),
-        false => workflow_task::schedule_after_failure(txn, bad.cause),
+    if bad.terminates {
+        terminate(txn, &bad.message(), None, SERVER_IDENTITY, Vec::new());
+    } else {
+        workflow_task::schedule_after_failure(txn, bad.cause);
     }
 }
 

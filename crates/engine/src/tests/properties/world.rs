@@ -183,9 +183,10 @@ impl World {
         let lane = |(sender, _, of): &&(RunKey, Stamp, OutboxMessage)| sender == from && of.to == message.to;
         let Some((from, stamp, message)) = messages.iter().find(lane) else { return };
         let Some(receipt) = self.sim.try_deliver(from, message) else { return };
-        match lost {
-            true => self.seen.situation(Situation::ReceiptLost),
-            false => self.sim.delivered(from, *stamp, receipt),
+        if lost {
+            self.seen.situation(Situation::ReceiptLost);
+        } else {
+            self.sim.delivered(from, *stamp, receipt);
         }
         self.last = None;
     }

@@ -165,6 +165,9 @@ impl Sources {
         if module.defined.contains(first) {
             return vec![&module.file];
         }
+        if module.children.contains_key(first) {
+            return Vec::new();
+        }
         let by_glob = module.globs.iter().map(|glob| self.owners(at, &[glob, path].concat(), depth + 1));
         handed_on(by_glob.flatten().collect())
     }

@@ -2,6 +2,8 @@
 //!
 //! What is absent here is the point: no clock, no randomness, no I/O, no async, no environment, no iteration over
 //! hash maps, no configuration. The leader of a shard runs this code; the Raft log carries the rows that it wrote.
+//!
+//! The files stand on floors (words, data, buffer, nouns, verbs) and import downwards; `tests/arrows.rs` has the list.
 
 // Workers of all ages send fields that the API calls deprecated, and histories carry them on.
 #![allow(deprecated)]
@@ -10,7 +12,7 @@ pub mod activity;
 mod bad_command;
 pub mod chain;
 pub mod checks;
-pub mod child;
+mod child;
 pub mod codec;
 pub mod command;
 mod commands;
@@ -21,19 +23,19 @@ mod external;
 pub mod failures;
 pub mod id;
 pub mod key;
-pub mod limits;
+mod limits;
 mod options;
 pub mod outbox;
-pub mod pending;
+mod pending;
 mod poll;
 mod properties;
-pub mod proposals;
+mod proposals;
 pub mod proto;
 pub mod queue_config;
-pub mod removal;
+mod removal;
 mod replay;
-pub mod reset;
-pub mod retry;
+mod reset;
+mod retry;
 mod row;
 pub mod rows;
 pub mod search_attributes;
@@ -45,10 +47,10 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod time;
-pub mod timer;
+mod timer;
 pub mod token;
 pub mod transition;
-pub mod txn;
+mod txn;
 pub mod update;
 pub mod workflow_task;
 

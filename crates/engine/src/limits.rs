@@ -1,8 +1,7 @@
 //! Limits that the engine holds a request to; an argument, because the engine sees no configuration.
 //!
-//! How deep a chain of failures may be is no option: [`MAX_CHAIN`] holds wherever a message is decoded.
-
-pub use tenure_api::nested::MAX_CHAIN;
+//! How deep a chain of failures may be is no option: [`MAX_CHAIN`](tenure_api::nested::MAX_CHAIN) holds wherever a
+//! message is decoded.
 
 /// The defaults are the reference server's.
 #[derive(Clone, Debug)]

@@ -39,7 +39,7 @@ pub trait Keyed {
 }
 
 /// Of things that are found by event id alone.
-pub type NoKey = std::convert::Infallible;
+pub(crate) type NoKey = std::convert::Infallible;
 
 #[derive(Clone, Debug)]
 pub struct Pending<T: Keyed> {

@@ -112,7 +112,7 @@ impl RetryPolicy {
 }
 
 /// A timeout's name in messages and in `non_retryable_error_types`.
-pub fn timeout_name(kind: TimeoutType) -> &'static str {
+pub(crate) fn timeout_name(kind: TimeoutType) -> &'static str {
     match kind {
         TimeoutType::Unspecified => "Unspecified",
         TimeoutType::StartToClose => "StartToClose",

@@ -34,13 +34,13 @@ use tenure_api::history::v1::{
 const LARGE_EVENT: usize = 512;
 
 /// See the module.
-pub struct Txn<'a, 'c> {
-    pub cx: &'a mut Context<'c>,
-    pub rows: &'a dyn StateReader,
-    pub run: RunKey,
+pub(crate) struct Txn<'a, 'c> {
+    pub(crate) cx: &'a mut Context<'c>,
+    pub(crate) rows: &'a dyn StateReader,
+    pub(crate) run: RunKey,
     /// Of the command that is run.
-    pub proposal: ProposalId,
-    pub state: ExecutionState,
+    pub(crate) proposal: ProposalId,
+    pub(crate) state: ExecutionState,
     /// New events, in order, with their ids.
     events: Vec<HistoryEvent>,
     /// Bytes of what was added to history and buffer.
@@ -133,23 +133,23 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// The shard's time.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.cx.now
     }
 
-    pub fn limits(&self) -> &'c Limits {
+    pub(crate) fn limits(&self) -> &'c Limits {
         self.cx.limits
     }
 
     /// Adds an event that happens now and returns its id; [`BUFFERED`] if it has to wait for the end of the workflow
     /// task that is running.
-    pub fn add_event(&mut self, attributes: Attributes) -> i64 {
+    pub(crate) fn add_event(&mut self, attributes: Attributes) -> i64 {
         self.add(HistoryEvent { attributes: Some(attributes), ..Default::default() })
     }
 
     /// As [`Txn::add_event`], for an event that carries more than attributes (links, user metadata, a time of its
     /// own). Id, type and, where there is none, time are filled in.
-    pub fn add(&mut self, mut event: HistoryEvent) -> i64 {
+    pub(crate) fn add(&mut self, mut event: HistoryEvent) -> i64 {
         let attributes = event.attributes.as_ref().expect("every event has attributes");
         let event_type = events::event_type(attributes);
         event.event_type = event_type.into();
@@ -266,7 +266,7 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// An event of this run: of this transition, or of history.
-    pub fn event(&self, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
+    pub(crate) fn event(&self, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
         if let Some(event) = self.events.iter().find(|e| e.event_id == event_id) {
             return Ok(Some(event.clone()));
         }
@@ -291,21 +291,21 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// Names one start of a task, or a ready task.
-    pub fn stamp(&mut self) -> Stamp {
+    pub(crate) fn stamp(&mut self) -> Stamp {
         self.cx.ids.stamp()
     }
 
-    pub fn queue(&self, kind: TaskKind, name: &Arc<str>) -> QueueKey {
+    pub(crate) fn queue(&self, kind: TaskKind, name: &Arc<str>) -> QueueKey {
         QueueKey { namespace: self.run.workflow.namespace, kind, name: name.clone() }
     }
 
     /// A task may be handed to a worker.
-    pub fn put_ready(&mut self, task: ReadyTask) {
+    pub(crate) fn put_ready(&mut self, task: ReadyTask) {
         self.ready.push(task);
     }
 
     /// A ready task is started or obsolete.
-    pub fn take_ready(&mut self, queue: QueueKey, priority: u8, stamp: Stamp) {
+    pub(crate) fn take_ready(&mut self, queue: QueueKey, priority: u8, stamp: Stamp) {
         match self.ready.iter().position(|task| task.stamp == stamp) {
             Some(made_here) => drop(self.ready.remove(made_here)),
             None => self.gone.push((queue, priority, stamp)),
@@ -342,13 +342,13 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// Remembers how the command is answered, for a retry with the same proposal id.
-    pub fn remember(&mut self, outcome: Outcome) {
+    pub(crate) fn remember(&mut self, outcome: Outcome) {
         if self.proposal != ProposalId::default() {
             self.state.proposals.remember(self.proposal, self.cx.now, outcome);
         }
     }
 
-    pub fn effect(&mut self, effect: Effect) {
+    pub(crate) fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
 
@@ -374,7 +374,7 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// The transition: rows and effects of everything that was done.
-    pub fn finish(mut self, reply: Reply) -> Transition {
+    pub(crate) fn finish(mut self, reply: Reply) -> Transition {
         debug_assert!(self.state.is_running() || self.state.buffered.is_empty(), "a closed run waits for nothing");
         self.state.transitions += 1;
         self.write_history();

@@ -8,7 +8,7 @@ use crate::{
 use tenure_api::workflow::v1::PendingChildExecutionInfo;
 
 /// What DescribeWorkflowExecution tells of the children.
-pub fn pending_infos(state: &ExecutionState) -> Vec<PendingChildExecutionInfo> {
+pub(crate) fn pending_infos(state: &ExecutionState) -> Vec<PendingChildExecutionInfo> {
     let info = |(initiated_id, child): (i64, &PendingChild)| PendingChildExecutionInfo {
         workflow_id: child.workflow_id.to_string(),
         run_id: child.started.map(|started| started.run_id.to_string()).unwrap_or_default(),

@@ -17,7 +17,6 @@ pub(crate) mod state;
 mod tests;
 
 pub(crate) use closing::{forget_all, parent_closed, report_close};
-pub use describe::pending_infos;
 pub(crate) use results::{answered, closed};
 pub(crate) use start::start;
-pub use state::{Execution, Lineage, PendingChild, Relations, StartedChild};
+pub(crate) use state::{Execution, Lineage, PendingChild};

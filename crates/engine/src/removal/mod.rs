@@ -3,7 +3,7 @@
 
 pub(crate) mod state;
 
-pub use state::Removal;
+pub(crate) use state::Removal;
 
 use crate::{
     codec,

@@ -2,7 +2,7 @@
 
 pub(crate) mod state;
 
-pub use state::{TimerKey, UserTimer};
+pub(crate) use state::{TimerKey, UserTimer};
 
 use crate::{
     bad_command::BadCommand, proto::optional_duration, time::Timestamp, txn::Txn, workflow_task::CompletedTask,

@@ -249,7 +249,7 @@ fn a_child_inherits_what_it_has_not_of_its_own() {
 fn many_children_spill_out_of_the_core_row() {
     let mut sim = commanded((0..40).map(|n| child(&format!("k{n}"))).collect());
     sim.deliver_all();
-    assert_eq!(crate::child::pending_infos(&sim.state()).len(), 40);
+    assert_eq!(crate::child::describe::pending_infos(&sim.state()).len(), 40);
     for n in 0..40 {
         step(&mut sim, &format!("k{n}"), vec![complete("r")]);
     }

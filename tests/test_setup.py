@@ -140,6 +140,12 @@ def test_a_compiler_without_binutils(machine):
     assert "ar" in machine.complaint("compiler")
 
 
+def test_a_compiler_without_make(machine):
+    for name in ["cc", "c++", "ar"]:
+        machine.has(name)
+    assert "make" in machine.complaint("compiler")
+
+
 @pytest.mark.parametrize("lacks", ["import ensurepip", "import venv"], ids=["ensurepip", "venv"])
 def test_a_python_that_makes_no_environments(machine, lacks):
     machine.says(

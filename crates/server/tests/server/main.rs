@@ -3,3 +3,4 @@
 mod config;
 mod metrics;
 mod node;
+mod single_node;

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,10 @@ from harness.cluster import BINARY, TARGET, Cluster, wait_until  # noqa: E402
 
 LOAD = Path(os.environ.get("TENURE_LOAD") or TARGET / "release" / "tenure-load")
 MIB = 1 << 20
+
+# How long the usual load is looked at, in slices. A slice with a compaction has a p99 several times that of its
+# neighbours, before as after; so what is usual is the median of the slices.
+PERIOD, SLICE = 40, 5
 
 # What a node's budget is divided among.
 COUNTED = {
@@ -114,6 +119,19 @@ def line(name: str, figures: dict) -> None:
           flush=True)
 
 
+def usual_load(addresses: list[str], work: str, rate: float, name: str) -> dict:
+    """The figures of a load that is kept up for a while, with the median of the slices' p99."""
+    slices = []
+    figures = load(addresses, work, PERIOD, slices.append, rate=rate, every=SLICE)
+    line(name, figures)
+    # The last line is of the whole.
+    slowest = sorted(part["p99_ms"] for part in slices[:-1])
+    figures["usual_p99_ms"] = statistics.median(slowest)
+    print(f"    p99 of each {SLICE} seconds, median {figures['usual_p99_ms']:.1f}:",
+          ", ".join(f"{p99:.0f}" for p99 in slowest), "ms", flush=True)
+    return figures
+
+
 def overload(cluster: Cluster, arguments) -> list[str]:
     """What was not kept."""
     addresses, work = cluster.addresses, arguments.work
@@ -121,8 +139,7 @@ def overload(cluster: Cluster, arguments) -> list[str]:
     capacity = load(addresses, work, 20, in_flight=arguments.in_flight)
     line(f"capacity, {arguments.in_flight} in flight", capacity)
     usual = capacity["per_second"] / 5
-    before = load(addresses, work, 10, rate=usual)
-    line("before, a fifth of it", before)
+    before = usual_load(addresses, work, usual, "before, a fifth of it")
     offered = capacity["per_second"] * arguments.times
     with Memory(cluster) as memory:
         during = load(addresses, work, arguments.seconds, rate=offered, every=10,
@@ -133,14 +150,13 @@ def overload(cluster: Cluster, arguments) -> list[str]:
     print(f"  goodput: {goodput * 100:.0f} % of the capacity")
     memory.print("memory")
     time.sleep(5)
-    after = load(addresses, work, 10, rate=usual)
-    line("five seconds after, a fifth", after)
+    after = usual_load(addresses, work, usual, "five seconds after, a fifth")
     missed = []
     if goodput < 0.7:
         missed.append(f"goodput is {goodput * 100:.0f} %, less than 70 %")
     if memory.most_counted() > arguments.budget_mib:
         missed.append(f"a node counted {memory.most_counted():.0f} MiB, more than its budget")
-    if after["p50_ms"] > 2 * before["p50_ms"] or after["p99_ms"] > 2 * before["p99_ms"] or after["failed"]:
+    if after["p50_ms"] > 2 * before["p50_ms"] or after["usual_p99_ms"] > 2 * before["usual_p99_ms"] or after["failed"]:
         missed.append("calls take longer afterwards than before")
     return missed
 

@@ -111,7 +111,7 @@ mod tests {
     /// F6: a stranger's message is not gathered.
     #[tokio::test]
     async fn a_stranger_is_sent_away_before_its_message_is_read() {
-        for method in ["Forward", "Match", "Raft", "InstallSnapshot"] {
+        for method in ["Forward", "Ask", "Raft", "InstallSnapshot"] {
             assert_eq!(call(method, http::HeaderMap::new()).await, (Code::Unauthenticated, 0), "{method}");
         }
         let (code, taken) = call("Hello", http::HeaderMap::new()).await;

@@ -4,7 +4,7 @@ use crate::{
     Caller, Door, Gate, Pool,
     frames::{Incoming, Unruly},
     proto::{
-        ForwardReply, ForwardRequest, HelloReply, HelloRequest, MatchReply, MatchRequest, RaftFrame, RaftMessage,
+        AskReply, AskRequest, ForwardReply, ForwardRequest, HelloReply, HelloRequest, RaftFrame, RaftMessage,
         SnapshotChunk, SnapshotReply,
         peer_server::{Peer, PeerServer},
     },
@@ -50,10 +50,10 @@ pub trait ForwardHandler: Send + Sync + 'static {
     async fn forward(&self, from: u64, request: ForwardRequest) -> Result<ForwardReply, Status>;
 }
 
-/// Takes what owners of tasks, homes of queues and holders of polls say to each other.
+/// Answers what leaders and nodes ask of each other.
 #[tonic::async_trait]
-pub trait MatchHandler: Send + Sync + 'static {
-    async fn matching(&self, from: u64, request: MatchRequest) -> Result<MatchReply, Status>;
+pub trait AskHandler: Send + Sync + 'static {
+    async fn ask(&self, from: u64, request: AskRequest) -> Result<AskReply, Status>;
 }
 
 /// Where the answers to a stream's messages go.
@@ -97,7 +97,7 @@ struct Inner {
     gate: Arc<Gate>,
     raft: Slot<dyn RaftHandler>,
     forward: Slot<dyn ForwardHandler>,
-    matching: Slot<dyn MatchHandler>,
+    ask: Slot<dyn AskHandler>,
     closed: watch::Sender<bool>,
 }
 
@@ -108,7 +108,7 @@ impl PeerService {
             gate,
             raft: Slot::default(),
             forward: Slot::default(),
-            matching: Slot::default(),
+            ask: Slot::default(),
             closed: watch::Sender::new(false),
         }))
     }
@@ -118,7 +118,7 @@ impl PeerService {
         self.0.closed.send_replace(true);
         self.0.raft.clear();
         self.0.forward.clear();
-        self.0.matching.clear();
+        self.0.ask.clear();
     }
 
     /// # Panics
@@ -131,8 +131,8 @@ impl PeerService {
         assert!(self.0.forward.set(handler), "one forward handler");
     }
 
-    pub fn set_matching(&self, handler: Arc<dyn MatchHandler>) {
-        assert!(self.0.matching.set(handler), "one match handler");
+    pub fn set_ask(&self, handler: Arc<dyn AskHandler>) {
+        assert!(self.0.ask.set(handler), "one ask handler");
     }
 
     /// For a tonic router.
@@ -259,9 +259,9 @@ impl Peer for PeerService {
         reply.map(Response::new)
     }
 
-    async fn r#match(&self, request: Request<MatchRequest>) -> Result<Response<MatchReply>, Status> {
+    async fn ask(&self, request: Request<AskRequest>) -> Result<Response<AskReply>, Status> {
         let from = self.admit(&request).await?;
-        let reply = self.0.matching.get()?.matching(from, request.into_inner()).await;
+        let reply = self.0.ask.get()?.ask(from, request.into_inner()).await;
         self.0.pool.faults().wait_healed(from).await;
         reply.map(Response::new)
     }

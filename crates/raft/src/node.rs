@@ -29,7 +29,7 @@ use std::{
     time::Duration,
 };
 use tenure_engine::{rows::ReadError, system::cluster::ClusterMap};
-use tenure_peer::{ForwardHandler, Gate, Link, Local, MatchHandler, PeerService, Pool};
+use tenure_peer::{AskHandler, ForwardHandler, Gate, Link, Local, PeerService, Pool};
 use tenure_storage::{ShardId, Storage, StorageError};
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -204,9 +204,9 @@ impl Node {
         self.0.service.set_forward(handler);
     }
 
-    /// Who serves the matching of tasks between nodes. Once.
-    pub fn set_match_handler(&self, handler: Arc<dyn MatchHandler>) {
-        self.0.service.set_matching(handler);
+    /// Who answers what other nodes ask. Once.
+    pub fn set_ask_handler(&self, handler: Arc<dyn AskHandler>) {
+        self.0.service.set_ask(handler);
     }
 
     /// What the node says of itself in its status.

@@ -11,6 +11,6 @@ mod server;
 pub mod telemetry;
 
 pub use http::Readiness;
-pub use over_raft::{Matching, RaftMesh};
+pub use over_raft::{Answers, RaftMesh};
 pub use server::{Addresses, Failure, Listeners, Server, StartError};
 pub use tenure_shard::VirtualTime;

@@ -11,8 +11,8 @@ use tenure_engine::{
     state::ExecutionState,
 };
 use tenure_peer::{
-    MatchHandler,
-    proto::{MatchReply, MatchRequest},
+    AskHandler,
+    proto::{AskReply, AskRequest},
 };
 use tenure_raft::{Group, Node};
 use tenure_shard::{
@@ -76,7 +76,7 @@ impl Mesh for RaftMesh {
         let client = self.node.peers().client(node);
         async move {
             let mut client = client.map_err(|e| failed(e.to_string()))?;
-            let call = client.r#match(Request::new(MatchRequest { body }));
+            let call = client.ask(Request::new(AskRequest { body }));
             let reply = tokio::time::timeout(timeout, call).await.map_err(|_| failed("no answer in time".into()))?;
             reply.map(|reply| reply.into_inner().body).map_err(|status| failed(status.message().to_owned()))
         }
@@ -227,12 +227,12 @@ fn chunk(chunk: HistoryChunk) -> Chunk {
     Chunk { first_event_id: chunk.first_event_id, events: chunk.events }
 }
 
-/// Serves `Peer.Match` with the leaders of this node.
-pub struct Matching(pub Shards);
+/// Serves `Peer.Ask` with the leaders of this node.
+pub struct Answers(pub Shards);
 
 #[tonic::async_trait]
-impl MatchHandler for Matching {
-    async fn matching(&self, _from: u64, request: MatchRequest) -> Result<MatchReply, Status> {
-        Ok(MatchReply { body: self.0.handle_match(request.body).await })
+impl AskHandler for Answers {
+    async fn ask(&self, _from: u64, request: AskRequest) -> Result<AskReply, Status> {
+        Ok(AskReply { body: self.0.answer(request.body).await })
     }
 }

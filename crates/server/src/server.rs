@@ -6,7 +6,7 @@ use crate::{
     gauges::Gauges,
     http::{self, Readiness},
     namespace,
-    over_raft::{Matching, RaftMesh},
+    over_raft::{Answers, RaftMesh},
     ready::Stage,
     telemetry,
 };
@@ -124,7 +124,7 @@ impl Server {
         stage.set_waiting("waiting for the other nodes, to found or to join the cluster");
         let node = Node::start(raft_options(&config, addresses), storage, peer).await?;
         let shards = Shards::start(RaftMesh::new(node.clone()), shard_options(&config));
-        node.set_match_handler(Arc::new(Matching(shards.clone())));
+        node.set_ask_handler(Arc::new(Answers(shards.clone())));
         let closing = CancellationToken::new();
         let options = frontend_options(&config, &node);
         let frontend = Frontend::new(shards.clone(), node.peers().clone(), options, closing.clone());

@@ -13,7 +13,7 @@ use tenure_api::{
 };
 use tenure_frontend::{Frontend, Options};
 use tenure_raft::{Node, NodeAddress};
-use tenure_server::{Matching, RaftMesh};
+use tenure_server::{Answers, RaftMesh};
 use tenure_shard::Shards;
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, time::timeout};
@@ -43,7 +43,7 @@ async fn node() -> Fixture {
     options.on_fatal = FatalHook(Arc::new(|cause| eprintln!("{cause}")));
     let node = Node::start(options, storage, peer).await.unwrap();
     let shards = Shards::start(RaftMesh::new(node.clone()), tenure_shard::Options::default());
-    node.set_match_handler(Arc::new(Matching(shards.clone())));
+    node.set_ask_handler(Arc::new(Answers(shards.clone())));
     let closing = CancellationToken::new();
     let frontend = Frontend::new(shards, node.peers().clone(), Options::default(), closing.clone());
     node.set_forward_handler(Arc::new(frontend.clone()));

@@ -149,8 +149,8 @@ impl Shards {
         self.node.context.options.poll_expires(Instant::now(), deadline)
     }
 
-    /// Answers the body of a `Peer.Match` call with the body of its reply.
-    pub async fn handle_match(&self, body: Bytes) -> Bytes {
+    /// Answers the body of a `Peer.Ask` call with the body of its reply.
+    pub async fn answer(&self, body: Bytes) -> Bytes {
         self.node.serve_encoded(body).await
     }
 

@@ -1,5 +1,4 @@
-//! What the owner of a task, the home of its queue and the node that holds the poll say to each other. Bodies of
-//! `Peer.Match`, in the engine's codec.
+//! What leaders and nodes ask of each other, and what they answer: bodies of `Peer.Ask`, in the engine's codec.
 
 use crate::{
     seam::error::CommandError,

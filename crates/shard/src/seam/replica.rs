@@ -105,7 +105,7 @@ pub trait Mesh: Send + Sync + 'static {
     fn nodes(&self) -> Vec<NodeId>;
     /// False for a node that was not heard of for so long that it counts as dead.
     fn is_alive(&self, node: NodeId) -> bool;
-    /// Sends the body of a `Peer.Match` call and gives the body of its reply.
+    /// Sends the body of a `Peer.Ask` call and gives the body of its reply.
     fn call(&self, node: NodeId, body: Bytes, timeout: Duration) -> BoxFuture<'static, Result<Bytes, CallFailed>>;
 }
 

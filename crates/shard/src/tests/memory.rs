@@ -428,7 +428,7 @@ impl Mesh for LogMesh {
             if cluster.cut.lock().contains(&(from, node)) {
                 return Err(failed("cut off"));
             }
-            let answer = tokio::time::timeout(timeout, cluster.node(node).handle_match(body)).await;
+            let answer = tokio::time::timeout(timeout, cluster.node(node).answer(body)).await;
             if cluster.deaf.lock().contains(&node) {
                 return Err(failed("the reply is lost"));
             }

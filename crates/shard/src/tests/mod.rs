@@ -552,7 +552,7 @@ async fn a_start_whose_caller_dies_meanwhile_returns_at_once() {
     log.close_gate();
     let call = tokio::spawn({
         let cluster = cluster.clone();
-        async move { cluster.node(1).handle_match(request).await }
+        async move { cluster.node(1).answer(request).await }
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
     call.abort();

@@ -84,6 +84,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             limits: Limits::default(),
+            // This and the windows are the memory's, below.
             state_cache_bytes: 0,
             batch_bytes: 512 << 10,
             timer_window: 0,

@@ -357,8 +357,7 @@ impl Outbox {
         let row = RowKey::Outbox { run: key.from.clone(), stamp };
         // It was delivered before this leader heard of it.
         let Some(value) = self.context.rows.get(&row)? else { return Ok(()) };
-        let message: OutboxMessage =
-            codec::decode(&value).map_err(|e| ReadError::Corrupt { key: row, cause: e.to_string() })?;
+        let message: OutboxMessage = codec::decode(&value).map_err(|e| ReadError::corrupt(row, e))?;
         let to = self.context.router().mesh.shard_of(key.to.slot());
         let request = Request::Deliver { to, from: key.from.clone(), message };
         let receipt = match self.context.router().ask_once(to, request).await {

@@ -84,10 +84,7 @@ impl StateReader for Overlay<'_> {
         let from = (run.clone(), i64::MIN);
         let to = (run.clone(), event_id);
         if let Some(((_, first_event_id), chunk)) = self.history.range(from..=to).next_back() {
-            return event_in(chunk, event_id).map_err(|e| ReadError::Corrupt {
-                key: RowKey::History { run: run.clone(), first_event_id: *first_event_id },
-                cause: e.to_string(),
-            });
+            return event_in(chunk, event_id).map_err(|error| ReadError::history(run, *first_event_id, error));
         }
         self.rows.event(run, event_id)
     }

@@ -32,7 +32,7 @@ pub(crate) fn find_run(
 fn current_run(rows: &dyn Rows, workflow: &WorkflowKey) -> Result<Option<Uuid>, ReadError> {
     let key = RowKey::Current(workflow.clone());
     let Some(value) = rows.get(&key)? else { return Ok(None) };
-    let current: CurrentRun = codec::decode(&value).map_err(|e| ReadError::Corrupt { key, cause: e.to_string() })?;
+    let current: CurrentRun = codec::decode(&value).map_err(|e| ReadError::corrupt(key, e))?;
     Ok(Some(current.run_id))
 }
 

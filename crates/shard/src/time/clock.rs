@@ -64,9 +64,7 @@ impl Clock {
     /// A new leader's clock.
     pub(crate) fn start(rows: &dyn StateReader, shared: Option<&Arc<VirtualTime>>) -> Result<Clock, ReadError> {
         let recorded = match rows.get(&RowKey::Clock)? {
-            Some(value) => {
-                codec::decode(&value).map_err(|e| ReadError::Corrupt { key: RowKey::Clock, cause: e.to_string() })?
-            }
+            Some(value) => codec::decode(&value).map_err(|e| ReadError::corrupt(RowKey::Clock, e))?,
             None => Timestamp(0),
         };
         let source = match shared {

@@ -105,7 +105,7 @@ impl StateReader for View<'_> {
         let Some(core) = self.get(&key)? else { return Ok(None) };
         match ExecutionState::decode(&core, |kind| self.spilled(run, kind))? {
             Ok(state) => Ok(Some(Arc::new(state))),
-            Err(cause) => Err(ReadError::Corrupt { key, cause: cause.to_string() }),
+            Err(cause) => Err(ReadError::corrupt(key, cause)),
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataDir {
@@ -30,7 +30,7 @@ impl DataDir {
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
         write_pid(&mut lock).map_err(io)?;
-        let dir = DataDir { path: path.to_owned(), _lock: lock };
+        let dir = DataDir { path: path.to_owned(), lock };
         dir.check_halves()?;
         // What is left of a snapshot that was being received is of no use to anyone.
         match fs::remove_dir_all(dir.incoming()) {
@@ -75,6 +75,15 @@ impl DataDir {
     }
 }
 
+/// A process that another thread has forked holds a copy of the file until it runs a program of its own; the lock does not
+/// wait for that.
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        // It fails where there is no such lock; the file is closed next.
+        let _ = self.lock.unlock();
+    }
+}
+
 /// What is in the place of a database.
 enum Found {
     /// No files, or only those that RocksDB makes before a database exists.
@@ -105,4 +114,18 @@ fn write_pid(lock: &mut File) -> io::Result<()> {
     lock.set_len(0)?;
     lock.rewind()?;
     writeln!(lock, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_goes_with_the_value_whoever_has_its_file() {
+        let path = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(path.path()).unwrap();
+        let _of_a_forked_process = dir.lock.try_clone().unwrap();
+        drop(dir);
+        DataDir::open(path.path()).unwrap();
+    }
 }

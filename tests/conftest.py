@@ -31,6 +31,7 @@ def pytest_addoption(parser):
     parser.addoption("--target", choices=["cluster", "oracle"], default="cluster",
                      help="oracle: the reference dev server instead of Tenure, to check the tests themselves")
     parser.addoption("--seed", type=int, default=None, help="of the fault tests; printed by each run")
+    parser.addoption("--before", metavar="BINARY", help="an earlier build, to upgrade from")
     parser.addoption("--all", action="store_true", help="all SDK programs, not only the short set")
     parser.addoption("--photographs", metavar="DIRECTORY", help="takes the documentation's pictures of the pages")
     parser.addoption("--missing", action="store_true", help="also what is listed as missing")

@@ -6,11 +6,10 @@ use crate::{
 };
 use bytes::Bytes;
 use prost::{Message, Name};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// gRPC status codes, by their canonical numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Code {
     Cancelled = 1,
@@ -31,8 +30,35 @@ pub enum Code {
     Unauthenticated = 16,
 }
 
+impl Code {
+    /// All codes.
+    const ALL: [Code; 16] = [
+        Code::Cancelled,
+        Code::Unknown,
+        Code::InvalidArgument,
+        Code::DeadlineExceeded,
+        Code::NotFound,
+        Code::AlreadyExists,
+        Code::PermissionDenied,
+        Code::ResourceExhausted,
+        Code::FailedPrecondition,
+        Code::Aborted,
+        Code::OutOfRange,
+        Code::Unimplemented,
+        Code::Internal,
+        Code::Unavailable,
+        Code::DataLoss,
+        Code::Unauthenticated,
+    ];
+
+    /// The code of this number; `None` for OK and for what is no code.
+    pub fn from_number(number: i32) -> Option<Code> {
+        Code::ALL.into_iter().find(|code| *code as i32 == number)
+    }
+}
+
 /// An error as a caller of the API sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     pub code: Code,
     pub message: String,

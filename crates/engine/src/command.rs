@@ -13,7 +13,6 @@ use crate::{
     token::TaskToken,
     update::status::Found,
 };
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tenure_api::{
     activity::v1::ActivityOptions, error::ApiError, taskqueue::v1::TaskQueueConfig,
@@ -224,7 +223,7 @@ pub enum Reply {
 }
 
 /// All that a poll response needs of a started workflow task, besides history that is read from rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WorkflowTaskStarted {
     pub token: TaskToken,
     pub run: RunKey,

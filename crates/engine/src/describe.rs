@@ -122,7 +122,7 @@ fn words(problem: Problem) -> impl Iterator<Item = String> {
 
 fn extended_info(state: &ExecutionState) -> WorkflowExecutionExtendedInfo {
     let info = &state.info;
-    let attached = |request: &crate::state::AttachedRequest| {
+    let attached = |request: &crate::info::AttachedRequest| {
         let buffered = request.event_id == crate::events::BUFFERED;
         let shown = RequestIdInfo { event_type: request.event_type, event_id: request.event_id, buffered };
         (request.request_id.to_string(), shown)

@@ -1,31 +1,36 @@
 //! Ids are arguments too: whatever looks random in a transition is drawn from [`Ids`].
 
 use crate::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// Minted by the frontend for each mutating request and kept over retries inside the server, so that a retry never
 /// acts twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ProposalId(pub u128);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct ProposalId(#[n(0)] pub u128);
 
 /// Names one start of a task: unique in the shard for ever, because terms never repeat. A task token whose stamp is
 /// not the stored one is stale.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Stamp {
     /// The leader's Raft term.
+    #[n(0)]
     pub term: u64,
     /// Counts up within the term.
+    #[n(1)]
     pub counter: u64,
 }
 
 /// One life of a node's process: a node that was started again remembers nothing of what it did before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Process {
     /// The node's number; zero where it does not matter which process it is.
+    #[n(0)]
     pub node: u64,
     /// Drawn at random when the process began.
+    #[n(1)]
     pub boot: u32,
 }
 

@@ -1,13 +1,15 @@
 //! Names of things: namespaces, workflows, runs, task queues, and the slot that decides the shard.
 
-use serde::{Deserialize, Serialize};
+use crate::codec::field;
+use minicbor::{Decode, Encode};
 use std::{fmt, sync::Arc};
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
 /// A namespace's id (not its name).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct NamespaceId(pub Uuid);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct NamespaceId(#[cbor(n(0), with = "field")] pub Uuid);
 
 impl fmt::Display for NamespaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,9 +18,11 @@ impl fmt::Display for NamespaceId {
 }
 
 /// One workflow id of a namespace; commands for it are run one at a time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct WorkflowKey {
+    #[n(0)]
     pub namespace: NamespaceId,
+    #[cbor(n(1), with = "field")]
     pub workflow_id: Arc<str>,
 }
 
@@ -33,23 +37,31 @@ impl WorkflowKey {
 }
 
 /// One run of a workflow.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct RunKey {
+    #[n(0)]
     pub workflow: WorkflowKey,
+    #[cbor(n(1), with = "field")]
     pub run_id: Uuid,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
 pub enum TaskKind {
+    #[n(0)]
     Workflow,
+    #[n(1)]
     Activity,
 }
 
 /// A task queue as matching sees it. A sticky queue is one whose name a worker made up for itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct QueueKey {
+    #[n(0)]
     pub namespace: NamespaceId,
+    #[n(1)]
     pub kind: TaskKind,
+    #[cbor(n(2), with = "field")]
     pub name: Arc<str>,
 }
 

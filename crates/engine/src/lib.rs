@@ -21,7 +21,9 @@ pub mod describe;
 mod events;
 mod external;
 pub mod failures;
+mod feature_level;
 pub mod id;
+pub mod info;
 pub mod key;
 mod limits;
 mod options;
@@ -56,6 +58,7 @@ pub mod workflow_task;
 
 pub use command::{Envelope, Reply, ShardCommand};
 pub use copy::HistoryCopy;
+pub use feature_level::FeatureLevel;
 pub use id::{Ids, Process, ProposalId, Stamp};
 pub use key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey, slot};
 pub use limits::Limits;

@@ -2,13 +2,12 @@
 
 use crate::{
     activity,
+    info::{AttachedRequest, ExecutionInfo},
     proto::Encoded,
     row::RequestKind,
-    state::{AttachedRequest, ExecutionInfo},
     txn::Txn,
     workflow_task,
 };
-use std::sync::Arc;
 use tenure_api::{
     enums::v1::EventType,
     history::v1::{HistoryEvent, WorkflowExecutionOptionsUpdatedEventAttributes, history_event::Attributes},
@@ -38,7 +37,7 @@ pub(crate) fn change(txn: &mut Txn<'_, '_>, event: HistoryEvent) {
     if !attributes.attached_request_id.is_empty() {
         txn.put_request_id(RequestKind::Start, &attributes.attached_request_id);
     }
-    apply(Arc::make_mut(&mut txn.state.info), event_id, &attributes);
+    apply(&mut txn.state.info, event_id, &attributes);
 }
 
 /// Changes what decides over the place of tasks in their queues. Ready tasks of the run leave theirs before, and get a

@@ -8,11 +8,12 @@
 
 use crate::{
     child::state::Lineage,
+    codec::field,
     id::Stamp,
     key::{RunKey, WorkflowKey},
     proto::Encoded,
 };
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use tenure_api::{
     history::v1::HistoryEvent,
     workflowservice::v1::{SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest},
@@ -20,9 +21,11 @@ use tenure_api::{
 use uuid::Uuid;
 
 /// The value of a [`RowKey::Outbox`](crate::RowKey::Outbox) row.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct OutboxMessage {
+    #[n(0)]
     pub to: WorkflowKey,
+    #[n(1)]
     pub body: Body,
 }
 
@@ -34,41 +37,88 @@ pub struct OutboxEntry {
     pub to: WorkflowKey,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Body {
     /// Asks for the start of a child; the request's id names the sender and the initiated event.
-    StartChild { request: Encoded<StartWorkflowExecutionRequest>, lineage: Lineage },
+    #[n(0)]
+    StartChild {
+        #[n(0)]
+        request: Encoded<StartWorkflowExecutionRequest>,
+        #[n(1)]
+        lineage: Lineage,
+    },
     /// A workflow's signal for another.
-    Signal { initiated_event_id: i64, target: Target, request: Encoded<SignalWorkflowExecutionRequest> },
+    #[n(1)]
+    Signal {
+        #[n(0)]
+        initiated_event_id: i64,
+        #[n(1)]
+        target: Target,
+        #[n(2)]
+        request: Encoded<SignalWorkflowExecutionRequest>,
+    },
     /// A workflow asks another to cancel itself.
-    RequestCancel { initiated_event_id: i64, target: Target, request_id: Uuid, reason: String },
+    #[n(2)]
+    RequestCancel {
+        #[n(0)]
+        initiated_event_id: i64,
+        #[n(1)]
+        target: Target,
+        #[cbor(n(2), with = "field")]
+        request_id: Uuid,
+        #[n(3)]
+        reason: String,
+    },
     /// The parent has closed.
-    ParentClosed { initiated_event_id: i64, policy: ClosePolicy },
+    #[n(3)]
+    ParentClosed {
+        #[n(0)]
+        initiated_event_id: i64,
+        #[n(1)]
+        policy: ClosePolicy,
+    },
     /// A child's last run has closed with this event.
-    ChildClosed { parent_run_id: Uuid, initiated_event_id: i64, child: ChildRuns, event: Encoded<HistoryEvent> },
+    #[n(4)]
+    ChildClosed {
+        #[cbor(n(0), with = "field")]
+        parent_run_id: Uuid,
+        #[n(1)]
+        initiated_event_id: i64,
+        #[n(2)]
+        child: ChildRuns,
+        #[n(3)]
+        event: Encoded<HistoryEvent>,
+    },
 }
 
 /// Which run of the receiver is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Target {
     /// The current one where there is none.
+    #[cbor(n(0), with = "field")]
     pub run_id: Option<Uuid>,
     /// Only if the sender is its parent.
+    #[n(1)]
     pub child_workflow_only: bool,
 }
 
 /// What closing does to a child that is still running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
 pub enum ClosePolicy {
+    #[n(0)]
     Terminate,
+    #[n(1)]
     RequestCancel,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ChildRuns {
     /// The run that was started for the parent.
+    #[cbor(n(0), with = "field")]
     pub first: Uuid,
     /// The run that closed.
+    #[cbor(n(1), with = "field")]
     pub last: Uuid,
 }
 
@@ -84,18 +134,25 @@ impl Body {
 }
 
 /// How the receiver answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Receipt {
+    #[n(0)]
     Done,
+    #[n(1)]
     ChildStarted {
+        #[cbor(n(0), with = "field")]
         run_id: Uuid,
     },
     /// A start: the id is taken.
+    #[n(2)]
     AlreadyExists,
     /// A signal or cancellation: there is no such run, or it has closed.
+    #[n(3)]
     NotFound,
     /// A signal: the receiver has had its fill.
+    #[n(4)]
     TooManySignals,
     /// A start that cannot be carried out, whenever it is tried.
+    #[n(5)]
     Refused,
 }

@@ -12,7 +12,7 @@ use crate::{
     row::{Op, PendingKind, RowKey},
 };
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use minicbor::{Decode, Decoder, Encode, Encoder, bytes::ByteSlice, decode, encode, encode::Write};
 use shared_map::SharedMap;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,7 +41,7 @@ pub trait Keyed {
 /// Of things that are found by event id alone.
 pub(crate) type NoKey = std::convert::Infallible;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pending<T: Keyed> {
     things: SharedMap<i64, Arc<T>>,
     index: SharedMap<(T::Key, i64), ()>,
@@ -65,6 +65,13 @@ impl<T: Keyed> Default for Pending<T> {
             bytes: 0,
             dirty: BTreeSet::new(),
         }
+    }
+}
+
+/// The things by their ids, wherever they live.
+impl<T: Keyed + fmt::Debug> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
@@ -235,7 +242,7 @@ impl<T: Keyed + Clone> Drop for Changing<'_, T> {
     }
 }
 
-impl<T: Keyed + Serialize> Pending<T> {
+impl<T: Keyed + Encode<()>> Pending<T> {
     /// The writes of the rows that changed since the last call; the core row is encoded afterwards.
     pub(crate) fn take_writes(&mut self, run: &RunKey, kind: PendingKind) -> Vec<Op> {
         let row = |id| RowKey::Pending { run: run.clone(), kind, id };
@@ -252,7 +259,7 @@ impl<T: Keyed + Serialize> Pending<T> {
     }
 }
 
-impl<T: Keyed + DeserializeOwned> Pending<T> {
+impl<T: Keyed + for<'b> Decode<'b, ()>> Pending<T> {
     /// How many rows [`Pending::load`] has to be given after the core row was decoded.
     pub(crate) fn missing(&self) -> usize {
         self.spilled.saturating_add(self.inline.len()).abs_diff(self.things.len())
@@ -261,29 +268,40 @@ impl<T: Keyed + DeserializeOwned> Pending<T> {
     /// Takes the rows of a state that is read from disk: all of them, whatever is asked of it.
     pub(crate) fn load(&mut self, kind: PendingKind, rows: Vec<(i64, Bytes)>) -> Result<(), DecodeError> {
         for (id, value) in rows {
-            let unreadable = |cause| DecodeError::Pending { row: format!("{kind:?} {id}"), cause: Box::new(cause) };
+            let unreadable = |cause| DecodeError::Row { row: format!("{kind:?} {id}"), cause: Box::new(cause) };
             self.put(id, Arc::new(codec::decode(&value).map_err(unreadable)?));
         }
         Ok(())
     }
 }
 
-/// The core row's part: what is inline, and how many rows there are besides.
-impl<T: Keyed> Serialize for Pending<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+/// The core row's part of the pending things of a kind.
+#[derive(Encode, Decode)]
+struct InCore<'a> {
+    /// The things that are in the core row, each in its encoding, by id.
+    #[b(0)]
+    inline: BTreeMap<i64, &'a ByteSlice>,
+    /// How many have rows of their own.
+    #[n(1)]
+    spilled: usize,
+}
+
+impl<C, T: Keyed> Encode<C> for Pending<T> {
+    fn encode<W: Write>(&self, to: &mut Encoder<W>, cx: &mut C) -> Result<(), encode::Error<W::Error>> {
         debug_assert!(self.dirty.is_empty(), "what changed is encoded first");
-        (&self.inline, self.spilled).serialize(serializer)
+        let inline = self.inline.iter().map(|(&id, value)| (id, <&ByteSlice>::from(&**value))).collect();
+        InCore { inline, spilled: self.spilled }.encode(to, cx)
     }
 }
 
-impl<'de, T: Keyed + DeserializeOwned> Deserialize<'de> for Pending<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (inline, spilled) = <(BTreeMap<i64, Bytes>, usize)>::deserialize(deserializer)?;
+impl<'b, C, T: Keyed + for<'t> Decode<'t, ()>> Decode<'b, C> for Pending<T> {
+    fn decode(from: &mut Decoder<'b>, cx: &mut C) -> Result<Self, decode::Error> {
+        let InCore { inline, spilled } = InCore::decode(from, cx)?;
         let mut pending = Pending { spilled, ..Pending::default() };
         for (&id, value) in &inline {
-            pending.put(id, Arc::new(codec::decode(value).map_err(serde::de::Error::custom)?));
+            pending.put(id, Arc::new(codec::decode(value).map_err(decode::Error::message)?));
         }
-        pending.inline = Arc::new(inline);
+        pending.inline = Arc::new(inline.into_iter().map(|(id, value)| (id, Bytes::copy_from_slice(value))).collect());
         Ok(pending)
     }
 }

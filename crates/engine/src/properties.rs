@@ -1,6 +1,6 @@
 //! The memo and the search attributes of a run: what it begins with, and what its events change.
 
-use crate::{proto::Encoded, search_attributes, state::ExecutionInfo};
+use crate::{info::ExecutionInfo, proto::Encoded, search_attributes};
 use prost::Message;
 use tenure_api::{
     common::v1::{Memo, Payload, SearchAttributes},

@@ -5,6 +5,7 @@
 //! live in the execution's core row; when they are many they move, together, into a row of their own.
 
 use crate::{
+    codec::field,
     id::{ProposalId, Stamp},
     key::RunKey,
     pending::{Keyed, NoKey, Pending},
@@ -12,7 +13,7 @@ use crate::{
     row::{Op, PendingKind},
     time::Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::{collections::VecDeque, time::Duration};
 use tenure_api::{activity::v1::ActivityOptions, error::ApiError, workflow::v1::WorkflowExecutionOptions};
 use tenure_limits::REMEMBERED_PROPOSALS;
@@ -21,18 +22,24 @@ use tenure_limits::REMEMBERED_PROPOSALS;
 const PAGE: usize = 32;
 const PAGE_BYTES: usize = 2 << 10;
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct Proposals {
+    #[n(0)]
     recent: VecDeque<Proposal>,
     /// Earlier ones, by the count of the page.
+    #[n(1)]
     pub(crate) pages: Pending<Vec<Proposal>>,
+    #[n(2)]
     next_page: i64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Proposal {
+    #[n(0)]
     id: ProposalId,
+    #[n(1)]
     at: Timestamp,
+    #[n(2)]
     outcome: Outcome,
 }
 
@@ -49,27 +56,38 @@ impl Keyed for Vec<Proposal> {
 }
 
 /// How a command that changed rows was answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Outcome {
+    #[n(0)]
     Done,
+    #[n(1)]
     Signaled,
     /// If the next task was started with it, that task knows the proposal.
+    #[n(2)]
     WorkflowTaskCompleted {
         /// Of the task that was completed.
+        #[n(0)]
         stamp: Stamp,
         /// The event that the worker goes back to, because the task left no trace; zero: it did.
+        #[n(1)]
         reset_history_event_id: i64,
         /// Activities that were started with it.
+        #[n(2)]
         activities: Vec<i64>,
     },
     /// A start that the running run answered for.
+    #[n(3)]
     FoundRunning {
         /// It has an event of the start's own.
+        #[n(0)]
         attached: bool,
     },
-    ActivityOptions(Encoded<ActivityOptions>),
-    WorkflowOptions(Encoded<WorkflowExecutionOptions>),
-    Failed(ApiError),
+    #[n(4)]
+    ActivityOptions(#[n(0)] Encoded<ActivityOptions>),
+    #[n(5)]
+    WorkflowOptions(#[n(0)] Encoded<WorkflowExecutionOptions>),
+    #[n(6)]
+    Failed(#[cbor(n(0), with = "field")] ApiError),
 }
 
 impl Outcome {

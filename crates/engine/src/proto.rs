@@ -1,11 +1,11 @@
 //! API messages inside persisted state, and durations between the API's form and Rust's.
 
 use bytes::{Buf, Bytes};
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode, encode::Write};
 use prost::{
     DecodeError, Message,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::{fmt, marker::PhantomData, time::Duration};
 use tenure_api::history::v1::HistoryEvent;
 
@@ -16,11 +16,8 @@ const EVENT_ID: u32 = 1;
 
 /// A message of the API in its encoding: cheap to clone and to persist, decoded where it is read. The encoding is known
 /// to be good: it was made here, or checked when the value around it was read.
-#[derive(Serialize)]
-#[serde(transparent)]
 pub struct Encoded<M> {
     bytes: Bytes,
-    #[serde(skip)]
     message: PhantomData<fn() -> M>,
 }
 
@@ -34,10 +31,16 @@ impl<M: Message + Default> Encoded<M> {
     }
 }
 
-impl<'de, M: Message + Default> Deserialize<'de> for Encoded<M> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = Bytes::deserialize(deserializer)?;
-        M::decode(bytes.clone()).map_err(D::Error::custom)?;
+impl<C, M> Encode<C> for Encoded<M> {
+    fn encode<W: Write>(&self, to: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        to.bytes(&self.bytes)?.ok()
+    }
+}
+
+impl<'b, C, M: Message + Default> Decode<'b, C> for Encoded<M> {
+    fn decode(from: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        let bytes = Bytes::copy_from_slice(from.bytes()?);
+        M::decode(bytes.clone()).map_err(decode::Error::message)?;
         Ok(Encoded { bytes, message: PhantomData })
     }
 }

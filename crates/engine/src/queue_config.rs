@@ -1,22 +1,24 @@
 //! What operators set of task queues: one row for each queue that was ever configured, in the shard that is its home.
 
 use crate::{
-    codec,
+    codec::{self, field},
     id::ProposalId,
     key::QueueKey,
     rows::{ReadError, RowKey, StateReader},
 };
 use bytes::Bytes;
+use minicbor::{Decode, Encode};
 use prost::Message;
-use serde::{Deserialize, Serialize};
 use tenure_api::taskqueue::v1::TaskQueueConfig;
 
 /// Value of [`RowKey::QueueConfig`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct QueueConfigRow {
     /// The API's own message, encoded: `TaskQueueConfig`.
+    #[cbor(n(0), with = "field")]
     pub(crate) config: Bytes,
     /// The change that made it, so that it is not made again when the request is tried again.
+    #[n(1)]
     pub(crate) set_by: ProposalId,
 }
 

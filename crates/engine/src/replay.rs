@@ -8,15 +8,15 @@ use crate::{
     child::state::{PendingChild, StartedChild},
     events,
     id::{Process, ProposalId, Stamp},
+    info::ExecutionInfo,
     options, properties,
     proto::optional_duration,
-    state::{ExecutionInfo, ExecutionState},
+    state::ExecutionState,
     time::Timestamp,
     timer::state::UserTimer,
     update,
     workflow_task::state::{Build, PendingTask, Phase, Started},
 };
-use std::sync::Arc;
 use tenure_api::history::v1::{
     HistoryEvent, WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes, history_event::Attributes,
 };
@@ -92,15 +92,15 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         WorkflowExecutionCancelRequestedEventAttributes(_) => state.cancel_requested = Some("".into()),
         UpsertWorkflowSearchAttributesEventAttributes(a) => {
             if let Some(upserted) = &a.search_attributes {
-                _ = properties::upsert_search_attributes(Arc::make_mut(&mut state.info), upserted);
+                _ = properties::upsert_search_attributes(&mut state.info, upserted);
             }
         }
         WorkflowPropertiesModifiedEventAttributes(a) => {
             if let Some(upserted) = &a.upserted_memo {
-                properties::upsert_memo(Arc::make_mut(&mut state.info), upserted);
+                properties::upsert_memo(&mut state.info, upserted);
             }
         }
-        WorkflowExecutionOptionsUpdatedEventAttributes(a) => options::apply(Arc::make_mut(&mut state.info), id, a),
+        WorkflowExecutionOptionsUpdatedEventAttributes(a) => options::apply(&mut state.info, id, a),
         WorkflowExecutionUpdateAdmittedEventAttributes(_)
         | WorkflowExecutionUpdateAcceptedEventAttributes(_)
         | WorkflowExecutionUpdateCompletedEventAttributes(_) => update::reset::replay(state, event),

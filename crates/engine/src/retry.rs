@@ -1,7 +1,7 @@
 //! Retry policies: defaults, validation, and how long to wait before the next attempt.
 
 use crate::proto::{duration_to_proto, optional_duration};
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::time::Duration;
 use tenure_api::{
     common::v1 as common,
@@ -17,13 +17,18 @@ const MAXIMUM_INTERVAL_FACTOR: u32 = 100;
 const TIMEOUT_TYPE_PREFIX: &str = "TemporalTimeout:";
 
 /// A retry policy with its defaults filled in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct RetryPolicy {
+    #[n(0)]
     pub initial_interval: Duration,
+    #[n(1)]
     pub backoff_coefficient: f64,
+    #[n(2)]
     pub maximum_interval: Duration,
     /// Zero: no limit.
+    #[n(3)]
     pub maximum_attempts: i32,
+    #[n(4)]
     pub non_retryable_error_types: Vec<String>,
 }
 

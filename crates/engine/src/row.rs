@@ -2,17 +2,18 @@
 //! `storage` lays the keys out in RocksDB.
 
 use crate::{
+    codec::field,
     id::Stamp,
     key::{QueueKey, RunKey, WorkflowKey},
     time::Timestamp,
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::{fmt, sync::Arc};
 use uuid::Uuid;
 
 /// The kinds of pending things that may spill out of an execution's core row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PendingKind {
     Activity,
     Timer,
@@ -24,7 +25,7 @@ pub enum PendingKind {
 }
 
 /// Tables of the system shard, each keyed by a string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SystemTable {
     /// Cluster id, shard count, feature level.
     Cluster,
@@ -43,7 +44,7 @@ pub enum SystemTable {
 }
 
 /// Names a row within a shard. The order here is not the order on disk.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RowKey {
     /// The core of an `ExecutionState`.
     Execution(RunKey),
@@ -71,26 +72,35 @@ pub enum RowKey {
     System { table: SystemTable, key: Arc<str> },
     /// What an operator set of a task queue, in the shard that is the queue's home.
     QueueConfig(QueueKey),
+    /// What the start of a run fixed: an [`ExecutionInfo`](crate::info::ExecutionInfo).
+    Info(RunKey),
 }
 
 /// A task that may be handed to a worker, as it waits in its queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ReadyTask {
+    #[n(0)]
     pub queue: QueueKey,
+    #[n(1)]
     pub priority: u8,
     /// Place in the queue, and the task's name: starting it names this stamp, and a stamp that is no longer the
     /// pending task's is answered with NOT_FOUND (the task is obsolete).
+    #[n(2)]
     pub stamp: Stamp,
+    #[n(3)]
     pub run: RunKey,
     /// Zero for a workflow task whose scheduled event is not in history yet.
+    #[n(4)]
     pub scheduled_event_id: i64,
+    #[n(5)]
     pub scheduled_at: Timestamp,
     /// The queue is a sticky one: when no worker polls it, the owner is told so.
+    #[n(6)]
     pub sticky: bool,
 }
 
 /// One change of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     Put(RowKey, Bytes),
     Delete(RowKey),
@@ -105,6 +115,7 @@ impl RowKey {
         FIXED
             + 2 * match self {
                 RowKey::Execution(run)
+                | RowKey::Info(run)
                 | RowKey::Pending { run, .. }
                 | RowKey::History { run, .. }
                 | RowKey::Timer { run, .. }
@@ -136,7 +147,7 @@ impl WriteSet {
 }
 
 /// What a transition replicates: the Raft entry is the encoding of one or more of these, applied in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteSet {
     pub ops: Vec<Op>,
 }
@@ -149,6 +160,7 @@ impl fmt::Display for RowKey {
         };
         match self {
             RowKey::Execution(run) => of(f, "the state", run),
+            RowKey::Info(run) => of(f, "what the start fixed", run),
             RowKey::Pending { run, kind, id } => of(f, &format!("{kind:?} {id}"), run),
             RowKey::Current(workflow) => write!(f, "the current run of workflow '{}'", workflow.workflow_id),
             RowKey::History { run, first_event_id } => of(f, &format!("the history from event {first_event_id}"), run),
@@ -166,8 +178,9 @@ impl fmt::Display for RowKey {
 }
 
 /// Value of [`RowKey::Current`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct CurrentRun {
+    #[cbor(n(0), with = "field")]
     pub run_id: Uuid,
 }
 

@@ -2,15 +2,14 @@
 
 use crate::{
     activity::state::{self as activity, PendingActivity},
-    chain::state::Chain,
-    child::state::{Lineage, Relations},
-    codec::{self, DecodeError},
+    child::state::Relations,
+    codec::{self, DecodeError, field},
+    info::{ExecutionInfo, Info},
     pending::{Keyed, NoKey, Pending},
     proposals::Proposals,
     proto::Encoded,
     removal::state::Removal,
     reset::Resets,
-    retry::RetryPolicy,
     row::PendingKind,
     time::Timestamp,
     timer::state::{self as timer, UserTimer},
@@ -18,102 +17,73 @@ use crate::{
     workflow_task::state::WorkflowTask,
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
-    common::v1::{Memo, Priority, SearchAttributes},
-    enums::v1::WorkflowExecutionStatus as Status,
-    history::v1::HistoryEvent,
-    sdk::v1::UserMetadata,
+    enums::v1::WorkflowExecutionStatus as Status, history::v1::HistoryEvent,
     workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
-use uuid::Uuid;
 
-/// Priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
-const DEFAULT_PRIORITY: u8 = 3;
-const LOWEST_PRIORITY: i32 = 5;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct ExecutionState {
-    /// Shared between the copies of a state, because it hardly ever changes.
-    pub info: Arc<ExecutionInfo>,
+    #[n(0)]
+    pub info: Info,
     /// `WorkflowExecutionStatus`.
+    #[n(1)]
     status: i32,
+    #[n(2)]
     pub closed_at: Option<Timestamp>,
+    #[n(3)]
     pub next_event_id: i64,
     /// Bytes of the encoded history.
+    #[n(4)]
     pub history_size: i64,
     /// Transitions that changed this state.
+    #[n(5)]
     pub transitions: i64,
+    #[n(6)]
     pub workflow_task: WorkflowTask,
+    #[n(7)]
     pub sticky: Option<Sticky>,
     /// Events that wait for the end of the workflow task that is running, by order of arrival.
+    #[n(8)]
     pub buffered: Pending<Encoded<HistoryEvent>>,
+    #[n(9)]
     pub next_buffered: i64,
+    #[n(10)]
     pub activities: Pending<PendingActivity>,
+    #[n(11)]
     pub timers: Pending<UserTimer>,
+    #[n(12)]
     pub relations: Relations,
+    #[n(13)]
     pub updates: Updates,
     /// Request id of the cancellation that was asked for.
+    #[cbor(n(14), with = "field")]
     pub cancel_requested: Option<Arc<str>>,
+    #[n(15)]
     pub signals: u64,
+    #[n(16)]
     pub proposals: Proposals,
     /// Due time of the run's timer row. Never later than the earliest deadline; it may be earlier, because it is
     /// only moved back when it fires.
+    #[n(17)]
     pub timer_row: Option<Timestamp>,
+    #[n(18)]
     pub removal: Removal,
     /// What describe goes on to show as pending after the close; only those fields are set.
+    #[n(19)]
     pub pending_at_close: Option<Encoded<DescribeWorkflowExecutionResponse>>,
+    #[n(20)]
     pub reset: Resets,
 }
 
-/// What the start of a run fixed, and what workflow commands seldom change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionInfo {
-    /// The namespace's name.
-    pub namespace: Arc<str>,
-    /// Where a child comes from.
-    pub lineage: Option<Lineage>,
-    /// First run of the chain (continue-as-new, retries, cron).
-    pub first_run_id: Uuid,
-    pub chain: Chain,
-    /// Request ids of the start and of the starts that were answered with this run and attached to it.
-    pub request_ids: Vec<AttachedRequest>,
-    pub workflow_type: Arc<str>,
-    pub task_queue: Arc<str>,
-    pub execution_timeout: Option<Duration>,
-    pub run_timeout: Option<Duration>,
-    pub task_timeout: Duration,
-    /// When the chain of runs has to be closed.
-    pub execution_expires_at: Option<Timestamp>,
-    /// When this run has to be closed.
-    pub run_expires_at: Option<Timestamp>,
-    pub retry: Option<RetryPolicy>,
-    /// Counts from one over the retries of the workflow.
-    pub attempt: i32,
-    pub memo: Option<Encoded<Memo>>,
-    pub search_attributes: Option<Encoded<SearchAttributes>>,
-    pub user_metadata: Option<Encoded<UserMetadata>>,
-    pub priority: Option<Encoded<Priority>>,
-    pub started_at: Timestamp,
-    /// When the first workflow task was or will be scheduled.
-    pub execution_at: Timestamp,
-}
-
-/// A start request that this run answers to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttachedRequest {
-    pub request_id: Arc<str>,
-    /// The event that records it; zero while that event is buffered.
-    pub event_id: i64,
-    /// `EventType` of that event.
-    pub event_type: i32,
-}
-
 /// The queue of the worker that has the run in its cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Sticky {
+    #[cbor(n(0), with = "field")]
     pub queue: Arc<str>,
+    #[n(1)]
     pub schedule_to_start: Option<Duration>,
 }
 
@@ -129,21 +99,10 @@ impl Keyed for Encoded<HistoryEvent> {
     }
 }
 
-impl ExecutionInfo {
-    /// The run's priority key (1 is the most urgent), or the default.
-    pub(crate) fn task_priority(&self) -> u8 {
-        let key = self.priority.as_ref().map_or(0, |p| p.decode().priority_key);
-        match key {
-            ..=0 => DEFAULT_PRIORITY,
-            key => key.min(LOWEST_PRIORITY) as u8,
-        }
-    }
-}
-
 impl ExecutionState {
     pub fn new(info: ExecutionInfo) -> Self {
         ExecutionState {
-            info: Arc::new(info),
+            info: Info::new(info),
             status: Status::Running.into(),
             closed_at: None,
             next_event_id: 1,
@@ -224,17 +183,25 @@ impl ExecutionState {
         codec::encode(self)
     }
 
-    /// Reads a core row. `spilled` gives all [`RowKey::Pending`](crate::RowKey::Pending) rows of the run and that
-    /// kind; it is asked only for kinds that have any.
+    /// Reads a core row. `info` gives the run's [`RowKey::Info`](crate::RowKey::Info), and `spilled` all
+    /// [`RowKey::Pending`](crate::RowKey::Pending) rows of the run and that kind; they are asked only for what is not in
+    /// the core row.
     pub fn decode<E>(
         core: &[u8],
+        info: impl FnOnce() -> Result<Option<Bytes>, E>,
         mut spilled: impl FnMut(PendingKind) -> Result<Vec<(i64, Bytes)>, E>,
     ) -> Result<Result<Self, DecodeError>, E> {
         let mut state: ExecutionState = match codec::decode(core) {
             Ok(state) => state,
             Err(error) => return Ok(Err(error)),
         };
-        let mut fill = || -> Result<Result<(), DecodeError>, E> {
+        let fill = || -> Result<Result<(), DecodeError>, E> {
+            if state.info.has_row() {
+                let Some(row) = info()? else { return Ok(Err(DecodeError::MissingInfo)) };
+                if let Err(error) = state.info.load(&row) {
+                    return Ok(Err(DecodeError::Row { row: "info".into(), cause: Box::new(error) }));
+                }
+            }
             if state.activities.missing() > 0
                 && let Err(error) = state.activities.load(PendingKind::Activity, spilled(PendingKind::Activity)?)
             {

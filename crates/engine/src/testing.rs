@@ -9,6 +9,7 @@ use crate::{
     command::{Envelope, Poll, Reply, RunRequest, ShardCommand, StartTask, WorkflowTaskStarted},
     commands::signal_with_start,
     copy::HistoryCopy,
+    feature_level::FeatureLevel,
     id::{Ids, Process, ProposalId, Stamp},
     key::{NamespaceId, RunKey, TaskKind, WorkflowKey},
     limits::Limits,
@@ -96,7 +97,7 @@ impl StateReader for MemoryRows {
             };
             Ok::<_, ReadError>(self.rows.iter().filter_map(row).collect())
         };
-        match ExecutionState::decode(core, spilled)? {
+        match ExecutionState::decode(core, || self.get(&RowKey::Info(of.clone())), spilled)? {
             Ok(state) => Ok(Some(Arc::new(state))),
             Err(error) => Err(ReadError::corrupt(key, error)),
         }
@@ -144,6 +145,8 @@ pub struct Sim {
     pub rows: MemoryRows,
     pub now: Timestamp,
     pub limits: Limits,
+    /// The forms that it may write.
+    pub level: FeatureLevel,
     /// The namespace's.
     pub retention: Option<Duration>,
     pub search_attributes: Registry,
@@ -160,6 +163,7 @@ impl Default for Sim {
             rows: MemoryRows::default(),
             now: Timestamp(1_000_000_000_000_000_000),
             limits: Limits::default(),
+            level: FeatureLevel::KNOWN,
             retention: Some(Duration::from_secs(3 * 24 * 3600)),
             search_attributes: Registry::default(),
             log: Vec::new(),
@@ -282,6 +286,7 @@ impl Sim {
             now: self.now,
             ids: &mut ids,
             limits: &self.limits,
+            level: self.level,
             retention: self.retention,
             search_attributes: &self.search_attributes,
             origin: Process::default(),

@@ -1,11 +1,12 @@
 //! Time as the engine sees it: an argument, never a clock.
 
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::time::Duration;
 
 /// Nanoseconds since the Unix epoch, by the clock of the shard's leader.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Timestamp(pub i64);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Timestamp(#[n(0)] pub i64);
 
 impl Timestamp {
     pub const MIN: Timestamp = Timestamp(i64::MIN);

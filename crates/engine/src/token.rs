@@ -4,19 +4,25 @@ use crate::{
     id::Stamp,
     key::{NamespaceId, RunKey, TaskKind},
 };
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 
 /// Names one start of a task. Any other start of the same task has another stamp, so an old token is stale.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct TaskToken {
+    #[n(0)]
     pub kind: TaskKind,
+    #[n(1)]
     pub run: RunKey,
     /// Scheduled event id; for a transient workflow task the id that it will get.
+    #[n(2)]
     pub scheduled_event_id: i64,
+    #[n(3)]
     pub attempt: i32,
     /// Drawn when the task was started.
+    #[n(4)]
     pub stamp: Stamp,
     /// Of an activity.
+    #[n(5)]
     pub activity_id: String,
 }
 

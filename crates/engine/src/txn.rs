@@ -8,6 +8,7 @@ use crate::{
     copy::{self, HistoryCopy},
     events::{self, BUFFERED, history_len},
     id::{ProposalId, Stamp},
+    info::ExecutionInfo,
     key::{QueueKey, RunKey, TaskKind},
     limits::Limits,
     outbox::{Body, OutboxEntry, OutboxMessage},
@@ -15,7 +16,7 @@ use crate::{
     proto::Encoded,
     row::{RequestKind, request_row},
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
-    state::{ExecutionInfo, ExecutionState},
+    state::ExecutionState,
     time::Timestamp,
     transition::types::{Context, Effect, Transition},
     workflow_task::{
@@ -246,8 +247,9 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     fn attached_request_has_event(&mut self, request_id: &str, event_id: i64, event_type: i32) {
-        let info = Arc::make_mut(&mut self.state.info);
-        if let Some(attached) = info.request_ids.iter_mut().find(|r| &*r.request_id == request_id) {
+        let place = self.state.info.request_ids.iter().position(|attached| &*attached.request_id == request_id);
+        if let Some(place) = place {
+            let attached = &mut self.state.info.request_ids[place];
             attached.event_id = event_id;
             attached.event_type = event_type;
         }
@@ -381,6 +383,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.write_outbox();
         self.write_ready_tasks();
         self.arm_timer_row();
+        let level = self.cx.level;
         let Txn { run, mut state, mut ops, effects, also, copy, .. } = self;
         ops.extend(state.activities.take_writes(&run, PendingKind::Activity));
         ops.extend(state.timers.take_writes(&run, PendingKind::Timer));
@@ -388,6 +391,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         ops.extend(state.relations.children.take_writes(&run, PendingKind::Child));
         ops.extend(state.updates.in_flight.take_writes(&run, PendingKind::Update));
         ops.extend(state.proposals.take_writes(&run));
+        ops.extend(state.info.take_write(&run, level));
         ops.push(Op::Put(RowKey::Execution(run.clone()), state.encode()));
         let mut whole =
             Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects, copy };
@@ -404,6 +408,9 @@ impl<'a, 'c> Txn<'a, 'c> {
         debug_assert!(!self.state.is_running(), "only closed runs go");
         self.state.proposals.forget();
         self.ops.extend(self.state.proposals.take_writes(&self.run));
+        if self.state.info.has_row() {
+            self.ops.push(Op::Delete(RowKey::Info(self.run.clone())));
+        }
         self.ops.push(Op::Delete(RowKey::Execution(self.run.clone())));
         self.ops.extend(self.state.timer_row.map(|due| Op::Delete(RowKey::Timer { due, run: self.run.clone() })));
         let effects = vec![Effect::TimerArmed { run: self.run, due: None }];

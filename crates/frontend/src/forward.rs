@@ -8,12 +8,12 @@ use crate::{
 };
 use bytes::Bytes;
 use std::time::Duration;
-use tenure_api::error::ApiError;
-use tenure_engine::{Process, ProposalId, codec};
+use tenure_api::error::{ApiError, Code};
+use tenure_engine::{Process, ProposalId};
 use tenure_limits::WAIT_DEADLINE;
 use tenure_peer::{
     ForwardHandler,
-    proto::{ForwardReply, ForwardRequest, NotLeader, forward_reply::Outcome},
+    proto::{ForwardReply, ForwardRequest, NotLeader, Refusal, forward_reply::Outcome},
 };
 use tenure_shard::{CommandError, NodeId, ShardId};
 use tokio::time::{Instant, timeout_at};
@@ -55,10 +55,11 @@ impl Frontend {
         };
         match reply.outcome {
             Some(Outcome::Response(response)) => Ok(response),
-            Some(Outcome::Error(error)) => match codec::decode::<ApiError>(&error) {
-                Ok(error) => Err(Failed::Final(error)),
-                Err(error) => Err(Failed::Final(garbled(node, &error))),
-            },
+            Some(Outcome::Refusal(refusal)) => {
+                let number = refusal.code;
+                let error = refused(refusal).unwrap_or_else(|| garbled(node, &format!("{number} is no code")));
+                Err(Failed::Final(error))
+            }
             Some(Outcome::NotLeader(said)) => {
                 Err(Failed::Retry(Retry::NotLeader { not: Some((node, said.term.max(term))) }))
             }
@@ -71,7 +72,7 @@ impl Frontend {
         let method = Method::find(&forward.method).and_then(|method| method.handler);
         let Some(Handler::Led(decode)) = method else {
             // A node of a newer version may forward it; to send it again would not help.
-            return Ok(refusal(&ApiError::unimplemented(&forward.method)));
+            return Ok(refusal(ApiError::unimplemented(&forward.method)));
         };
         let deadline = Instant::now() + Duration::from_millis(forward.timeout_ms).min(WAIT_DEADLINE);
         let shard = forward.shard;
@@ -81,14 +82,14 @@ impl Frontend {
             Err(error) => {
                 let node = self.shards().node();
                 let message = format!("node {node} cannot read the {} that was forwarded: {error}", forward.method);
-                return Ok(refusal(&ApiError::internal(message)));
+                return Ok(refusal(ApiError::internal(message)));
             }
         };
         let proposal = <[u8; 16]>::try_from(&*forward.proposal)
             .map_err(|_| Status::invalid_argument("a proposal id has 16 bytes"))?;
         let own = match self.admit(&mut *request, deadline).await {
             Ok(own) => own,
-            Err(refused) => return Ok(refusal(&refused)),
+            Err(refused) => return Ok(refusal(refused)),
         };
         if own != shard {
             let message = format!("the request is for shard {own}, and was sent to shard {shard}");
@@ -101,7 +102,7 @@ impl Frontend {
         let outcome = timeout_at(deadline, request.run(&call)).await;
         Ok(match outcome.map_err(|_| Status::deadline_exceeded("the caller has given up"))? {
             Ok(response) => Outcome::Response(response.encode()),
-            Err(CommandError::Api(error)) => refusal(&error),
+            Err(CommandError::Api(error)) => refusal(error),
             Err(CommandError::NotLeader(said)) => {
                 Outcome::NotLeader(NotLeader { leader: said.leader.unwrap_or_default(), term: said.term })
             }
@@ -117,8 +118,15 @@ impl ForwardHandler for Frontend {
     }
 }
 
-fn refusal(error: &ApiError) -> Outcome {
-    Outcome::Error(codec::encode(error))
+fn refusal(ApiError { code, message, detail }: ApiError) -> Outcome {
+    let (detail_type, detail) = detail.unwrap_or_default();
+    Outcome::Refusal(Refusal { code: code as i32, message, detail_type, detail })
+}
+
+/// What [`refusal`] was made of; `None` if the code is none.
+fn refused(Refusal { code, message, detail_type, detail }: Refusal) -> Option<ApiError> {
+    let detail = (!detail_type.is_empty()).then_some((detail_type, detail));
+    Some(ApiError { code: Code::from_number(code)?, message, detail })
 }
 
 fn describe(status: &Status) -> String {

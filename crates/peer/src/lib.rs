@@ -25,4 +25,6 @@ pub use frames::Order;
 pub use identity::{Caller, Gate, Local};
 pub use link::{Call, Link, LinkError};
 pub use pool::{Pool, Signer, Stamped, UnknownNode};
-pub use service::{AskHandler, ForwardHandler, PeerService, RaftHandler, RaftSession, Replies, Ticket};
+pub use service::{
+    AskHandler, ForwardHandler, PeerService, RaftHandler, RaftSession, Replies, Slot, Ticket, UpgradeHandler,
+};

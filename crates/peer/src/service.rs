@@ -2,6 +2,7 @@
 
 use crate::{
     Caller, Door, Gate, Pool,
+    admin::UpgradeReply,
     frames::{Incoming, Unruly},
     proto::{
         AskReply, AskRequest, ForwardReply, ForwardRequest, HelloReply, HelloRequest, RaftFrame, RaftMessage,
@@ -54,6 +55,12 @@ pub trait ForwardHandler: Send + Sync + 'static {
 #[tonic::async_trait]
 pub trait AskHandler: Send + Sync + 'static {
     async fn ask(&self, from: u64, request: AskRequest) -> Result<AskReply, Status>;
+}
+
+/// Raises the cluster's feature level when an operator asks for it.
+#[tonic::async_trait]
+pub trait UpgradeHandler: Send + Sync + 'static {
+    async fn upgrade(&self) -> Result<UpgradeReply, Status>;
 }
 
 /// Where the answers to a stream's messages go.
@@ -154,7 +161,7 @@ impl PeerService {
 }
 
 /// The place of a handler. It is emptied when the service closes: a handler holds the node, and the node this service.
-struct Slot<T: ?Sized>(RwLock<Option<Arc<T>>>);
+pub struct Slot<T: ?Sized>(RwLock<Option<Arc<T>>>);
 
 impl<T: ?Sized> Default for Slot<T> {
     fn default() -> Slot<T> {
@@ -164,15 +171,17 @@ impl<T: ?Sized> Default for Slot<T> {
 
 impl<T: ?Sized> Slot<T> {
     /// False if there was one already.
-    fn set(&self, handler: Arc<T>) -> bool {
+    pub fn set(&self, handler: Arc<T>) -> bool {
         self.0.write().replace(handler).is_none()
     }
 
-    fn get(&self) -> Result<Arc<T>, Status> {
+    /// The handler; UNAVAILABLE while there is none.
+    pub fn get(&self) -> Result<Arc<T>, Status> {
         self.0.read().clone().ok_or_else(|| Status::unavailable("the node is starting or stopping"))
     }
 
-    fn clear(&self) {
+    /// Lets go of the handler.
+    pub fn clear(&self) {
         self.0.write().take();
     }
 }

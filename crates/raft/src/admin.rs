@@ -11,14 +11,17 @@ use std::sync::{
 use tenure_engine::{
     NamespaceId,
     system::{
-        cluster::{ClusterMap, SLOTS, SYSTEM_SHARD},
+        cluster::{self, ClusterMap, SLOTS, SYSTEM_SHARD},
         namespace,
     },
 };
-use tenure_peer::admin::{
-    LocateReply, LocateRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply, StatusRequest,
-    TransferLeaderReply, TransferLeaderRequest,
-    admin_server::{Admin, AdminServer},
+use tenure_peer::{
+    Slot, UpgradeHandler,
+    admin::{
+        LocateReply, LocateRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply,
+        StatusRequest, TransferLeaderReply, TransferLeaderRequest, UpgradeReply, UpgradeRequest,
+        admin_server::{Admin, AdminServer},
+    },
 };
 use tonic::{Request, Response, Status};
 
@@ -30,16 +33,33 @@ pub(crate) struct AdminService {
     core: Core,
     ready: Arc<AtomicBool>,
     map: Arc<OnceLock<ClusterMap>>,
+    upgrade: Arc<Slot<dyn UpgradeHandler>>,
 }
 
 impl AdminService {
     pub(crate) fn new(core: Core, ready: Arc<AtomicBool>) -> AdminService {
-        AdminService { core, ready, map: Arc::default() }
+        AdminService { core, ready, map: Arc::default(), upgrade: Arc::default() }
     }
 
     /// From now on the shards' slots are known.
     pub(crate) fn founded(&self, map: ClusterMap) {
         let _ = self.map.set(map);
+    }
+
+    /// Who raises the feature level from now on.
+    pub(crate) fn set_upgrade(&self, handler: Arc<dyn UpgradeHandler>) {
+        self.upgrade.set(handler);
+    }
+
+    /// Lets go of the handler, which holds the node.
+    pub(crate) fn close(&self) {
+        self.upgrade.clear();
+    }
+
+    /// The cluster's feature level as this node has applied it; zero while it does not know.
+    fn feature_level(&self) -> u32 {
+        let Some(system) = self.map.get().and_then(|_| self.core.groups.get(SYSTEM_SHARD)) else { return 0 };
+        cluster::feature_level(&system.reader()).map_or(0, |level| level.0)
     }
 
     pub(crate) fn into_server(self) -> AdminServer<AdminService> {
@@ -95,6 +115,8 @@ impl Admin for AdminService {
             nodes: nodes.collect(),
             shards: self.core.groups.all().iter().map(|group| self.shard(group)).collect(),
             ready: self.ready.load(Ordering::Acquire),
+            feature_level: self.feature_level(),
+            known_feature_level: self.core.options.known_level.0,
         }))
     }
 
@@ -127,6 +149,10 @@ impl Admin for AdminService {
             TransferError::TimedOut(_) => Status::unavailable(error.to_string()),
         })?;
         Ok(Response::new(TransferLeaderReply {}))
+    }
+
+    async fn upgrade(&self, _request: Request<UpgradeRequest>) -> Result<Response<UpgradeReply>, Status> {
+        self.upgrade.get()?.upgrade().await.map(Response::new)
     }
 
     async fn partition(&self, request: Request<PartitionRequest>) -> Result<Response<PartitionReply>, Status> {

@@ -5,7 +5,7 @@
 //! All of it can be interrupted anywhere and goes on at the next start.
 
 use crate::{
-    entry,
+    codec, entry,
     group::Group,
     node::{Core, StartError},
 };
@@ -18,7 +18,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use tenure_engine::system::cluster::{ClusterMap, NodeRow, SYSTEM_SHARD};
+use tenure_engine::system::cluster::{ClusterMap, NodeRow, SYSTEM_SHARD, feature_level};
 use tenure_peer::proto::{HelloReply, HelloRequest};
 use tenure_storage::{LogOp, ShardId, Storage, write_set};
 use tonic::{Code, Request, Status};
@@ -50,16 +50,20 @@ impl Standing {
         let log = storage.log();
         match log.node(NODE_ID)? {
             Some(row) => {
-                let found = entry::from_bytes(&row)?;
+                let found = codec::decode(&row)?;
                 if found != node {
                     return Err(StartError::OtherNode { found, configured: node });
                 }
             }
-            None => log.write_blocking(LogOp::Node { name: NODE_ID, value: entry::to_bytes(&node) })?,
+            None => log.write_blocking(LogOp::Node { name: NODE_ID, value: codec::encode(&node) })?,
         }
         Ok(Standing {
-            cluster_id: log.node(CLUSTER_ID)?.map(|row| entry::from_bytes(&row)).transpose()?,
-            map: log.node(CLUSTER_MAP)?.map(|row| entry::from_bytes(&row)).transpose()?,
+            cluster_id: log.node(CLUSTER_ID)?.map(|row| codec::decode(&row)).transpose()?,
+            map: log
+                .node(CLUSTER_MAP)?
+                .map(|row| tenure_engine::codec::decode(&row))
+                .transpose()
+                .map_err(entry::malformed)?,
         })
     }
 }
@@ -86,7 +90,7 @@ impl Bootstrap<'_> {
                     } else {
                         core.find_cluster().await?
                     };
-                    let value = entry::to_bytes(&cluster_id);
+                    let value = codec::encode(&cluster_id);
                     core.storage.log().write(LogOp::Node { name: CLUSTER_ID, value }).await?;
                     core.pool.local().join(cluster_id);
                     tracing::info!(%cluster_id, node = core.node, "joined the cluster");
@@ -97,12 +101,18 @@ impl Bootstrap<'_> {
                     core.initialize(&system, &listed).await?;
                 }
                 let map = core.wait_founded(&system).await?;
-                let value = entry::to_bytes(&map);
+                let value = tenure_engine::codec::encode(&map);
                 core.storage.log().write(LogOp::Node { name: CLUSTER_MAP, value }).await?;
                 core.gate.record(map.nodes.iter().map(|(id, row)| (*id, row.identity)));
                 map
             }
         };
+        if let Some(system) = core.groups.get(SYSTEM_SHARD) {
+            let (level, known) = (feature_level(&system.reader())?, core.options.known_level);
+            if level > known {
+                return Err(StartError::FeatureLevel { level, known });
+            }
+        }
         let members: Vec<u64> = map.nodes.keys().copied().collect();
         if members != listed {
             return Err(StartError::OtherMembers { listed, members });
@@ -205,7 +215,7 @@ impl Core {
         };
         let nodes = self.options.nodes.iter().map(row).collect();
         let cluster_id = self.pool.local().cluster_id().expect("joined before the system shard was opened");
-        let map = ClusterMap::found(cluster_id, nodes, self.options.shards)?;
+        let map = ClusterMap::found(cluster_id, self.options.known_level, nodes, self.options.shards)?;
         // Another leader's rows may be on their way to us.
         if system.linearizable().await.is_err() || ClusterMap::read(&system.reader())?.is_some() {
             return Ok(());

@@ -5,11 +5,13 @@
 //! ```
 //! The index is the row's key on disk, and follows from the position in a message.
 
-use crate::types::{Entry, EntryPayload, LogId, Payload, SnapshotMeta, StoredMembership, log_id};
+use crate::{
+    codec,
+    types::{Entry, EntryPayload, LogId, Payload, SnapshotMeta, StoredMembership, log_id},
+};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use std::io;
-use tenure_engine::codec;
 use tenure_storage::Applied;
 
 const BLANK: u8 = 1;
@@ -40,7 +42,7 @@ pub(crate) fn decode(index: u64, mut row: Bytes) -> io::Result<Entry> {
     let payload = match kind {
         BLANK => EntryPayload::Blank,
         NORMAL => EntryPayload::Normal(Payload(row)),
-        MEMBERSHIP => EntryPayload::Membership(from_bytes(&row)?),
+        MEMBERSHIP => EntryPayload::Membership(codec::decode(&row)?),
         other => return Err(malformed(format!("log entry {index} is of kind {other}, unknown to this build"))),
     };
     Ok(Entry { log_id: log_id(term, index), payload })
@@ -53,14 +55,6 @@ pub(crate) fn size(entry: &Entry) -> usize {
         EntryPayload::Blank => HEAD,
         EntryPayload::Membership(_) => 256,
     }
-}
-
-pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Bytes {
-    codec::encode(value)
-}
-
-pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    codec::decode(bytes).map_err(|e| malformed(e.to_string()))
 }
 
 pub(crate) fn malformed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
@@ -76,11 +70,11 @@ pub(crate) struct AppliedLog {
 
 impl AppliedLog {
     pub(crate) fn from_row(row: Option<Applied>) -> io::Result<AppliedLog> {
-        row.map_or_else(|| Ok(AppliedLog::default()), |applied| from_bytes(&applied.meta))
+        row.map_or_else(|| Ok(AppliedLog::default()), |applied| codec::decode(&applied.meta))
     }
 
     pub(crate) fn to_row(&self) -> Applied {
-        Applied { index: self.index(), meta: to_bytes(self) }
+        Applied { index: self.index(), meta: codec::encode(self) }
     }
 
     /// Zero if nothing is applied.

@@ -1,7 +1,8 @@
 //! What the decoders of this crate make of any bytes, for the fuzz targets.
 
 use crate::{
-    entry::{self, AppliedLog},
+    codec,
+    entry::AppliedLog,
     network::{Kind, decode_append},
     types::{TypeConfig, Vote},
 };
@@ -22,25 +23,25 @@ pub fn frame(bytes: &[u8]) {
         }
     }
     if let Ok(chunk) = SnapshotChunk::decode(bytes) {
-        let _ = entry::from_bytes::<(Vote, AppliedLog)>(&chunk.header);
+        let _ = codec::decode::<(Vote, AppliedLog)>(&chunk.header);
     }
     if let Ok(reply) = SnapshotReply::decode(bytes) {
-        let _ = entry::from_bytes::<SnapshotResponse<TypeConfig>>(&reply.body);
+        let _ = codec::decode::<SnapshotResponse<TypeConfig>>(&reply.body);
     }
 }
 
 fn request(kind: Kind, body: Bytes) {
     match kind {
         Kind::Append => drop(decode_append(body)),
-        Kind::Vote | Kind::PreVote => drop(entry::from_bytes::<VoteRequest<TypeConfig>>(&body)),
-        Kind::TransferLeader => drop(entry::from_bytes::<TransferLeaderRequest<TypeConfig>>(&body)),
+        Kind::Vote | Kind::PreVote => drop(codec::decode::<VoteRequest<TypeConfig>>(&body)),
+        Kind::TransferLeader => drop(codec::decode::<TransferLeaderRequest<TypeConfig>>(&body)),
     }
 }
 
 fn answer(kind: Kind, body: &[u8]) {
     match kind {
-        Kind::Append => drop(entry::from_bytes::<AppendEntriesResponse<TypeConfig>>(body)),
-        Kind::Vote | Kind::PreVote => drop(entry::from_bytes::<VoteResponse<TypeConfig>>(body)),
+        Kind::Append => drop(codec::decode::<AppendEntriesResponse<TypeConfig>>(body)),
+        Kind::Vote | Kind::PreVote => drop(codec::decode::<VoteResponse<TypeConfig>>(body)),
         // It says nothing.
         Kind::TransferLeader => {}
     }

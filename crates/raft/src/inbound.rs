@@ -1,7 +1,7 @@
 //! Messages from peers, on their way to the groups.
 
 use crate::{
-    entry,
+    codec,
     group::Group,
     network::{Kind, decode_append},
     snapshot,
@@ -134,19 +134,19 @@ async fn serve(raft: &Raft, kind: Kind, body: Bytes) -> Result<Bytes, String> {
     match kind {
         Kind::Append => {
             let request = decode_append(body).map_err(said)?;
-            raft.append_entries(request).await.map(|answer| entry::to_bytes(&answer)).map_err(said)
+            raft.append_entries(request).await.map(|answer| codec::encode(&answer)).map_err(said)
         }
         Kind::Vote => {
-            let request: VoteRequest<TypeConfig> = entry::from_bytes(&body).map_err(said)?;
-            raft.vote(request).await.map(|answer| entry::to_bytes(&answer)).map_err(said)
+            let request: VoteRequest<TypeConfig> = codec::decode(&body).map_err(said)?;
+            raft.vote(request).await.map(|answer| codec::encode(&answer)).map_err(said)
         }
         Kind::PreVote => {
-            let request: VoteRequest<TypeConfig> = entry::from_bytes(&body).map_err(said)?;
-            raft.pre_vote(request).await.map(|answer| entry::to_bytes(&answer)).map_err(said)
+            let request: VoteRequest<TypeConfig> = codec::decode(&body).map_err(said)?;
+            raft.pre_vote(request).await.map(|answer| codec::encode(&answer)).map_err(said)
         }
         Kind::TransferLeader => {
-            let request: TransferLeaderRequest<TypeConfig> = entry::from_bytes(&body).map_err(said)?;
-            raft.handle_transfer_leader(request).await.map(|answer| entry::to_bytes(&answer)).map_err(said)
+            let request: TransferLeaderRequest<TypeConfig> = codec::decode(&body).map_err(said)?;
+            raft.handle_transfer_leader(request).await.map(|answer| codec::encode(&answer)).map_err(said)
         }
     }
 }

@@ -6,6 +6,7 @@
 mod admin;
 mod balance;
 mod bootstrap;
+mod codec;
 mod compaction;
 mod entry;
 #[cfg(any(test, feature = "fuzzing"))]

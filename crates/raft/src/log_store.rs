@@ -4,7 +4,7 @@
 //! the disk while they keep up.
 
 use crate::{
-    entry,
+    codec, entry,
     log_sizes::LogSizes,
     tail::{Tail, Tails},
     types::{Entry, LogId, TypeConfig, Vote},
@@ -55,14 +55,14 @@ impl LogStore {
         tails: &Tails,
         applied: watch::Receiver<u64>,
     ) -> io::Result<LogStore> {
-        let purged: Option<LogId> = found.purged.map(|p| entry::from_bytes(&p.log_id)).transpose()?;
+        let purged: Option<LogId> = found.purged.map(|p| codec::decode(&p.log_id)).transpose()?;
         let last = match found.last {
             Some((index, row)) => Some(entry::decode(index, row)?.log_id),
             None => purged,
         };
         let shared = Shared {
-            vote: found.vote.as_deref().map(entry::from_bytes).transpose()?,
-            committed: found.committed.as_deref().map(entry::from_bytes).transpose()?,
+            vote: found.vote.as_deref().map(codec::decode).transpose()?,
+            committed: found.committed.as_deref().map(codec::decode).transpose()?,
             purged,
             last,
             tail: tails.tail(last.map_or(0, |id| id.index + 1)),
@@ -169,7 +169,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        self.db.write(LogOp::Vote { shard: self.shard, vote: entry::to_bytes(vote) }).await?;
+        self.db.write(LogOp::Vote { shard: self.shard, vote: codec::encode(vote) }).await?;
         self.shared.lock().vote = Some(*vote);
         Ok(())
     }
@@ -178,7 +178,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
         let Some(committed) = committed else { return Ok(()) };
         self.shared.lock().committed = Some(committed);
-        self.db.save_committed(self.shard, entry::to_bytes(&committed));
+        self.db.save_committed(self.shard, codec::encode(&committed));
         Ok(())
     }
 
@@ -238,7 +238,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             shared.purged = shared.purged.max(Some(upto));
             shared.last = shared.last.max(Some(upto));
         }
-        let purged = Purged { index: upto.index, log_id: entry::to_bytes(&upto) };
+        let purged = Purged { index: upto.index, log_id: codec::encode(&upto) };
         self.db.submit(LogOp::Purge { shard: self.shard, purged }, |_| {});
         Ok(())
     }

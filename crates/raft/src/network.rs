@@ -1,7 +1,7 @@
 //! openraft's network: messages of one group to one peer, over the stream that all groups share.
 
 use crate::{
-    entry, snapshot,
+    codec, entry, snapshot,
     state_machine::{Rows, SnapshotRows},
     types::{Entry, LogId, Snapshot, TypeConfig, Vote},
 };
@@ -102,7 +102,7 @@ impl Route {
             Kind::Vote | Kind::PreVote => (RPCTypes::Vote, Order::Ahead),
             Kind::TransferLeader => (RPCTypes::TransferLeader, Order::Group),
         };
-        let call = self.send(kind, entry::to_bytes(request), order)?;
+        let call = self.send(kind, codec::encode(request), order)?;
         self.answer(call, action, option.soft_ttl()).await
     }
 
@@ -117,7 +117,7 @@ impl Route {
             match call.patiently(timeout).await {
                 Err(LinkError::Silent(_)) => Err(RPCError::Timeout(Timeout { action, id, target, timeout })),
                 Err(error) => Err(rpc_error(error)),
-                Ok(body) => entry::from_bytes(&body).map_err(|e| RPCError::Network(NetworkError::new(&e))),
+                Ok(body) => codec::decode(&body).map_err(|e| RPCError::Network(NetworkError::new(&e))),
             }
         }
     }
@@ -299,7 +299,7 @@ struct AppendHead {
 
 /// Header length (u32), header, then each entry as length (u32) and the bytes that the log keeps.
 pub(crate) fn encode_append(request: &AppendEntriesRequest<TypeConfig>) -> Bytes {
-    let head = entry::to_bytes(&AppendHead {
+    let head = codec::encode(&AppendHead {
         vote: request.vote,
         previous: request.prev_log_id,
         committed: request.leader_commit,
@@ -325,7 +325,7 @@ pub(crate) fn decode_append(mut message: Bytes) -> io::Result<AppendEntriesReque
         }
         Ok(message.split_to(length))
     }
-    let head: AppendHead = entry::from_bytes(&part(&mut message)?)?;
+    let head: AppendHead = codec::decode(&part(&mut message)?)?;
     let mut entries: Vec<Entry> = Vec::new();
     while !message.is_empty() {
         // A copy, so that an entry in the cache does not hold on to the whole frame.

@@ -28,8 +28,8 @@ use std::{
     },
     time::Duration,
 };
-use tenure_engine::{rows::ReadError, system::cluster::ClusterMap};
-use tenure_peer::{AskHandler, ForwardHandler, Gate, Link, Local, PeerService, Pool};
+use tenure_engine::{FeatureLevel, rows::ReadError, system::cluster::ClusterMap};
+use tenure_peer::{AskHandler, ForwardHandler, Gate, Link, Local, PeerService, Pool, UpgradeHandler};
 use tenure_storage::{ShardId, Storage, StorageError};
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -55,6 +55,8 @@ pub enum StartError {
     OtherNode { found: u64, configured: u64 },
     #[error("the configuration lists nodes {listed:?}, the cluster has {members:?}")]
     OtherMembers { listed: Vec<u64>, members: Vec<u64> },
+    #[error("the cluster is at feature level {level}, this build knows {known}: start a newer one")]
+    FeatureLevel { level: FeatureLevel, known: FeatureLevel },
     #[error("this node's data directory is empty, but node {node} belongs to cluster {cluster_id} already")]
     ClusterExists { node: u64, cluster_id: Uuid },
     #[error("refused by node {node}: {message}")]
@@ -81,6 +83,7 @@ pub(crate) struct Inner {
     pub(crate) core: Core,
     pub(crate) ready: Arc<AtomicBool>,
     service: PeerService,
+    admin: AdminService,
     stop_serving: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<Infallible>>>,
     server: Mutex<Option<JoinHandle<()>>>,
@@ -160,6 +163,7 @@ impl Node {
             core,
             ready,
             service,
+            admin,
             stop_serving,
             tasks: Mutex::new(tasks),
             server: Mutex::new(Some(server)),
@@ -207,6 +211,11 @@ impl Node {
     /// Who answers what other nodes ask. Once.
     pub fn set_ask_handler(&self, handler: Arc<dyn AskHandler>) {
         self.0.service.set_ask(handler);
+    }
+
+    /// Who raises the cluster's feature level when an operator asks for it. Once.
+    pub fn set_upgrade_handler(&self, handler: Arc<dyn UpgradeHandler>) {
+        self.0.admin.set_upgrade(handler);
     }
 
     /// What the node says of itself in its status.
@@ -258,6 +267,7 @@ impl Node {
             task.abort();
         }
         self.0.service.close();
+        self.0.admin.close();
         self.0.stop_serving.send_replace(true);
         shut_down(&self.groups()).await;
         let server = self.0.server.lock().take();

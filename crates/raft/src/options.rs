@@ -1,6 +1,7 @@
 //! What the Raft layer can be told.
 
 use std::{collections::BTreeMap, time::Duration};
+use tenure_engine::FeatureLevel;
 use tenure_limits::{DEFAULT_MEMORY, Memory};
 use tenure_vital::FatalHook;
 
@@ -21,6 +22,8 @@ pub struct Options {
     pub nodes: BTreeMap<u64, NodeAddress>,
     /// Data shards of a cluster that is yet to be founded; afterwards the system shard knows. 1 to 1024.
     pub shards: u32,
+    /// The highest feature level that this build knows; a cluster that it founds begins there.
+    pub known_level: FeatureLevel,
     /// What `tenure cluster status` shows as this node's version.
     pub version: String,
     /// How often a leader tells its followers that it is there.
@@ -51,6 +54,7 @@ impl Options {
             node_id,
             nodes,
             shards: 8,
+            known_level: FeatureLevel::KNOWN,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             heartbeat: Duration::from_millis(120),
             election_min: Duration::from_millis(300),

@@ -2,7 +2,8 @@
 //! arrive.
 
 use crate::{
-    entry::{self, AppliedLog},
+    codec,
+    entry::AppliedLog,
     group::Group,
     state_machine::SnapshotRows,
     types::{Snapshot, TypeConfig, Vote},
@@ -40,7 +41,7 @@ pub(crate) async fn send(
     let reply = reply.map_err(|status| status.message().to_owned())?.into_inner();
     tracing::info!(shard, to, seconds = begin.elapsed().as_secs_f64(), "snapshot sent");
     metrics::histogram!("tenure_raft_snapshot_send_seconds").record(begin.elapsed());
-    entry::from_bytes(&reply.body).map_err(|e| e.to_string())
+    codec::decode(&reply.body).map_err(|e| e.to_string())
 }
 
 fn export(
@@ -51,7 +52,7 @@ fn export(
 ) -> Result<(), StorageError> {
     let export = rows.export()?;
     let applied = AppliedLog::from_row(export.applied()?)?;
-    let mut header = entry::to_bytes(&(vote, applied));
+    let mut header = codec::encode(&(vote, applied));
     let mut send = |rows: Bytes, last: bool| {
         let crc32 = crc32fast::hash(&rows);
         let chunk = SnapshotChunk { shard, header: std::mem::take(&mut header), rows, crc32, last };
@@ -79,7 +80,7 @@ pub(crate) async fn receive(
         .try_lock()
         .map_err(|_| Status::aborted(format!("shard {shard} is already receiving a snapshot")))?;
     let (vote, log): (Vote, AppliedLog) =
-        entry::from_bytes(&first.header).map_err(|e| Status::invalid_argument(format!("snapshot header: {e}")))?;
+        codec::decode(&first.header).map_err(|e| Status::invalid_argument(format!("snapshot header: {e}")))?;
     tracing::info!(shard, upto = log.index(), "receiving a snapshot");
     let rows = receive_rows(state, first, chunks).await?;
     let discard = |rows: ShardRows| async move {
@@ -99,7 +100,7 @@ pub(crate) async fn receive(
         discard(rows).await;
     }
     let response = installed.map_err(|e| Status::internal(e.to_string()))?;
-    Ok(SnapshotReply { body: entry::to_bytes(&response) })
+    Ok(SnapshotReply { body: codec::encode(&response) })
 }
 
 /// Builds the files of a fresh incarnation. What is received in part leaves nothing behind.

@@ -11,7 +11,8 @@ use tenure_engine::{
     state::ExecutionState,
 };
 use tenure_peer::{
-    AskHandler,
+    AskHandler, UpgradeHandler,
+    admin::UpgradeReply,
     proto::{AskReply, AskRequest},
 };
 use tenure_raft::{Group, Node};
@@ -20,7 +21,7 @@ use tenure_shard::{
 };
 use tenure_storage::{HistoryChunk, ReadyAfter, ShardReader, write_set};
 use tenure_vital::FatalHook;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tonic::{Request, Status};
 
 /// A leader whose majority was silent for this long may have been replaced.
@@ -234,5 +235,19 @@ pub struct Answers(pub Shards);
 impl AskHandler for Answers {
     async fn ask(&self, _from: u64, request: AskRequest) -> Result<AskReply, Status> {
         Ok(AskReply { body: self.0.answer(request.body).await })
+    }
+}
+
+/// How long the system shard's leader may be looked for, and asked.
+const UPGRADE: Duration = Duration::from_secs(10);
+
+/// Serves `Admin.Upgrade` with the system shard's leader.
+pub(crate) struct Upgrades(pub(crate) Shards);
+
+#[tonic::async_trait]
+impl UpgradeHandler for Upgrades {
+    async fn upgrade(&self) -> Result<UpgradeReply, Status> {
+        let level = self.0.raise_feature_level(Instant::now() + UPGRADE).await.map_err(Status::from)?;
+        Ok(UpgradeReply { feature_level: level.0 })
     }
 }

@@ -6,12 +6,13 @@ use crate::{
     gauges::Gauges,
     http::{self, Readiness},
     namespace,
-    over_raft::{Answers, RaftMesh},
+    over_raft::{Answers, RaftMesh, Upgrades},
     ready::Stage,
     telemetry,
 };
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use tenure_engine::FeatureLevel;
 use tenure_frontend::{Frontend, Services};
 use tenure_limits::Memory;
 use tenure_raft::{Node, NodeAddress};
@@ -125,6 +126,7 @@ impl Server {
         let node = Node::start(raft_options(&config, addresses), storage, peer).await?;
         let shards = Shards::start(RaftMesh::new(node.clone()), shard_options(&config));
         node.set_ask_handler(Arc::new(Answers(shards.clone())));
+        node.set_upgrade_handler(Arc::new(Upgrades(shards.clone())));
         let closing = CancellationToken::new();
         let options = frontend_options(&config, &node);
         let frontend = Frontend::new(shards.clone(), node.peers().clone(), options, closing.clone());
@@ -337,14 +339,22 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
     options.keep_entries = config.raft.keep_entries;
     options.keep_bytes = config.raft.keep_bytes;
     options.balance_after = config.raft.balance_after;
+    options.known_level = known_level();
     options.tail_bytes = memory(config).tails;
     options
+}
+
+/// The highest feature level of this build. One for fault tests may be told to be an earlier one.
+fn known_level() -> FeatureLevel {
+    let told = cfg!(feature = "fault-injection").then(|| std::env::var("TENURE_KNOWN_LEVEL").ok()).flatten();
+    told.and_then(|level| level.parse().ok()).map_or(FeatureLevel::KNOWN, FeatureLevel)
 }
 
 fn shard_options(config: &Config) -> tenure_shard::Options {
     let limits = (&config.limits).into();
     let virtual_time = config.time_skipping.map(|begin| VirtualTime::new(begin == TimeSkipping::Locked));
-    tenure_shard::Options { limits, virtual_time, ..Default::default() }.within(&memory(config))
+    let options = tenure_shard::Options { limits, virtual_time, known_level: known_level(), ..Default::default() };
+    options.within(&memory(config))
 }
 
 fn frontend_options(config: &Config, node: &Node) -> tenure_frontend::Options {

@@ -2,7 +2,7 @@
 
 use crate::time::virtual_time::VirtualTime;
 use std::{sync::Arc, time::Duration};
-use tenure_engine::Limits;
+use tenure_engine::{FeatureLevel, Limits};
 use tenure_limits::{DEFAULT_MEMORY, Memory};
 use tenure_vital::FatalHook;
 use tokio::time::Instant;
@@ -11,6 +11,8 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub limits: Limits,
+    /// The highest feature level that this build knows.
+    pub known_level: FeatureLevel,
     /// Bytes of decoded execution states that all leaders of the node keep.
     pub state_cache_bytes: u64,
     /// Bytes of rows from which no further command joins an entry.
@@ -84,6 +86,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             limits: Limits::default(),
+            known_level: FeatureLevel::KNOWN,
             // This and the windows are the memory's, below.
             state_cache_bytes: 0,
             batch_bytes: 512 << 10,

@@ -9,6 +9,7 @@ use prost::Message;
 use tenure_api::history::v1::History;
 use tenure_engine::{
     codec,
+    info::ExecutionInfo,
     outbox::OutboxMessage,
     proto::event_in,
     rows::{CurrentRun, ReadyTask},
@@ -41,7 +42,8 @@ fn read_key(key: &[u8]) {
 
 fn read_value(value: &[u8]) {
     let pending = || Ok::<_, ()>(vec![(1, Bytes::copy_from_slice(value))]);
-    let _ = ExecutionState::decode(value, |_| pending());
+    let _ = ExecutionState::decode(value, || Ok(Some(Bytes::copy_from_slice(value))), |_| pending());
+    let _ = codec::decode::<ExecutionInfo>(value);
     let _ = codec::decode::<CurrentRun>(value);
     let _ = codec::decode::<ReadyTask>(value);
     let _ = codec::decode::<OutboxMessage>(value);

@@ -52,7 +52,7 @@ pub(crate) mod table {
     pub(crate) const APPLIED: u8 = 1;
     pub(crate) const CLOCK: u8 = 2;
     pub(crate) const SYSTEM: u8 = 3;
-    /// Core rows, each followed by what spilled out of it.
+    /// Core rows, each followed by the other rows of its run's state.
     pub(crate) const EXECUTION: u8 = 4;
     pub(crate) const CURRENT: u8 = 5;
     pub(crate) const REQUEST_ID: u8 = 6;
@@ -63,6 +63,9 @@ pub(crate) mod table {
     pub(crate) const OUTBOX: u8 = 66;
     pub(crate) const HISTORY: u8 = 128;
 }
+
+/// What follows the run in the key of its [`RowKey::Info`], where kinds of pending things have their numbers.
+const INFO: u8 = 6;
 
 /// Bytes of the incarnation that every key on disk begins with.
 pub(crate) const INCARNATION: usize = 8;
@@ -172,6 +175,7 @@ impl KeyWriter {
     pub(crate) fn row(self, key: &RowKey) -> Self {
         match key {
             RowKey::Execution(run) => self.run(run),
+            RowKey::Info(run) => self.run(run).u8(INFO),
             RowKey::Pending { run, kind, id } => self.pending(run, *kind).i64(*id),
             RowKey::Current(workflow) => self.workflow(workflow),
             RowKey::History { run, first_event_id } => self.run(run).i64(*first_event_id),
@@ -188,7 +192,7 @@ impl KeyWriter {
 
 fn table_of(key: &RowKey) -> u8 {
     match key {
-        RowKey::Execution(_) | RowKey::Pending { .. } => table::EXECUTION,
+        RowKey::Execution(_) | RowKey::Info(_) | RowKey::Pending { .. } => table::EXECUTION,
         RowKey::Current(_) => table::CURRENT,
         RowKey::History { .. } => table::HISTORY,
         RowKey::RequestId { .. } => table::REQUEST_ID,
@@ -330,6 +334,7 @@ mod tests {
     fn rows() -> impl Strategy<Value = RowKey> {
         prop_oneof![
             runs().prop_map(RowKey::Execution),
+            runs().prop_map(RowKey::Info),
             (runs(), any::<bool>(), any::<i64>()).prop_map(|(run, timer, id)| {
                 let kind = if timer { PendingKind::Timer } else { PendingKind::Activity };
                 RowKey::Pending { run, kind, id }

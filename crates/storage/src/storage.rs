@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 /// Format of the data directory that this build writes. Older ones are read, or brought up to date at start, down to
 /// [`OLDEST_FORMAT`].
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
-/// Format 1 had rows that RocksDB merges (a counter for each queue).
-const OLDEST_FORMAT: u32 = 2;
+/// Format 1 had rows that RocksDB merges (a counter for each queue); the rows of format 2 could not grow.
+const OLDEST_FORMAT: u32 = 3;
 
 const FORMAT_ROW: &str = "format";
 const IDENTITY_ROW: &str = "identity";

@@ -4,6 +4,7 @@ mod locate;
 mod partition;
 mod status;
 mod transfer_leader;
+mod upgrade;
 
 use anyhow::Context;
 use clap::Subcommand;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tenure_peer::admin::admin_client::AdminClient;
 use tonic::transport::{Channel, Endpoint};
 
-/// Look at a cluster, and move its leaders.
+/// Look at a cluster, move its leaders, let it use what a new build brings.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -24,6 +25,7 @@ enum Verb {
     TransferLeader(transfer_leader::Args),
     Partition(partition::Args),
     Locate(locate::Args),
+    Upgrade(upgrade::Args),
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
@@ -34,6 +36,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             Verb::TransferLeader(args) => transfer_leader::run(args).await,
             Verb::Partition(args) => partition::run(args).await,
             Verb::Locate(args) => locate::run(args).await,
+            Verb::Upgrade(args) => upgrade::run(args).await,
         }
     })
 }

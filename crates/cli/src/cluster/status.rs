@@ -24,6 +24,8 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct View {
     cluster_id: String,
+    /// Absent while the node that was asked does not know it.
+    feature_level: Option<u32>,
     nodes: Vec<NodeView>,
     shards: Vec<ShardView>,
 }
@@ -35,6 +37,8 @@ struct NodeView {
     ready: bool,
     /// Absent if the node did not answer.
     version: Option<String>,
+    /// The highest level that its build knows; absent if the node did not answer.
+    known_feature_level: Option<u32>,
     leads: usize,
     /// Why it did not answer.
     error: Option<String>,
@@ -92,7 +96,8 @@ fn view(first: &StatusReply, replies: &BTreeMap<u64, Result<StatusReply, String>
     }
     let shards: Vec<ShardView> = by_shard.into_values().map(|replicas| shard_view(&replicas)).collect();
     let nodes = first.nodes.iter().map(|node| node_view(node, replies.get(&node.node_id), &shards)).collect();
-    View { cluster_id: first.cluster_id.clone(), nodes, shards }
+    let feature_level = (first.feature_level > 0).then_some(first.feature_level);
+    View { cluster_id: first.cluster_id.clone(), feature_level, nodes, shards }
 }
 
 fn node_view(node: &NodeStatus, reply: Option<&Result<StatusReply, String>>, shards: &[ShardView]) -> NodeView {
@@ -102,6 +107,7 @@ fn node_view(node: &NodeStatus, reply: Option<&Result<StatusReply, String>>, sha
         address: node.peer_address.clone(),
         ready: answered.is_some_and(|reply| reply.ready),
         version: answered.map(|reply| reply.version.clone()),
+        known_feature_level: answered.map(|reply| reply.known_feature_level),
         leads: shards.iter().filter(|shard| shard.leader == node.node_id).count(),
         error: reply.and_then(|reply| reply.as_ref().err().cloned()),
     }
@@ -138,7 +144,8 @@ fn shard_view(replicas: &[(u64, &ShardStatus)]) -> ShardView {
 }
 
 fn print(view: &View) -> anyhow::Result<()> {
-    output::line(format_args!("Cluster {}", view.cluster_id))?;
+    let level = view.feature_level.map_or(String::new(), |level| format!(", feature level {level}"));
+    output::line(format_args!("Cluster {}{level}", view.cluster_id))?;
     let mut nodes = table(&["NODE", "ADDRESS", "STATE", "LEADS", "VERSION"]);
     for node in &view.nodes {
         let state = match (&node.error, node.ready) {
@@ -174,7 +181,14 @@ fn print(view: &View) -> anyhow::Result<()> {
         cells.push(shard.replicas.iter().map(|r| r.lag).max().unwrap_or(0).to_string());
         row(&mut shards, cells);
     }
-    output::line(shards)
+    output::line(shards)?;
+    let known = view.nodes.iter().map(|node| node.known_feature_level).min().flatten();
+    match (view.feature_level, known) {
+        (Some(level), Some(known)) if level < known => output::line(format_args!(
+            "\nAll nodes know feature level {known}: `tenure cluster upgrade` lets them use it."
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn table<S: ToString>(header: &[S]) -> Table {

@@ -1,7 +1,7 @@
 //! What is kept of what operators asked of a pending activity.
 
-use crate::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use crate::{codec::field, time::Timestamp};
+use minicbor::{Decode, Encode};
 use std::sync::Arc;
 use tenure_api::workflow::v1::pending_activity_info::{
     PauseInfo,
@@ -9,19 +9,25 @@ use tenure_api::workflow::v1::pending_activity_info::{
 };
 
 /// What operators asked of one pending activity.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Control {
+    #[n(0)]
     paused: Option<Paused>,
     /// The attempt that is running was reset; its worker is told so.
+    #[n(1)]
     reset: bool,
     /// When that attempt ends, what it told by heartbeats is forgotten.
+    #[n(2)]
     forget_heartbeat: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 struct Paused {
+    #[n(0)]
     at: Timestamp,
+    #[cbor(n(1), with = "field")]
     identity: Arc<str>,
+    #[cbor(n(2), with = "field")]
     reason: Arc<str>,
 }
 

@@ -13,6 +13,7 @@
 
 use super::{control::Control, timeouts::Timeouts};
 use crate::{
+    codec::field,
     failures,
     id::{Process, ProposalId, Stamp},
     pending::{Keyed, Pending},
@@ -21,7 +22,7 @@ use crate::{
     retry::RetryPolicy,
     time::Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
     common::v1::{Payloads, Priority, WorkerVersionStamp},
@@ -31,59 +32,87 @@ use tenure_api::{
 };
 
 /// An activity that was scheduled and is not closed. Its input stays in its scheduled event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct PendingActivity {
+    #[n(0)]
     pub scheduled_event_id: i64,
+    #[cbor(n(1), with = "field")]
     pub activity_id: Arc<str>,
+    #[cbor(n(2), with = "field")]
     pub activity_type: Arc<str>,
+    #[cbor(n(3), with = "field")]
     pub task_queue: Arc<str>,
+    #[n(4)]
     pub priority: Option<Encoded<Priority>>,
+    #[n(5)]
     pub timeouts: Timeouts,
+    #[n(6)]
     pub retry: RetryPolicy,
+    #[n(7)]
     pub scheduled_at: Timestamp,
     /// Counts from one.
+    #[n(8)]
     pub attempt: i32,
     /// When this attempt became ready; of an attempt in back-off, when it will.
+    #[n(9)]
     pub attempt_scheduled_at: Timestamp,
+    #[n(10)]
     pub phase: Phase,
     /// The event that asked for cancellation.
+    #[n(11)]
     pub cancel_requested_event_id: Option<i64>,
     /// The last one of any attempt.
+    #[n(12)]
     pub heartbeat: Option<Heartbeat>,
     /// Of the attempt before.
+    #[n(13)]
     pub last_failure: Option<Encoded<Failure>>,
+    #[n(14)]
     pub last_attempt_completed_at: Option<Timestamp>,
     /// Of the attempt that was started last; empty before the first.
+    #[cbor(n(15), with = "field")]
     pub last_worker_identity: Arc<str>,
+    #[n(16)]
     pub last_worker_version: Option<Encoded<WorkerVersionStamp>>,
+    #[n(17)]
     pub control: Control,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Phase {
     /// A ready task of this stamp is in the activity's queue.
-    Ready(Stamp),
-    Started(Started),
+    #[n(0)]
+    Ready(#[n(0)] Stamp),
+    #[n(1)]
+    Started(#[n(0)] Started),
     /// The next attempt is made ready at `attempt_scheduled_at`.
+    #[n(2)]
     Backoff,
     /// Nothing happens until it is unpaused; no time-out either.
+    #[n(3)]
     Paused,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Started {
     /// The token's.
+    #[n(0)]
     pub stamp: Stamp,
+    #[n(1)]
     pub at: Timestamp,
     /// The proposal that started it: the same one gets the same task again.
+    #[n(2)]
     pub proposal: ProposalId,
     /// Holds the connection of the worker that it was started for.
+    #[n(3)]
     pub process: Process,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct Heartbeat {
+    #[n(0)]
     pub at: Timestamp,
+    #[n(1)]
     pub details: Option<Encoded<Payloads>>,
 }
 

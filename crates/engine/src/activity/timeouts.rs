@@ -1,22 +1,26 @@
 //! The four timeouts of an activity, as its scheduled event fixes them.
 
 use crate::proto::{duration_to_proto, optional_duration};
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::time::Duration;
 use tenure_api::{
     command::v1::ScheduleActivityTaskCommandAttributes, history::v1::ActivityTaskScheduledEventAttributes,
 };
 
 /// `None` means no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Timeouts {
     /// Over all attempts.
+    #[n(0)]
     pub schedule_to_close: Option<Duration>,
     /// Of each attempt.
+    #[n(1)]
     pub schedule_to_start: Option<Duration>,
     /// Of each attempt.
+    #[n(2)]
     pub start_to_close: Option<Duration>,
     /// Between heartbeats of an attempt.
+    #[n(3)]
     pub heartbeat: Option<Duration>,
 }
 

@@ -4,11 +4,11 @@ use super::{end::close, new_run::NewRun, successor::following, timeouts::Timeout
 use crate::{
     bad_command::BadCommand,
     checks::{check_blob, check_queue_name, check_search_attribute_names, check_search_attributes},
+    info::ExecutionInfo,
     limits::Limits,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
     search_attributes::with_values,
-    state::ExecutionInfo,
     txn::Txn,
     workflow_task::CompletedTask,
 };

@@ -3,9 +3,9 @@
 use super::{cron, new_run::NewRun};
 use crate::{
     failures,
+    info::ExecutionInfo,
     proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
-    state::ExecutionInfo,
     time::Timestamp,
     txn::Txn,
 };

@@ -1,10 +1,7 @@
 //! What the API shows of a run's children, and of a child.
 
 use super::state::PendingChild;
-use crate::{
-    proto::duration_to_proto,
-    state::{ExecutionInfo, ExecutionState},
-};
+use crate::{info::ExecutionInfo, proto::duration_to_proto, state::ExecutionState};
 use tenure_api::workflow::v1::PendingChildExecutionInfo;
 
 /// What DescribeWorkflowExecution tells of the children.

@@ -1,10 +1,11 @@
 //! What is kept of a run's children, of those that it asked something of, and of where it comes from itself.
 
 use crate::{
+    codec::field,
     key::{NamespaceId, RunKey, WorkflowKey},
     pending::{Keyed, NoKey, Pending},
 };
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::sync::Arc;
 use tenure_api::{
     common::v1::WorkflowExecution,
@@ -13,13 +14,16 @@ use tenure_api::{
 use uuid::Uuid;
 
 /// What a run has to do with other workflow ids.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct Relations {
     /// Children that were initiated and have not closed, by initiated event id.
+    #[n(0)]
     pub children: Pending<PendingChild>,
     /// Signals to others that were not answered yet.
+    #[n(1)]
     pub signals: u32,
     /// Cancellations of others that were not answered yet.
+    #[n(2)]
     pub cancels: u32,
 }
 
@@ -34,13 +38,17 @@ impl Relations {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PendingChild {
+    #[cbor(n(0), with = "field")]
     pub workflow_id: Arc<str>,
+    #[cbor(n(1), with = "field")]
     pub workflow_type: Arc<str>,
     /// `ParentClosePolicy`.
+    #[n(2)]
     pub parent_close_policy: i32,
     /// Once it is known to have started.
+    #[n(3)]
     pub started: Option<StartedChild>,
 }
 
@@ -68,22 +76,28 @@ impl Keyed for PendingChild {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct StartedChild {
+    #[cbor(n(0), with = "field")]
     pub run_id: Uuid,
     /// [`BUFFERED`](crate::events::BUFFERED) while that event waits.
+    #[n(1)]
     pub started_event_id: i64,
 }
 
 /// Where a child comes from; the same for all runs of its chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Lineage {
+    #[n(0)]
     pub parent: RunKey,
     /// Name of the parent's namespace.
+    #[cbor(n(1), with = "field")]
     pub parent_namespace: Arc<str>,
     /// The parent's event.
+    #[n(2)]
     pub initiated_event_id: i64,
     /// The first ancestor, which is no child itself.
+    #[n(3)]
     pub root: Execution,
 }
 
@@ -117,9 +131,11 @@ impl Lineage {
 }
 
 /// A run, by its ids within a namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Execution {
+    #[cbor(n(0), with = "field")]
     pub workflow_id: Arc<str>,
+    #[cbor(n(1), with = "field")]
     pub run_id: Uuid,
 }
 

@@ -7,10 +7,11 @@ use crate::{
     child,
     events::event_len,
     external,
+    info::ExecutionInfo,
     key::RunKey,
     replay,
     rows::{ReadError, StateReader},
-    state::{ExecutionInfo, ExecutionState},
+    state::ExecutionState,
     update,
 };
 use prost::Message;

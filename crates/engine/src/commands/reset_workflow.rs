@@ -14,12 +14,13 @@ use crate::{
     command::Reply,
     copy::HistoryCopy,
     id::ProposalId,
+    info::ExecutionInfo,
     key::RunKey,
     options,
     reset::Resets,
     row::{RequestKind, request_row},
     rows::StateReader,
-    state::{ExecutionInfo, ExecutionState},
+    state::ExecutionState,
     time::Timestamp,
     transition::types::{Context, Transition},
     txn::Txn,
@@ -162,7 +163,7 @@ fn begin_anew(state: &mut ExecutionState, base: &ExecutionState, now: Timestamp)
     };
     // The rebuilding counts too.
     state.transitions = 1;
-    let info = Arc::make_mut(&mut state.info);
+    let info = &mut *state.info;
     info.started_at = now;
     info.execution_at = now;
     info.run_expires_at = info.run_timeout.map(|timeout| now.after(timeout));

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{checks::check_priority, command::Reply, options, proposals, proto::Encoded, txn::Txn};
 use prost_types::FieldMask;
-use std::sync::Arc;
 use tenure_api::{
     common::v1::Priority,
     error::ApiError,
@@ -46,7 +45,7 @@ pub(crate) fn update(
         return Ok(false);
     }
     options::with_tasks_withdrawn(txn, |txn| {
-        Arc::make_mut(&mut txn.state.info).priority = priority.as_ref().map(Encoded::of);
+        txn.state.info.priority = priority.as_ref().map(Encoded::of);
     });
     txn.add(HistoryEvent {
         worker_may_ignore: true,

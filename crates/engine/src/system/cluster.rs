@@ -2,10 +2,11 @@
 //! founded, read by every node.
 
 use crate::{
-    codec,
+    codec::{self, field},
+    feature_level::FeatureLevel,
     rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use minicbor::{Decode, Encode};
 use std::{collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
@@ -21,39 +22,51 @@ pub const MAX_SHARDS: u32 = 1024;
 const CLUSTER_KEY: &str = "cluster";
 
 /// Facts about the whole cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ClusterRow {
+    #[cbor(n(0), with = "field")]
     pub cluster_id: Uuid,
-    /// Forms of rows that every node of the cluster can read.
-    pub feature_level: u32,
+    /// The forms that the cluster's nodes may write; it never falls.
+    #[n(1)]
+    pub feature_level: FeatureLevel,
 }
 
 /// A member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct NodeRow {
     /// Of the node's data directory; a node that comes back with another one has lost its log.
+    #[cbor(n(0), with = "field")]
     pub identity: Uuid,
     /// Where peers reach it, as it was when the cluster was founded; the configuration may know better.
+    #[n(1)]
     pub peer_address: String,
     /// Where clients reach it.
+    #[n(2)]
     pub api_address: String,
 }
 
 /// A data shard: an inclusive range of slots, and who replicates it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ShardRow {
+    #[n(0)]
     pub first_slot: u16,
+    #[n(1)]
     pub last_slot: u16,
+    #[n(2)]
     pub replicas: Vec<u64>,
     /// The replica that leads when all is well, so that leaders are spread over the nodes.
+    #[n(3)]
     pub preferred_leader: u64,
 }
 
 /// All of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ClusterMap {
+    #[n(0)]
     pub cluster: ClusterRow,
+    #[n(1)]
     pub nodes: BTreeMap<u64, NodeRow>,
+    #[n(2)]
     pub shards: BTreeMap<u32, ShardRow>,
 }
 
@@ -69,7 +82,12 @@ pub enum FoundingError {
 impl ClusterMap {
     /// A new cluster: slots in equal ranges, a replica of every shard on every node, shard `i` led by the node at
     /// place `i mod n`.
-    pub fn found(cluster_id: Uuid, nodes: BTreeMap<u64, NodeRow>, shards: u32) -> Result<ClusterMap, FoundingError> {
+    pub fn found(
+        cluster_id: Uuid,
+        feature_level: FeatureLevel,
+        nodes: BTreeMap<u64, NodeRow>,
+        shards: u32,
+    ) -> Result<ClusterMap, FoundingError> {
         if nodes.is_empty() {
             return Err(FoundingError::NoNodes);
         }
@@ -89,13 +107,13 @@ impl ClusterMap {
             (shard, row)
         });
         let shards = rows.collect();
-        Ok(ClusterMap { cluster: ClusterRow { cluster_id, feature_level: 1 }, nodes, shards })
+        Ok(ClusterMap { cluster: ClusterRow { cluster_id, feature_level }, nodes, shards })
     }
 
     /// The rows to be written to the system shard.
     pub fn writes(&self) -> WriteSet {
         let put = |table, key: Arc<str>, value| Op::Put(RowKey::System { table, key }, value);
-        let mut ops = vec![put(SystemTable::Cluster, CLUSTER_KEY.into(), codec::encode(&self.cluster))];
+        let mut ops = vec![Op::Put(cluster_key(), codec::encode(&self.cluster))];
         ops.extend(self.nodes.iter().map(|(id, row)| put(SystemTable::Node, number(*id), codec::encode(row))));
         ops.extend(
             self.shards.iter().map(|(id, row)| put(SystemTable::Shard, number(u64::from(*id)), codec::encode(row))),
@@ -105,9 +123,7 @@ impl ClusterMap {
 
     /// Reads the map back; `None` while the cluster is not founded.
     pub fn read(rows: &dyn StateReader) -> Result<Option<ClusterMap>, ReadError> {
-        let key = RowKey::System { table: SystemTable::Cluster, key: CLUSTER_KEY.into() };
-        let Some(value) = rows.get(&key)? else { return Ok(None) };
-        let cluster = decoded(&key, &value)?;
+        let Some(cluster) = cluster(rows)? else { return Ok(None) };
         let nodes = numbered(rows, SystemTable::Node)?.into_iter().collect();
         let shards = numbered(rows, SystemTable::Shard)?.into_iter().map(|(id, row)| (id as u32, row)).collect();
         check_slots(&shards)?;
@@ -140,6 +156,31 @@ impl ClusterMap {
     }
 }
 
+fn cluster_key() -> RowKey {
+    RowKey::System { table: SystemTable::Cluster, key: CLUSTER_KEY.into() }
+}
+
+fn cluster(rows: &dyn StateReader) -> Result<Option<ClusterRow>, ReadError> {
+    let key = cluster_key();
+    rows.get(&key)?.map(|value| decoded(&key, &value)).transpose()
+}
+
+/// The cluster's feature level; the first one while the cluster is not founded.
+pub fn feature_level(rows: &dyn StateReader) -> Result<FeatureLevel, ReadError> {
+    Ok(cluster(rows)?.map_or(FeatureLevel::FIRST, |cluster| cluster.feature_level))
+}
+
+/// Raises the feature level; a level that the cluster has is no change.
+pub(super) fn raise(rows: &dyn StateReader, level: FeatureLevel) -> Result<WriteSet, ReadError> {
+    let ops = match cluster(rows)? {
+        Some(now) if now.feature_level < level => {
+            vec![Op::Put(cluster_key(), codec::encode(&ClusterRow { feature_level: level, ..now }))]
+        }
+        _ => Vec::new(),
+    };
+    Ok(WriteSet { ops })
+}
+
 /// Each slot is in one range.
 fn check_slots(shards: &BTreeMap<u32, ShardRow>) -> Result<(), ReadError> {
     let corrupt = |id: u32, cause: String| {
@@ -164,7 +205,7 @@ fn number(id: u64) -> Arc<str> {
     format!("{id:020}").into()
 }
 
-fn numbered<T: DeserializeOwned>(rows: &dyn StateReader, table: SystemTable) -> Result<Vec<(u64, T)>, ReadError> {
+fn numbered<T: for<'b> Decode<'b, ()>>(rows: &dyn StateReader, table: SystemTable) -> Result<Vec<(u64, T)>, ReadError> {
     let read = |(key, value): (Arc<str>, bytes::Bytes)| {
         let row_key = RowKey::System { table, key: key.clone() };
         let id = key.parse().map_err(|_| ReadError::corrupt(row_key.clone(), "not a number"))?;
@@ -173,7 +214,7 @@ fn numbered<T: DeserializeOwned>(rows: &dyn StateReader, table: SystemTable) -> 
     rows.system_rows(table)?.into_iter().map(read).collect()
 }
 
-fn decoded<T: DeserializeOwned>(key: &RowKey, value: &[u8]) -> Result<T, ReadError> {
+fn decoded<T: for<'b> Decode<'b, ()>>(key: &RowKey, value: &[u8]) -> Result<T, ReadError> {
     codec::decode(value).map_err(|e| ReadError::corrupt(key.clone(), e))
 }
 
@@ -193,7 +234,7 @@ mod tests {
     #[test]
     fn every_slot_has_one_shard_and_leaders_are_spread() {
         for (ids, shards) in [(vec![1], 1), (vec![1, 2, 3], 8), (vec![4, 7, 9], 7), (vec![1, 2, 3], 1024)] {
-            let map = ClusterMap::found(Uuid::nil(), nodes(&ids), shards).unwrap();
+            let map = ClusterMap::found(Uuid::nil(), FeatureLevel::FIRST, nodes(&ids), shards).unwrap();
             let mut next = 0u32;
             for row in map.shards.values() {
                 assert_eq!(u32::from(row.first_slot), next);
@@ -212,7 +253,7 @@ mod tests {
     /// F34.
     #[test]
     fn ranges_that_leave_a_slot_out_are_refused_when_they_are_read() {
-        let map = ClusterMap::found(Uuid::nil(), nodes(&[1]), 4).unwrap();
+        let map = ClusterMap::found(Uuid::nil(), FeatureLevel::FIRST, nodes(&[1]), 4).unwrap();
         let read = |change: &dyn Fn(&mut BTreeMap<u32, ShardRow>)| {
             let mut map = map.clone();
             change(&mut map.shards);
@@ -236,9 +277,15 @@ mod tests {
 
     #[test]
     fn impossible_clusters_are_refused() {
-        assert_eq!(ClusterMap::found(Uuid::nil(), nodes(&[]), 8), Err(FoundingError::NoNodes));
-        assert_eq!(ClusterMap::found(Uuid::nil(), nodes(&[1]), 0), Err(FoundingError::ShardCount(0)));
-        assert_eq!(ClusterMap::found(Uuid::nil(), nodes(&[1]), 1025), Err(FoundingError::ShardCount(1025)));
+        assert_eq!(ClusterMap::found(Uuid::nil(), FeatureLevel::FIRST, nodes(&[]), 8), Err(FoundingError::NoNodes));
+        assert_eq!(
+            ClusterMap::found(Uuid::nil(), FeatureLevel::FIRST, nodes(&[1]), 0),
+            Err(FoundingError::ShardCount(0))
+        );
+        assert_eq!(
+            ClusterMap::found(Uuid::nil(), FeatureLevel::FIRST, nodes(&[1]), 1025),
+            Err(FoundingError::ShardCount(1025))
+        );
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 pub mod cluster;
 pub mod namespace;
-mod proposals;
+pub(crate) mod proposals;
 mod search_attributes;
 pub mod token_secret;
 
 use self::token_secret::TokenSecret;
 use crate::{
+    feature_level::FeatureLevel,
     id::ProposalId,
     rows::{StateReader, WriteSet},
     transition::types::{Context, Refused},
@@ -25,6 +26,8 @@ pub enum SystemCommand {
     RemoveSearchAttributes(Arc<operator::RemoveSearchAttributesRequest>),
     /// Records this secret if the cluster has none.
     CreateTokenSecret(TokenSecret),
+    /// Raises the cluster's feature level, which never falls. Whoever asks for it knows that all nodes know the level.
+    RaiseFeatureLevel(FeatureLevel),
 }
 
 /// What a system command answers once its entry is applied.
@@ -65,5 +68,6 @@ fn run(
         SystemCommand::AddSearchAttributes(request) => search_attributes::add(rows, request),
         SystemCommand::RemoveSearchAttributes(request) => search_attributes::remove(rows, request),
         SystemCommand::CreateTokenSecret(proposed) => token_secret::create(rows, *proposed),
+        SystemCommand::RaiseFeatureLevel(level) => Ok((SystemReply::Done, cluster::raise(rows, *level)?)),
     }
 }

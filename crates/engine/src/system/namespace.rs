@@ -2,13 +2,14 @@
 
 use super::SystemReply;
 use crate::{
-    codec,
+    codec::{self, field},
+    key::NamespaceId,
     rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
     transition::types::{Context, Refused},
 };
 use bytes::Bytes;
+use minicbor::{Decode, Encode};
 use prost::Message;
-use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     enums::v1::{ArchivalState, NamespaceState, ReplicationState},
@@ -27,10 +28,11 @@ const SHORTEST_RETENTION: Duration = Duration::from_secs(60 * 60);
 pub const ACTIVE_CLUSTER: &str = "active";
 
 /// Value of a row of [`SystemTable::Namespace`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct NamespaceRow {
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct NamespaceRow {
     /// The API's own message, encoded: `DescribeNamespaceResponse`. Capabilities and limits are of the build that
     /// answers, and are not in it.
+    #[cbor(n(0), with = "field")]
     description: Bytes,
 }
 
@@ -81,7 +83,7 @@ pub(super) fn register(
         ..Default::default()
     };
     let name = RowKey::System { table: SystemTable::NamespaceName, key: request.namespace.as_str().into() };
-    let ops = vec![put(id, &description), Op::Put(name, codec::encode(&id))];
+    let ops = vec![put(id, &description), Op::Put(name, codec::encode(&NamespaceId(id)))];
     Ok((SystemReply::Done, WriteSet { ops }))
 }
 
@@ -233,7 +235,8 @@ fn put(id: Uuid, description: &api::DescribeNamespaceResponse) -> Op {
 pub fn id_of(rows: &dyn StateReader, name: &str) -> Result<Option<Uuid>, ReadError> {
     let key = RowKey::System { table: SystemTable::NamespaceName, key: name.into() };
     let Some(value) = rows.get(&key)? else { return Ok(None) };
-    codec::decode(&value).map(Some).map_err(|e| ReadError::corrupt(key, e))
+    let id = codec::decode::<NamespaceId>(&value).map_err(|e| ReadError::corrupt(key, e))?;
+    Ok(Some(id.0))
 }
 
 fn decode(key: &RowKey, value: &[u8]) -> Result<api::DescribeNamespaceResponse, ReadError> {

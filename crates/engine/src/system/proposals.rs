@@ -3,22 +3,24 @@
 
 use super::{SystemReply, namespace};
 use crate::{
-    codec,
+    codec::{self, field},
     id::ProposalId,
     rows::{Op, ReadError, RowKey, StateReader, SystemTable},
 };
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::collections::VecDeque;
 use tenure_limits::REMEMBERED_SYSTEM_PROPOSALS;
 use uuid::Uuid;
 
-type Recent = VecDeque<(ProposalId, Answer)>;
+pub(crate) type Recent = VecDeque<(ProposalId, Answer)>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Answer {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Answer {
+    #[n(0)]
     Done,
     /// The namespace, as it is when the command is tried again.
-    Namespace(Uuid),
+    #[n(1)]
+    Namespace(#[cbor(n(0), with = "field")] Uuid),
 }
 
 /// The answer to a command that was applied before.

@@ -6,12 +6,13 @@ use crate::{
     rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
     transition::types::Refused,
 };
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::fmt;
 
 /// The key of the checksums that tokens carry.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenSecret(pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct TokenSecret(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
 
 /// Logs and error messages do not show it.
 impl fmt::Debug for TokenSecret {

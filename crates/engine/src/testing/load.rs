@@ -2,6 +2,7 @@
 
 use super::{MemoryRows, Sim, schedule_activity};
 use crate::{
+    FeatureLevel,
     command::{ActivityRef, Envelope, Poll, Reply, ShardCommand, StartTask},
     id::{Ids, Process, ProposalId, Stamp},
     key::{RunKey, TaskKind},
@@ -54,6 +55,7 @@ impl PendingActivities {
             now: self.now,
             ids: &mut ids,
             limits: &Limits::default(),
+            level: FeatureLevel::KNOWN,
             retention: None,
             search_attributes: &Registry::default(),
             origin: Process::default(),

@@ -133,6 +133,6 @@ fn the_row_of_a_pending_thing_is_named() {
 fn what_is_no_message_is_no_encoded_one() {
     let good = crate::codec::encode(&Encoded::of(&memo()));
     assert_eq!(crate::codec::decode::<Encoded<Memo>>(&good).unwrap().decode(), memo());
-    let bad = crate::codec::encode(&Bytes::from_static(b"\x07"));
+    let bad = crate::codec::encode(&<&minicbor::bytes::ByteSlice>::from(&b"\x07"[..]));
     assert!(crate::codec::decode::<Encoded<Memo>>(&bad).is_err());
 }

@@ -4,12 +4,16 @@ use super::{complete_workflow, timer};
 use crate::{
     command::{ActivityRef, Poll, Reply, ShardCommand, StartTask},
     key::TaskKind,
-    rows::{Op, WriteSet},
-    testing::{Sim, load::PendingActivities, schedule_activity},
+    rows::{Op, RowKey, WriteSet},
+    testing::{Sim, load::PendingActivities, schedule_activity, start_request},
     token::TaskToken,
 };
 use expect_test::expect;
 use std::sync::Arc;
+use tenure_api::{
+    common::v1::{Memo, Payload},
+    workflowservice::v1::StartWorkflowExecutionRequest,
+};
 
 /// Ops of an entry, by table.
 fn entry(set: &WriteSet) -> String {
@@ -86,6 +90,31 @@ fn a_workflow_with_one_activity() {
         11 WORKFLOW_EXECUTION_COMPLETED task=10
     "#]]
     .assert_eq(&sim.history());
+}
+
+/// F43.
+#[test]
+fn a_large_memo_is_written_once() {
+    const BYTES: usize = 100 << 10;
+    let payload = Payload { data: vec![7; BYTES].into(), ..Default::default() };
+    let memo = Memo { fields: [("m".to_owned(), payload)].into() };
+    let mut sim = Sim::default();
+    sim.start(StartWorkflowExecutionRequest { memo: Some(memo), ..start_request() });
+    let task = sim.poll();
+    sim.complete(&task, vec![timer("t", 1)]).unwrap();
+    let large = |set: &WriteSet| {
+        let values =
+            set.ops.iter().filter_map(|op| if let Op::Put(key, value) = op { Some((key, value)) } else { None });
+        let large = values.filter(|(_, value)| value.len() >= BYTES).map(|(key, _)| key.clone());
+        large.collect::<Vec<_>>()
+    };
+    let run = sim.current_run();
+    let expected = [RowKey::History { run: run.clone(), first_event_id: 1 }, RowKey::Info(run)];
+    assert_eq!(large(&sim.log[0]), expected);
+    assert!(sim.log.len() > 2);
+    for entry in &sim.log[1..] {
+        assert_eq!(large(entry), []);
+    }
 }
 
 #[test]

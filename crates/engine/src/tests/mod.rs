@@ -5,6 +5,7 @@ mod closing;
 mod corrupt_rows;
 mod cost;
 mod describe;
+mod forms;
 mod limits;
 mod options;
 mod properties;

@@ -1,16 +1,19 @@
 //! What is kept of a run's timers.
 
 use crate::{
+    codec::field,
     pending::{Keyed, Pending},
     time::Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::sync::Arc;
 
 /// A timer that was started and neither fired nor was cancelled; pending under its started event's id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct UserTimer {
+    #[cbor(n(0), with = "field")]
     pub timer_id: Arc<str>,
+    #[n(1)]
     pub fire_at: Timestamp,
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     command::{Credit, Reply},
     copy::HistoryCopy,
+    feature_level::FeatureLevel,
     id::{Ids, Process, Stamp},
     key::{QueueKey, RunKey},
     limits::Limits,
@@ -22,6 +23,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     pub ids: &'a mut Ids,
     pub limits: &'a Limits,
+    /// The forms that may be written.
+    pub level: FeatureLevel,
     /// How long the namespace keeps closed runs; `None` where this leader does not know.
     pub retention: Option<Duration>,
     /// The namespace's.

@@ -7,7 +7,7 @@ use super::{
     status::UpdateStatus,
     tell,
 };
-use crate::{bad_command::BadCommand, codec, proto::Encoded, rows::Op, state::AttachedRequest, txn::Txn};
+use crate::{bad_command::BadCommand, codec, info::AttachedRequest, proto::Encoded, rows::Op, txn::Txn};
 use prost::Message as _;
 use std::{collections::BTreeSet, sync::Arc};
 use tenure_api::{
@@ -226,7 +226,7 @@ fn accept(txn: &mut Txn<'_, '_>, inbox: &Inbox, update_id: &str, message: Accept
     if !request_id.is_empty() {
         let event_type = EventType::WorkflowExecutionUpdateAccepted.into();
         let attached = AttachedRequest { request_id: request_id.clone(), event_id, event_type };
-        Arc::make_mut(&mut txn.state.info).request_ids.push(attached);
+        txn.state.info.request_ids.push(attached);
     }
     let accepted = Accepted { event_id, request_id };
     let status = UpdateStatus::accepted(&accepted);

@@ -11,64 +11,82 @@
 //! worker that answers without it) is gone as well.
 
 use crate::{
+    codec::field,
     id::Stamp,
     key::RunKey,
     pending::{Keyed, Pending},
     proto::Encoded,
     row::RowKey,
 };
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::sync::Arc;
 use tenure_api::update::v1::Request;
 
 /// The updates of a run that are not completed, by the order of their admission, and how many there were.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct Updates {
+    #[n(0)]
     pub in_flight: Pending<PendingUpdate>,
     /// Admissions so far; each is named by its number.
+    #[n(1)]
     pub admissions: i64,
     /// Updates that have their outcome in history.
+    #[n(2)]
     pub completed: u64,
     /// Of a closed run: the updates that were open at its end, by admission.
+    #[n(3)]
     pub left: Vec<(i64, PendingUpdate)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct PendingUpdate {
+    #[cbor(n(0), with = "field")]
     pub update_id: Arc<str>,
+    #[n(1)]
     pub phase: Phase,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Phase {
     /// Waits for a workflow task to carry it.
-    Admitted(Encoded<Request>),
+    #[n(0)]
+    Admitted(#[n(0)] Encoded<Request>),
     /// The start of this stamp took it to the worker.
-    Sent(Encoded<Request>, Stamp),
+    #[n(1)]
+    Sent(#[n(0)] Encoded<Request>, #[n(1)] Stamp),
     /// An event of history tells the worker of it: the run came of a reset.
+    #[n(2)]
     Told {
         /// The request's own, if it had one.
+        #[cbor(n(0), with = "field")]
         request_id: Arc<str>,
     },
-    Accepted(Accepted),
+    #[n(3)]
+    Accepted(#[n(0)] Accepted),
     /// The run ended first.
+    #[n(4)]
     Aborted {
         /// Another run of the chain followed, which may take the update.
+        #[n(0)]
         followed: bool,
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct Accepted {
+    #[n(0)]
     pub event_id: i64,
     /// The request's own, if it had one.
+    #[cbor(n(1), with = "field")]
     pub request_id: Arc<str>,
 }
 
 /// The row of an update that has its outcome; see `row`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct CompletedUpdate {
+    #[n(0)]
     pub accepted: Accepted,
+    #[n(1)]
     pub completed_event_id: i64,
 }
 

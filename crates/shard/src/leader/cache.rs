@@ -5,12 +5,9 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-use tenure_engine::{
-    Op, RowKey, RunKey, WriteSet,
-    state::{ExecutionInfo, ExecutionState},
-};
+use tenure_engine::{Op, RowKey, RunKey, WriteSet, info::ExecutionInfo, state::ExecutionState};
 
-/// What is decoded of a core row takes about this many times its encoding, beside the structs themselves.
+/// What is decoded of a core row and of what the start fixed takes about this many times its encoding, beside the structs themselves.
 const DECODED: u64 = 4;
 /// What an entry costs besides: its structs, the empty tables in them, its key, and its places in the cache's tables.
 const OVERHEAD: u64 = (size_of::<ExecutionState>() + size_of::<ExecutionInfo>()) as u64 + 1024;
@@ -89,7 +86,8 @@ impl LeaderStates {
             let key = (self.leader, run);
             match core {
                 Some(core) => {
-                    let bytes = core * DECODED + state.pending_bytes() as u64 + OVERHEAD;
+                    let rows = core + state.info.row_bytes() as u64;
+                    let bytes = rows * DECODED + state.pending_bytes() as u64 + OVERHEAD;
                     self.cache.states.insert(key, Cached { state, bytes });
                 }
                 None => _ = self.cache.states.remove(&key),

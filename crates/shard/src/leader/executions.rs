@@ -191,12 +191,13 @@ impl Executions {
             && evaluated.copy.is_none()
             && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(workflow, evaluated.replies.len())
         {
-            let namespace = self.context.node.namespaces.by_id(envelope.workflow.namespace);
+            let namespace = self.context.node.system.by_id(envelope.workflow.namespace);
             let unknown = Registry::default();
             let mut context = Context {
                 now: self.context.clock.now(),
                 ids: &mut ids,
                 limits: &self.context.options().limits,
+                level: self.context.node.system.level(),
                 retention: namespace.as_ref().and_then(|namespace| namespace.retention()),
                 search_attributes: namespace.as_ref().map_or(&unknown, |namespace| &namespace.search_attributes),
                 origin: envelope.origin,

@@ -12,11 +12,12 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::sync::Arc;
 use tenure_api::error::ApiError;
 use tenure_engine::{
-    RunKey, WorkflowKey, codec,
+    RunKey, WorkflowKey,
+    codec::{self, field},
     proto::{EncodedEvent, events_in},
     rows::ReadError,
     state::ExecutionState,
@@ -25,14 +26,18 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Where the next page goes on. A token of a workflow task's poll response reads no further than that task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PageToken {
+    #[cbor(n(0), with = "field")]
     pub(crate) run_id: Uuid,
     /// The first event of the next page; the last one if pages go backwards.
+    #[n(1)]
     pub(crate) next: i64,
     /// Pages end before this event.
+    #[n(2)]
     pub(crate) end: i64,
     /// Encoded `History` of events that are not in history yet, sent after the last page.
+    #[cbor(n(3), with = "field")]
     pub(crate) transient: Bytes,
 }
 

@@ -172,10 +172,12 @@ impl LeaderRuntime {
                 Ok(()) => Served::Answer(Answer::ReadIndex(*self.context.replica.applied().borrow())),
                 Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),
             },
-            Request::CheckDelivery { .. } | Request::EndPolls { .. } => {
-                Served::refused(Code::Internal, "asked of a leader what a node knows")
-            }
+            Request::CheckDelivery { .. }
+            | Request::EndPolls { .. }
+            | Request::KnownLevel
+            | Request::FollowSystem { .. } => Served::refused(Code::Internal, "asked of a leader what a node knows"),
             Request::CreateTokenSecret => self.system.create_token_secret().await,
+            Request::RaiseLevel => self.system.raise_level().await,
         }
     }
 }

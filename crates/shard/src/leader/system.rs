@@ -5,14 +5,16 @@ use crate::{
     node::polled::Served,
     seam::{
         error::CommandError,
-        messages::{Answer, new_proposal_id},
+        messages::{Answer, Request, new_proposal_id},
     },
 };
+use futures::future::join_all;
 use std::sync::Arc;
+use tenure_api::error::Code;
 use tenure_engine::{
     Process, ProposalId,
     search_attributes::Registry,
-    system::{self, SystemCommand, SystemReply, token_secret::TokenSecret},
+    system::{self, SystemCommand, SystemReply, cluster, token_secret::TokenSecret},
     transition::Context,
 };
 use tokio::sync::Mutex;
@@ -54,6 +56,44 @@ impl System {
         })
     }
 
+    /// Raises the cluster's feature level as far as all its nodes know it, and tells it.
+    pub(crate) async fn raise_level(self: &Arc<Self>) -> Served {
+        let router = &self.context.node.router;
+        let ask = |node| async move { (node, router.ask(node, Request::KnownLevel).await) };
+        let mut level = self.context.node.options.known_level;
+        for (node, answer) in join_all(router.mesh.nodes().into_iter().map(ask)).await {
+            let cause = match answer {
+                Ok(Served::Answer(Answer::Level(known))) => {
+                    level = level.min(known);
+                    continue;
+                }
+                Ok(Served::Answer(Answer::Refused(error))) => error.message,
+                Ok(_) => "an answer to something else".to_owned(),
+                Err(failed) => failed.cause,
+            };
+            let message =
+                format!("node {node} does not tell which feature level it knows ({cause}): all nodes must run");
+            return Served::refused(Code::FailedPrecondition, message);
+        }
+        let raised = self.execute(new_proposal_id(), SystemCommand::RaiseFeatureLevel(level)).await;
+        let level = raised.and_then(|_| Ok(cluster::feature_level(&*self.context.rows)?));
+        Served::Answer(level.map_or_else(Answer::from, Answer::Level))
+    }
+
+    /// Waits until all nodes that are alive go by what was applied here: what one node created, the others know.
+    async fn followed(&self) {
+        let revision = *self.context.replica.applied().borrow();
+        let router = &self.context.node.router;
+        let alive = router.mesh.nodes().into_iter().filter(|node| router.mesh.is_alive(*node));
+        let follow = |node| async move {
+            let answer = router.ask(node, Request::FollowSystem { revision }).await;
+            if !matches!(answer, Ok(Served::Answer(Answer::Done))) {
+                tracing::warn!(node, revision, "the node does not follow the system shard");
+            }
+        };
+        join_all(alive.map(follow)).await;
+    }
+
     async fn run(&self, proposal: ProposalId, command: SystemCommand) -> Result<SystemReply, CommandError> {
         let _one = self.one.lock().await;
         let mut ids = self.executions.ids();
@@ -62,6 +102,7 @@ impl System {
             now: self.context.clock.now(),
             ids: &mut ids,
             limits,
+            level: self.context.node.system.level(),
             retention: None,
             search_attributes: &Registry::default(),
             origin: Process::default(),
@@ -76,6 +117,7 @@ impl System {
             self.context.replica.linearizable().await?;
         } else {
             self.context.propose(&mut writes).await?;
+            self.followed().await;
         }
         reply
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     leader::cache::StateCache,
-    node::{namespaces::Namespaces, router::Router, share::LeaderCount},
+    node::{router::Router, share::LeaderCount, system_view::SystemView},
     options::Options,
 };
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(crate) type Engine =
 /// What a leader needs of its process; there is one for all of them.
 pub(crate) struct NodeContext {
     pub(crate) router: Arc<Router>,
-    pub(crate) namespaces: Arc<Namespaces>,
+    pub(crate) system: Arc<SystemView>,
     pub(crate) options: Options,
     pub(crate) engine: Engine,
     pub(crate) states: Arc<StateCache>,
@@ -32,10 +32,10 @@ pub(crate) struct NodeContext {
 }
 
 impl NodeContext {
-    pub(crate) fn new(namespaces: Arc<Namespaces>, router: Arc<Router>, options: Options, engine: Engine) -> Self {
+    pub(crate) fn new(system: Arc<SystemView>, router: Arc<Router>, options: Options, engine: Engine) -> Self {
         NodeContext {
             router,
-            namespaces,
+            system,
             states: StateCache::new(options.state_cache_bytes),
             leaders: LeaderCount::default(),
             options,

@@ -5,9 +5,9 @@ use crate::{
         context::{Engine, NodeContext},
         deliveries::{Deliveries, StartName},
         leaders::Leaders,
-        namespaces::Namespaces,
         polled::{Served, Taken},
         router::{Router, Serve},
+        system_view::SystemView,
         token_key::KnownKey,
         workers::Workers,
     },
@@ -22,7 +22,7 @@ use futures::future::BoxFuture;
 use std::sync::{Arc, Weak};
 use tenure_api::error::Code;
 use tenure_engine::codec;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 /// This process, with the leaders that are in it.
 pub(crate) struct LocalNode {
@@ -48,7 +48,7 @@ impl LocalNode {
                 deliveries: Arc::new(Deliveries::new(router.clone(), confirm)),
                 workers: Arc::default(),
                 token_key: KnownKey::default(),
-                context: Arc::new(NodeContext::new(Arc::new(Namespaces::new(router.clone())), router, options, engine)),
+                context: Arc::new(NodeContext::new(Arc::new(SystemView::new(router.clone())), router, options, engine)),
             }
         });
         (node, confirmed)
@@ -87,6 +87,16 @@ impl Serve for LocalNode {
                     self.workers.end_polls(namespace, worker);
                     return Served::Answer(Answer::Done);
                 }
+                Request::KnownLevel => {
+                    return Served::Answer(Answer::Level(self.context.options.known_level));
+                }
+                Request::FollowSystem { revision } => {
+                    let reached = self.context.system.reached(*revision);
+                    return match timeout(self.context.options.call_timeout, reached).await {
+                        Ok(()) => Served::Answer(Answer::Done),
+                        Err(_) => Served::refused(Code::Unavailable, "this node lags behind"),
+                    };
+                }
                 Request::Offer { home, .. } | Request::LastPoll { home, .. } => *home,
                 Request::Start(start) => start.owner,
                 Request::StartQuery { token, .. } | Request::ReturnQuery { token } => token.shard,
@@ -96,7 +106,7 @@ impl Serve for LocalNode {
                 | Request::Backlog { owner, .. } => *owner,
                 Request::Deliver { to, .. } => *to,
                 Request::ReadIndex { shard } => *shard,
-                Request::CreateTokenSecret => SYSTEM_SHARD,
+                Request::CreateTokenSecret | Request::RaiseLevel => SYSTEM_SHARD,
             };
             match self.leaders.local(shard) {
                 Some(leader) => leader.serve(request).await,

@@ -7,21 +7,24 @@ use crate::{
         deliveries::{self, Delivery},
         leaders::Leader,
         local::LocalNode,
-        namespaces::{self, Namespace},
+        polled::Served,
         supervisor,
+        system_view::{self, Namespace},
         token_key::TokenKey,
         workers::WorkerPoll,
     },
     options::Options,
     seam::{
         error::NoLeader,
-        replica::{Mesh, NodeId, ShardId},
+        messages::{Answer, Request},
+        replica::{Mesh, NodeId, SYSTEM_SHARD, ShardId},
     },
     time::virtual_time::VirtualTime,
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use tenure_engine::{NamespaceId, Process, token::TaskToken};
+use tenure_api::error::ApiError;
+use tenure_engine::{FeatureLevel, NamespaceId, Process, token::TaskToken};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -53,7 +56,10 @@ impl Shards {
         let (node, confirmed) = LocalNode::new(mesh, options, engine);
         let on_fatal = node.context.options.on_fatal.clone();
         on_fatal.spawn("confirmations", deliveries::confirm_deliveries(Arc::downgrade(&node.deliveries), confirmed));
-        on_fatal.spawn("the view of namespaces", namespaces::follow(Arc::downgrade(&node.context.namespaces)));
+        on_fatal.spawn(
+            "the view of the system shard",
+            system_view::follow(Arc::downgrade(&node.context.system), node.context.options.known_level),
+        );
         let (stop, supervisors) = (CancellationToken::new(), TaskTracker::new());
         for replica in node.context.router.replicas() {
             let supervise = supervisor::supervise(node.clone(), replica.clone(), stop.clone());
@@ -120,18 +126,29 @@ impl Shards {
 
     /// A namespace by name; what is not known here is looked for at the system shard's leader. `None`: there is none.
     pub async fn namespace(&self, name: &str, deadline: Instant) -> Result<Option<Arc<Namespace>>, NoLeader> {
-        self.node.context.namespaces.find(name, deadline).await
+        self.node.context.system.find(name, deadline).await
     }
 
     /// A namespace that this node knows of.
     pub fn namespace_by_id(&self, id: NamespaceId) -> Option<Arc<Namespace>> {
-        self.node.context.namespaces.by_id(id)
+        self.node.context.system.by_id(id)
     }
 
     /// All namespaces, in the order of their ids; shows all that was acknowledged before the call.
     pub async fn namespaces(&self, deadline: Instant) -> Result<Vec<Arc<Namespace>>, NoLeader> {
-        self.node.context.namespaces.refresh(deadline).await?;
-        Ok(self.node.context.namespaces.all())
+        self.node.context.system.refresh(deadline).await?;
+        Ok(self.node.context.system.all())
+    }
+
+    /// Raises the cluster's feature level as far as all its nodes know it, and tells it.
+    pub async fn raise_feature_level(&self, deadline: Instant) -> Result<FeatureLevel, ApiError> {
+        let router = &self.node.context.router;
+        let served = router.ask_leader(SYSTEM_SHARD, Request::RaiseLevel, deadline).await;
+        match served.map_err(|error| ApiError::unavailable(error.to_string()))? {
+            Served::Answer(Answer::Level(level)) => Ok(level),
+            Served::Answer(Answer::Refused(error)) => Err(error),
+            _ => Err(ApiError::internal("an answer to something else")),
+        }
     }
 
     /// What seals and opens the tokens of this cluster. A node that does not know it yet asks the system shard's leader.

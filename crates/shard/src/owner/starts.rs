@@ -153,7 +153,7 @@ impl Starts {
                     return None;
                 };
                 self.expect(token.clone(), process);
-                response.workflow_namespace = self.context.node.namespaces.name(queue.namespace).unwrap_or_default();
+                response.workflow_namespace = self.context.node.system.name(queue.namespace).unwrap_or_default();
                 (PollResponse::Activity(response), token)
             }
             other => {
@@ -190,7 +190,7 @@ impl Starts {
         let state = self.context.rows.execution(&token.run)?;
         let response = scheduled.zip(state).and_then(|(event, state)| activity::response_to(token, &state, event));
         Ok(response.map(|response| PollActivityTaskQueueResponse {
-            workflow_namespace: self.context.node.namespaces.name(token.namespace()).unwrap_or_default(),
+            workflow_namespace: self.context.node.system.name(token.namespace()).unwrap_or_default(),
             ..response
         }))
     }

@@ -6,12 +6,13 @@ use crate::{
     seam::replica::{NotLeader, ShardId},
 };
 use bytes::Bytes;
+use minicbor::{Decode, Encode};
 use prost::Message;
-use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tenure_api::error::ApiError;
 use tenure_engine::{
-    Process, ProposalId, QueueKey, RunKey, Stamp, TaskKind, Timestamp, WorkflowKey,
+    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, TaskKind, Timestamp, WorkflowKey,
+    codec::field,
     command::{Poll, StartTask},
     outbox::{OutboxMessage, Receipt},
     rows::ReadyTask,
@@ -25,22 +26,38 @@ pub fn new_proposal_id() -> ProposalId {
 }
 
 /// A task's name, and its place in the queue at the home: tasks of all shards by priority, then age.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub(crate) struct TaskKey {
+    #[n(0)]
     pub(crate) priority: u8,
+    #[n(1)]
     pub(crate) scheduled_at: Timestamp,
     /// The shard that owns the task.
+    #[n(2)]
     pub(crate) shard: ShardId,
+    #[n(3)]
     pub(crate) stamp: Stamp,
     /// Id of the query; zero for a task.
+    #[n(4)]
     pub(crate) query: u64,
 }
 
 /// A task or a query that a home may hand out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum Offered {
-    Task(ReadyTask),
-    Query { queue: QueueKey, sticky: bool, token: QueryToken, at: Timestamp },
+    #[n(0)]
+    Task(#[n(0)] ReadyTask),
+    #[n(1)]
+    Query {
+        #[n(0)]
+        queue: QueueKey,
+        #[n(1)]
+        sticky: bool,
+        #[n(2)]
+        token: QueryToken,
+        #[n(3)]
+        at: Timestamp,
+    },
 }
 
 impl Offered {
@@ -79,55 +96,160 @@ impl Offered {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub(crate) enum Request {
     /// Owner to home: these may be handed out; those no more.
-    Offer { home: ShardId, owner: ShardId, offered: Vec<Offered>, revoked: Vec<(QueueKey, TaskKey)> },
+    #[n(0)]
+    Offer {
+        #[n(0)]
+        home: ShardId,
+        #[n(1)]
+        owner: ShardId,
+        #[n(2)]
+        offered: Vec<Offered>,
+        #[n(3)]
+        revoked: Vec<(QueueKey, TaskKey)>,
+    },
     /// Home to owner: start this task for this poll.
-    Start(StartRequest),
+    #[n(1)]
+    Start(#[n(0)] StartRequest),
     /// Home to owner: a poll takes this query.
-    StartQuery { token: QueryToken, sticky: bool },
+    #[n(2)]
+    StartQuery {
+        #[n(0)]
+        token: QueryToken,
+        #[n(1)]
+        sticky: bool,
+    },
     /// Home to owner: the poll that took it has gone, nobody works on it.
-    ReturnQuery { token: QueryToken },
+    #[n(3)]
+    ReturnQuery {
+        #[n(0)]
+        token: QueryToken,
+    },
     /// Home to owner: nobody polls the sticky queue that these are in.
-    StickyUnavailable { owner: ShardId, tasks: Vec<(RunKey, Stamp)>, queries: Vec<QueryToken> },
+    #[n(4)]
+    StickyUnavailable {
+        #[n(0)]
+        owner: ShardId,
+        #[n(1)]
+        tasks: Vec<(RunKey, Stamp)>,
+        #[n(2)]
+        queries: Vec<QueryToken>,
+    },
     /// The poll's node to the owner: these starts reached their workers.
-    Delivered { owner: ShardId, starts: Vec<Stamp> },
+    #[n(5)]
+    Delivered {
+        #[n(0)]
+        owner: ShardId,
+        #[n(1)]
+        starts: Vec<Stamp>,
+    },
     /// The poll's node or the home to the owner: this one did not, no byte was sent.
-    Return { owner: ShardId, token: TaskToken, proposal: ProposalId },
+    #[n(6)]
+    Return {
+        #[n(0)]
+        owner: ShardId,
+        #[n(1)]
+        token: TaskToken,
+        #[n(2)]
+        proposal: ProposalId,
+    },
     /// The sender's shard to the receiver's: a message of a run's outbox.
-    Deliver { to: ShardId, from: RunKey, message: OutboxMessage },
+    #[n(7)]
+    Deliver {
+        #[n(0)]
+        to: ShardId,
+        #[n(1)]
+        from: RunKey,
+        #[n(2)]
+        message: OutboxMessage,
+    },
     /// Owner to the process that holds the poll: what became of this?
-    CheckDelivery { token: TaskToken, process: Process },
+    #[n(8)]
+    CheckDelivery {
+        #[n(0)]
+        token: TaskToken,
+        #[n(1)]
+        process: Process,
+    },
     /// Home to owner: how many ready tasks does the queue have with you?
-    Backlog { owner: ShardId, queue: QueueKey },
+    #[n(9)]
+    Backlog {
+        #[n(0)]
+        owner: ShardId,
+        #[n(1)]
+        queue: QueueKey,
+    },
     /// Owner to home: when did anybody poll the queue?
-    LastPoll { home: ShardId, queue: QueueKey },
+    #[n(10)]
+    LastPoll {
+        #[n(0)]
+        home: ShardId,
+        #[n(1)]
+        queue: QueueKey,
+    },
     /// A follower to the leader: up to which index must I have applied to know all that is acknowledged?
-    ReadIndex { shard: ShardId },
+    #[n(11)]
+    ReadIndex {
+        #[n(0)]
+        shard: ShardId,
+    },
     /// To every node: this worker goes, end its polls.
-    EndPolls { namespace: String, worker: String },
+    #[n(12)]
+    EndPolls {
+        #[n(0)]
+        namespace: String,
+        #[n(1)]
+        worker: String,
+    },
     /// To the system shard's leader: see to it that there is a secret for tokens.
+    #[n(13)]
     CreateTokenSecret,
+    /// To every node: which feature level does this build know?
+    #[n(14)]
+    KnownLevel,
+    /// To the system shard's leader: raise the feature level as far as all nodes know it.
+    #[n(15)]
+    RaiseLevel,
+    /// To every node: answer once what the system shard's log holds up to this index is what you go by.
+    #[n(16)]
+    FollowSystem {
+        #[n(0)]
+        revision: u64,
+    },
 }
 
 /// A request to start a task for a poll.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub(crate) struct StartRequest {
+    #[n(0)]
     pub(crate) owner: ShardId,
+    #[n(1)]
     pub(crate) kind: TaskKind,
+    #[n(2)]
     pub(crate) workflow: WorkflowKey,
+    #[cbor(n(3), with = "field")]
     pub(crate) run_id: Uuid,
+    #[n(4)]
     pub(crate) stamp: Stamp,
+    #[n(5)]
     scheduled_event_id: i64,
+    #[n(6)]
     pub(crate) proposal: ProposalId,
     /// The process that holds the poll, and will confirm the delivery.
+    #[n(7)]
     pub(crate) process: Process,
     /// The queue that the task was offered in.
+    #[cbor(n(8), with = "field")]
     pub(crate) offered_queue: Arc<str>,
+    #[n(9)]
     identity: String,
+    #[n(10)]
     queue: String,
+    #[cbor(n(11), with = "field")]
     worker_version: Option<Bytes>,
+    #[cbor(n(12), with = "field")]
     deployment: Option<Bytes>,
 }
 
@@ -166,28 +288,45 @@ impl StartRequest {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub(crate) enum Answer {
+    #[n(0)]
     Done,
-    NotLeader(NotLeader),
-    Refused(ApiError),
+    #[n(1)]
+    NotLeader(#[n(0)] NotLeader),
+    #[n(2)]
+    Refused(#[cbor(n(0), with = "field")] ApiError),
     /// The task or query is no more.
+    #[n(3)]
     Obsolete,
     /// Encoded poll response, and the token of the started task.
+    #[n(4)]
     Started {
+        #[cbor(n(0), with = "field")]
         response: Bytes,
+        #[n(1)]
         token: TaskToken,
     },
     /// Encoded poll response that carries the query.
+    #[n(5)]
     QueryStarted {
+        #[cbor(n(0), with = "field")]
         response: Bytes,
     },
-    Delivery(DeliveryState),
-    Backlog(u64),
-    LastPoll(Option<Duration>),
-    ReadIndex(u64),
+    #[n(6)]
+    Delivery(#[n(0)] DeliveryState),
+    #[n(7)]
+    Backlog(#[n(0)] u64),
+    #[n(8)]
+    LastPoll(#[n(0)] Option<Duration>),
+    #[n(9)]
+    ReadIndex(#[n(0)] u64),
     /// The receiver's answer to a message of the outbox.
-    Received(Receipt),
+    #[n(10)]
+    Received(#[n(0)] Receipt),
+    /// The level that a build knows, or that the cluster is at.
+    #[n(11)]
+    Level(#[n(0)] FeatureLevel),
 }
 
 impl From<CommandError> for Answer {
@@ -200,13 +339,18 @@ impl From<CommandError> for Answer {
 }
 
 /// What a node knows of a start that it should hand to a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
 pub(crate) enum DeliveryState {
+    #[n(0)]
     Sent,
     /// It is being sent.
+    #[n(1)]
     Sending,
     /// Some bytes were sent, or they may have been by an earlier process of the node.
+    #[n(2)]
     Broken,
     /// It never got here, and will not be sent if it does.
+    #[n(3)]
     Unseen,
 }

@@ -1,16 +1,21 @@
 //! The task token of a query that is handed out on its own.
 
 use crate::seam::replica::{NodeId, ShardId};
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use tenure_engine::NamespaceId;
 
 /// Finds the waiting query: its shard's leader, in that term.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct QueryToken {
+    #[n(0)]
     pub namespace: NamespaceId,
+    #[n(1)]
     pub shard: ShardId,
+    #[n(2)]
     pub node: NodeId,
+    #[n(3)]
     pub term: u64,
+    #[n(4)]
     pub id: u64,
 }
 

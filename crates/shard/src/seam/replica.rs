@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 use std::{sync::Arc, time::Duration};
 use tenure_engine::{
     Process, QueueKey, RunKey, Stamp, StateReader, Timestamp, WriteSet,
@@ -31,10 +31,12 @@ pub struct Leadership {
 }
 
 /// This node does not lead the shard (any more).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 #[error("not the leader of the shard in term {term}; leader: {leader:?}")]
 pub struct NotLeader {
+    #[n(0)]
     pub leader: Option<NodeId>,
+    #[n(1)]
     pub term: u64,
 }
 

@@ -147,7 +147,7 @@ fn started(run: &RunKey, stamp: Stamp) -> WorkflowTaskStarted {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(rows: &dyn StateReader, key: &RowKey) -> Result<Option<T>, Refused> {
+fn read<T: for<'b> minicbor::Decode<'b, ()>>(rows: &dyn StateReader, key: &RowKey) -> Result<Option<T>, Refused> {
     Ok(rows.get(key)?.map(|value| codec::decode(&value).expect("the test wrote it")))
 }
 

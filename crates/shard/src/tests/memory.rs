@@ -261,7 +261,8 @@ impl StateReader for LogRows {
             });
             Ok::<_, ReadError>(of_run.collect())
         };
-        let state = ExecutionState::decode(&core, spilled)?.expect("a state is readable");
+        let info = || Ok(self.0.get(&RowKey::Info(run.clone())));
+        let state = ExecutionState::decode(&core, info, spilled)?.expect("a state is readable");
         Ok(Some(Arc::new(state)))
     }
 

@@ -2,6 +2,7 @@
 
 mod cache;
 mod engine;
+mod forms;
 mod memory;
 mod outbox;
 mod redelivery;

@@ -103,7 +103,7 @@ impl StateReader for View<'_> {
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
         let key = RowKey::Execution(run.clone());
         let Some(core) = self.get(&key)? else { return Ok(None) };
-        match ExecutionState::decode(&core, |kind| self.spilled(run, kind))? {
+        match ExecutionState::decode(&core, || self.get(&RowKey::Info(run.clone())), |kind| self.spilled(run, kind))? {
             Ok(state) => Ok(Some(Arc::new(state))),
             Err(cause) => Err(ReadError::corrupt(key, cause)),
         }

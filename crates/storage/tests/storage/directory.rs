@@ -45,8 +45,8 @@ fn a_directory_of_another_format_is_refused() {
         assert!(expected(&error), "{error}");
         assert_eq!(error.to_string().lines().count(), 1);
     };
-    check(3, |error| matches!(error, OpenError::NewerFormat { found: 3, known: 2, .. }));
-    check(1, |error| matches!(error, OpenError::OlderFormat { found: 1, oldest: 2, .. }));
+    check(4, |error| matches!(error, OpenError::NewerFormat { found: 4, known: 3, .. }));
+    check(2, |error| matches!(error, OpenError::OlderFormat { found: 2, oldest: 3, .. }));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_engine::{
-    Envelope, Ids, Limits, Process, ProposalId, Reply, ShardCommand, Stamp, Timestamp,
+    Envelope, FeatureLevel, Ids, Limits, Process, ProposalId, Reply, ShardCommand, Stamp, Timestamp,
     chain::Start,
     command::{Poll, StartTask},
     rows::StateReader,
@@ -27,6 +27,7 @@ fn execute(rows: &ShardRows, command: ShardCommand) -> (Reply, Arc<ExecutionStat
         now: Timestamp(1),
         ids: &mut ids,
         limits: &Limits::default(),
+        level: FeatureLevel::KNOWN,
         retention: None,
         search_attributes: &Default::default(),
         origin: Process::default(),

@@ -9,7 +9,6 @@ use crate::{
     workflow_task::CompletedTask,
 };
 use prost::Message;
-use std::sync::Arc;
 use tenure_api::{
     command::v1::{
         ModifyWorkflowPropertiesCommandAttributes, RecordMarkerCommandAttributes,
@@ -79,7 +78,7 @@ pub(super) fn change_search_attributes(
     check_search_attributes(txn.cx.search_attributes, &txn.state.info.namespace, CAUSE, &mut upserted, |problem| {
         problem
     })?;
-    let merged = upsert_search_attributes(Arc::make_mut(&mut txn.state.info), &upserted);
+    let merged = upsert_search_attributes(&mut txn.state.info, &upserted);
     search_attributes::check_sizes(&merged)
         .map_err(|problem| BadCommand::new(CAUSE, problem.to_string()).terminating())?;
     txn.add_event(Attributes::UpsertWorkflowSearchAttributesEventAttributes(
@@ -103,7 +102,7 @@ pub(super) fn modify_properties(
         return Err(missing("UpsertedMemo.Fields"));
     }
     check_blob(txn.limits(), CAUSE, "ModifyWorkflowPropertiesCommandAttributes", Some(&upserted))?;
-    if upsert_memo(Arc::make_mut(&mut txn.state.info), &upserted) > txn.limits().memo_size {
+    if upsert_memo(&mut txn.state.info, &upserted) > txn.limits().memo_size {
         let message = "ModifyWorkflowPropertiesCommandAttributes. Memo exceeds size limit.";
         return Err(BadCommand::new(CAUSE, message).terminating());
     }

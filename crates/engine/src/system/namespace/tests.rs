@@ -1,10 +1,14 @@
 use super::*;
 use crate::{
-    Ids, Limits, Process, ProposalId, Stamp, Timestamp,
+    FeatureLevel, Ids, Limits, Process, ProposalId, Stamp, Timestamp,
     key::RunKey,
     search_attributes::Registry,
     state::ExecutionState,
-    system::{SystemCommand, transition},
+    system::{
+        SystemCommand,
+        cluster::{ClusterMap, NodeRow},
+        transition,
+    },
 };
 use std::{cell::RefCell, sync::Arc};
 use tenure_api::history::v1::HistoryEvent;
@@ -44,6 +48,7 @@ fn run(rows: &Rows, proposal: u128, command: SystemCommand) -> Result<SystemRepl
         now: Timestamp(1),
         ids: &mut ids,
         limits: &limits,
+        level: FeatureLevel::KNOWN,
         retention: None,
         search_attributes: &search_attributes,
         origin: Process::default(),
@@ -288,9 +293,16 @@ fn every_system_command_that_is_tried_again_gets_its_answer_and_does_nothing() {
             Some(SystemCommand::RemoveSearchAttributes(Arc::new(request)))
         }
         SystemCommand::RemoveSearchAttributes(_) => Some(SystemCommand::CreateTokenSecret(TokenSecret([1; 32]))),
-        SystemCommand::CreateTokenSecret(_) => None,
+        SystemCommand::CreateTokenSecret(_) => Some(SystemCommand::RaiseFeatureLevel(FeatureLevel::KNOWN)),
+        SystemCommand::RaiseFeatureLevel(_) => None,
     };
     let rows = Rows::default();
+    let node = NodeRow { identity: Uuid::nil(), peer_address: String::new(), api_address: String::new() };
+    let map = ClusterMap::found(Uuid::nil(), FeatureLevel::FIRST, [(1, node)].into(), 1).unwrap();
+    for op in map.writes().ops {
+        let Op::Put(key, value) = op else { unreachable!("a cluster is founded from nothing") };
+        rows.0.borrow_mut().insert(key, value);
+    }
     for (proposal, command) in (1..).zip(std::iter::successors(Some(first), next)) {
         let before = rows.0.borrow().clone();
         let answer = format!("{:?}", run(&rows, proposal, command.clone()).unwrap());

@@ -52,7 +52,9 @@ pub(super) fn left(sim: &Sim) -> Vec<RowKey> {
 pub(super) fn situations(sim: &Sim) -> Vec<Situation> {
     let spills = sim.rows.rows().any(|(key, _)| matches!(key, RowKey::Pending { .. }));
     let wait = runs(sim).any(|(_, state)| !state.buffered.is_empty());
-    let found = [(spills, Situation::MorePendingThanInline), (wait, Situation::EventsWait)];
+    let moved = sim.rows.rows().any(|(key, _)| matches!(key, RowKey::Info(_)));
+    let found =
+        [(spills, Situation::MorePendingThanInline), (wait, Situation::EventsWait), (moved, Situation::InfoMoved)];
     found.into_iter().filter(|(found, _)| *found).map(|(_, situation)| situation).collect()
 }
 

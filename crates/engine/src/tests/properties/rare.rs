@@ -3,7 +3,7 @@
 use super::steps::{Command, Completion, LAST, Report, Start, Step, Word};
 
 pub(super) const START: Start =
-    Start { run_timeout: 300, delay: 0, retries: false, cron: false, eager: false, conflict: 0 };
+    Start { run_timeout: 300, delay: 0, retries: false, cron: false, eager: false, conflict: 0, memo: false };
 
 const ABANDON: i32 = 2;
 

@@ -19,6 +19,8 @@ pub(super) enum Situation {
     MorePendingThanInline,
     Deleted,
     KeptForItsRetention,
+    /// What the start of a run fixed moved out of its core row.
+    InfoMoved,
 }
 
 /// How often, by what it is.

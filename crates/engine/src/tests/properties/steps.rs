@@ -52,6 +52,8 @@ pub(super) enum Step {
     Again,
     /// A timer that nobody armed.
     FalseTimer,
+    /// All forms that this build knows may be written from now on.
+    RaiseLevel,
     Advance(u64),
     /// A message reaches its receiver; the receipt may be lost on its way back.
     Deliver {
@@ -75,6 +77,8 @@ pub(super) struct Start {
     pub(super) eager: bool,
     /// `WorkflowIdConflictPolicy`.
     pub(super) conflict: i32,
+    /// With a memo that is too large for the core row.
+    pub(super) memo: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -198,14 +202,9 @@ pub(super) fn start() -> impl Strategy<Value = Start> {
     let run_timeout = prop_oneof![Just(0), 20i64..200];
     let delay = prop_oneof![3 => Just(0), 1 => 1i64..20];
     let conflict = prop_oneof![6 => Just(0), 1 => 1i32..4];
-    let flags = (any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.3));
-    (run_timeout, delay, flags, conflict).prop_map(|(run_timeout, delay, (retries, cron, eager), conflict)| Start {
-        run_timeout,
-        delay,
-        retries,
-        cron: cron && delay == 0,
-        eager,
-        conflict,
+    let flags = (any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.3), any::<bool>());
+    (run_timeout, delay, flags, conflict).prop_map(|(run_timeout, delay, (retries, cron, eager, memo), conflict)| {
+        Start { run_timeout, delay, retries, cron: cron && delay == 0, eager, conflict, memo }
     })
 }
 
@@ -250,6 +249,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => WHICH.prop_map(Step::Reset),
         3 => Just(Step::Again),
         1 => Just(Step::FalseTimer),
+        4 => Just(Step::RaiseLevel),
         5 => (1u64..50).prop_map(Step::Advance),
         16 => (WHICH, prop::bool::weighted(0.3)).prop_map(|(which, lost)| Step::Deliver { which, lost }),
         14 => (WHICH, prop::option::weighted(0.7, end())).prop_map(|(which, end)| Step::Other { which, end }),

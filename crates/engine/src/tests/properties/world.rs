@@ -6,7 +6,7 @@ use super::{
     steps::{Command, Completion, LAST, Operation, Report, Start, Step, Word, one_of, seconds},
 };
 use crate::{
-    chain,
+    FeatureLevel, chain,
     command::{ActivityRef, Poll, Reply, RunRequest, ShardCommand, StartTask, WorkflowTaskStarted},
     id::{ProposalId, Stamp},
     key::{RunKey, TaskKind},
@@ -21,7 +21,7 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     activity::v1::ActivityOptions,
-    common::v1::RetryPolicy,
+    common::v1::{Memo, Payload, RetryPolicy},
     enums::v1::EventType,
     history::v1::HistoryEvent,
     protocol::v1::Message,
@@ -44,6 +44,12 @@ fn message(state: &ExecutionState, word: Word, which: usize) -> Option<Message> 
         Word::Reject => updates::reject(id),
         Word::Respond => updates::respond(id),
     })
+}
+
+/// A memo of some hundred bytes.
+fn memo() -> Memo {
+    let payload = Payload { data: vec![7; 300].into(), ..Default::default() };
+    Memo { fields: [("m".to_owned(), payload)].into() }
 }
 
 #[derive(Default)]
@@ -162,6 +168,7 @@ impl World {
             Step::Again => self.again(),
             Step::Deliver { which, lost } => self.deliver(*which, *lost),
             Step::Other { which, end } => self.other(*which, end.as_ref()),
+            Step::RaiseLevel => self.sim.level = FeatureLevel::KNOWN,
             Step::FalseTimer => {
                 let run_id = self.sim.current_run().run_id;
                 let due = self.sim.state().timer_row.is_some_and(|at| at <= self.sim.now);
@@ -262,6 +269,7 @@ impl World {
             retry_policy: start.retries.then(|| RetryPolicy { maximum_attempts: 3, ..Default::default() }),
             cron_schedule: if start.cron { "@every 25s".into() } else { String::new() },
             workflow_id_conflict_policy: start.conflict,
+            memo: start.memo.then(memo),
             request_eager_execution: start.eager,
             ..start_request()
         }

@@ -1,21 +1,26 @@
-//! Every node's view of the namespaces: the system shard's rows as they are applied here.
+//! Every node's view of what the system shard owns, as its rows are applied here: namespaces, the feature level.
 
 use crate::{
     node::router::Router,
     seam::{
         error::NoLeader,
-        replica::{Rows, SYSTEM_SHARD},
+        replica::{Replica, SYSTEM_SHARD},
     },
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
     time::Duration,
 };
 use tenure_api::workflowservice::v1::DescribeNamespaceResponse;
-use tenure_engine::{NamespaceId, rows::ReadError, search_attributes::Registry, system::namespace};
-use tokio::time::Instant;
+use tenure_engine::{
+    FeatureLevel, NamespaceId,
+    rows::ReadError,
+    search_attributes::Registry,
+    system::{cluster, namespace},
+};
+use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
 /// Rows that cannot be read are tried again after this time.
@@ -40,21 +45,31 @@ impl Namespace {
     }
 }
 
-/// The namespaces that this node knows of.
-pub(crate) struct Namespaces {
+/// What this node knows of the system shard's rows.
+pub(crate) struct SystemView {
     router: Arc<Router>,
     view: RwLock<Arc<View>>,
+    /// Held while rows are read, so that an older reading never replaces a newer one.
+    reading: Mutex<()>,
+    /// The index of the system shard's log up to which the view shows it.
+    revision: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct View {
     by_name: HashMap<String, Arc<Namespace>>,
     by_id: HashMap<NamespaceId, Arc<Namespace>>,
+    level: FeatureLevel,
 }
 
-impl Namespaces {
-    pub(crate) fn new(router: Arc<Router>) -> Namespaces {
-        Namespaces { router, view: RwLock::default() }
+impl SystemView {
+    pub(crate) fn new(router: Arc<Router>) -> SystemView {
+        SystemView { router, view: RwLock::default(), reading: Mutex::default(), revision: watch::Sender::new(0) }
+    }
+
+    /// The forms that this node may write.
+    pub(crate) fn level(&self) -> FeatureLevel {
+        self.view.read().level
     }
 
     pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Namespace>> {
@@ -75,9 +90,11 @@ impl Namespaces {
         all
     }
 
-    fn read(&self, rows: &dyn Rows) -> Result<(), ReadError> {
-        let mut view = View::default();
-        for description in namespace::list(rows, None, usize::MAX)? {
+    fn read(&self, replica: &dyn Replica) -> Result<(), ReadError> {
+        let _reading = self.reading.lock();
+        let (revision, rows) = (*replica.applied().borrow(), replica.rows());
+        let mut view = View { level: cluster::feature_level(&*rows)?, ..View::default() };
+        for description in namespace::list(&*rows, None, usize::MAX)? {
             let info = description.namespace_info.clone().unwrap_or_default();
             let Ok(id) = Uuid::parse_str(&info.id) else { continue };
             let search_attributes = Registry::of(description.config.as_ref());
@@ -87,7 +104,14 @@ impl Namespaces {
             view.by_id.insert(namespace.id, namespace);
         }
         *self.view.write() = Arc::new(view);
+        self.revision.send_replace(revision);
         Ok(())
+    }
+
+    /// Resolves once the view shows the system shard up to this index of its log.
+    pub(crate) async fn reached(&self, revision: u64) {
+        // The sender is this view's own.
+        _ = self.revision.subscribe().wait_for(|reached| *reached >= revision).await;
     }
 
     /// A namespace by name; what is not known here is looked for at the system shard's leader. `None`: it does not
@@ -103,27 +127,32 @@ impl Namespaces {
     /// After this the view shows all that was acknowledged before the call.
     pub(crate) async fn refresh(&self, deadline: Instant) -> Result<(), NoLeader> {
         let replica = self.router.system_caught_up(deadline).await?;
-        self.read(&*replica.rows()).map_err(|error| {
-            tracing::error!(%error, "namespaces cannot be read");
+        self.read(&**replica).map_err(|error| {
+            tracing::error!(%error, "the system shard cannot be read");
             NoLeader { shard: SYSTEM_SHARD }
         })
     }
 }
 
-/// Reads the namespaces again whenever the system shard's rows change here.
-pub(crate) async fn follow(namespaces: Weak<Namespaces>) {
-    let replica = namespaces.upgrade().and_then(|namespaces| namespaces.router.replica(SYSTEM_SHARD).cloned());
+/// Reads the view again whenever the system shard's rows change here.
+///
+/// # Panics
+/// When the cluster is raised to a feature level that this build does not know: it could not read what the others write.
+pub(crate) async fn follow(view: Weak<SystemView>, known: FeatureLevel) {
+    let replica = view.upgrade().and_then(|view| view.router.replica(SYSTEM_SHARD).cloned());
     let Some(replica) = replica else { return };
     let mut applied = replica.applied();
     loop {
         applied.mark_unchanged();
-        let Some(namespaces) = namespaces.upgrade() else { return };
-        if let Err(error) = namespaces.read(&*replica.rows()) {
-            tracing::error!(%error, "namespaces cannot be read");
+        let Some(view) = view.upgrade() else { return };
+        if let Err(error) = view.read(&*replica) {
+            tracing::error!(%error, "the system shard cannot be read");
             tokio::time::sleep(RETRY).await;
             continue;
         }
-        drop(namespaces);
+        let level = view.level();
+        assert!(level <= known, "the cluster is at feature level {level}, this build knows {known}: start a newer one");
+        drop(view);
         if applied.changed().await.is_err() {
             return;
         }

@@ -1,0 +1,205 @@
+//! What the start of a run fixed: kept apart from what every transition changes, and written when it changes.
+
+use crate::{
+    chain::state::Chain,
+    child::state::Lineage,
+    codec::{self, DecodeError, field},
+    feature_level::FeatureLevel,
+    key::RunKey,
+    proto::Encoded,
+    retry::RetryPolicy,
+    row::{Op, RowKey},
+    time::Timestamp,
+};
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode, encode::Write};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+use tenure_api::{
+    common::v1::{Memo, Priority, SearchAttributes},
+    sdk::v1::UserMetadata,
+};
+use uuid::Uuid;
+
+/// Priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
+const DEFAULT_PRIORITY: u8 = 3;
+const LOWEST_PRIORITY: i32 = 5;
+
+/// What the start of a run fixed, and what workflow commands seldom change.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct ExecutionInfo {
+    /// The namespace's name.
+    #[cbor(n(0), with = "field")]
+    pub namespace: Arc<str>,
+    /// Where a child comes from.
+    #[n(1)]
+    pub lineage: Option<Lineage>,
+    /// First run of the chain (continue-as-new, retries, cron).
+    #[cbor(n(2), with = "field")]
+    pub first_run_id: Uuid,
+    #[n(3)]
+    pub chain: Chain,
+    /// Request ids of the start and of the starts that were answered with this run and attached to it.
+    #[n(4)]
+    pub request_ids: Vec<AttachedRequest>,
+    #[cbor(n(5), with = "field")]
+    pub workflow_type: Arc<str>,
+    #[cbor(n(6), with = "field")]
+    pub task_queue: Arc<str>,
+    #[n(7)]
+    pub execution_timeout: Option<Duration>,
+    #[n(8)]
+    pub run_timeout: Option<Duration>,
+    #[n(9)]
+    pub task_timeout: Duration,
+    /// When the chain of runs has to be closed.
+    #[n(10)]
+    pub execution_expires_at: Option<Timestamp>,
+    /// When this run has to be closed.
+    #[n(11)]
+    pub run_expires_at: Option<Timestamp>,
+    #[n(12)]
+    pub retry: Option<RetryPolicy>,
+    /// Counts from one over the retries of the workflow.
+    #[n(13)]
+    pub attempt: i32,
+    #[n(14)]
+    pub memo: Option<Encoded<Memo>>,
+    #[n(15)]
+    pub search_attributes: Option<Encoded<SearchAttributes>>,
+    #[n(16)]
+    pub user_metadata: Option<Encoded<UserMetadata>>,
+    #[n(17)]
+    pub priority: Option<Encoded<Priority>>,
+    #[n(18)]
+    pub started_at: Timestamp,
+    /// When the first workflow task was or will be scheduled.
+    #[n(19)]
+    pub execution_at: Timestamp,
+}
+
+/// A start request that this run answers to.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct AttachedRequest {
+    #[cbor(n(0), with = "field")]
+    pub request_id: Arc<str>,
+    /// The event that records it; zero while that event is buffered.
+    #[n(1)]
+    pub event_id: i64,
+    /// `EventType` of that event.
+    #[n(2)]
+    pub event_type: i32,
+}
+
+impl ExecutionInfo {
+    /// The run's priority key (1 is the most urgent), or the default.
+    pub(crate) fn task_priority(&self) -> u8 {
+        let key = self.priority.as_ref().map_or(0, |p| p.decode().priority_key);
+        match key {
+            ..=0 => DEFAULT_PRIORITY,
+            key => key.min(LOWEST_PRIORITY) as u8,
+        }
+    }
+}
+
+/// An encoded [`ExecutionInfo`] of more bytes than this has a row of its own: for a smaller one it is not worth a write.
+const SMALL: usize = 256;
+
+/// The [`ExecutionInfo`] of a run, and the row that has it.
+///
+/// It is read as what it holds. Whoever changes it has it written with the transition.
+#[derive(Clone, Default)]
+pub struct Info {
+    /// Shared between the copies of a state, because it hardly ever changes.
+    value: Arc<ExecutionInfo>,
+    /// Bytes of its encoding, if it has not changed since.
+    bytes: usize,
+    /// It was changed since it was written.
+    changed: bool,
+    /// It is a part of the core row; else it has a row of its own, and keeps it.
+    in_core: bool,
+}
+
+impl Info {
+    pub(crate) fn new(value: ExecutionInfo) -> Info {
+        Info { value: Arc::new(value), bytes: 0, changed: true, in_core: true }
+    }
+
+    /// Bytes of its own row; zero if it has none.
+    pub fn row_bytes(&self) -> usize {
+        if self.in_core { 0 } else { self.bytes }
+    }
+
+    /// The core row does not hold it, so that its own row has to be read.
+    pub(crate) fn has_row(&self) -> bool {
+        !self.in_core
+    }
+
+    /// Takes what its own row holds.
+    pub(crate) fn load(&mut self, row: &[u8]) -> Result<(), DecodeError> {
+        self.value = Arc::new(codec::decode(row)?);
+        self.bytes = row.len();
+        Ok(())
+    }
+
+    /// The write of its own row, if one is due; the core row is encoded afterwards. What was written below the level that
+    /// knows such rows moves out of the core row here.
+    pub(crate) fn take_write(&mut self, run: &RunKey, level: FeatureLevel) -> Option<Op> {
+        if !self.changed && (!self.in_core || self.bytes <= SMALL || level < FeatureLevel::INFO_ROWS) {
+            return None;
+        }
+        let row = codec::encode(&*self.value);
+        self.changed = false;
+        self.bytes = row.len();
+        self.in_core &= self.bytes <= SMALL || level < FeatureLevel::INFO_ROWS;
+        (!self.in_core).then(|| Op::Put(RowKey::Info(run.clone()), row))
+    }
+}
+
+impl Deref for Info {
+    type Target = ExecutionInfo;
+
+    fn deref(&self) -> &ExecutionInfo {
+        &self.value
+    }
+}
+
+impl DerefMut for Info {
+    fn deref_mut(&mut self) -> &mut ExecutionInfo {
+        self.changed = true;
+        Arc::make_mut(&mut self.value)
+    }
+}
+
+/// What it holds, wherever it is written.
+impl fmt::Debug for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+/// Equal when they say the same, wherever it is written.
+impl PartialEq for Info {
+    fn eq(&self, other: &Info) -> bool {
+        self.value == other.value
+    }
+}
+
+/// The core row's part: all of it, or null where it has a row of its own.
+impl<C> Encode<C> for Info {
+    fn encode<W: Write>(&self, to: &mut Encoder<W>, cx: &mut C) -> Result<(), encode::Error<W::Error>> {
+        debug_assert!(!self.changed, "what changed is written first");
+        self.in_core.then_some(&*self.value).encode(to, cx)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Info {
+    fn decode(from: &mut Decoder<'b>, cx: &mut C) -> Result<Self, decode::Error> {
+        let begin = from.position();
+        let Some(value) = Option::<ExecutionInfo>::decode(from, cx)? else { return Ok(Info::default()) };
+        Ok(Info { value: Arc::new(value), bytes: from.position() - begin, changed: false, in_core: true })
+    }
+}

@@ -1,0 +1,267 @@
+//! Forms of rows and task tokens, in `crates/engine/forms/`: those that random scripts write.
+
+use super::properties;
+use crate::{
+    FeatureLevel,
+    activity::state::PendingActivity,
+    child::state::{Execution, Lineage, PendingChild},
+    codec,
+    id::{Ids, Process, ProposalId, Stamp},
+    info::ExecutionInfo,
+    key::{NamespaceId, TaskKind},
+    limits::Limits,
+    outbox::{Body, OutboxMessage, Target},
+    proposals::{Outcome, Proposal, Proposals},
+    proto::Encoded,
+    queue_config::QueueConfigRow,
+    retry::RetryPolicy,
+    rows::{CurrentRun, Op, PendingKind, ReadyTask, RowKey, SystemTable},
+    search_attributes::Registry,
+    state::ExecutionState,
+    system::{
+        self, SystemCommand,
+        cluster::{ClusterMap, ClusterRow, NodeRow, ShardRow},
+        namespace::NamespaceRow,
+        proposals::Recent,
+        token_secret::TokenSecret,
+    },
+    testing::{MemoryRows, workflow},
+    time::Timestamp,
+    timer::state::UserTimer,
+    token::TaskToken,
+    transition::Context,
+    update::{PendingUpdate, state::CompletedUpdate},
+    workflow_task::state::{Build, Problem},
+};
+use bytes::Bytes;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tenure_api::{
+    activity::v1::ActivityOptions,
+    common::v1::{Memo, Priority, SearchAttributes, WorkerVersionStamp},
+    error::ApiError,
+    history::v1::{ActivityTaskScheduledEventAttributes, HistoryEvent},
+    sdk::v1::UserMetadata,
+    workflow::v1::WorkflowExecutionOptions,
+    workflowservice::v1::{RegisterNamespaceRequest, UpdateNamespaceRequest},
+};
+use uuid::Uuid;
+
+#[path = "../../forms/kept.rs"]
+mod kept;
+
+use kept::{Form, check_kept, check_read, form, write_new};
+
+const FORMS: [Form; 22] = [
+    form::<PendingActivity>("activity"),
+    form::<Encoded<HistoryEvent>>("buffered_event"),
+    form::<PendingChild>("child"),
+    form::<ClusterRow>("cluster"),
+    form::<CompletedUpdate>("completed_update"),
+    form::<CurrentRun>("current_run"),
+    form::<ExecutionState>("execution"),
+    form::<ExecutionInfo>("info"),
+    form::<ClusterMap>("map"),
+    form::<OutboxMessage>("message"),
+    form::<NamespaceRow>("namespace"),
+    form::<NamespaceId>("namespace_id"),
+    form::<NodeRow>("node"),
+    form::<Vec<Proposal>>("proposals"),
+    form::<QueueConfigRow>("queue_config"),
+    form::<ReadyTask>("ready_task"),
+    form::<ShardRow>("shard"),
+    form::<Recent>("system_proposals"),
+    form::<TaskToken>("task_token"),
+    form::<UserTimer>("timer"),
+    form::<TokenSecret>("token_secret"),
+    form::<PendingUpdate>("update"),
+];
+
+const STAMP: Stamp = Stamp { term: 2, counter: 3 };
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("forms")
+}
+
+#[test]
+fn every_form_that_was_ever_written_is_read() {
+    check_read(&directory(), &FORMS);
+}
+
+#[test]
+fn every_form_that_is_written_is_kept() {
+    check_kept(&directory(), &FORMS, &written());
+}
+
+#[test]
+#[ignore = "writes files, for a form that is new"]
+fn write_new_forms() {
+    write_new(&directory(), &FORMS, written());
+}
+
+/// Rows and tokens that scripts write, by the name of their form.
+fn written() -> Vec<(&'static str, Bytes)> {
+    let mut written = of_the_system_shard();
+    let task_token = TaskToken {
+        kind: TaskKind::Activity,
+        run: workflow().run(Uuid::from_u128(1)),
+        scheduled_event_id: 5,
+        attempt: 1,
+        stamp: STAMP,
+        activity_id: "a".into(),
+    };
+    written.push(("task_token", task_token.encode()));
+    let config = QueueConfigRow { config: Bytes::from_static(b"c"), set_by: ProposalId(u128::MAX) };
+    written.push(("queue_config", codec::encode(&config)));
+    written.extend(of_proposals());
+    written.extend(with_all_fields());
+    for sim in properties::played() {
+        for op in sim.log.iter().flat_map(|entry| &entry.ops) {
+            let Op::Put(key, value) = op else { continue };
+            let name = match key {
+                RowKey::Execution(_) => {
+                    written.extend(of_a_state(value));
+                    "execution"
+                }
+                RowKey::Info(_) => "info",
+                RowKey::Pending { kind: PendingKind::Activity, .. } => "activity",
+                RowKey::Pending { kind: PendingKind::Timer, .. } => "timer",
+                RowKey::Pending { kind: PendingKind::BufferedEvent, .. } => "buffered_event",
+                RowKey::Pending { kind: PendingKind::Child, .. } => "child",
+                RowKey::Pending { kind: PendingKind::Update, .. } => "update",
+                RowKey::Pending { kind: PendingKind::Proposals, .. } => "proposals",
+                RowKey::Current(_) => "current_run",
+                RowKey::Ready { .. } => "ready_task",
+                RowKey::Outbox { .. } => "message",
+                RowKey::QueueConfig(_) => "queue_config",
+                RowKey::RequestId { request_id, .. } if request_id.starts_with("update/") => "completed_update",
+                // Encoded messages of the API, ids, and rows whose key says all.
+                RowKey::History { .. } | RowKey::RequestId { .. } | RowKey::Timer { .. } => continue,
+                RowKey::Clock | RowKey::System { .. } => continue,
+            };
+            written.push((name, value.clone()));
+        }
+    }
+    written
+}
+
+/// What a core row holds that may as well have a row of its own.
+fn of_a_state(core: &[u8]) -> Vec<(&'static str, Bytes)> {
+    let state: ExecutionState = codec::decode(core).expect("readable");
+    let activities = state.activities.values().map(|activity| ("activity", codec::encode(activity)));
+    let timers = state.timers.values().map(|timer| ("timer", codec::encode(timer)));
+    let events = state.buffered.values().map(|event| ("buffered_event", codec::encode(event)));
+    let children = state.relations.children.values().map(|child| ("child", codec::encode(child)));
+    let updates = state.updates.in_flight.values().map(|update| ("update", codec::encode(update)));
+    activities.chain(timers).chain(events).chain(children).chain(updates).collect()
+}
+
+/// What scripts leave out: values with all of their fields.
+fn with_all_fields() -> Vec<(&'static str, Bytes)> {
+    let (at, soon, run) = (Timestamp(1), Some(Duration::from_millis(1500)), workflow().run(Uuid::from_u128(1)));
+    let root = Execution { workflow_id: "root".into(), run_id: Uuid::from_u128(2) };
+    let info = ExecutionInfo {
+        lineage: Some(Lineage { parent: run.clone(), parent_namespace: "n".into(), initiated_event_id: 5, root }),
+        execution_timeout: soon,
+        run_timeout: soon,
+        execution_expires_at: Some(at),
+        run_expires_at: Some(at),
+        retry: Some(RetryPolicy::unlimited()),
+        memo: Some(Encoded::of(&Memo::default())),
+        search_attributes: Some(Encoded::of(&SearchAttributes::default())),
+        user_metadata: Some(Encoded::of(&UserMetadata::default())),
+        priority: Some(Encoded::of(&Priority::default())),
+        ..ExecutionInfo::default()
+    };
+    let row = codec::encode(&info);
+    let mut state = ExecutionState::new(info);
+    assert_eq!(state.info.take_write(&run, FeatureLevel::FIRST), None);
+    state.workflow_task.problem = Some(Problem::Failed(1));
+    let version = Some(Encoded::of(&WorkerVersionStamp { build_id: "b".into(), ..Default::default() }));
+    state.workflow_task.build = Build { stamp: version.clone(), deployment_name: "d".into() };
+    let mut activity = PendingActivity::scheduled(5, at, &ActivityTaskScheduledEventAttributes::default());
+    activity.priority = Some(Encoded::of(&Priority::default()));
+    activity.last_worker_version = version;
+    let target = Target { run_id: Some(Uuid::from_u128(3)), child_workflow_only: true };
+    let signal = Body::Signal { initiated_event_id: 5, target, request: Encoded::of(&Default::default()) };
+    let cancel =
+        Body::RequestCancel { initiated_event_id: 5, target, request_id: Uuid::from_u128(4), reason: "r".into() };
+    let message = |body| ("message", codec::encode(&OutboxMessage { to: workflow(), body }));
+    vec![
+        ("info", row),
+        ("execution", state.encode()),
+        ("activity", codec::encode(&activity)),
+        message(signal),
+        message(cancel),
+    ]
+}
+
+/// A page of answers of each kind.
+fn of_proposals() -> Vec<(&'static str, Bytes)> {
+    let outcomes = [
+        Outcome::Done,
+        Outcome::Signaled,
+        Outcome::WorkflowTaskCompleted { stamp: STAMP, reset_history_event_id: 4, activities: vec![5] },
+        Outcome::FoundRunning { attached: true },
+        Outcome::ActivityOptions(Encoded::of(&ActivityOptions::default())),
+        Outcome::WorkflowOptions(Encoded::of(&WorkflowExecutionOptions::default())),
+        Outcome::Failed(ApiError::not_found("m")),
+    ];
+    let mut proposals = Proposals::default();
+    for number in 0..40 {
+        proposals.remember(ProposalId(1 << 100 | number), Timestamp(1), outcomes[number as usize % 7].clone());
+    }
+    let pages = proposals.take_writes(&workflow().run(Uuid::from_u128(1))).into_iter();
+    pages.filter_map(|op| if let Op::Put(_, value) = op { Some(("proposals", value)) } else { None }).collect()
+}
+
+/// Rows of a system shard that was asked for everything.
+fn of_the_system_shard() -> Vec<(&'static str, Bytes)> {
+    let node = NodeRow { identity: Uuid::from_u128(2), peer_address: "a:1".into(), api_address: "a:2".into() };
+    let map = ClusterMap::found(Uuid::from_u128(1), FeatureLevel::KNOWN, [(1, node)].into(), 2).expect("a cluster");
+    let (mut rows, mut log) = (MemoryRows::default(), vec![map.writes()]);
+    let namespace = || "n".to_owned();
+    let commands = [
+        SystemCommand::CreateTokenSecret(TokenSecret([7; 32])),
+        SystemCommand::RaiseFeatureLevel(FeatureLevel(FeatureLevel::KNOWN.0 + 1)),
+        SystemCommand::RegisterNamespace(Arc::new(RegisterNamespaceRequest {
+            namespace: namespace(),
+            workflow_execution_retention_period: Some(prost_types::Duration { seconds: 86400, nanos: 0 }),
+            ..Default::default()
+        })),
+        SystemCommand::UpdateNamespace(Arc::new(UpdateNamespaceRequest {
+            namespace: namespace(),
+            ..Default::default()
+        })),
+    ];
+    for (number, command) in commands.iter().enumerate() {
+        rows.apply(log.last().expect("the map's"));
+        let mut ids = Ids::new(number as u128, Stamp::default());
+        let mut cx = Context {
+            now: Timestamp(1),
+            ids: &mut ids,
+            limits: &Limits::default(),
+            level: FeatureLevel::KNOWN,
+            retention: None,
+            search_attributes: &Registry::default(),
+            origin: Process::default(),
+            credits: &[],
+        };
+        let proposal = ProposalId(1 << 100 | number as u128);
+        log.push(system::transition(&rows, proposal, command, &mut cx).expect("done").1);
+    }
+    let mut written = vec![("map", codec::encode(&map))];
+    for op in log.into_iter().flat_map(|entry| entry.ops) {
+        let Op::Put(RowKey::System { table, .. }, value) = op else { continue };
+        let name = match table {
+            SystemTable::Cluster => "cluster",
+            SystemTable::Node => "node",
+            SystemTable::Shard => "shard",
+            SystemTable::Namespace => "namespace",
+            SystemTable::NamespaceName => "namespace_id",
+            SystemTable::Secret => "token_secret",
+            SystemTable::Proposals => "system_proposals",
+        };
+        written.push((name, value));
+    }
+    written
+}

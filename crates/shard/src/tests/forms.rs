@@ -1,0 +1,230 @@
+//! Forms of what nodes say to each other, and of the tokens of pages and queries, in `crates/shard/forms/`.
+
+use crate::{
+    PageToken, QueryToken,
+    seam::{
+        messages::{Answer, DeliveryState, Offered, Request, StartRequest},
+        replica::NotLeader,
+    },
+};
+use bytes::Bytes;
+use std::{path::PathBuf, time::Duration};
+use tenure_api::{
+    common::v1::{WorkerVersionCapabilities, WorkflowExecution},
+    deployment::v1::WorkerDeploymentOptions,
+    error::{ApiError, Code},
+    errordetails::v1::NotFoundFailure,
+    workflowservice::v1::SignalWorkflowExecutionRequest,
+};
+use tenure_engine::{
+    FeatureLevel, NamespaceId, Process, ProposalId, QueueKey, RunKey, Stamp, TaskKind, Timestamp, WorkflowKey, codec,
+    command::Poll,
+    outbox::{Body, OutboxMessage, Receipt, Target},
+    proto::Encoded,
+    rows::ReadyTask,
+    token::TaskToken,
+};
+use uuid::Uuid;
+
+#[path = "../../../engine/forms/kept.rs"]
+mod kept;
+
+use kept::{Form, check_kept, check_read, form, write_new};
+
+const FORMS: [Form; 4] = [
+    form::<Answer>("answer"),
+    form::<PageToken>("page_token"),
+    form::<QueryToken>("query_token"),
+    form::<Request>("request"),
+];
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("forms")
+}
+
+#[test]
+fn every_form_that_was_ever_written_is_read() {
+    check_read(&directory(), &FORMS);
+}
+
+#[test]
+fn every_form_that_is_written_is_kept() {
+    check_kept(&directory(), &FORMS, &written());
+}
+
+#[test]
+#[ignore = "writes files, for a form that is new"]
+fn write_new_forms() {
+    write_new(&directory(), &FORMS, written());
+}
+
+fn workflow() -> WorkflowKey {
+    WorkflowKey { namespace: NamespaceId(Uuid::from_u128(1)), workflow_id: "w".into() }
+}
+
+const STAMP: Stamp = Stamp { term: 2, counter: 3 };
+const PROCESS: Process = Process { node: 1, boot: 7 };
+
+fn run() -> RunKey {
+    workflow().run(Uuid::from_u128(1))
+}
+
+fn queue() -> QueueKey {
+    QueueKey { namespace: workflow().namespace, kind: TaskKind::Activity, name: "q".into() }
+}
+
+fn task() -> ReadyTask {
+    ReadyTask {
+        queue: queue(),
+        priority: 3,
+        stamp: STAMP,
+        run: run(),
+        scheduled_event_id: 5,
+        scheduled_at: Timestamp(1_000_000_000_000_000_000),
+        sticky: true,
+    }
+}
+
+fn task_token() -> TaskToken {
+    TaskToken {
+        kind: TaskKind::Activity,
+        run: run(),
+        scheduled_event_id: 5,
+        attempt: 1,
+        stamp: STAMP,
+        activity_id: "a".into(),
+    }
+}
+
+fn query_token() -> QueryToken {
+    QueryToken { namespace: workflow().namespace, shard: 1, node: 2, term: 3, id: 4 }
+}
+
+/// All requests, with all that they may carry.
+fn requests() -> Vec<Request> {
+    let poll = Poll {
+        identity: "worker".into(),
+        process: PROCESS,
+        queue: "q".into(),
+        worker_version: Some(WorkerVersionCapabilities { build_id: "b".into(), ..Default::default() }),
+        deployment: Some(WorkerDeploymentOptions { deployment_name: "d".into(), ..Default::default() }),
+    };
+    let query = Offered::Query { queue: queue(), sticky: true, token: query_token(), at: Timestamp(1) };
+    let key = query.key(1);
+    let signal = SignalWorkflowExecutionRequest {
+        workflow_execution: Some(WorkflowExecution { workflow_id: "w".into(), ..Default::default() }),
+        ..Default::default()
+    };
+    let message = OutboxMessage {
+        to: workflow(),
+        body: Body::Signal {
+            initiated_event_id: 5,
+            target: Target { run_id: Some(Uuid::from_u128(2)), child_workflow_only: true },
+            request: Encoded::of(&signal),
+        },
+    };
+    let bare = Poll { worker_version: None, deployment: None, ..poll.clone() };
+    let start = |poll| Request::Start(StartRequest::new(1, &task(), poll, ProposalId(u128::MAX)));
+    vec![
+        Request::Offer {
+            home: 1,
+            owner: 2,
+            offered: vec![Offered::Task(task()), query],
+            revoked: vec![(queue(), key)],
+        },
+        start(&poll),
+        start(&bare),
+        Request::StartQuery { token: query_token(), sticky: true },
+        Request::ReturnQuery { token: query_token() },
+        Request::StickyUnavailable { owner: 1, tasks: vec![(run(), STAMP)], queries: vec![query_token()] },
+        Request::Delivered { owner: 1, starts: vec![STAMP] },
+        Request::Return { owner: 1, token: task_token(), proposal: ProposalId(u128::MAX) },
+        Request::Deliver { to: 1, from: run(), message },
+        Request::CheckDelivery { token: task_token(), process: PROCESS },
+        Request::Backlog { owner: 1, queue: queue() },
+        Request::LastPoll { home: 1, queue: queue() },
+        Request::ReadIndex { shard: 1 },
+        Request::EndPolls { namespace: "n".into(), worker: "w".into() },
+        Request::CreateTokenSecret,
+        Request::KnownLevel,
+        Request::RaiseLevel,
+        Request::FollowSystem { revision: 7 },
+    ]
+}
+
+/// All answers, with all that they may carry.
+fn answers() -> Vec<Answer> {
+    let refused = ApiError::new(Code::NotFound, "m");
+    vec![
+        Answer::Done,
+        Answer::NotLeader(NotLeader { leader: Some(1), term: 2 }),
+        Answer::NotLeader(NotLeader { leader: None, term: 2 }),
+        Answer::Refused(refused.clone()),
+        Answer::Refused(refused.with(&NotFoundFailure { current_cluster: "c".into(), ..Default::default() })),
+        Answer::Obsolete,
+        Answer::Started { response: Bytes::from_static(b"r"), token: task_token() },
+        Answer::QueryStarted { response: Bytes::from_static(b"r") },
+        Answer::Delivery(DeliveryState::Sent),
+        Answer::Delivery(DeliveryState::Sending),
+        Answer::Delivery(DeliveryState::Broken),
+        Answer::Delivery(DeliveryState::Unseen),
+        Answer::Backlog(1),
+        Answer::LastPoll(Some(Duration::from_millis(1500))),
+        Answer::LastPoll(None),
+        Answer::ReadIndex(1),
+        Answer::Received(Receipt::Done),
+        Answer::Received(Receipt::ChildStarted { run_id: Uuid::from_u128(1) }),
+        Answer::Received(Receipt::AlreadyExists),
+        Answer::Received(Receipt::NotFound),
+        Answer::Received(Receipt::TooManySignals),
+        Answer::Received(Receipt::Refused),
+        Answer::Level(FeatureLevel::FIRST),
+    ]
+}
+
+/// What is new needs an example above.
+fn has_an_example(request: &Request, answer: &Answer) {
+    match request {
+        Request::Offer { .. }
+        | Request::Start(_)
+        | Request::StartQuery { .. }
+        | Request::ReturnQuery { .. }
+        | Request::StickyUnavailable { .. }
+        | Request::Delivered { .. }
+        | Request::Return { .. }
+        | Request::Deliver { .. }
+        | Request::CheckDelivery { .. }
+        | Request::Backlog { .. }
+        | Request::LastPoll { .. }
+        | Request::ReadIndex { .. }
+        | Request::EndPolls { .. }
+        | Request::CreateTokenSecret
+        | Request::KnownLevel
+        | Request::RaiseLevel
+        | Request::FollowSystem { .. } => {}
+    }
+    match answer {
+        Answer::Done
+        | Answer::NotLeader(_)
+        | Answer::Refused(_)
+        | Answer::Obsolete
+        | Answer::Started { .. }
+        | Answer::QueryStarted { .. }
+        | Answer::Delivery(_)
+        | Answer::Backlog(_)
+        | Answer::LastPoll(_)
+        | Answer::ReadIndex(_)
+        | Answer::Received(_)
+        | Answer::Level(_) => {}
+    }
+}
+
+fn written() -> Vec<(&'static str, Bytes)> {
+    let (requests, answers) = (requests(), answers());
+    requests.iter().zip(answers.iter().cycle()).for_each(|(request, answer)| has_an_example(request, answer));
+    let page = PageToken { run_id: Uuid::from_u128(1), next: 2, end: 3, transient: Bytes::from_static(b"t") };
+    let requests = requests.iter().map(|request| ("request", codec::encode(request)));
+    let answers = answers.iter().map(|answer| ("answer", codec::encode(answer)));
+    let tokens = [("page_token", codec::encode(&page)), ("query_token", codec::encode(&query_token()))];
+    requests.chain(answers).chain(tokens).collect()
+}

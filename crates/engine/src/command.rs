@@ -6,9 +6,10 @@ use crate::{
     activity::state::BeatAnswer,
     chain::start::Start,
     id::{Process, ProposalId, Stamp},
-    key::{QueueKey, RunKey, WorkflowKey},
+    key::{QueueKey, RunKey},
     outbox::{OutboxMessage, Receipt},
     rows::ReadyTask,
+    subject::{Lane, Subject},
     time::Timestamp,
     token::TaskToken,
     update::status::Found,
@@ -23,7 +24,7 @@ use uuid::Uuid;
 /// A command, for whom, and the id under which it may be tried again.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    pub workflow: WorkflowKey,
+    pub lane: Lane,
     pub proposal: ProposalId,
     /// Holds the caller's connection; started tasks that the answer carries go there.
     pub origin: Process,
@@ -100,20 +101,20 @@ pub enum ShardCommand {
     ReturnTask {
         token: TaskToken,
     },
-    /// A message of another run's outbox.
+    /// A message of another subject's outbox.
     Deliver {
-        from: RunKey,
+        from: Subject,
         message: Box<OutboxMessage>,
     },
-    /// How the receiver of a message of the run's outbox answered.
+    /// How the receiver of a message of the subject's outbox answered.
     Delivered {
-        run_id: Uuid,
+        instance: Uuid,
         stamp: Stamp,
         receipt: Receipt,
     },
-    /// The run's timer row is due.
+    /// The subject's timer row is due.
     TimerDue {
-        run_id: Uuid,
+        instance: Uuid,
     },
 }
 

@@ -66,7 +66,7 @@ impl HistoryCopy {
 
 /// The row that waits for a copy to expire.
 pub(crate) fn timer(to: &RunKey) -> RowKey {
-    RowKey::Timer { due: expires(to.run_id), run: to.clone() }
+    RowKey::Timer { due: expires(to.run_id), subject: to.into() }
 }
 
 /// Ids of runs tell when they were made.

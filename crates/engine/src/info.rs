@@ -129,7 +129,7 @@ impl Info {
     }
 
     /// Bytes of its own row; zero if it has none.
-    pub fn row_bytes(&self) -> usize {
+    pub(crate) fn row_bytes(&self) -> usize {
         if self.in_core { 0 } else { self.bytes }
     }
 

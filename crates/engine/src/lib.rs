@@ -43,6 +43,7 @@ pub mod rows;
 pub mod search_attributes;
 mod signal;
 pub mod state;
+pub mod subject;
 pub mod system;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -63,5 +64,6 @@ pub use id::{Ids, Process, ProposalId, Stamp};
 pub use key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey, slot};
 pub use limits::Limits;
 pub use rows::{Op, RowKey, StateReader, WriteSet};
+pub use subject::{Address, Lane, Subject, SubjectKind};
 pub use time::Timestamp;
 pub use transition::{Effect, Transition};

@@ -1,7 +1,7 @@
-//! The outbox: durable messages from a run to another workflow id, which may live in another shard.
+//! The outbox: durable messages from one subject to another, which may live in another shard.
 //!
 //! A message is a row that the transition writes together with everything else. The leader of the sender's shard has
-//! it delivered until the receiver answers, in order for each pair of sending run and receiving workflow id; the
+//! it delivered until the receiver answers, in order for each pair of sender and address; the
 //! answer deletes the row. So it arrives at least once, and it takes effect once because the receiver finds its own
 //! traces of it: request ids of starts, signals and cancellations, the parent that a child knows, the pending child
 //! that a parent knows.
@@ -10,8 +10,8 @@ use crate::{
     child::state::Lineage,
     codec::field,
     id::Stamp,
-    key::{RunKey, WorkflowKey},
     proto::Encoded,
+    subject::{Address, Subject},
 };
 use minicbor::{Decode, Encode};
 use tenure_api::{
@@ -24,17 +24,17 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct OutboxMessage {
     #[n(0)]
-    pub to: WorkflowKey,
+    pub to: Address,
     #[n(1)]
     pub body: Body,
 }
 
-/// A message's place: rows of one run sort by stamp.
+/// A message's place: rows of one sender sort by stamp.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutboxEntry {
-    pub from: RunKey,
+    pub from: Subject,
     pub stamp: Stamp,
-    pub to: WorkflowKey,
+    pub to: Address,
 }
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]

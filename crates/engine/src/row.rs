@@ -5,6 +5,7 @@ use crate::{
     codec::field,
     id::Stamp,
     key::{QueueKey, RunKey, WorkflowKey},
+    subject::Subject,
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -58,14 +59,14 @@ pub enum RowKey {
     History { run: RunKey, first_event_id: i64 },
     /// A request id that was applied to this workflow id, or the id of an update that has its outcome.
     RequestId { workflow: WorkflowKey, request_id: Arc<str> },
-    /// An execution's earliest deadline; at most one row per run. The value is empty.
-    Timer { due: Timestamp, run: RunKey },
+    /// A subject's earliest deadline; at most one row per subject. The value is empty.
+    Timer { due: Timestamp, subject: Subject },
     /// A task that may be handed to a worker; rows of one queue sort by priority, then stamp. The value is a
     /// [`ReadyTask`].
     Ready { queue: QueueKey, priority: u8, stamp: Stamp },
-    /// A message for another workflow id; rows of one run sort by stamp. The value is an
+    /// A message for another subject; rows of one sender sort by stamp. The value is an
     /// [`OutboxMessage`](crate::outbox::OutboxMessage).
-    Outbox { run: RunKey, stamp: Stamp },
+    Outbox { from: Subject, stamp: Stamp },
     /// The shard's last recorded time: a new leader's clock never goes below it.
     Clock,
     /// A row of the system shard.
@@ -117,15 +118,34 @@ impl RowKey {
                 RowKey::Execution(run)
                 | RowKey::Info(run)
                 | RowKey::Pending { run, .. }
-                | RowKey::History { run, .. }
-                | RowKey::Timer { run, .. }
-                | RowKey::Outbox { run, .. } => run.workflow.workflow_id.len(),
+                | RowKey::History { run, .. } => run.workflow.workflow_id.len(),
+                RowKey::Timer { subject, .. } | RowKey::Outbox { from: subject, .. } => subject.lane.id.len(),
                 RowKey::Current(workflow) => workflow.workflow_id.len(),
                 RowKey::RequestId { workflow, request_id } => workflow.workflow_id.len() + request_id.len(),
                 RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => queue.name.len(),
                 RowKey::System { key, .. } => key.len(),
                 RowKey::Clock => 0,
             }
+    }
+}
+
+impl RowKey {
+    /// The subject whose core row this is: without it there is no such subject.
+    pub fn core_of(&self) -> Option<Subject> {
+        match self {
+            RowKey::Execution(run) => Some(run.into()),
+            RowKey::Pending { .. }
+            | RowKey::Current(_)
+            | RowKey::History { .. }
+            | RowKey::RequestId { .. }
+            | RowKey::Timer { .. }
+            | RowKey::Ready { .. }
+            | RowKey::Outbox { .. }
+            | RowKey::Clock
+            | RowKey::System { .. }
+            | RowKey::QueueConfig(_)
+            | RowKey::Info(_) => None,
+        }
     }
 }
 
@@ -167,9 +187,9 @@ impl fmt::Display for RowKey {
             RowKey::RequestId { workflow, request_id } => {
                 write!(f, "the request '{request_id}' of workflow '{}'", workflow.workflow_id)
             }
-            RowKey::Timer { run, .. } => of(f, "the timer row", run),
+            RowKey::Timer { subject, .. } => write!(f, "the timer row of {subject}"),
             RowKey::Ready { queue, .. } => write!(f, "a task of queue '{}'", queue.name),
-            RowKey::Outbox { run, .. } => of(f, "a message", run),
+            RowKey::Outbox { from, .. } => write!(f, "a message of {from}"),
             RowKey::Clock => f.write_str("the shard's clock"),
             RowKey::QueueConfig(queue) => write!(f, "the configuration of queue '{}'", queue.name),
             RowKey::System { table, key } => write!(f, "row '{key}' of the system table {table:?}"),

@@ -2,7 +2,11 @@
 
 pub use crate::row::{CurrentRun, Op, PendingKind, ReadyTask, RowKey, SystemTable, WriteSet};
 
-use crate::{key::RunKey, state::ExecutionState};
+use crate::{
+    key::RunKey,
+    state::ExecutionState,
+    subject::{Subject, SubjectState},
+};
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
 use tenure_api::{history::v1::HistoryEvent, text::prefix};
@@ -14,6 +18,10 @@ use tenure_api::{history::v1::HistoryEvent, text::prefix};
 pub trait StateReader {
     /// The decoded state of a run: core row and everything that spilled.
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError>;
+    /// The decoded state of a subject, where somebody keeps it; else its rows have to be read.
+    fn state(&self, _: &Subject) -> Option<SubjectState> {
+        None
+    }
     /// The value of a row.
     fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
     /// One event of a run's history (an activity's scheduled event carries its input).

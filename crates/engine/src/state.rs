@@ -24,6 +24,12 @@ use tenure_api::{
     workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
 
+/// What is decoded of a core row and of what the start fixed takes about this many times its encoding, beside the structs
+/// themselves.
+const DECODED: usize = 4;
+/// What a state costs besides: its structs, the empty tables in them, its key, and its places in the tables of a cache.
+const OVERHEAD: usize = size_of::<ExecutionState>() + size_of::<ExecutionInfo>() + 1024;
+
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct ExecutionState {
     #[n(0)]
@@ -164,13 +170,18 @@ impl ExecutionState {
     }
 
     /// Bytes in memory of all that is pending, about: what may be in rows besides the core row.
-    pub fn pending_bytes(&self) -> usize {
+    pub(crate) fn pending_bytes(&self) -> usize {
         self.buffered.bytes()
             + self.activities.bytes()
             + self.timers.bytes()
             + self.relations.children.bytes()
             + self.updates.in_flight.bytes()
             + self.proposals.pages.bytes()
+    }
+
+    /// Bytes that it takes in memory, about, with a core row of this length.
+    pub(crate) fn memory(&self, core: usize) -> u64 {
+        ((core + self.info.row_bytes()) * DECODED + self.pending_bytes() + OVERHEAD) as u64
     }
 
     /// Last event in history; zero before the first.

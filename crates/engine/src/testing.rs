@@ -18,6 +18,7 @@ use crate::{
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable, WriteSet},
     search_attributes::Registry,
     state::ExecutionState,
+    subject::Address,
     time::Timestamp,
     transition::{Context, Effect, Refused, transition},
 };
@@ -63,8 +64,9 @@ impl MemoryRows {
 
     pub fn outbox(&self) -> Vec<(RunKey, Stamp, OutboxMessage)> {
         let message = |(key, value): (&RowKey, &Bytes)| match key {
-            RowKey::Outbox { run, stamp } => {
-                Some((run.clone(), *stamp, codec::decode(value).expect("an outbox row holds a message")))
+            RowKey::Outbox { from, stamp } => {
+                let message = codec::decode(value).expect("an outbox row holds a message");
+                Some((from.run().expect("a run"), *stamp, message))
             }
             _ => None,
         };
@@ -74,7 +76,7 @@ impl MemoryRows {
     /// Timer rows, earliest first.
     pub fn timers(&self) -> Vec<(Timestamp, RunKey)> {
         let timer = |key: &RowKey| match key {
-            RowKey::Timer { due, run } => Some((*due, run.clone())),
+            RowKey::Timer { due, subject } => Some((*due, subject.run().expect("a run"))),
             _ => None,
         };
         self.rows.keys().filter_map(timer).collect()
@@ -292,7 +294,7 @@ impl Sim {
             origin: Process::default(),
             credits: &[],
         };
-        let envelope = Envelope { workflow, proposal, origin: Process::default(), command };
+        let envelope = Envelope { lane: workflow.into(), proposal, origin: Process::default(), command };
         let transition = transition(&self.rows, &envelope, &mut cx)?;
         self.counter = ids.used_to();
         if let Some(copy) = &transition.copy {
@@ -304,9 +306,10 @@ impl Sim {
             }
         }
         self.rows.apply(&transition.writes);
-        for (run, state) in &transition.states {
-            let read = self.rows.execution(run).expect("rows can be read");
-            assert_eq!(read.as_ref(), Some(state), "the cached state is what the rows say");
+        for written in &transition.states {
+            let read = self.rows.execution(&written.subject.run().expect("a run")).expect("rows can be read");
+            let state = written.state.clone().downcast().expect("the state of a run");
+            assert_eq!(read, Some(state), "the cached state is what the rows say");
         }
         if !transition.writes.ops.is_empty() {
             self.log.push(transition.writes);
@@ -414,7 +417,8 @@ impl Sim {
         let end = self.now.after(by);
         while let Some((due, run)) = self.rows.timers().into_iter().next().filter(|(due, _)| *due <= end) {
             self.now = self.now.max(due);
-            self.run_for(run.workflow, ShardCommand::TimerDue { run_id: run.run_id }).expect("a timer can always fire");
+            self.run_for(run.workflow, ShardCommand::TimerDue { instance: run.run_id })
+                .expect("a timer can always fire");
         }
         self.now = end;
     }
@@ -431,8 +435,9 @@ impl Sim {
 
     /// The receipt, unless the receiver turns the message away for now.
     pub fn try_deliver(&mut self, from: &RunKey, message: &OutboxMessage) -> Option<Receipt> {
-        let command = ShardCommand::Deliver { from: from.clone(), message: Box::new(message.clone()) };
-        match self.run_for(message.to.clone(), command) {
+        let command = ShardCommand::Deliver { from: from.into(), message: Box::new(message.clone()) };
+        let Address::Lane(to) = &message.to;
+        match self.run_for(to.workflow().expect("a workflow"), command) {
             Ok(Reply::Received(receipt)) => Some(receipt),
             Err(Refused::Api(error)) if error.code == Code::ResourceExhausted => None,
             other => panic!("no receipt: {other:?}"),
@@ -441,7 +446,7 @@ impl Sim {
 
     /// Tells the sender of the receipt.
     pub fn delivered(&mut self, from: &RunKey, stamp: Stamp, receipt: Receipt) {
-        let command = ShardCommand::Delivered { run_id: from.run_id, stamp, receipt };
+        let command = ShardCommand::Delivered { instance: from.run_id, stamp, receipt };
         self.run_for(from.workflow.clone(), command).expect("a receipt is always taken");
     }
 

@@ -17,6 +17,7 @@ use crate::{
     row::{RequestKind, request_row},
     rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
     state::ExecutionState,
+    subject::{Subject, WrittenState},
     time::Timestamp,
     transition::types::{Context, Effect, Transition},
     workflow_task::{
@@ -392,9 +393,11 @@ impl<'a, 'c> Txn<'a, 'c> {
         ops.extend(state.updates.in_flight.take_writes(&run, PendingKind::Update));
         ops.extend(state.proposals.take_writes(&run));
         ops.extend(state.info.take_write(&run, level));
-        ops.push(Op::Put(RowKey::Execution(run.clone()), state.encode()));
-        let mut whole =
-            Transition { reply, writes: WriteSet { ops }, states: vec![(run, Arc::new(state))], effects, copy };
+        let core = state.encode();
+        let bytes = state.is_running().then(|| state.memory(core.len()));
+        ops.push(Op::Put(RowKey::Execution(run.clone()), core));
+        let written = WrittenState { subject: run.into(), state: Arc::new(state), bytes };
+        let mut whole = Transition { reply, writes: WriteSet { ops }, states: vec![written], effects, copy };
         for other in also {
             whole.writes.ops.extend(other.writes.ops);
             whole.states.extend(other.states);
@@ -412,8 +415,8 @@ impl<'a, 'c> Txn<'a, 'c> {
             self.ops.push(Op::Delete(RowKey::Info(self.run.clone())));
         }
         self.ops.push(Op::Delete(RowKey::Execution(self.run.clone())));
-        self.ops.extend(self.state.timer_row.map(|due| Op::Delete(RowKey::Timer { due, run: self.run.clone() })));
-        let effects = vec![Effect::TimerArmed { run: self.run, due: None }];
+        self.ops.extend(self.state.timer_row.map(|due| Op::Delete(RowKey::Timer { due, subject: (&self.run).into() })));
+        let effects = vec![Effect::TimerArmed { subject: self.run.into(), due: None }];
         Transition { reply, writes: WriteSet { ops: self.ops }, states: Vec::new(), effects, copy: None }
     }
 
@@ -443,9 +446,9 @@ impl<'a, 'c> Txn<'a, 'c> {
 
     fn write_outbox(&mut self) {
         for (stamp, message) in std::mem::take(&mut self.outbox) {
-            let run = self.run.clone();
-            self.ops.push(Op::Put(RowKey::Outbox { run, stamp }, crate::codec::encode(&message)));
-            self.effects.push(Effect::OutboxReady(OutboxEntry { from: self.run.clone(), stamp, to: message.to }));
+            let from = Subject::from(&self.run);
+            self.ops.push(Op::Put(RowKey::Outbox { from: from.clone(), stamp }, crate::codec::encode(&message)));
+            self.effects.push(Effect::OutboxReady(OutboxEntry { from, stamp, to: message.to }));
         }
     }
 
@@ -464,14 +467,14 @@ impl<'a, 'c> Txn<'a, 'c> {
         if due == armed {
             // What is left of the deadlines that were due is fired by the row that has fired already.
             if due.is_some_and(|at| at <= self.cx.now) {
-                self.effects.push(Effect::TimerArmed { run: self.run.clone(), due });
+                self.effects.push(Effect::TimerArmed { subject: (&self.run).into(), due });
             }
             return;
         }
-        let row = |due| RowKey::Timer { due, run: self.run.clone() };
+        let row = |due| RowKey::Timer { due, subject: (&self.run).into() };
         self.ops.extend(armed.map(|at| Op::Delete(row(at))));
         self.ops.extend(due.map(|at| Op::Put(row(at), Bytes::new())));
-        self.effects.push(Effect::TimerArmed { run: self.run.clone(), due });
+        self.effects.push(Effect::TimerArmed { subject: (&self.run).into(), due });
         self.state.timer_row = due;
     }
 }

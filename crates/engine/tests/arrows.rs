@@ -58,6 +58,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "retry.rs",
             "row.rs",
             "search_attributes/",
+            "subject.rs",
             "time.rs",
             "token.rs",
             "update/with_start.rs",

@@ -17,7 +17,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("COUNTED_TASKS", "crates/shard/src/tests/mod.rs", "a_backlog_is_counted_no_further_than_to_the_limit"),
     ("POLLERS", "crates/queue/src/pollers.rs", "no_more_pollers_are_kept_than_there_is_room_for"),
     ("RETOLD", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
-    ("FRAME", "crates/engine/src/codec.rs", "a_claimed_length_is_not_allocated"),
+    ("FRAME", "crates/engine/src/codec/mod.rs", "what_is_no_value_is_refused"),
     ("UNANSWERED", "crates/raft/tests/groups/cluster.rs", "large_entries_move_no_leaders"),
     ("SNAPSHOT_CHUNK", "crates/raft/tests/groups/compaction.rs", "a_follower_behind_a_purged_log_gets_a_snapshot"),
     ("FRAMING", "crates/peer/src/frames.rs", "there_are_limits"),
@@ -35,7 +35,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("SMALL_WAIT", "crates/frontend/src/budget.rs", "what_waits_takes_no_calls_place"),
     ("REQUEST_BYTES", "tests/test_streams.py", "test_memory_is_bounded_and_others_get_through"),
     ("STRANGER", "crates/peer/src/door.rs", "a_stranger_is_sent_away_before_its_message_is_read"),
-    ("SMALL_VALUE", "crates/engine/src/codec.rs", "a_claimed_length_is_not_allocated"),
+    ("SMALL_VALUE", "crates/raft/src/codec.rs", "values_of_all_sizes_come_back"),
     ("BATCH_COMMANDS", "crates/engine/src/proposals.rs", "an_entry_of_commands_is_remembered"),
     ("REMEMBERED_PROPOSALS", "crates/engine/src/proposals.rs", "an_entry_of_commands_is_remembered"),
     (

@@ -5,7 +5,7 @@ use futures::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
 use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
-    Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Timestamp, WriteSet,
+    Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
@@ -191,7 +191,7 @@ impl StateReader for StoredRows {
 }
 
 impl Rows for StoredRows {
-    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError> {
+    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
         self.0.view()?.timers_until(Timestamp::MAX, None, limit)
     }
 
@@ -203,7 +203,7 @@ impl Rows for StoredRows {
         self.0.view()?.ready_queues()
     }
 
-    fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
+    fn outbox(&self, after: Option<&(Subject, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
         self.0.view()?.outbox(after, limit)
     }
 

@@ -95,8 +95,8 @@ fn rows(storage: &Storage, entries: u32) -> Result<(), Box<dyn std::error::Error
                 let ops = vec![
                     put(RowKey::Execution(run.clone()), 400),
                     put(RowKey::History { run: run.clone(), first_event_id: applied as i64 }, 300),
-                    put(RowKey::Timer { due: Timestamp(applied as i64), run: run.clone() }, 0),
-                    Op::Delete(RowKey::Timer { due: Timestamp(applied as i64 - 1), run }),
+                    put(RowKey::Timer { due: Timestamp(applied as i64), subject: run.clone().into() }, 0),
+                    Op::Delete(RowKey::Timer { due: Timestamp(applied as i64 - 1), subject: run.into() }),
                 ];
                 write_set::encode([&WriteSet { ops }])
             })

@@ -8,6 +8,7 @@ use tenure_engine::{
     id::Stamp,
     key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey},
     rows::{PendingKind, RowKey, SystemTable},
+    subject::{Lane, Subject, SubjectKind},
     time::Timestamp,
 };
 use uuid::Uuid;
@@ -155,9 +156,17 @@ impl KeyWriter {
         self.u64(s.term).u64(s.counter)
     }
 
-    pub(crate) fn due(self, due: Timestamp, run: &RunKey) -> Self {
-        let w = &run.workflow;
-        self.i64(due.0).uuid(w.namespace.0).str(&w.workflow_id).uuid(run.run_id)
+    fn subject(self, subject: &Subject) -> Self {
+        let lane = &subject.lane;
+        self.u8(lane.kind.0).uuid(lane.namespace.0).str(&lane.id).uuid(subject.instance)
+    }
+
+    pub(crate) fn due(self, due: Timestamp, subject: &Subject) -> Self {
+        self.i64(due.0).subject(subject)
+    }
+
+    pub(crate) fn message(self, from: &Subject, stamp: Stamp) -> Self {
+        self.raw(&from.lane.slot().to_be_bytes()).subject(from).stamp(stamp)
     }
 
     pub(crate) fn system(self, t: SystemTable) -> Self {
@@ -180,9 +189,9 @@ impl KeyWriter {
             RowKey::Current(workflow) => self.workflow(workflow),
             RowKey::History { run, first_event_id } => self.run(run).i64(*first_event_id),
             RowKey::RequestId { workflow, request_id } => self.workflow(workflow).raw(request_id.as_bytes()),
-            RowKey::Timer { due, run } => self.due(*due, run),
+            RowKey::Timer { due, subject } => self.due(*due, subject),
             RowKey::Ready { queue, priority, stamp } => self.queue(queue).u8(*priority).stamp(*stamp),
-            RowKey::Outbox { run, stamp } => self.run(run).stamp(*stamp),
+            RowKey::Outbox { from, stamp } => self.message(from, *stamp),
             RowKey::QueueConfig(queue) => self.queue(queue),
             RowKey::Clock => self,
             RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
@@ -280,24 +289,20 @@ impl<'a> KeyReader<'a> {
         Some(QueueKey { namespace, kind, name: self.str()?.into() })
     }
 
-    /// A run behind its slot.
-    fn run(&mut self) -> Option<RunKey> {
-        self.take::<2>()?;
-        let namespace = NamespaceId(self.uuid()?);
-        let workflow = WorkflowKey { namespace, workflow_id: self.str()?.into() };
-        Some(workflow.run(self.uuid()?))
+    fn subject(&mut self) -> Option<Subject> {
+        let (kind, namespace) = (SubjectKind(self.u8()?), NamespaceId(self.uuid()?));
+        let lane = Lane { kind, namespace, id: self.str()?.into() };
+        Some(Subject { lane, instance: self.uuid()? })
     }
 
     /// The key of a message.
-    pub(crate) fn message(&mut self) -> Option<(RunKey, Stamp)> {
-        Some((self.run()?, Stamp { term: self.u64()?, counter: self.u64()? }))
+    pub(crate) fn message(&mut self) -> Option<(Subject, Stamp)> {
+        self.take::<2>()?;
+        Some((self.subject()?, Stamp { term: self.u64()?, counter: self.u64()? }))
     }
 
-    pub(crate) fn due(&mut self) -> Option<(Timestamp, RunKey)> {
-        let due = Timestamp(self.i64()?);
-        let namespace = NamespaceId(self.uuid()?);
-        let workflow = WorkflowKey { namespace, workflow_id: self.str()?.into() };
-        Some((due, workflow.run(self.uuid()?)))
+    pub(crate) fn due(&mut self) -> Option<(Timestamp, Subject)> {
+        Some((Timestamp(self.i64()?), self.subject()?))
     }
 }
 
@@ -317,6 +322,14 @@ mod tests {
     fn runs() -> impl Strategy<Value = RunKey> {
         (workflows(), prop_oneof![Just(0), Just(u128::MAX), any::<u128>()])
             .prop_map(|(workflow, run)| workflow.run(Uuid::from_u128(run)))
+    }
+
+    fn subjects() -> impl Strategy<Value = Subject> {
+        (runs(), 0..2_u8).prop_map(|(run, kind)| {
+            let mut subject = Subject::from(run);
+            subject.lane.kind = SubjectKind(kind);
+            subject
+        })
     }
 
     fn queues() -> impl Strategy<Value = QueueKey> {
@@ -343,13 +356,13 @@ mod tests {
             (runs(), any::<i64>()).prop_map(|(run, first_event_id)| RowKey::History { run, first_event_id }),
             (workflows(), "[\0a]{0,3}")
                 .prop_map(|(workflow, id)| RowKey::RequestId { workflow, request_id: id.into() }),
-            (any::<i64>(), runs()).prop_map(|(due, run)| RowKey::Timer { due: Timestamp(due), run }),
+            (any::<i64>(), subjects()).prop_map(|(due, subject)| RowKey::Timer { due: Timestamp(due), subject }),
             (queues(), any::<u8>(), stamps()).prop_map(|(queue, priority, stamp)| RowKey::Ready {
                 queue,
                 priority,
                 stamp
             }),
-            (runs(), stamps()).prop_map(|(run, stamp)| RowKey::Outbox { run, stamp }),
+            (subjects(), stamps()).prop_map(|(from, stamp)| RowKey::Outbox { from, stamp }),
             queues().prop_map(RowKey::QueueConfig),
             Just(RowKey::Clock),
             "[ab]{0,3}".prop_map(|key| RowKey::System { table: SystemTable::Namespace, key: key.into() }),
@@ -385,9 +398,9 @@ mod tests {
         }
 
         #[test]
-        fn timers_sort_by_due_time(a: i64, b: i64, x in runs(), y in runs()) {
+        fn timers_sort_by_due_time(a: i64, b: i64, x in subjects(), y in subjects()) {
             prop_assume!(a != b);
-            let key = |due, run| portable(&RowKey::Timer { due: Timestamp(due), run });
+            let key = |due, subject| portable(&RowKey::Timer { due: Timestamp(due), subject });
             prop_assert_eq!(a < b, key(a, x) < key(b, y));
         }
 
@@ -399,9 +412,9 @@ mod tests {
 
         /// A leader that scans the outbox goes by this order.
         #[test]
-        fn messages_sort_by_slot_run_and_stamp(a in (runs(), stamps()), b in (runs(), stamps())) {
-            let place = |(run, stamp): &(RunKey, Stamp)| (run.workflow.slot(), run.clone(), *stamp);
-            let key = |(run, stamp): &(RunKey, Stamp)| portable(&RowKey::Outbox { run: run.clone(), stamp: *stamp });
+        fn messages_sort_by_slot_sender_and_stamp(a in (subjects(), stamps()), b in (subjects(), stamps())) {
+            let place = |(from, stamp): &(Subject, Stamp)| (from.lane.slot(), from.clone(), *stamp);
+            let key = |(from, stamp): &(Subject, Stamp)| portable(&RowKey::Outbox { from: from.clone(), stamp: *stamp });
             prop_assert_eq!(place(&a).cmp(&place(&b)), key(&a).cmp(&key(&b)));
         }
 
@@ -412,11 +425,11 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_back_from_keys_is_what_was_written(due: i64, run in runs(), queue in queues(), stamp in stamps()) {
-            let key = KeyWriter::table(table::OUTBOX).run(&run).stamp(stamp).finish();
-            prop_assert_eq!(KeyReader::new(&key[1..]).message(), Some((run.clone(), stamp)));
-            let key = KeyWriter::table(table::TIMER).due(Timestamp(due), &run).finish();
-            prop_assert_eq!(KeyReader::new(&key[1..]).due(), Some((Timestamp(due), run)));
+        fn what_is_read_back_from_keys_is_what_was_written(due: i64, subject in subjects(), queue in queues(), stamp in stamps()) {
+            let key = KeyWriter::table(table::OUTBOX).message(&subject, stamp).finish();
+            prop_assert_eq!(KeyReader::new(&key[1..]).message(), Some((subject.clone(), stamp)));
+            let key = KeyWriter::table(table::TIMER).due(Timestamp(due), &subject).finish();
+            prop_assert_eq!(KeyReader::new(&key[1..]).due(), Some((Timestamp(due), subject)));
             let key = KeyWriter::table(table::READY).queue(&queue).u8(3).finish();
             let mut reader = KeyReader::new(&key[1..]);
             prop_assert_eq!(reader.queue(), Some(queue));

@@ -25,7 +25,7 @@ pub(crate) fn parent_closed(txn: &mut Txn<'_, '_>) {
             Ok(ParentClosePolicy::Abandon | ParentClosePolicy::Unspecified) | Err(_) => continue,
         };
         let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: child.workflow_id.clone() };
-        txn.send(OutboxMessage { to, body: Body::ParentClosed { initiated_event_id, policy } });
+        txn.send(OutboxMessage { to: to.into(), body: Body::ParentClosed { initiated_event_id, policy } });
     }
 }
 
@@ -48,5 +48,5 @@ pub(crate) fn report_close(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
         child: ChildRuns { first: info.first_run_id, last: txn.run.run_id },
         event: Encoded::of(event),
     };
-    txn.send(OutboxMessage { to: lineage.parent.workflow.clone(), body });
+    txn.send(OutboxMessage { to: lineage.parent.workflow.clone().into(), body });
 }

@@ -88,7 +88,7 @@ pub(super) fn ask(
     let request_id = format!("{by}:{initiated_event_id}:0");
     let request = Encoded::of(&request(txn, request_id, initiated, user_metadata));
     let lineage = lineage(txn, initiated_event_id);
-    txn.send(OutboxMessage { to, body: Body::StartChild { request, lineage } });
+    txn.send(OutboxMessage { to: to.into(), body: Body::StartChild { request, lineage } });
 }
 
 fn check_attributes(

@@ -16,6 +16,7 @@ use crate::{
     row::{RequestKind, request_row},
     signal,
     state::ExecutionState,
+    subject::Subject,
     transition::types::Refused,
     txn::Txn,
     workflow_task,
@@ -31,7 +32,9 @@ use uuid::Uuid;
 const PARENT_CLOSED: &str = "by parent close policy";
 
 /// Takes a message; the reply is the receipt. A message that was taken before changes nothing.
-pub(super) fn run(call: Call<'_, '_>, from: &RunKey, message: &OutboxMessage) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, from: &Subject, message: &OutboxMessage) -> Outcome {
+    // All that can be said to a workflow is said by a run.
+    let Some(from) = &from.run() else { return receipt(Receipt::Refused) };
     match &message.body {
         Body::StartChild { request, lineage } => start_child(call, request.decode(), lineage),
         Body::Signal { target, request, .. } => receive_signal(call, from, *target, &request.decode()),

@@ -16,7 +16,7 @@ use crate::{
 use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp, receipt: Receipt) -> Outcome {
-    let key = RowKey::Outbox { run: call.workflow.run(run_id), stamp };
+    let key = RowKey::Outbox { from: call.workflow.run(run_id).into(), stamp };
     let Some(row) = call.rows.get(&key)? else { return Err(Stop::Answered(Reply::Done)) };
     let message: OutboxMessage = codec::decode(&row).map_err(|error| ReadError::corrupt(key.clone(), error))?;
     let delete = Op::Delete(key);

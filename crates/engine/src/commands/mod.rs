@@ -71,7 +71,7 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
         UpdateQueueConfig { queue, request } => update_queue_config::run(call, queue, request),
         ReturnTask { token } => return_task::run(call, token),
         Deliver { from, message } => deliver::run(call, from, message),
-        Delivered { run_id, stamp, receipt } => delivered::run(call, *run_id, *stamp, *receipt),
-        TimerDue { run_id } => timer_due::run(call, *run_id),
+        Delivered { instance, stamp, receipt } => delivered::run(call, *instance, *stamp, *receipt),
+        TimerDue { instance } => timer_due::run(call, *instance),
     }
 }

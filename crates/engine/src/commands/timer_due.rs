@@ -82,6 +82,6 @@ fn clear_copy(call: Call<'_, '_>, run: RunKey) -> Outcome {
     let mut ops: Vec<Op> = rows.iter().map(|(first_event_id, _)| row(*first_event_id)).collect();
     ops.extend(last.then_some(Op::Delete(timer)));
     let due = (!last).then_some(call.cx.now);
-    let effects = vec![Effect::TimerArmed { run, due }];
+    let effects = vec![Effect::TimerArmed { subject: run.into(), due }];
     Ok(Transition { reply: Reply::Done, writes: WriteSet { ops }, states: Vec::new(), effects, copy: None })
 }

@@ -9,6 +9,8 @@ use crate::{
     chain::Start,
     command::Reply,
     proposals,
+    state::ExecutionState,
+    subject::Subject,
     transition::types::Refused,
     txn::Txn,
     update::{self, start_failed, update_refused},
@@ -34,8 +36,10 @@ pub(super) fn run(call: Call<'_, '_>, start: &Start, update: &UpdateWorkflowExec
         return Err(ApiError::internal("a start was answered with something else").into());
     };
     let run = workflow.run(run_id);
-    let state = match begun.as_ref().and_then(|begun| begun.states.iter().find(|(key, _)| *key == run)) {
-        Some((_, state)) => state.clone(),
+    let subject = Subject::from(&run);
+    let written = begun.as_ref().and_then(|begun| begun.states.iter().find(|written| written.subject == subject));
+    let state = match written.and_then(|written| written.state.clone().downcast::<ExecutionState>().ok()) {
+        Some(state) => state,
         None => rows.execution(&run)?.ok_or_else(|| ApiError::internal("a started run is not there"))?,
     };
     let started = started && (begun.is_some() || state.proposals.outcome(proposal).is_some());
@@ -57,7 +61,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &Start, update: &UpdateWorkflowExec
     let Some(mut whole) = begun else { return Ok(admitted) };
     whole.reply = admitted.reply;
     whole.writes.ops.extend(admitted.writes.ops);
-    whole.states.retain(|(key, _)| *key != run);
+    whole.states.retain(|written| written.subject != subject);
     whole.states.extend(admitted.states);
     whole.effects.extend(admitted.effects);
     Ok(whole)

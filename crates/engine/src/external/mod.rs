@@ -18,7 +18,7 @@ use tenure_api::history::v1::{HistoryEvent, history_event::Attributes};
 
 fn send(txn: &mut Txn<'_, '_>, workflow_id: &str, body: Body) {
     let to = WorkflowKey { namespace: txn.run.workflow.namespace, workflow_id: workflow_id.into() };
-    txn.send(OutboxMessage { to, body });
+    txn.send(OutboxMessage { to: to.into(), body });
 }
 
 /// Whom an initiated event means; its run id was checked when the command came.

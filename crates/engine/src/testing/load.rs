@@ -40,7 +40,7 @@ impl PendingActivities {
         };
         let activity = ActivityRef::Token(TaskToken::decode(&task.task_token).expect("a token of ours"));
         let completion = Envelope {
-            workflow: super::workflow(),
+            lane: super::workflow().into(),
             proposal: ProposalId(u128::MAX),
             origin: Process::default(),
             command: ShardCommand::CompleteActivity { activity, request: Arc::default() },

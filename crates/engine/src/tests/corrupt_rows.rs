@@ -67,7 +67,7 @@ fn commands(sim: &Sim) -> Vec<ShardCommand> {
         ShardCommand::SignalWorkflow(RunRequest::new(None, signal)),
         ShardCommand::StartWorkflow(Box::new(Start::new(start_request()).unwrap())),
         ShardCommand::ResetWorkflow(RunRequest::new(None, reset)),
-        ShardCommand::TimerDue { run_id },
+        ShardCommand::TimerDue { instance: run_id },
         ShardCommand::TerminateWorkflow(RunRequest::new(None, terminate)),
     ]
 }

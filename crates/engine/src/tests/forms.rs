@@ -185,7 +185,7 @@ fn with_all_fields() -> Vec<(&'static str, Bytes)> {
     let signal = Body::Signal { initiated_event_id: 5, target, request: Encoded::of(&Default::default()) };
     let cancel =
         Body::RequestCancel { initiated_event_id: 5, target, request_id: Uuid::from_u128(4), reason: "r".into() };
-    let message = |body| ("message", codec::encode(&OutboxMessage { to: workflow(), body }));
+    let message = |body| ("message", codec::encode(&OutboxMessage { to: workflow().into(), body }));
     vec![
         ("info", row),
         ("execution", state.encode()),

@@ -346,10 +346,10 @@ fn a_copy_without_a_run_is_removed() {
     assert!(copy.piece(&sim.rows, next).unwrap().is_none());
     sim.rows.apply(&writes);
     assert!(sim.rows.rows().count() > before);
-    sim.run(ShardCommand::TimerDue { run_id: run.run_id }).unwrap();
+    sim.run(ShardCommand::TimerDue { instance: run.run_id }).unwrap();
     assert!(sim.rows.rows().count() > before, "not before its time");
     sim.now = copy.expires();
-    sim.run(ShardCommand::TimerDue { run_id: run.run_id }).unwrap();
+    sim.run(ShardCommand::TimerDue { instance: run.run_id }).unwrap();
     assert_eq!(sim.rows.rows().count(), before);
 }
 

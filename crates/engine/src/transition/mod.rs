@@ -9,10 +9,14 @@ use crate::{
     commands::{self, Call, Stop},
     rows::StateReader,
 };
+use tenure_api::error::ApiError;
 
 /// Runs one command. Synchronous, total, deterministic in its arguments.
 pub fn transition(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
-    let call = Call { rows, cx, workflow: &envelope.workflow, proposal: envelope.proposal };
+    let Some(workflow) = envelope.lane.workflow() else {
+        return Err(ApiError::internal(format!("this build knows nothing of {}", envelope.lane)).into());
+    };
+    let call = Call { rows, cx, workflow: &workflow, proposal: envelope.proposal };
     match commands::dispatch(call, &envelope.command) {
         Ok(transition) => Ok(transition),
         Err(Stop::Answered(reply)) => Ok(commands::unchanged(reply)),

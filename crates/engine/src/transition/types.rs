@@ -10,7 +10,7 @@ use crate::{
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask, WriteSet},
     search_attributes::Registry,
-    state::ExecutionState,
+    subject::{Subject, WrittenState},
     time::Timestamp,
     update::status::UpdateStatus,
 };
@@ -41,7 +41,7 @@ pub struct Transition {
     pub reply: Reply,
     pub writes: WriteSet,
     /// The decoded states that `writes` holds, for the leader's cache.
-    pub states: Vec<(RunKey, Arc<ExecutionState>)>,
+    pub states: Vec<WrittenState>,
     pub effects: Vec<Effect>,
     /// To be copied, piece by piece, before `writes` are replicated: the run that they make begins with it. A command
     /// that copies shares its entry with no other.
@@ -52,9 +52,9 @@ pub struct Transition {
 /// the same in the rows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// The run's timer row is now at `due`; `None`: it has none.
+    /// The subject's timer row is now at `due`; `None`: it has none.
     TimerArmed {
-        run: RunKey,
+        subject: Subject,
         due: Option<Timestamp>,
     },
     TaskReady(ReadyTask),

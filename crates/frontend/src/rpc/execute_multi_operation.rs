@@ -58,7 +58,7 @@ impl Rpc for api::ExecuteMultiOperationRequest {
             start: Box::new(Start { request: Arc::new(std::mem::take(start)), options: target.options }),
             update: Arc::new(std::mem::take(update)),
         };
-        let envelope = Envelope { workflow: target.workflow, proposal: call.proposal, origin: call.origin, command };
+        let envelope = Envelope { lane: target.workflow.into(), proposal: call.proposal, origin: call.origin, command };
         let done = call.leader.update_with_start(envelope, update_id, wanted).await?;
         let UpdateWithStart { run_id, started, status, update } = done;
         // A run that was there before may be one of a chain.

@@ -88,7 +88,11 @@ impl Target for ActivityTarget {
 impl Call {
     /// Runs a command. An error that the command was applied with is an error all the same.
     async fn execute(&self, workflow: WorkflowKey, command: ShardCommand) -> Result<Reply, CommandError> {
-        match self.leader.execute(Envelope { workflow, proposal: self.proposal, origin: self.origin, command }).await? {
+        match self
+            .leader
+            .execute(Envelope { lane: workflow.into(), proposal: self.proposal, origin: self.origin, command })
+            .await?
+        {
             Reply::Failed(error) => Err(error.into()),
             reply => Ok(reply),
         }

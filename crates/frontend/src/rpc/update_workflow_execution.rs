@@ -33,7 +33,7 @@ impl Rpc for api::UpdateWorkflowExecutionRequest {
         let (namespace, update_id) = (self.namespace.clone(), update_id(self.request.as_ref()));
         let wanted = wanted(self.wait_policy);
         let command = ShardCommand::UpdateWorkflow(RunRequest::new(target.run_id, self));
-        let envelope = Envelope { workflow: target.workflow, proposal: call.proposal, origin: call.origin, command };
+        let envelope = Envelope { lane: target.workflow.into(), proposal: call.proposal, origin: call.origin, command };
         let progress = call.leader.update(envelope, update_id, wanted).await?;
         Ok(response(namespace, progress))
     }

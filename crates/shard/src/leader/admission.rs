@@ -13,7 +13,7 @@ use tenure_api::{
     enums::v1::{ResourceExhaustedCause as Cause, ResourceExhaustedScope as Scope},
     error::ApiError,
 };
-use tenure_engine::{Envelope, Reply};
+use tenure_engine::{Envelope, Lane, Reply};
 use tenure_limits::COMMANDS_OF_WORKFLOW;
 
 /// The way in for commands of clients.
@@ -40,30 +40,30 @@ impl Admission {
         if self.without_quorum.load(Ordering::Relaxed) {
             return Err(self.context.not_leader().into());
         }
-        if self.executions.waiting(&envelope.workflow) >= COMMANDS_OF_WORKFLOW {
+        if self.executions.waiting(&envelope.lane) >= COMMANDS_OF_WORKFLOW {
             return Err(refused("workflow", Cause::BusyWorkflow, Scope::Namespace, "Workflow is busy."));
         }
         let Ok(_permit) = self.context.node.commands.try_acquire() else {
             let message = "too many commands wait on this node; try again later";
             return Err(refused("node", Cause::SystemOverloaded, Scope::System, message));
         };
-        let workflow = envelope.workflow.clone();
-        let taken_back = TakenBack { executions: &self.executions, workflow: &workflow };
+        let lane = envelope.lane.clone();
+        let taken_back = TakenBack { executions: &self.executions, lane: &lane };
         let answer = self.executions.execute(envelope).await;
         std::mem::forget(taken_back);
         answer
     }
 }
 
-/// Removes the commands of a workflow id whose callers have gone, when the one who holds this goes without an answer.
+/// Removes the commands of a lane whose callers have gone, when the one who holds this goes without an answer.
 struct TakenBack<'a> {
     executions: &'a Executions,
-    workflow: &'a tenure_engine::WorkflowKey,
+    lane: &'a Lane,
 }
 
 impl Drop for TakenBack<'_> {
     fn drop(&mut self) {
-        self.executions.forget_abandoned(self.workflow);
+        self.executions.forget_abandoned(self.lane);
     }
 }
 

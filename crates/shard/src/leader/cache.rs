@@ -1,16 +1,15 @@
-//! Decoded states of hot executions: one cache of the whole node, within a budget of bytes, however many shards it leads.
+//! Decoded states of hot subjects: one cache of the whole node, within a budget of bytes, however many shards it leads.
 
 use quick_cache::{Weighter, sync::Cache};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-use tenure_engine::{Op, RowKey, RunKey, WriteSet, info::ExecutionInfo, state::ExecutionState};
+use tenure_engine::{
+    Op, Subject, WriteSet,
+    subject::{SubjectState, WrittenState},
+};
 
-/// What is decoded of a core row and of what the start fixed takes about this many times its encoding, beside the structs themselves.
-const DECODED: u64 = 4;
-/// What an entry costs besides: its structs, the empty tables in them, its key, and its places in the cache's tables.
-const OVERHEAD: u64 = (size_of::<ExecutionState>() + size_of::<ExecutionInfo>()) as u64 + 1024;
 /// An average entry; the cache reserves its table by it.
 const TYPICAL: u64 = 4096;
 
@@ -22,18 +21,18 @@ pub(crate) struct StateCache {
 
 /// A leader's part of the cache; its states leave with it.
 ///
-/// Filled by the lanes alone, after apply; whoever is not in the lane of a workflow id reads rows instead.
+/// Filled by the lanes alone, after apply; whoever is not in the lane of a subject reads rows instead.
 pub(crate) struct LeaderStates {
     cache: Arc<StateCache>,
     leader: u64,
 }
 
-/// A run of one leader: the next one of its shard must not find what the last one left.
-type Key = (u64, RunKey);
+/// A subject of one leader: the next one of its shard must not find what the last one left.
+type Key = (u64, Subject);
 
 #[derive(Clone)]
 struct Cached {
-    state: Arc<ExecutionState>,
+    state: SubjectState,
     bytes: u64,
 }
 
@@ -63,33 +62,23 @@ impl StateCache {
 }
 
 impl LeaderStates {
-    pub(crate) fn get(&self, run: &RunKey) -> Option<Arc<ExecutionState>> {
-        self.cache.states.get(&(self.leader, run.clone())).map(|cached| cached.state)
+    pub(crate) fn get(&self, subject: &Subject) -> Option<SubjectState> {
+        self.cache.states.get(&(self.leader, subject.clone())).map(|cached| cached.state)
     }
 
-    /// The rows were applied, and hold these states. Those of closed runs are hardly read any more.
-    pub(crate) fn applied(&self, writes: &WriteSet, states: Vec<(RunKey, Arc<ExecutionState>)>) {
-        let size = |run: &RunKey| {
-            writes.ops.iter().rev().find_map(|op| match op {
-                Op::Put(RowKey::Execution(key), value) if key == run => Some(Some(value.len() as u64)),
-                Op::Delete(RowKey::Execution(key)) if key == run => Some(None),
-                _ => None,
-            })
-        };
+    /// The rows were applied, and hold these states.
+    pub(crate) fn applied(&self, writes: &WriteSet, states: Vec<WrittenState>) {
         for op in &writes.ops {
-            if let Op::Delete(RowKey::Execution(run)) = op {
-                self.cache.states.remove(&(self.leader, run.clone()));
+            if let Op::Delete(key) = op
+                && let Some(subject) = key.core_of()
+            {
+                self.cache.states.remove(&(self.leader, subject));
             }
         }
-        for (run, state) in states {
-            let core = size(&run).flatten().filter(|_| state.is_running());
-            let key = (self.leader, run);
-            match core {
-                Some(core) => {
-                    let rows = core + state.info.row_bytes() as u64;
-                    let bytes = rows * DECODED + state.pending_bytes() as u64 + OVERHEAD;
-                    self.cache.states.insert(key, Cached { state, bytes });
-                }
+        for WrittenState { subject, state, bytes } in states {
+            let key = (self.leader, subject);
+            match bytes {
+                Some(bytes) => self.cache.states.insert(key, Cached { state, bytes }),
                 None => _ = self.cache.states.remove(&key),
             }
         }

@@ -1,5 +1,6 @@
-//! One command at a time per workflow id: a lane for each that is busy. The commands that queue up while an entry is
-//! on its way are run together into the next one. Different workflow ids never wait for each other.
+//! One command at a time per workflow id, or whatever else commands are for: a lane for each that is busy. The commands
+//! that queue up while an entry is on its way are run together into the next one. Different lanes never wait for each
+//! other.
 
 use crate::{
     leader::{cache::LeaderStates, context::LeaderContext, heartbeats::Heartbeats, overlay::Overlay},
@@ -18,8 +19,8 @@ use std::{
 };
 use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult};
 use tenure_engine::{
-    Effect, Envelope, HistoryCopy, Ids, Process, Reply, RunKey, ShardCommand, Stamp, WorkflowKey, WriteSet,
-    search_attributes::Registry, transition::Context,
+    Effect, Envelope, HistoryCopy, Ids, Lane, Process, Reply, RunKey, ShardCommand, Stamp, WriteSet,
+    search_attributes::Registry, subject::WrittenState, transition::Context,
 };
 use tenure_limits::{BATCH_COMMANDS, ENTRY};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -49,7 +50,7 @@ pub(crate) trait Effects: Send + Sync {
     fn answered(&self, run: &RunKey, results: BTreeMap<String, WorkflowQueryResult>);
 }
 
-type Lanes = HashMap<WorkflowKey, VecDeque<Waiting>>;
+type Lanes = HashMap<Lane, VecDeque<Waiting>>;
 
 struct Waiting {
     envelope: Envelope,
@@ -63,7 +64,7 @@ struct Evaluated {
     writes: WriteSet,
     /// True if a command other than a heartbeat is among them.
     urgent: bool,
-    states: Vec<(RunKey, Arc<tenure_engine::state::ExecutionState>)>,
+    states: Vec<WrittenState>,
     effects: Vec<Effect>,
     answered: Vec<(RunKey, BTreeMap<String, WorkflowQueryResult>)>,
     replies: Vec<(oneshot::Sender<CommandResult>, CommandResult)>,
@@ -75,8 +76,8 @@ struct Evaluated {
 }
 
 /// Wraps a command of the leader's own.
-pub(crate) fn own(workflow: WorkflowKey, command: ShardCommand) -> Envelope {
-    Envelope { workflow, proposal: new_proposal_id(), origin: Process::default(), command }
+pub(crate) fn own(lane: impl Into<Lane>, command: ShardCommand) -> Envelope {
+    Envelope { lane: lane.into(), proposal: new_proposal_id(), origin: Process::default(), command }
 }
 
 impl Executions {
@@ -91,14 +92,14 @@ impl Executions {
         }
     }
 
-    /// Commands of a workflow id that wait for those before them.
-    pub(crate) fn waiting(&self, workflow: &WorkflowKey) -> usize {
-        self.lanes.lock().get(workflow).map_or(0, VecDeque::len)
+    /// Commands of a lane that wait for those before them.
+    pub(crate) fn waiting(&self, lane: &Lane) -> usize {
+        self.lanes.lock().get(lane).map_or(0, VecDeque::len)
     }
 
     /// Commands that nobody waits for any more, and that did not run yet, never do.
-    pub(crate) fn forget_abandoned(&self, workflow: &WorkflowKey) {
-        if let Some(lane) = self.lanes.lock().get_mut(workflow) {
+    pub(crate) fn forget_abandoned(&self, lane: &Lane) {
+        if let Some(lane) = self.lanes.lock().get_mut(lane) {
             lane.retain(|waiting| !waiting.reply.is_closed());
         }
     }
@@ -109,7 +110,7 @@ impl Executions {
         Ids::new(rand::rng().random(), Stamp { term: self.context.term, counter })
     }
 
-    /// Runs a command after those of the same workflow id that came before it, and answers once its entry is
+    /// Runs a command after those of the same lane that came before it, and answers once its entry is
     /// applied. The command goes on if the future is dropped; one of a client only if it has begun.
     pub(crate) async fn execute(self: &Arc<Self>, envelope: Envelope) -> Result<Reply, CommandError> {
         let (reply, answer) = oneshot::channel();
@@ -124,24 +125,24 @@ impl Executions {
 
     fn enqueue(self: &Arc<Self>, command: Waiting) {
         use std::collections::hash_map::Entry;
-        let workflow = command.envelope.workflow.clone();
-        match self.lanes.lock().entry(workflow.clone()) {
-            Entry::Occupied(mut lane) => lane.get_mut().push_back(command),
+        let lane = command.envelope.lane.clone();
+        match self.lanes.lock().entry(lane.clone()) {
+            Entry::Occupied(mut waiting) => waiting.get_mut().push_back(command),
             Entry::Vacant(place) => {
                 place.insert(VecDeque::from([command]));
-                tokio::spawn(self.clone().run_lane(workflow));
+                tokio::spawn(self.clone().run_lane(lane));
             }
         }
     }
 
-    async fn run_lane(self: Arc<Self>, workflow: WorkflowKey) {
-        let end = LaneEnd { executions: &self, workflow: &workflow };
+    async fn run_lane(self: Arc<Self>, lane: Lane) {
+        let end = LaneEnd { executions: &self, lane: &lane };
         loop {
-            let evaluated = self.clone().evaluate_next(&workflow).await;
+            let evaluated = self.clone().evaluate_next(&lane).await;
             if evaluated.replies.is_empty() {
                 let mut lanes = self.lanes.lock();
-                if lanes.get(&workflow).is_none_or(VecDeque::is_empty) {
-                    lanes.remove(&workflow);
+                if lanes.get(&lane).is_none_or(VecDeque::is_empty) {
+                    lanes.remove(&lane);
                     // The lane is closed under the lock; the next command opens a new one, which is not ours to end.
                     std::mem::forget(end);
                     return;
@@ -153,15 +154,15 @@ impl Executions {
     }
 
     /// [`Executions::evaluate`], off the async workers where it may take long.
-    async fn evaluate_next(self: Arc<Self>, workflow: &WorkflowKey) -> Evaluated {
-        let next = |lanes: &Lanes| lanes.get(workflow)?.front().map(|waiting| reads_all(&waiting.envelope.command));
+    async fn evaluate_next(self: Arc<Self>, lane: &Lane) -> Evaluated {
+        let next = |lanes: &Lanes| lanes.get(lane)?.front().map(|waiting| reads_all(&waiting.envelope.command));
         if next(&self.lanes.lock()) != Some(true) {
-            return self.evaluate(workflow);
+            return self.evaluate(lane);
         }
         // A few at once on a node: each may hold much in memory.
         let permit = self.context.node.long_commands.clone().acquire_owned().await.ok();
-        let (executions, workflow) = (self.clone(), workflow.clone());
-        match tokio::task::spawn_blocking(move || executions.evaluate(&workflow)).await {
+        let (executions, lane) = (self.clone(), lane.clone());
+        match tokio::task::spawn_blocking(move || executions.evaluate(&lane)).await {
             Ok(evaluated) => Evaluated { _permit: permit, ..evaluated },
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -171,17 +172,17 @@ impl Executions {
         }
     }
 
-    /// The next command for the workflow id, if it may share an entry with `before` others.
-    fn next_command(&self, workflow: &WorkflowKey, before: usize) -> Option<Waiting> {
+    /// The next command of the lane, if it may share an entry with `before` others.
+    fn next_command(&self, lane: &Lane, before: usize) -> Option<Waiting> {
         let mut lanes = self.lanes.lock();
-        let lane = lanes.get_mut(workflow)?;
-        let waits = before > 0 && lane.front().is_some_and(|next| reads_all(&next.envelope.command));
-        if waits { None } else { lane.pop_front() }
+        let waiting = lanes.get_mut(lane)?;
+        let waits = before > 0 && waiting.front().is_some_and(|next| reads_all(&next.envelope.command));
+        if waits { None } else { waiting.pop_front() }
     }
 
     /// Runs commands one after the other over a common overlay. They are taken one by one, so that a large entry leaves
     /// the rest for the next.
-    fn evaluate(&self, workflow: &WorkflowKey) -> Evaluated {
+    fn evaluate(&self, lane: &Lane) -> Evaluated {
         let mut evaluated = Evaluated::default();
         let mut overlay = Overlay::new(&*self.context.rows, &self.cache);
         let mut ids = self.ids();
@@ -189,9 +190,9 @@ impl Executions {
         while bytes < self.context.options().batch_bytes
             && evaluated.replies.len() < BATCH_COMMANDS
             && evaluated.copy.is_none()
-            && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(workflow, evaluated.replies.len())
+            && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(lane, evaluated.replies.len())
         {
-            let namespace = self.context.node.system.by_id(envelope.workflow.namespace);
+            let namespace = self.context.node.system.by_id(envelope.lane.namespace);
             let unknown = Registry::default();
             let mut context = Context {
                 now: self.context.clock.now(),
@@ -209,7 +210,7 @@ impl Executions {
                     if bytes > 0 && bytes + size > ENTRY {
                         // It is run again as the first of the next entry: nothing of it has happened.
                         let waiting = Waiting { envelope, reply, in_flight };
-                        if let Some(lane) = self.lanes.lock().get_mut(workflow) {
+                        if let Some(lane) = self.lanes.lock().get_mut(lane) {
                             lane.push_front(waiting);
                         }
                         return evaluated;
@@ -266,7 +267,7 @@ impl Executions {
             };
             if let Some(copy) = copy {
                 // What was copied is removed by and by.
-                let removal = Effect::TimerArmed { run: copy.to.clone(), due: Some(copy.expires()) };
+                let removal = Effect::TimerArmed { subject: (&copy.to).into(), due: Some(copy.expires()) };
                 self.act_on([], [removal]);
             }
             for (reply, _) in replies {
@@ -311,15 +312,15 @@ impl Executions {
 /// Ends a lane, however its task ends; what still waits in it is answered by the drop of its sender.
 struct LaneEnd<'a> {
     executions: &'a Executions,
-    workflow: &'a WorkflowKey,
+    lane: &'a Lane,
 }
 
 impl Drop for LaneEnd<'_> {
     fn drop(&mut self) {
-        if let Some(left) = self.executions.lanes.lock().remove(self.workflow)
+        if let Some(left) = self.executions.lanes.lock().remove(self.lane)
             && !left.is_empty()
         {
-            tracing::error!(workflow = %self.workflow.workflow_id, commands = left.len(), "a lane ended early");
+            tracing::error!(lane = %self.lane, commands = left.len(), "a lane ended early");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The outbox: messages from runs of this shard to other workflow ids, delivered at least once. Rows are the truth;
+//! The outbox: messages from subjects of this shard to others, delivered at least once. Rows are the truth;
 //! the leader holds the names of the first ones for each shard, so that one that cannot be served holds up nothing but
-//! its own, and delivers those of one run to one workflow id in order, all others side by side. What a message does is
+//! its own, and delivers those of one sender to one address in order, all others side by side. What a message does is
 //! the engine's.
 
 use crate::{
@@ -25,7 +25,7 @@ use std::{
 };
 use tenure_api::error::Code;
 use tenure_engine::{
-    Reply, RowKey, RunKey, ShardCommand, Stamp, WorkflowKey, codec,
+    Address, Reply, RowKey, ShardCommand, Stamp, Subject, codec,
     outbox::{OutboxEntry, OutboxMessage},
     rows::ReadError,
 };
@@ -40,7 +40,7 @@ const RELOAD: Duration = Duration::from_secs(1);
 /// Rows that are read at once.
 const PAGE: usize = 1000;
 
-/// Delivers the messages of one leader's runs.
+/// Delivers the messages of one leader's subjects.
 pub(crate) struct Outbox {
     context: Arc<LeaderContext>,
     executions: Arc<Executions>,
@@ -49,15 +49,15 @@ pub(crate) struct Outbox {
     changed: Notify,
 }
 
-/// Messages of a lane are delivered one after the other.
+/// Messages of a channel are delivered one after the other.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct LaneKey {
-    from: RunKey,
-    to: WorkflowKey,
+struct ChannelKey {
+    from: Subject,
+    to: Address,
 }
 
 #[derive(Default)]
-struct Lane {
+struct Channel {
     /// The messages, each with the time at which it was written or read.
     waiting: BTreeMap<Stamp, Instant>,
     /// How often the first message was tried in vain.
@@ -67,17 +67,17 @@ struct Lane {
 /// The messages for one shard.
 #[derive(Default)]
 struct Target {
-    lanes: HashMap<LaneKey, Lane>,
-    /// Lanes whose first message is not being delivered, by when it is to be.
-    due: BTreeSet<(Instant, LaneKey)>,
-    /// Messages in all lanes.
+    channels: HashMap<ChannelKey, Channel>,
+    /// Channels whose first message is not being delivered, by when it is to be.
+    due: BTreeSet<(Instant, ChannelKey)>,
+    /// Messages in all channels.
     held: usize,
     /// Messages that are being delivered.
     in_flight: usize,
     held_up_to: HeldUpTo,
 }
 
-/// Which of a shard's messages are held. Of each lane the first ones are, whatever it is: a message is not held unless
+/// Which of a shard's messages are held. Of each channel the first ones are, whatever it is: a message is not held unless
 /// all that come before it in the order of rows are.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum HeldUpTo {
@@ -91,7 +91,7 @@ enum HeldUpTo {
 }
 
 /// A message's place in the order of rows.
-type RowPlace = (u16, RunKey, Stamp);
+type RowPlace = (u16, Subject, Stamp);
 
 /// The messages whose names are held in memory.
 pub(crate) struct OutboxWindow {
@@ -118,12 +118,12 @@ impl Target {
             return;
         }
         let OutboxEntry { from, stamp, to } = entry;
-        let key = LaneKey { from, to };
-        let lane = self.lanes.entry(key.clone()).or_insert_with(|| {
+        let key = ChannelKey { from, to };
+        let channel = self.channels.entry(key.clone()).or_insert_with(|| {
             self.due.insert((now, key));
-            Lane::default()
+            Channel::default()
         });
-        if lane.waiting.insert(stamp, now).is_none() {
+        if channel.waiting.insert(stamp, now).is_none() {
             self.held += 1;
         }
     }
@@ -132,32 +132,32 @@ impl Target {
         self.held_up_to == HeldUpTo::Window && self.held <= window / 4
     }
 
-    /// A lane's first message was answered for good: the next one follows at once.
-    fn answered(&mut self, key: LaneKey, stamp: Stamp) {
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
-        lane.attempts = 0;
-        if lane.waiting.remove(&stamp).is_some() {
+    /// A channel's first message was answered for good: the next one follows at once.
+    fn answered(&mut self, key: ChannelKey, stamp: Stamp) {
+        let Some(channel) = self.channels.get_mut(&key) else { return };
+        channel.attempts = 0;
+        if channel.waiting.remove(&stamp).is_some() {
             self.held -= 1;
         }
-        if lane.waiting.is_empty() {
-            self.lanes.remove(&key);
+        if channel.waiting.is_empty() {
+            self.channels.remove(&key);
         } else {
             self.due.insert((Instant::now(), key));
         }
     }
 
-    /// A lane's first message is to be tried again, later each time.
-    fn failed(&mut self, key: LaneKey) {
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
-        let wait = RETRY.saturating_mul(1 << lane.attempts.min(10)).min(LONGEST_RETRY);
-        lane.attempts += 1;
+    /// A channel's first message is to be tried again, later each time.
+    fn failed(&mut self, key: ChannelKey) {
+        let Some(channel) = self.channels.get_mut(&key) else { return };
+        let wait = RETRY.saturating_mul(1 << channel.attempts.min(10)).min(LONGEST_RETRY);
+        channel.attempts += 1;
         self.due.insert((Instant::now() + wait, key));
     }
 }
 
 /// A message's place among the rows, as storage sorts them.
 fn place(entry: &OutboxEntry) -> RowPlace {
-    (entry.from.workflow.slot(), entry.from.clone(), entry.stamp)
+    (entry.from.lane.slot(), entry.from.clone(), entry.stamp)
 }
 
 impl OutboxWindow {
@@ -223,7 +223,7 @@ impl OutboxWindow {
         if !self.wants_scan() {
             return Ok(false);
         }
-        let after = self.begin_scan().map(|(_, run, stamp)| (run, stamp));
+        let after = self.begin_scan().map(|(_, from, stamp)| (from, stamp));
         let entries = rows.outbox(after.as_ref(), PAGE)?;
         let more = entries.len() == PAGE;
         if let Some(last) = entries.last() {
@@ -253,15 +253,15 @@ impl OutboxWindow {
         }
     }
 
-    /// Takes lanes that are due, each with its first message and when that was heard of; tells when the next is due.
-    fn take_due(&mut self, now: Instant) -> (Vec<(LaneKey, Stamp, Instant)>, Option<Instant>) {
+    /// Takes channels that are due, each with its first message and when that was heard of; tells when the next is due.
+    fn take_due(&mut self, now: Instant) -> (Vec<(ChannelKey, Stamp, Instant)>, Option<Instant>) {
         let (mut taken, mut next) = (Vec::new(), None);
         for target in self.targets.values_mut() {
             while target.in_flight < self.in_flight
                 && target.due.first().is_some_and(|(at, _)| *at <= now)
                 && let Some((_, key)) = target.due.pop_first()
             {
-                let first = target.lanes.get(&key).and_then(|lane| lane.waiting.first_key_value());
+                let first = target.channels.get(&key).and_then(|channel| channel.waiting.first_key_value());
                 if let Some((&stamp, &since)) = first {
                     target.in_flight += 1;
                     taken.push((key, stamp, since));
@@ -275,8 +275,8 @@ impl OutboxWindow {
         (taken, next)
     }
 
-    /// A lane's first message is not being delivered any more. Gives the messages for the same shard.
-    fn attempt_ended(&mut self, key: &LaneKey) -> &mut Target {
+    /// A channel's first message is not being delivered any more. Gives the messages for the same shard.
+    fn attempt_ended(&mut self, key: &ChannelKey) -> &mut Target {
         let target = self.targets.entry(self.mesh.shard_of(key.to.slot())).or_default();
         target.in_flight = target.in_flight.saturating_sub(1);
         target
@@ -336,12 +336,12 @@ impl Outbox {
     }
 
     /// Tries to deliver one message, and says whether it was answered and the answer taken.
-    async fn deliver(self: &Arc<Self>, key: LaneKey, stamp: Stamp, since: Instant) -> (LaneKey, Stamp, bool) {
+    async fn deliver(self: &Arc<Self>, key: ChannelKey, stamp: Stamp, since: Instant) -> (ChannelKey, Stamp, bool) {
         let answered = match self.try_deliver(&key, stamp).await {
             Ok(()) => true,
             Err(error) => {
-                let (from, to) = (&key.from.workflow.workflow_id, &key.to.workflow_id);
-                tracing::debug!(shard = self.context.shard, %from, %to, %error, "a message is tried again");
+                let ChannelKey { from, to } = &key;
+                tracing::debug!(shard = self.context.shard, %from, ?to, %error, "a message is tried again");
                 counter!("tenure_outbox_retries_total").increment(1);
                 false
             }
@@ -353,8 +353,8 @@ impl Outbox {
         (key, stamp, answered)
     }
 
-    async fn try_deliver(self: &Arc<Self>, key: &LaneKey, stamp: Stamp) -> Result<(), NotDelivered> {
-        let row = RowKey::Outbox { run: key.from.clone(), stamp };
+    async fn try_deliver(self: &Arc<Self>, key: &ChannelKey, stamp: Stamp) -> Result<(), NotDelivered> {
+        let row = RowKey::Outbox { from: key.from.clone(), stamp };
         // It was delivered before this leader heard of it.
         let Some(value) = self.context.rows.get(&row)? else { return Ok(()) };
         let message: OutboxMessage = codec::decode(&value).map_err(|e| ReadError::corrupt(row, e))?;
@@ -364,17 +364,16 @@ impl Outbox {
             Attempt::Served(Served::Answer(Answer::Received(receipt))) => receipt,
             Attempt::Served(_) | Attempt::NoLeader | Attempt::Failed => return Err(NotDelivered::NoAnswer(to)),
         };
-        let command = ShardCommand::Delivered { run_id: key.from.run_id, stamp, receipt };
-        let workflow = key.from.workflow.clone();
-        self.executions.execute(own(workflow, command)).await?;
+        let command = ShardCommand::Delivered { instance: key.from.instance, stamp, receipt };
+        self.executions.execute(own(key.from.lane.clone(), command)).await?;
         Ok(())
     }
 
-    /// Takes a message for a workflow id of this shard.
-    pub(crate) async fn receive(self: &Arc<Self>, from: RunKey, message: OutboxMessage) -> Served {
-        let workflow = message.to.clone();
+    /// Takes a message for a subject of this shard.
+    pub(crate) async fn receive(self: &Arc<Self>, from: Subject, message: OutboxMessage) -> Served {
+        let Address::Lane(to) = message.to.clone();
         let command = ShardCommand::Deliver { from, message: Box::new(message) };
-        match self.executions.execute(own(workflow, command)).await {
+        match self.executions.execute(own(to, command)).await {
             Ok(Reply::Received(receipt)) => Served::Answer(Answer::Received(receipt)),
             Ok(reply) => Served::refused(Code::Internal, format!("no receipt but {reply:?}")),
             Err(error) => {

@@ -3,15 +3,16 @@
 use crate::{leader::cache::LeaderStates, seam::replica::Rows};
 use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
-    Op, RowKey, RunKey, StateReader, Transition,
+    Op, RowKey, RunKey, StateReader, Subject, Transition,
     proto::event_in,
     rows::{ReadError, SystemTable},
     state::ExecutionState,
+    subject::SubjectState,
 };
 
 /// What the next command of the same workflow id sees. Only the lane of that workflow id may use it: nobody else
@@ -21,13 +22,22 @@ pub(crate) struct Overlay<'a> {
     cache: &'a LeaderStates,
     /// `None`: deleted.
     written: HashMap<RowKey, Option<Bytes>>,
-    states: HashMap<RunKey, Arc<ExecutionState>>,
+    states: HashMap<Subject, SubjectState>,
+    /// Subjects that are no more.
+    gone: HashSet<Subject>,
     history: BTreeMap<(RunKey, i64), Bytes>,
 }
 
 impl<'a> Overlay<'a> {
     pub(crate) fn new(rows: &'a dyn Rows, cache: &'a LeaderStates) -> Self {
-        Overlay { rows, cache, written: HashMap::new(), states: HashMap::new(), history: BTreeMap::new() }
+        Overlay {
+            rows,
+            cache,
+            written: HashMap::new(),
+            states: HashMap::new(),
+            gone: HashSet::new(),
+            history: BTreeMap::new(),
+        }
     }
 
     /// Puts the transition's rows on top.
@@ -39,8 +49,9 @@ impl<'a> Overlay<'a> {
                 }
                 Op::Put(key, value) => _ = self.written.insert(key.clone(), Some(value.clone())),
                 Op::Delete(key) => {
-                    if let RowKey::Execution(run) = key {
-                        self.states.remove(run);
+                    if let Some(subject) = key.core_of() {
+                        self.states.remove(&subject);
+                        self.gone.insert(subject);
                     }
                     if let RowKey::History { run, first_event_id } = key {
                         self.history.remove(&(run.clone(), *first_event_id));
@@ -49,22 +60,30 @@ impl<'a> Overlay<'a> {
                 }
             }
         }
-        self.states.extend(transition.states.iter().cloned());
+        for written in &transition.states {
+            self.gone.remove(&written.subject);
+            self.states.insert(written.subject.clone(), written.state.clone());
+        }
     }
 }
 
 impl StateReader for Overlay<'_> {
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
-        if let Some(state) = self.states.get(run) {
-            return Ok(Some(state.clone()));
-        }
-        if let Some(None) = self.written.get(&RowKey::Execution(run.clone())) {
+        let subject = Subject::from(run);
+        if self.gone.contains(&subject) {
             return Ok(None);
         }
-        if let Some(state) = self.cache.get(run) {
-            return Ok(Some(state));
+        match self.state(&subject).and_then(|state| state.downcast().ok()) {
+            Some(state) => Ok(Some(state)),
+            None => self.rows.execution(run),
         }
-        self.rows.execution(run)
+    }
+
+    fn state(&self, subject: &Subject) -> Option<SubjectState> {
+        if self.gone.contains(subject) {
+            return None;
+        }
+        self.states.get(subject).cloned().or_else(|| self.cache.get(subject))
     }
 
     fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {

@@ -185,7 +185,7 @@ impl LeaderRuntime {
 impl Effects for LeaderRuntime {
     fn act(&self, effect: Effect) {
         match effect {
-            Effect::TimerArmed { run, due } => self.timers.armed(run, due),
+            Effect::TimerArmed { subject, due } => self.timers.armed(subject, due),
             Effect::TaskReady(task) => self.owner.dispatch.task_ready(task),
             Effect::TaskGone { queue, stamp } => self.owner.dispatch.task_gone(&queue, stamp),
             Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run, next_event_id, closed),

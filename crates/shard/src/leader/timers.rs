@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tenure_engine::{RunKey, ShardCommand, Timestamp, rows::ReadError};
+use tenure_engine::{ShardCommand, Subject, Timestamp, rows::ReadError};
 use tokio::{sync::Notify, time::Instant};
 
 /// A timer whose command failed is tried again after this time.
@@ -38,10 +38,10 @@ pub(crate) struct Timers {
 
 /// The near future, and what is firing.
 pub(crate) struct TimerWindow {
-    by_due: BTreeSet<(Timestamp, RunKey)>,
-    due: HashMap<RunKey, Timestamp>,
+    by_due: BTreeSet<(Timestamp, Subject)>,
+    due: HashMap<Subject, Timestamp>,
     /// Timers that were taken and are not done yet.
-    firing: HashMap<RunKey, Row>,
+    firing: HashMap<Subject, Row>,
     /// All rows that are due before this are in memory (or firing); later ones may be on disk only.
     horizon: Timestamp,
     /// Timers that are held in memory, at most twice as many for a while.
@@ -75,22 +75,22 @@ impl TimerWindow {
         }
     }
 
-    fn remove(&mut self, run: &RunKey) {
-        if let Some(due) = self.due.remove(run) {
-            self.by_due.remove(&(due, run.clone()));
+    fn remove(&mut self, subject: &Subject) {
+        if let Some(due) = self.due.remove(subject) {
+            self.by_due.remove(&(due, subject.clone()));
         }
     }
 
-    fn insert(&mut self, due: Timestamp, run: RunKey) {
-        self.remove(&run);
-        self.due.insert(run.clone(), due);
-        self.by_due.insert((due, run));
+    fn insert(&mut self, due: Timestamp, subject: Subject) {
+        self.remove(&subject);
+        self.due.insert(subject.clone(), due);
+        self.by_due.insert((due, subject));
     }
 
     /// Reads the near future. Rows that were taken, and timers that are tried again later, are left alone.
     fn read(
         &mut self,
-        first: impl FnOnce(usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError>,
+        first: impl FnOnce(usize) -> Result<Vec<(Timestamp, Subject)>, ReadError>,
     ) -> Result<(), ReadError> {
         let limit = self.size.get() + self.firing.len();
         let near = first(limit)?;
@@ -98,29 +98,29 @@ impl TimerWindow {
             Some((due, _)) if near.len() == limit => *due,
             _ => Timestamp::MAX,
         };
-        for (due, run) in near {
-            if self.firing.get(&run) != Some(&Row::Taken) && !self.due.contains_key(&run) {
-                self.insert(due, run);
+        for (due, subject) in near {
+            if self.firing.get(&subject) != Some(&Row::Taken) && !self.due.contains_key(&subject) {
+                self.insert(due, subject);
             }
         }
         Ok(())
     }
 
-    /// The run's timer row is now this one. True if it is the first one to be due.
-    fn armed(&mut self, run: RunKey, due: Option<Timestamp>) -> bool {
-        self.remove(&run);
-        if let Some(row) = self.firing.get_mut(&run) {
+    /// The subject's timer row is now this one. True if it is the first one to be due.
+    fn armed(&mut self, subject: Subject, due: Option<Timestamp>) -> bool {
+        self.remove(&subject);
+        if let Some(row) = self.firing.get_mut(&subject) {
             *row = Row::Changed;
         }
         let Some(due) = due else { return false };
         if due >= self.horizon {
             return false;
         }
-        self.insert(due, run);
+        self.insert(due, subject);
         let earliest = self.by_due.first().is_some_and(|(first, _)| *first == due);
         while self.by_due.len() > 2 * self.size.get() {
-            let Some((due, run)) = self.by_due.pop_last() else { break };
-            self.due.remove(&run);
+            let Some((due, subject)) = self.by_due.pop_last() else { break };
+            self.due.remove(&subject);
             // One that is tried again later may be beyond it.
             self.horizon = self.horizon.min(due);
         }
@@ -128,35 +128,35 @@ impl TimerWindow {
     }
 
     /// A timer was fired. Where that failed it is tried again at `again`, unless its row changed meanwhile.
-    fn fired(&mut self, run: RunKey, again: Option<Timestamp>) {
-        let row = self.firing.remove(&run);
+    fn fired(&mut self, subject: Subject, again: Option<Timestamp>) {
+        let row = self.firing.remove(&subject);
         if let Some(again) = again
             && row == Some(Row::Taken)
         {
-            self.insert(again, run);
+            self.insert(again, subject);
         }
     }
 
     /// Takes up to `most` timers that are due, and tells when the next one is.
-    fn take_due(&mut self, now: Timestamp, most: usize) -> (Vec<(Timestamp, RunKey)>, Option<Timestamp>) {
+    fn take_due(&mut self, now: Timestamp, most: usize) -> (Vec<(Timestamp, Subject)>, Option<Timestamp>) {
         let mut taken = Vec::new();
         let mut busy = Vec::new();
         while taken.len() < most
             && let Some((due, _)) = self.by_due.first()
             && *due <= now
-            && let Some((due, run)) = self.by_due.pop_first()
+            && let Some((due, subject)) = self.by_due.pop_first()
         {
-            if self.firing.contains_key(&run) {
-                busy.push((due, run));
+            if self.firing.contains_key(&subject) {
+                busy.push((due, subject));
                 continue;
             }
-            self.firing.insert(run.clone(), Row::Taken);
-            self.due.remove(&run);
-            taken.push((due, run));
+            self.firing.insert(subject.clone(), Row::Taken);
+            self.due.remove(&subject);
+            taken.push((due, subject));
         }
         // What was armed again while it fires waits for the end of that, which wakes us.
         self.by_due.extend(busy);
-        let next = self.by_due.iter().find(|(_, run)| !self.firing.contains_key(run));
+        let next = self.by_due.iter().find(|(_, subject)| !self.firing.contains_key(subject));
         let next = next.map(|(due, _)| *due);
         (taken, next)
     }
@@ -176,9 +176,9 @@ impl Timers {
         Timers { context, executions, window: Mutex::new(window), changed: Notify::new() }
     }
 
-    /// The run's timer row is now this one.
-    pub(crate) fn armed(&self, run: RunKey, due: Option<Timestamp>) {
-        if self.window.lock().armed(run, due) {
+    /// The subject's timer row is now this one.
+    pub(crate) fn armed(&self, subject: Subject, due: Option<Timestamp>) {
+        if self.window.lock().armed(subject, due) {
             self.changed.notify_one();
         }
     }
@@ -206,7 +206,7 @@ impl Timers {
             }
             let room = self.context.options().timers_in_flight.saturating_sub(firing.len());
             let (due, next) = self.window.lock().take_due(self.context.clock.now(), room);
-            firing.extend(due.into_iter().map(|(due, run)| self.fire(due, run)));
+            firing.extend(due.into_iter().map(|(due, subject)| self.fire(due, subject)));
             if firing.len() < self.context.options().timers_in_flight
                 && let Some(next) = next
             {
@@ -220,7 +220,7 @@ impl Timers {
                 () = self.changed.notified() => {}
                 // The clock outlives this.
                 _ = jumps.changed() => {}
-                Some((run, again)) = firing.next(), if !firing.is_empty() => self.window.lock().fired(run, again),
+                Some((subject, again)) = firing.next(), if !firing.is_empty() => self.window.lock().fired(subject, again),
                 () = tokio::time::sleep_until(wake.unwrap_or(far)) => {}
             }
         }
@@ -228,10 +228,10 @@ impl Timers {
     }
 
     /// Fires one timer; gives when to try again if that failed.
-    async fn fire(self: &Arc<Self>, due: Timestamp, run: RunKey) -> (RunKey, Option<Timestamp>) {
-        let command = ShardCommand::TimerDue { run_id: run.run_id };
-        let workflow = run.workflow.clone();
-        let again = match self.executions.execute(own(workflow, command)).await {
+    async fn fire(self: &Arc<Self>, due: Timestamp, subject: Subject) -> (Subject, Option<Timestamp>) {
+        let command = ShardCommand::TimerDue { instance: subject.instance };
+        let lane = subject.lane.clone();
+        let again = match self.executions.execute(own(lane, command)).await {
             Ok(_) => {
                 counter!("tenure_timers_fired_total").increment(1);
                 histogram!("tenure_timers_lateness_seconds").record(self.context.clock.now().since(due));
@@ -240,11 +240,11 @@ impl Timers {
             // This leader goes, or it is handing over; if that fails, it stays, and its timers with it.
             Err(CommandError::NotLeader(_)) => Some(self.context.clock.now().after(HANDING_OVER)),
             Err(CommandError::Api(error)) => {
-                tracing::warn!(shard = self.context.shard, workflow = %run.workflow.workflow_id, %error, "a timer was refused");
+                tracing::warn!(shard = self.context.shard, %subject, %error, "a timer was refused");
                 Some(self.context.clock.now().after(RETRY))
             }
         };
-        (run, again)
+        (subject, again)
     }
 }
 
@@ -254,8 +254,8 @@ mod tests {
     use tenure_engine::{NamespaceId, WorkflowKey};
     use uuid::Uuid;
 
-    fn run(id: &str) -> RunKey {
-        WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: id.into() }.run(Uuid::nil())
+    fn run(id: &str) -> Subject {
+        WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: id.into() }.run(Uuid::nil()).into()
     }
 
     /// With these rows, in order.
@@ -264,7 +264,7 @@ mod tests {
         timers.read(first).unwrap();
     }
 
-    fn take(timers: &mut TimerWindow, now: i64) -> Vec<RunKey> {
+    fn take(timers: &mut TimerWindow, now: i64) -> Vec<Subject> {
         timers.take_due(Timestamp(now), usize::MAX).0.into_iter().map(|(_, run)| run).collect()
     }
 

@@ -130,6 +130,12 @@ struct Name {
     update_id: String,
 }
 
+/// The workflow that a command is for.
+fn workflow_of(envelope: &Envelope) -> Result<WorkflowKey, CommandError> {
+    let unknown = || ApiError::internal(format!("{} takes no updates", envelope.lane));
+    envelope.lane.workflow().ok_or_else(|| unknown().into())
+}
+
 impl Updates {
     /// Runs a command that asks for an update, and waits for `wanted`; after a while it answers with what there is.
     pub(crate) async fn update(
@@ -139,7 +145,7 @@ impl Updates {
         wanted: Stage,
     ) -> Result<UpdateProgress, CommandError> {
         counter!("tenure_updates_total").increment(1);
-        let workflow = envelope.workflow.clone();
+        let workflow = workflow_of(&envelope)?;
         let listener = self.listen(&workflow);
         match self.admission.execute(envelope).await? {
             Reply::Update { run_id, found } => {
@@ -157,7 +163,7 @@ impl Updates {
         wanted: Stage,
     ) -> Result<UpdateWithStart, CommandError> {
         counter!("tenure_updates_total").increment(1);
-        let workflow = envelope.workflow.clone();
+        let workflow = workflow_of(&envelope)?;
         let listener = self.listen(&workflow);
         let reply = self.admission.execute(envelope).await?;
         let Reply::UpdateWithStart { run_id, started, status, found } = reply else {

@@ -207,7 +207,8 @@ impl Starts {
     /// Takes over the starts that the last leader may have been waiting for.
     pub(crate) fn expect_recent(&self) -> Result<(), ReadError> {
         let now = self.context.clock.now();
-        for (_, run) in self.context.rows.timers(FIRST_TIMERS)? {
+        for (_, subject) in self.context.rows.timers(FIRST_TIMERS)? {
+            let Some(run) = subject.run() else { continue };
             let Some(state) = self.context.rows.execution(&run)? else { continue };
             let expect = |token, process: Process, at: Timestamp| {
                 if process.node != 0 && at.after(RECENT) >= now {

@@ -11,7 +11,7 @@ use prost::Message;
 use std::{sync::Arc, time::Duration};
 use tenure_api::error::ApiError;
 use tenure_engine::{
-    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, TaskKind, Timestamp, WorkflowKey,
+    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, Subject, TaskKind, Timestamp, WorkflowKey,
     codec::field,
     command::{Poll, StartTask},
     outbox::{OutboxMessage, Receipt},
@@ -155,13 +155,13 @@ pub(crate) enum Request {
         #[n(2)]
         proposal: ProposalId,
     },
-    /// The sender's shard to the receiver's: a message of a run's outbox.
+    /// The sender's shard to the receiver's: a message of a subject's outbox.
     #[n(7)]
     Deliver {
         #[n(0)]
         to: ShardId,
         #[n(1)]
-        from: RunKey,
+        from: Subject,
         #[n(2)]
         message: OutboxMessage,
     },

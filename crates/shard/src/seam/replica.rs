@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use minicbor::{Decode, Encode};
 use std::{sync::Arc, time::Duration};
 use tenure_engine::{
-    Process, QueueKey, RunKey, Stamp, StateReader, Timestamp, WriteSet,
+    Process, QueueKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask},
 };
@@ -79,14 +79,14 @@ pub struct Chunk {
 /// Rows as a leader scans them, besides what transitions read.
 pub trait Rows: StateReader + Send + Sync {
     /// The first timer rows in order of their due time.
-    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError>;
+    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError>;
     /// Ready tasks of a queue in (priority, stamp) order, from behind `after` on.
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError>;
     /// The queues that have ready tasks.
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError>;
-    /// Messages of the outbox, strictly after a place: by the slot of the sending run, by run, and then in the order in
+    /// Messages of the outbox, strictly after a place: by the slot of the sender, by sender, and then in the order in
     /// which they were sent.
-    fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError>;
+    fn outbox(&self, after: Option<&(Subject, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError>;
     /// How many ready tasks of a queue there are behind `after`, up to a limit.
     fn count_ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<usize, ReadError>;
     /// The chunks that hold the events from `from` to before `to`, in order; the first and the last may hold events

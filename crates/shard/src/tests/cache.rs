@@ -3,7 +3,7 @@
 use super::{options, whole};
 use crate::leader::cache::{LeaderStates, StateCache};
 use std::sync::Arc;
-use tenure_engine::{Op, RowKey, RunKey, WriteSet, state::ExecutionState};
+use tenure_engine::{Op, RowKey, RunKey, WriteSet, state::ExecutionState, subject::WrittenState};
 use uuid::Uuid;
 
 const BUDGET: u64 = 1 << 20;
@@ -14,8 +14,8 @@ async fn state() -> (RunKey, Arc<ExecutionState>) {
 }
 
 fn put(states: &LeaderStates, run: &RunKey, state: &Arc<ExecutionState>) {
-    let core = Op::Put(RowKey::Execution(run.clone()), state.encode());
-    states.applied(&WriteSet { ops: vec![core] }, vec![(run.clone(), state.clone())]);
+    let bytes = Some(size_of::<ExecutionState>() as u64 + 1024);
+    states.applied(&WriteSet::default(), vec![WrittenState { subject: run.into(), state: state.clone(), bytes }]);
 }
 
 /// F89.
@@ -40,9 +40,9 @@ async fn a_leader_finds_what_it_put_there_and_nothing_else() {
     let (first, second) = (cache.leader(), cache.leader());
     let (run, state) = state().await;
     put(&first, &run, &state);
-    assert!(first.get(&run).is_some());
-    assert!(second.get(&run).is_none());
+    assert!(first.get(&(&run).into()).is_some());
+    assert!(second.get(&(&run).into()).is_none());
     let deleted = WriteSet { ops: vec![Op::Delete(RowKey::Execution(run.clone()))] };
     first.applied(&deleted, Vec::new());
-    assert!(first.get(&run).is_none());
+    assert!(first.get(&(&run).into()).is_none());
 }

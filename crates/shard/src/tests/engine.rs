@@ -33,16 +33,16 @@ pub(super) fn row(run: &RunKey, name: &str) -> RowKey {
 /// - return: makes the task ready again;
 /// - timer: writes the time to the row `fired`.
 pub(super) fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
-    let run = envelope.workflow.run(RUN);
+    let run = envelope.lane.workflow().expect("a workflow").run(RUN);
     let mut transition =
         Transition { reply: Reply::Done, writes: WriteSet::default(), states: vec![], effects: vec![], copy: None };
     let mut put = |key: RowKey, value| transition.writes.ops.push(Op::Put(key, value));
     match &envelope.command {
         ShardCommand::StartWorkflow(start) if !start.options.delay.is_zero() => {
             let due = cx.now.after(start.options.delay);
-            put(RowKey::Timer { due, run: run.clone() }, Default::default());
+            put(RowKey::Timer { due, subject: (&run).into() }, Default::default());
             put(row(&run, "due"), codec::encode(&due));
-            transition.effects.push(Effect::TimerArmed { run, due: Some(due) });
+            transition.effects.push(Effect::TimerArmed { subject: run.into(), due: Some(due) });
         }
         ShardCommand::StartWorkflow(start) => {
             make_ready(&mut transition, &run, start.request.task_queue.as_ref().unwrap().name.as_str(), cx);
@@ -92,8 +92,8 @@ pub(super) fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Conte
                 return Err(ApiError::internal("the timer is early").into());
             };
             put(row(&run, "fired"), codec::encode(&cx.now));
-            transition.writes.ops.push(Op::Delete(RowKey::Timer { due, run: run.clone() }));
-            transition.effects.push(Effect::TimerArmed { run, due: None });
+            transition.writes.ops.push(Op::Delete(RowKey::Timer { due, subject: (&run).into() }));
+            transition.effects.push(Effect::TimerArmed { subject: run.into(), due: None });
         }
         other => return Err(ApiError::unimplemented(&format!("{other:?}")).into()),
     }

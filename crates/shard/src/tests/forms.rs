@@ -116,7 +116,7 @@ fn requests() -> Vec<Request> {
         ..Default::default()
     };
     let message = OutboxMessage {
-        to: workflow(),
+        to: workflow().into(),
         body: Body::Signal {
             initiated_event_id: 5,
             target: Target { run_id: Some(Uuid::from_u128(2)), child_workflow_only: true },
@@ -139,7 +139,7 @@ fn requests() -> Vec<Request> {
         Request::StickyUnavailable { owner: 1, tasks: vec![(run(), STAMP)], queries: vec![query_token()] },
         Request::Delivered { owner: 1, starts: vec![STAMP] },
         Request::Return { owner: 1, token: task_token(), proposal: ProposalId(u128::MAX) },
-        Request::Deliver { to: 1, from: run(), message },
+        Request::Deliver { to: 1, from: run().into(), message },
         Request::CheckDelivery { token: task_token(), process: PROCESS },
         Request::Backlog { owner: 1, queue: queue() },
         Request::LastPoll { home: 1, queue: queue() },

@@ -18,7 +18,7 @@ use std::{
 };
 use tenure_api::history::v1::{History, HistoryEvent};
 use tenure_engine::{
-    Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Timestamp, WorkflowKey, WriteSet, codec,
+    Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WorkflowKey, WriteSet, codec,
     outbox::{OutboxEntry, OutboxMessage},
     rows::{ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
@@ -292,10 +292,10 @@ impl StateReader for LogRows {
 }
 
 impl Rows for LogRows {
-    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, RunKey)>, ReadError> {
+    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
         let rows = self.0.rows.lock();
         let timers = rows.keys().filter_map(|key| match key {
-            RowKey::Timer { due, run } => Some((*due, run.clone())),
+            RowKey::Timer { due, subject } => Some((*due, subject.clone())),
             _ => None,
         });
         Ok(timers.take(limit).collect())
@@ -314,21 +314,21 @@ impl Rows for LogRows {
         Ok(ready.take(limit).collect())
     }
 
-    fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
+    fn outbox(&self, after: Option<&(Subject, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
         let rows = self.0.rows.lock();
         let mut entries: Vec<_> = rows
             .iter()
             .filter_map(|(key, value)| match key {
-                RowKey::Outbox { run, stamp } => {
+                RowKey::Outbox { from, stamp } => {
                     let message: OutboxMessage = codec::decode(value).unwrap();
-                    Some(OutboxEntry { from: run.clone(), stamp: *stamp, to: message.to })
+                    Some(OutboxEntry { from: from.clone(), stamp: *stamp, to: message.to })
                 }
                 _ => None,
             })
             .collect();
-        let place = |run: &RunKey, stamp: Stamp| (run.workflow.slot(), run.clone(), stamp);
+        let place = |from: &Subject, stamp: Stamp| (from.lane.slot(), from.clone(), stamp);
         entries.sort_by_key(|entry| place(&entry.from, entry.stamp));
-        entries.retain(|entry| after.is_none_or(|(run, stamp)| place(&entry.from, entry.stamp) > place(run, *stamp)));
+        entries.retain(|entry| after.is_none_or(|(from, stamp)| place(&entry.from, entry.stamp) > place(from, *stamp)));
         entries.truncate(limit);
         Ok(entries)
     }

@@ -6,6 +6,7 @@ mod forms;
 mod memory;
 mod outbox;
 mod redelivery;
+mod subjects;
 mod token_key;
 mod whole;
 
@@ -588,7 +589,7 @@ async fn a_backlog_beyond_the_window_is_dispatched_whole() {
 #[tokio::test]
 async fn a_command_that_panics_is_answered_and_takes_nothing_with_it() {
     fn fragile(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
-        assert!(!envelope.workflow.workflow_id.starts_with("damaged"), "it breaks here");
+        assert!(!envelope.lane.id.starts_with("damaged"), "it breaks here");
         engine(rows, envelope, cx)
     }
     let cluster = Cluster::start(&[1], 1, |_| 1, &options(), fragile);

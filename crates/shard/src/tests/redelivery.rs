@@ -8,7 +8,7 @@ use super::{
     whole::{answer, complete, completion, query, queue, schedule, signal_request, start_request, started_on, take},
     workflow_in,
 };
-use crate::{CommandError, LeaderHandle, Options, new_proposal_id};
+use crate::{CommandError, LeaderHandle, Options, leader::executions::own, new_proposal_id};
 use futures::future::join_all;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -140,7 +140,7 @@ async fn a_completion_whose_answer_was_lost_gets_the_same_tasks_again_until_they
                 ShardCommand::CompleteActivity { activity: ActivityRef::Token(token.clone()), request: Arc::default() }
             }
         };
-        leader.execute(envelope(&completed.workflow, command)).await.unwrap();
+        leader.execute(Envelope { origin: completed.origin, ..own(completed.lane.clone(), command) }).await.unwrap();
     }
     assert_eq!(tasks(again().await), [], "as the reference server, which remembers no completion");
 }

@@ -11,9 +11,10 @@ use crate::{
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 use tenure_engine::{
-    Op, RowKey, RunKey, Timestamp, WriteSet, codec,
+    Op, RowKey, Timestamp, WriteSet, codec,
     rows::{ReadError, StateReader},
     state::ExecutionState,
+    subject::WrittenState,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -117,9 +118,12 @@ impl Clock {
     }
 
     /// Where time is skipped: these rows, and with them these states, were committed.
-    pub(crate) fn committed(&self, writes: &WriteSet, states: &[(RunKey, Arc<ExecutionState>)]) {
+    pub(crate) fn committed(&self, writes: &WriteSet, states: &[WrittenState]) {
         if let Source::Shared(time) = &self.source {
-            time.committed(writes, states.iter().map(|(run, state)| (run, Waits::of(state))));
+            let of_run = |written: &WrittenState| {
+                Some((written.subject.run()?, Waits::of(written.state.downcast_ref::<ExecutionState>()?)))
+            };
+            time.committed(writes, states.iter().filter_map(of_run));
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tenure_engine::{Op, RowKey, RunKey, Stamp, Timestamp, WriteSet, rows::ReadError, state::ExecutionState};
+use tenure_engine::{Op, RowKey, RunKey, Stamp, Subject, Timestamp, WriteSet, rows::ReadError, state::ExecutionState};
 use tokio::{sync::watch, time::Instant};
 
 /// See the module.
@@ -40,8 +40,8 @@ struct Timeline {
     with_workers: usize,
     due: BTreeSet<(Timestamp, Waiter)>,
     sleepers: u64,
-    /// From run to run, not answered yet.
-    messages: HashSet<(RunKey, Stamp)>,
+    /// From subject to subject, not answered yet.
+    messages: HashSet<(Subject, Stamp)>,
 }
 
 /// What a run waits for.
@@ -70,8 +70,8 @@ impl Timeline {
 
     fn written(&mut self, op: &Op) {
         match op {
-            Op::Put(RowKey::Outbox { run, stamp }, _) => _ = self.messages.insert((run.clone(), *stamp)),
-            Op::Delete(RowKey::Outbox { run, stamp }) => _ = self.messages.remove(&(run.clone(), *stamp)),
+            Op::Put(RowKey::Outbox { from, stamp }, _) => _ = self.messages.insert((from.clone(), *stamp)),
+            Op::Delete(RowKey::Outbox { from, stamp }) => _ = self.messages.remove(&(from.clone(), *stamp)),
             _ => {}
         }
     }
@@ -217,18 +217,19 @@ impl VirtualTime {
     }
 
     /// These rows, and with them these runs, were committed.
-    pub(crate) fn committed<'a>(&self, writes: &WriteSet, runs: impl IntoIterator<Item = (&'a RunKey, Waits)>) {
+    pub(crate) fn committed(&self, writes: &WriteSet, runs: impl IntoIterator<Item = (RunKey, Waits)>) {
         self.change(|timeline| {
             writes.ops.iter().for_each(|op| timeline.written(op));
             for (run, waits) in runs {
-                timeline.observe(run, waits);
+                timeline.observe(&run, waits);
             }
         });
     }
 
     /// Finds out what the runs of a shard wait for. One that waits has a timer row or a ready task.
     pub(crate) fn load(&self, rows: &dyn Rows) -> Result<(), ReadError> {
-        let mut runs: BTreeSet<RunKey> = rows.timers(usize::MAX)?.into_iter().map(|(_, run)| run).collect();
+        let mut runs: BTreeSet<RunKey> =
+            rows.timers(usize::MAX)?.into_iter().filter_map(|(_, subject)| subject.run()).collect();
         for queue in rows.ready_queues()? {
             runs.extend(rows.ready(&queue, None, usize::MAX)?.into_iter().map(|task| task.run));
         }
@@ -321,7 +322,7 @@ mod tests {
     impl VirtualTime {
         fn observe(&self, runs: impl IntoIterator<Item = (RunKey, Waits)>) {
             let runs = Vec::from_iter(runs);
-            self.committed(&WriteSet::default(), runs.iter().map(|(run, waits)| (run, *waits)));
+            self.committed(&WriteSet::default(), runs.iter().cloned());
         }
     }
 
@@ -355,9 +356,9 @@ mod tests {
 
         // A message that is under way is waited for.
         time.lock();
-        let row = RowKey::Outbox { run: run(), stamp: Stamp::default() };
+        let row = RowKey::Outbox { from: run().into(), stamp: Stamp::default() };
         let sent = WriteSet { ops: vec![Op::Put(row.clone(), bytes::Bytes::new())] };
-        time.committed(&sent, [(&run(), due(end.after(DAY)))]);
+        time.committed(&sent, [(run(), due(end.after(DAY)))]);
         time.unlock().unwrap();
         check(&time, end);
         time.committed(&WriteSet { ops: vec![Op::Delete(row)] }, []);

@@ -17,6 +17,7 @@ use tenure_engine::{
     proto::event_in,
     rows::{PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
     state::ExecutionState,
+    subject::Subject,
     time::Timestamp,
 };
 
@@ -161,13 +162,13 @@ impl View<'_> {
     pub fn timers_until(
         &self,
         until: Timestamp,
-        after: Option<&(Timestamp, RunKey)>,
+        after: Option<&(Timestamp, Subject)>,
         limit: usize,
-    ) -> Result<Vec<(Timestamp, RunKey)>, ReadError> {
+    ) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
         let prefix = self.prefix(table::TIMER).finish();
         let mut scan = self.scan(Family::Index, &prefix);
         match after {
-            Some((due, run)) => scan.seek(behind(self.prefix(table::TIMER).due(*due, run))),
+            Some((due, subject)) => scan.seek(behind(self.prefix(table::TIMER).due(*due, subject))),
             None => scan.seek_to_first(),
         }
         let mut timers = Vec::new();
@@ -246,13 +247,13 @@ impl View<'_> {
         Ok(queues)
     }
 
-    /// The first messages, by sending run and then in the order in which they were sent.
-    pub fn outbox(&self, after: Option<&(RunKey, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
+    /// The first messages, by sender and then in the order in which they were sent.
+    pub fn outbox(&self, after: Option<&(Subject, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
         let prefix = self.prefix(table::OUTBOX).finish();
         let mut scan = self.scan(Family::Index, &prefix);
         let mut entries = Vec::new();
         match after {
-            Some((run, stamp)) => scan.seek(behind(self.prefix(table::OUTBOX).run(run).stamp(*stamp))),
+            Some((from, stamp)) => scan.seek(behind(self.prefix(table::OUTBOX).message(from, *stamp))),
             None => scan.seek_to_first(),
         }
         while entries.len() < limit

@@ -34,14 +34,15 @@ fn execute(rows: &ShardRows, command: ShardCommand) -> (Reply, Arc<ExecutionStat
         credits: &[],
     };
     let envelope = Envelope {
-        workflow: workflow("w"),
+        lane: workflow("w").into(),
         proposal: ProposalId(u128::from(index)),
         origin: Process::default(),
         command,
     };
     let transition = transition(&rows.reader(), &envelope, &mut context).unwrap();
     rows.apply(&applied(index), [&write_set::encode([&transition.writes])[..]]).unwrap();
-    let (run, state) = transition.states.into_iter().next().unwrap();
+    let written = transition.states.into_iter().next().unwrap();
+    let (run, state) = (written.subject.run().unwrap(), written.state.downcast().unwrap());
     assert_eq!(rows.reader().execution(&run).unwrap().as_ref(), Some(&state));
     assert_eq!(rows.reader().view().unwrap().execution(&run).unwrap().as_ref(), Some(&state));
     (transition.reply, state)

@@ -23,7 +23,7 @@ fn open_at(dir: &Path) -> Storage {
 }
 
 fn ops(index: u64) -> Vec<Op> {
-    let timer = |index| RowKey::Timer { due: Timestamp(index as i64), run: run("w", 1) };
+    let timer = |index| RowKey::Timer { due: Timestamp(index as i64), subject: run("w", 1).into() };
     vec![
         put(RowKey::Current(workflow("w")), index.to_string()),
         put(RowKey::History { run: run("w", 1), first_event_id: index as i64 }, vec![7; 200]),
@@ -106,7 +106,7 @@ fn nothing_acknowledged_is_lost_and_rows_are_of_one_moment() {
         let current = view.get(&RowKey::Current(workflow("w"))).unwrap();
         assert_eq!(current, Some(applied.to_string().into()), "round {round}");
         let timers = view.timers_until(Timestamp::MAX, None, 10).unwrap();
-        assert_eq!(timers, [(Timestamp(applied as i64), run("w", 1))], "round {round}");
+        assert_eq!(timers, [(Timestamp(applied as i64), run("w", 1).into())], "round {round}");
         let latest = view.history_before(&run("w", 1), i64::MAX, 1).unwrap();
         assert_eq!(latest[0].first_event_id, applied as i64, "round {round}");
     }

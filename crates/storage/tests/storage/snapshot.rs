@@ -18,11 +18,11 @@ fn fill(storage: &Storage, rows: &ShardRows) {
             vec![
                 put(RowKey::Current(workflow(&id)), format!("run {n}")),
                 put(RowKey::History { run: run.clone(), first_event_id: 1 }, vec![n as u8; 100]),
-                put(RowKey::Timer { due: Timestamp(n as i64), run: run.clone() }, ""),
+                put(RowKey::Timer { due: Timestamp(n as i64), subject: run.clone().into() }, ""),
             ],
         );
         if n % 3 == 0 {
-            apply(rows, n as u64, vec![Op::Delete(RowKey::Timer { due: Timestamp(n as i64), run })]);
+            apply(rows, n as u64, vec![Op::Delete(RowKey::Timer { due: Timestamp(n as i64), subject: run.into() })]);
         }
         if n == 100 {
             storage.state().flush().unwrap();

@@ -8,6 +8,7 @@ use tenure_engine::{
     codec,
     id::Stamp,
     rows::{Op, ReadyTask, RowKey, StateReader, SystemTable, WriteSet},
+    subject::Subject,
     time::Timestamp,
 };
 use tenure_storage::{ReadyAfter, ShardRows, Storage, write_set};
@@ -29,7 +30,11 @@ fn after_a_crash_rows_are_those_of_the_last_flush_and_the_log_has_the_rest() {
     assert_eq!(rows.durable(), None);
     storage.state().flush().unwrap();
     assert_eq!(rows.durable(), Some(applied(2)));
-    apply(&rows, 3, vec![put(key.clone(), "three"), put(RowKey::Timer { due: Timestamp(1), run: run("w", 1) }, "")]);
+    apply(
+        &rows,
+        3,
+        vec![put(key.clone(), "three"), put(RowKey::Timer { due: Timestamp(1), subject: run("w", 1).into() }, "")],
+    );
     assert_eq!((rows.applied(), rows.durable()), (Some(applied(3)), Some(applied(2))));
 
     let image = crash_image(&dir);
@@ -70,7 +75,11 @@ fn a_view_sees_one_moment() {
     apply(&rows, 1, vec![put(key.clone(), "old")]);
     let reader = rows.reader();
     let view = reader.view().unwrap();
-    apply(&rows, 2, vec![put(key.clone(), "new"), put(RowKey::Timer { due: Timestamp(5), run: run("w", 1) }, "")]);
+    apply(
+        &rows,
+        2,
+        vec![put(key.clone(), "new"), put(RowKey::Timer { due: Timestamp(5), subject: run("w", 1).into() }, "")],
+    );
     assert_eq!(view.get(&key).unwrap(), Some(Bytes::from_static(b"old")));
     assert_eq!(view.timers_until(Timestamp::MAX, None, 10).unwrap(), []);
     assert_eq!(reader.get(&key).unwrap(), Some(Bytes::from_static(b"new")));
@@ -80,10 +89,10 @@ fn a_view_sees_one_moment() {
 fn timers_come_by_due_time_in_pages() {
     let (_dir, _storage, rows) = shard();
     let timers: Vec<_> = [(-5, "x"), (3, "b"), (3, "c"), (7, "a"), (1 << 40, "d")]
-        .map(|(due, id)| (Timestamp(due), run(id, 1)))
+        .map(|(due, id)| (Timestamp(due), Subject::from(run(id, 1))))
         .to_vec();
-    for (n, (due, run)) in timers.iter().rev().enumerate() {
-        apply(&rows, n as u64 + 1, vec![put(RowKey::Timer { due: *due, run: run.clone() }, "")]);
+    for (n, (due, subject)) in timers.iter().rev().enumerate() {
+        apply(&rows, n as u64 + 1, vec![put(RowKey::Timer { due: *due, subject: subject.clone() }, "")]);
     }
     let reader = rows.reader();
     let view = reader.view().unwrap();

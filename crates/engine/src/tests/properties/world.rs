@@ -173,7 +173,7 @@ impl World {
                 let run_id = self.sim.current_run().run_id;
                 let due = self.sim.state().timer_row.is_some_and(|at| at <= self.sim.now);
                 let entries = self.sim.log.len();
-                self.run(ShardCommand::TimerDue { run_id });
+                self.run(ShardCommand::TimerDue { instance: run_id });
                 assert!(due || self.sim.log.len() == entries, "nothing is due");
             }
             Step::Advance(seconds) => {

@@ -1,0 +1,137 @@
+//! Subjects: what owns rows, has commands run for it one at a time, a timer row and an outbox.
+//!
+//! A run of a workflow is one, and so will be whatever else lives by itself (schedules, activities of their own, batch
+//! jobs). What leaders do for subjects (lanes, timers, messages, decoded states) knows them by these names alone; what a
+//! timer or a message means to one is its kind's.
+
+use crate::{
+    codec::field,
+    key::{NamespaceId, RunKey, WorkflowKey, slot},
+};
+use minicbor::{Decode, Encode};
+use std::{any::Any, fmt, sync::Arc};
+use uuid::Uuid;
+
+/// What a subject is, by its number on disk. Numbers are never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct SubjectKind(#[n(0)] pub u8);
+
+impl SubjectKind {
+    /// Runs of workflows.
+    pub const RUN: SubjectKind = SubjectKind(0);
+}
+
+/// What commands are run for, one at a time: a workflow id with all of its runs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Lane {
+    #[n(0)]
+    pub kind: SubjectKind,
+    #[n(1)]
+    pub namespace: NamespaceId,
+    /// The id that clients gave it.
+    #[cbor(n(2), with = "field")]
+    pub id: Arc<str>,
+}
+
+/// One life of what a lane is for: a run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Subject {
+    #[n(0)]
+    pub lane: Lane,
+    /// The run id; nil for kinds that have one life only.
+    #[cbor(n(1), with = "field")]
+    pub instance: Uuid,
+}
+
+impl Lane {
+    /// The slot of all that is in the lane.
+    pub fn slot(&self) -> u16 {
+        slot(self.namespace, &self.id)
+    }
+
+    /// One life of it.
+    pub fn instance(&self, instance: Uuid) -> Subject {
+        Subject { lane: self.clone(), instance }
+    }
+
+    /// The workflow id that it is the lane of; `None` for another kind.
+    pub fn workflow(&self) -> Option<WorkflowKey> {
+        (self.kind == SubjectKind::RUN).then(|| WorkflowKey { namespace: self.namespace, workflow_id: self.id.clone() })
+    }
+}
+
+impl Subject {
+    /// The run that it is; `None` for another kind.
+    pub fn run(&self) -> Option<RunKey> {
+        self.lane.workflow().map(|workflow| RunKey { workflow, run_id: self.instance })
+    }
+}
+
+impl From<WorkflowKey> for Lane {
+    fn from(workflow: WorkflowKey) -> Lane {
+        Lane { kind: SubjectKind::RUN, namespace: workflow.namespace, id: workflow.workflow_id }
+    }
+}
+
+impl From<RunKey> for Subject {
+    fn from(run: RunKey) -> Subject {
+        Subject { lane: run.workflow.into(), instance: run.run_id }
+    }
+}
+
+impl From<&RunKey> for Subject {
+    fn from(run: &RunKey) -> Subject {
+        run.clone().into()
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            SubjectKind::RUN => write!(f, "workflow '{}'", self.id),
+            SubjectKind(kind) => write!(f, "'{}' of kind {kind}", self.id),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.lane)?;
+        if self.instance.is_nil() { Ok(()) } else { write!(f, ", run {},", self.instance) }
+    }
+}
+
+/// Where a message of an outbox goes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub enum Address {
+    #[n(0)]
+    Lane(#[n(0)] Lane),
+}
+
+impl Address {
+    /// The slot whose shard takes the message.
+    pub fn slot(&self) -> u16 {
+        match self {
+            Address::Lane(lane) => lane.slot(),
+        }
+    }
+}
+
+impl From<WorkflowKey> for Address {
+    fn from(workflow: WorkflowKey) -> Address {
+        Address::Lane(workflow.into())
+    }
+}
+
+/// A decoded state, as leaders keep it: each kind has a type of its own.
+pub type SubjectState = Arc<dyn Any + Send + Sync>;
+
+/// The state that a transition gave a subject.
+#[derive(Clone, Debug)]
+pub struct WrittenState {
+    pub subject: Subject,
+    pub state: SubjectState,
+    /// Bytes that it takes in memory, about; `None` if it is hardly read any more, and not worth to be kept.
+    pub bytes: Option<u64>,
+}

@@ -14,8 +14,8 @@ use crate::{
     time::Timestamp,
     update::status::UpdateStatus,
 };
-use std::{sync::Arc, time::Duration};
-use tenure_api::{error::ApiError, taskqueue::v1::TaskQueueConfig};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult, taskqueue::v1::TaskQueueConfig};
 
 /// All that a transition sees besides rows and its command.
 pub struct Context<'a> {
@@ -70,7 +70,12 @@ pub enum Effect {
     },
     /// The run has a message for another workflow id.
     OutboxReady(OutboxEntry),
-    /// The workflow task in flight ended without answering the queries that rode on it.
+    /// A workflow task was completed with results of queries, by the ids of those.
+    QueriesAnswered {
+        run: RunKey,
+        results: BTreeMap<String, WorkflowQueryResult>,
+    },
+    /// The workflow task in flight ended; what rode on it and was not answered before this never will be by it.
     WorkflowTaskEnded {
         run: RunKey,
     },

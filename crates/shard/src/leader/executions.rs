@@ -11,15 +11,15 @@ use metrics::histogram;
 use parking_lot::Mutex;
 use rand::Rng;
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
-use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult};
+use tenure_api::error::ApiError;
 use tenure_engine::{
-    Effect, Envelope, HistoryCopy, Ids, Lane, Process, Reply, RunKey, ShardCommand, Stamp, WriteSet,
+    Effect, Envelope, HistoryCopy, Ids, Lane, Process, Reply, ShardCommand, Stamp, WriteSet,
     search_attributes::Registry, subject::WrittenState, transition::Context,
 };
 use tenure_limits::{BATCH_COMMANDS, ENTRY};
@@ -46,8 +46,6 @@ pub(crate) struct Executions {
 pub(crate) trait Effects: Send + Sync {
     /// Acts on a hint of the engine.
     fn act(&self, effect: Effect);
-    /// A workflow task was completed, with answers to these queries.
-    fn answered(&self, run: &RunKey, results: BTreeMap<String, WorkflowQueryResult>);
 }
 
 type Lanes = HashMap<Lane, VecDeque<Waiting>>;
@@ -66,7 +64,6 @@ struct Evaluated {
     urgent: bool,
     states: Vec<WrittenState>,
     effects: Vec<Effect>,
-    answered: Vec<(RunKey, BTreeMap<String, WorkflowQueryResult>)>,
     replies: Vec<(oneshot::Sender<CommandResult>, CommandResult)>,
     /// Keep time from skipping until the commands are answered.
     in_flight: Vec<InFlight>,
@@ -217,12 +214,6 @@ impl Executions {
                     }
                     bytes += size;
                     overlay.put(&transition);
-                    let failed = matches!(transition.reply, Reply::Failed(_));
-                    if let ShardCommand::CompleteWorkflowTask { token, request } = &envelope.command
-                        && !failed
-                    {
-                        evaluated.answered.push((token.run.clone(), request.query_results.clone()));
-                    }
                     evaluated.writes.ops.extend(transition.writes.ops);
                     evaluated.states.extend(transition.states);
                     evaluated.effects.extend(transition.effects);
@@ -243,7 +234,7 @@ impl Executions {
 
     /// Replicates what the commands wrote; then acts on the effects, and answers.
     async fn commit(self: &Arc<Self>, evaluated: Evaluated) {
-        let Evaluated { mut writes, urgent, states, effects, answered, replies, in_flight: _in_flight, copy, _permit } =
+        let Evaluated { mut writes, urgent, states, effects, replies, in_flight: _in_flight, copy, _permit } =
             evaluated;
         histogram!("tenure_shard_entry_commands").record(replies.len() as f64);
         let copied = match &copy {
@@ -268,7 +259,7 @@ impl Executions {
             if let Some(copy) = copy {
                 // What was copied is removed by and by.
                 let removal = Effect::TimerArmed { subject: (&copy.to).into(), due: Some(copy.expires()) };
-                self.act_on([], [removal]);
+                self.act_on([removal]);
             }
             for (reply, _) in replies {
                 _ = reply.send(Err(error.clone()));
@@ -277,7 +268,7 @@ impl Executions {
         }
         self.context.clock.committed(&writes, &states);
         self.cache.applied(&writes, states);
-        self.act_on(answered, effects);
+        self.act_on(effects);
         for (reply, result) in replies {
             _ = reply.send(result);
         }
@@ -294,15 +285,8 @@ impl Executions {
     }
 
     /// Has what an entry brought about acted on, while the leader is there.
-    fn act_on(
-        &self,
-        answered: impl IntoIterator<Item = (RunKey, BTreeMap<String, WorkflowQueryResult>)>,
-        effects: impl IntoIterator<Item = Effect>,
-    ) {
+    fn act_on(&self, effects: impl IntoIterator<Item = Effect>) {
         let Some(leader) = self.effects.upgrade() else { return };
-        for (run, results) in answered {
-            leader.answered(&run, results);
-        }
         for effect in effects {
             leader.act(effect);
         }

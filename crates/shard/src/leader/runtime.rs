@@ -25,12 +25,11 @@ use crate::{
 };
 use metrics::{gauge, histogram};
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Weak},
     time::Duration,
 };
-use tenure_api::{error::Code, query::v1::WorkflowQueryResult};
-use tenure_engine::{Effect, QueueKey, RunKey, rows::ReadError};
+use tenure_api::error::Code;
+use tenure_engine::{Effect, QueueKey, rows::ReadError};
 
 const TICK: Duration = Duration::from_millis(500);
 
@@ -190,15 +189,12 @@ impl Effects for LeaderRuntime {
             Effect::TaskGone { queue, stamp } => self.owner.dispatch.task_gone(&queue, stamp),
             Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run, next_event_id, closed),
             Effect::OutboxReady(entry) => self.outbox.ready(entry),
+            Effect::QueriesAnswered { run, results } => self.owner.queries.workflow_task_completed(&run, results),
             Effect::WorkflowTaskEnded { run } => self.owner.queries.workflow_task_ended(&run),
             Effect::UpdateAdvanced { run, update_id, admission, status } => {
                 self.updates.advanced(run, update_id, admission, status);
             }
             Effect::QueueConfigured { queue, config } => self.home.configured(&queue, &config),
         }
-    }
-
-    fn answered(&self, run: &RunKey, results: BTreeMap<String, WorkflowQueryResult>) {
-        self.owner.queries.workflow_task_completed(run, results);
     }
 }

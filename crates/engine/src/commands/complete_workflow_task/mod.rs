@@ -18,6 +18,7 @@ use crate::{
     id::SERVER_IDENTITY,
     proposals,
     token::TaskToken,
+    transition::types::Effect,
     txn::Txn,
     update,
     workflow_task::{self, Failed},
@@ -48,6 +49,10 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     update::check_form(&request.messages)?;
     if any_closes(&request.commands) {
         txn.read_first_event()?;
+    }
+    if !request.query_results.is_empty() {
+        let (run, results) = (txn.run.clone(), request.query_results.clone());
+        txn.effect(Effect::QueriesAnswered { run, results });
     }
     match complete(&mut txn, request) {
         Ok(outcome) => Ok(finish_remembered(txn, outcome)),

@@ -259,3 +259,9 @@ async def test_a_query_stays_within_its_limits(hand):
     with pytest.raises(grpc.RpcError) as caught:
         await hand.api.call("QueryWorkflow", request)
     assert caught.value.details() == "Blob data size exceeds limit."
+
+
+async def test_a_namespace_tells_the_limits_that_hold(small_api):
+    described = await small_api.call("DescribeNamespace", w.DescribeNamespaceRequest(namespace="default"))
+    limits = described.namespace_info.limits
+    assert (limits.blob_size_limit_error, limits.memo_size_limit_error) == (BLOB, MEMO)

@@ -3,8 +3,12 @@
 //! How deep a chain of failures may be is no option: [`MAX_CHAIN`](tenure_api::nested::MAX_CHAIN) holds wherever a
 //! message is decoded.
 
-/// The defaults are the reference server's.
-#[derive(Clone, Debug)]
+use serde::{Deserialize, Serialize};
+
+/// What a request or an execution may grow to. The defaults are the reference server's; a node's configuration has a section
+/// of this form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of one payload-carrying field (input, result, details, failure ...).
     pub blob_size: usize,

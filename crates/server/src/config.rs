@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use tenure_engine::Limits;
 
 /// Everything that a node can be told. The defaults make a cluster of one on this machine's loopback interface.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -162,95 +163,6 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Memory { budget_bytes: tenure_limits::DEFAULT_MEMORY }
-    }
-}
-
-/// What a request or an execution may grow to; the same meaning as the reference server's limits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Bytes of one input, result, details or failure.
-    pub blob_size: usize,
-    /// Bytes of an execution's memo.
-    pub memo_size: usize,
-    /// Bytes of a workflow id, type, queue name and the like.
-    pub id_length: usize,
-    /// Events of one run, after which it is terminated.
-    pub history_count: i64,
-    /// Bytes of one run's history, after which it is terminated.
-    pub history_size: usize,
-    /// Activities of one run that may be open at once.
-    pub pending_activities: usize,
-    /// Children of one run that may be open at once.
-    pub pending_children: usize,
-    /// Signals that one run may be sending to others at once.
-    pub pending_signals: usize,
-    /// Cancellations of others that one run may be asking for at once.
-    pub pending_cancels: usize,
-    /// Events that may wait for the end of a workflow task; with one more the task fails.
-    pub buffered_events: usize,
-    /// Bytes of the events that may wait for it; with more the task fails.
-    pub buffered_events_size: usize,
-    /// Signals that one run may receive.
-    pub signals: usize,
-    /// Updates of one run that may be open at once.
-    pub updates_in_flight: usize,
-    /// Updates that one run may accept.
-    pub updates: usize,
-    /// Events of one run from which its workers are told to continue as new.
-    pub suggest_continue_as_new_count: i64,
-    /// Bytes of one run's history from which its workers are told to continue as new.
-    pub suggest_continue_as_new_size: usize,
-    /// Updates of one run from which its workers are told to continue as new.
-    pub suggest_continue_as_new_updates: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let engine = tenure_engine::Limits::default();
-        Limits {
-            blob_size: engine.blob_size,
-            memo_size: engine.memo_size,
-            id_length: engine.id_length,
-            history_count: engine.history_count,
-            history_size: engine.history_size,
-            pending_activities: engine.pending_activities,
-            pending_children: engine.pending_children,
-            pending_signals: engine.pending_signals,
-            pending_cancels: engine.pending_cancels,
-            buffered_events: engine.buffered_events,
-            buffered_events_size: engine.buffered_events_size,
-            signals: engine.signals,
-            updates_in_flight: engine.updates_in_flight,
-            updates: engine.updates,
-            suggest_continue_as_new_count: engine.suggest_continue_as_new_count,
-            suggest_continue_as_new_size: engine.suggest_continue_as_new_size,
-            suggest_continue_as_new_updates: engine.suggest_continue_as_new_updates,
-        }
-    }
-}
-
-impl From<&Limits> for tenure_engine::Limits {
-    fn from(limits: &Limits) -> Self {
-        tenure_engine::Limits {
-            blob_size: limits.blob_size,
-            memo_size: limits.memo_size,
-            id_length: limits.id_length,
-            history_count: limits.history_count,
-            history_size: limits.history_size,
-            pending_activities: limits.pending_activities,
-            pending_children: limits.pending_children,
-            pending_signals: limits.pending_signals,
-            pending_cancels: limits.pending_cancels,
-            buffered_events: limits.buffered_events,
-            buffered_events_size: limits.buffered_events_size,
-            signals: limits.signals,
-            updates_in_flight: limits.updates_in_flight,
-            updates: limits.updates,
-            suggest_continue_as_new_count: limits.suggest_continue_as_new_count,
-            suggest_continue_as_new_size: limits.suggest_continue_as_new_size,
-            suggest_continue_as_new_updates: limits.suggest_continue_as_new_updates,
-        }
     }
 }
 

@@ -351,7 +351,7 @@ fn known_level() -> FeatureLevel {
 }
 
 fn shard_options(config: &Config) -> tenure_shard::Options {
-    let limits = (&config.limits).into();
+    let limits = config.limits.clone();
     let virtual_time = config.time_skipping.map(|begin| VirtualTime::new(begin == TimeSkipping::Locked));
     let options = tenure_shard::Options { limits, virtual_time, known_level: known_level(), ..Default::default() };
     options.within(&memory(config))
@@ -359,7 +359,7 @@ fn shard_options(config: &Config) -> tenure_shard::Options {
 
 fn frontend_options(config: &Config, node: &Node) -> tenure_frontend::Options {
     tenure_frontend::Options {
-        limits: (&config.limits).into(),
+        limits: config.limits.clone(),
         cluster_id: node.cluster_id().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Default::default()

@@ -1,7 +1,7 @@
 //! RegisterNamespace, UpdateNamespace and DeprecateNamespace.
 
 use super::prelude::*;
-use super::read_namespaces::of_this_build;
+use super::read_namespaces::of_this_node;
 use crate::call::System;
 use tenure_engine::system::{SystemCommand, SystemReply};
 
@@ -38,7 +38,7 @@ impl Rpc for api::UpdateNamespaceRequest {
     async fn run(self: Arc<Self>, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
         match call.leader.execute_system(call.proposal, SystemCommand::UpdateNamespace(self)).await? {
             SystemReply::Namespace(namespace) => {
-                let namespace = of_this_build(*namespace);
+                let namespace = of_this_node(*namespace, call.leader.limits());
                 Ok(Self::Response {
                     namespace_info: namespace.namespace_info,
                     config: namespace.config,

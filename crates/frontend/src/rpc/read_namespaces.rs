@@ -4,7 +4,7 @@ use super::prelude::*;
 use crate::{Frontend, validate::malformed_page_token};
 use tenure_api::namespace::v1 as ns;
 use tenure_engine::{Limits, NamespaceId, system::namespace};
-use tenure_shard::TokenUse;
+use tenure_shard::{Namespace, TokenUse};
 use tokio::time::Instant;
 
 /// Namespaces of one page where the request does not say.
@@ -25,7 +25,7 @@ impl LocalRpc for api::DescribeNamespaceRequest {
         };
         let asked = if self.id.is_empty() { &self.namespace } else { &self.id };
         let found = found.ok_or_else(|| namespace::not_found(asked))?;
-        Ok(of_this_build(found.description.clone()))
+        Ok(of_this_node(found.description.clone(), &frontend.options().limits))
     }
 }
 
@@ -49,23 +49,24 @@ impl LocalRpc for api::ListNamespacesRequest {
             (Some(_), Some(last)) => key.seal(TokenUse::NamespacePage, last.id.0.as_bytes()),
             _ => Default::default(),
         };
-        let namespaces = page.into_iter().map(|namespace| of_this_build(namespace.description.clone())).collect();
+        let limits = &frontend.options().limits;
+        let shown = |namespace: &Namespace| of_this_node(namespace.description.clone(), limits);
+        let namespaces = page.iter().map(|namespace| shown(namespace)).collect();
         Ok(Self::Response { namespaces, next_page_token })
     }
 }
 
-async fn namespaces(
-    frontend: &Frontend,
-    deadline: Instant,
-) -> Result<Vec<std::sync::Arc<tenure_shard::Namespace>>, ApiError> {
+async fn namespaces(frontend: &Frontend, deadline: Instant) -> Result<Vec<Arc<Namespace>>, ApiError> {
     let all = frontend.shards().namespaces(deadline).await;
     all.map_err(|cause| ApiError::unavailable(format!("namespaces: {cause}")))
 }
 
-/// Adds what depends on the build that answers: capabilities and limits.
-pub(super) fn of_this_build(mut namespace: api::DescribeNamespaceResponse) -> api::DescribeNamespaceResponse {
+/// Adds what depends on the node that answers: capabilities and limits.
+pub(super) fn of_this_node(
+    mut namespace: api::DescribeNamespaceResponse,
+    limits: &Limits,
+) -> api::DescribeNamespaceResponse {
     if let Some(info) = &mut namespace.namespace_info {
-        let limits = Limits::default();
         info.capabilities = Some(ns::namespace_info::Capabilities {
             eager_workflow_start: true,
             sync_update: true,

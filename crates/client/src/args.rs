@@ -30,7 +30,7 @@ pub(crate) fn time(time: prost_types::Timestamp) -> Option<SystemTime> {
 pub struct RetryPolicy(common::RetryPolicy);
 
 impl Default for RetryPolicy {
-    /// As the server's own: one second, doubled each time, no end.
+    /// The server's own policy: one second, doubled each time, no end.
     fn default() -> Self {
         RetryPolicy(common::RetryPolicy {
             initial_interval: duration(Duration::from_secs(1)),

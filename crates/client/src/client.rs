@@ -325,12 +325,12 @@ impl Client {
         }
     }
 
-    /// For calls that are answered at once.
+    /// The patience for calls that are answered at once.
     pub fn short(&self) -> Patience {
         Patience::short(self.shared.deadline)
     }
 
-    /// For calls that the server holds for up to a minute.
+    /// The patience for calls that the server holds for up to a minute.
     pub fn long(&self) -> Patience {
         Patience::long(self.shared.deadline + Duration::from_secs(70))
     }

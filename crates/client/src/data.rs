@@ -19,7 +19,7 @@ pub struct DataError {
 }
 
 impl DataError {
-    /// With this message.
+    /// An error with this message.
     pub fn new(what: impl fmt::Display) -> Self {
         DataError { what: what.to_string(), of_codec: false }
     }
@@ -112,9 +112,9 @@ pub type Read<'a> = &'a mut dyn FnMut(&mut dyn ErasedDeserializer<'_>) -> Result
 /// }
 /// ```
 pub trait PayloadCodec: Send + Sync + 'static {
-    /// Towards the wire.
+    /// Turns a payload into the one that travels.
     fn encode(&self, payload: Payload) -> Result<Payload, DataError>;
-    /// From the wire.
+    /// Turns a payload from the wire back into what [`PayloadCodec::encode`] was given.
     fn decode(&self, payload: Payload) -> Result<Payload, DataError>;
 }
 
@@ -183,7 +183,7 @@ impl fmt::Debug for DataConverter {
 }
 
 impl DataConverter {
-    /// With this converter, and no codec.
+    /// A data converter of this payload converter, and no codec.
     pub fn new(converter: impl PayloadConverter) -> Self {
         DataConverter { converter: Arc::new(converter), codec: None, seals_failures: false, trouble: None }
     }
@@ -293,9 +293,9 @@ impl DataConverter {
     note = "derive `serde::Serialize` and `serde::Deserialize` for it"
 )]
 pub trait Data: Sized + 'static {
-    /// As a payload, before the codec.
+    /// Encodes the value as a payload, before the codec.
     fn encode(&self, converter: &dyn PayloadConverter) -> Result<Payload, DataError>;
-    /// From a payload, after the codec.
+    /// Decodes the value from a payload, after the codec.
     fn decode(payload: &Payload, converter: &dyn PayloadConverter) -> Result<Self, DataError>;
 }
 
@@ -397,7 +397,7 @@ impl Args for Vec<Raw> {
     note = "nothing is given as `()`, one argument as itself, several as a tuple"
 )]
 pub trait IntoArgs<A> {
-    /// As the tuple that travels.
+    /// The arguments as the tuple that travels.
     fn into_args(self) -> A;
 }
 

@@ -41,7 +41,7 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What it came from.
     pub cause: Option<Box<Failure>>,
-    /// Where the code was, if that was noted.
+    /// The stack of the code that failed, if that was noted.
     pub stack_trace: String,
     /// Which SDK wrote it.
     pub source: String,
@@ -154,12 +154,12 @@ impl Failure {
         Self::new(FailureKind::Timeout { timeout, last_heartbeat: Vec::new() }, message)
     }
 
-    /// Of any kind.
+    /// A failure of any kind.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Failure { message: message.into(), kind, cause: None, stack_trace: String::new(), source: SOURCE.to_owned() }
     }
 
-    /// With what it came from.
+    /// Attaches the failure that it came from.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Failure>) -> Self {
         self.cause = Some(Box::new(cause.into()));
@@ -253,7 +253,7 @@ impl Failure {
         }
     }
 
-    /// As the API's message. Details that the codec cannot write are left out.
+    /// Converts it into the API's message. Details that the codec cannot write are left out.
     pub fn to_proto(&self, converter: &DataConverter) -> proto::Failure {
         let links: Vec<&Failure> = self.chain().collect();
         let link = |cause: Option<proto::Failure>, failure: &&Failure| {
@@ -279,7 +279,7 @@ impl Failure {
         }
     }
 
-    /// From the API's message. Details that the codec cannot read stay as they are; of more than a thousand causes the
+    /// Reads the API's message. Details that the codec cannot read stay as they are; of more than a thousand causes the
     /// innermost ones are only counted.
     pub fn from_proto(mut failure: proto::Failure, converter: &DataConverter) -> Self {
         let mut causes = failure.cause.take().map(|cause| cause.levels()).unwrap_or_default().into_iter();

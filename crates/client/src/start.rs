@@ -71,7 +71,7 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
         self
     }
 
-    /// Where its workers poll. There is no default.
+    /// The task queue that its workers poll. There is no default.
     pub fn task_queue(mut self, name: impl Into<String>) -> Self {
         self.request.task_queue = Some(TaskQueue { name: name.into(), ..Default::default() });
         self

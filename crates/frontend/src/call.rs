@@ -35,7 +35,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Response, Status};
 use uuid::Uuid;
 
-/// Of requests that act in none.
+/// The namespace of requests that act in none.
 const NO_NAMESPACE: NamespaceId = NamespaceId(Uuid::nil());
 
 /// First and longest wait before a request is tried again.
@@ -123,7 +123,7 @@ pub(crate) trait LocalRpc: Message + Name + Default + 'static {
         Kind::Call
     }
 
-    /// As [`Rpc::polling_worker`].
+    /// The worker that polls, as [`Rpc::polling_worker`] tells.
     fn polling_worker(&self) -> Option<PollingWorker<'_>> {
         None
     }
@@ -143,7 +143,7 @@ pub(crate) enum Scope<'a> {
         namespace: &'a str,
         token: &'a [u8],
     },
-    /// In none.
+    /// The request acts in no namespace.
     Cluster,
 }
 
@@ -158,9 +158,9 @@ pub(crate) struct PollingWorker<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Call,
-    /// For a task; nothing in time is an empty response.
+    /// The request waits for a task; nothing in time is an empty response.
     Poll,
-    /// For something to happen to an execution.
+    /// The request waits for something to happen to an execution.
     Wait,
 }
 

@@ -23,7 +23,8 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// For a request of a caller that waits so long, if it said so: `usual` if not, and never more than `longest`.
+    /// The deadline of a request whose caller waits so long, if it said so: `usual` if not, and never more than
+    /// `longest`.
     pub(crate) fn of(now: Instant, caller: Option<Duration>, usual: Duration, longest: Duration) -> Deadline {
         let own = caller.map(less_margin).filter(|own| *own <= longest);
         let timeout = own.unwrap_or(if caller.is_some() { longest } else { usual });

@@ -12,7 +12,7 @@ use tenure_shard::Delivery;
 use tonic::body::Body as TonicBody;
 use tower::{Layer, Service};
 
-/// In the extensions of a response that carries tasks. Lost with the response, it returns them.
+/// Deliveries of the tasks that a response carries, in its extensions. Lost with the response, they return the tasks.
 #[derive(Clone)]
 pub(crate) struct Handover(Arc<Mutex<Vec<Delivery>>>);
 

@@ -18,9 +18,9 @@ use tokio::time::Instant;
 /// How a method is served.
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
-    /// By the leader of the shard that the request is for.
+    /// The leader of the shard that the request is for runs it.
     Led(fn(Bytes) -> Result<Box<dyn AnyRequest>, DecodeError>),
-    /// By any node.
+    /// Any node runs it.
     Local(fn(Bytes) -> Result<Box<dyn AnyLocalRequest>, DecodeError>),
 }
 
@@ -57,7 +57,7 @@ pub(crate) trait AnyRequest: Send + Sync {
     /// Runs it, once it is admitted. It may be run again.
     fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Box<dyn AnyResponse>, CommandError>>;
 
-    /// As it was admitted.
+    /// Encodes the request as it was admitted.
     fn encode(&self) -> Bytes;
 
     /// The response to it that another node gave.

@@ -135,7 +135,7 @@ async fn unzip(zipped: Bytes, limit: usize, slot: &mut Slot) -> Result<Bytes, Ap
     Ok(message.freeze())
 }
 
-/// In the words by which SDKs know it.
+/// The error for a message that is too large, in the words by which SDKs know it.
 fn too_large(message: String) -> ApiError {
     ApiError::new(Code::ResourceExhausted, message)
 }

@@ -21,7 +21,7 @@ const WINDOW: Duration = Duration::from_millis(500);
 pub(crate) struct Pace {
     most: usize,
     in_progress: AtomicUsize,
-    /// Of this window.
+    /// Calls that ended in this window.
     ended: AtomicUsize,
     limit: AtomicUsize,
     began: Mutex<Instant>,
@@ -77,7 +77,8 @@ impl Drop for Work {
     }
 }
 
-/// From so many calls in progress, of which so many end in time: down to these at once, up in steps.
+/// The next limit, where so many calls are in progress, of which so many end in time: down to these at once, up in
+/// steps.
 fn next_limit(limit: usize, in_progress: usize, in_time: usize) -> usize {
     let in_time = in_time.max(CALLS_AT_LEAST);
     if in_progress > in_time { in_time } else { limit + limit / 8 + 1 }

@@ -120,7 +120,7 @@ impl Admission<'_> {
         Ok(token)
     }
 
-    /// Where a page of history begins; `None` for the first one.
+    /// The place where a page of history begins; `None` for the first one.
     pub(crate) fn history_page(&self, bytes: &[u8]) -> Result<Option<PageToken>, ApiError> {
         if bytes.is_empty() {
             return Ok(None);

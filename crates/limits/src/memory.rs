@@ -3,7 +3,7 @@
 /// Bytes that a node's caches, memtables and requests in progress take together, unless the operator says otherwise.
 pub const DEFAULT_MEMORY: usize = 256 << 20;
 
-/// With fewer bytes the databases would write files too small to be of use.
+/// Bytes of memory that a node needs: with fewer, the databases would write files too small to be of use.
 pub const LEAST_MEMORY: usize = 32 << 20;
 
 /// The shares of one budget, in bytes. They hold for the whole node, whatever it leads. The rest is for requests in

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 /// A limit as the documentation has it.
 #[derive(Debug)]
 pub struct Limit {
-    /// Of the constant.
+    /// The constant's name.
     pub name: &'static str,
     pub value: Value,
     /// A sentence or more: of what it is, and what becomes of the rest.

@@ -30,7 +30,7 @@ const _: () = assert!(FRAME_BYTES + PIECE + FRAMING < tenure_limits::FRAME);
 /// What a withdrawn message ends with.
 const WITHDRAWN: &str = "withdrawn";
 
-/// Where a message stands in line.
+/// The place of a message in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Behind what its group has sent before.

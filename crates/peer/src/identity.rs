@@ -90,7 +90,7 @@ impl Gate {
         Gate { local_node, members: RwLock::new(listed.into_iter().map(|id| (id, None)).collect()) }
     }
 
-    /// From now on a node must have the identity that was recorded for it.
+    /// Records identities: from now on these nodes must have them.
     pub fn record(&self, identities: impl IntoIterator<Item = (u64, Uuid)>) {
         let mut members = self.members.write();
         for (id, identity) in identities {

@@ -63,7 +63,7 @@ pub trait UpgradeHandler: Send + Sync + 'static {
     async fn upgrade(&self) -> Result<UpgradeReply, Status>;
 }
 
-/// Where the answers to a stream's messages go.
+/// The way of the answers to a stream's messages.
 #[derive(Clone)]
 pub struct Replies(mpsc::UnboundedSender<RaftMessage>);
 
@@ -142,7 +142,7 @@ impl PeerService {
         assert!(self.0.ask.set(handler), "one ask handler");
     }
 
-    /// For a tonic router.
+    /// The service for a tonic router.
     pub fn into_server(self) -> Door<PeerServer<PeerService>> {
         let (pool, gate) = (self.0.pool.clone(), self.0.gate.clone());
         let server = PeerServer::new(self)

@@ -41,7 +41,7 @@ impl AdminService {
         AdminService { core, ready, map: Arc::default(), upgrade: Arc::default() }
     }
 
-    /// From now on the shards' slots are known.
+    /// Tells the shards' slots, once they are known.
     pub(crate) fn founded(&self, map: ClusterMap) {
         let _ = self.map.set(map);
     }

@@ -89,9 +89,9 @@ pub struct GroupStatus {
     pub applied_index: u64,
     pub purged_index: u64,
     pub voters: Vec<u64>,
-    /// Where this node leads: how many entries each other replica lacks; `None` for one that was not heard yet.
+    /// How many entries each other replica lacks, where this node leads; `None` for one that was not heard yet.
     pub lag: Vec<(u64, Option<u64>)>,
-    /// Where this node leads: time since a majority last confirmed it.
+    /// Time since a majority last confirmed this node, where it leads.
     pub since_quorum: Option<Duration>,
 }
 

@@ -220,7 +220,7 @@ struct Pipeline<'s, S> {
     /// `None` when all are sent.
     requests: Option<S>,
     under_way: FuturesOrdered<BoxFuture<'static, (AppendOutcome, usize)>>,
-    /// Of what is under way.
+    /// Bytes that are under way.
     bytes: usize,
     /// A request failed: what was sent behind it means nothing any more.
     broken: bool,

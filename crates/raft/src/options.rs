@@ -5,7 +5,7 @@ use tenure_engine::FeatureLevel;
 use tenure_limits::{DEFAULT_MEMORY, Memory};
 use tenure_vital::FatalHook;
 
-/// Where a node is reached.
+/// The addresses of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeAddress {
     /// `host:port` of its peer port.

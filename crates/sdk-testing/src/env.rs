@@ -69,7 +69,7 @@ impl TestEnvBuilder {
         self
     }
 
-    /// Of the client. Default: JSON, no codec.
+    /// The client's data converter. Default: JSON, no codec.
     pub fn converter(mut self, converter: DataConverter) -> Self {
         self.converter = converter;
         self

@@ -105,7 +105,7 @@ impl Node {
         background.run(async move { server.leader_of(&namespace, &workflow_id).await }).await
     }
 
-    /// As `kill -9` does: nothing is handed over, connections break.
+    /// Ends the node as `kill -9` does: nothing is handed over, connections break.
     pub(crate) fn crash(&mut self) {
         let Some(Running { background, server }) = self.running.take() else { return };
         let (done, ended) = std::sync::mpsc::channel();
@@ -119,7 +119,7 @@ impl Node {
         background.end();
     }
 
-    /// On the same ports, with what is on disk.
+    /// Starts the node again, on the same ports and with what is on disk.
     pub(crate) async fn restart(&mut self) {
         if self.running.is_none() {
             *self = Prepared::new(self.config.listen.clone()).await.start(self.config.clone()).await;

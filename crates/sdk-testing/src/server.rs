@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tenure_server::VirtualTime;
 use tokio::time::{Instant, sleep};
 
-/// Where tests run that do not start servers.
+/// The variable with the address of a server, for tests that do not start their own.
 const ELSEWHERE: &str = "TENURE_TEST_ADDRESS";
 
 pub(crate) enum Servers {

@@ -11,7 +11,7 @@ use tonic::Code;
 #[derive(Clone)]
 pub(crate) enum Time {
     Virtual(Arc<VirtualTime>),
-    /// Of a server elsewhere, with its address.
+    /// The clock of a server elsewhere, with its address.
     Theirs(String),
     Real,
 }

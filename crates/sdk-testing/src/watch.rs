@@ -10,7 +10,7 @@ use tenure_client::{Client, ClientError, Raw, WorkflowRef};
 use tenure_sdk::Replayer;
 use tokio::sync::watch;
 
-/// From how many prefixes a history is replayed, at most.
+/// Prefixes of a history that are replayed, at most.
 const PREFIXES: usize = 200;
 
 /// Workflow id and run id.

@@ -14,7 +14,7 @@ pub enum ReplayError {
     /// The code does not do what history says, or it panicked.
     #[error("{0}")]
     Broken(String),
-    /// Of a workflow that [`Replayer::workflow`] was not given.
+    /// The history is of a workflow that [`Replayer::workflow`] was not given.
     #[error("no workflow {0:?} was given to the replayer")]
     UnknownWorkflow(String),
     /// Not the history of a workflow from its first event on.
@@ -23,7 +23,7 @@ pub enum ReplayError {
     /// No JSON of a history.
     #[error("not the JSON of a history: {0}")]
     Unreadable(String),
-    /// Of a directory of histories: which, and why.
+    /// Histories of a directory do not replay: which, and why.
     #[error("{}", list(.0))]
     Histories(Vec<(PathBuf, ReplayError)>),
     /// The history could not be fetched.
@@ -40,7 +40,7 @@ fn list(histories: &[(PathBuf, ReplayError)]) -> String {
 
 /// Replays histories with the code of today.
 ///
-/// As a test of a crate whose histories are kept:
+/// A test of a crate whose histories are kept:
 ///
 /// ```no_run
 /// # use tenure_sdk::{Replayer, prelude::*};
@@ -64,7 +64,7 @@ impl Replayer {
         Replayer::default()
     }
 
-    /// As a worker with this client would run them.
+    /// A replayer that runs the workflows as a worker with this client would.
     pub(crate) fn of(workflows: BTreeMap<String, Arc<dyn Factory>>, client: &Client) -> Self {
         let (converter, namespace) = (client.converter().clone(), client.namespace().to_owned());
         Replayer { workflows, converter, namespace, strict: false }

@@ -27,7 +27,7 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub runtime: Runtime,
-    /// For tests of workflows, by a node that is alone; never read from a file.
+    /// Time skipping, for tests of workflows by a node that is alone; never read from a file.
     #[serde(skip)]
     pub time_skipping: Option<TimeSkipping>,
 }
@@ -43,7 +43,7 @@ pub enum TimeSkipping {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Node {
-    /// From 1 on; never given to another node, not even after this one is gone for good.
+    /// The node's number, from 1 on; never given to another node, not even after this one is gone for good.
     pub id: u64,
     /// Holds both databases. Belongs to this node alone.
     pub data_dir: PathBuf,
@@ -55,7 +55,7 @@ impl Default for Node {
     }
 }
 
-/// Where this node listens.
+/// The addresses on which this node listens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {

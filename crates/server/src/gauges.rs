@@ -12,7 +12,7 @@ pub(crate) struct Gauges {
 }
 
 impl Gauges {
-    /// From now on the databases are there.
+    /// Watches the databases, once they are there.
     pub(crate) fn watch(&self, storage: Storage) {
         *self.storage.lock() = Some(storage);
     }

@@ -42,7 +42,7 @@ pub enum StartError {
 #[error("{0}")]
 pub struct Failure(String);
 
-/// Where a node really listens: the configuration may have asked for any free port.
+/// The addresses on which a node really listens: the configuration may have asked for any free port.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
     pub grpc: SocketAddr,

@@ -69,7 +69,7 @@ impl DataDir {
         self.path.join("state")
     }
 
-    /// Where snapshots are received; on the same file system as the state database, so that files can be moved.
+    /// The directory in which snapshots are received; on the same file system as the state database, so that files can be moved.
     pub(crate) fn incoming(&self) -> PathBuf {
         self.path.join("incoming")
     }

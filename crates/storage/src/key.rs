@@ -26,7 +26,7 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    /// In the order of their tables, so that one family after the other is key order.
+    /// All families, in the order of their tables, so that one after the other is key order.
     pub(crate) const ALL: [Family; 3] = [Family::Rows, Family::Index, Family::History];
 
     pub(crate) fn name(self) -> &'static str {

@@ -7,7 +7,7 @@ use tenure_api::{
 };
 
 const LONGEST_URL: usize = 1000;
-/// Where the server calls itself.
+/// The address by which the server calls itself.
 const SYSTEM: &str = "temporal://system";
 
 pub(super) fn check(callbacks: &[Callback]) -> Result<(), ApiError> {

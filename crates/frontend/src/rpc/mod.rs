@@ -122,12 +122,12 @@ pub(crate) struct Method {
 }
 
 impl Method {
-    /// By its name alone, which no two services share.
+    /// The method of this name, which no two services share.
     pub(crate) fn find(name: &str) -> Option<&'static Method> {
         METHODS.get(name)
     }
 
-    /// By the path of its requests: `/service/method`.
+    /// The method whose requests have this path: `/service/method`.
     pub(crate) fn at(path: &str) -> Option<&'static Method> {
         let (service, name) = path.strip_prefix('/')?.split_once('/')?;
         Method::find(name).filter(|method| method.service == service)

@@ -55,7 +55,7 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
     }
 }
 
-/// Where a command reaches out of its workflow. (Deprecated, and in use.)
+/// The namespace that a command reaches into from its workflow. (Deprecated, and in use.)
 #[allow(deprecated)]
 fn namespace_of(command: &Verb) -> Option<&str> {
     match command {

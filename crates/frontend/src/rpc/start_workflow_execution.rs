@@ -108,7 +108,7 @@ pub(super) fn response(
     StartWorkflowExecutionResponse { run_id: run_id.to_string(), link, ..answer }
 }
 
-/// As [`response`], where the request has an event of its own in the run.
+/// The [`response`] to a request that has an event of its own in the run.
 fn attached_response(
     namespace: String,
     workflow_id: String,

@@ -29,7 +29,7 @@ pub struct ActivityInfo {
     pub workflow_type: String,
     /// The queue that it came through.
     pub task_queue: String,
-    /// By which [`Client::complete_activity`] finishes it from elsewhere.
+    /// The token by which [`Client::complete_activity`] finishes it from elsewhere.
     pub task_token: Vec<u8>,
     /// When it was called.
     pub scheduled: Option<SystemTime>,
@@ -125,7 +125,7 @@ impl ActivityContext {
     /// The worker's client: for activities that start or signal workflows.
     ///
     /// # Panics
-    /// In an [`ActivityEnv`](crate::testing::ActivityEnv) that was given none.
+    /// In an [`ActivityEnv`](crate::testing::ActivityEnv) that was given no client.
     pub fn client(&self) -> &Client {
         self.shared.client.as_ref().expect("give the ActivityEnv a client: ActivityEnv::new().client(..)")
     }

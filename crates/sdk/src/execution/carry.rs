@@ -11,7 +11,7 @@ use tenure_api::{
 /// Followed by a number, which keeps their order, and the signal's name.
 const PREFIX: &str = "tenure-signal-";
 
-/// As fields of a header.
+/// Packs signals that were not read into the fields of a header.
 pub(super) fn pack(unread: impl IntoIterator<Item = (String, Option<Payloads>)>) -> BTreeMap<String, Payload> {
     let field = |(number, (name, input)): (usize, (String, Option<Payloads>))| {
         let metadata = BTreeMap::from([("encoding".to_owned(), "binary/protobuf".into())]);
@@ -21,7 +21,7 @@ pub(super) fn pack(unread: impl IntoIterator<Item = (String, Option<Payloads>)>)
     unread.into_iter().enumerate().map(field).collect()
 }
 
-/// As the events by which they came.
+/// Unpacks signals from a header, as the events by which they came.
 pub(super) fn unpack(header: Option<&Header>) -> Vec<HistoryEvent> {
     let event = |(key, payload): (&String, &Payload)| {
         let (_, signal_name) = key.strip_prefix(PREFIX)?.split_once('-')?;

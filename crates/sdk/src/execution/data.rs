@@ -28,7 +28,7 @@ pub(super) enum Data {
 
 type Parts<'a> = Vec<(&'static str, Part<'a>)>;
 
-/// In the order of [`of_event`] for the event that the command makes.
+/// What a command carries, in the order of [`of_event`] for the event that it makes.
 pub(super) fn of_command(made: &Made) -> Parts<'_> {
     use Part as P;
     match made {

@@ -38,7 +38,7 @@ impl Execution {
         }
     }
 
-    /// Where it matters, the command carries what the event has.
+    /// Compares what the command carries with what the event has, where it matters.
     fn same_data(&self, command: &Command, event: &HistoryEvent) -> Result<(), Trouble> {
         let (Some(is), true) = (&event.attributes, self.strict) else { return Ok(()) };
         let (code, history) = (data::of_command(&command.attributes), data::of_event(is));

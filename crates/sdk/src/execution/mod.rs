@@ -38,7 +38,7 @@ use tenure_client::{DataConverter, Failure};
 /// What a poll, or a replay, brings.
 #[derive(Default)]
 pub(crate) struct Task {
-    /// From the first event that was not fed yet, or an earlier one.
+    /// Events from the first one on that was not fed yet, or from an earlier one.
     pub(crate) events: Vec<HistoryEvent>,
     pub(crate) messages: Vec<Message>,
     /// Nothing but a query: there is no workflow task to complete.
@@ -272,7 +272,7 @@ impl Execution {
         after
     }
 
-    /// In replay, what the code logs was logged before.
+    /// Runs the code without its logs: in replay, what it logs was logged before.
     fn quietly(&mut self, run: impl FnOnce(&mut Self)) {
         let rt = self.rt.clone();
         let run = || {

@@ -247,7 +247,7 @@ impl<W: Workflow + Copy> Story<W> {
         }
     }
 
-    /// From every prefix of what was recorded, the code does what it did.
+    /// The code does what it did, from every prefix of what was recorded.
     fn replays(&self) {
         Replayer::new().workflow(self.workflow).replay_all_prefixes(&self.history).unwrap();
     }

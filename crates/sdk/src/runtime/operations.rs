@@ -19,7 +19,7 @@ pub(crate) type OpId = u64;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) result: Option<Payloads>,
-    /// Of a child that was started.
+    /// The run id of a child that was started.
     pub(crate) run_id: String,
 }
 

@@ -87,7 +87,7 @@ async fn work(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse, _s
 /// How an attempt ended.
 enum Ended {
     Completed(Payload),
-    /// With the last heartbeat that was not sent.
+    /// The activity failed; its last heartbeat goes along if it was not sent yet.
     Failed(Failure, Option<Payloads>),
     Cancelled(Failure),
 }

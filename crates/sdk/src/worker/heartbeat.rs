@@ -111,7 +111,7 @@ fn host(cpu: &CpuTimes, before: &CpuTimes) -> WorkerHostInfo {
     }
 }
 
-/// Of all cores, since boot; zero where there is no `/proc`.
+/// Time that all cores spent since boot; zero where there is no `/proc`.
 #[derive(Default)]
 struct CpuTimes {
     busy: u64,

@@ -15,7 +15,7 @@ pub(crate) struct Metrics {
     activities: BTreeMap<String, OfActivity>,
 }
 
-/// Of one workflow type.
+/// The metrics of one workflow type.
 pub(crate) struct OfWorkflow {
     pub(crate) task_schedule_to_start: Histogram,
     pub(crate) task_execution: Histogram,
@@ -26,7 +26,7 @@ pub(crate) struct OfWorkflow {
     pub(crate) continued: Counter,
 }
 
-/// Of one activity type.
+/// The metrics of one activity type.
 pub(crate) struct OfActivity {
     pub(crate) schedule_to_start: Histogram,
     pub(crate) execution: Histogram,

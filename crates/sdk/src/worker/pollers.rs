@@ -41,7 +41,7 @@ enum Found {
     Task(Duration),
 }
 
-/// Where polls go to, and what becomes of tasks.
+/// A queue that is polled, and what becomes of its tasks.
 pub(super) trait Queue: Send + Sync + 'static {
     type Task: Send + 'static;
 

@@ -77,7 +77,7 @@ impl Slots {
         self.available_gauge.set(self.size as f64 - f64::from(used));
     }
 
-    /// For a heartbeat, with what the last one said.
+    /// What a heartbeat says of the slots; it counts from what the last one said.
     pub(crate) fn info(&self, last: Option<&WorkerSlotsInfo>) -> WorkerSlotsInfo {
         let get = |counter: &AtomicI32| counter.load(Ordering::Relaxed);
         let (used, processed, failed) = (get(&self.used), get(&self.processed), get(&self.failed));

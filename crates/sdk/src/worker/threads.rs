@@ -71,7 +71,7 @@ enum Job {
     Evict(String),
 }
 
-/// Of all threads.
+/// Counters of the caches of all threads.
 #[derive(Default)]
 pub(crate) struct CacheStats {
     pub(crate) size: AtomicU64,

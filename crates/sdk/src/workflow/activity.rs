@@ -58,7 +58,7 @@ impl<D: ActivityDefinition> ActivityCall<D> {
         ActivityCall { rt: rt.clone(), schedule, cancellation, summary: None, error, at, activity: PhantomData }
     }
 
-    /// Where its workers poll. Default: the workflow's own queue.
+    /// The task queue that its workers poll. Default: the workflow's own queue.
     pub fn task_queue(mut self, name: impl Into<String>) -> Self {
         self.schedule.task_queue = Some(TaskQueue { name: name.into(), ..Default::default() });
         self

@@ -6,7 +6,7 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 #[derive(Default)]
 pub(crate) struct StateCell<S> {
     value: RefCell<S>,
-    /// Where the last guard was taken.
+    /// The place in the code where the last guard was taken.
     taken_at: Cell<Option<Location>>,
 }
 

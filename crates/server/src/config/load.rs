@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A variable is a key of the configuration if it has this prefix and a double underscore after it.
 const PREFIX: &str = "TENURE";
 const SEPARATOR: &str = "__";
-/// As the library calls it too.
+/// The environment as an origin of keys; the library calls it so, too.
 const ENVIRONMENT: &str = "the environment";
 
 /// Environment variables by name; an argument, so that tests need not touch the process's own.

@@ -34,7 +34,7 @@ impl Admission {
         self.without_quorum.store(!self.context.replica.has_quorum(), Ordering::Relaxed);
     }
 
-    /// As [`Executions::execute`], for a command that came from outside. It is taken back when the future is dropped
+    /// Runs a command that came from outside, as [`Executions::execute`] does. It is taken back when the future is dropped
     /// before it ran. RESOURCE_EXHAUSTED if too many wait; a leader that cannot replicate takes none.
     pub(crate) async fn execute(&self, envelope: Envelope) -> Result<Reply, CommandError> {
         if self.without_quorum.load(Ordering::Relaxed) {

@@ -118,7 +118,7 @@ impl LeaderHandle {
         self.0.updates.update(envelope, update_id, wanted).await
     }
 
-    /// As [`LeaderHandle::update`], for `ShardCommand::UpdateWithStart`.
+    /// Does what [`LeaderHandle::update`] does, for `ShardCommand::UpdateWithStart`.
     pub async fn update_with_start(
         &self,
         envelope: Envelope,
@@ -184,7 +184,7 @@ impl LeaderHandle {
         self.0.owner.starts.expect_workflow_task(started, process)
     }
 
-    /// As [`LeaderHandle::workflow_task_response`], of an activity; `None`, too, if that start is no longer running.
+    /// The response that carries a started activity, as [`LeaderHandle::workflow_task_response`] does; `None`, too, if that start is no longer running.
     pub fn activity_task_response(
         &self,
         token: &TaskToken,

@@ -25,7 +25,7 @@ use tenure_engine::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Where the next page goes on. A token of a workflow task's poll response reads no further than that task.
+/// The place where the next page begins. A token of a workflow task's poll response reads no further than that task.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PageToken {
     #[cbor(n(0), with = "field")]
@@ -52,7 +52,7 @@ pub struct HistoryRequest {
     pub wait_new_event: bool,
     /// The page holds the event that closes the run, and no other.
     pub close_event_only: bool,
-    /// Where the page begins; the first one where there is no token.
+    /// The place where the page begins; `None` for the first page.
     pub page: Option<PageToken>,
     /// The caller's deadline.
     pub deadline: Instant,
@@ -121,7 +121,7 @@ fn events_of(run: &RunKey, chunk: &Chunk) -> Result<Vec<EncodedEvent>, ReadError
     events.map_err(|error| ReadError::history(run, chunk.first_event_id, error))
 }
 
-/// As [`read_page`], of events that are there for as long as the run is: it may be removed while it is read.
+/// A page, as [`read_page`] reads it, of events that are there for as long as the run is: it may be removed while it is read.
 fn read_page_of(
     rows: &dyn Rows,
     run: &RunKey,

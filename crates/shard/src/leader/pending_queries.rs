@@ -89,7 +89,7 @@ impl PendingQueries {
         PendingQueries { table: Mutex::default(), next: AtomicU64::new(term << 32) }
     }
 
-    /// For a look at several of them, or for a change.
+    /// The table of queries, for a look at several of them or for a change.
     pub(crate) fn lock(&self) -> MutexGuard<'_, QueryTable> {
         self.table.lock()
     }

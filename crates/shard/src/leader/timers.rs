@@ -258,7 +258,7 @@ mod tests {
         WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: id.into() }.run(Uuid::nil()).into()
     }
 
-    /// With these rows, in order.
+    /// Has the window read these rows, in order.
     fn read(timers: &mut TimerWindow, rows: &[(i64, &str)]) {
         let first = |limit| Ok(rows.iter().take(limit).map(|(due, id)| (Timestamp(*due), run(id))).collect());
         timers.read(first).unwrap();

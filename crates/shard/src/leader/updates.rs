@@ -155,7 +155,7 @@ impl Updates {
         }
     }
 
-    /// As [`Updates::update`], for a command that starts the workflow too.
+    /// Does what [`Updates::update`] does, for a command that starts the workflow too.
     pub(crate) async fn update_with_start(
         &self,
         envelope: Envelope,

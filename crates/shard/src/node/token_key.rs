@@ -34,9 +34,9 @@ pub struct TokenKey(TokenSecret);
 pub enum TokenUse {
     /// A worker's token of a task or of a query.
     Task = 1,
-    /// Where a page of history goes on.
+    /// The place where the next page of history begins.
     HistoryPage = 2,
-    /// Where a page of namespaces goes on.
+    /// The place where the next page of namespaces begins.
     NamespacePage = 3,
 }
 

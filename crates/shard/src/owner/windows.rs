@@ -20,9 +20,9 @@ pub(crate) struct ReadyWindows {
 
 /// How many tasks are in memory.
 pub(crate) struct WindowSize {
-    /// Of one queue, at most.
+    /// Tasks of one queue, at most.
     pub(crate) queue: usize,
-    /// Of all queues, which have equal parts of it, but each a task at least.
+    /// Tasks of all queues, which have equal parts of it, but each a task at least.
     pub(crate) all: Share,
 }
 

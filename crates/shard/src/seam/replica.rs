@@ -60,7 +60,7 @@ pub trait Replica: Send + Sync + 'static {
     /// Resolves once this node has applied all that was committed when it was called, and has made sure that it led
     /// at some time after the call.
     fn linearizable(&self) -> BoxFuture<'static, Result<(), NotLeader>>;
-    /// Where this node leads: a majority confirmed it lately. A leader without that may have been replaced.
+    /// True if this node leads and a majority confirmed it lately. A leader without that may have been replaced.
     fn has_quorum(&self) -> bool;
     /// The last applied log index.
     fn applied(&self) -> watch::Receiver<u64>;

@@ -101,7 +101,7 @@ impl Clock {
         }
     }
 
-    /// Where time is skipped: what this leader finds in its rows is waited for.
+    /// Has what this leader finds in its rows waited for, where time is skipped.
     pub(crate) fn load(&self, rows: &dyn Rows) -> Result<(), ReadError> {
         match &self.source {
             Source::Own(_) => Ok(()),
@@ -109,7 +109,7 @@ impl Clock {
         }
     }
 
-    /// Where time is skipped: it is not while the guard lives, because a command may make something to wait for.
+    /// Keeps time from skipping while the guard lives, because a command may make something to wait for.
     pub(crate) fn command(&self) -> Option<InFlight> {
         match &self.source {
             Source::Own(_) => None,
@@ -117,7 +117,7 @@ impl Clock {
         }
     }
 
-    /// Where time is skipped: these rows, and with them these states, were committed.
+    /// Tells time, where it is skipped, that these rows, and with them these states, were committed.
     pub(crate) fn committed(&self, writes: &WriteSet, states: &[WrittenState]) {
         if let Source::Shared(time) = &self.source {
             let of_run = |written: &WrittenState| {

@@ -40,7 +40,7 @@ struct Timeline {
     with_workers: usize,
     due: BTreeSet<(Timestamp, Waiter)>,
     sleepers: u64,
-    /// From subject to subject, not answered yet.
+    /// Messages from subject to subject that are not answered yet.
     messages: HashSet<(Subject, Stamp)>,
 }
 

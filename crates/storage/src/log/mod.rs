@@ -44,7 +44,7 @@ pub enum LogOp {
         shard: ShardId,
         committed: Bytes,
     },
-    /// From now on the shard's rows are those of this incarnation.
+    /// The shard's rows are those of this incarnation from now on.
     Pointer {
         shard: ShardId,
         incarnation: u64,

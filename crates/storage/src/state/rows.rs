@@ -120,7 +120,7 @@ impl ShardRows {
         self.incarnation.lock().durable.clone()
     }
 
-    /// For reading these rows from anywhere.
+    /// A reader of these rows, from anywhere.
     pub fn reader(&self) -> ShardReader {
         ShardReader::new(self.clone())
     }

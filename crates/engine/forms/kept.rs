@@ -16,16 +16,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What a reader sees of a value, and what it writes.
+type Seen = (String, Bytes);
+
 /// A value that is written, by its name in the directory.
 pub(super) struct Form {
     name: &'static str,
-    /// What a reader sees, and what it writes.
-    read: fn(&[u8]) -> Result<(String, Bytes), DecodeError>,
+    read: fn(&[u8]) -> Result<Seen, DecodeError>,
 }
 
 /// The form of a type.
 pub(super) const fn form<T: Encode<()> + for<'b> Decode<'b, ()> + Debug>(name: &'static str) -> Form {
-    fn read<T: Encode<()> + for<'b> Decode<'b, ()> + Debug>(bytes: &[u8]) -> Result<(String, Bytes), DecodeError> {
+    fn read<T: Encode<()> + for<'b> Decode<'b, ()> + Debug>(bytes: &[u8]) -> Result<Seen, DecodeError> {
         let value: T = codec::decode(bytes)?;
         Ok((format!("{value:#?}\n"), codec::encode(&value)))
     }

@@ -75,7 +75,7 @@ pub(crate) fn expires(run_id: Uuid) -> Timestamp {
     let nanos = made.and_then(|(seconds, nanos)| {
         i64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(nanos.into())
     });
-    nanos.map_or(Timestamp::MAX, |nanos| Timestamp(nanos).after(PATIENCE))
+    nanos.map_or(Timestamp::MAX, |nanos| Timestamp(nanos).plus(PATIENCE))
 }
 
 /// Gathers events into rows of limited size.

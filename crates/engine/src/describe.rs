@@ -86,7 +86,7 @@ pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
         task_queue: info.task_queue.to_string(),
         state_transition_count: state.transitions,
         history_size_bytes: state.history_size,
-        execution_duration: state.closed_at.map(|at| at.less(info.execution_at)),
+        execution_duration: state.closed_at.map(|at| at.signed_since(info.execution_at)),
         root_execution: Some(lineage.map_or(execution, |lineage| lineage.root.to_proto())),
         parent_namespace_id: lineage.map(|l| l.parent.workflow.namespace.to_string()).unwrap_or_default(),
         parent_execution: lineage.map(|lineage| Execution::of(&lineage.parent).to_proto()),

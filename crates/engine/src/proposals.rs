@@ -194,7 +194,7 @@ mod tests {
         }
         assert!(rows <= REMEMBERED_PROPOSALS.div_ceil(PAGE) as i32 + 1, "{rows} rows");
         assert!(largest < PAGE_BYTES, "{largest} bytes");
-        proposals.remember(ProposalId(u128::MAX), Timestamp(2).after(Proposals::KEPT), Outcome::Done);
+        proposals.remember(ProposalId(u128::MAX), Timestamp(2).plus(Proposals::KEPT), Outcome::Done);
         let deleted = proposals.take_writes(&run());
         assert_eq!((deleted.len() as i32, proposals.pages.len()), (rows, 0), "what is old goes");
     }

@@ -72,7 +72,7 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         ActivityTaskCanceledEventAttributes(a) => drop(state.activities.remove(a.scheduled_event_id)),
         TimerStartedEventAttributes(a) => {
             let after = optional_duration(a.start_to_fire_timeout.as_ref()).ok().flatten().unwrap_or_default();
-            state.timers.insert(id, UserTimer { timer_id: a.timer_id.as_str().into(), fire_at: at.after(after) });
+            state.timers.insert(id, UserTimer { timer_id: a.timer_id.as_str().into(), fire_at: at.plus(after) });
         }
         TimerFiredEventAttributes(a) => drop(state.timers.remove(a.started_event_id)),
         TimerCanceledEventAttributes(a) => drop(state.timers.remove(a.started_event_id)),

@@ -414,7 +414,7 @@ impl Sim {
 
     /// Lets time pass, firing each timer row when it is due.
     pub fn advance(&mut self, by: Duration) {
-        let end = self.now.after(by);
+        let end = self.now.plus(by);
         while let Some((due, run)) = self.rows.timers().into_iter().next().filter(|(due, _)| *due <= end) {
             self.now = self.now.max(due);
             self.run_for(run.workflow, ShardCommand::TimerDue { instance: run.run_id })

@@ -14,7 +14,7 @@ impl Timestamp {
 
     /// This time plus `d`, saturating.
     #[must_use]
-    pub fn after(self, d: Duration) -> Timestamp {
+    pub fn plus(self, d: Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
     }
 
@@ -24,7 +24,7 @@ impl Timestamp {
     }
 
     /// How long after `earlier` this is; negative if it is before.
-    pub fn less(self, earlier: Timestamp) -> prost_types::Duration {
+    pub fn signed_since(self, earlier: Timestamp) -> prost_types::Duration {
         let nanos = self.0.saturating_sub(earlier.0);
         prost_types::Duration { seconds: nanos / 1_000_000_000, nanos: (nanos % 1_000_000_000) as i32 }
     }

@@ -66,7 +66,7 @@ impl TestService for TimeSkipping {
 
     async fn sleep(&self, request: Request<SleepRequest>) -> Result<Response<SleepResponse>, Status> {
         let sleep = async {
-            self.0.sleep_until(self.0.now().after(duration(request.get_ref())?)).await;
+            self.0.sleep_until(self.0.now().plus(duration(request.get_ref())?)).await;
             Ok(SleepResponse {})
         };
         answer("Sleep", true, &request, sleep).await

@@ -105,7 +105,7 @@ pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused
 
 /// The next attempt of an activity that no worker has, now or within `jitter`.
 fn begin(txn: &mut Txn<'_, '_>, id: i64, jitter: Duration) {
-    let at = txn.now().after(random_within(txn, jitter));
+    let at = txn.now().plus(random_within(txn, jitter));
     let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
     activity.last_failure = None;
     activity.phase = Phase::Backoff;

@@ -156,6 +156,6 @@ fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<Stri
 fn reschedule(activity: &mut PendingActivity) {
     let waits = matches!(activity.phase, Phase::Backoff | Phase::Paused);
     let Some(ended) = activity.last_attempt_completed_at.filter(|_| waits && activity.attempt > 1) else { return };
-    activity.attempt_scheduled_at = ended.after(activity.retry.interval_after(activity.attempt - 1));
+    activity.attempt_scheduled_at = ended.plus(activity.retry.interval_after(activity.attempt - 1));
     activity.last_failure = None;
 }

@@ -206,7 +206,7 @@ impl PendingActivity {
 
     /// When the whole activity must be closed.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.timeouts.schedule_to_close.map(|d| self.scheduled_at.after(d))
+        self.timeouts.schedule_to_close.map(|d| self.scheduled_at.plus(d))
     }
 
     pub(crate) fn start(&mut self, started: Started, poll: &Poll) {
@@ -243,7 +243,7 @@ impl PendingActivity {
             self.phase = Phase::Paused;
         } else {
             self.phase = Phase::Backoff;
-            self.attempt_scheduled_at = now.after(delay);
+            self.attempt_scheduled_at = now.plus(delay);
         }
         if self.control.attempt_ended() {
             self.heartbeat = None;
@@ -282,7 +282,7 @@ impl PendingActivity {
             _ => self.retry.interval_after(self.attempt),
         };
         match self.expires_at() {
-            Some(end) if now.after(delay) > end => Err(RetryState::Timeout),
+            Some(end) if now.plus(delay) > end => Err(RetryState::Timeout),
             _ => Ok(delay),
         }
     }
@@ -293,7 +293,7 @@ impl PendingActivity {
             return None;
         }
         let after =
-            |start: Timestamp, timeout: Option<Duration>, kind| timeout.map(|d| (start.after(d), Due::Timeout(kind)));
+            |start: Timestamp, timeout: Option<Duration>, kind| timeout.map(|d| (start.plus(d), Due::Timeout(kind)));
         let whole = after(self.scheduled_at, self.timeouts.schedule_to_close, TimeoutType::ScheduleToClose);
         let of_phase = match &self.phase {
             Phase::Ready(_) => {

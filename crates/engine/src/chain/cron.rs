@@ -50,7 +50,7 @@ impl Schedule {
     /// The first time after this one.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         match self {
-            Schedule::Every(period) => Some(whole_seconds(after).after(*period)),
+            Schedule::Every(period) => Some(whole_seconds(after).plus(*period)),
             Schedule::Calendar(calendar) => calendar.next(after),
         }
     }
@@ -66,7 +66,7 @@ impl Schedule {
     fn next_in_row(&self, last: Timestamp, now: Timestamp) -> Option<Timestamp> {
         match self {
             Schedule::Every(period) => {
-                let first = whole_seconds(last).after(*period);
+                let first = whole_seconds(last).plus(*period);
                 let missed = now.0.saturating_sub(first.0).div_euclid(period.as_nanos() as i64) + 1;
                 Some(Timestamp(first.0 + missed.max(0) * period.as_nanos() as i64))
             }

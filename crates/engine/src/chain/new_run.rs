@@ -78,7 +78,7 @@ impl NewRun {
         if let Some(received) = signal {
             signal::record(&mut txn, received, links);
         }
-        txn.state.workflow_task.first_at = backoff.map(|backoff| txn.now().after(backoff));
+        txn.state.workflow_task.first_at = backoff.map(|backoff| txn.now().plus(backoff));
         txn
     }
 
@@ -129,9 +129,9 @@ impl NewRun {
             event_type: EventType::WorkflowExecutionStarted.into(),
         };
         let run_timeout = duration(started.workflow_run_timeout.as_ref());
-        let execution_at = now.after(self.backoff().unwrap_or_default());
+        let execution_at = now.plus(self.backoff().unwrap_or_default());
         let execution_expires_at = started.workflow_execution_expiration_time.as_ref().map(Timestamp::from_proto);
-        let run_expires_at = run_timeout.map(|timeout| execution_at.after(timeout));
+        let run_expires_at = run_timeout.map(|timeout| execution_at.plus(timeout));
         ExecutionInfo {
             namespace: self.namespace.clone(),
             lineage: Lineage::read(started),

@@ -120,7 +120,7 @@ fn retry_backoff(info: &ExecutionInfo, failure: &Failure, now: Timestamp) -> Res
     }
     let backoff = delay_of(failure, policy).unwrap_or_else(|| policy.interval_after(info.attempt));
     match info.execution_expires_at {
-        Some(end) if now.after(backoff) > end => Err(RetryState::Timeout),
+        Some(end) if now.plus(backoff) > end => Err(RetryState::Timeout),
         _ => Ok(backoff),
     }
 }

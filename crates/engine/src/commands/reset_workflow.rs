@@ -166,8 +166,8 @@ fn begin_anew(state: &mut ExecutionState, base: &ExecutionState, now: Timestamp)
     let info = &mut *state.info;
     info.started_at = now;
     info.execution_at = now;
-    info.run_expires_at = info.run_timeout.map(|timeout| now.after(timeout));
-    info.execution_expires_at = info.execution_timeout.map(|timeout| now.after(timeout));
+    info.run_expires_at = info.run_timeout.map(|timeout| now.plus(timeout));
+    info.execution_expires_at = info.execution_timeout.map(|timeout| now.plus(timeout));
 }
 
 /// What the request wants done to the new run before its first task.

@@ -96,7 +96,7 @@ pub(super) fn new_run(start: &Start, now: Timestamp, run_id: Uuid) -> NewRun {
         workflow_execution_timeout: timeouts.execution.map(duration_to_proto),
         workflow_run_timeout: timeouts.run.map(duration_to_proto),
         workflow_task_timeout: Some(duration_to_proto(timeouts.task)),
-        workflow_execution_expiration_time: timeouts.execution.map(|timeout| now.after(timeout).to_millis().to_proto()),
+        workflow_execution_expiration_time: timeouts.execution.map(|timeout| now.plus(timeout).to_millis().to_proto()),
         identity: request.identity.clone(),
         retry_policy: retry.as_ref().map(RetryPolicy::to_proto),
         first_workflow_task_backoff: Some(duration_to_proto(*delay)),

@@ -28,12 +28,12 @@ pub(crate) const PIECE: usize = 256 << 10;
 
 /// The run was closed: it is kept for the namespace's retention.
 pub(crate) fn keep(txn: &mut Txn<'_, '_>) {
-    txn.state.removal.due = Some(txn.now().after(txn.cx.retention.unwrap_or(UNKNOWN)));
+    txn.state.removal.due = Some(txn.now().plus(txn.cx.retention.unwrap_or(UNKNOWN)));
 }
 
 /// The closed run is gone for everybody at once. Its rows stay for as long as a retry of the request may come.
 pub(crate) fn delete(txn: &mut Txn<'_, '_>) {
-    txn.state.removal = Removal { due: Some(txn.now().after(Proposals::KEPT)), deleted: true };
+    txn.state.removal = Removal { due: Some(txn.now().plus(Proposals::KEPT)), deleted: true };
 }
 
 /// The timer row of a closed run is due.
@@ -78,7 +78,7 @@ pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
 /// By the retention as it is now: it may have grown since the run was closed.
 fn kept_until(txn: &Txn<'_, '_>) -> Option<Timestamp> {
     let closed_at = txn.state.closed_at?;
-    Some(txn.cx.retention.map_or(txn.now().after(UNKNOWN), |retention| closed_at.after(retention)))
+    Some(txn.cx.retention.map_or(txn.now().plus(UNKNOWN), |retention| closed_at.plus(retention)))
 }
 
 /// The request whose row an event is the reason for.

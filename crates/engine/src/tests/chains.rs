@@ -220,7 +220,7 @@ fn a_run_that_was_short_gives_way_late() {
     fn check(lived_ms: u64, asked_s: i64, expected_ms: i64) {
         let mut sim = Sim::started();
         let task = sim.poll();
-        sim.now = sim.now.after(Duration::from_millis(lived_ms));
+        sim.now = sim.now.plus(Duration::from_millis(lived_ms));
         let backoff_start_interval = seconds(asked_s);
         sim.complete(&task, vec![continue_as_new(ContinueAsNew { backoff_start_interval, ..Default::default() })])
             .unwrap();

@@ -77,7 +77,7 @@ fn a_closed_run_leaves_no_tasks_and_only_waits_for_its_removal() {
         .filter(|key| matches!(key, RowKey::Ready { .. } | RowKey::Pending { .. }))
         .collect();
     assert_eq!(left, Vec::<&RowKey>::new());
-    let removal = sim.now.after(sim.retention.unwrap());
+    let removal = sim.now.plus(sim.retention.unwrap());
     assert_eq!(sim.rows.timers(), [(removal, sim.current_run())]);
 }
 

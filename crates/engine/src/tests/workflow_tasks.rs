@@ -133,7 +133,7 @@ fn signals_are_turned_away_while_a_run_tries_to_close_again() {
 #[test]
 fn a_worker_that_is_refused_again_and_again_slows_down() {
     let mut sim = Sim::started();
-    let (hour, mut attempts) = (sim.now.after(Duration::from_secs(3600)), 0);
+    let (hour, mut attempts) = (sim.now.plus(Duration::from_secs(3600)), 0);
     while sim.now < hour {
         if !sim.ready(TaskKind::Workflow).is_empty() {
             let task = sim.poll();

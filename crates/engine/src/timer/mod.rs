@@ -55,7 +55,7 @@ pub(crate) fn start(
         })),
         ..Default::default()
     });
-    let fire_at = txn.now().after(duration);
+    let fire_at = txn.now().plus(duration);
     txn.state.timers.insert(id, UserTimer { timer_id, fire_at });
     Ok(())
 }

@@ -164,7 +164,7 @@ fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<
         _ if task.transient && txn.state.workflow_task.attempt == 1 => Some(SPECULATIVE_PATIENCE),
         _ => None,
     };
-    let deadline = patience.map(|patience| txn.now().after(patience));
+    let deadline = patience.map(|patience| txn.now().plus(patience));
     txn.put_ready(ReadyTask {
         queue: txn.queue(TaskKind::Workflow, &task.queue),
         priority: txn.state.info.task_priority(),

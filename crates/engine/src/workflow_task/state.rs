@@ -196,7 +196,7 @@ impl WorkflowTask {
             None => self.first_at,
             Some(task) => match &task.phase {
                 Phase::Ready { deadline, .. } => *deadline,
-                Phase::Started(started) => Some(started.at.after(task.timeout)),
+                Phase::Started(started) => Some(started.at.plus(task.timeout)),
             },
         }
     }

@@ -238,10 +238,10 @@ impl Timers {
                 None
             }
             // This leader goes, or it is handing over; if that fails, it stays, and its timers with it.
-            Err(CommandError::NotLeader(_)) => Some(self.context.clock.now().after(HANDING_OVER)),
+            Err(CommandError::NotLeader(_)) => Some(self.context.clock.now().plus(HANDING_OVER)),
             Err(CommandError::Api(error)) => {
                 tracing::warn!(shard = self.context.shard, %subject, %error, "a timer was refused");
-                Some(self.context.clock.now().after(RETRY))
+                Some(self.context.clock.now().plus(RETRY))
             }
         };
         (subject, again)

@@ -211,7 +211,7 @@ impl Starts {
             let Some(run) = subject.run() else { continue };
             let Some(state) = self.context.rows.execution(&run)? else { continue };
             let expect = |token, process: Process, at: Timestamp| {
-                if process.node != 0 && at.after(RECENT) >= now {
+                if process.node != 0 && at.plus(RECENT) >= now {
                     self.expect(token, process);
                 }
             };

@@ -39,7 +39,7 @@ pub(super) fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Conte
     let mut put = |key: RowKey, value| transition.writes.ops.push(Op::Put(key, value));
     match &envelope.command {
         ShardCommand::StartWorkflow(start) if !start.options.delay.is_zero() => {
-            let due = cx.now.after(start.options.delay);
+            let due = cx.now.plus(start.options.delay);
             put(RowKey::Timer { due, subject: (&run).into() }, Default::default());
             put(row(&run, "due"), codec::encode(&due));
             transition.effects.push(Effect::TimerArmed { subject: run.into(), due: Some(due) });

@@ -52,7 +52,7 @@ impl Own {
     fn now(&self) -> Timestamp {
         let mut last = self.last.lock();
         let (wall, instant) = (self.read)();
-        let passed = last.0.after(instant.saturating_duration_since(last.1));
+        let passed = last.0.plus(instant.saturating_duration_since(last.1));
         *last = (passed.max(wall), instant);
         if wall.since(passed) > JUMP {
             self.jumps.send_modify(|jumps| *jumps += 1);

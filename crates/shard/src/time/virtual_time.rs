@@ -65,7 +65,7 @@ enum Waiter {
 
 impl Timeline {
     fn now(&self) -> Timestamp {
-        self.base.after(self.since.elapsed())
+        self.base.plus(self.since.elapsed())
     }
 
     fn written(&mut self, op: &Op) {
@@ -99,7 +99,7 @@ impl Timeline {
         let now = self.now();
         match self.due.first() {
             Some((due, _)) if idle && *due > now => {
-                self.base = self.base.after(due.since(now));
+                self.base = self.base.plus(due.since(now));
                 true
             }
             _ => false,
@@ -145,7 +145,7 @@ impl VirtualTime {
     /// Lets so much time pass at once, whatever is running.
     pub fn advance(&self, duration: Duration) {
         let mut timeline = self.timeline.lock();
-        timeline.base = timeline.base.after(duration);
+        timeline.base = timeline.base.plus(duration);
         drop(timeline);
         self.jumps.send_modify(|jumps| *jumps += 1);
     }
@@ -158,7 +158,7 @@ impl VirtualTime {
 
     /// Returns when `duration` has passed, with one lock less meanwhile.
     pub async fn sleep_unlocked(self: &Arc<Self>, duration: Duration) -> Result<(), Unbalanced> {
-        let at = self.now().after(duration);
+        let at = self.now().plus(duration);
         // Dropped after the lock is back: time does not skip on in between.
         let _sleeper = Sleeper::new(self, at);
         self.unlock()?;
@@ -175,7 +175,7 @@ impl VirtualTime {
 
     /// Returns when `duration` has passed; time may skip meanwhile, locked or not, but not beyond that.
     pub async fn sleep_skipping(self: &Arc<Self>, duration: Duration) {
-        let at = self.now().after(duration);
+        let at = self.now().plus(duration);
         // Dropped after time has stopped to skip.
         let _sleeper = Sleeper::new(self, at);
         let _skipping = self.skip();
@@ -202,7 +202,7 @@ impl VirtualTime {
     pub(crate) fn not_below(&self, recorded: Timestamp) {
         let mut timeline = self.timeline.lock();
         let behind = recorded.since(timeline.now());
-        timeline.base = timeline.base.after(behind);
+        timeline.base = timeline.base.plus(behind);
     }
 
     /// Changes when time has jumped.
@@ -341,7 +341,7 @@ mod tests {
     async fn time_jumps_to_the_next_deadline_when_nothing_else_is_left() {
         let time = VirtualTime::new(true);
         let began = time.now();
-        let end = began.after(DAY);
+        let end = began.plus(DAY);
         time.observe([(run(), due(end))]);
         check(&time, began);
 
@@ -358,37 +358,37 @@ mod tests {
         time.lock();
         let row = RowKey::Outbox { from: run().into(), stamp: Stamp::default() };
         let sent = WriteSet { ops: vec![Op::Put(row.clone(), bytes::Bytes::new())] };
-        time.committed(&sent, [(run(), due(end.after(DAY)))]);
+        time.committed(&sent, [(run(), due(end.plus(DAY)))]);
         time.unlock().unwrap();
         check(&time, end);
         time.committed(&WriteSet { ops: vec![Op::Delete(row)] }, []);
-        check(&time, end.after(DAY));
-        let end = end.after(DAY);
+        check(&time, end.plus(DAY));
+        let end = end.plus(DAY);
 
         // What is due is about to happen: time waits for it.
         let later = WorkflowKey { workflow_id: "later".into(), ..run().workflow }.run(Uuid::nil());
-        time.observe([(later, due(end.after(DAY)))]);
+        time.observe([(later, due(end.plus(DAY)))]);
         check(&time, end);
         time.observe([(run(), Waits::default())]);
-        check(&time, end.after(DAY));
+        check(&time, end.plus(DAY));
     }
 
     #[tokio::test]
     async fn time_stops_where_somebody_sleeps() {
         let time = VirtualTime::new(true);
         let began = time.now();
-        time.observe([(run(), due(began.after(DAY)))]);
+        time.observe([(run(), due(began.plus(DAY)))]);
         time.sleep_unlocked(DAY / 2).await.unwrap();
-        check(&time, began.after(DAY / 2));
+        check(&time, began.plus(DAY / 2));
 
         // Locked again, it keeps its pace.
-        let (real, at) = (Instant::now(), time.now().after(Duration::from_millis(50)));
+        let (real, at) = (Instant::now(), time.now().plus(Duration::from_millis(50)));
         time.sleep_until(at).await;
         assert!(real.elapsed() >= Duration::from_millis(49));
         check(&time, at);
 
         time.unlock().unwrap();
-        check(&time, began.after(DAY));
+        check(&time, began.plus(DAY));
         assert!(time.unlock().is_err());
         assert!(time.sleep_unlocked(DAY).await.is_err());
     }
@@ -397,17 +397,17 @@ mod tests {
     async fn time_skips_while_somebody_says_so() {
         let time = VirtualTime::new(true);
         let began = time.now();
-        time.observe([(run(), due(began.after(DAY)))]);
+        time.observe([(run(), due(began.plus(DAY)))]);
         time.sleep_skipping(DAY / 2).await;
-        check(&time, began.after(DAY / 2));
+        check(&time, began.plus(DAY / 2));
         let (one, two) = (time.skip(), time.skip());
-        check(&time, began.after(DAY));
+        check(&time, began.plus(DAY));
         drop(one);
-        time.observe([(run(), due(began.after(2 * DAY)))]);
-        check(&time, began.after(2 * DAY));
+        time.observe([(run(), due(began.plus(2 * DAY)))]);
+        check(&time, began.plus(2 * DAY));
         drop(two);
-        time.observe([(run(), due(began.after(3 * DAY)))]);
-        check(&time, began.after(2 * DAY));
+        time.observe([(run(), due(began.plus(3 * DAY)))]);
+        check(&time, began.plus(2 * DAY));
     }
 
     #[tokio::test]
@@ -415,10 +415,10 @@ mod tests {
         let time = VirtualTime::new(true);
         let began = time.now();
         let _command = time.command();
-        time.observe([(run(), Waits { for_worker: true, due: Some(began.after(DAY)) })]);
+        time.observe([(run(), Waits { for_worker: true, due: Some(began.plus(DAY)) })]);
         let jumps = time.jumps();
         time.advance(2 * DAY);
-        check(&time, began.after(2 * DAY));
+        check(&time, began.plus(2 * DAY));
         assert!(jumps.has_changed().unwrap(), "timers are told");
     }
 
@@ -437,7 +437,7 @@ mod tests {
     #[tokio::test]
     async fn time_does_not_go_below_what_was_recorded() {
         let time = VirtualTime::new(true);
-        let recorded = time.now().after(DAY);
+        let recorded = time.now().plus(DAY);
         time.not_below(recorded);
         check(&time, recorded);
         time.not_below(Timestamp(0));

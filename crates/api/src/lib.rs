@@ -1,13 +1,17 @@
 //! The Temporal API as Rust types, generated from the descriptors that `temporalio-protos` publishes.
 //!
-//! Messages are the prost types themselves, from the wire to the disk; what they can do besides is in extension
-//! traits. There is no second set of types. The generated code is checked in: users compile neither generator nor
+//! Messages are the prost types themselves, from the wire to the disk. There is no second set of types: what several
+//! crates have to know of them is said once, as methods of theirs ([`events`], of commands as well) and conversions
+//! ([`time`]). The generated code is checked in: users compile neither generator nor
 //! protocol definitions. `scripts/generate` writes it. Only what contains itself is written by hand: see [`nested`].
 
+mod commands;
 pub mod decoded;
 pub mod error;
+pub mod events;
 pub mod nested;
 pub mod text;
+pub mod time;
 
 #[allow(clippy::all, unreachable_pub, rust_2018_idioms, rustdoc::all)]
 mod generated {

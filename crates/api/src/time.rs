@@ -1,0 +1,60 @@
+//! Times and durations between the API's form and Rust's.
+
+use prost_types::{Duration as ProtoDuration, Timestamp as ProtoTimestamp};
+use std::time::{Duration, SystemTime};
+
+/// The API's duration is negative, which no option may be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("negative duration")]
+pub struct NegativeDuration;
+
+/// A duration option of a request or command; zero and absent both mean "not set".
+pub fn optional_duration(duration: Option<&ProtoDuration>) -> Result<Option<Duration>, NegativeDuration> {
+    let Some(d) = duration else { return Ok(None) };
+    let seconds = u64::try_from(d.seconds).map_err(|_| NegativeDuration)?;
+    let nanos = u64::try_from(d.nanos).map_err(|_| NegativeDuration)?;
+    let duration = Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos));
+    Ok(Some(duration).filter(|d| !d.is_zero()))
+}
+
+/// The API's form of a duration, saturating.
+pub fn duration_to_proto(duration: Duration) -> ProtoDuration {
+    ProtoDuration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: duration.subsec_nanos() as i32,
+    }
+}
+
+/// A duration as an event or a response tells it, zero if it says so; `None` for one that is absent or negative.
+pub fn told_duration(duration: Option<ProtoDuration>) -> Option<Duration> {
+    duration.and_then(|duration| duration.try_into().ok())
+}
+
+/// A time as an event or a response tells it; `None` for one that is absent or that the system's clock cannot show.
+pub fn told_time(time: Option<ProtoTimestamp>) -> Option<SystemTime> {
+    time.and_then(|time| time.try_into().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_come_back_as_they_went() {
+        for duration in [Duration::ZERO, Duration::from_nanos(1), Duration::new(3, 999_999_999)] {
+            let proto = duration_to_proto(duration);
+            assert_eq!(told_duration(Some(proto)), Some(duration));
+            assert_eq!(optional_duration(Some(&proto)), Ok(Some(duration).filter(|d| !d.is_zero())));
+        }
+        assert_eq!(duration_to_proto(Duration::MAX).seconds, i64::MAX);
+    }
+
+    #[test]
+    fn what_is_negative_is_no_duration() {
+        for negative in [ProtoDuration { seconds: -1, nanos: 0 }, ProtoDuration { seconds: 0, nanos: -1 }] {
+            assert_eq!(optional_duration(Some(&negative)), Err(NegativeDuration));
+            assert_eq!(told_duration(Some(negative)), None);
+        }
+        assert_eq!((optional_duration(None), told_duration(None)), (Ok(None), None));
+    }
+}

@@ -105,7 +105,17 @@ impl Left {
                 self.take(Self::FIELD);
                 Some(FailureInfo::ServerFailureInfo(*info))
             }
-            _ => None,
+            Some(
+                FailureInfo::TimeoutFailureInfo(_)
+                | FailureInfo::CanceledFailureInfo(_)
+                | FailureInfo::TerminatedFailureInfo(_)
+                | FailureInfo::ResetWorkflowFailureInfo(_)
+                | FailureInfo::ActivityFailureInfo(_)
+                | FailureInfo::ChildWorkflowExecutionFailureInfo(_)
+                | FailureInfo::NexusOperationExecutionFailureInfo(_)
+                | FailureInfo::NexusHandlerFailureInfo(_),
+            )
+            | None => None,
         };
         let (message, stack_trace) = (self.text(&failure.message), self.text(&failure.stack_trace));
         Failure { message, source, stack_trace, failure_info, ..empty() }

@@ -6,7 +6,6 @@
 use crate::{
     activity::state::{PendingActivity, Phase as ActivityPhase},
     child::state::{PendingChild, StartedChild},
-    events,
     id::{Process, ProposalId, Stamp},
     info::ExecutionInfo,
     options, properties,
@@ -42,6 +41,7 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
     let id = event.event_id;
     state.next_event_id = id + 1;
     let Some(attributes) = &event.attributes else { return };
+    let begun_by = attributes.begun_by().unwrap_or_default();
     match attributes {
         WorkflowTaskScheduledEventAttributes(a) => state.workflow_task.pending = Some(scheduled_task(state, id, at, a)),
         WorkflowTaskStartedEventAttributes(a) => {
@@ -66,22 +66,24 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
                 activity.cancel_requested_event_id = Some(id);
             }
         }
-        ActivityTaskCompletedEventAttributes(a) => drop(state.activities.remove(a.scheduled_event_id)),
-        ActivityTaskFailedEventAttributes(a) => drop(state.activities.remove(a.scheduled_event_id)),
-        ActivityTaskTimedOutEventAttributes(a) => drop(state.activities.remove(a.scheduled_event_id)),
-        ActivityTaskCanceledEventAttributes(a) => drop(state.activities.remove(a.scheduled_event_id)),
+        ActivityTaskCompletedEventAttributes(_)
+        | ActivityTaskFailedEventAttributes(_)
+        | ActivityTaskTimedOutEventAttributes(_)
+        | ActivityTaskCanceledEventAttributes(_) => drop(state.activities.remove(begun_by)),
         TimerStartedEventAttributes(a) => {
             let after = optional_duration(a.start_to_fire_timeout.as_ref()).ok().flatten().unwrap_or_default();
             state.timers.insert(id, UserTimer { timer_id: a.timer_id.as_str().into(), fire_at: at.plus(after) });
         }
-        TimerFiredEventAttributes(a) => drop(state.timers.remove(a.started_event_id)),
-        TimerCanceledEventAttributes(a) => drop(state.timers.remove(a.started_event_id)),
+        TimerFiredEventAttributes(_) | TimerCanceledEventAttributes(_) => drop(state.timers.remove(begun_by)),
         StartChildWorkflowExecutionInitiatedEventAttributes(a) => {
             state.relations.children.insert(id, PendingChild::initiated(a));
         }
-        StartChildWorkflowExecutionFailedEventAttributes(a) => {
-            state.relations.children.remove(a.initiated_event_id);
-        }
+        StartChildWorkflowExecutionFailedEventAttributes(_)
+        | ChildWorkflowExecutionCompletedEventAttributes(_)
+        | ChildWorkflowExecutionFailedEventAttributes(_)
+        | ChildWorkflowExecutionCanceledEventAttributes(_)
+        | ChildWorkflowExecutionTimedOutEventAttributes(_)
+        | ChildWorkflowExecutionTerminatedEventAttributes(_) => drop(state.relations.children.remove(begun_by)),
         ChildWorkflowExecutionStartedEventAttributes(a) => {
             let run_id = a.workflow_execution.as_ref().and_then(|child| Uuid::try_parse(&child.run_id).ok());
             if let (Some(mut child), Some(run_id)) = (state.relations.children.get_mut(a.initiated_event_id), run_id) {
@@ -101,14 +103,44 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
             }
         }
         WorkflowExecutionOptionsUpdatedEventAttributes(a) => options::apply(&mut state.info, id, a),
-        WorkflowExecutionUpdateAdmittedEventAttributes(_)
-        | WorkflowExecutionUpdateAcceptedEventAttributes(_)
-        | WorkflowExecutionUpdateCompletedEventAttributes(_) => update::reset::replay(state, event),
-        _ => {
-            if let Some(initiated_event_id) = events::child_ended(attributes) {
-                state.relations.children.remove(initiated_event_id);
-            }
-        }
+        WorkflowExecutionUpdateAdmittedEventAttributes(a) => update::reset::replay_admitted(state, a),
+        WorkflowExecutionUpdateAcceptedEventAttributes(a) => update::reset::replay_accepted(state, id, a),
+        WorkflowExecutionUpdateCompletedEventAttributes(a) => update::reset::replay_completed(state, a),
+        // Told by what the state began with.
+        WorkflowExecutionStartedEventAttributes(_)
+        // Nothing of what they tell is kept.
+        | ActivityTaskStartedEventAttributes(_)
+        | MarkerRecordedEventAttributes(_)
+        // What is asked of others and not answered is asked again by whoever rebuilds the run.
+        | SignalExternalWorkflowExecutionInitiatedEventAttributes(_)
+        | SignalExternalWorkflowExecutionFailedEventAttributes(_)
+        | ExternalWorkflowExecutionSignaledEventAttributes(_)
+        | RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(_)
+        | RequestCancelExternalWorkflowExecutionFailedEventAttributes(_)
+        | ExternalWorkflowExecutionCancelRequestedEventAttributes(_)
+        // No event is kept behind the end of a run.
+        | WorkflowExecutionCompletedEventAttributes(_)
+        | WorkflowExecutionFailedEventAttributes(_)
+        | WorkflowExecutionCanceledEventAttributes(_)
+        | WorkflowExecutionContinuedAsNewEventAttributes(_)
+        | WorkflowExecutionTimedOutEventAttributes(_)
+        | WorkflowExecutionTerminatedEventAttributes(_)
+        // This server does not write these.
+        | WorkflowExecutionUpdateRejectedEventAttributes(_)
+        | WorkflowPropertiesModifiedExternallyEventAttributes(_)
+        | ActivityPropertiesModifiedExternallyEventAttributes(_)
+        | NexusOperationScheduledEventAttributes(_)
+        | NexusOperationStartedEventAttributes(_)
+        | NexusOperationCompletedEventAttributes(_)
+        | NexusOperationFailedEventAttributes(_)
+        | NexusOperationCanceledEventAttributes(_)
+        | NexusOperationTimedOutEventAttributes(_)
+        | NexusOperationCancelRequestedEventAttributes(_)
+        | NexusOperationCancelRequestCompletedEventAttributes(_)
+        | NexusOperationCancelRequestFailedEventAttributes(_)
+        | WorkflowExecutionPausedEventAttributes(_)
+        | WorkflowExecutionUnpausedEventAttributes(_)
+        | WorkflowExecutionTimeSkippingTransitionedEventAttributes(_) => {}
     }
 }
 

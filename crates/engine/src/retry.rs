@@ -109,9 +109,13 @@ impl RetryPolicy {
                 kind @ (TimeoutType::StartToClose | TimeoutType::Heartbeat) => {
                     !listed(&format!("{TIMEOUT_TYPE_PREFIX}{}", timeout_name(kind)))
                 }
-                _ => false,
+                TimeoutType::ScheduleToStart | TimeoutType::ScheduleToClose | TimeoutType::Unspecified => false,
             },
-            _ => true,
+            FailureInfo::ResetWorkflowFailureInfo(_)
+            | FailureInfo::ActivityFailureInfo(_)
+            | FailureInfo::ChildWorkflowExecutionFailureInfo(_)
+            | FailureInfo::NexusOperationExecutionFailureInfo(_)
+            | FailureInfo::NexusHandlerFailureInfo(_) => true,
         }
     }
 }

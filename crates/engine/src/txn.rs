@@ -153,12 +153,12 @@ impl<'a, 'c> Txn<'a, 'c> {
     /// own). Id, type and, where there is none, time are filled in.
     pub(crate) fn add(&mut self, mut event: HistoryEvent) -> i64 {
         let attributes = event.attributes.as_ref().expect("every event has attributes");
-        let event_type = events::event_type(attributes);
+        let event_type = attributes.event_type();
         event.event_type = event_type.into();
         event.event_time.get_or_insert_with(|| self.cx.now.to_proto());
-        debug_assert!(self.state.is_running() || events::closes(event_type), "no event after the close");
+        debug_assert!(self.state.is_running() || event_type.closes_run(), "no event after the close");
         self.persist_task();
-        if self.state.workflow_task.begun().is_some() && events::is_buffered(event_type) {
+        if self.state.workflow_task.begun().is_some() && event_type.waits_for_task() {
             self.buffer(&event);
             return BUFFERED;
         }
@@ -169,7 +169,7 @@ impl<'a, 'c> Txn<'a, 'c> {
     /// when they end the run.
     pub(crate) fn add_after_commands(&mut self, attributes: Attributes) {
         self.buffer(&HistoryEvent {
-            event_type: events::event_type(&attributes).into(),
+            event_type: attributes.event_type().into(),
             event_time: Some(self.cx.now.to_proto()),
             attributes: Some(attributes),
             ..Default::default()

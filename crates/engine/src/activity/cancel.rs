@@ -7,6 +7,7 @@ use tenure_api::{
     command::v1::RequestCancelActivityTaskCommandAttributes,
     common::v1::{Payload, Payloads},
     enums::v1::WorkflowTaskFailedCause as Cause,
+    events::{EventSource, Operation},
     history::v1::{
         ActivityTaskCancelRequestedEventAttributes, ActivityTaskCanceledEventAttributes, history_event::Attributes,
     },
@@ -60,14 +61,10 @@ pub(crate) fn request_cancel(
 
 /// An event that ends this activity waits for the running workflow task to end.
 fn closed_unseen(txn: &Txn<'_, '_>, id: i64) -> bool {
-    use Attributes::*;
-    txn.state.buffered.values().any(|event| match event.decode().attributes {
-        Some(ActivityTaskCompletedEventAttributes(a)) => a.scheduled_event_id == id,
-        Some(ActivityTaskFailedEventAttributes(a)) => a.scheduled_event_id == id,
-        Some(ActivityTaskTimedOutEventAttributes(a)) => a.scheduled_event_id == id,
-        Some(ActivityTaskCanceledEventAttributes(a)) => a.scheduled_event_id == id,
-        _ => false,
-    })
+    let ends = |event: Attributes| {
+        event.event_type().source() == EventSource::End(Operation::Activity) && event.begun_by() == Some(id)
+    };
+    txn.state.buffered.values().any(|event| event.decode().attributes.is_some_and(ends))
 }
 
 fn not_started_details() -> Payloads {

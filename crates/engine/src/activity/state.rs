@@ -269,17 +269,18 @@ impl PendingActivity {
         if self.retry.attempts_exhausted(self.attempt) {
             return Err(RetryState::MaximumAttemptsReached);
         }
-        let delay = match info {
+        let delay = if let Some(FailureInfo::ApplicationFailureInfo(info)) = info
+            && let Some(delay) = &info.next_retry_delay
+        {
             // The worker's own delay counts as it is; a negative one is over already. Zero ends the activity, as it
             // does in the reference server.
-            Some(FailureInfo::ApplicationFailureInfo(info)) if info.next_retry_delay.is_some() => {
-                match crate::proto::optional_duration(info.next_retry_delay.as_ref()) {
-                    Ok(Some(delay)) => delay,
-                    Ok(None) => return Err(RetryState::Timeout),
-                    Err(_) => Duration::ZERO,
-                }
+            match crate::proto::optional_duration(Some(delay)) {
+                Ok(Some(delay)) => delay,
+                Ok(None) => return Err(RetryState::Timeout),
+                Err(_) => Duration::ZERO,
             }
-            _ => self.retry.interval_after(self.attempt),
+        } else {
+            self.retry.interval_after(self.attempt)
         };
         match self.expires_at() {
             Some(end) if now.plus(delay) > end => Err(RetryState::Timeout),

@@ -2,7 +2,7 @@
 
 use super::new_run::{NewRun, start_next};
 use crate::{
-    activity, child, describe, events,
+    activity, child, describe,
     id::SERVER_IDENTITY,
     removal,
     txn::Txn,
@@ -11,7 +11,7 @@ use crate::{
 };
 use tenure_api::{
     common::v1::{Link, Payloads},
-    enums::v1::WorkflowTaskFailedCause as Cause,
+    enums::v1::{EventType, WorkflowTaskFailedCause as Cause},
     history::v1::{HistoryEvent, WorkflowExecutionTerminatedEventAttributes, history_event::Attributes},
 };
 
@@ -45,7 +45,8 @@ pub(crate) fn close_replaced(txn: &mut Txn<'_, '_>, last: HistoryEvent, keeps_ch
 
 fn end(txn: &mut Txn<'_, '_>, last: HistoryEvent) {
     debug_assert!(txn.state.is_running(), "a run is closed once");
-    let status = last.attributes.as_ref().and_then(events::status_after).expect("a closing event");
+    let event_type = last.attributes.as_ref().map(Attributes::event_type);
+    let status = event_type.and_then(EventType::status_after).expect("a closing event");
     workflow_task::forget(txn);
     activity::forget_all(txn);
     txn.state.timers.clear();

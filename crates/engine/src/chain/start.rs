@@ -77,7 +77,14 @@ impl IdPolicies {
             (Reuse::RejectDuplicate, Conflict::TerminateExisting) => {
                 format!("WorkflowIdConflictPolicy {}", conflict.as_str_name())
             }
-            _ => return Ok(IdPolicies { reuse, conflict }),
+            (
+                Reuse::Unspecified
+                | Reuse::AllowDuplicate
+                | Reuse::AllowDuplicateFailedOnly
+                | Reuse::RejectDuplicate
+                | Reuse::TerminateIfRunning,
+                Conflict::Unspecified | Conflict::Fail | Conflict::UseExisting | Conflict::TerminateExisting,
+            ) => return Ok(IdPolicies { reuse, conflict }),
         };
         let reuse = reuse.as_str_name();
         let message = format!("Invalid WorkflowIDReusePolicy: {reuse} cannot be used together with {with}");
@@ -93,7 +100,9 @@ impl IdPolicies {
     pub(crate) fn conflict(self) -> Conflict {
         match self.reuse {
             Reuse::TerminateIfRunning => Conflict::TerminateExisting,
-            _ => self.conflict,
+            Reuse::Unspecified | Reuse::AllowDuplicate | Reuse::AllowDuplicateFailedOnly | Reuse::RejectDuplicate => {
+                self.conflict
+            }
         }
     }
 }

@@ -39,12 +39,11 @@ pub(crate) fn after_failure(txn: &mut Txn<'_, '_>, failure: &Failure) -> Ended {
     };
     let mut next = following(txn, initiator, backoff);
     next.started.continued_failure = Some(failure.clone());
-    match initiator {
-        Initiator::Retry => {
-            next.started.attempt = txn.state.info.attempt + 1;
-            next.started.last_completion_result = None;
-        }
-        _ => next.started.attempt = 1,
+    if initiator == Initiator::Retry {
+        next.started.attempt = txn.state.info.attempt + 1;
+        next.started.last_completion_result = None;
+    } else {
+        next.started.attempt = 1;
     }
     Ended { retry_state, next: Some(next) }
 }

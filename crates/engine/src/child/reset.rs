@@ -2,7 +2,7 @@
 //! after the point is told to it, and one whose start was not answered is asked for again.
 
 use super::{start, state::StartedChild};
-use crate::{events, txn::Txn};
+use crate::{events::fill_in_started_id, txn::Txn};
 use std::collections::BTreeMap;
 use tenure_api::{
     enums::v1::WorkflowTaskFailedCause as Cause,
@@ -11,35 +11,25 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// Tells the new run what the run that it was reset from heard of a child of both.
+/// Tells the new run what the run that it was reset from heard of a child: that its start failed, that it started, how
+/// it ended. A child that the new run does not know, or no longer, is none of its business.
 pub(crate) fn retell(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
-    use Attributes::*;
     let Some(attributes) = &event.attributes else { return };
+    let Some(initiated_event_id) = attributes.begun_by() else { return };
     let mut retold =
         HistoryEvent { links: event.links.clone(), attributes: Some(attributes.clone()), ..Default::default() };
-    let children = &mut txn.state.relations.children;
-    match attributes {
-        StartChildWorkflowExecutionFailedEventAttributes(a) => {
-            if children.remove(a.initiated_event_id).is_some() {
-                txn.add(retold);
-            }
+    if let Attributes::ChildWorkflowExecutionStartedEventAttributes(a) = attributes {
+        let run_id = a.workflow_execution.as_ref().and_then(|child| Uuid::try_parse(&child.run_id).ok());
+        let child = txn.state.relations.children.get(initiated_event_id);
+        let (true, Some(run_id)) = (child.is_some_and(|child| child.started.is_none()), run_id) else { return };
+        let started_event_id = txn.add(retold);
+        if let Some(mut child) = txn.state.relations.children.get_mut(initiated_event_id) {
+            child.started = Some(StartedChild { run_id, started_event_id });
         }
-        ChildWorkflowExecutionStartedEventAttributes(a) => {
-            let run_id = a.workflow_execution.as_ref().and_then(|child| Uuid::try_parse(&child.run_id).ok());
-            let waits = children.get(a.initiated_event_id).is_some_and(|child| child.started.is_none());
-            let (true, Some(run_id)) = (waits, run_id) else { return };
-            let started_event_id = txn.add(retold);
-            if let Some(mut child) = txn.state.relations.children.get_mut(a.initiated_event_id) {
-                child.started = Some(StartedChild { run_id, started_event_id });
-            }
-        }
-        _ => {
-            let Some(initiated_event_id) = events::child_ended(attributes) else { return };
-            let Some(child) = children.remove(initiated_event_id) else { return };
-            let started = child.started.map(|started| (initiated_event_id, started.started_event_id));
-            events::fill_in_started_id(&mut retold, started.as_slice());
-            txn.add(retold);
-        }
+    } else if let Some(child) = txn.state.relations.children.remove(initiated_event_id) {
+        let started = child.started.map(|started| (initiated_event_id, started.started_event_id));
+        fill_in_started_id(&mut retold, started.as_slice());
+        txn.add(retold);
     }
 }
 
@@ -54,17 +44,13 @@ pub(crate) struct Asked {
 impl Asked {
     /// Takes an event of the kept history.
     pub(crate) fn kept(&mut self, event: &HistoryEvent) {
-        use Attributes::*;
         self.base(event);
-        match &event.attributes {
-            Some(StartChildWorkflowExecutionInitiatedEventAttributes(a)) => {
-                self.initiated.insert(event.event_id, (a.clone(), event.user_metadata.clone()));
-            }
-            Some(StartChildWorkflowExecutionFailedEventAttributes(a)) => {
-                drop(self.initiated.remove(&a.initiated_event_id))
-            }
-            Some(ChildWorkflowExecutionStartedEventAttributes(a)) => drop(self.initiated.remove(&a.initiated_event_id)),
-            _ => {}
+        let Some(attributes) = &event.attributes else { return };
+        if let Some(begun_by) = attributes.begun_by() {
+            self.initiated.remove(&begun_by);
+        }
+        if let Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(a) = attributes {
+            self.initiated.insert(event.event_id, (a.clone(), event.user_metadata.clone()));
         }
     }
 
@@ -85,24 +71,9 @@ impl Asked {
     }
 }
 
-/// The event tells of a child: [`retell`] may have a use for it.
-pub(crate) fn is_of_child(event: &HistoryEvent) -> bool {
-    use Attributes::*;
-    match &event.attributes {
-        Some(StartChildWorkflowExecutionFailedEventAttributes(_) | ChildWorkflowExecutionStartedEventAttributes(_)) => {
-            true
-        }
-        Some(other) => events::child_ended(other).is_some(),
-        None => false,
-    }
-}
-
 /// The event that a reset leaves, and the run that wrote what is before it.
 fn reset(event: &HistoryEvent) -> Option<(i64, Uuid)> {
-    match event.attributes.as_ref()? {
-        Attributes::WorkflowTaskFailedEventAttributes(a) if a.cause() == Cause::ResetWorkflow => {
-            Some((event.event_id, Uuid::try_parse(&a.base_run_id).ok()?))
-        }
-        _ => None,
-    }
+    let Attributes::WorkflowTaskFailedEventAttributes(failed) = event.attributes.as_ref()? else { return None };
+    let base_run_id = Some(&failed.base_run_id).filter(|_| failed.cause() == Cause::ResetWorkflow)?;
+    Some((event.event_id, Uuid::try_parse(base_run_id).ok()?))
 }

@@ -180,11 +180,9 @@ fn initiated_event(
     command: &StartChildWorkflowExecutionCommandAttributes,
     options: &Options,
 ) -> StartChildWorkflowExecutionInitiatedEventAttributes {
-    let reuse = match command.workflow_id_reuse_policy() {
-        WorkflowIdReusePolicy::Unspecified if command.workflow_id_reuse_policy == 0 => {
-            WorkflowIdReusePolicy::AllowDuplicate.into()
-        }
-        _ => command.workflow_id_reuse_policy,
+    let reuse = match command.workflow_id_reuse_policy {
+        unset if unset == WorkflowIdReusePolicy::Unspecified as i32 => WorkflowIdReusePolicy::AllowDuplicate.into(),
+        policy => policy,
     };
     StartChildWorkflowExecutionInitiatedEventAttributes {
         namespace: command.namespace.clone(),
@@ -267,6 +265,8 @@ fn lineage(txn: &Txn<'_, '_>, initiated_event_id: i64) -> Lineage {
 fn close_policy(policy: i32) -> i32 {
     match ParentClosePolicy::try_from(policy) {
         Ok(ParentClosePolicy::Unspecified) => ParentClosePolicy::Terminate.into(),
-        _ => policy,
+        Ok(ParentClosePolicy::Terminate | ParentClosePolicy::Abandon | ParentClosePolicy::RequestCancel) | Err(_) => {
+            policy
+        }
     }
 }

@@ -19,6 +19,7 @@ use tenure_api::{
     enums::v1::{ResetReapplyExcludeType as Exclude, ResetReapplyType as Reapply},
     error::ApiError,
     history::v1::{History, HistoryEvent, history_event::Attributes},
+    update::v1 as update_api,
     workflowservice::v1::ResetWorkflowExecutionRequest,
 };
 use tenure_limits::{HISTORY_PAGE, RETOLD};
@@ -54,9 +55,9 @@ impl Kept {
 
 /// What happened since the point, in the base run and in those that continued it, as far as the new run is told it again.
 pub(super) struct Chain {
-    pub(super) since: Vec<(Uuid, HistoryEvent)>,
+    pub(super) since: Vec<HistoryEvent>,
     pub(super) last_run: Uuid,
-    pub(super) wanted: Wanted,
+    wanted: Wanted,
     bytes: i64,
 }
 
@@ -64,8 +65,8 @@ pub(super) struct Chain {
 #[derive(Clone, Copy)]
 pub(super) struct Wanted {
     base: Uuid,
-    pub(super) signals: bool,
-    pub(super) updates: bool,
+    signals: bool,
+    updates: bool,
 }
 
 impl Wanted {
@@ -80,15 +81,96 @@ impl Wanted {
     }
 
     fn event(self, run_id: Uuid, event: &HistoryEvent) -> bool {
-        use Attributes::*;
-        match &event.attributes {
-            Some(WorkflowExecutionSignaledEventAttributes(_)) => self.signals,
-            Some(WorkflowExecutionOptionsUpdatedEventAttributes(_)) => true,
-            Some(
-                WorkflowExecutionUpdateAdmittedEventAttributes(_) | WorkflowExecutionUpdateAcceptedEventAttributes(_),
-            ) => self.updates,
+        match event.attributes.as_ref().and_then(Retold::of) {
+            Some(Retold::Signal(_)) => self.signals,
+            Some(Retold::Options) => true,
+            Some(Retold::Update(_)) => self.updates,
             // Ids of events mean the same in the base run alone.
-            _ => run_id == self.base && child::reset::is_of_child(event),
+            Some(Retold::Child) => run_id == self.base,
+            None => false,
+        }
+    }
+}
+
+/// An event that the new run is told again, if that is wanted.
+pub(super) enum Retold<'a> {
+    /// Its request's id; empty if it had none.
+    Signal(&'a str),
+    Options,
+    /// The request, where the event has it.
+    Update(Option<&'a update_api::Request>),
+    /// The start or the end of a child.
+    Child,
+}
+
+impl<'a> Retold<'a> {
+    pub(super) fn of(attributes: &'a Attributes) -> Option<Self> {
+        use Attributes::*;
+        match attributes {
+            WorkflowExecutionSignaledEventAttributes(a) => Some(Retold::Signal(&a.request_id)),
+            WorkflowExecutionOptionsUpdatedEventAttributes(_) => Some(Retold::Options),
+            WorkflowExecutionUpdateAdmittedEventAttributes(a) => Some(Retold::Update(a.request.as_ref())),
+            WorkflowExecutionUpdateAcceptedEventAttributes(a) => Some(Retold::Update(a.accepted_request.as_ref())),
+            StartChildWorkflowExecutionFailedEventAttributes(_)
+            | ChildWorkflowExecutionStartedEventAttributes(_)
+            | ChildWorkflowExecutionCompletedEventAttributes(_)
+            | ChildWorkflowExecutionFailedEventAttributes(_)
+            | ChildWorkflowExecutionCanceledEventAttributes(_)
+            | ChildWorkflowExecutionTimedOutEventAttributes(_)
+            | ChildWorkflowExecutionTerminatedEventAttributes(_) => Some(Retold::Child),
+            // The run's own course, which the new run takes in its own way.
+            WorkflowExecutionStartedEventAttributes(_)
+            | WorkflowExecutionCompletedEventAttributes(_)
+            | WorkflowExecutionFailedEventAttributes(_)
+            | WorkflowExecutionCanceledEventAttributes(_)
+            | WorkflowExecutionContinuedAsNewEventAttributes(_)
+            | WorkflowExecutionTimedOutEventAttributes(_)
+            | WorkflowExecutionTerminatedEventAttributes(_)
+            | WorkflowTaskScheduledEventAttributes(_)
+            | WorkflowTaskStartedEventAttributes(_)
+            | WorkflowTaskCompletedEventAttributes(_)
+            | WorkflowTaskFailedEventAttributes(_)
+            | WorkflowTaskTimedOutEventAttributes(_)
+            | ActivityTaskScheduledEventAttributes(_)
+            | ActivityTaskCancelRequestedEventAttributes(_)
+            | TimerStartedEventAttributes(_)
+            | TimerCanceledEventAttributes(_)
+            | MarkerRecordedEventAttributes(_)
+            | StartChildWorkflowExecutionInitiatedEventAttributes(_)
+            | SignalExternalWorkflowExecutionInitiatedEventAttributes(_)
+            | RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(_)
+            | UpsertWorkflowSearchAttributesEventAttributes(_)
+            | WorkflowPropertiesModifiedEventAttributes(_)
+            | WorkflowExecutionUpdateCompletedEventAttributes(_)
+            | WorkflowExecutionUpdateRejectedEventAttributes(_)
+            // What the new run does again, and so is answered again.
+            | ActivityTaskStartedEventAttributes(_)
+            | ActivityTaskCompletedEventAttributes(_)
+            | ActivityTaskFailedEventAttributes(_)
+            | ActivityTaskTimedOutEventAttributes(_)
+            | ActivityTaskCanceledEventAttributes(_)
+            | TimerFiredEventAttributes(_)
+            | SignalExternalWorkflowExecutionFailedEventAttributes(_)
+            | ExternalWorkflowExecutionSignaledEventAttributes(_)
+            | RequestCancelExternalWorkflowExecutionFailedEventAttributes(_)
+            | ExternalWorkflowExecutionCancelRequestedEventAttributes(_)
+            // A request to cancel the old run is none to cancel the new one.
+            | WorkflowExecutionCancelRequestedEventAttributes(_)
+            // This server does not write these.
+            | WorkflowPropertiesModifiedExternallyEventAttributes(_)
+            | ActivityPropertiesModifiedExternallyEventAttributes(_)
+            | NexusOperationScheduledEventAttributes(_)
+            | NexusOperationStartedEventAttributes(_)
+            | NexusOperationCompletedEventAttributes(_)
+            | NexusOperationFailedEventAttributes(_)
+            | NexusOperationCanceledEventAttributes(_)
+            | NexusOperationTimedOutEventAttributes(_)
+            | NexusOperationCancelRequestedEventAttributes(_)
+            | NexusOperationCancelRequestCompletedEventAttributes(_)
+            | NexusOperationCancelRequestFailedEventAttributes(_)
+            | WorkflowExecutionPausedEventAttributes(_)
+            | WorkflowExecutionUnpausedEventAttributes(_)
+            | WorkflowExecutionTimeSkippingTransitionedEventAttributes(_) => None,
         }
     }
 }
@@ -104,7 +186,7 @@ impl Chain {
             let message = format!("transaction size of {} bytes exceeds limit of {RETOLD} bytes", self.bytes);
             return Err(ApiError::invalid_argument(message));
         }
-        self.since.push((run_id, event));
+        self.since.push(event);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use super::{
     call::{Call, Outcome, Stop, no_run, no_workflow},
     finish::finish,
-    reset_history::{self, Chain, Kept, Wanted},
+    reset_history::{self, Chain, Kept, Retold, Wanted},
     update_workflow_options,
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 use std::sync::Arc;
 use tenure_api::{
     error::ApiError,
-    history::v1::{HistoryEvent, history_event::Attributes},
+    history::v1::HistoryEvent,
     workflow::v1::{PostResetOperation, post_reset_operation::Variant},
     workflowservice::v1::ResetWorkflowExecutionRequest,
 };
@@ -79,7 +79,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkf
     }
     workflow_task::fail_for_reset(&mut txn, &request.reason, base_id);
     activity::make_all_ready(&mut txn);
-    reapply(&mut txn, chain, base_id);
+    reapply(&mut txn, chain);
     children.ask_again(&mut txn, base_id);
     external.ask_again(&mut txn);
     for operation in &request.post_reset_operations {
@@ -183,28 +183,25 @@ fn operate(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), 
     }
 }
 
-/// Tells the new run what the old ones were told since. Ids of events mean the same in the base run alone.
-fn reapply(txn: &mut Txn<'_, '_>, chain: Chain, base: Uuid) {
-    let Wanted { signals, updates, .. } = chain.wanted;
-    for (run_id, event) in chain.since {
-        if run_id == base {
-            child::reset::retell(txn, &event);
-        }
-        match &event.attributes {
-            Some(Attributes::WorkflowExecutionSignaledEventAttributes(a)) if signals => {
+/// Tells the new run what the old ones were told since.
+fn reapply(txn: &mut Txn<'_, '_>, chain: Chain) {
+    for event in chain.since {
+        match event.attributes.as_ref().and_then(Retold::of) {
+            Some(Retold::Signal(request_id)) => {
                 txn.state.signals += 1;
-                if !a.request_id.is_empty() {
-                    txn.put_request_id(RequestKind::Signal, &a.request_id);
+                if !request_id.is_empty() {
+                    txn.put_request_id(RequestKind::Signal, request_id);
                 }
                 txn.add(HistoryEvent { links: event.links, attributes: event.attributes, ..Default::default() });
             }
-            Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(_)) => {
+            Some(Retold::Options) => {
                 let (links, attributes) = (event.links, event.attributes);
                 let change = HistoryEvent { links, attributes, ..Default::default() };
                 options::with_tasks_withdrawn(txn, |txn| options::change(txn, change));
             }
-            _ if updates => update::reset::readmit(txn, &event),
-            _ => {}
+            Some(Retold::Update(request)) => update::reset::readmit(txn, request.cloned()),
+            Some(Retold::Child) => child::reset::retell(txn, &event),
+            None => {}
         }
     }
 }

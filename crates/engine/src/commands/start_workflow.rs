@@ -85,7 +85,9 @@ pub(super) fn new_run(start: &Start, now: Timestamp, run_id: Uuid) -> NewRun {
         name: queue.name.clone(),
         kind: match queue.kind() {
             TaskQueueKind::Sticky => TaskQueueKind::Sticky.into(),
-            _ => TaskQueueKind::Normal.into(),
+            TaskQueueKind::Normal | TaskQueueKind::Unspecified | TaskQueueKind::WorkerCommands => {
+                TaskQueueKind::Normal.into()
+            }
         },
         ..Default::default()
     });

@@ -3,50 +3,43 @@
 use super::{cancel, signal};
 use crate::txn::Txn;
 use std::collections::BTreeMap;
-use tenure_api::history::v1::{HistoryEvent, history_event::Attributes};
+use tenure_api::history::v1::{
+    HistoryEvent, RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
+    SignalExternalWorkflowExecutionInitiatedEventAttributes, history_event::Attributes,
+};
 
-/// What the kept history asks for, as far as no event of it answers.
+/// What the kept history asks for, as far as no event of it answers, by the event that asks.
 #[derive(Default)]
-pub(crate) struct Asked(BTreeMap<i64, Attributes>);
+pub(crate) struct Asked(BTreeMap<i64, Request>);
+
+enum Request {
+    Signal(SignalExternalWorkflowExecutionInitiatedEventAttributes),
+    Cancel(RequestCancelExternalWorkflowExecutionInitiatedEventAttributes),
+}
 
 impl Asked {
     /// Takes an event of the kept history.
     pub(crate) fn kept(&mut self, event: &HistoryEvent) {
-        use Attributes::*;
-        if let Some(answered) = answers(event) {
+        let Some(attributes) = &event.attributes else { return };
+        if let Some(answered) = attributes.begun_by() {
             self.0.remove(&answered);
         }
-        if let Some(
-            asks @ (SignalExternalWorkflowExecutionInitiatedEventAttributes(_)
-            | RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(_)),
-        ) = &event.attributes
-        {
-            self.0.insert(event.event_id, asks.clone());
+        if let Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(a) = attributes {
+            self.0.insert(event.event_id, Request::Signal(a.clone()));
+        }
+        if let Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(a) = attributes {
+            self.0.insert(event.event_id, Request::Cancel(a.clone()));
         }
     }
 
     /// Asks in the name of the new run. What was asked in the name of the old one may have been heard; the answer went
     /// there.
     pub(crate) fn ask_again(self, txn: &mut Txn<'_, '_>) {
-        use Attributes::*;
-        for (event_id, asks) in self.0 {
-            match asks {
-                SignalExternalWorkflowExecutionInitiatedEventAttributes(a) => signal::request(txn, event_id, a),
-                RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(a) => cancel::request(txn, event_id, a),
-                _ => {}
+        for (event_id, request) in self.0 {
+            match request {
+                Request::Signal(initiated) => signal::request(txn, event_id, initiated),
+                Request::Cancel(initiated) => cancel::request(txn, event_id, initiated),
             }
         }
-    }
-}
-
-/// The event that this one ends the waiting of.
-fn answers(event: &HistoryEvent) -> Option<i64> {
-    use Attributes::*;
-    match event.attributes.as_ref()? {
-        ExternalWorkflowExecutionSignaledEventAttributes(a) => Some(a.initiated_event_id),
-        SignalExternalWorkflowExecutionFailedEventAttributes(a) => Some(a.initiated_event_id),
-        ExternalWorkflowExecutionCancelRequestedEventAttributes(a) => Some(a.initiated_event_id),
-        RequestCancelExternalWorkflowExecutionFailedEventAttributes(a) => Some(a.initiated_event_id),
-        _ => None,
     }
 }

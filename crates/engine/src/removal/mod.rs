@@ -18,7 +18,7 @@ use crate::{
 };
 use prost::Message;
 use std::time::Duration;
-use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
+use tenure_api::history::v1::{History, history_event::Attributes};
 
 /// A leader that does not know the retention yet asks again after this time.
 const UNKNOWN: Duration = Duration::from_secs(60 * 60);
@@ -49,11 +49,12 @@ pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
     for (first_event_id, events) in rows {
         let row = RowKey::History { run: txn.run.clone(), first_event_id };
         let events = History::decode(events).map_err(|error| ReadError::corrupt(row.clone(), error))?.events;
-        for (kind, request_id) in events.iter().filter_map(request) {
-            forget_request(&mut txn, kind, request_id)?;
-        }
-        for update_id in events.iter().filter_map(completed_update) {
-            txn.write(Op::Delete(update::row(&txn.run, update_id)));
+        for attributes in events.iter().filter_map(|event| event.attributes.as_ref()) {
+            match row_of(attributes) {
+                Some(RowOf::Request(kind, request_id)) => forget_request(&mut txn, kind, request_id)?,
+                Some(RowOf::Update(update_id)) => txn.write(Op::Delete(update::row(&txn.run, update_id))),
+                None => {}
+            }
         }
         txn.write(Op::Delete(row));
     }
@@ -81,22 +82,83 @@ fn kept_until(txn: &Txn<'_, '_>) -> Option<Timestamp> {
     Some(txn.cx.retention.map_or(txn.now().plus(UNKNOWN), |retention| closed_at.plus(retention)))
 }
 
-/// The request whose row an event is the reason for.
-fn request(event: &HistoryEvent) -> Option<(RequestKind, &str)> {
-    match event.attributes.as_ref()? {
-        Attributes::WorkflowExecutionSignaledEventAttributes(a) => Some((RequestKind::Signal, &a.request_id)),
-        Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(a) => {
-            Some((RequestKind::Start, &a.attached_request_id))
-        }
-        _ => None,
-    }
+/// A row that was written together with an event, and that nothing but the event tells of.
+enum RowOf<'a> {
+    /// The row by which a request is known again, by its id.
+    Request(RequestKind, &'a str),
+    /// The row of an update that has its outcome, by its id.
+    Update(&'a str),
 }
 
-/// Id of the update whose outcome an event tells.
-fn completed_update(event: &HistoryEvent) -> Option<&str> {
-    match event.attributes.as_ref()? {
-        Attributes::WorkflowExecutionUpdateCompletedEventAttributes(a) => Some(&a.meta.as_ref()?.update_id),
-        _ => None,
+/// The row that was written together with an event.
+fn row_of(attributes: &Attributes) -> Option<RowOf<'_>> {
+    use Attributes::*;
+    match attributes {
+        WorkflowExecutionSignaledEventAttributes(a) => Some(RowOf::Request(RequestKind::Signal, &a.request_id)),
+        WorkflowExecutionOptionsUpdatedEventAttributes(a) => {
+            Some(RowOf::Request(RequestKind::Start, &a.attached_request_id))
+        }
+        WorkflowExecutionUpdateCompletedEventAttributes(a) => Some(RowOf::Update(&a.meta.as_ref()?.update_id)),
+        // The state of a closed run has the ids of the requests that started it, asked for its end and reset it.
+        WorkflowExecutionStartedEventAttributes(_)
+        | WorkflowExecutionCancelRequestedEventAttributes(_)
+        | WorkflowTaskFailedEventAttributes(_)
+        // No request of a caller made these.
+        | WorkflowExecutionCompletedEventAttributes(_)
+        | WorkflowExecutionFailedEventAttributes(_)
+        | WorkflowExecutionCanceledEventAttributes(_)
+        | WorkflowExecutionContinuedAsNewEventAttributes(_)
+        | WorkflowExecutionTimedOutEventAttributes(_)
+        | WorkflowExecutionTerminatedEventAttributes(_)
+        | WorkflowTaskScheduledEventAttributes(_)
+        | WorkflowTaskStartedEventAttributes(_)
+        | WorkflowTaskCompletedEventAttributes(_)
+        | WorkflowTaskTimedOutEventAttributes(_)
+        | ActivityTaskScheduledEventAttributes(_)
+        | ActivityTaskCancelRequestedEventAttributes(_)
+        | ActivityTaskStartedEventAttributes(_)
+        | ActivityTaskCompletedEventAttributes(_)
+        | ActivityTaskFailedEventAttributes(_)
+        | ActivityTaskTimedOutEventAttributes(_)
+        | ActivityTaskCanceledEventAttributes(_)
+        | TimerStartedEventAttributes(_)
+        | TimerCanceledEventAttributes(_)
+        | TimerFiredEventAttributes(_)
+        | MarkerRecordedEventAttributes(_)
+        | StartChildWorkflowExecutionInitiatedEventAttributes(_)
+        | StartChildWorkflowExecutionFailedEventAttributes(_)
+        | ChildWorkflowExecutionStartedEventAttributes(_)
+        | ChildWorkflowExecutionCompletedEventAttributes(_)
+        | ChildWorkflowExecutionFailedEventAttributes(_)
+        | ChildWorkflowExecutionCanceledEventAttributes(_)
+        | ChildWorkflowExecutionTimedOutEventAttributes(_)
+        | ChildWorkflowExecutionTerminatedEventAttributes(_)
+        | SignalExternalWorkflowExecutionInitiatedEventAttributes(_)
+        | SignalExternalWorkflowExecutionFailedEventAttributes(_)
+        | ExternalWorkflowExecutionSignaledEventAttributes(_)
+        | RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(_)
+        | RequestCancelExternalWorkflowExecutionFailedEventAttributes(_)
+        | ExternalWorkflowExecutionCancelRequestedEventAttributes(_)
+        | UpsertWorkflowSearchAttributesEventAttributes(_)
+        | WorkflowPropertiesModifiedEventAttributes(_)
+        | WorkflowExecutionUpdateAdmittedEventAttributes(_)
+        | WorkflowExecutionUpdateAcceptedEventAttributes(_)
+        // This server does not write these.
+        | WorkflowExecutionUpdateRejectedEventAttributes(_)
+        | WorkflowPropertiesModifiedExternallyEventAttributes(_)
+        | ActivityPropertiesModifiedExternallyEventAttributes(_)
+        | NexusOperationScheduledEventAttributes(_)
+        | NexusOperationStartedEventAttributes(_)
+        | NexusOperationCompletedEventAttributes(_)
+        | NexusOperationFailedEventAttributes(_)
+        | NexusOperationCanceledEventAttributes(_)
+        | NexusOperationTimedOutEventAttributes(_)
+        | NexusOperationCancelRequestedEventAttributes(_)
+        | NexusOperationCancelRequestCompletedEventAttributes(_)
+        | NexusOperationCancelRequestFailedEventAttributes(_)
+        | WorkflowExecutionPausedEventAttributes(_)
+        | WorkflowExecutionUnpausedEventAttributes(_)
+        | WorkflowExecutionTimeSkippingTransitionedEventAttributes(_) => None,
     }
 }
 

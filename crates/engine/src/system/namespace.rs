@@ -53,7 +53,7 @@ pub(super) fn register(
     let id = cx.ids.uuid();
     let archival = |wanted: i32| match ArchivalState::try_from(wanted) {
         Ok(ArchivalState::Enabled) => Err(ApiError::invalid_argument("Archival is not enabled on this cluster.")),
-        _ => Ok(ArchivalState::Disabled as i32),
+        Ok(ArchivalState::Disabled | ArchivalState::Unspecified) | Err(_) => Ok(ArchivalState::Disabled as i32),
     };
     let description = api::DescribeNamespaceResponse {
         namespace_info: Some(ns::NamespaceInfo {
@@ -110,7 +110,9 @@ pub(super) fn update(
             match NamespaceState::try_from(update.state) {
                 Ok(NamespaceState::Unspecified) => {}
                 Ok(state @ (NamespaceState::Registered | NamespaceState::Deprecated)) => info.state = state as i32,
-                _ => return Err(ApiError::invalid_argument("A namespace cannot be set to this state.")),
+                Ok(NamespaceState::Deleted) | Err(_) => {
+                    return Err(ApiError::invalid_argument("A namespace cannot be set to this state."));
+                }
             }
         }
         if let Some(update) = &request.config {

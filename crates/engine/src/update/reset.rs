@@ -9,34 +9,44 @@ use crate::{codec, rows::Op, state::ExecutionState, txn::Txn};
 use std::{collections::BTreeMap, sync::Arc};
 use tenure_api::{
     enums::v1::UpdateAdmittedEventOrigin as Origin,
-    history::v1::{HistoryEvent, WorkflowExecutionUpdateAdmittedEventAttributes, history_event::Attributes},
+    history::v1::{
+        HistoryEvent, WorkflowExecutionUpdateAcceptedEventAttributes, WorkflowExecutionUpdateAdmittedEventAttributes,
+        WorkflowExecutionUpdateCompletedEventAttributes, history_event::Attributes,
+    },
     update::v1::Request,
 };
 
-/// Takes an event into the state of a run that is rebuilt.
-pub(crate) fn replay(state: &mut ExecutionState, event: &HistoryEvent) {
-    use Attributes::*;
-    match &event.attributes {
-        Some(WorkflowExecutionUpdateAdmittedEventAttributes(a)) => told(state, &a.request.clone().unwrap_or_default()),
-        Some(WorkflowExecutionUpdateAcceptedEventAttributes(a)) => {
-            let mut request_id: Arc<str> = a.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
-            if let Some((admission, update)) = state.updates.find(&a.protocol_instance_id) {
-                if let Phase::Told { request_id: told } = &update.phase {
-                    request_id = told.clone();
-                }
-                state.updates.in_flight.remove(admission);
-            }
-            let accepted = Accepted { event_id: event.event_id, request_id };
-            insert(state, &a.protocol_instance_id, Phase::Accepted(accepted));
+/// Takes the event that admitted an update into the state of a run that is rebuilt.
+pub(crate) fn replay_admitted(state: &mut ExecutionState, admitted: &WorkflowExecutionUpdateAdmittedEventAttributes) {
+    told(state, &admitted.request.clone().unwrap_or_default());
+}
+
+/// Takes the event that tells of an acceptance into the state of a run that is rebuilt.
+pub(crate) fn replay_accepted(
+    state: &mut ExecutionState,
+    event_id: i64,
+    accepted: &WorkflowExecutionUpdateAcceptedEventAttributes,
+) {
+    let update_id = &accepted.protocol_instance_id;
+    let mut request_id: Arc<str> = accepted.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
+    if let Some((admission, update)) = state.updates.find(update_id) {
+        if let Phase::Told { request_id: told } = &update.phase {
+            request_id = told.clone();
         }
-        Some(WorkflowExecutionUpdateCompletedEventAttributes(a)) => {
-            let update_id = a.meta.as_ref().map_or("", |meta| &meta.update_id);
-            if let Some((admission, _)) = state.updates.find(update_id) {
-                state.updates.in_flight.remove(admission);
-                state.updates.completed += 1;
-            }
-        }
-        _ => {}
+        state.updates.in_flight.remove(admission);
+    }
+    insert(state, update_id, Phase::Accepted(Accepted { event_id, request_id }));
+}
+
+/// Takes the event that tells of an outcome into the state of a run that is rebuilt.
+pub(crate) fn replay_completed(
+    state: &mut ExecutionState,
+    completed: &WorkflowExecutionUpdateCompletedEventAttributes,
+) {
+    let update_id = completed.meta.as_ref().map_or("", |meta| &meta.update_id);
+    if let Some((admission, _)) = state.updates.find(update_id) {
+        state.updates.in_flight.remove(admission);
+        state.updates.completed += 1;
     }
 }
 
@@ -60,19 +70,15 @@ pub(crate) struct Outcomes {
 impl Outcomes {
     /// Takes an event of the kept history.
     pub(crate) fn kept(&mut self, event: &HistoryEvent) {
-        use Attributes::*;
-        match &event.attributes {
-            Some(WorkflowExecutionUpdateAcceptedEventAttributes(a)) => {
-                let request_id = a.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
-                self.open.insert(a.protocol_instance_id.clone(), Accepted { event_id: event.event_id, request_id });
-            }
-            Some(WorkflowExecutionUpdateCompletedEventAttributes(a)) => {
-                let update_id = a.meta.as_ref().map_or("", |meta| &meta.update_id);
-                let Some(accepted) = self.open.remove(update_id) else { return };
-                let completed = CompletedUpdate { accepted, completed_event_id: event.event_id };
-                self.completed.push((update_id.to_owned(), completed));
-            }
-            _ => {}
+        if let Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(a)) = &event.attributes {
+            let request_id = a.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
+            self.open.insert(a.protocol_instance_id.clone(), Accepted { event_id: event.event_id, request_id });
+        }
+        if let Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(a)) = &event.attributes {
+            let update_id = a.meta.as_ref().map_or("", |meta| &meta.update_id);
+            let Some(accepted) = self.open.remove(update_id) else { return };
+            let completed = CompletedUpdate { accepted, completed_event_id: event.event_id };
+            self.completed.push((update_id.to_owned(), completed));
         }
     }
 
@@ -84,13 +90,9 @@ impl Outcomes {
     }
 }
 
-/// Tells the new run of an update that the old one has accepted, or was told of in the same way.
-pub(crate) fn readmit(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
-    let request = match &event.attributes {
-        Some(Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(a)) => a.request.clone(),
-        Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(a)) => a.accepted_request.clone(),
-        _ => None,
-    };
+/// Tells the new run of an update that the old one has accepted, or was told of in the same way. An acceptance has no
+/// request where an event before it has it.
+pub(crate) fn readmit(txn: &mut Txn<'_, '_>, request: Option<Request>) {
     let Some(request) = request.filter(|request| txn.state.updates.find(update_id(request)).is_none()) else { return };
     told(&mut txn.state, &request);
     let attributes =

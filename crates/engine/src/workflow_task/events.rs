@@ -40,7 +40,7 @@ pub(crate) fn started_event(task: &PendingTask, started: &Started) -> HistoryEve
 fn event(event_id: i64, at: Timestamp, attributes: Attributes) -> HistoryEvent {
     HistoryEvent {
         event_id,
-        event_type: crate::events::event_type(&attributes).into(),
+        event_type: attributes.event_type().into(),
         event_time: Some(at.to_proto()),
         attributes: Some(attributes),
         ..Default::default()
@@ -54,10 +54,8 @@ pub(super) fn scheduled_attributes(
     timeout: Duration,
     attempt: i32,
 ) -> WorkflowTaskScheduledEventAttributes {
-    let normal_name = match kind {
-        TaskQueueKind::Sticky => state.info.task_queue.to_string(),
-        _ => String::new(),
-    };
+    let sticky = kind == TaskQueueKind::Sticky;
+    let normal_name = if sticky { state.info.task_queue.to_string() } else { String::new() };
     WorkflowTaskScheduledEventAttributes {
         task_queue: Some(TaskQueue { name: queue.into(), kind: kind.into(), normal_name }),
         start_to_close_timeout: Some(duration_to_proto(timeout)),

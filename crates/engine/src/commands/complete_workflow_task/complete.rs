@@ -1,7 +1,7 @@
 //! The end of a task whose worker answered: its commands become events, what waited follows, and where there is
 //! something new the next task is scheduled.
 
-use super::{apply::apply, sequence::closes};
+use super::apply::apply;
 use crate::{
     activity,
     bad_command::BadCommand,
@@ -48,7 +48,7 @@ pub(super) fn complete(
         if !txn.state.is_running() {
             break;
         }
-        if closes(command.command_type()) {
+        if command.command_type().closes_run() {
             update::read_rejections(txn, &mut task.inbox)?;
         }
         apply(txn, &mut task, command.clone())?;

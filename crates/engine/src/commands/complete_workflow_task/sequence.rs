@@ -17,7 +17,7 @@ pub(super) fn check_sequence(commands: &[Command]) -> Result<(), ApiError> {
         return Err(ApiError::invalid_argument(format!("unknown command type: {name}")));
     }
     let name = |command: &Command| cause_and_name(command.command_type).map_or("", |(_, name)| name);
-    let closing = commands.iter().position(|command| closes(command.command_type()));
+    let closing = commands.iter().position(|command| command.command_type().closes_run());
     match closing {
         Some(at) if at + 1 < commands.len() => {
             let names: Vec<&str> = commands.iter().map(name).collect();
@@ -33,15 +33,7 @@ pub(super) fn check_sequence(commands: &[Command]) -> Result<(), ApiError> {
 
 /// Whether one of the commands ends the run.
 pub(super) fn any_closes(commands: &[Command]) -> bool {
-    commands.iter().any(|command| closes(command.command_type()))
-}
-
-pub(super) fn closes(command: CommandType) -> bool {
-    use CommandType::*;
-    matches!(
-        command,
-        CompleteWorkflowExecution | FailWorkflowExecution | CancelWorkflowExecution | ContinueAsNewWorkflowExecution
-    )
+    commands.iter().any(|command| command.command_type().closes_run())
 }
 
 /// What a task fails with when the command is bad, and the command's name.

@@ -2,7 +2,7 @@
 
 use super::seen::Situation;
 use crate::{
-    codec, events,
+    codec,
     key::{RunKey, TaskKind},
     outbox::Body,
     removal::Removal,
@@ -141,7 +141,7 @@ fn check_messages(sim: &Sim, run: &RunKey, state: &ExecutionState) {
 
 fn check_closed(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[HistoryEvent]) {
     let last = history.last().expect("a closed run has events");
-    assert!(events::closes(last.event_type()), "{last:?}");
+    assert!(last.event_type().closes_run(), "{last:?}");
     assert!(state.closed_at.is_some());
     assert!(
         state.activities.is_empty()
@@ -269,9 +269,9 @@ fn check_history(history: &[HistoryEvent]) {
     for (index, event) in history.iter().enumerate() {
         let id = index as i64 + 1;
         assert_eq!(event.event_id, id, "ids have no gaps");
-        assert!(!events::closes(event.event_type()) || index + 1 == history.len(), "nothing follows the close");
+        assert!(!event.event_type().closes_run() || index + 1 == history.len(), "nothing follows the close");
         let attributes = event.attributes.as_ref().expect("attributes");
-        assert_eq!(events::event_type(attributes), event.event_type());
+        assert_eq!(attributes.event_type(), event.event_type());
         for (linked, expected) in links(attributes) {
             assert!(linked < id, "{event:?} points ahead");
             let linked = history.get(usize::try_from(linked - 1).expect("an event id")).expect("an event");

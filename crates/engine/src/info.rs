@@ -3,7 +3,7 @@
 use crate::{
     chain::state::Chain,
     child::state::Lineage,
-    codec::{self, DecodeError, field},
+    codec::{self, DecodeError, field, is_default},
     feature_level::FeatureLevel,
     key::RunKey,
     proto::Encoded,
@@ -34,51 +34,51 @@ pub struct ExecutionInfo {
     /// The namespace's name.
     #[cbor(n(0), with = "field")]
     pub namespace: Arc<str>,
-    /// Where a child comes from.
-    #[n(1)]
-    pub lineage: Option<Lineage>,
     /// First run of the chain (continue-as-new, retries, cron).
-    #[cbor(n(2), with = "field")]
+    #[cbor(n(1), with = "field")]
     pub first_run_id: Uuid,
-    #[n(3)]
-    pub chain: Chain,
+    #[cbor(n(2), with = "field")]
+    pub workflow_type: Arc<str>,
+    #[cbor(n(3), with = "field")]
+    pub task_queue: Arc<str>,
     /// Request ids of the start and of the starts that were answered with this run and attached to it.
     #[n(4)]
     pub request_ids: Vec<AttachedRequest>,
-    #[cbor(n(5), with = "field")]
-    pub workflow_type: Arc<str>,
-    #[cbor(n(6), with = "field")]
-    pub task_queue: Arc<str>,
-    #[n(7)]
-    pub execution_timeout: Option<Duration>,
-    #[n(8)]
-    pub run_timeout: Option<Duration>,
-    #[n(9)]
+    #[n(5)]
     pub task_timeout: Duration,
-    /// When the chain of runs has to be closed.
-    #[n(10)]
-    pub execution_expires_at: Option<Timestamp>,
-    /// When this run has to be closed.
-    #[n(11)]
-    pub run_expires_at: Option<Timestamp>,
-    #[n(12)]
-    pub retry: Option<RetryPolicy>,
     /// Counts from one over the retries of the workflow.
-    #[n(13)]
+    #[n(6)]
     pub attempt: i32,
-    #[n(14)]
-    pub memo: Option<Encoded<Memo>>,
-    #[n(15)]
-    pub search_attributes: Option<Encoded<SearchAttributes>>,
-    #[n(16)]
-    pub user_metadata: Option<Encoded<UserMetadata>>,
-    #[n(17)]
-    pub priority: Option<Encoded<Priority>>,
-    #[n(18)]
+    #[n(7)]
     pub started_at: Timestamp,
     /// When the first workflow task was or will be scheduled.
-    #[n(19)]
+    #[n(8)]
     pub execution_at: Timestamp,
+    #[n(9)]
+    pub run_timeout: Option<Duration>,
+    /// When this run has to be closed.
+    #[n(10)]
+    pub run_expires_at: Option<Timestamp>,
+    #[n(11)]
+    pub execution_timeout: Option<Duration>,
+    /// When the chain of runs has to be closed.
+    #[n(12)]
+    pub execution_expires_at: Option<Timestamp>,
+    #[n(13)]
+    pub retry: Option<RetryPolicy>,
+    #[cbor(n(14), skip_if = "is_default")]
+    pub chain: Chain,
+    /// Where a child comes from.
+    #[n(15)]
+    pub lineage: Option<Lineage>,
+    #[n(16)]
+    pub memo: Option<Encoded<Memo>>,
+    #[n(17)]
+    pub search_attributes: Option<Encoded<SearchAttributes>>,
+    #[n(18)]
+    pub user_metadata: Option<Encoded<UserMetadata>>,
+    #[n(19)]
+    pub priority: Option<Encoded<Priority>>,
 }
 
 /// A start request that this run answers to.

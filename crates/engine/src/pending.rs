@@ -75,10 +75,10 @@ impl<T: Keyed + fmt::Debug> fmt::Debug for Pending<T> {
     }
 }
 
-/// Equal when the same things are pending, wherever they live.
+/// Equal when the same things are pending, wherever they live, and as many rows are still to be read.
 impl<T: Keyed + PartialEq> PartialEq for Pending<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
+        self.missing() == other.missing() && self.iter().eq(other.iter())
     }
 }
 
@@ -89,6 +89,11 @@ impl<T: Keyed> Pending<T> {
 
     pub fn is_empty(&self) -> bool {
         self.things.len() == 0
+    }
+
+    /// How many rows have to be loaded after the core row was decoded.
+    pub(crate) fn missing(&self) -> usize {
+        self.spilled.saturating_add(self.inline.len()).abs_diff(self.things.len())
     }
 
     /// What they take in memory, about.
@@ -260,11 +265,6 @@ impl<T: Keyed + Encode<()>> Pending<T> {
 }
 
 impl<T: Keyed + for<'b> Decode<'b, ()>> Pending<T> {
-    /// How many rows [`Pending::load`] has to be given after the core row was decoded.
-    pub(crate) fn missing(&self) -> usize {
-        self.spilled.saturating_add(self.inline.len()).abs_diff(self.things.len())
-    }
-
     /// Takes the rows of a state that is read from disk: all of them, whatever is asked of it.
     pub(crate) fn load(&mut self, kind: PendingKind, rows: Vec<(i64, Bytes)>) -> Result<(), DecodeError> {
         for (id, value) in rows {

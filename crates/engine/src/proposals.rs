@@ -5,7 +5,7 @@
 //! live in the execution's core row; when they are many they move, together, into a row of their own.
 
 use crate::{
-    codec::field,
+    codec::{field, is_default},
     id::{ProposalId, Stamp},
     key::RunKey,
     pending::{Keyed, NoKey, Pending},
@@ -27,9 +27,9 @@ pub struct Proposals {
     #[n(0)]
     recent: VecDeque<Proposal>,
     /// Earlier ones, by the count of the page.
-    #[n(1)]
+    #[cbor(n(1), skip_if = "is_default")]
     pub(crate) pages: Pending<Vec<Proposal>>,
-    #[n(2)]
+    #[cbor(n(2), skip_if = "is_default")]
     next_page: i64,
 }
 

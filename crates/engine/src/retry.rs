@@ -1,6 +1,9 @@
 //! Retry policies: defaults, validation, and how long to wait before the next attempt.
 
-use crate::proto::{duration_to_proto, optional_duration};
+use crate::{
+    codec::is_default,
+    proto::{duration_to_proto, optional_duration},
+};
 use minicbor::{Decode, Encode};
 use std::time::Duration;
 use tenure_api::{
@@ -26,9 +29,9 @@ pub struct RetryPolicy {
     #[n(2)]
     pub maximum_interval: Duration,
     /// Zero: no limit.
-    #[n(3)]
+    #[cbor(n(3), skip_if = "is_default")]
     pub maximum_attempts: i32,
-    #[n(4)]
+    #[cbor(n(4), skip_if = "is_default")]
     pub non_retryable_error_types: Vec<String>,
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     activity::state::{self as activity, PendingActivity},
     child::state::Relations,
-    codec::{self, DecodeError, field},
+    codec::{self, DecodeError, field, is_default},
     info::{ExecutionInfo, Info},
     pending::{Keyed, NoKey, Pending},
     proposals::Proposals,
@@ -38,49 +38,49 @@ pub struct ExecutionState {
     #[n(1)]
     status: i32,
     #[n(2)]
-    pub closed_at: Option<Timestamp>,
-    #[n(3)]
     pub next_event_id: i64,
     /// Bytes of the encoded history.
-    #[n(4)]
+    #[n(3)]
     pub history_size: i64,
     /// Transitions that changed this state.
-    #[n(5)]
+    #[n(4)]
     pub transitions: i64,
-    #[n(6)]
+    #[n(5)]
     pub workflow_task: WorkflowTask,
-    #[n(7)]
-    pub sticky: Option<Sticky>,
-    /// Events that wait for the end of the workflow task that is running, by order of arrival.
-    #[n(8)]
-    pub buffered: Pending<Encoded<HistoryEvent>>,
-    #[n(9)]
-    pub next_buffered: i64,
-    #[n(10)]
-    pub activities: Pending<PendingActivity>,
-    #[n(11)]
-    pub timers: Pending<UserTimer>,
-    #[n(12)]
-    pub relations: Relations,
-    #[n(13)]
-    pub updates: Updates,
-    /// Request id of the cancellation that was asked for.
-    #[cbor(n(14), with = "field")]
-    pub cancel_requested: Option<Arc<str>>,
-    #[n(15)]
-    pub signals: u64,
-    #[n(16)]
-    pub proposals: Proposals,
     /// Due time of the run's timer row. Never later than the earliest deadline; it may be earlier, because it is
     /// only moved back when it fires.
-    #[n(17)]
+    #[n(6)]
     pub timer_row: Option<Timestamp>,
-    #[n(18)]
+    #[n(7)]
+    pub next_buffered: i64,
+    #[cbor(n(8), skip_if = "is_default")]
+    pub proposals: Proposals,
+    #[n(9)]
+    pub sticky: Option<Sticky>,
+    #[cbor(n(10), skip_if = "is_default")]
+    pub activities: Pending<PendingActivity>,
+    #[cbor(n(11), skip_if = "is_default")]
+    pub signals: u64,
+    #[cbor(n(12), skip_if = "is_default")]
+    pub timers: Pending<UserTimer>,
+    #[cbor(n(13), skip_if = "is_default")]
+    pub relations: Relations,
+    #[cbor(n(14), skip_if = "is_default")]
+    pub updates: Updates,
+    /// Events that wait for the end of the workflow task that is running, by order of arrival.
+    #[cbor(n(15), skip_if = "is_default")]
+    pub buffered: Pending<Encoded<HistoryEvent>>,
+    #[n(16)]
+    pub closed_at: Option<Timestamp>,
+    #[cbor(n(17), skip_if = "is_default")]
     pub removal: Removal,
+    /// Request id of the cancellation that was asked for.
+    #[cbor(n(18), with = "field")]
+    pub cancel_requested: Option<Arc<str>>,
     /// What describe goes on to show as pending after the close; only those fields are set.
     #[n(19)]
     pub pending_at_close: Option<Encoded<DescribeWorkflowExecutionResponse>>,
-    #[n(20)]
+    #[cbor(n(20), skip_if = "is_default")]
     pub reset: Resets,
 }
 

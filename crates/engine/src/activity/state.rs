@@ -13,7 +13,7 @@
 
 use super::{control::Control, timeouts::Timeouts};
 use crate::{
-    codec::field,
+    codec::{field, is_default},
     failures,
     id::{Process, ProposalId, Stamp},
     pending::{Keyed, Pending},
@@ -43,39 +43,39 @@ pub struct PendingActivity {
     #[cbor(n(3), with = "field")]
     pub task_queue: Arc<str>,
     #[n(4)]
-    pub priority: Option<Encoded<Priority>>,
-    #[n(5)]
     pub timeouts: Timeouts,
-    #[n(6)]
+    #[n(5)]
     pub retry: RetryPolicy,
-    #[n(7)]
+    #[n(6)]
     pub scheduled_at: Timestamp,
     /// Counts from one.
-    #[n(8)]
+    #[n(7)]
     pub attempt: i32,
     /// When this attempt became ready; of an attempt in back-off, when it will.
-    #[n(9)]
+    #[n(8)]
     pub attempt_scheduled_at: Timestamp,
-    #[n(10)]
+    #[n(9)]
     pub phase: Phase,
-    /// The event that asked for cancellation.
-    #[n(11)]
-    pub cancel_requested_event_id: Option<i64>,
-    /// The last one of any attempt.
-    #[n(12)]
-    pub heartbeat: Option<Heartbeat>,
-    /// Of the attempt before.
-    #[n(13)]
-    pub last_failure: Option<Encoded<Failure>>,
-    #[n(14)]
-    pub last_attempt_completed_at: Option<Timestamp>,
     /// Of the attempt that was started last; empty before the first.
-    #[cbor(n(15), with = "field")]
+    #[cbor(n(10), with = "field", skip_if = "is_default")]
     pub last_worker_identity: Arc<str>,
-    #[n(16)]
+    #[n(11)]
+    pub last_attempt_completed_at: Option<Timestamp>,
+    /// Of the attempt before.
+    #[n(12)]
+    pub last_failure: Option<Encoded<Failure>>,
+    /// The last one of any attempt.
+    #[n(13)]
+    pub heartbeat: Option<Heartbeat>,
+    /// The event that asked for cancellation.
+    #[n(14)]
+    pub cancel_requested_event_id: Option<i64>,
+    #[n(15)]
     pub last_worker_version: Option<Encoded<WorkerVersionStamp>>,
-    #[n(17)]
+    #[cbor(n(16), skip_if = "is_default")]
     pub control: Control,
+    #[n(17)]
+    pub priority: Option<Encoded<Priority>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

@@ -44,6 +44,11 @@ pub enum DecodeError {
     Row { row: String, cause: Box<DecodeError> },
 }
 
+/// True for what a reader takes an absent field for: `#[cbor(skip_if = "is_default")]` leaves it out at the end of a value.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The value in its current form.
 pub fn encode<T: Encode<()>>(value: &T) -> Bytes {
     let mut buffer = Vec::with_capacity(128);

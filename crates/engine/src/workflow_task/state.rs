@@ -1,7 +1,7 @@
 //! What is kept of a run's workflow task.
 
 use crate::{
-    codec::field,
+    codec::{field, is_default},
     id::{Process, ProposalId, Stamp},
     proto::Encoded,
     time::Timestamp,
@@ -19,19 +19,19 @@ pub struct WorkflowTask {
     #[n(1)]
     pub pending: Option<PendingTask>,
     /// Started event of the last task that completed; zero if none did.
-    #[n(2)]
+    #[cbor(n(2), skip_if = "is_default")]
     pub last_completed_started_event_id: i64,
+    #[cbor(n(3), skip_if = "is_default")]
+    pub build: Build,
     /// The start was delayed: the first task is scheduled then.
-    #[n(3)]
+    #[n(4)]
     pub first_at: Option<Timestamp>,
     /// How the last task ended that history tells of, where that was without success.
-    #[n(4)]
+    #[n(5)]
     pub failed: Option<Problem>,
     /// The same, once it is worth telling that tasks keep ending so; until one has completed.
-    #[n(5)]
-    pub problem: Option<Problem>,
     #[n(6)]
-    pub build: Build,
+    pub problem: Option<Problem>,
 }
 
 /// What the worker of the last completed task said of its build.
@@ -139,7 +139,7 @@ pub struct Started {
     #[n(8)]
     pub history_size: i64,
     /// `SuggestContinueAsNewReason`s that its started event tells.
-    #[n(9)]
+    #[cbor(n(9), skip_if = "is_default")]
     pub suggestions: Vec<i32>,
 }
 

@@ -81,7 +81,7 @@ fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> 
                 effects.push(Effect::OutboxReady(OutboxEntry { from: own.clone(), stamp, to }));
             }
             None if bell.rung == 0 && bell.due.is_none() => {
-                let due = cx.now.after(Duration::from_millis(200));
+                let due = cx.now.plus(Duration::from_millis(200));
                 bell.due = Some(due);
                 ops.push(Op::Put(RowKey::Timer { due, subject: own.clone() }, Default::default()));
                 effects.push(Effect::TimerArmed { subject: own.clone(), due: Some(due) });

@@ -1,21 +1,11 @@
 //! Small conversions between the API's messages and plain types.
 
 use crate::{DataConverter, Failure};
-use std::time::{Duration, SystemTime};
-use tenure_api::{common::v1 as common, failure::v1 as failure};
+use std::time::Duration;
+use tenure_api::{common::v1 as common, failure::v1 as failure, time::duration_to_proto};
 
 pub(crate) fn failed(failure: Failure, converter: &DataConverter) -> failure::Failure {
     failure.to_proto(converter)
-}
-
-/// A duration of the API; what does not fit is the longest that does.
-#[doc(hidden)]
-pub fn duration(duration: Duration) -> Option<prost_types::Duration> {
-    Some(duration.try_into().unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 }))
-}
-
-pub(crate) fn time(time: prost_types::Timestamp) -> Option<SystemTime> {
-    time.try_into().ok()
 }
 
 /// When a failed attempt is followed by another.
@@ -33,7 +23,7 @@ impl Default for RetryPolicy {
     /// The server's own policy: one second, doubled each time, no end.
     fn default() -> Self {
         RetryPolicy(common::RetryPolicy {
-            initial_interval: duration(Duration::from_secs(1)),
+            initial_interval: Some(duration_to_proto(Duration::from_secs(1))),
             backoff_coefficient: 2.0,
             ..Default::default()
         })
@@ -49,7 +39,7 @@ impl RetryPolicy {
     /// The time between the first attempt and the second. Default: one second.
     #[must_use]
     pub fn initial_interval(mut self, interval: Duration) -> Self {
-        self.0.initial_interval = duration(interval);
+        self.0.initial_interval = Some(duration_to_proto(interval));
         self
     }
 
@@ -63,7 +53,7 @@ impl RetryPolicy {
     /// The interval grows no longer than this. Default: the server's, a hundred times the first.
     #[must_use]
     pub fn maximum_interval(mut self, interval: Duration) -> Self {
-        self.0.maximum_interval = duration(interval);
+        self.0.maximum_interval = Some(duration_to_proto(interval));
         self
     }
 

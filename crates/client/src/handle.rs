@@ -1,7 +1,6 @@
 //! One execution: signal, query, update, wait, cancel, describe.
 
 use crate::{
-    args::time,
     client::Client,
     data::{Args, Data, DataConverter, DataError, IntoArgs},
     definition::{Query, Signal, Update, WorkflowDefinition},
@@ -16,6 +15,7 @@ use tenure_api::{
     enums::v1::{HistoryEventFilterType, UpdateWorkflowExecutionLifecycleStage as Stage},
     history::v1::{HistoryEvent, history_event::Attributes},
     query::v1::WorkflowQuery,
+    time::told_time,
     update::v1::{Input, Meta, Outcome, Request, UpdateRef, WaitPolicy, outcome},
     workflow::v1::WorkflowExecutionInfo,
     workflowservice::v1 as api,
@@ -456,8 +456,8 @@ impl Description {
             run_id: execution.run_id,
             workflow_type: info.r#type.unwrap_or_default().name,
             status,
-            started: info.start_time.and_then(time),
-            closed: info.close_time.and_then(time),
+            started: told_time(info.start_time),
+            closed: told_time(info.close_time),
             history_length: info.history_length,
             task_queue: info.task_queue,
             memo: info.memo.unwrap_or_default().fields,

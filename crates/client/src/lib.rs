@@ -22,8 +22,6 @@ mod start;
 mod tls;
 
 pub use args::RetryPolicy;
-#[doc(hidden)]
-pub use args::duration;
 pub use client::{Client, ClientBuilder};
 pub use connection::{Connection, Patience, Service};
 pub use data::{

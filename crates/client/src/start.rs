@@ -1,7 +1,7 @@
 //! Starting a workflow, alone or together with a signal or an update.
 
 use crate::{
-    args::{RetryPolicy, duration},
+    args::RetryPolicy,
     client::Client,
     data::{Args, Data, DataError, IntoArgs},
     definition::{Signal, Update, WorkflowDefinition},
@@ -16,6 +16,7 @@ use tenure_api::{
     enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage,
     errordetails::v1::MultiOperationExecutionFailure,
     taskqueue::v1::TaskQueue,
+    time::duration_to_proto,
     workflowservice::v1 as api,
 };
 
@@ -91,19 +92,19 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
 
     /// Limit for the execution as a whole, over retries and continue-as-new.
     pub fn execution_timeout(mut self, timeout: Duration) -> Self {
-        self.request.workflow_execution_timeout = duration(timeout);
+        self.request.workflow_execution_timeout = Some(duration_to_proto(timeout));
         self
     }
 
     /// Limit for one run.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
-        self.request.workflow_run_timeout = duration(timeout);
+        self.request.workflow_run_timeout = Some(duration_to_proto(timeout));
         self
     }
 
     /// Limit for one workflow task. Default: 10 s.
     pub fn task_timeout(mut self, timeout: Duration) -> Self {
-        self.request.workflow_task_timeout = duration(timeout);
+        self.request.workflow_task_timeout = Some(duration_to_proto(timeout));
         self
     }
 
@@ -121,7 +122,7 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
 
     /// Waits so long before the first workflow task.
     pub fn delay(mut self, delay: Duration) -> Self {
-        self.request.workflow_start_delay = duration(delay);
+        self.request.workflow_start_delay = Some(duration_to_proto(delay));
         self
     }
 

@@ -5,7 +5,7 @@ use crate::{
     bad_command::cause_name,
     child::{describe as child, state::Execution},
     key::RunKey,
-    proto::{Encoded, duration_to_proto},
+    proto::Encoded,
     search_attributes,
     state::ExecutionState,
     time::Timestamp,
@@ -16,6 +16,7 @@ use tenure_api::{
     common::v1::{SearchAttributes, WorkflowExecution, WorkflowType},
     enums::v1::{PendingWorkflowTaskState, TaskQueueKind, WorkflowTaskFailedCause as Cause},
     taskqueue::v1::TaskQueue,
+    time::duration_to_proto,
     workflow::v1::{
         PendingWorkflowTaskInfo, RequestIdInfo, ResetPoints, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo,
         WorkflowExecutionInfo,

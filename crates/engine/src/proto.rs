@@ -1,4 +1,4 @@
-//! API messages inside persisted state, and durations between the API's form and Rust's.
+//! API messages inside persisted state, and single events of encoded histories.
 
 use bytes::{Buf, Bytes};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode, encode::Write};
@@ -6,7 +6,7 @@ use prost::{
     DecodeError, Message,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData};
 use tenure_api::history::v1::HistoryEvent;
 
 /// Field of `History` that holds its events.
@@ -70,28 +70,6 @@ impl<M> Eq for Encoded<M> {}
 impl<M: Message + Default + fmt::Debug> fmt::Debug for Encoded<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.decode().fmt(f)
-    }
-}
-
-/// The API's duration is negative, which no option may be.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("negative duration")]
-pub struct NegativeDuration;
-
-/// A duration option of the API; zero and absent both mean "not set".
-pub fn optional_duration(duration: Option<&prost_types::Duration>) -> Result<Option<Duration>, NegativeDuration> {
-    let Some(d) = duration else { return Ok(None) };
-    let seconds = u64::try_from(d.seconds).map_err(|_| NegativeDuration)?;
-    let nanos = u64::try_from(d.nanos).map_err(|_| NegativeDuration)?;
-    let duration = Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos));
-    Ok(Some(duration).filter(|d| !d.is_zero()))
-}
-
-/// The API's form of a duration, saturating.
-pub fn duration_to_proto(duration: Duration) -> prost_types::Duration {
-    prost_types::Duration {
-        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        nanos: duration.subsec_nanos() as i32,
     }
 }
 
@@ -174,7 +152,7 @@ fn id_of(mut event: Bytes) -> Result<i64, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
     use tenure_api::{
         common::v1::{Payload, Payloads},
         history::v1::{ActivityTaskScheduledEventAttributes, History, history_event::Attributes},

@@ -9,15 +9,18 @@ use crate::{
     id::{Process, ProposalId, Stamp},
     info::ExecutionInfo,
     options, properties,
-    proto::optional_duration,
     state::ExecutionState,
     time::Timestamp,
     timer::state::UserTimer,
     update,
     workflow_task::state::{Build, PendingTask, Phase, Started},
 };
-use tenure_api::history::v1::{
-    HistoryEvent, WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes, history_event::Attributes,
+use tenure_api::{
+    history::v1::{
+        HistoryEvent, WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes,
+        history_event::Attributes,
+    },
+    time::optional_duration,
 };
 use uuid::Uuid;
 

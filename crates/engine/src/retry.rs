@@ -1,15 +1,13 @@
 //! Retry policies: defaults, validation, and how long to wait before the next attempt.
 
-use crate::{
-    codec::is_default,
-    proto::{duration_to_proto, optional_duration},
-};
+use crate::codec::is_default;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
 use tenure_api::{
     common::v1 as common,
     enums::v1::TimeoutType,
     failure::v1::{Failure, failure::FailureInfo},
+    time::{duration_to_proto, optional_duration},
 };
 
 const INITIAL_INTERVAL: Duration = Duration::from_secs(1);

@@ -5,8 +5,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tenure_api::{
     error::{ApiError, Code},
     testservice::v1::{test_service_server::TestService, *},
+    time::optional_duration,
 };
-use tenure_engine::{Timestamp, proto::optional_duration};
+use tenure_engine::Timestamp;
 use tenure_shard::{Unbalanced, VirtualTime};
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     key::{RunKey, TaskKind},
-    proto::{Encoded, duration_to_proto},
+    proto::Encoded,
     state::ExecutionState,
     token::TaskToken,
 };
@@ -17,6 +17,7 @@ use tenure_api::{
     enums::v1::PendingActivityState,
     history::v1::{HistoryEvent, history_event::Attributes},
     taskqueue::v1::TaskQueue,
+    time::duration_to_proto,
     workflow::v1::PendingActivityInfo,
     workflowservice::v1::PollActivityTaskQueueResponse,
 };

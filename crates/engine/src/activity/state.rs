@@ -274,7 +274,7 @@ impl PendingActivity {
         {
             // The worker's own delay counts as it is; a negative one is over already. Zero ends the activity, as it
             // does in the reference server.
-            match crate::proto::optional_duration(Some(delay)) {
+            match tenure_api::time::optional_duration(Some(delay)) {
                 Ok(Some(delay)) => delay,
                 Ok(None) => return Err(RetryState::Timeout),
                 Err(_) => Duration::ZERO,

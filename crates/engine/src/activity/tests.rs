@@ -36,7 +36,7 @@ const WORKER: &str = "worker";
 type Schedule = ScheduleActivityTaskCommandAttributes;
 
 fn seconds(seconds: f64) -> Option<prost_types::Duration> {
-    Some(crate::proto::duration_to_proto(Duration::from_secs_f64(seconds)))
+    Some(tenure_api::time::duration_to_proto(Duration::from_secs_f64(seconds)))
 }
 
 fn payloads(text: &str) -> Option<Payloads> {

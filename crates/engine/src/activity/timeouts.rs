@@ -1,10 +1,11 @@
 //! The four timeouts of an activity, as its scheduled event fixes them.
 
-use crate::proto::{duration_to_proto, optional_duration};
 use minicbor::{Decode, Encode};
 use std::time::Duration;
 use tenure_api::{
-    command::v1::ScheduleActivityTaskCommandAttributes, history::v1::ActivityTaskScheduledEventAttributes,
+    command::v1::ScheduleActivityTaskCommandAttributes,
+    history::v1::ActivityTaskScheduledEventAttributes,
+    time::{duration_to_proto, optional_duration},
 };
 
 /// `None` means no limit.

@@ -6,7 +6,6 @@ use crate::{
     checks::{check_blob, check_queue_name, check_search_attribute_names, check_search_attributes},
     info::ExecutionInfo,
     limits::Limits,
-    proto::{duration_to_proto, optional_duration},
     retry::RetryPolicy,
     search_attributes::with_values,
     txn::Txn,
@@ -21,6 +20,7 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionContinuedAsNewEventAttributes, history_event::Attributes},
     sdk::v1::UserMetadata,
     taskqueue::v1::TaskQueue,
+    time::{duration_to_proto, optional_duration},
 };
 
 pub(crate) fn continue_as_new(

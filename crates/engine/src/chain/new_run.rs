@@ -9,7 +9,7 @@ use crate::{
     key::WorkflowKey,
     poll::Poll,
     properties,
-    proto::{Encoded, duration_to_proto, optional_duration},
+    proto::Encoded,
     retry::RetryPolicy,
     row::RequestKind,
     rows::StateReader,
@@ -28,6 +28,7 @@ use tenure_api::{
         history_event::Attributes,
     },
     sdk::v1::UserMetadata,
+    time::{duration_to_proto, optional_duration},
 };
 use uuid::Uuid;
 

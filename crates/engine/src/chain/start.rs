@@ -8,15 +8,13 @@ use super::{
     cron::{self, Schedule},
     timeouts::Timeouts,
 };
-use crate::{
-    proto::{NegativeDuration, optional_duration},
-    retry::RetryPolicy,
-};
+use crate::retry::RetryPolicy;
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
     common::v1 as common,
     enums::v1::{WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse},
     error::ApiError,
+    time::{NegativeDuration, optional_duration},
     workflowservice::v1::StartWorkflowExecutionRequest,
 };
 

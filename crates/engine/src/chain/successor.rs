@@ -1,20 +1,14 @@
 //! Which run follows one that ends: the next attempt of its retry policy, or the next turn of its cron schedule.
 
 use super::{cron, new_run::NewRun};
-use crate::{
-    failures,
-    info::ExecutionInfo,
-    proto::{duration_to_proto, optional_duration},
-    retry::RetryPolicy,
-    time::Timestamp,
-    txn::Txn,
-};
+use crate::{failures, info::ExecutionInfo, retry::RetryPolicy, time::Timestamp, txn::Txn};
 use std::time::Duration;
 use tenure_api::{
     common::v1::Payloads,
     enums::v1::{ContinueAsNewInitiator as Initiator, RetryState, TimeoutType},
     failure::v1::{Failure, failure::FailureInfo},
     history::v1::WorkflowExecutionStartedEventAttributes,
+    time::{duration_to_proto, optional_duration},
 };
 
 /// A run that was at work for less than this gives way only after the rest of it, so that a workflow that does nothing

@@ -1,7 +1,7 @@
 //! The timeouts of a run.
 
-use crate::proto::{NegativeDuration, optional_duration};
 use std::time::Duration;
+use tenure_api::time::{NegativeDuration, optional_duration};
 
 pub(super) const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -1,8 +1,8 @@
 //! What the API shows of a run's children, and of a child.
 
 use super::state::PendingChild;
-use crate::{info::ExecutionInfo, proto::duration_to_proto, state::ExecutionState};
-use tenure_api::workflow::v1::PendingChildExecutionInfo;
+use crate::{info::ExecutionInfo, state::ExecutionState};
+use tenure_api::{time::duration_to_proto, workflow::v1::PendingChildExecutionInfo};
 
 /// What DescribeWorkflowExecution tells of the children.
 pub(crate) fn pending_infos(state: &ExecutionState) -> Vec<PendingChildExecutionInfo> {

@@ -7,7 +7,7 @@ use crate::{
     checks::{check_priority, check_queue, check_search_attribute_names, check_search_attributes, same_namespace},
     key::WorkflowKey,
     outbox::{Body, OutboxMessage},
-    proto::{Encoded, duration_to_proto},
+    proto::Encoded,
     retry::RetryPolicy,
     search_attributes::with_values,
     txn::Txn,
@@ -21,6 +21,7 @@ use tenure_api::{
     history::v1::{HistoryEvent, StartChildWorkflowExecutionInitiatedEventAttributes, history_event::Attributes},
     sdk::v1::UserMetadata,
     taskqueue::v1::TaskQueue,
+    time::duration_to_proto,
     workflowservice::v1::StartWorkflowExecutionRequest,
 };
 use uuid::Uuid;

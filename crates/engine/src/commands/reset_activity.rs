@@ -7,9 +7,11 @@ use super::{
 use crate::{
     activity::{self, Change, Selection},
     proposals,
-    proto::optional_duration,
 };
-use tenure_api::workflowservice::v1::{ResetActivityRequest, reset_activity_request::Activity};
+use tenure_api::{
+    time::optional_duration,
+    workflowservice::v1::{ResetActivityRequest, reset_activity_request::Activity},
+};
 use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetActivityRequest) -> Outcome {

@@ -10,7 +10,6 @@ use crate::{
     command::{Reply, WorkflowTaskStarted},
     id::{ProposalId, SERVER_IDENTITY},
     options, proposals,
-    proto::duration_to_proto,
     retry::RetryPolicy,
     row::{RequestKind, request_row},
     search_attributes::with_values,
@@ -35,6 +34,7 @@ use tenure_api::{
         history_event::Attributes,
     },
     taskqueue::v1::TaskQueue,
+    time::duration_to_proto,
     workflowservice::v1::StartWorkflowExecutionRequest,
 };
 use uuid::Uuid;

@@ -4,9 +4,7 @@ pub(crate) mod state;
 
 pub(crate) use state::{TimerKey, UserTimer};
 
-use crate::{
-    bad_command::BadCommand, proto::optional_duration, time::Timestamp, txn::Txn, workflow_task::CompletedTask,
-};
+use crate::{bad_command::BadCommand, time::Timestamp, txn::Txn, workflow_task::CompletedTask};
 use std::sync::Arc;
 use tenure_api::{
     command::v1::{CancelTimerCommandAttributes, StartTimerCommandAttributes},
@@ -16,6 +14,7 @@ use tenure_api::{
         history_event::Attributes,
     },
     sdk::v1::UserMetadata,
+    time::optional_duration,
 };
 
 pub(crate) fn start(

@@ -1,7 +1,7 @@
 //! The events of a workflow task, in history or beside it.
 
 use super::state::{PendingTask, Started};
-use crate::{proto::duration_to_proto, state::ExecutionState, time::Timestamp};
+use crate::{state::ExecutionState, time::Timestamp};
 use std::time::Duration;
 use tenure_api::{
     enums::v1::{TaskQueueKind, TimeoutType},
@@ -10,6 +10,7 @@ use tenure_api::{
         WorkflowTaskTimedOutEventAttributes, history_event::Attributes,
     },
     taskqueue::v1::TaskQueue,
+    time::duration_to_proto,
 };
 
 /// The events of a transient task that is running: they follow history where the API shows it, without being in it.

@@ -8,9 +8,9 @@ use tenure_api::{
         TaskQueuePartitionMetadata, TaskQueueStats, TaskQueueStatus, TaskQueueTypeInfo, TaskQueueVersionInfo,
         TaskQueueVersioningInfo,
     },
+    time::duration_to_proto,
     workflowservice::v1::describe_task_queue_response::EffectiveRateLimit,
 };
-use tenure_engine::proto::duration_to_proto;
 use tenure_shard::{LimitSource, QueueDescription};
 
 /// What stands for workers without a version.

@@ -20,6 +20,7 @@ use tenure_api::{
     common::v1::{Payload, Payloads},
     enums::v1::TaskQueueKind,
     taskqueue::v1::{TaskQueue, TaskQueueMetadata},
+    time::{told_duration, told_time},
     workflowservice::v1 as api,
 };
 use tenure_client::{ClientError, rpc};
@@ -162,7 +163,7 @@ async fn attempt(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse,
 
 /// How long the attempt may take, as the server counts.
 fn limit_of(info: &ActivityInfo, task: &api::PollActivityTaskQueueResponse) -> Duration {
-    let all: Option<Duration> = task.schedule_to_close_timeout.and_then(|it| it.try_into().ok());
+    let all = told_duration(task.schedule_to_close_timeout);
     let waited = match (info.scheduled, info.started) {
         (Some(scheduled), Some(started)) => started.duration_since(scheduled).unwrap_or_default(),
         _ => Duration::ZERO,
@@ -175,8 +176,6 @@ fn limit_of(info: &ActivityInfo, task: &api::PollActivityTaskQueueResponse) -> D
 
 fn info_of(shared: &Shared, task: &api::PollActivityTaskQueueResponse) -> ActivityInfo {
     let execution = task.workflow_execution.clone().unwrap_or_default();
-    let duration = |it: Option<prost_types::Duration>| it.and_then(|it| it.try_into().ok());
-    let time = |it: Option<prost_types::Timestamp>| it.and_then(|it| it.try_into().ok());
     ActivityInfo {
         activity_id: task.activity_id.clone(),
         activity_type: task.activity_type.clone().unwrap_or_default().name,
@@ -186,10 +185,10 @@ fn info_of(shared: &Shared, task: &api::PollActivityTaskQueueResponse) -> Activi
         workflow_type: task.workflow_type.clone().unwrap_or_default().name,
         task_queue: shared.task_queue.clone(),
         task_token: task.task_token.to_vec(),
-        scheduled: time(task.scheduled_time),
-        started: time(task.started_time),
-        start_to_close: duration(task.start_to_close_timeout),
-        heartbeat_timeout: duration(task.heartbeat_timeout).filter(|it: &Duration| !it.is_zero()),
+        scheduled: told_time(task.scheduled_time),
+        started: told_time(task.started_time),
+        start_to_close: told_duration(task.start_to_close_timeout),
+        heartbeat_timeout: told_duration(task.heartbeat_timeout).filter(|it| !it.is_zero()),
         is_local: false,
     }
 }

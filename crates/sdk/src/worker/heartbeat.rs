@@ -8,10 +8,11 @@ use std::{
 use tenure_api::{
     enums::v1::WorkerStatus,
     namespace::v1::namespace_info::Capabilities,
+    time::{duration_to_proto, told_time},
     worker::v1::{WorkerHeartbeat, WorkerHostInfo},
     workflowservice::v1 as api,
 };
-use tenure_client::{duration, rpc};
+use tenure_client::rpc;
 use tonic::Code;
 
 /// What the server can do, as soon as it says so.
@@ -67,7 +68,7 @@ impl Heart {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, cpu_before) = &*last;
         let now = SystemTime::now();
-        let since = before.heartbeat_time.and_then(|it| SystemTime::try_from(it).ok());
+        let since = told_time(before.heartbeat_time);
         let cache = &shared.threads.stats;
         let count = |it: &std::sync::atomic::AtomicU64| i32::try_from(it.load(Ordering::Relaxed)).unwrap_or(i32::MAX);
         let cpu = CpuTimes::read();
@@ -82,7 +83,7 @@ impl Heart {
             status: status.into(),
             start_time: Some(self.started.into()),
             heartbeat_time: Some(now.into()),
-            elapsed_since_last_heartbeat: since.and_then(|it| duration(now.duration_since(it).unwrap_or_default())),
+            elapsed_since_last_heartbeat: since.map(|it| duration_to_proto(now.duration_since(it).unwrap_or_default())),
             workflow_task_slots_info: Some(shared.workflow_slots.info(before.workflow_task_slots_info.as_ref())),
             activity_task_slots_info: Some(shared.activity_slots.info(before.activity_task_slots_info.as_ref())),
             local_activity_slots_info: Some(shared.local_slots.info(before.local_activity_slots_info.as_ref())),

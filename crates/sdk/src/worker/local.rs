@@ -8,7 +8,10 @@ use crate::{
     runtime::LocalCall,
 };
 use std::{sync::Arc, time::Duration};
-use tenure_api::common::v1::{Payload, RetryPolicy};
+use tenure_api::{
+    common::v1::{Payload, RetryPolicy},
+    time::told_duration,
+};
 use tenure_client::TimeoutType;
 use tokio::{
     task::JoinSet,
@@ -124,10 +127,9 @@ fn pause(policy: Option<&RetryPolicy>, attempt: u32, failure: &Failure) -> Optio
     if let Some(delay) = failure.as_application().and_then(|application| application.next_retry_delay) {
         return Some(delay);
     }
-    let time = |it: Option<prost_types::Duration>| it.and_then(|it| Duration::try_from(it).ok());
-    let initial = time(policy.initial_interval).unwrap_or(Duration::from_secs(1));
+    let initial = told_duration(policy.initial_interval).unwrap_or(Duration::from_secs(1));
     let coefficient = if policy.backoff_coefficient >= 1.0 { policy.backoff_coefficient } else { 2.0 };
-    let most = time(policy.maximum_interval).unwrap_or(initial * 100);
+    let most = told_duration(policy.maximum_interval).unwrap_or(initial * 100);
     let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
     let seconds = (initial.as_secs_f64() * coefficient.powi(exponent)).min(most.as_secs_f64());
     Some(Duration::from_secs_f64(seconds))

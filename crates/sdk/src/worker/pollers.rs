@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
-use tenure_api::worker::v1::WorkerPollerInfo;
+use tenure_api::{time::told_time, worker::v1::WorkerPollerInfo};
 use tenure_client::ClientError;
 use tokio::sync::watch;
 
@@ -27,8 +27,7 @@ pub(super) struct Answer<T> {
 
 /// Zero when it is not known.
 pub(super) fn between(scheduled: Option<prost_types::Timestamp>, started: Option<prost_types::Timestamp>) -> Duration {
-    let time = |it: Option<prost_types::Timestamp>| it.and_then(|it| SystemTime::try_from(it).ok());
-    let waited = time(scheduled).zip(time(started)).and_then(|(from, to)| to.duration_since(from).ok());
+    let waited = told_time(scheduled).zip(told_time(started)).and_then(|(from, to)| to.duration_since(from).ok());
     waited.unwrap_or_default()
 }
 

@@ -8,21 +8,18 @@ use super::{
     threads::{Advance, Answer, Refused},
 };
 use crate::execution::{Name, Output, Task, TaskFailure};
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{Command, command::Attributes},
-    enums::v1::{CommandType, QueryResultType, TaskQueueKind},
+    enums::v1::{CommandType, QueryResultType, TaskQueueKind, WorkflowExecutionStatus as Status},
     history::v1::HistoryEvent,
     query::v1::WorkflowQueryResult,
     sdk::v1::WorkflowTaskCompletedMetadata,
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
+    time::duration_to_proto,
     workflowservice::v1 as api,
 };
-use tenure_client::{ClientError, duration, rpc};
+use tenure_client::{ClientError, rpc};
 use tokio::time::Instant;
 
 /// The workflow tasks of one queue.
@@ -127,7 +124,7 @@ async fn work(
     let workflow_type = task.workflow_type.take().unwrap_or_default().name;
     let measures = shared.metrics.workflow(&workflow_type);
     if let Some(measures) = measures.filter(|_| task.query.is_none()) {
-        measures.task_schedule_to_start.record(between(task.scheduled_time, task.started_time));
+        measures.task_schedule_to_start.record(pollers::between(task.scheduled_time, task.started_time));
     }
     let advanced = advance(shared, &mut task, name, &workflow_type).await?;
     if let Some(legacy) = &task.query {
@@ -176,21 +173,15 @@ fn tells_of_more(answer: &Answer) -> bool {
         && answer.query_results.is_empty())
 }
 
-fn between(from: Option<prost_types::Timestamp>, to: Option<prost_types::Timestamp>) -> Duration {
-    let time = |it: Option<prost_types::Timestamp>| it.and_then(|it| SystemTime::try_from(it).ok());
-    match (time(from), time(to)) {
-        (Some(from), Some(to)) => to.duration_since(from).unwrap_or_default(),
-        _ => Duration::ZERO,
-    }
-}
-
 fn count_closed(measures: &super::metrics::OfWorkflow, commands: &[Command]) {
-    match commands.last().map(Command::command_type) {
-        Some(CommandType::CompleteWorkflowExecution) => measures.completed.increment(1),
-        Some(CommandType::FailWorkflowExecution) => measures.failed.increment(1),
-        Some(CommandType::CancelWorkflowExecution) => measures.cancelled.increment(1),
-        Some(CommandType::ContinueAsNewWorkflowExecution) => measures.continued.increment(1),
-        _ => {}
+    match commands.last().and_then(|command| command.command_type().status_after()) {
+        Some(Status::Completed) => measures.completed.increment(1),
+        Some(Status::Failed) => measures.failed.increment(1),
+        Some(Status::Canceled) => measures.cancelled.increment(1),
+        Some(Status::ContinuedAsNew) => measures.continued.increment(1),
+        // No command brings these about.
+        Some(Status::Unspecified | Status::Running | Status::Paused | Status::Terminated | Status::TimedOut) | None => {
+        }
     }
 }
 
@@ -360,7 +351,7 @@ async fn respond(
     let is_polling = *shared.phase.borrow() == Phase::Polling;
     let sticky = StickyExecutionAttributes {
         worker_task_queue: Some(sticky_queue(shared)),
-        schedule_to_start_timeout: duration(shared.options.sticky_timeout),
+        schedule_to_start_timeout: Some(duration_to_proto(shared.options.sticky_timeout)),
     };
     let first_task = task.previous_started_event_id == 0;
     let deployment = shared.options.deployment.as_ref();

@@ -16,8 +16,9 @@ use tenure_api::{
     command::v1::{ScheduleActivityTaskCommandAttributes, command::Attributes},
     common::v1::ActivityType,
     taskqueue::v1::TaskQueue,
+    time::duration_to_proto,
 };
-use tenure_client::{ActivityDefinition, Data, RetryPolicy, duration};
+use tenure_client::{ActivityDefinition, Data, RetryPolicy};
 
 /// An activity about to be called: awaiting it calls it and waits for its result.
 ///
@@ -66,25 +67,25 @@ impl<D: ActivityDefinition> ActivityCall<D> {
 
     /// Limit for one attempt. Default: one minute, unless [`Self::schedule_to_close`] is set.
     pub fn start_to_close(mut self, timeout: Duration) -> Self {
-        self.schedule.start_to_close_timeout = duration(timeout);
+        self.schedule.start_to_close_timeout = Some(duration_to_proto(timeout));
         self
     }
 
     /// Limit for all attempts and the time between them. Default: none.
     pub fn schedule_to_close(mut self, timeout: Duration) -> Self {
-        self.schedule.schedule_to_close_timeout = duration(timeout);
+        self.schedule.schedule_to_close_timeout = Some(duration_to_proto(timeout));
         self
     }
 
     /// Limit for the time until a worker takes it. Default: none.
     pub fn schedule_to_start(mut self, timeout: Duration) -> Self {
-        self.schedule.schedule_to_start_timeout = duration(timeout);
+        self.schedule.schedule_to_start_timeout = Some(duration_to_proto(timeout));
         self
     }
 
     /// An attempt that is silent for so long has failed. Default: none.
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
-        self.schedule.heartbeat_timeout = duration(timeout);
+        self.schedule.heartbeat_timeout = Some(duration_to_proto(timeout));
         self
     }
 
@@ -123,7 +124,7 @@ impl<D: ActivityDefinition> ActivityCall<D> {
             schedule.activity_id = number.to_string();
         }
         if schedule.start_to_close_timeout.is_none() && schedule.schedule_to_close_timeout.is_none() {
-            schedule.start_to_close_timeout = duration(Duration::from_secs(60));
+            schedule.start_to_close_timeout = Some(duration_to_proto(Duration::from_secs(60)));
         }
         let own_queue = schedule.task_queue.as_ref().is_some_and(|queue| queue.name == self.rt.info().task_queue);
         schedule.request_eager_execution = own_queue;

@@ -17,10 +17,9 @@ use tenure_api::{
     command::v1::{StartChildWorkflowExecutionCommandAttributes, command::Attributes},
     common::v1::{Memo, SearchAttributes, WorkflowExecution, WorkflowType},
     taskqueue::v1::TaskQueue,
+    time::duration_to_proto,
 };
-use tenure_client::{
-    Args, Data, IntoArgs, RetryPolicy, SearchKey, Signal, WorkflowDefinition, WorkflowIdReusePolicy, duration,
-};
+use tenure_client::{Args, Data, IntoArgs, RetryPolicy, SearchKey, Signal, WorkflowDefinition, WorkflowIdReusePolicy};
 
 pub use tenure_api::enums::v1::ParentClosePolicy;
 
@@ -91,13 +90,13 @@ impl<W: WorkflowDefinition> ChildCall<W> {
 
     /// Limit for all runs together. Default: none.
     pub fn execution_timeout(mut self, timeout: Duration) -> Self {
-        self.start.workflow_execution_timeout = duration(timeout);
+        self.start.workflow_execution_timeout = Some(duration_to_proto(timeout));
         self
     }
 
     /// Limit for one run. Default: none.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
-        self.start.workflow_run_timeout = duration(timeout);
+        self.start.workflow_run_timeout = Some(duration_to_proto(timeout));
         self
     }
 

@@ -21,10 +21,11 @@ use tenure_api::{
     command::v1::{self as command, command::Attributes},
     common::v1::{Memo, SearchAttributes, WorkflowType},
     taskqueue::v1::TaskQueue,
+    time::duration_to_proto,
 };
 use tenure_client::{
     ActivityDefinition, Args, Data, DataConverter, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, SearchKey,
-    Signal, WorkflowDefinition, duration,
+    Signal, WorkflowDefinition,
 };
 
 /// What a workflow can do. Cheap to clone; `S` is the state that its handlers share.
@@ -433,7 +434,7 @@ impl ContinueAsNew {
 
     /// Limit for the next run.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
-        self.attributes.workflow_run_timeout = duration(timeout);
+        self.attributes.workflow_run_timeout = Some(duration_to_proto(timeout));
         self
     }
 

@@ -12,8 +12,10 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tenure_api::command::v1::{StartTimerCommandAttributes, command::Attributes};
-use tenure_client::duration;
+use tenure_api::{
+    command::v1::{StartTimerCommandAttributes, command::Attributes},
+    time::duration_to_proto,
+};
 
 /// A timer that runs. Dropping it cancels it.
 pub struct Timer(OpFuture);
@@ -22,7 +24,7 @@ impl Timer {
     pub(crate) fn start(rt: &Rt, time: Duration, at: Location) -> Self {
         let id = rt.operations.borrow_mut().next_timer().to_string();
         // The server takes no shorter ones.
-        let start_to_fire_timeout = duration(time.max(Duration::from_millis(1)));
+        let start_to_fire_timeout = Some(duration_to_proto(time.max(Duration::from_millis(1))));
         let start = StartTimerCommandAttributes { timer_id: id.clone(), start_to_fire_timeout };
         let start = Some(Attributes::StartTimerCommandAttributes(start));
         Timer(OpFuture::new(rt.clone(), rt.start(Kind::Timer { id }, start, None, at)).at(at))

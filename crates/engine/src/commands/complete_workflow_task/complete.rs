@@ -8,7 +8,6 @@ use crate::{
     command::Poll,
     id::{Process, Stamp},
     proposals::Outcome,
-    proto::optional_duration,
     state::Sticky,
     txn::Txn,
     update::{self, Inbox},
@@ -19,6 +18,7 @@ use tenure_api::{
     deployment::v1::WorkerDeploymentVersion,
     enums::v1::WorkerVersioningMode,
     history::v1::WorkflowTaskCompletedEventAttributes,
+    time::optional_duration,
     workflowservice::v1::RespondWorkflowTaskCompletedRequest,
 };
 

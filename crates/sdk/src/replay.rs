@@ -213,8 +213,7 @@ fn tasks(events: &[HistoryEvent]) -> impl Iterator<Item = (usize, usize)> {
     use tenure_api::enums::v1::EventType as E;
     let completed = |at: &usize| events[*at].event_type() == E::WorkflowTaskCompleted;
     (1..events.len()).filter(completed).map(|at| {
-        let of_commands =
-            events[at + 1..].iter().take_while(|event| crate::execution::is_of_command(event.event_type()));
+        let of_commands = events[at + 1..].iter().take_while(|event| event.event_type().is_of_command());
         (at - 1, at + 1 + of_commands.count())
     })
 }

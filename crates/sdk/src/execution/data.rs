@@ -7,6 +7,7 @@ use tenure_api::{
     common::v1::{Memo, Payload, Payloads},
     failure::v1::Failure,
     history::v1::history_event::Attributes as Is,
+    time::told_duration,
 };
 use tenure_client::DataConverter;
 
@@ -14,7 +15,7 @@ use tenure_client::DataConverter;
 pub(super) enum Part<'a> {
     Payloads(&'a Option<Payloads>),
     Memo(&'a Option<Memo>),
-    Duration(Option<prost_types::Duration>),
+    Duration(&'a Option<prost_types::Duration>),
     Failure(&'a Option<Failure>),
 }
 
@@ -26,36 +27,56 @@ pub(super) enum Data {
     Text(String),
 }
 
-type Parts<'a> = Vec<(&'static str, Part<'a>)>;
-
-/// What a command carries, in the order of [`of_event`] for the event that it makes.
-pub(super) fn of_command(made: &Made) -> Parts<'_> {
-    use Part as P;
-    match made {
-        Made::ScheduleActivityTaskCommandAttributes(it) => vec![("input", P::Payloads(&it.input))],
-        Made::StartTimerCommandAttributes(it) => vec![("time", P::Duration(it.start_to_fire_timeout))],
-        Made::StartChildWorkflowExecutionCommandAttributes(it) => vec![("input", P::Payloads(&it.input))],
-        Made::SignalExternalWorkflowExecutionCommandAttributes(it) => vec![("input", P::Payloads(&it.input))],
-        Made::ContinueAsNewWorkflowExecutionCommandAttributes(it) => vec![("input", P::Payloads(&it.input))],
-        Made::CompleteWorkflowExecutionCommandAttributes(it) => vec![("result", P::Payloads(&it.result))],
-        Made::FailWorkflowExecutionCommandAttributes(it) => vec![("failure", P::Failure(&it.failure))],
-        Made::ModifyWorkflowPropertiesCommandAttributes(it) => vec![("memo", P::Memo(&it.upserted_memo))],
-        _ => Vec::new(),
-    }
+/// What a command carries beside its name, and the event that it made.
+pub(super) struct Carried<'a> {
+    pub(super) what: &'static str,
+    pub(super) code: Part<'a>,
+    pub(super) history: Part<'a>,
 }
 
-pub(super) fn of_event(is: &Is) -> Parts<'_> {
+/// What can be compared of a command and the event of that command. `None`: nothing, or the event is of another one.
+pub(super) fn carried<'a>(made: &'a Made, is: &'a Is) -> Option<Carried<'a>> {
     use Part as P;
-    match is {
-        Is::ActivityTaskScheduledEventAttributes(it) => vec![("input", P::Payloads(&it.input))],
-        Is::TimerStartedEventAttributes(it) => vec![("time", P::Duration(it.start_to_fire_timeout))],
-        Is::StartChildWorkflowExecutionInitiatedEventAttributes(it) => vec![("input", P::Payloads(&it.input))],
-        Is::SignalExternalWorkflowExecutionInitiatedEventAttributes(it) => vec![("input", P::Payloads(&it.input))],
-        Is::WorkflowExecutionContinuedAsNewEventAttributes(it) => vec![("input", P::Payloads(&it.input))],
-        Is::WorkflowExecutionCompletedEventAttributes(it) => vec![("result", P::Payloads(&it.result))],
-        Is::WorkflowExecutionFailedEventAttributes(it) => vec![("failure", P::Failure(&it.failure))],
-        Is::WorkflowPropertiesModifiedEventAttributes(it) => vec![("memo", P::Memo(&it.upserted_memo))],
-        _ => Vec::new(),
+    macro_rules! both {
+        ($event:ident, $what:literal, $part:expr, $made:ident.$of_command:ident, $of_event:ident) => {{
+            let Is::$event(is) = is else { return None };
+            Some(Carried { what: $what, code: $part(&$made.$of_command), history: $part(&is.$of_event) })
+        }};
+    }
+    match made {
+        Made::ScheduleActivityTaskCommandAttributes(made) => {
+            both!(ActivityTaskScheduledEventAttributes, "input", P::Payloads, made.input, input)
+        }
+        Made::StartTimerCommandAttributes(made) => {
+            both!(TimerStartedEventAttributes, "time", P::Duration, made.start_to_fire_timeout, start_to_fire_timeout)
+        }
+        Made::StartChildWorkflowExecutionCommandAttributes(made) => {
+            both!(StartChildWorkflowExecutionInitiatedEventAttributes, "input", P::Payloads, made.input, input)
+        }
+        Made::SignalExternalWorkflowExecutionCommandAttributes(made) => {
+            both!(SignalExternalWorkflowExecutionInitiatedEventAttributes, "input", P::Payloads, made.input, input)
+        }
+        Made::ContinueAsNewWorkflowExecutionCommandAttributes(made) => {
+            both!(WorkflowExecutionContinuedAsNewEventAttributes, "input", P::Payloads, made.input, input)
+        }
+        Made::CompleteWorkflowExecutionCommandAttributes(made) => {
+            both!(WorkflowExecutionCompletedEventAttributes, "result", P::Payloads, made.result, result)
+        }
+        Made::FailWorkflowExecutionCommandAttributes(made) => {
+            both!(WorkflowExecutionFailedEventAttributes, "failure", P::Failure, made.failure, failure)
+        }
+        Made::ModifyWorkflowPropertiesCommandAttributes(made) => {
+            both!(WorkflowPropertiesModifiedEventAttributes, "memo", P::Memo, made.upserted_memo, upserted_memo)
+        }
+        Made::RequestCancelActivityTaskCommandAttributes(_)
+        | Made::CancelTimerCommandAttributes(_)
+        | Made::CancelWorkflowExecutionCommandAttributes(_)
+        | Made::RequestCancelExternalWorkflowExecutionCommandAttributes(_)
+        | Made::RecordMarkerCommandAttributes(_)
+        | Made::UpsertWorkflowSearchAttributesCommandAttributes(_)
+        | Made::ProtocolMessageCommandAttributes(_)
+        | Made::ScheduleNexusOperationCommandAttributes(_)
+        | Made::RequestCancelNexusOperationCommandAttributes(_) => None,
     }
 }
 
@@ -68,7 +89,7 @@ impl Part<'_> {
                 let fields = memo.iter().flat_map(|memo| &memo.fields);
                 Data::Values(fields.map(|(key, payload)| serde_json::json!({ key: value(payload) })).collect())
             }
-            Part::Duration(time) => Data::Duration(time.and_then(|time| time.try_into().ok())),
+            Part::Duration(time) => Data::Duration(told_duration(**time)),
             Part::Failure(failure) => Data::Text(failure.as_ref().map_or(String::new(), |it| it.message.clone())),
         }
     }

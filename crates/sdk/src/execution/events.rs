@@ -55,7 +55,7 @@ impl Execution {
             }
             Is::WorkflowExecutionCancelRequestedEventAttributes(_) => self.rt.cancel_scope(ROOT, Location::caller()),
             Is::WorkflowExecutionUpdateAdmittedEventAttributes(it) => self.admitted.note(it.request),
-            _ => self.resolve(is),
+            other => self.resolve(other),
         }
     }
 
@@ -128,7 +128,55 @@ impl Execution {
             Is::RequestCancelExternalWorkflowExecutionFailedEventAttributes(it) => {
                 self.settle(it.initiated_event_id, Err(not_reached(&format!("{:?}", it.cause()))));
             }
-            _ => {}
+            // What the code is told of in other ways: see [`Execution::feed`] and [`Execution::look_ahead`].
+            Is::WorkflowExecutionStartedEventAttributes(_)
+            | Is::WorkflowExecutionSignaledEventAttributes(_)
+            | Is::WorkflowExecutionCancelRequestedEventAttributes(_)
+            | Is::WorkflowExecutionUpdateAdmittedEventAttributes(_)
+            // The section that they are in, or the commands that were held against them.
+            | Is::WorkflowTaskScheduledEventAttributes(_)
+            | Is::WorkflowTaskStartedEventAttributes(_)
+            | Is::WorkflowTaskCompletedEventAttributes(_)
+            | Is::WorkflowTaskFailedEventAttributes(_)
+            | Is::WorkflowTaskTimedOutEventAttributes(_)
+            | Is::ActivityTaskScheduledEventAttributes(_)
+            | Is::ActivityTaskCancelRequestedEventAttributes(_)
+            | Is::TimerStartedEventAttributes(_)
+            | Is::TimerCanceledEventAttributes(_)
+            | Is::MarkerRecordedEventAttributes(_)
+            | Is::StartChildWorkflowExecutionInitiatedEventAttributes(_)
+            | Is::SignalExternalWorkflowExecutionInitiatedEventAttributes(_)
+            | Is::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(_)
+            | Is::UpsertWorkflowSearchAttributesEventAttributes(_)
+            | Is::WorkflowPropertiesModifiedEventAttributes(_)
+            | Is::WorkflowExecutionUpdateAcceptedEventAttributes(_)
+            | Is::WorkflowExecutionUpdateCompletedEventAttributes(_)
+            | Is::WorkflowExecutionCompletedEventAttributes(_)
+            | Is::WorkflowExecutionFailedEventAttributes(_)
+            | Is::WorkflowExecutionCanceledEventAttributes(_)
+            | Is::WorkflowExecutionContinuedAsNewEventAttributes(_)
+            // Nothing runs behind them.
+            | Is::WorkflowExecutionTimedOutEventAttributes(_)
+            | Is::WorkflowExecutionTerminatedEventAttributes(_)
+            // The code is not told of these.
+            | Is::ActivityTaskStartedEventAttributes(_)
+            | Is::ActivityPropertiesModifiedExternallyEventAttributes(_)
+            | Is::WorkflowExecutionUpdateRejectedEventAttributes(_)
+            | Is::WorkflowPropertiesModifiedExternallyEventAttributes(_)
+            | Is::WorkflowExecutionOptionsUpdatedEventAttributes(_)
+            | Is::WorkflowExecutionPausedEventAttributes(_)
+            | Is::WorkflowExecutionUnpausedEventAttributes(_)
+            | Is::WorkflowExecutionTimeSkippingTransitionedEventAttributes(_)
+            // The code has no way to begin these.
+            | Is::NexusOperationScheduledEventAttributes(_)
+            | Is::NexusOperationStartedEventAttributes(_)
+            | Is::NexusOperationCompletedEventAttributes(_)
+            | Is::NexusOperationFailedEventAttributes(_)
+            | Is::NexusOperationCanceledEventAttributes(_)
+            | Is::NexusOperationTimedOutEventAttributes(_)
+            | Is::NexusOperationCancelRequestedEventAttributes(_)
+            | Is::NexusOperationCancelRequestCompletedEventAttributes(_)
+            | Is::NexusOperationCancelRequestFailedEventAttributes(_) => {}
         }
     }
 

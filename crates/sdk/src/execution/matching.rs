@@ -1,12 +1,17 @@
 //! Commands against events: the first difference ends the task.
 
-use super::{Execution, Trouble, data};
+use super::{
+    Execution, Trouble,
+    data::{self, Carried},
+};
 use crate::runtime::{Broken, Command};
 use std::fmt::Write;
 use tenure_api::{
     command::v1::command::Attributes as Made,
-    enums::v1::{CommandType, EventType},
+    common::v1::{WorkflowExecution, WorkflowType},
+    events::EventSource,
     history::v1::{HistoryEvent, history_event::Attributes as Is},
+    time::told_duration,
 };
 
 impl Execution {
@@ -15,7 +20,7 @@ impl Execution {
     pub(super) fn confirm(&mut self, events: &[HistoryEvent]) -> Result<usize, Trouble> {
         self.sent = false;
         let mut confirmed = 0;
-        for event in events.iter().take_while(|event| is_of_command(event.event_type())) {
+        for event in events.iter().take_while(|event| event.event_type().is_of_command()) {
             confirmed += 1;
             let front = self.rt.commands.borrow().front().cloned();
             match front {
@@ -41,19 +46,17 @@ impl Execution {
     /// Compares what the command carries with what the event has, where it matters.
     fn same_data(&self, command: &Command, event: &HistoryEvent) -> Result<(), Trouble> {
         let (Some(is), true) = (&event.attributes, self.strict) else { return Ok(()) };
-        let (code, history) = (data::of_command(&command.attributes), data::of_event(is));
-        for ((what, code), (_, history)) in code.into_iter().zip(history) {
-            let (code, history) = (code.read(&self.rt.converter), history.read(&self.rt.converter));
-            if code != history {
-                let mut diff = format!("the same code does not do the same again: the {what} differs");
-                let _ = write!(diff, "\n  history has: event {}, {} with {history}", event.event_id, of_event(event));
-                let _ = write!(diff, "\n  the code did: {} with {code}", of_command(&command.attributes));
-                let _ = write!(diff, " at {}", command.at);
-                let _ = write!(diff, "\n  does it read a clock, random numbers, or the order of a hash map?");
-                return self.broken(diff);
-            }
+        let Some(Carried { what, code, history }) = data::carried(&command.attributes, is) else { return Ok(()) };
+        let (code, history) = (code.read(&self.rt.converter), history.read(&self.rt.converter));
+        if code == history {
+            return Ok(());
         }
-        Ok(())
+        let mut diff = format!("the same code does not do the same again: the {what} differs");
+        let _ = write!(diff, "\n  history has: event {}, {} with {history}", event.event_id, of_event(event));
+        let _ = write!(diff, "\n  the code did: {} with {code}", of_command(&command.attributes));
+        let _ = write!(diff, " at {}", command.at);
+        let _ = write!(diff, "\n  does it read a clock, random numbers, or the order of a hash map?");
+        self.broken(diff)
     }
 
     fn differs<T>(&self, event: Option<&HistoryEvent>, made: Option<&Command>) -> Result<T, Trouble> {
@@ -78,114 +81,80 @@ impl Execution {
 
     /// Whether a message of an update is the one of this event.
     fn names(&self, message_id: &str, event: &HistoryEvent) -> bool {
-        match &event.attributes {
-            Some(Is::WorkflowExecutionUpdateAcceptedEventAttributes(it)) => {
-                message_id == format!("{}/accept", it.protocol_instance_id)
-            }
-            Some(Is::WorkflowExecutionUpdateCompletedEventAttributes(it)) => {
-                let update = it.meta.as_ref().map_or("", |meta| &meta.update_id);
-                message_id == format!("{update}/complete")
-            }
-            _ => false,
+        if let Some(Is::WorkflowExecutionUpdateAcceptedEventAttributes(it)) = &event.attributes {
+            return message_id == format!("{}/accept", it.protocol_instance_id);
         }
+        if let Some(Is::WorkflowExecutionUpdateCompletedEventAttributes(it)) = &event.attributes {
+            let update = it.meta.as_ref().map_or("", |meta| &meta.update_id);
+            return message_id == format!("{update}/complete");
+        }
+        false
     }
 }
 
-/// Events that a workflow task's commands make.
-pub(crate) fn is_of_command(event: EventType) -> bool {
-    use EventType as E;
-    matches!(
-        event,
-        E::ActivityTaskScheduled
-            | E::ActivityTaskCancelRequested
-            | E::TimerStarted
-            | E::TimerCanceled
-            | E::StartChildWorkflowExecutionInitiated
-            | E::SignalExternalWorkflowExecutionInitiated
-            | E::RequestCancelExternalWorkflowExecutionInitiated
-            | E::MarkerRecorded
-            | E::UpsertWorkflowSearchAttributes
-            | E::WorkflowPropertiesModified
-            | E::WorkflowExecutionUpdateAccepted
-            | E::WorkflowExecutionUpdateCompleted
-            | E::WorkflowExecutionCompleted
-            | E::WorkflowExecutionFailed
-            | E::WorkflowExecutionCanceled
-            | E::WorkflowExecutionContinuedAsNew
-    )
-}
-
-pub(super) fn closes(command: CommandType) -> bool {
-    use CommandType as C;
-    matches!(
-        command,
-        C::CompleteWorkflowExecution
-            | C::FailWorkflowExecution
-            | C::CancelWorkflowExecution
-            | C::ContinueAsNewWorkflowExecution
-    )
-}
-
-/// Whether the command is the one that made the event.
+/// Whether the command is the one that made the event: the event is one of such a command, and about the same thing.
 fn is(made: &Made, event: &HistoryEvent, names: impl Fn(&str) -> bool) -> bool {
     let Some(is) = &event.attributes else { return false };
-    match (made, is) {
-        (Made::ScheduleActivityTaskCommandAttributes(made), Is::ActivityTaskScheduledEventAttributes(is)) => {
-            made.activity_id == is.activity_id && made.activity_type == is.activity_type
-        }
-        (
-            Made::RequestCancelActivityTaskCommandAttributes(made),
-            Is::ActivityTaskCancelRequestedEventAttributes(is),
-        ) => made.scheduled_event_id == is.scheduled_event_id,
-        (Made::StartTimerCommandAttributes(made), Is::TimerStartedEventAttributes(is)) => made.timer_id == is.timer_id,
-        (Made::CancelTimerCommandAttributes(made), Is::TimerCanceledEventAttributes(is)) => {
-            made.timer_id == is.timer_id
-        }
-        (
-            Made::StartChildWorkflowExecutionCommandAttributes(made),
-            Is::StartChildWorkflowExecutionInitiatedEventAttributes(is),
-        ) => made.workflow_id == is.workflow_id && made.workflow_type == is.workflow_type,
-        (
-            Made::SignalExternalWorkflowExecutionCommandAttributes(made),
-            Is::SignalExternalWorkflowExecutionInitiatedEventAttributes(is),
-        ) => {
-            let id =
-                |it: &Option<tenure_api::common::v1::WorkflowExecution>| it.as_ref().map(|it| it.workflow_id.clone());
-            made.signal_name == is.signal_name && id(&made.execution) == id(&is.workflow_execution)
-        }
-        (
-            Made::RequestCancelExternalWorkflowExecutionCommandAttributes(made),
-            Is::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(is),
-        ) => is.workflow_execution.as_ref().is_some_and(|it| it.workflow_id == made.workflow_id),
-        (Made::RecordMarkerCommandAttributes(made), Is::MarkerRecordedEventAttributes(is)) => {
-            made.marker_name == is.marker_name && super::events::same_marker(&made.details, &is.details)
-        }
-        (
-            Made::ProtocolMessageCommandAttributes(made),
-            Is::WorkflowExecutionUpdateAcceptedEventAttributes(_)
-            | Is::WorkflowExecutionUpdateCompletedEventAttributes(_),
-        ) => names(&made.message_id),
-        (
-            Made::UpsertWorkflowSearchAttributesCommandAttributes(_),
-            Is::UpsertWorkflowSearchAttributesEventAttributes(_),
-        )
-        | (Made::ModifyWorkflowPropertiesCommandAttributes(_), Is::WorkflowPropertiesModifiedEventAttributes(_))
-        | (Made::CompleteWorkflowExecutionCommandAttributes(_), Is::WorkflowExecutionCompletedEventAttributes(_))
-        | (Made::FailWorkflowExecutionCommandAttributes(_), Is::WorkflowExecutionFailedEventAttributes(_))
-        | (Made::CancelWorkflowExecutionCommandAttributes(_), Is::WorkflowExecutionCanceledEventAttributes(_))
-        | (
-            Made::ContinueAsNewWorkflowExecutionCommandAttributes(_),
-            Is::WorkflowExecutionContinuedAsNewEventAttributes(_),
-        ) => true,
-        _ => false,
+    if is.event_type().source() != EventSource::Command(made.command_type()) {
+        return false;
     }
+    match made {
+        Made::ScheduleActivityTaskCommandAttributes(made) => matches!(
+            is,
+            Is::ActivityTaskScheduledEventAttributes(is)
+                if made.activity_id == is.activity_id && made.activity_type == is.activity_type
+        ),
+        Made::RequestCancelActivityTaskCommandAttributes(made) => is.begun_by() == Some(made.scheduled_event_id),
+        Made::StartTimerCommandAttributes(made) => {
+            matches!(is, Is::TimerStartedEventAttributes(is) if made.timer_id == is.timer_id)
+        }
+        Made::CancelTimerCommandAttributes(made) => {
+            matches!(is, Is::TimerCanceledEventAttributes(is) if made.timer_id == is.timer_id)
+        }
+        Made::StartChildWorkflowExecutionCommandAttributes(made) => matches!(
+            is,
+            Is::StartChildWorkflowExecutionInitiatedEventAttributes(is)
+                if made.workflow_id == is.workflow_id && made.workflow_type == is.workflow_type
+        ),
+        Made::SignalExternalWorkflowExecutionCommandAttributes(made) => matches!(
+            is,
+            Is::SignalExternalWorkflowExecutionInitiatedEventAttributes(is)
+                if made.signal_name == is.signal_name && id(&made.execution) == id(&is.workflow_execution)
+        ),
+        Made::RequestCancelExternalWorkflowExecutionCommandAttributes(made) => matches!(
+            is,
+            Is::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(is)
+                if id(&is.workflow_execution) == Some(&made.workflow_id)
+        ),
+        Made::RecordMarkerCommandAttributes(made) => matches!(
+            is,
+            Is::MarkerRecordedEventAttributes(is)
+                if made.marker_name == is.marker_name && super::events::same_marker(&made.details, &is.details)
+        ),
+        Made::ProtocolMessageCommandAttributes(made) => names(&made.message_id),
+        // There is nothing but their type that they could differ in.
+        Made::UpsertWorkflowSearchAttributesCommandAttributes(_)
+        | Made::ModifyWorkflowPropertiesCommandAttributes(_)
+        | Made::CompleteWorkflowExecutionCommandAttributes(_)
+        | Made::FailWorkflowExecutionCommandAttributes(_)
+        | Made::CancelWorkflowExecutionCommandAttributes(_)
+        | Made::ContinueAsNewWorkflowExecutionCommandAttributes(_) => true,
+        // The code has no way to make these.
+        Made::ScheduleNexusOperationCommandAttributes(_) | Made::RequestCancelNexusOperationCommandAttributes(_) => {
+            false
+        }
+    }
+}
+
+fn id(execution: &Option<WorkflowExecution>) -> Option<&String> {
+    execution.as_ref().map(|execution| &execution.workflow_id)
 }
 
 fn is_deprecated_patch(event: &HistoryEvent) -> bool {
     super::events::patch_of(event).is_some_and(|(_, deprecated)| deprecated)
 }
 
-fn name(it: &Option<tenure_api::common::v1::WorkflowType>) -> &str {
+fn name(it: &Option<WorkflowType>) -> &str {
     it.as_ref().map_or("", |it| &it.name)
 }
 
@@ -205,18 +174,18 @@ fn of_event(event: &HistoryEvent) -> String {
         Some(Is::SignalExternalWorkflowExecutionInitiatedEventAttributes(it)) => format!("signal {:?}", it.signal_name),
         Some(Is::MarkerRecordedEventAttributes(it)) => format!("marker {:?}", it.marker_name),
         Some(Is::WorkflowExecutionUpdateAcceptedEventAttributes(it)) => format!("update {:?}", it.protocol_instance_id),
-        _ => String::new(),
+        // The name of its kind has to do.
+        Some(_) | None => String::new(),
     };
     if what.is_empty() { kind } else { format!("{kind}: {what}") }
 }
 
 fn lasting(time: Option<prost_types::Duration>) -> String {
-    let time: Option<std::time::Duration> = time.and_then(|time| time.try_into().ok());
-    time.map_or(String::new(), |time| format!(" of {time:?}"))
+    told_duration(time).map_or(String::new(), |time| format!(" of {time:?}"))
 }
 
 fn of_command(made: &Made) -> String {
-    let kind = crate::runtime::command_type(made).as_str_name();
+    let kind = made.command_type().as_str_name();
     let kind = kind.trim_start_matches("COMMAND_TYPE_").to_lowercase().replace('_', " ");
     let what = match made {
         Made::ScheduleActivityTaskCommandAttributes(it) => {
@@ -230,7 +199,17 @@ fn of_command(made: &Made) -> String {
         Made::SignalExternalWorkflowExecutionCommandAttributes(it) => format!("signal {:?}", it.signal_name),
         Made::RecordMarkerCommandAttributes(it) => format!("marker {:?}", it.marker_name),
         Made::ProtocolMessageCommandAttributes(it) => format!("update {:?}", it.message_id),
-        _ => String::new(),
+        // There is one of its kind, or the name of its kind says it all.
+        Made::RequestCancelActivityTaskCommandAttributes(_)
+        | Made::RequestCancelExternalWorkflowExecutionCommandAttributes(_)
+        | Made::UpsertWorkflowSearchAttributesCommandAttributes(_)
+        | Made::ModifyWorkflowPropertiesCommandAttributes(_)
+        | Made::CompleteWorkflowExecutionCommandAttributes(_)
+        | Made::FailWorkflowExecutionCommandAttributes(_)
+        | Made::CancelWorkflowExecutionCommandAttributes(_)
+        | Made::ContinueAsNewWorkflowExecutionCommandAttributes(_)
+        | Made::ScheduleNexusOperationCommandAttributes(_)
+        | Made::RequestCancelNexusOperationCommandAttributes(_) => String::new(),
     };
     if what.is_empty() { kind } else { format!("{kind}: {what}") }
 }

@@ -14,7 +14,6 @@ mod tests;
 pub(crate) mod updates;
 
 pub(crate) use instance::{Factory, Instance, Typed};
-pub(crate) use matching::is_of_command;
 
 use crate::{
     info::{HistoryInfo, WorkflowInfo, time_of},
@@ -29,6 +28,7 @@ use tenure_api::{
     command::v1::{self as command, command::Attributes as Make},
     common::v1::{Payload, Payloads},
     enums::v1::{EventType, WorkflowTaskFailedCause},
+    events::{EventSource, WorkflowTaskStep as Step},
     failure::v1 as failure,
     history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes as Started, history_event::Attributes},
     protocol::v1::Message,
@@ -152,8 +152,8 @@ impl Execution {
         let mut at = 0;
         while at < events.len() {
             let next = events.get(at + 1).map(HistoryEvent::event_type);
-            match events[at].event_type() {
-                EventType::WorkflowTaskStarted => match next {
+            match step_of(&events[at]) {
+                Some(Step::Started) => match next {
                     Some(EventType::WorkflowTaskCompleted) => {
                         self.section(&events[at], following(&events[at + 1..]), Vec::new(), false)?;
                     }
@@ -165,13 +165,13 @@ impl Execution {
                         self.section(&events[at], &[], messages.take().unwrap_or_default(), true)?;
                     }
                 },
-                EventType::WorkflowTaskCompleted => {
+                Some(Step::Completed) => {
                     at += self.confirm(&events[at + 1..])?;
                     self.last_event = events[at].event_id;
                 }
-                EventType::WorkflowTaskFailed => self.reseed(&events[at]),
-                EventType::WorkflowTaskScheduled | EventType::WorkflowTaskTimedOut => {}
-                _ => self.inputs.push(std::mem::take(&mut events[at])),
+                Some(Step::Failed) => self.reseed(&events[at]),
+                Some(Step::Scheduled | Step::TimedOut) => {}
+                None => self.inputs.push(std::mem::take(&mut events[at])),
             }
             at += 1;
         }
@@ -188,23 +188,20 @@ impl Execution {
         if new.peek().is_some_and(|first| first.event_id != self.last_event + 1) {
             return false;
         }
-        let answered = |event: &HistoryEvent| match event.event_type() {
-            EventType::WorkflowTaskCompleted => Some(true),
-            EventType::WorkflowTaskFailed | EventType::WorkflowTaskTimedOut => Some(false),
-            _ => None,
+        let answered = |event: &HistoryEvent| match step_of(event)? {
+            Step::Completed => Some(true),
+            Step::Failed | Step::TimedOut => Some(false),
+            Step::Scheduled | Step::Started => None,
         };
         !self.sent || new.find_map(answered).unwrap_or(true)
     }
 
     /// The code of a workflow that was reset goes on with another sequence of random numbers.
     fn reseed(&self, event: &HistoryEvent) {
-        match &event.attributes {
-            Some(Attributes::WorkflowTaskFailedEventAttributes(failed))
-                if failed.cause() == WorkflowTaskFailedCause::ResetWorkflow =>
-            {
-                self.rt.seed(&failed.new_run_id);
-            }
-            _ => {}
+        if let Some(Attributes::WorkflowTaskFailedEventAttributes(failed)) = &event.attributes
+            && failed.cause() == WorkflowTaskFailedCause::ResetWorkflow
+        {
+            self.rt.seed(&failed.new_run_id);
         }
     }
 
@@ -255,18 +252,19 @@ impl Execution {
     /// The function comes to its first wait before any handler or validator runs, so that they find the state that its
     /// first lines made. Signals that no handler takes are in their channels by then. Gives what is still to be fed.
     fn begin(&mut self, mut inputs: Vec<HistoryEvent>) -> Vec<HistoryEvent> {
-        match inputs.first().and_then(|event| event.attributes.as_ref()) {
-            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
-                let carried = carry::unpack(started.header.as_ref());
-                inputs.splice(1..1, carried);
-            }
-            _ => return inputs,
-        }
-        let (before, after): (Vec<_>, _) = inputs.into_iter().partition(|event| match &event.attributes {
-            Some(Attributes::WorkflowExecutionStartedEventAttributes(_)) => true,
-            Some(Attributes::WorkflowExecutionSignaledEventAttributes(it)) => !self.instance.handles(&it.signal_name),
-            _ => false,
-        });
+        let first = inputs.first().and_then(|event| event.attributes.as_ref());
+        let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = first else { return inputs };
+        let carried = carry::unpack(started.header.as_ref());
+        inputs.splice(1..1, carried);
+        let waits_in_channel = |event: &HistoryEvent| {
+            let Some(Attributes::WorkflowExecutionSignaledEventAttributes(it)) = &event.attributes else {
+                return false;
+            };
+            !self.instance.handles(&it.signal_name)
+        };
+        let (before, after): (Vec<_>, _) = inputs
+            .into_iter()
+            .partition(|event| event.event_type().source() == EventSource::Start || waits_in_channel(event));
         before.into_iter().for_each(|event| self.feed(event));
         self.rt.run();
         after
@@ -360,7 +358,7 @@ impl Execution {
     fn output(&self) -> Result<Output, Trouble> {
         let commands: Vec<_> =
             self.rt.commands.borrow().iter().map(|command| command.to_proto(&self.rt.converter)).collect();
-        let closed = commands.last().is_some_and(|command| matching::closes(command.command_type()));
+        let closed = commands.last().is_some_and(|command| command.command_type().closes_run());
         self.check()?;
         Ok(Output { commands, messages: self.rt.messages.take(), closed })
     }
@@ -415,6 +413,18 @@ impl Execution {
         self.rt.seed(&started.original_execution_run_id);
         let info = WorkflowInfo::of(at, started, (namespace, workflow_id, run_id), &self.rt.converter);
         let _ = self.rt.info.set(info);
+    }
+}
+
+/// What happens to a workflow task with the event, if it is one of a workflow task.
+fn step_of(event: &HistoryEvent) -> Option<Step> {
+    match event.event_type().source() {
+        EventSource::WorkflowTask(step) => Some(step),
+        EventSource::Start
+        | EventSource::Command(_)
+        | EventSource::Close(_)
+        | EventSource::End(_)
+        | EventSource::News => None,
     }
 }
 

@@ -44,7 +44,7 @@ impl Admitted {
 pub(super) fn after(message: &Message) -> i64 {
     match message.sequencing_id {
         Some(SequencingId::EventId(id)) => id,
-        _ => i64::MAX,
+        Some(SequencingId::CommandIndex(_)) | None => i64::MAX,
     }
 }
 
@@ -93,7 +93,7 @@ impl Execution {
         let input = request.input.clone().unwrap_or_default();
         let sequencing = match message.sequencing_id {
             Some(SequencingId::EventId(id)) => id,
-            _ => 0,
+            Some(SequencingId::CommandIndex(_)) | None => 0,
         };
         let reply = Reply {
             rt: self.rt.clone(),

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tenure_api::{
     command::v1::{self as api, command::Attributes},
     common::v1::{Payload, Payloads},
-    enums::v1::CommandType,
     sdk::v1::UserMetadata,
 };
 use tenure_client::DataConverter;
@@ -29,7 +28,7 @@ impl Command {
     pub(crate) fn to_proto(&self, converter: &DataConverter) -> api::Command {
         let summary = self.summary.as_ref().and_then(|summary| converter.encode(summary).ok());
         api::Command {
-            command_type: command_type(&self.attributes).into(),
+            command_type: self.attributes.command_type().into(),
             user_metadata: summary.map(|summary| UserMetadata { summary: Some(summary), details: None }),
             attributes: Some(self.attributes.clone()),
             ..Default::default()
@@ -86,29 +85,4 @@ pub(crate) struct Known {
 /// The details of a marker, one payload each.
 pub(crate) fn details(entries: impl IntoIterator<Item = (&'static str, Payload)>) -> BTreeMap<String, Payloads> {
     entries.into_iter().map(|(key, payload)| (key.to_owned(), Payloads { payloads: vec![payload] })).collect()
-}
-
-pub(crate) fn command_type(attributes: &Attributes) -> CommandType {
-    use Attributes as A;
-    match attributes {
-        A::ScheduleActivityTaskCommandAttributes(_) => CommandType::ScheduleActivityTask,
-        A::StartTimerCommandAttributes(_) => CommandType::StartTimer,
-        A::CompleteWorkflowExecutionCommandAttributes(_) => CommandType::CompleteWorkflowExecution,
-        A::FailWorkflowExecutionCommandAttributes(_) => CommandType::FailWorkflowExecution,
-        A::RequestCancelActivityTaskCommandAttributes(_) => CommandType::RequestCancelActivityTask,
-        A::CancelTimerCommandAttributes(_) => CommandType::CancelTimer,
-        A::CancelWorkflowExecutionCommandAttributes(_) => CommandType::CancelWorkflowExecution,
-        A::RequestCancelExternalWorkflowExecutionCommandAttributes(_) => {
-            CommandType::RequestCancelExternalWorkflowExecution
-        }
-        A::RecordMarkerCommandAttributes(_) => CommandType::RecordMarker,
-        A::ContinueAsNewWorkflowExecutionCommandAttributes(_) => CommandType::ContinueAsNewWorkflowExecution,
-        A::StartChildWorkflowExecutionCommandAttributes(_) => CommandType::StartChildWorkflowExecution,
-        A::SignalExternalWorkflowExecutionCommandAttributes(_) => CommandType::SignalExternalWorkflowExecution,
-        A::UpsertWorkflowSearchAttributesCommandAttributes(_) => CommandType::UpsertWorkflowSearchAttributes,
-        A::ProtocolMessageCommandAttributes(_) => CommandType::ProtocolMessage,
-        A::ModifyWorkflowPropertiesCommandAttributes(_) => CommandType::ModifyWorkflowProperties,
-        A::ScheduleNexusOperationCommandAttributes(_) => CommandType::ScheduleNexusOperation,
-        A::RequestCancelNexusOperationCommandAttributes(_) => CommandType::RequestCancelNexusOperation,
-    }
 }

@@ -7,9 +7,7 @@ mod panics;
 mod scopes;
 mod tasks;
 
-pub(crate) use commands::{
-    Command, Commands, Known, LOCAL_ACTIVITY, Location, PATCH, SIDE_EFFECT, command_type, details,
-};
+pub(crate) use commands::{Command, Commands, Known, LOCAL_ACTIVITY, Location, PATCH, SIDE_EFFECT, details};
 pub(crate) use operations::{CancelMode, Kind, OpFuture, OpId, Operations, Outcome, Resolution, local_marker};
 pub(crate) use panics::{catch, message_of};
 pub(crate) use scopes::{ROOT, ScopeId, Scopes};

@@ -247,9 +247,32 @@ impl<T: Keyed + Clone> Drop for Changing<'_, T> {
     }
 }
 
-impl<T: Keyed + Encode<()>> Pending<T> {
+/// The rows of pending things of one kind, whichever that is.
+pub(crate) trait PendingRows {
+    /// How many rows have to be loaded after the core row was decoded.
+    fn missing(&self) -> usize;
+
+    /// Takes the rows of a state that is read from disk: all of them, whatever is asked of it.
+    fn load(&mut self, kind: PendingKind, rows: Vec<(i64, Bytes)>) -> Result<(), DecodeError>;
+
     /// The writes of the rows that changed since the last call; the core row is encoded afterwards.
-    pub(crate) fn take_writes(&mut self, run: &RunKey, kind: PendingKind) -> Vec<Op> {
+    fn take_writes(&mut self, run: &RunKey, kind: PendingKind) -> Vec<Op>;
+}
+
+impl<T: Keyed + Encode<()> + for<'b> Decode<'b, ()>> PendingRows for Pending<T> {
+    fn missing(&self) -> usize {
+        self.missing()
+    }
+
+    fn load(&mut self, kind: PendingKind, rows: Vec<(i64, Bytes)>) -> Result<(), DecodeError> {
+        for (id, value) in rows {
+            let unreadable = |cause| DecodeError::Row { row: format!("{kind:?} {id}"), cause: Box::new(cause) };
+            self.put(id, Arc::new(codec::decode(&value).map_err(unreadable)?));
+        }
+        Ok(())
+    }
+
+    fn take_writes(&mut self, run: &RunKey, kind: PendingKind) -> Vec<Op> {
         let row = |id| RowKey::Pending { run: run.clone(), kind, id };
         let mut ops = Vec::new();
         for id in std::mem::take(&mut self.dirty) {
@@ -261,17 +284,6 @@ impl<T: Keyed + Encode<()>> Pending<T> {
             }
         }
         ops
-    }
-}
-
-impl<T: Keyed + for<'b> Decode<'b, ()>> Pending<T> {
-    /// Takes the rows of a state that is read from disk: all of them, whatever is asked of it.
-    pub(crate) fn load(&mut self, kind: PendingKind, rows: Vec<(i64, Bytes)>) -> Result<(), DecodeError> {
-        for (id, value) in rows {
-            let unreadable = |cause| DecodeError::Row { row: format!("{kind:?} {id}"), cause: Box::new(cause) };
-            self.put(id, Arc::new(codec::decode(&value).map_err(unreadable)?));
-        }
-        Ok(())
     }
 }
 

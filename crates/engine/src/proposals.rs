@@ -8,7 +8,7 @@ use crate::{
     codec::{field, is_default},
     id::{ProposalId, Stamp},
     key::RunKey,
-    pending::{Keyed, NoKey, Pending},
+    pending::{Keyed, NoKey, Pending, PendingRows},
     proto::Encoded,
     row::{Op, PendingKind},
     time::Timestamp,

@@ -5,7 +5,7 @@ use crate::{
     child::state::Relations,
     codec::{self, DecodeError, field, is_default},
     info::{ExecutionInfo, Info},
-    pending::{Keyed, NoKey, Pending},
+    pending::{Keyed, NoKey, Pending, PendingRows},
     proposals::Proposals,
     proto::Encoded,
     removal::state::Removal,
@@ -194,6 +194,18 @@ impl ExecutionState {
         codec::encode(self)
     }
 
+    /// All that may have rows beside the core row, by its kind.
+    pub(crate) fn pending(&mut self) -> [(PendingKind, &mut dyn PendingRows); 6] {
+        [
+            (PendingKind::Activity, &mut self.activities),
+            (PendingKind::Timer, &mut self.timers),
+            (PendingKind::BufferedEvent, &mut self.buffered),
+            (PendingKind::Child, &mut self.relations.children),
+            (PendingKind::Update, &mut self.updates.in_flight),
+            (PendingKind::Proposals, &mut self.proposals.pages),
+        ]
+    }
+
     /// Reads a core row. `info` gives the run's [`RowKey::Info`](crate::RowKey::Info), and `spilled` all
     /// [`RowKey::Pending`](crate::RowKey::Pending) rows of the run and that kind; they are asked only for what is not in
     /// the core row.
@@ -206,55 +218,21 @@ impl ExecutionState {
             Ok(state) => state,
             Err(error) => return Ok(Err(error)),
         };
-        let fill = || -> Result<Result<(), DecodeError>, E> {
-            if state.info.has_row() {
-                let Some(row) = info()? else { return Ok(Err(DecodeError::MissingInfo)) };
-                if let Err(error) = state.info.load(&row) {
-                    return Ok(Err(DecodeError::Row { row: "info".into(), cause: Box::new(error) }));
-                }
+        if state.info.has_row() {
+            let Some(row) = info()? else { return Ok(Err(DecodeError::MissingInfo)) };
+            if let Err(error) = state.info.load(&row) {
+                return Ok(Err(DecodeError::Row { row: "info".into(), cause: Box::new(error) }));
             }
-            if state.activities.missing() > 0
-                && let Err(error) = state.activities.load(PendingKind::Activity, spilled(PendingKind::Activity)?)
+        }
+        let mut missing = 0;
+        for (kind, pending) in state.pending() {
+            if pending.missing() > 0
+                && let Err(error) = pending.load(kind, spilled(kind)?)
             {
                 return Ok(Err(error));
             }
-            if state.timers.missing() > 0
-                && let Err(error) = state.timers.load(PendingKind::Timer, spilled(PendingKind::Timer)?)
-            {
-                return Ok(Err(error));
-            }
-            if state.buffered.missing() > 0
-                && let Err(error) =
-                    state.buffered.load(PendingKind::BufferedEvent, spilled(PendingKind::BufferedEvent)?)
-            {
-                return Ok(Err(error));
-            }
-            if state.relations.children.missing() > 0
-                && let Err(error) = state.relations.children.load(PendingKind::Child, spilled(PendingKind::Child)?)
-            {
-                return Ok(Err(error));
-            }
-            if state.updates.in_flight.missing() > 0
-                && let Err(error) = state.updates.in_flight.load(PendingKind::Update, spilled(PendingKind::Update)?)
-            {
-                return Ok(Err(error));
-            }
-            if state.proposals.pages.missing() > 0
-                && let Err(error) = state.proposals.pages.load(PendingKind::Proposals, spilled(PendingKind::Proposals)?)
-            {
-                return Ok(Err(error));
-            }
-            let missing = [
-                state.activities.missing(),
-                state.timers.missing(),
-                state.buffered.missing(),
-                state.relations.children.missing(),
-                state.updates.in_flight.missing(),
-                state.proposals.pages.missing(),
-            ];
-            let missing: usize = missing.into_iter().sum();
-            Ok(if missing == 0 { Ok(()) } else { Err(DecodeError::MissingRows(missing)) })
-        };
-        Ok(fill()?.map(|()| state))
+            missing += pending.missing();
+        }
+        Ok(if missing == 0 { Ok(state) } else { Err(DecodeError::MissingRows(missing)) })
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     proposals::Outcome,
     proto::Encoded,
     row::{RequestKind, request_row},
-    rows::{CurrentRun, Op, PendingKind, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
+    rows::{CurrentRun, Op, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
     state::ExecutionState,
     subject::{Subject, WrittenState},
     time::Timestamp,
@@ -386,12 +386,9 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.arm_timer_row();
         let level = self.cx.level;
         let Txn { run, mut state, mut ops, effects, also, copy, .. } = self;
-        ops.extend(state.activities.take_writes(&run, PendingKind::Activity));
-        ops.extend(state.timers.take_writes(&run, PendingKind::Timer));
-        ops.extend(state.buffered.take_writes(&run, PendingKind::BufferedEvent));
-        ops.extend(state.relations.children.take_writes(&run, PendingKind::Child));
-        ops.extend(state.updates.in_flight.take_writes(&run, PendingKind::Update));
-        ops.extend(state.proposals.take_writes(&run));
+        for (kind, pending) in state.pending() {
+            ops.extend(pending.take_writes(&run, kind));
+        }
         ops.extend(state.info.take_write(&run, level));
         let core = state.encode();
         let bytes = state.is_running().then(|| state.memory(core.len()));

@@ -17,8 +17,10 @@ impl FeatureLevel {
     pub const FIRST: FeatureLevel = FeatureLevel(1);
     /// What the start of a run fixed is in a row of its own, and no longer in the core row.
     pub const INFO_ROWS: FeatureLevel = FeatureLevel(2);
+    /// Nodes ask leaders for steps of answers to questions that go to many shards.
+    pub const MANY_SHARDS: FeatureLevel = FeatureLevel(3);
     /// The highest level that this build knows.
-    pub const KNOWN: FeatureLevel = FeatureLevel::INFO_ROWS;
+    pub const KNOWN: FeatureLevel = FeatureLevel::MANY_SHARDS;
 }
 
 /// What a cluster is at before anything of it was read.

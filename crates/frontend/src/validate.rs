@@ -13,6 +13,7 @@ use tenure_engine::{
     Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey, checks::check_queue_name, command::ActivityRef,
     key::parse_run_id, search_attributes::Registry, token::TaskToken,
 };
+pub(crate) use tenure_shard::malformed_page_token;
 use tenure_shard::{PageToken, QueryToken, TokenKey, TokenUse};
 
 /// What a request's form is checked against.
@@ -174,10 +175,6 @@ fn present(token: &[u8]) -> Result<(), ApiError> {
         return Err(ApiError::invalid_argument("Task token not set on request."));
     }
     Ok(())
-}
-
-pub(crate) fn malformed_page_token() -> ApiError {
-    ApiError::invalid_argument("Invalid NextPageToken.")
 }
 
 fn malformed_token() -> ApiError {

@@ -54,6 +54,26 @@ limits! {
     /// Commands that read whole histories (resets), of one node at once.
     pub const LONG_COMMANDS: usize = 2;
 
+    /// Shards that one question to many is asked of at once; the others are asked as these answer.
+    pub const SHARDS_ASKED: usize = 16;
+
+    /// Rows that a shard reads for one step of its answer to a question to many shards.
+    pub const STEP_ROWS: usize = 10_000;
+
+    /// Steps of answers to such questions that the leaders of a node read at once; the others wait.
+    pub const STEPS: usize = 4;
+
+    /// Steps that a page of a list over many shards asks of each of them; then it is given out with what it has.
+    pub const PAGE_STEPS: usize = 8;
+
+    /// Bytes of items from which a page of a list over many shards is closed. Of items that are not in it, a node holds about
+    /// as many.
+    pub const LIST_PAGE: usize = 2 << 20;
+
+    /// Bytes of the page token of a list over many shards, before it is sealed: a place of each shard. A page whose token
+    /// would have more is refused.
+    pub const LIST_TOKEN: usize = 1 << 20;
+
     /// Bytes of events that a reset tells the new run again.
     pub const RETOLD: usize = 24 << 20;
 
@@ -136,7 +156,7 @@ const _: () = assert!(2 * (CALLS + WAITS) < PEER_STREAMS as usize);
 const _: () = assert!(
     CALLS * SMALL_CALL + WAITS * SMALL_WAIT + REQUEST_BYTES + Memory::of(DEFAULT_MEMORY).total() <= DEFAULT_MEMORY
 );
-const _: () = assert!(SMALL_VALUE < MESSAGE);
+const _: () = assert!(SMALL_VALUE < MESSAGE && LIST_PAGE < MESSAGE && LIST_TOKEN < MESSAGE);
 // An entry's commands may all be tried again, by a caller each, while as many new ones come.
 const _: () = assert!(2 * BATCH_COMMANDS <= REMEMBERED_PROPOSALS);
 const _: () = assert!(COMMANDS_OF_WORKFLOW < COMMANDS && CALLS_AT_LEAST < CALLS);

@@ -2,6 +2,7 @@
 
 use crate::{
     PageToken, QueryToken, TokenKey, TokenUse,
+    node::list_token::ListToken,
     seam::messages::{Answer, Request},
 };
 use tenure_engine::{codec, system::token_secret::TokenSecret, token::TaskToken};
@@ -9,7 +10,7 @@ use tenure_engine::{codec, system::token_secret::TokenSecret, token::TaskToken};
 /// A token, as a client hands it back, and as it is inside.
 pub fn token(bytes: &[u8]) {
     let key = TokenKey::new(TokenSecret([7; 32]));
-    for purpose in [TokenUse::Task, TokenUse::HistoryPage, TokenUse::NamespacePage] {
+    for purpose in [TokenUse::Task, TokenUse::HistoryPage, TokenUse::NamespacePage, TokenUse::ListPage] {
         assert_eq!(key.open(purpose, bytes), None, "nobody has sealed it");
         let sealed = key.seal(purpose, bytes);
         assert_eq!(key.open(purpose, &sealed).unwrap_or_default(), bytes);
@@ -22,6 +23,9 @@ pub fn token(bytes: &[u8]) {
     }
     if let Some(token) = PageToken::decode(bytes) {
         assert_eq!(PageToken::decode(&token.encode()), Some(token));
+    }
+    if let Ok(token) = codec::decode::<ListToken>(bytes) {
+        assert_eq!(codec::decode::<ListToken>(&codec::encode(&token)).ok(), Some(token));
     }
 }
 

@@ -19,7 +19,8 @@ pub use leader::handle::LeaderHandle;
 pub use leader::history::{HistoryPage, HistoryRequest, PageToken};
 pub use leader::updates::{UpdateProgress, UpdateWithStart};
 pub use node::deliveries::Delivery;
-pub use node::shards::{Lead, Shards};
+pub use node::list_token::malformed_page_token;
+pub use node::shards::{Lead, ListPage, Shards};
 pub use node::system_view::Namespace;
 pub use node::token_key::{TokenKey, TokenUse};
 pub use node::workers::WorkerPoll;
@@ -27,6 +28,7 @@ pub use options::Options;
 pub use seam::error::{CommandError, NoLeader};
 pub use seam::messages::new_proposal_id;
 pub use seam::query_token::QueryToken;
+pub use seam::question::{Item, Question};
 pub use seam::replica::{
     CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, SYSTEM_SHARD, ShardId,
 };

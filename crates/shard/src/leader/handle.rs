@@ -9,10 +9,11 @@ use crate::{
         updates::{UpdateProgress, UpdateWithStart},
     },
     node::{
+        gather::Gather,
         polled::{PollResponse, Polled},
         workers,
     },
-    seam::{error::CommandError, query_token::QueryToken, replica::ShardId},
+    seam::{error::CommandError, query_token::QueryToken, question::Question, replica::ShardId},
 };
 use std::sync::Arc;
 use tenure_api::{
@@ -193,9 +194,17 @@ impl LeaderHandle {
         self.0.owner.starts.expect_activity_task(token, process)
     }
 
-    /// Pollers, backlog and rates of a queue that is homed here.
+    /// Pollers and rates of a queue that is homed here.
     pub async fn describe_queue(&self, queue: &QueueKey) -> Result<QueueDescription, CommandError> {
         self.0.home.describe(queue).await
+    }
+
+    /// Ready tasks of a queue in all shards, each of which counts no further than to a limit. UNAVAILABLE if one of them
+    /// does not answer by the caller's deadline.
+    pub async fn backlog(&self, queue: &QueueKey, deadline: Instant) -> Result<i64, CommandError> {
+        let question = Question::Backlog { queue: queue.clone() };
+        let tasks = Gather::new(self.0.context.node.clone(), question, deadline).sum().await?;
+        Ok(i64::try_from(tasks).unwrap_or(i64::MAX))
     }
 
     /// The worker of a sticky queue that is homed here goes: its tasks move to their normal queues at once.

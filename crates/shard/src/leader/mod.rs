@@ -11,6 +11,7 @@ pub(crate) mod outbox;
 pub(crate) mod overlay;
 pub(crate) mod pending_queries;
 pub(crate) mod queries;
+pub(crate) mod questions;
 pub(crate) mod response;
 pub(crate) mod runs;
 pub(crate) mod runtime;

@@ -8,6 +8,7 @@ use crate::{
         executions::{Effects, Executions},
         history::Histories,
         outbox::{Outbox, OutboxWindow},
+        questions::Questions,
         system::System,
         timers::{TimerWindow, Timers},
         updates::Updates,
@@ -42,6 +43,7 @@ pub(crate) struct LeaderRuntime {
     pub(crate) updates: Updates,
     pub(crate) owner: Owner,
     pub(crate) home: Arc<Home>,
+    questions: Arc<Questions>,
     timers: Arc<Timers>,
     outbox: Arc<Outbox>,
     waiters: Arc<Waiters>,
@@ -91,11 +93,13 @@ impl LeaderRuntime {
         let executions = Arc::new(Executions::new(context.clone(), effects));
         let admission = Arc::new(Admission::new(context.clone(), executions.clone()));
         let waiters = Arc::new(Waiters::default());
+        let owner = Owner::new(context.clone(), executions.clone(), loaded.ready, waiters.clone());
         LeaderRuntime {
             system: Arc::new(System::new(context.clone(), executions.clone())),
             histories: Histories::new(context.clone(), waiters.clone()),
             updates: Updates::new(context.clone(), admission.clone()),
-            owner: Owner::new(context.clone(), executions.clone(), loaded.ready, waiters.clone()),
+            questions: Arc::new(Questions::new(context.clone(), owner.dispatch.clone())),
+            owner,
             home: Arc::new(Home::new(context.clone())),
             timers: Arc::new(Timers::new(context.clone(), executions.clone(), loaded.timers)),
             outbox: Arc::new(Outbox::new(context.clone(), executions, loaded.outbox)),
@@ -163,10 +167,8 @@ impl LeaderRuntime {
             }
             Request::Return { token, proposal, .. } => self.owner.starts.return_task(token, proposal).await,
             Request::Deliver { from, message, .. } => self.outbox.receive(from, message).await,
-            Request::Backlog { queue, .. } => match self.owner.dispatch.ready.backlog(&queue, &*self.context.rows) {
-                Ok(tasks) => Served::Answer(Answer::Backlog(tasks)),
-                Err(error) => Served::refused(Code::DataLoss, error.to_string()),
-            },
+            Request::Backlog { queue, .. } => self.questions.serve_backlog(queue).await,
+            Request::Step(request) => self.questions.serve(request).await,
             Request::ReadIndex { .. } => match self.context.replica.linearizable().await {
                 Ok(()) => Served::Answer(Answer::ReadIndex(*self.context.replica.applied().borrow())),
                 Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),

@@ -10,7 +10,7 @@ use tenure_engine::{
     Envelope, Transition,
     transition::{Context, Refused},
 };
-use tenure_limits::{COMMANDS, LONG_COMMANDS};
+use tenure_limits::{COMMANDS, LONG_COMMANDS, STEPS};
 use tokio::sync::Semaphore;
 
 /// The engine's entry point; an argument, so that tests of this crate may bring their own.
@@ -27,6 +27,8 @@ pub(crate) struct NodeContext {
     pub(crate) leaders: LeaderCount,
     /// Permits for commands that read whole histories.
     pub(crate) long_commands: Arc<Semaphore>,
+    /// Permits for steps of answers to questions that go to many shards.
+    pub(crate) steps: Arc<Semaphore>,
     /// Permits for commands of clients, that wait or run.
     pub(crate) commands: Semaphore,
 }
@@ -41,6 +43,7 @@ impl NodeContext {
             options,
             engine,
             long_commands: Arc::new(Semaphore::new(LONG_COMMANDS)),
+            steps: Arc::new(Semaphore::new(STEPS)),
             commands: Semaphore::new(COMMANDS),
         }
     }

@@ -106,6 +106,7 @@ impl Serve for LocalNode {
                 | Request::Backlog { owner, .. } => *owner,
                 Request::Deliver { to, .. } => *to,
                 Request::ReadIndex { shard } => *shard,
+                Request::Step(step) => step.shard,
                 Request::CreateTokenSecret | Request::RaiseLevel => SYSTEM_SHARD,
             };
             match self.leaders.local(shard) {

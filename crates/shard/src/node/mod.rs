@@ -2,8 +2,11 @@
 
 pub(crate) mod context;
 pub(crate) mod deliveries;
+pub(crate) mod gather;
 pub(crate) mod leaders;
+pub(crate) mod list_token;
 pub(crate) mod local;
+pub(crate) mod merge;
 pub(crate) mod polled;
 pub(crate) mod router;
 pub(crate) mod shards;

@@ -5,18 +5,21 @@ use crate::{
     node::{
         context::Engine,
         deliveries::{self, Delivery},
+        gather::Gather,
         leaders::Leader,
+        list_token::{ListToken, malformed_page_token},
         local::LocalNode,
         polled::Served,
         supervisor,
         system_view::{self, Namespace},
-        token_key::TokenKey,
+        token_key::{TokenKey, TokenUse},
         workers::WorkerPoll,
     },
     options::Options,
     seam::{
         error::NoLeader,
         messages::{Answer, Request},
+        question::{Item, Question},
         replica::{Mesh, NodeId, SYSTEM_SHARD, ShardId},
     },
     time::virtual_time::VirtualTime,
@@ -41,6 +44,15 @@ pub struct Shards {
 pub enum Lead {
     Here(LeaderHandle),
     At { node: NodeId, term: u64 },
+}
+
+/// A page of what all shards have, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// As many as were asked for, or fewer: those that are large, or far to seek, come with the next pages.
+    pub items: Vec<Item>,
+    /// Sealed; empty after the last item.
+    pub next_page_token: Bytes,
 }
 
 impl Shards {
@@ -154,6 +166,35 @@ impl Shards {
     /// What seals and opens the tokens of this cluster. A node that does not know it yet asks the system shard's leader.
     pub async fn token_key(&self, deadline: Instant) -> Result<TokenKey, NoLeader> {
         self.node.token_key.get(&self.node.context.router, deadline).await
+    }
+
+    /// A page of the answers of all shards to a question whose parts are items; the first one without a token. Each
+    /// shard is read at points of its own, after the call began: an item that does not change is on one page, whatever
+    /// leaders do between them.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a token that is none of this question, UNAVAILABLE if a shard does not answer by the caller's
+    /// deadline.
+    pub async fn list(
+        &self,
+        question: Question,
+        page_token: &[u8],
+        size: usize,
+        deadline: Instant,
+    ) -> Result<ListPage, ApiError> {
+        let key = self.token_key(deadline).await.map_err(|error| ApiError::unavailable(error.to_string()))?;
+        let shards = self.data_shards();
+        let places = if page_token.is_empty() {
+            shards.into_iter().map(|shard| (shard, None)).collect()
+        } else {
+            let content = key.open(TokenUse::ListPage, page_token);
+            let places = content.and_then(|content| ListToken::decode(content, &question, &shards));
+            places.ok_or_else(malformed_page_token)?
+        };
+        let gather = Gather::new(self.node.context.clone(), question.clone(), deadline);
+        let (items, places) = gather.page(places, size).await?;
+        let next_page_token = key.seal(TokenUse::ListPage, &ListToken::new(&question, places).encode()?);
+        Ok(ListPage { items, next_page_token })
     }
 
     /// To be held while a poll of this worker instance waits on this node.

@@ -38,6 +38,8 @@ pub enum TokenUse {
     HistoryPage = 2,
     /// The place where the next page of namespaces begins.
     NamespacePage = 3,
+    /// Where a page of a list over many shards goes on.
+    ListPage = 4,
 }
 
 impl TokenKey {

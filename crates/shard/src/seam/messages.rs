@@ -3,6 +3,7 @@
 use crate::{
     seam::error::CommandError,
     seam::query_token::QueryToken,
+    seam::question::{Step, StepRequest},
     seam::replica::{NotLeader, ShardId},
 };
 use bytes::Bytes;
@@ -173,7 +174,8 @@ pub(crate) enum Request {
         #[n(1)]
         process: Process,
     },
-    /// Home to owner: how many ready tasks does the queue have with you?
+    /// How many ready tasks does the queue have with you? Below [`FeatureLevel::MANY_SHARDS`]; a
+    /// [`Question`](crate::Question) from there on.
     #[n(9)]
     Backlog {
         #[n(0)]
@@ -218,6 +220,10 @@ pub(crate) enum Request {
         #[n(0)]
         revision: u64,
     },
+    /// To a shard's leader: a step of the answer to a question that goes to many shards. From
+    /// [`FeatureLevel::MANY_SHARDS`] on.
+    #[n(17)]
+    Step(#[n(0)] StepRequest),
 }
 
 /// A request to start a task for a poll.
@@ -327,6 +333,9 @@ pub(crate) enum Answer {
     /// The level that a build knows, or that the cluster is at.
     #[n(11)]
     Level(#[n(0)] FeatureLevel),
+    /// A step of the answer to a question that goes to many shards.
+    #[n(12)]
+    Step(#[n(0)] Step),
 }
 
 impl From<CommandError> for Answer {

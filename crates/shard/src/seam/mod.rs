@@ -3,4 +3,5 @@
 pub(crate) mod error;
 pub(crate) mod messages;
 pub(crate) mod query_token;
+pub(crate) mod question;
 pub(crate) mod replica;

@@ -1,9 +1,11 @@
 //! Forms of what nodes say to each other, and of the tokens of pages and queries, in `crates/shard/forms/`.
 
 use crate::{
-    PageToken, QueryToken,
+    PageToken, QueryToken, Question,
+    node::list_token::ListToken,
     seam::{
         messages::{Answer, DeliveryState, Offered, Request, StartRequest},
+        question::{Budget, Item, Part, Step, StepRequest},
         replica::NotLeader,
     },
 };
@@ -31,8 +33,9 @@ mod kept;
 
 use kept::{Form, check_kept, check_read, form, write_new};
 
-const FORMS: [Form; 4] = [
+const FORMS: [Form; 5] = [
     form::<Answer>("answer"),
+    form::<ListToken>("list_token"),
     form::<PageToken>("page_token"),
     form::<QueryToken>("query_token"),
     form::<Request>("request"),
@@ -100,6 +103,12 @@ fn query_token() -> QueryToken {
     QueryToken { namespace: workflow().namespace, shard: 1, node: 2, term: 3, id: 4 }
 }
 
+fn backlog() -> Question {
+    Question::Backlog { queue: queue() }
+}
+
+const PLACE: Bytes = Bytes::from_static(b"place");
+
 /// All requests, with all that they may carry.
 fn requests() -> Vec<Request> {
     let poll = Poll {
@@ -149,6 +158,13 @@ fn requests() -> Vec<Request> {
         Request::KnownLevel,
         Request::RaiseLevel,
         Request::FollowSystem { revision: 7 },
+        Request::Step(StepRequest { shard: 1, question: backlog(), after: None, budget: Budget::OF_COUNT }),
+        Request::Step(StepRequest {
+            shard: 1,
+            question: backlog(),
+            after: Some(PLACE),
+            budget: Budget { items: 2, bytes: 3, rows: 4 },
+        }),
     ]
 }
 
@@ -179,6 +195,11 @@ fn answers() -> Vec<Answer> {
         Answer::Received(Receipt::TooManySignals),
         Answer::Received(Receipt::Refused),
         Answer::Level(FeatureLevel::FIRST),
+        Answer::Step(Step { part: Part::Count(1), next: None }),
+        Answer::Step(Step {
+            part: Part::Items(vec![Item { place: PLACE, value: Bytes::from_static(b"v") }]),
+            next: Some(PLACE),
+        }),
     ]
 }
 
@@ -201,7 +222,8 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Request::CreateTokenSecret
         | Request::KnownLevel
         | Request::RaiseLevel
-        | Request::FollowSystem { .. } => {}
+        | Request::FollowSystem { .. }
+        | Request::Step(_) => {}
     }
     match answer {
         Answer::Done
@@ -215,7 +237,8 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Answer::LastPoll(_)
         | Answer::ReadIndex(_)
         | Answer::Received(_)
-        | Answer::Level(_) => {}
+        | Answer::Level(_)
+        | Answer::Step(_) => {}
     }
 }
 
@@ -225,6 +248,11 @@ fn written() -> Vec<(&'static str, Bytes)> {
     let page = PageToken { run_id: Uuid::from_u128(1), next: 2, end: 3, transient: Bytes::from_static(b"t") };
     let requests = requests.iter().map(|request| ("request", codec::encode(request)));
     let answers = answers.iter().map(|answer| ("answer", codec::encode(answer)));
-    let tokens = [("page_token", codec::encode(&page)), ("query_token", codec::encode(&query_token()))];
+    let list = ListToken::new(&backlog(), vec![(1, Some(PLACE)), (2, None), (3, None)]);
+    let tokens = [
+        ("list_token", codec::encode(&list)),
+        ("page_token", codec::encode(&page)),
+        ("query_token", codec::encode(&query_token())),
+    ];
     requests.chain(answers).chain(tokens).collect()
 }

@@ -56,6 +56,12 @@ pub(super) struct Cluster {
     pub(super) deaf: Mutex<BTreeSet<NodeId>>,
     /// Calls from the one node to the other get lost.
     pub(super) cut: Mutex<BTreeSet<(NodeId, NodeId)>>,
+    /// The bodies of all calls.
+    pub(super) calls: Mutex<Vec<Bytes>>,
+    /// A call needs a permit to be answered.
+    answers: Semaphore,
+    /// Calls that are in progress, and how many ever were at once.
+    in_progress: Mutex<(usize, usize)>,
 }
 
 struct LogReplica {
@@ -104,6 +110,9 @@ impl Cluster {
             dead: Mutex::default(),
             deaf: Mutex::default(),
             cut: Mutex::default(),
+            calls: Mutex::default(),
+            answers: Semaphore::new(OPEN),
+            in_progress: Mutex::default(),
         });
         for &node in nodes {
             cluster.boot(Process { node, boot: 0 }, options, engine);
@@ -122,8 +131,37 @@ impl Cluster {
         self.nodes.lock()[&node].clone()
     }
 
+    pub(super) fn hold_answers(&self) {
+        self.answers.forget_permits(OPEN);
+    }
+
+    pub(super) fn let_answers_go(&self) {
+        self.answers.add_permits(OPEN / 2);
+    }
+
+    /// How many calls were ever in progress at once.
+    pub(super) fn most_calls(&self) -> usize {
+        self.in_progress.lock().1
+    }
+
+    fn begin_call(&self, body: &Bytes) -> CallInProgress<'_> {
+        self.calls.lock().push(body.clone());
+        let mut in_progress = self.in_progress.lock();
+        in_progress.0 += 1;
+        in_progress.1 = in_progress.1.max(in_progress.0);
+        CallInProgress(self)
+    }
+
     pub(super) fn kill(&self, node: NodeId) {
         self.dead.lock().insert(node);
+    }
+}
+
+struct CallInProgress<'a>(&'a Cluster);
+
+impl Drop for CallInProgress<'_> {
+    fn drop(&mut self) {
+        self.0.in_progress.lock().0 -= 1;
     }
 }
 
@@ -422,6 +460,7 @@ impl Mesh for LogMesh {
         let (cluster, from) = (self.cluster.clone(), self.process.node);
         let failed = move |cause: &str| CallFailed { node, cause: cause.into() };
         async move {
+            let _call = cluster.begin_call(&body);
             let dead = |node| cluster.dead.lock().contains(&node);
             if dead(node) || dead(from) {
                 return Err(failed("dead"));
@@ -429,7 +468,11 @@ impl Mesh for LogMesh {
             if cluster.cut.lock().contains(&(from, node)) {
                 return Err(failed("cut off"));
             }
-            let answer = tokio::time::timeout(timeout, cluster.node(node).answer(body)).await;
+            let answered = async {
+                cluster.answers.acquire().await.unwrap().forget();
+                cluster.node(node).answer(body).await
+            };
+            let answer = tokio::time::timeout(timeout, answered).await;
             if cluster.deaf.lock().contains(&node) {
                 return Err(failed("the reply is lost"));
             }

@@ -3,6 +3,7 @@
 mod cache;
 mod engine;
 mod forms;
+pub(crate) mod gather;
 mod memory;
 mod outbox;
 mod redelivery;

@@ -1,0 +1,114 @@
+//! A question to many shards: what each shard's leader is asked, one bounded step after the other, and what it answers.
+
+use crate::seam::replica::ShardId;
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+use tenure_engine::{QueueKey, codec::field};
+use tenure_limits::STEP_ROWS;
+
+/// A question that all shards are asked, each for what it has.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Question {
+    /// How many tasks of a queue are ready? The parts are counts.
+    #[n(0)]
+    Backlog {
+        #[n(0)]
+        queue: QueueKey,
+    },
+    /// Asked by tests; the parts are items.
+    #[cfg(test)]
+    #[n(1000)]
+    Ready(#[n(0)] crate::tests::gather::ReadyTasks),
+}
+
+/// A request for one step of a shard's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct StepRequest {
+    #[n(0)]
+    pub(crate) shard: ShardId,
+    #[n(1)]
+    pub(crate) question: Question,
+    /// The step begins strictly after this place, which may be that of an item of another shard, or at the beginning.
+    #[cbor(n(2), with = "field")]
+    pub(crate) after: Option<Bytes>,
+    #[n(3)]
+    pub(crate) budget: Budget,
+}
+
+/// How far a step goes at most. It goes on as long as nothing is spent: one item is in it, whatever its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Budget {
+    /// Items in the answer.
+    #[n(0)]
+    pub(crate) items: u64,
+    /// Bytes of these items.
+    #[n(1)]
+    pub(crate) bytes: u64,
+    /// Rows that are read, whether they become items or not.
+    #[n(2)]
+    pub(crate) rows: u64,
+}
+
+impl Budget {
+    /// The budget for a part that holds no items.
+    pub(crate) const OF_COUNT: Budget = Budget { items: 0, bytes: 0, rows: STEP_ROWS as u64 };
+
+    /// No leader reads more rows than this node would, whoever asks.
+    pub(crate) fn within_limits(self) -> Budget {
+        Budget { rows: self.rows.min(STEP_ROWS as u64), ..self }
+    }
+}
+
+/// One step of a shard's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Step {
+    #[n(0)]
+    pub(crate) part: Part,
+    /// The next step begins strictly after this place; `None`: this was the last one.
+    #[cbor(n(1), with = "field")]
+    pub(crate) next: Option<Bytes>,
+}
+
+/// What a step found.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Part {
+    #[n(0)]
+    Count(#[n(0)] u64),
+    /// In the order of their places.
+    #[n(1)]
+    Items(#[n(0)] Vec<Item>),
+}
+
+/// One thing that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Item {
+    /// Where it stands in the order of the question, which is that of these bytes, over all shards. No two items have the
+    /// same.
+    #[cbor(n(0), with = "field")]
+    pub place: Bytes,
+    /// In a form of the question's own.
+    #[cbor(n(1), with = "field")]
+    pub value: Bytes,
+}
+
+impl Item {
+    /// Bytes that the item has.
+    pub(crate) fn size(&self) -> usize {
+        self.place.len() + self.value.len()
+    }
+}
+
+impl Step {
+    /// The items stand after `after`, in order, and the next step begins after all of them. What does not is no answer:
+    /// whoever believed it would show things twice, or ask for ever.
+    pub(crate) fn follows(&self, after: Option<&Bytes>) -> bool {
+        let items: &[Item] = match &self.part {
+            Part::Items(items) => items,
+            Part::Count(_) => &[],
+        };
+        let places = after.into_iter().chain(items.iter().map(|item| &item.place));
+        let last = items.last().map(|item| &item.place);
+        let advances = self.next.as_ref().is_none_or(|next| Some(next) > after && Some(next) >= last);
+        advances && places.is_sorted_by(|before, place| before < place)
+    }
+}

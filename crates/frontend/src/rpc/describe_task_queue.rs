@@ -50,13 +50,15 @@ impl Rpc for api::DescribeTaskQueueRequest {
             }),
             ..Default::default()
         };
+        let shown = (self.report_stats || self.include_task_queue_status) && !nexus;
+        let backlog = if shown { call.leader.backlog(&queue, call.deadline).await? } else { 0 };
         if self.report_stats {
-            response.stats = Some(stats(&described));
-            response.stats_by_priority_key.insert(DEFAULT_PRIORITY, stats(&described));
+            response.stats = Some(stats(&described, backlog));
+            response.stats_by_priority_key.insert(DEFAULT_PRIORITY, stats(&described, backlog));
         }
         if self.include_task_queue_status {
             let rate_per_second = described.rate_limit.map_or(0.0, |(rate, _)| rate);
-            let backlog_count_hint = described.backlog;
+            let backlog_count_hint = backlog;
             response.task_queue_status =
                 Some(TaskQueueStatus { backlog_count_hint, rate_per_second, ..Default::default() });
         }
@@ -89,15 +91,18 @@ async fn by_version(
         if !request.task_queue_types.is_empty() && !request.task_queue_types.contains(&(wanted as i32)) {
             continue;
         }
-        let described = call.leader.describe_queue(&QueueKey { kind, ..queue.clone() }).await?;
+        let queue = QueueKey { kind, ..queue.clone() };
+        let described = call.leader.describe_queue(&queue).await?;
         if kind == own {
             config = described.config.clone().filter(|_| request.report_config);
             rate_limit = described.rate_limit.map(effective);
         }
-        let info = TaskQueueTypeInfo {
-            stats: request.report_stats.then(|| stats(&described)),
-            pollers: if request.report_pollers { described.pollers } else { Vec::new() },
+        let stats = match request.report_stats {
+            true => Some(stats(&described, call.leader.backlog(&queue, call.deadline).await?)),
+            false => None,
         };
+        let info =
+            TaskQueueTypeInfo { stats, pollers: if request.report_pollers { described.pollers } else { Vec::new() } };
         types_info.insert(wanted as i32, info);
     }
     let unversioned = TaskQueueVersionInfo { types_info, ..Default::default() };
@@ -109,9 +114,9 @@ async fn by_version(
     })
 }
 
-fn stats(queue: &QueueDescription) -> TaskQueueStats {
+fn stats(queue: &QueueDescription, backlog: i64) -> TaskQueueStats {
     TaskQueueStats {
-        approximate_backlog_count: queue.backlog,
+        approximate_backlog_count: backlog,
         approximate_backlog_age: Some(duration_to_proto(queue.backlog_age)),
         tasks_add_rate: queue.add_rate,
         tasks_dispatch_rate: queue.dispatch_rate,

@@ -42,8 +42,6 @@ const UNLIMITED: f64 = 100_000.0;
 #[derive(Clone, Debug, Default)]
 pub struct QueueDescription {
     pub pollers: Vec<PollerInfo>,
-    /// Ready tasks in all shards, each of which counts no further than to a limit.
-    pub backlog: i64,
     /// Age of the oldest task that waits at the home.
     pub backlog_age: std::time::Duration,
     /// Tasks a second, over the last minute or so.
@@ -398,7 +396,7 @@ impl Home {
         }
     }
 
-    /// Pollers and rates; the backlog is counted by the owners.
+    /// Pollers and rates; what waits for them is the owners' to count.
     pub(crate) async fn describe(self: &Arc<Self>, name: &QueueKey) -> Result<QueueDescription, CommandError> {
         self.context.barrier().await?;
         let config = queue_config::read(&*self.context.rows, name)?;
@@ -420,16 +418,6 @@ impl Home {
             description.backlog_age = queue.matcher.oldest(now).unwrap_or_default();
             description.add_rate = queue.added.per_second(now) as f32;
             description.dispatch_rate = queue.dispatched.per_second(now) as f32;
-        }
-        let deadline = Instant::now() + self.context.options().call_timeout;
-        let ask = self.context.router().data_shards().into_iter().map(|owner| {
-            let request = Request::Backlog { owner, queue: name.clone() };
-            self.context.router().ask_leader(owner, request, deadline)
-        });
-        for answer in futures::future::join_all(ask).await {
-            if let Ok(Served::Answer(Answer::Backlog(tasks))) = answer {
-                description.backlog += tasks as i64;
-            }
         }
         Ok(description)
     }

@@ -619,12 +619,12 @@ async fn a_backlog_is_what_waits_in_all_shards_and_leaves_no_row_behind() {
         }
     }
     while waiting > 0 {
-        assert_eq!(home.describe_queue(&queue).await.unwrap().backlog, waiting);
+        assert_eq!(home.backlog(&queue, Instant::now() + SOON).await.unwrap(), waiting);
         let response = home.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
         cluster.node(1).deliver(token(&response)).unwrap().sent();
         waiting -= 1;
     }
-    assert_eq!(home.describe_queue(&queue).await.unwrap().backlog, 0);
+    assert_eq!(home.backlog(&queue, Instant::now() + SOON).await.unwrap(), 0);
     let of_queue = |key: &RowKey| matches!(key, RowKey::Ready { .. } | RowKey::QueueConfig(_));
     assert_eq!(cluster.logs.values().map(|log| log.count(of_queue)).sum::<usize>(), 0);
 }

@@ -31,7 +31,7 @@ pub(crate) fn apply(info: &mut ExecutionInfo, event_id: i64, event: &WorkflowExe
 /// A change of options, with the event that tells it.
 pub(crate) fn change(txn: &mut Txn<'_, '_>, event: HistoryEvent) {
     let Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(attributes)) = event.attributes.clone() else {
-        return;
+        return debug_assert!(false, "the caller made a change of options, not {event:?}");
     };
     let event_id = txn.add(HistoryEvent { worker_may_ignore: true, ..event });
     if !attributes.attached_request_id.is_empty() {

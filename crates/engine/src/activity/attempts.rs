@@ -2,6 +2,7 @@
 
 use super::{
     close::take,
+    find::pending_mut,
     ready::make_ready,
     state::{BeatAnswer, Due, PendingActivity, due_until},
 };
@@ -23,7 +24,7 @@ pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -
     if details.is_some_and(|details| details.encoded_len() > LARGE_DETAILS) {
         txn.state.activities.spill(id);
     }
-    let Some(mut activity) = txn.state.activities.get_mut(id) else {
+    let Some(mut activity) = pending_mut(txn, id) else {
         return BeatAnswer { cancel_requested: true, ..BeatAnswer::default() };
     };
     activity.beat(now, details);
@@ -37,10 +38,7 @@ pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -
 /// The attempt that is running ended with `failure`: it is retried after a while, or the reason why not is returned.
 pub(crate) fn retry(txn: &mut Txn<'_, '_>, id: i64, failure: Option<&Failure>) -> Result<(), RetryState> {
     let now = txn.now();
-    match txn.state.activities.get_mut(id) {
-        Some(mut activity) => activity.retry(failure, now),
-        None => Ok(()),
-    }
+    pending_mut(txn, id).map_or(Ok(()), |mut activity| activity.retry(failure, now))
 }
 
 /// Fires what is due: retries are made ready, timeouts retry or close. Says whether the workflow has to be told.
@@ -60,7 +58,7 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) -> bool {
             match txn.state.activities.get(id).and_then(PendingActivity::next_due) {
                 Some((_, Due::Retry)) => wake(txn, id),
                 Some((_, Due::Timeout(kind))) => closed |= time_out(txn, id, kind),
-                None => {}
+                None => debug_assert!(false, "what is due stays due until it is fired"),
             }
         }
     }

@@ -42,6 +42,7 @@ pub(crate) fn request_cancel(
         workflow_task_completed_event_id: task.completed_event_id,
     };
     let requested = txn.add_event(Attributes::ActivityTaskCancelRequestedEventAttributes(requested));
+    // Nothing is left to cancel of one that was closed unseen.
     let Some(mut activity) = txn.state.activities.get_mut(id) else { return Ok(()) };
     activity.cancel_requested_event_id = Some(requested);
     if activity.started().is_some() {

@@ -18,6 +18,7 @@ pub(crate) fn forget_all(txn: &mut Txn<'_, '_>) {
 /// Takes an activity off the pending ones. Returns it with the id of its started event: an attempt that a worker had
 /// enters history now; zero where there was none.
 pub(super) fn take(txn: &mut Txn<'_, '_>, id: i64) -> Option<(Arc<PendingActivity>, i64)> {
+    // Says that it is pending, too.
     withdraw(txn, id);
     let activity = txn.state.activities.remove(id)?;
     let started_event_id = match activity.started() {

@@ -94,7 +94,10 @@ pub(crate) fn poll_response(
 ) -> PollActivityTaskQueueResponse {
     let (header, input) = match scheduled.attributes {
         Some(Attributes::ActivityTaskScheduledEventAttributes(a)) => (a.header, a.input),
-        _ => (None, None),
+        other => {
+            debug_assert!(false, "the caller read the scheduled event, not {other:?}");
+            (None, None)
+        }
     };
     PollActivityTaskQueueResponse {
         task_token: token(run, activity, started).encode(),

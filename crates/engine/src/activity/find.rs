@@ -1,7 +1,7 @@
 //! The pending activity that somebody means.
 
 use super::state::{ActivityKey, PendingActivity};
-use crate::{command::ActivityRef, state::ExecutionState, txn::Txn};
+use crate::{command::ActivityRef, pending::Changing, state::ExecutionState, txn::Txn};
 use tenure_api::error::ApiError;
 
 /// The started activity that a worker's token names, or the pending one of that id.
@@ -30,6 +30,20 @@ pub(crate) fn find_started(txn: &Txn<'_, '_>, activity: &ActivityRef) -> Result<
         Some(_) => Ok(id),
         None => Err(not_running()),
     }
+}
+
+/// An activity that the caller has found pending.
+pub(super) fn pending<'t>(txn: &'t Txn<'_, '_>, id: i64) -> Option<&'t PendingActivity> {
+    let activity = txn.state.activities.get(id);
+    debug_assert!(activity.is_some(), "activity {id} is pending");
+    activity
+}
+
+/// As [`pending`], to change it.
+pub(super) fn pending_mut<'t>(txn: &'t mut Txn<'_, '_>, id: i64) -> Option<Changing<'t, PendingActivity>> {
+    let activity = txn.state.activities.get_mut(id);
+    debug_assert!(activity.is_some(), "activity {id} is pending");
+    activity
 }
 
 pub(super) fn find_by_id(state: &ExecutionState, activity_id: &str) -> Option<i64> {

@@ -1,6 +1,7 @@
 //! What operators do to pending activities: pause, unpause, reset. History does not tell of it.
 
 use super::{
+    find::{pending, pending_mut},
     ready::{make_ready, withdraw},
     state::{PendingActivity, Phase},
 };
@@ -39,12 +40,12 @@ pub(crate) fn matching(state: &ExecutionState, selection: Option<Selection<'_>>)
 /// that is paused already stays as it is.
 pub(crate) fn pause(txn: &mut Txn<'_, '_>, id: i64, identity: &str, reason: &str) {
     let now = txn.now();
-    let Some(activity) = txn.state.activities.get(id) else { return };
+    let Some(activity) = pending(txn, id) else { return };
     if activity.control.is_paused() {
         return;
     }
     withdraw(txn, id);
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
+    let Some(mut activity) = pending_mut(txn, id) else { return };
     activity.control.pause(now, identity, reason);
     if activity.started().is_none() {
         activity.phase = Phase::Paused;
@@ -64,7 +65,7 @@ pub(crate) struct Again {
 
 /// An activity that is not paused stays as it is.
 pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
+    let Some(mut activity) = pending_mut(txn, id) else { return };
     if !activity.control.unpause() {
         return;
     }
@@ -84,7 +85,7 @@ pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
 /// As if no attempt had been made before. An attempt that is running goes on, and counts as the first.
 pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused: bool, jitter: Duration) {
     withdraw(txn, id);
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
+    let Some(mut activity) = pending_mut(txn, id) else { return };
     activity.attempt = 1;
     if !keep_paused {
         activity.control.unpause();
@@ -106,7 +107,7 @@ pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused
 /// The next attempt of an activity that no worker has, now or within `jitter`.
 fn begin(txn: &mut Txn<'_, '_>, id: i64, jitter: Duration) {
     let at = txn.now().plus(random_within(txn, jitter));
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
+    let Some(mut activity) = pending_mut(txn, id) else { return };
     activity.last_failure = None;
     activity.phase = Phase::Backoff;
     activity.attempt_scheduled_at = at;

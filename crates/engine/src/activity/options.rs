@@ -42,7 +42,7 @@ pub(crate) fn update(
         Change::Masked(options, mask) => merged(describe::options(activity), options, mask),
         Change::Restore => match txn.event(id)?.and_then(|event| event.attributes) {
             Some(Attributes::ActivityTaskScheduledEventAttributes(scheduled)) => Ok(original(scheduled)),
-            _ => Err(ApiError::internal(format!("history has no scheduled event {id}"))),
+            _ => return Err(ReadError::history(&txn.run, id, "no activity was scheduled by this event")),
         },
     };
     Ok(wanted.and_then(|wanted| {

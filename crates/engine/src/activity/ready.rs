@@ -1,6 +1,9 @@
 //! Ready tasks of activities: they enter their queues and leave them.
 
-use super::state::{PendingActivity, Phase};
+use super::{
+    find::{pending, pending_mut},
+    state::{PendingActivity, Phase},
+};
 use crate::{id::Stamp, key::TaskKind, rows::ReadyTask, state::ExecutionState, time::Timestamp, txn::Txn};
 
 /// The most urgent and the least urgent priority key; what is beyond counts as the latter.
@@ -9,7 +12,7 @@ const PRIORITIES: std::ops::RangeInclusive<i32> = 1..=5;
 /// Moves an activity to `Phase::Ready` by `becomes_ready` and puts its ready task into its queue.
 pub(super) fn make_ready(txn: &mut Txn<'_, '_>, id: i64, becomes_ready: fn(&mut PendingActivity, Stamp, Timestamp)) {
     let (stamp, now) = (txn.stamp(), txn.now());
-    let Some(mut activity) = txn.state.activities.get_mut(id) else { return };
+    let Some(mut activity) = pending_mut(txn, id) else { return };
     becomes_ready(&mut activity, stamp, now);
     let (task_queue, scheduled_at) = (activity.task_queue.clone(), activity.attempt_scheduled_at);
     drop(activity);
@@ -38,7 +41,7 @@ pub(crate) fn make_all_ready(txn: &mut Txn<'_, '_>) {
 
 /// Removes the activity's ready task, if it has one.
 pub(crate) fn withdraw(txn: &mut Txn<'_, '_>, id: i64) {
-    let Some(activity) = txn.state.activities.get(id) else { return };
+    let Some(activity) = pending(txn, id) else { return };
     let Some(stamp) = activity.ready() else { return };
     let queue = txn.queue(TaskKind::Activity, &activity.task_queue);
     let priority = priority(&txn.state, activity);

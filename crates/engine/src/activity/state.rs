@@ -238,6 +238,7 @@ impl PendingActivity {
     /// The attempt ended with `failure`: goes into back-off, or says why there is no other attempt.
     pub(crate) fn retry(&mut self, failure: Option<&Failure>, now: Timestamp) -> Result<(), RetryState> {
         let delay = self.retry_delay(failure, now)?;
+        debug_assert!(self.started().is_some(), "another attempt follows one that was running");
         self.attempt += 1;
         if self.control.is_paused() {
             self.phase = Phase::Paused;

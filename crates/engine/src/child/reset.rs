@@ -15,7 +15,9 @@ use uuid::Uuid;
 /// it ended. A child that the new run does not know, or no longer, is none of its business.
 pub(crate) fn retell(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
     let Some(attributes) = &event.attributes else { return };
-    let Some(initiated_event_id) = attributes.begun_by() else { return };
+    let Some(initiated_event_id) = attributes.begun_by() else {
+        return debug_assert!(false, "what is heard of a child names the event that initiated it: {event:?}");
+    };
     let mut retold =
         HistoryEvent { links: event.links.clone(), attributes: Some(attributes.clone()), ..Default::default() };
     if let Attributes::ChildWorkflowExecutionStartedEventAttributes(a) = attributes {

@@ -12,7 +12,7 @@ use tenure_api::{
     enums::v1::StartChildWorkflowExecutionFailedCause as Failed,
     history::v1::{
         ChildWorkflowExecutionStartedEventAttributes, HistoryEvent, StartChildWorkflowExecutionFailedEventAttributes,
-        history_event::Attributes,
+        StartChildWorkflowExecutionInitiatedEventAttributes, history_event::Attributes,
     },
 };
 use uuid::Uuid;
@@ -31,10 +31,9 @@ pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: 
             Failed::Unspecified
         }
     };
-    let Some(child) = txn.state.relations.children.remove(initiated_event_id) else { return Ok(()) };
-    let control = match txn.event(initiated_event_id)?.and_then(|event| event.attributes) {
-        Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(initiated)) => initiated.control,
-        _ => String::new(),
+    let control = initiated(txn, initiated_event_id)?.control;
+    let Some(child) = txn.state.relations.children.remove(initiated_event_id) else {
+        unreachable!("it was there just now");
     };
     let attributes = StartChildWorkflowExecutionFailedEventAttributes {
         namespace: txn.state.info.namespace.to_string(),
@@ -51,6 +50,17 @@ pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: 
     Ok(())
 }
 
+/// What the event tells that initiated a child.
+fn initiated(
+    txn: &Txn<'_, '_>,
+    initiated_event_id: i64,
+) -> Result<StartChildWorkflowExecutionInitiatedEventAttributes, ReadError> {
+    match txn.event(initiated_event_id)?.and_then(|event| event.attributes) {
+        Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(initiated)) => Ok(initiated),
+        _ => Err(ReadError::history(&txn.run, initiated_event_id, "no child was initiated by this event")),
+    }
+}
+
 fn workflow_type(child: &PendingChild) -> WorkflowType {
     WorkflowType { name: child.workflow_type.to_string() }
 }
@@ -60,11 +70,10 @@ fn execution(child: &PendingChild, run_id: Uuid) -> WorkflowExecution {
 }
 
 fn started(txn: &mut Txn<'_, '_>, initiated_event_id: i64, run_id: Uuid) -> Result<(), ReadError> {
-    let Some(child) = txn.state.relations.children.get(initiated_event_id) else { return Ok(()) };
-    let header = match txn.event(initiated_event_id)?.and_then(|event| event.attributes) {
-        Some(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(initiated)) => initiated.header,
-        _ => None,
+    let Some(child) = txn.state.relations.children.get(initiated_event_id) else {
+        unreachable!("the caller saw that it had not started");
     };
+    let header = initiated(txn, initiated_event_id)?.header;
     let attributes = ChildWorkflowExecutionStartedEventAttributes {
         namespace: txn.state.info.namespace.to_string(),
         namespace_id: txn.run.workflow.namespace.to_string(),
@@ -90,7 +99,10 @@ pub(crate) fn closed(
     if txn.state.relations.children.get(initiated_event_id).is_some_and(|child| child.started.is_none()) {
         started(txn, initiated_event_id, runs.first)?;
     }
-    let Some(child) = txn.state.relations.children.remove(initiated_event_id) else { return Ok(()) };
+    let Some(child) = txn.state.relations.children.remove(initiated_event_id) else {
+        debug_assert!(false, "the caller found the run that waits for the child");
+        return Ok(());
+    };
     let namespace = txn.state.info.namespace.to_string();
     let namespace_id = txn.run.workflow.namespace.to_string();
     let started_event_id = child.started.map_or(0, |started| started.started_event_id);
@@ -130,7 +142,10 @@ pub(crate) fn closed(
                 ChildWorkflowExecutionTerminatedEventAttributes {}
             ))
         }
-        _ => return Ok(()),
+        other => {
+            debug_assert!(false, "the last run of a chain ends in one of five ways, not with {other:?}");
+            return Ok(());
+        }
     };
     txn.add_event(attributes);
     workflow_task::schedule_if_idle(txn);

@@ -8,6 +8,7 @@ use crate::{
     activity::{self, PendingActivity, Phase, Started},
     command::{Reply, StartTask},
     id::ProposalId,
+    rows::ReadError,
     txn::Txn,
 };
 use tenure_api::error::ApiError;
@@ -37,7 +38,7 @@ fn reply(txn: &Txn<'_, '_>, id: i64) -> Result<Reply, Stop> {
         return Err(ApiError::internal(format!("activity {id} is not started")).into());
     };
     let Some(scheduled) = txn.event(id)? else {
-        return Err(ApiError::internal(format!("history has no event {id}")).into());
+        return Err(ReadError::history(&txn.run, id, "a pending activity was scheduled by this event").into());
     };
     let response = activity::poll_response(&txn.run, &txn.state, activity, started, scheduled);
     Ok(Reply::ActivityTaskStarted(Box::new(response)))

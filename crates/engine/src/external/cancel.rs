@@ -111,8 +111,9 @@ pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: 
     let Some(Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(initiated)) =
         initiated(txn, initiated_event_id)?
     else {
-        return Ok(());
+        return Err(ReadError::history(&txn.run, initiated_event_id, "no cancellation was initiated by this event"));
     };
+    debug_assert!(txn.state.relations.cancels > 0, "what is answered was counted when it was asked");
     txn.state.relations.cancels = txn.state.relations.cancels.saturating_sub(1);
     let namespace = txn.state.info.namespace.to_string();
     txn.add_event(match receipt {

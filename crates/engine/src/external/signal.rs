@@ -117,8 +117,9 @@ pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: 
     let Some(Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(initiated)) =
         initiated(txn, initiated_event_id)?
     else {
-        return Ok(());
+        return Err(ReadError::history(&txn.run, initiated_event_id, "no signal was initiated by this event"));
     };
+    debug_assert!(txn.state.relations.signals > 0, "what is answered was counted when it was asked");
     txn.state.relations.signals = txn.state.relations.signals.saturating_sub(1);
     let namespace = txn.state.info.namespace.to_string();
     let cause = match receipt {

@@ -147,6 +147,7 @@ impl Meant {
 }
 
 /// The update that the message is about. One that the server does not know (any more) is taken as the worker tells it.
+/// `None`: nothing comes of the message, because the update was aborted, or because it is not known and rejected.
 fn meant(
     txn: &mut Txn<'_, '_>,
     inbox: &Inbox,

@@ -129,8 +129,9 @@ fn tell(txn: &mut Txn<'_, '_>, update_id: &Arc<str>, admission: i64, status: Res
 
 /// Takes an update away, and says why to those who wait for it.
 fn drop_update(txn: &mut Txn<'_, '_>, admission: i64, status: Result<UpdateStatus, ApiError>) {
-    if let Some(update) = txn.state.updates.in_flight.remove(admission) {
-        tell(txn, &update.update_id, admission, status);
+    match txn.state.updates.in_flight.remove(admission) {
+        Some(update) => tell(txn, &update.update_id, admission, status),
+        None => debug_assert!(false, "the caller found update {admission} in flight"),
     }
 }
 

@@ -76,7 +76,9 @@ impl Outcomes {
         }
         if let Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(a)) = &event.attributes {
             let update_id = a.meta.as_ref().map_or("", |meta| &meta.update_id);
-            let Some(accepted) = self.open.remove(update_id) else { return };
+            let Some(accepted) = self.open.remove(update_id) else {
+                return debug_assert!(false, "an update is accepted before it is completed: {event:?}");
+            };
             let completed = CompletedUpdate { accepted, completed_event_id: event.event_id };
             self.completed.push((update_id.to_owned(), completed));
         }

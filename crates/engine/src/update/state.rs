@@ -128,8 +128,9 @@ impl Updates {
     }
 
     pub(super) fn set(&mut self, admission: i64, phase: Phase) {
-        if let Some(mut update) = self.in_flight.get_mut(admission) {
-            update.phase = phase;
+        match self.in_flight.get_mut(admission) {
+            Some(mut update) => update.phase = phase,
+            None => debug_assert!(false, "the caller found update {admission} in flight"),
         }
     }
 

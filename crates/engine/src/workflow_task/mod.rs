@@ -227,6 +227,7 @@ pub(crate) fn start_for_holder(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTa
 fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted {
     withdraw(txn);
     let Some(mut task) = txn.state.workflow_task.pending.take() else { unreachable!("the caller saw a ready task") };
+    debug_assert!(matches!(task.phase, Phase::Ready { .. }), "only a ready task is started");
     let now = txn.now();
     let (stamp, proposal, identity, process) = (txn.stamp(), txn.proposal, poll.identity.clone(), poll.process);
     update::send(txn, stamp, keeps);
@@ -357,7 +358,7 @@ pub(crate) struct Failed {
     pub binary_checksum: String,
 }
 
-/// The started task failed. The caller decides whether another one is scheduled.
+/// The started task failed, if there is one. The caller decides whether another one is scheduled.
 pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
     if txn.state.workflow_task.is_started() {
         txn.persist_task();
@@ -386,7 +387,9 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
 
 /// The run was rebuilt up to this task, and goes on from here in its own way.
 pub(crate) fn fail_for_reset(txn: &mut Txn<'_, '_>, reason: &str, base_run_id: Uuid) {
-    let Some(task) = txn.state.workflow_task.pending.take() else { return };
+    let Some(task) = txn.state.workflow_task.pending.take() else {
+        return debug_assert!(false, "a run is rebuilt up to a task that can fail");
+    };
     let started_event_id = match task.phase {
         Phase::Started(started) => started.event_id,
         Phase::Ready { .. } => {
@@ -443,7 +446,9 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) {
 /// The started task took too long; the next attempt is scheduled.
 pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
     txn.persist_task();
-    let Some((task, started)) = txn.state.workflow_task.started() else { return };
+    let Some((task, started)) = txn.state.workflow_task.started() else {
+        return debug_assert!(false, "only a task that is running takes too long");
+    };
     if !task.transient {
         let event = timed_out(task, started.event_id, TimeoutType::StartToClose);
         txn.add_event(event);
@@ -468,12 +473,17 @@ fn note_problem(txn: &mut Txn<'_, '_>) {
 pub(crate) fn leave_sticky_queue(txn: &mut Txn<'_, '_>) {
     withdraw(txn);
     lose_worker(txn);
-    let Some(mut task) = txn.state.workflow_task.pending.take() else { return };
+    let Some(mut task) = txn.state.workflow_task.pending.take() else {
+        return debug_assert!(false, "only a task that waits leaves its queue");
+    };
     task.queue = txn.state.info.task_queue.clone();
     task.sticky = false;
     let undelivered = match &mut task.phase {
         Phase::Ready { undelivered, .. } => undelivered.take(),
-        Phase::Started(_) => None,
+        Phase::Started(_) => {
+            debug_assert!(false, "only a task that waits leaves its queue");
+            None
+        }
     };
     make_ready(txn, task, undelivered);
 }
@@ -501,8 +511,8 @@ pub(crate) fn lose_worker(txn: &mut Txn<'_, '_>) -> bool {
 
 /// The started task never reached its worker: the same attempt is ready again.
 pub(crate) fn give_back(txn: &mut Txn<'_, '_>) {
-    let Some(task @ PendingTask { phase: Phase::Started(started), .. }) = &txn.state.workflow_task.pending else {
-        return;
+    let Some((task, started)) = txn.state.workflow_task.started() else {
+        return debug_assert!(false, "only a task that was started is given back");
     };
     let (task, started) = (task.clone(), started.clone());
     txn.state.workflow_task.pending = None;

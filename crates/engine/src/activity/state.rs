@@ -1,9 +1,9 @@
 //! One pending activity, and its transition table.
 //!
-//! | phase | start | return | fail or time-out, retried | retry due | pause | unpause |
+//! | phase | start | return | fail, retried | time-out or retry due | pause | unpause |
 //! |---|---|---|---|---|---|---|
 //! | `Ready` | `Started` | - | - | - | `Paused` | - |
-//! | `Started` | - | `Ready`, same attempt | `Backoff`, next attempt | - | `Started` | `Started` |
+//! | `Started` | - | `Ready` | `Backoff`, next attempt | `Backoff`, next attempt | `Started` | `Started` |
 //! | `Backoff` | - | - | - | `Ready` | `Paused` | - |
 //! | `Paused` | - | - | - | - | - | `Ready` or `Backoff` |
 //!

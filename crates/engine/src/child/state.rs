@@ -1,4 +1,11 @@
 //! What is kept of a run's children, of those that it asked something of, and of where it comes from itself.
+//!
+//! | child | start answered | start refused | child closes | parent closes |
+//! |---|---|---|---|---|
+//! | `Initiated` | `Started` | gone | gone | gone |
+//! | `Started` | - | - | gone | gone |
+//!
+//! The end of a child may be heard before the answer to its start; history tells of the start first all the same.
 
 use crate::{
     codec::field,

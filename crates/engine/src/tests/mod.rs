@@ -13,6 +13,7 @@ mod queue_config;
 mod removal;
 mod reset;
 mod starts;
+mod tables;
 mod workflow_tasks;
 
 use crate::{command::Reply, testing::Sim, transition::Refused};

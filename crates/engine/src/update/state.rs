@@ -3,9 +3,9 @@
 //! | | task starts | task fails | accepted | rejected | response | run closes |
 //! |---|---|---|---|---|---|---|
 //! | `Admitted` | `Sent` | - | `Accepted` | gone | - | `Aborted` |
-//! | `Sent` | `Sent` | `Admitted` | `Accepted` | gone | - | `Aborted` |
+//! | `Sent` | `Sent` | `Admitted` | `Accepted` | gone | gone | `Aborted` |
 //! | `Told` | - | - | `Accepted` | gone | - | `Aborted` |
-//! | `Accepted` | - | - | - | - | a row of its own | stays, as a failure |
+//! | `Accepted` | - | - | - | - | a row of its own | `Accepted`, which tells a failure |
 //!
 //! A rejection leaves no trace: the same id may be admitted again. One that the server fails (a bad completion, or a
 //! worker that answers without it) is gone as well.

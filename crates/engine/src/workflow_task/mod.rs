@@ -1,10 +1,11 @@
 //! The workflow task of a run: at most one, scheduled, then started, then ended.
 //!
-//! | | start | complete | fail or time out | return |
-//! |---|---|---|---|---|
-//! | none | - | - | - | - |
-//! | `Ready` | `Started` | - | sticky: `Ready` on the normal queue | - |
-//! | `Started` | - | none | `Ready`, next attempt | `Ready`, same attempt |
+//! | | start | complete | fail | time out | return |
+//! |---|---|---|---|---|---|
+//! | none | - | - | - | - | - |
+//! | `Ready` | `Started` | - | - | - | - |
+//! | `Ready` on a sticky queue | `Started` | - | - | `Ready` | - |
+//! | `Started` | - | none | `Ready`, next attempt | `Ready`, next attempt | `Ready` |
 //!
 //! The first attempt's events are in history as they happen. Further attempts are *transient*: their scheduled and
 //! started events are kept here and enter history only when one completes, or when other events come before its

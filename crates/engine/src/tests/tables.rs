@@ -364,8 +364,12 @@ impl Machine for OfChild {
                 self.sim.deliver(&from, &message);
                 let task = self.sim.poll_of("k");
                 self.sim.complete(&task, vec![complete_workflow()]).expect("completed");
-                let (child, _, closed) =
-                    self.sim.outbox().into_iter().find(|(_, _, message)| message.to == from.workflow).expect("a word");
+                let (child, _, closed) = self
+                    .sim
+                    .outbox()
+                    .into_iter()
+                    .find(|(_, _, message)| message.to == from.workflow.clone().into())
+                    .expect("a word");
                 self.sim.deliver(&child, &closed);
             }
             "parent closes" => drop(self.sim.terminate().expect("terminated")),

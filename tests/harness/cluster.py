@@ -213,12 +213,16 @@ class Cluster:
         """Cuts a node off from all others; clients still reach it."""
         self._partition(node, [other.number for other in self.nodes if other is not node])
 
+    def cut_one_way(self, node: Node, other: Node) -> None:
+        """What `node` sends does not arrive at `other`; what `other` sends arrives."""
+        self._partition(node, [other.number], "--one-way")
+
     def heal(self, node: Node) -> None:
         self._partition(node, [])
 
-    def _partition(self, node: Node, others: list[int]) -> None:
+    def _partition(self, node: Node, others: list[int], *options: str) -> None:
         peers = [part for other in others for part in ("--from", str(other))]
-        subprocess.run([BINARY, "cluster", "partition", "--address", node.peer, *peers], check=True, timeout=30,
+        subprocess.run([BINARY, "cluster", "partition", "--address", node.peer, *peers, *options], check=True, timeout=30,
                        stdout=subprocess.DEVNULL)
 
     def transfer_leader(self, shard: int, to: Node) -> bool:

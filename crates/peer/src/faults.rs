@@ -3,36 +3,86 @@
 use std::collections::BTreeSet;
 use tokio::sync::watch;
 
-/// The peers that this node neither hears nor reaches.
+/// What does not get through between this node and its peers.
 #[derive(Debug)]
 pub struct Faults {
-    cut: watch::Sender<BTreeSet<u64>>,
+    cut: watch::Sender<Cut>,
+}
+
+/// The peers that this node is cut off from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cut {
+    #[default]
+    Nothing,
+    /// It neither hears nor reaches them.
+    BothWays(BTreeSet<u64>),
+    /// It hears them, and they do not hear it: neither what it asks nor what it answers.
+    Outward(BTreeSet<u64>),
 }
 
 impl Default for Faults {
     fn default() -> Self {
-        Faults { cut: watch::Sender::new(BTreeSet::new()) }
+        Faults { cut: watch::Sender::new(Cut::Nothing) }
     }
 }
 
 impl Faults {
-    pub fn is_cut(&self, node: u64) -> bool {
-        cfg!(feature = "fault-injection") && self.cut.borrow().contains(&node)
+    /// What the peer sends arrives here.
+    pub fn hears(&self, node: u64) -> bool {
+        match &*self.cut.borrow() {
+            Cut::BothWays(nodes) => !nodes.contains(&node),
+            Cut::Nothing | Cut::Outward(_) => true,
+        }
     }
 
-    /// Returns once the peer is not cut off (any more): what a packet that is sent again and again does.
-    pub async fn wait_healed(&self, node: u64) {
+    /// What is sent from here arrives at the peer.
+    pub fn reaches(&self, node: u64) -> bool {
+        match &*self.cut.borrow() {
+            Cut::BothWays(nodes) | Cut::Outward(nodes) => !nodes.contains(&node),
+            Cut::Nothing => true,
+        }
+    }
+
+    /// Returns once the peer's packets arrive (again): what a packet that is sent again and again does.
+    pub async fn until_heard(&self, node: u64) {
         // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = self.cut.subscribe().wait_for(|_| !self.is_cut(node)).await;
+        let _ = self.cut.subscribe().wait_for(|_| self.hears(node)).await;
     }
 
-    /// Replaces the set of peers that are cut off. False where this build has no such switch.
+    /// As [`Faults::until_heard`], of packets to the peer.
+    pub async fn until_reached(&self, node: u64) {
+        let _ = self.cut.subscribe().wait_for(|_| self.reaches(node)).await;
+    }
+
+    /// Replaces what is cut. False where this build has no such switch.
     #[must_use]
-    pub fn cut_off(&self, nodes: BTreeSet<u64>) -> bool {
+    pub fn cut_off(&self, cut: Cut) -> bool {
         if cfg!(feature = "fault-injection") {
-            tracing::warn!(?nodes, "fault injection: cut off from peers");
-            self.cut.send_replace(nodes);
+            tracing::warn!(?cut, "fault injection");
+            self.cut.send_replace(cut);
         }
         cfg!(feature = "fault-injection")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_has_a_direction() {
+        let faults = Faults::default();
+        let seen = |node| (faults.hears(node), faults.reaches(node));
+        assert_eq!(seen(2), (true, true));
+        let cut = |cut| assert_eq!(faults.cut_off(cut), cfg!(feature = "fault-injection"));
+        for (two, turn) in [
+            ((true, false), Cut::Outward([2].into())),
+            ((false, false), Cut::BothWays([2].into())),
+            ((true, true), Cut::Nothing),
+        ] {
+            cut(turn);
+            let two = if cfg!(feature = "fault-injection") { two } else { (true, true) };
+            assert_eq!((seen(2), seen(3)), (two, (true, true)));
+        }
     }
 }

@@ -20,7 +20,7 @@ pub mod admin {
 }
 
 pub use door::Door;
-pub use faults::Faults;
+pub use faults::{Cut, Faults};
 pub use frames::Order;
 pub use identity::{Caller, Gate, Local};
 pub use link::{Call, Link, LinkError};

@@ -100,7 +100,7 @@ impl Link {
 
     /// Puts a message in line. Fails at once while there is no connection.
     pub fn call(&self, shard: u32, kind: u32, body: Bytes, order: Order) -> Result<Call, LinkError> {
-        if self.pool.faults().is_cut(self.to) {
+        if !self.pool.faults().reaches(self.to) {
             return Err(LinkError::Down(self.to));
         }
         let mut state = self.state.lock();
@@ -227,7 +227,7 @@ async fn keep_connected(pool: Pool, to: u64, state: Arc<Mutex<State>>) -> Infall
 
 /// `Ok` once a connection that was up has ended.
 async fn run_connection(pool: &Pool, to: u64, state: &Arc<Mutex<State>>) -> Result<(), tonic::Status> {
-    pool.faults().wait_healed(to).await;
+    pool.faults().until_reached(to).await;
     let mut client = pool.connect(to).await?;
     let connection = Connection::default();
     let frames = frames(state.clone(), connection.wake.clone());
@@ -236,7 +236,7 @@ async fn run_connection(pool: &Pool, to: u64, state: &Arc<Mutex<State>>) -> Resu
     pool.heard(to);
     state.lock().connection = Some(connection);
     while let Ok(Some(frame)) = replies.message().await {
-        if pool.faults().is_cut(to) {
+        if !pool.faults().hears(to) {
             return Ok(());
         }
         pool.heard(to);

@@ -54,7 +54,7 @@ pub type Stamped = InterceptedService<Channel, Signer>;
 
 impl Interceptor for Signer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if self.pool.faults().is_cut(self.to) {
+        if !self.pool.faults().reaches(self.to) {
             return Err(Status::unavailable("cut off by fault injection"));
         }
         self.pool.0.local.sign(request.metadata_mut());

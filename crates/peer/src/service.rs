@@ -151,10 +151,10 @@ impl PeerService {
         Door::new(server, pool, gate)
     }
 
-    /// Who calls, if it is let in. While the peer is cut off by a test, its packets do not arrive.
+    /// Who calls, if it is let in. While a test keeps the peer's packets off, it does not arrive.
     async fn admit<T>(&self, request: &Request<T>) -> Result<u64, Status> {
         let from = self.0.gate.admit(request.metadata(), self.0.pool.local())?;
-        self.0.pool.faults().wait_healed(from).await;
+        self.0.pool.faults().until_heard(from).await;
         self.0.pool.heard(from);
         Ok(from)
     }
@@ -198,8 +198,9 @@ impl Peer for PeerService {
             Uuid::from_slice(&hello.identity).map_err(|_| Status::invalid_argument("identity is not 16 bytes"))?;
         let local = self.0.pool.local();
         self.0.gate.check(&Caller { node_id: hello.node_id, identity, cluster_id }, local.cluster_id())?;
-        self.0.pool.faults().wait_healed(hello.node_id).await;
+        self.0.pool.faults().until_heard(hello.node_id).await;
         self.0.pool.heard(hello.node_id);
+        self.0.pool.faults().until_reached(hello.node_id).await;
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
         Ok(Response::new(HelloReply {
             node_id: local.node_id,
@@ -223,7 +224,7 @@ impl Peer for PeerService {
             let mut session = raft.open(from, Replies(replies));
             let mut incoming = Incoming::default();
             while let Ok(Some(frame)) = inbound.message().await {
-                if pool.faults().is_cut(from) {
+                if !pool.faults().hears(from) {
                     break;
                 }
                 pool.heard(from);
@@ -245,10 +246,12 @@ impl Peer for PeerService {
                 _ = closed.wait_for(|closed| *closed) => {}
             }
         });
-        let frames = stream::unfold(outbound, |mut outbound| async move {
+        self.0.pool.faults().until_reached(from).await;
+        let frames = stream::unfold((outbound, self.0.pool.clone()), move |(mut outbound, pool)| async move {
             let mut messages = Vec::new();
             outbound.recv_many(&mut messages, FRAME_REPLIES).await;
-            (!messages.is_empty()).then_some((Ok(RaftFrame { messages }), outbound))
+            pool.faults().until_reached(from).await;
+            (!messages.is_empty()).then_some((Ok(RaftFrame { messages }), (outbound, pool)))
         });
         Ok(Response::new(frames.boxed()))
     }
@@ -258,20 +261,22 @@ impl Peer for PeerService {
         request: Request<Streaming<SnapshotChunk>>,
     ) -> Result<Response<SnapshotReply>, Status> {
         let from = self.admit(&request).await?;
-        self.0.raft.get()?.install_snapshot(from, request.into_inner()).await.map(Response::new)
+        let reply = self.0.raft.get()?.install_snapshot(from, request.into_inner()).await;
+        self.0.pool.faults().until_reached(from).await;
+        reply.map(Response::new)
     }
 
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardReply>, Status> {
         let from = self.admit(&request).await?;
         let reply = self.0.forward.get()?.forward(from, request.into_inner()).await;
-        self.0.pool.faults().wait_healed(from).await;
+        self.0.pool.faults().until_reached(from).await;
         reply.map(Response::new)
     }
 
     async fn ask(&self, request: Request<AskRequest>) -> Result<Response<AskReply>, Status> {
         let from = self.admit(&request).await?;
         let reply = self.0.ask.get()?.ask(from, request.into_inner()).await;
-        self.0.pool.faults().wait_healed(from).await;
+        self.0.pool.faults().until_reached(from).await;
         reply.map(Response::new)
     }
 }

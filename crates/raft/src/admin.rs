@@ -4,9 +4,12 @@ use crate::{
     group::{Group, TransferError},
     node::Core,
 };
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tenure_engine::{
     NamespaceId,
@@ -16,7 +19,7 @@ use tenure_engine::{
     },
 };
 use tenure_peer::{
-    Slot, UpgradeHandler,
+    Cut, Slot, UpgradeHandler,
     admin::{
         LocateReply, LocateRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply,
         StatusRequest, TransferLeaderReply, TransferLeaderRequest, UpgradeReply, UpgradeRequest,
@@ -156,8 +159,10 @@ impl Admin for AdminService {
     }
 
     async fn partition(&self, request: Request<PartitionRequest>) -> Result<Response<PartitionReply>, Status> {
-        let nodes = request.into_inner().nodes.into_iter().filter(|node| *node != self.core.node).collect();
-        match self.core.pool.faults().cut_off(nodes) {
+        let PartitionRequest { nodes, one_way } = request.into_inner();
+        let nodes: BTreeSet<u64> = nodes.into_iter().filter(|node| *node != self.core.node).collect();
+        let cut = if one_way { Cut::Outward(nodes) } else { Cut::BothWays(nodes) };
+        match self.core.pool.faults().cut_off(cut) {
             true => Ok(Response::new(PartitionReply {})),
             false => Err(Status::unimplemented("this build has no fault injection")),
         }

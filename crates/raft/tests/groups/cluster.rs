@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
+use tenure_peer::Cut;
 use tenure_raft::{ProposeError, ReadError, StartError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -136,7 +137,7 @@ async fn a_leader_that_is_cut_off_is_replaced_and_acknowledges_nothing() {
     let (group, term) = cluster.leader(1).await;
     let leader = group.leadership().borrow().leader.unwrap();
     let others: BTreeSet<u64> = (1..=3).filter(|id| *id != leader).collect();
-    assert!(cluster.nodes[&leader].peers().faults().cut_off(others.clone()));
+    assert!(cluster.nodes[&leader].peers().faults().cut_off(Cut::BothWays(others.clone())));
 
     let orphan = tokio::spawn({
         let group = group.clone();
@@ -150,7 +151,7 @@ async fn a_leader_that_is_cut_off_is_replaced_and_acknowledges_nothing() {
     tokio::time::timeout(DEADLINE, replaced).await.unwrap().unwrap();
     assert!(!orphan.is_finished());
 
-    assert!(cluster.nodes[&leader].peers().faults().cut_off(BTreeSet::new()));
+    assert!(cluster.nodes[&leader].peers().faults().cut_off(Cut::Nothing));
     let outcome = tokio::time::timeout(DEADLINE, orphan).await.unwrap().unwrap();
     assert!(matches!(outcome, Err(ProposeError::Lost { .. })), "{outcome:?}");
     cluster.write(1, 0..10).await;

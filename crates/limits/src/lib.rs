@@ -45,6 +45,13 @@ limits! {
     /// Workers that have gone that a node remembers; of more of them, only the polls that wait are ended.
     pub const WORKERS: usize = 10_000;
 
+    /// Starts without a confirmation that a leader goes on checking; with more, the older ones are left to their time-outs.
+    pub const UNCONFIRMED: usize = 10_000;
+
+    /// Deliveries that a node remembers because their owners have not heard of them; of older ones it says that they may
+    /// have been sent.
+    pub const UNTOLD: usize = 10_000;
+
     /// Ready tasks of one queue that a shard counts, behind those it has in memory, when it is asked how many wait.
     pub const COUNTED_TASKS: usize = 10_000;
 

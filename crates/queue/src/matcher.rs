@@ -54,11 +54,16 @@ impl<K: Ord + Clone, T, P> Matcher<K, T, P> {
 
     /// A task may be handed out. False if it is here or matched already.
     pub fn offer(&mut self, key: K, task: T, now: Instant) -> bool {
-        if self.matched.contains(&key) || self.tasks.contains_key(&key) {
+        if self.holds(&key) {
             return false;
         }
         self.tasks.insert(key, (task, now));
         true
+    }
+
+    /// The task waits here, or is matched.
+    pub fn holds(&self, key: &K) -> bool {
+        self.matched.contains(key) || self.tasks.contains_key(key)
     }
 
     /// The owner wants a task back. `None` if it does not wait here.

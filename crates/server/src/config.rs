@@ -194,6 +194,9 @@ pub enum LogFormat {
 pub struct Runtime {
     /// Threads that run requests; 0: one per core.
     pub worker_threads: usize,
+    /// How often leaders check what they offered to others and started for them, in case a notice was lost.
+    #[serde(with = "humantime_serde")]
+    pub sweep_interval: Duration,
     /// How long a graceful stop may take before the rest is cut off.
     #[serde(with = "humantime_serde")]
     pub stop_timeout: Duration,
@@ -201,7 +204,7 @@ pub struct Runtime {
 
 impl Default for Runtime {
     fn default() -> Self {
-        Runtime { worker_threads: 0, stop_timeout: Duration::from_secs(5) }
+        Runtime { worker_threads: 0, sweep_interval: Duration::from_secs(60), stop_timeout: Duration::from_secs(5) }
     }
 }
 

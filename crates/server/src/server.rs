@@ -353,7 +353,13 @@ fn known_level() -> FeatureLevel {
 fn shard_options(config: &Config) -> tenure_shard::Options {
     let limits = config.limits.clone();
     let virtual_time = config.time_skipping.map(|begin| VirtualTime::new(begin == TimeSkipping::Locked));
-    let options = tenure_shard::Options { limits, virtual_time, known_level: known_level(), ..Default::default() };
+    let options = tenure_shard::Options {
+        limits,
+        virtual_time,
+        known_level: known_level(),
+        sweep_interval: config.runtime.sweep_interval,
+        ..Default::default()
+    };
     options.within(&memory(config))
 }
 

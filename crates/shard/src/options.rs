@@ -1,6 +1,6 @@
 //! What can be set about leaders and matching.
 
-use crate::time::virtual_time::VirtualTime;
+use crate::{owner::starts::CHECKED_OFTEN_FOR, time::virtual_time::VirtualTime};
 use std::{sync::Arc, time::Duration};
 use tenure_engine::{FeatureLevel, Limits};
 use tenure_limits::{DEFAULT_MEMORY, Memory};
@@ -43,6 +43,12 @@ pub struct Options {
     pub start_grace: Duration,
     /// A started task whose delivery is not confirmed for this long is checked.
     pub confirm_within: Duration,
+    /// It is checked as often for this long; after that, by a leader that knows that it was never confirmed, once in each
+    /// [`Options::sweep_interval`].
+    pub checked_often_for: Duration,
+    /// How often a leader asks the homes of its queues what they hold of its offers, and after old starts. What was
+    /// lost of notices is made good for then.
+    pub sweep_interval: Duration,
     /// A query without an answer is looked after this often, whatever was heard of it: a worker may have died with it,
     /// a home may have lost it.
     pub query_look_again: Duration,
@@ -103,6 +109,8 @@ impl Default for Options {
             update_wait: Duration::from_secs(20),
             start_grace: Duration::from_secs(10),
             confirm_within: Duration::from_secs(3),
+            checked_often_for: CHECKED_OFTEN_FOR,
+            sweep_interval: Duration::from_secs(60),
             query_look_again: Duration::from_secs(4),
             sticky_alive: Duration::from_secs(10),
             history_page_bytes: 2 << 20,

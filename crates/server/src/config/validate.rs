@@ -44,6 +44,9 @@ impl Config {
         }
         tracing_subscriber::EnvFilter::try_new(&self.log.filter)
             .map_err(|error| invalid("log.filter", format!("{:?}: {error}", self.log.filter)))?;
+        require(self.runtime.sweep_interval >= Duration::from_millis(100), "runtime.sweep_interval", || {
+            "must be 100ms or more".into()
+        })?;
         require(self.runtime.worker_threads <= 1024, "runtime.worker_threads", || "must be 1024 or less".into())
     }
 

@@ -1,5 +1,9 @@
 //! The home's side of dispatch: tasks that owners offer are matched with the polls that wait here, and started at
 //! their owners.
+//!
+//! What a home loses of offers, their owners find by their sweeps (`owner/dispatch.rs`). A poll and a task that wait
+//! beside each other are matched by the notice of either; [`Home::tick`] looks again. A poll whose answer is lost has
+//! a deadline, and its task an owner that checks its delivery (`owner/starts.rs`).
 
 pub(crate) mod queue;
 
@@ -203,6 +207,13 @@ impl Home {
         Ok(())
     }
 
+    /// The offers among these that this home does not hold: their owner makes them anew.
+    pub(crate) fn missing(&self, offers: Vec<(QueueKey, TaskKey)>) -> Vec<TaskKey> {
+        let queues = self.queues.lock();
+        let missing = offers.into_iter().filter(|(name, key)| !queues.get(name).is_some_and(|q| q.matcher.holds(key)));
+        missing.map(|(_, key)| key).collect()
+    }
+
     /// A queue of this home, with what operators set of it.
     fn queue<'a>(
         &self,
@@ -345,7 +356,8 @@ impl Home {
         }
         let shared = self.context.router().clone();
         let request = Request::StickyUnavailable { owner, tasks, queries };
-        // If it is lost the task's schedule-to-start timeout does the same, later.
+        // If it is lost the owner's sweep finds that they are not here, and offers them again. (Queries are looked after
+        // by whoever waits for them.)
         let deadline = Instant::now() + self.context.options().sticky_alive;
         tokio::spawn(async move { shared.ask_leader(owner, request, deadline).await });
     }
@@ -374,13 +386,16 @@ impl Home {
         }
     }
 
-    /// Once a second: finds sticky queues that lost their worker, forgets what is idle, gives polls back if this
-    /// home may have been replaced without knowing.
+    /// Now and then: finds sticky queues that lost their worker and tasks that wait beside polls, forgets what is idle,
+    /// gives polls back if this home may have been replaced without knowing.
     pub(crate) fn tick(self: &Arc<Self>) {
         let now = Instant::now();
-        let mut deserted = Vec::new();
+        let (mut deserted, mut to_match) = (Vec::new(), Vec::new());
         let mut queues = self.queues.lock();
-        queues.retain(|_, queue| {
+        queues.retain(|name, queue| {
+            if queue.matcher.waiting_tasks() > 0 && queue.matcher.waiting_polls() > 0 {
+                to_match.push(name.clone());
+            }
             if queue.matcher.waiting_tasks() > 0 && self.is_deserted(queue, now) {
                 deserted.extend(queue.matcher.revoke_where(Offered::is_sticky));
             }
@@ -389,6 +404,9 @@ impl Home {
         });
         drop(queues);
         self.tell_owners(deserted);
+        for queue in to_match {
+            self.match_queue(&queue);
+        }
         let waiting = self.waiting_polls();
         gauge!("tenure_pollers_waiting", "shard" => self.context.shard.to_string()).set(waiting as f64);
         if waiting > 0 && !self.context.replica.has_quorum() {

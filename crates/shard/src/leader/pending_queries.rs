@@ -145,6 +145,15 @@ impl PendingQueries {
         any
     }
 
+    /// Answers all queries of a run with an error.
+    pub(crate) fn fail(&self, run: &RunKey, error: &ApiError) {
+        let mut ids = Vec::new();
+        self.table.lock().of_run(run, |id, _| ids.push(id));
+        for id in ids {
+            self.answer(id, |_| true, Err(error.clone()));
+        }
+    }
+
     /// Answers a query that `asked` accepts as the one that its worker was asked.
     pub(crate) fn answer(&self, id: u64, asked: impl FnOnce(&Query) -> bool, result: QueryResult) -> bool {
         let query = {

@@ -1,12 +1,16 @@
 //! Queries: volatile questions to a worker. They go with the next workflow task if one is on its way, and go through
 //! matching on their own otherwise.
+//!
+//! The notice that moves a query on is the end of its run's workflow task, or the return of the poll that took it. The
+//! sweep is [`Queries::look_again`], of each query by itself and until it is answered: a home or a worker may have
+//! lost it, or the run may be gone.
 
 use crate::{
     leader::{
         context::LeaderContext,
         pending_queries::{PendingQueries, Place, Query, QueryResult},
         response::Responses,
-        runs::find_run,
+        runs::{find_run, no_run},
         waiters::Waiters,
     },
     node::polled::{PollResponse, Polled, Served, Taken},
@@ -192,7 +196,8 @@ impl Queries {
     fn place_queries(&self, run: &RunKey, waits: impl Fn(&Place) -> bool) {
         let state = match self.context.rows.execution(run) {
             Ok(Some(state)) => state,
-            Ok(None) => return,
+            // It was removed.
+            Ok(None) => return self.pending.fail(run, &no_run(run)),
             Err(error) => {
                 tracing::error!(shard = self.context.shard, %error, "a state cannot be read");
                 return;
@@ -285,7 +290,7 @@ impl Queries {
         };
         let response = match self.context.rows.execution(&run) {
             Ok(Some(state)) => self.responses.query(&run, &state, query, &token, sticky),
-            Ok(None) => return obsolete(),
+            Ok(None) => Err(no_run(&run).into()),
             Err(error) => Err(error.into()),
         };
         match response {

@@ -152,6 +152,7 @@ impl LeaderRuntime {
                 Ok(()) => Served::Answer(Answer::Done),
                 Err(error) => Served::refused(Code::DataLoss, error.to_string()),
             },
+            Request::CheckOffers { offers, .. } => Served::Answer(Answer::Missing(self.home.missing(offers))),
             Request::LastPoll { queue, .. } => Served::Answer(Answer::LastPoll(self.home.last_poll(&queue))),
             // The start goes on if its caller dies; then the task finds nobody, and returns.
             Request::Start(start) => match tokio::spawn(async move { self.owner.starts.serve(start).await }).await {

@@ -1,5 +1,8 @@
 //! Updates: who waits for one to be accepted or answered. In memory only: when leadership goes, frontends ask the new
 //! leader, which finds the update in its rows.
+//!
+//! The notice is the engine's effect. The sweep is the end of the wait, which looks at the rows; clients ask again
+//! for what has not come by then. (The workflow task that takes an update to its worker is offered like any other.)
 
 use crate::{
     leader::{admission::Admission, context::LeaderContext, runs::find_run},
@@ -17,6 +20,7 @@ use tenure_api::{
 use tenure_engine::{
     Envelope, Reply, RunKey, WorkflowKey,
     proto::Encoded,
+    rows::ReadError,
     update::{self, Found, UpdateStatus},
 };
 use tokio::{
@@ -210,13 +214,25 @@ impl Updates {
                 biased;
                 () = self.context.ended.cancelled() => return Err(self.context.not_leader().into()),
                 news = listener.next() => news,
-                () = tokio::time::sleep_until(expires) => break,
+                () = tokio::time::sleep_until(expires) => {
+                    let now = self.look(&name)?.filter(|now| now.admission == found.admission);
+                    status = now.map_or(Ok(status), |now| now.status)?;
+                    break;
+                }
             };
             if (news.run_id, &*news.update_id, news.admission) == (name.run.run_id, &name.update_id, found.admission) {
                 status = news.status?;
             }
         }
         Ok(progress(name, status))
+    }
+
+    /// The update as rows have it; `None` if its run does not know it any more.
+    fn look(&self, name: &Name) -> Result<Option<Found>, ReadError> {
+        match self.context.rows.execution(&name.run)? {
+            Some(state) => update::find(&*self.context.rows, &name.run, &state, &name.update_id),
+            None => Ok(None),
+        }
     }
 }
 

@@ -1,4 +1,6 @@
 //! Who waits for a run's history to grow. In memory only: when leadership goes, frontends wait at the new leader.
+//!
+//! The notice is the engine's effect. The sweep is the end of the wait, after which clients ask again, from rows.
 
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};

@@ -1,12 +1,17 @@
 //! On the node that holds the workers' connections: what became of the started tasks that came here.
+//!
+//! An owner hears of a delivery by a confirmation, which is repeated until it is heard; what an owner hears of nothing,
+//! it asks after (`owner/starts.rs`). What was not heard is remembered, so that an owner that asks late is not told of an
+//! activity, which must not be sent twice, that it was never seen.
 
 use crate::{
-    node::polled::Taken,
+    node::polled::{Served, Taken},
     node::router::Router,
     owner::starts::OLDEST_CHECKED,
-    seam::messages::{DeliveryState, Request},
+    seam::messages::{Answer, DeliveryState, Request},
     seam::replica::ShardId,
 };
+use metrics::counter;
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
@@ -14,22 +19,24 @@ use std::{
     time::Duration,
 };
 use tenure_engine::{Process, Stamp, TaskKind, token::TaskToken};
+use tenure_limits::UNTOLD;
 use tokio::{sync::mpsc, time::Instant};
 
 /// What must not be sent is remembered for longer than any poll lives.
 const REMEMBERED: Duration = Duration::from_secs(180);
-/// What was sent is checked by owners that did not hear so, or that lead since.
+/// What was sent, and heard of, is checked by owners that lead since.
 const SENT_REMEMBERED: Duration = Duration::from_secs(60);
-/// What is old is forgotten this often.
-const FORGET_EVERY: Duration = Duration::from_secs(15);
+/// What is old is forgotten, and what owners have not heard of is told again, this often.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
 
-// A start that is still checked is known: forgotten, it would be taken for one that never came, and be sent again.
+// A start that is still checked, and that its owner may have heard of, is known: forgotten, it would be taken for one that
+// never came, and be sent again.
 const _: () =
     assert!(OLDEST_CHECKED.as_secs() <= SENT_REMEMBERED.as_secs() && SENT_REMEMBERED.as_secs() <= REMEMBERED.as_secs());
 
 /// Confirmations are gathered for this long.
 const GATHER: Duration = Duration::from_millis(100);
-/// A confirmation that cannot be told in this time is left to the owner's question.
+/// A confirmation that cannot be told in this time is told again later, or left to the owner's question.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
 /// A start: its owner, and its stamp.
@@ -38,8 +45,59 @@ pub(crate) type StartName = (ShardId, Stamp);
 /// What this process knows of starts that were made for it.
 pub(crate) struct Deliveries {
     router: Arc<Router>,
-    known: Mutex<HashMap<StartName, (DeliveryState, Instant)>>,
+    known: Mutex<Known>,
     confirm: mpsc::UnboundedSender<StartName>,
+}
+
+#[derive(Default)]
+struct Known {
+    starts: HashMap<StartName, Start>,
+    /// The last start, of each owner, that was forgotten although the owner has not heard of it.
+    forgotten: HashMap<ShardId, Stamp>,
+}
+
+struct Start {
+    state: DeliveryState,
+    at: Instant,
+    /// The owner is to hear of it, and has not answered yet.
+    untold: bool,
+}
+
+impl Start {
+    fn new(state: DeliveryState, untold: bool) -> Start {
+        Start { state, at: Instant::now(), untold }
+    }
+
+    fn is_to_be_kept(&self, now: Instant) -> bool {
+        let age = now.duration_since(self.at);
+        match self.state {
+            _ if self.untold => true,
+            DeliveryState::Sending => true,
+            DeliveryState::Sent => age < SENT_REMEMBERED,
+            DeliveryState::Broken | DeliveryState::Unseen => age < REMEMBERED,
+        }
+    }
+}
+
+impl Known {
+    fn state(&self, name: &StartName) -> Option<DeliveryState> {
+        self.starts.get(name).map(|start| start.state)
+    }
+
+    /// Forgets what is old, and of what owners have not heard the oldest beyond so many. Gives what is to be told again.
+    fn look(&mut self, now: Instant, most: usize) -> Vec<StartName> {
+        self.starts.retain(|_, start| start.is_to_be_kept(now));
+        let untold = self.starts.iter().filter(|(_, start)| start.untold);
+        let mut untold: Vec<_> = untold.map(|(name, start)| (start.at, *name)).collect();
+        untold.sort_unstable();
+        for (_, name) in untold.drain(..untold.len().saturating_sub(most)) {
+            self.starts.remove(&name);
+            let last = self.forgotten.entry(name.0).or_insert(name.1);
+            *last = name.1.max(*last);
+        }
+        let old = untold.into_iter().filter(|(at, _)| now.duration_since(*at) >= LOOK_EVERY);
+        old.map(|(_, name)| name).collect()
+    }
 }
 
 /// A started task that is being handed to its worker, on the node that holds the worker's connection.
@@ -67,8 +125,16 @@ impl Deliveries {
         if process != self.router.mesh.process() {
             return DeliveryState::Broken;
         }
+        let name = self.name(token);
         let mut known = self.known.lock();
-        known.entry(self.name(token)).or_insert((DeliveryState::Unseen, Instant::now())).0
+        if let Some(state) = known.state(&name) {
+            return state;
+        }
+        if known.forgotten.get(&name.0).is_some_and(|last| name.1 <= *last) {
+            return DeliveryState::Broken;
+        }
+        known.starts.insert(name, Start::new(DeliveryState::Unseen, false));
+        DeliveryState::Unseen
     }
 
     /// Begins to hand a task out. `None`: it was refused before, or handed out by a retry already; once is enough.
@@ -89,27 +155,40 @@ impl Deliveries {
     ) -> Option<Delivery> {
         let name = self.name(&token);
         let mut known = self.known.lock();
-        if !may(known.get(&name).map(|(state, _)| *state)) {
+        if !may(known.state(&name)) {
             return None;
         }
-        known.insert(name, (DeliveryState::Sending, Instant::now()));
+        known.starts.insert(name, Start::new(DeliveryState::Sending, false));
         Some(Delivery { deliveries: self.clone(), token: Some(token) })
     }
 
     fn set(&self, name: StartName, state: DeliveryState) {
-        self.known.lock().insert(name, (state, Instant::now()));
+        self.known.lock().starts.insert(name, Start::new(state, false));
     }
 
-    fn forget_old(&self) {
-        let now = Instant::now();
-        self.known.lock().retain(|_, (state, at)| {
-            let age = now.duration_since(*at);
-            match state {
-                DeliveryState::Sending => true,
-                DeliveryState::Sent => age < SENT_REMEMBERED,
-                DeliveryState::Broken | DeliveryState::Unseen => age < REMEMBERED,
+    /// Keeps what became of a start in mind until its owner has heard that it need not be returned.
+    fn tell(&self, name: StartName, state: DeliveryState) {
+        self.known.lock().starts.insert(name, Start::new(state, true));
+        // Nobody listens when the process ends; the owner finds out by itself.
+        _ = self.confirm.send(name);
+    }
+
+    /// An owner has heard of these.
+    fn told(&self, names: &[StartName]) {
+        let mut known = self.known.lock();
+        for name in names {
+            if let Some(start) = known.starts.get_mut(name) {
+                start.untold = false;
             }
-        });
+        }
+    }
+
+    fn look(&self) {
+        let again = self.known.lock().look(Instant::now(), UNTOLD);
+        counter!("tenure_sweep_found_total", "what" => "delivery").increment(again.len() as u64);
+        for name in again {
+            _ = self.confirm.send(name);
+        }
     }
 }
 
@@ -117,19 +196,20 @@ impl Delivery {
     /// The response was handed over whole.
     pub fn sent(mut self) {
         if let Some(token) = self.token.take() {
-            let name = self.deliveries.name(&token);
-            self.deliveries.set(name, DeliveryState::Sent);
-            // Nobody listens when the process ends; the owner finds out by itself.
-            _ = self.deliveries.confirm.send(name);
+            self.deliveries.tell(self.deliveries.name(&token), DeliveryState::Sent);
         }
     }
 
     /// Some bytes may have gone out, but not all: a workflow task is returned, an activity is left to its timeouts.
     pub fn broken(mut self) {
         if let Some(token) = self.token.take() {
-            self.deliveries.set(self.deliveries.name(&token), DeliveryState::Broken);
-            if token.kind == TaskKind::Workflow {
-                self.deliveries.router.give_back(Taken::Task(token));
+            let name = self.deliveries.name(&token);
+            match token.kind {
+                TaskKind::Workflow => {
+                    self.deliveries.set(name, DeliveryState::Broken);
+                    self.deliveries.router.give_back(Taken::Task(token));
+                }
+                TaskKind::Activity => self.deliveries.tell(name, DeliveryState::Broken),
             }
         }
     }
@@ -149,13 +229,13 @@ pub(crate) async fn confirm_deliveries(
     deliveries: Weak<Deliveries>,
     mut confirmed: mpsc::UnboundedReceiver<StartName>,
 ) {
-    let mut forget = tokio::time::interval(FORGET_EVERY);
+    let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         let first = tokio::select! {
             first = confirmed.recv() => first,
-            _ = forget.tick() => {
+            _ = looks.tick() => {
                 let Some(deliveries) = deliveries.upgrade() else { return };
-                deliveries.forget_old();
+                deliveries.look();
                 continue;
             }
         };
@@ -168,12 +248,42 @@ pub(crate) async fn confirm_deliveries(
         }
         let Some(deliveries) = deliveries.upgrade() else { return };
         for (owner, starts) in by_owner {
-            let router = deliveries.router.clone();
+            let deliveries = deliveries.clone();
             tokio::spawn(async move {
+                let names: Vec<StartName> = starts.iter().map(|stamp| (owner, *stamp)).collect();
                 let request = Request::Delivered { owner, starts };
-                // An owner that does not hear of it asks.
-                _ = router.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await;
+                let asked = deliveries.router.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await;
+                if matches!(asked, Ok(Served::Answer(Answer::Done))) {
+                    deliveries.told(&names);
+                }
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn name(counter: u64) -> StartName {
+        (1, Stamp { term: 1, counter })
+    }
+
+    /// F20.
+    #[test]
+    fn what_an_owner_has_not_heard_of_is_kept_and_told_again_up_to_a_limit() {
+        let now = Instant::now() + HOUR;
+        let mut known = Known::default();
+        for counter in 0..5 {
+            let start =
+                Start { at: now - HOUR + Duration::from_secs(counter), ..Start::new(DeliveryState::Sent, counter > 0) };
+            known.starts.insert(name(counter), start);
+        }
+        let again: Vec<_> = known.look(now, 3);
+        assert_eq!(again, [name(2), name(3), name(4)], "the first was heard of, the second is one too many");
+        assert_eq!(known.starts.len(), 3);
+        assert_eq!(known.forgotten[&1], name(1).1);
     }
 }

@@ -97,7 +97,9 @@ impl Serve for LocalNode {
                         Err(_) => Served::refused(Code::Unavailable, "this node lags behind"),
                     };
                 }
-                Request::Offer { home, .. } | Request::LastPoll { home, .. } => *home,
+                Request::Offer { home, .. } | Request::CheckOffers { home, .. } | Request::LastPoll { home, .. } => {
+                    *home
+                }
                 Request::Start(start) => start.owner,
                 Request::StartQuery { token, .. } | Request::ReturnQuery { token } => token.shard,
                 Request::StickyUnavailable { owner, .. }

@@ -1,5 +1,15 @@
 //! The owner's side of dispatch: ready tasks are offered by reference to the homes of their queues. Of each
 //! queue those that are in memory are on offer.
+//!
+//! | what may be lost | the notice that closes it | the sweep that closes it |
+//! |---|---|---|
+//! | an offer on its way | the home's answer: without one, all is offered again | |
+//! | a home's memory, with the home | the change of its leader | |
+//! | an offer that a home took (a revocation that came late, a sticky queue's end that its owner did not hear of) | | [`Dispatch::check_offers`] |
+//! | a read of the rows behind a window | | [`ReadyWindows::refill`] |
+//!
+//! A round of the sweep belongs to one owner and one home, at a time of their own, and costs a key for each task in
+//! memory.
 
 use crate::{
     leader::{context::LeaderContext, pending_queries::PendingQueries},
@@ -12,20 +22,22 @@ use crate::{
 };
 use metrics::counter;
 use parking_lot::Mutex;
+use rand::Rng;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 use tenure_engine::{QueueKey, Stamp, rows::ReadyTask};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior},
+};
 
 /// Offers of one message.
 const BATCH: usize = 500;
 /// A home that did not take an offer is tried again after this time, or when it moves.
 const RETRY: Duration = Duration::from_millis(50);
-/// A sender that has nothing to send looks again after this time, if nothing wakes it before.
-const IDLE: Duration = Duration::from_secs(3600);
 
 /// What one home has to hear of.
 #[derive(Default)]
@@ -67,6 +79,14 @@ impl PendingOffers {
             unsent.offered = offered.split_off(&at);
         }
         Unsent { offered, revoked }
+    }
+}
+
+/// Never resolves without a time.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -145,21 +165,32 @@ impl Dispatch {
         };
         let mut leadership = replica.leadership();
         let mut informed: Option<(NodeId, u64)> = None;
-        let mut next = Instant::now();
+        let mut retry_at = Some(Instant::now());
         let mut retry = RETRY;
+        let every = self.context.options().sweep_interval;
+        let mut sweeps = tokio::time::interval_at(Instant::now() + every.mul_f64(rand::rng().random()), every);
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            let sweep = tokio::select! {
                 () = self.context.ended.cancelled() => return,
-                () = offers.filled.notified() => {}
-                changed = leadership.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep_until(next) => {}
-            }
+                () = offers.filled.notified() => false,
+                changed = leadership.changed() => if changed.is_err() { return } else { false },
+                () = sleep_until(retry_at) => false,
+                _ = sweeps.tick() => true,
+            };
             let now = *leadership.borrow_and_update();
-            next = Instant::now() + IDLE;
+            retry_at = None;
             // Without a leader there is nobody to send to; the next change wakes us.
             let Some(leader) = now.leader else { continue };
+            if sweep {
+                counter!("tenure_sweeps_total").increment(1);
+                self.refill(home);
+                if informed == Some((leader, now.term)) {
+                    self.check_offers(home, leader, &offers).await;
+                }
+            }
             if informed != Some((leader, now.term)) {
-                let tasks = self.ready.of_home(home).into_iter().map(Offered::Task);
+                let tasks = self.ready.select(home, |task| Some(task.clone())).into_iter().map(Offered::Task);
                 let all =
                     tasks.chain(self.queries.of_home(home)).map(|offered| (offered.key(self.context.shard), offered));
                 let mut unsent = offers.unsent.lock();
@@ -174,9 +205,48 @@ impl Dispatch {
             } else {
                 // Not lost: everything is sent again.
                 informed = None;
-                next = Instant::now() + retry;
+                retry_at = Some(Instant::now() + retry);
                 retry = (retry * 2).min(self.context.options().call_timeout);
             }
+        }
+    }
+
+    /// Offers what a window could not read when it had room.
+    fn refill(self: &Arc<Self>, home: ShardId) {
+        match self.ready.refill(home, &*self.context.rows) {
+            Ok(filled) => {
+                counter!("tenure_sweep_found_total", "what" => "ready").increment(filled.len() as u64);
+                filled.into_iter().for_each(|task| self.offer(home, Offered::Task(task)));
+            }
+            Err(error) => tracing::error!(shard = self.context.shard, %error, "ready tasks cannot be read"),
+        }
+    }
+
+    /// Asks a home which of the tasks that it took it does not hold, and offers those anew. A task that a worker gets
+    /// meanwhile is in the window no more; should it be offered all the same, its start is told that it is obsolete.
+    async fn check_offers(&self, home: ShardId, leader: NodeId, offers: &PendingOffers) {
+        let key = |task: &ReadyTask| TaskKey::of_task(task, self.context.shard);
+        let mut taken = self.ready.select(home, |task| Some((task.queue.clone(), key(task))));
+        {
+            let unsent = offers.unsent.lock();
+            taken.retain(|(_, key)| !unsent.offered.contains_key(key));
+        }
+        let mut missing = HashSet::new();
+        for batch in taken.chunks(BATCH) {
+            let request = Request::CheckOffers { home, offers: batch.to_vec() };
+            match self.context.router().ask(leader, request).await {
+                Ok(Served::Answer(Answer::Missing(keys))) => missing.extend(keys),
+                // It moves, or cannot be reached: the next round asks again.
+                _ => break,
+            }
+        }
+        if missing.is_empty() {
+            return;
+        }
+        let lost = self.ready.select(home, |task| missing.contains(&key(task)).then(|| task.clone()));
+        counter!("tenure_sweep_found_total", "what" => "offer").increment(lost.len() as u64);
+        for task in lost {
+            offers.offer(key(&task), Offered::Task(task));
         }
     }
 

@@ -1,5 +1,9 @@
 //! The owner's side of delivery: starts that nobody has confirmed yet are checked, and returned if they were lost
 //! on the way. A new leader does not know which were confirmed, and checks all tasks that were started a short while ago.
+//!
+//! The notice is the confirmation of the process that holds the poll, which repeats it until it is heard
+//! (`node/deliveries.rs`). The sweep is [`Starts::tick`]: it asks soon at first, and then once in a while, for as long
+//! as the start is the task's last and nothing was heard of it.
 
 use crate::{
     leader::{
@@ -25,19 +29,24 @@ use tenure_engine::{
     Envelope, Process, ProposalId, QueueKey, Reply, RunKey, ShardCommand, Stamp, TaskKind, Timestamp, activity,
     command::WorkflowTaskStarted, rows::ReadError, token::TaskToken, workflow_task::started_token,
 };
+use tenure_limits::UNCONFIRMED;
 use tokio::time::Instant;
 
 /// A new leader looks for tasks in flight at the runs of its first timers, as many as these.
 const FIRST_TIMERS: usize = 10_000;
 /// It checks the tasks that were started within this time.
 const RECENT: Duration = Duration::from_secs(20);
-/// A leader checks a start for this long.
-const CHECKED_FOR: Duration = Duration::from_secs(30);
+/// A leader checks a start often for this long, if options do not say otherwise; it checks one for no longer of which it
+/// may have heard before.
+pub(crate) const CHECKED_OFTEN_FOR: Duration = Duration::from_secs(30);
+/// Checks that are begun at once.
+const CHECKS: usize = 500;
 /// How long one check takes, and how far clocks of leaders that follow each other are apart, at most.
 const SLACK: Duration = Duration::from_secs(10);
 
-/// Nobody checks a start that is older than this: the processes that hold polls remember for as long.
-pub(crate) const OLDEST_CHECKED: Duration = RECENT.saturating_add(CHECKED_FOR).saturating_add(SLACK);
+/// Nobody checks a start that is older than this, and whose confirmation may have been heard: the processes that hold
+/// polls remember for as long.
+pub(crate) const OLDEST_CHECKED: Duration = RECENT.saturating_add(CHECKED_OFTEN_FOR).saturating_add(SLACK);
 
 /// A start that is not confirmed.
 struct Unconfirmed {
@@ -45,8 +54,11 @@ struct Unconfirmed {
     /// The process that holds the worker's connection.
     process: Process,
     check_at: Instant,
-    /// After this nobody checks it any more: the timeouts of the task decide.
-    last_check: Instant,
+    /// Until then it is checked often.
+    often_until: Instant,
+    /// A confirmation of it may have been heard before, by an earlier leader or before it was expected again: it is not
+    /// checked when that may have been forgotten.
+    told_before: bool,
 }
 
 /// Starts tasks for homes, and sees to it that each reaches a worker.
@@ -70,12 +82,14 @@ impl Starts {
         Starts { context, executions, dispatch, queries, responses, unconfirmed: Mutex::default() }
     }
 
-    fn expect(&self, token: TaskToken, process: Process) {
+    /// Expects the confirmation of a start, and checks it until it comes.
+    fn expect(&self, token: TaskToken, process: Process, told_before: bool) {
         let now = Instant::now();
         let start = Unconfirmed {
             process,
             check_at: now + self.context.options().confirm_within,
-            last_check: now + CHECKED_FOR,
+            often_until: now + self.context.options().checked_often_for,
+            told_before,
             token,
         };
         self.unconfirmed.lock().insert(start.token.stamp, start);
@@ -91,11 +105,17 @@ impl Starts {
     /// The starts whose delivery is to be checked now; they are checked again later if they stay.
     fn overdue(&self) -> Vec<(TaskToken, Process)> {
         let now = Instant::now();
+        let options = self.context.options();
         let mut unconfirmed = self.unconfirmed.lock();
-        unconfirmed.retain(|_, start| now < start.last_check);
-        let overdue = unconfirmed.values_mut().filter(|start| start.check_at <= now);
+        let room = unconfirmed.len() <= UNCONFIRMED;
+        unconfirmed.retain(|_, start| now < start.often_until || (room && !start.told_before));
+        let overdue = unconfirmed.values_mut().filter(|start| start.check_at <= now).take(CHECKS);
         let checks = overdue.map(|start| {
-            start.check_at = now + self.context.options().confirm_within;
+            let often = now < start.often_until;
+            if !often {
+                counter!("tenure_sweep_found_total", "what" => "start").increment(1);
+            }
+            start.check_at = now + if often { options.confirm_within } else { options.sweep_interval };
             (start.token.clone(), start.process)
         });
         checks.collect()
@@ -143,7 +163,8 @@ impl Starts {
     fn started(self: &Arc<Self>, reply: Reply, queue: &QueueKey, process: Process) -> Option<Polled> {
         let (response, token) = match reply {
             Reply::WorkflowTaskStarted(started) => {
-                let mut response = self.expect_workflow_task(&started, process)?;
+                self.expect(started.token.clone(), process, false);
+                let mut response = self.made(&started.run, self.responses.workflow_task(&started))?;
                 response.backlog_count_hint = self.dispatch.ready.backlog_hint(queue) as i64;
                 (PollResponse::Workflow(Box::new(response)), started.token)
             }
@@ -152,7 +173,7 @@ impl Starts {
                     tracing::error!(shard = self.context.shard, "an activity was started without a token");
                     return None;
                 };
-                self.expect(token.clone(), process);
+                self.expect(token.clone(), process, false);
                 response.workflow_namespace = self.context.node.system.name(queue.namespace).unwrap_or_default();
                 (PollResponse::Activity(response), token)
             }
@@ -164,14 +185,15 @@ impl Starts {
         Some(Polled::new(response, Taken::Task(token), self.context.router().clone()))
     }
 
-    /// The response for a workflow task that was started; `None` where it cannot be made. The start is expected to be
-    /// confirmed in any case, so that it is returned.
+    /// The response for a workflow task that was started by the completion of the one before; `None` where it cannot be
+    /// made. The start is expected to be confirmed in any case, so that it is returned; the completion may be a repeated
+    /// one.
     pub(crate) fn expect_workflow_task(
         &self,
         started: &WorkflowTaskStarted,
         process: Process,
     ) -> Option<PollWorkflowTaskQueueResponse> {
-        self.expect(started.token.clone(), process);
+        self.expect(started.token.clone(), process, true);
         self.made(&started.run, self.responses.workflow_task(started))
     }
 
@@ -181,7 +203,7 @@ impl Starts {
         token: &TaskToken,
         process: Process,
     ) -> Option<PollActivityTaskQueueResponse> {
-        self.expect(token.clone(), process);
+        self.expect(token.clone(), process, true);
         self.made(&token.run, self.activity_task_response(token).map_err(CommandError::from))?
     }
 
@@ -212,7 +234,7 @@ impl Starts {
             let Some(state) = self.context.rows.execution(&run)? else { continue };
             let expect = |token, process: Process, at: Timestamp| {
                 if process.node != 0 && at.plus(RECENT) >= now {
-                    self.expect(token, process);
+                    self.expect(token, process, true);
                 }
             };
             if let Some((_, started)) = state.workflow_task.started()
@@ -233,17 +255,20 @@ impl Starts {
         let workflow = run.workflow.clone();
         let command = ShardCommand::ReturnTask { token };
         let outcome = self.executions.execute(Envelope { proposal, ..own(workflow, command) }).await;
-        if !matches!(outcome, Err(CommandError::NotLeader(_))) {
-            self.confirmed(&[stamp]);
-            counter!("tenure_tasks_returned_total").increment(1);
-        }
         match outcome {
             Ok(_) => {
+                self.confirmed(&[stamp]);
+                counter!("tenure_tasks_returned_total").increment(1);
                 // Queries that went with it go with its next start.
                 self.queries.workflow_task_ended(&run);
                 Served::Answer(Answer::Done)
             }
-            Err(error) => Served::Answer(error.into()),
+            Err(error) => {
+                if matches!(&error, CommandError::Api(error) if error.code == Code::NotFound) {
+                    self.confirmed(&[stamp]);
+                }
+                Served::Answer(error.into())
+            }
         }
     }
 
@@ -272,12 +297,25 @@ impl Starts {
                 // A worker that has it after all holds a stale token.
                 self.return_task(token, new_proposal_id()).await;
             }
-            // An activity may be running where nobody can ask: its timeouts decide.
+            // A part of it was sent: its timeouts decide.
             (Some(DeliveryState::Broken), TaskKind::Activity) => self.confirmed(&[token.stamp]),
+            // It may be running where nobody can ask now; its timeouts may decide before somebody can.
             (None, TaskKind::Activity) => {
-                if !alive {
+                if !self.is_running(&token) {
                     self.confirmed(&[token.stamp]);
                 }
+            }
+        }
+    }
+
+    /// False for a start of an activity that has ended, or whose worker was heard of.
+    fn is_running(&self, token: &TaskToken) -> bool {
+        match self.context.rows.execution(&token.run) {
+            Ok(Some(state)) => activity::unheard(&token.run, &state).any(|(running, _)| running.stamp == token.stamp),
+            Ok(None) => false,
+            Err(error) => {
+                tracing::error!(shard = self.context.shard, %error, "a state cannot be read");
+                true
             }
         }
     }

@@ -78,6 +78,15 @@ impl Window {
         self.tasks.last_key_value().map(|(place, _)| *place)
     }
 
+    fn wants_more(&self, most: usize) -> bool {
+        self.more && self.tasks.len() <= most / 2
+    }
+
+    /// Nobody would notice if it were forgotten.
+    fn is_idle(&self) -> bool {
+        self.tasks.is_empty() && !self.more && self.starting.is_empty()
+    }
+
     fn insert(&mut self, task: ReadyTask) {
         self.places.insert(task.stamp, task.priority);
         self.tasks.insert((task.priority, task.stamp), task);
@@ -128,10 +137,24 @@ impl ReadyWindows {
         self.queues.lock().values().map(|window| window.home).collect()
     }
 
-    /// All tasks of a home's queues that are in memory.
-    pub(crate) fn of_home(&self, home: ShardId) -> Vec<ReadyTask> {
+    /// What `wanted` makes of the tasks of a home's queues that are in memory.
+    pub(crate) fn select<T>(&self, home: ShardId, wanted: impl FnMut(&ReadyTask) -> Option<T>) -> Vec<T> {
         let queues = self.queues.lock();
-        queues.values().filter(|w| w.home == home).flat_map(|w| w.tasks.values().cloned()).collect()
+        queues.values().filter(|w| w.home == home).flat_map(|w| w.tasks.values()).filter_map(wanted).collect()
+    }
+
+    /// Fills the windows of a home's queues that have room, as they were to be when it came about; gives what is new.
+    pub(crate) fn refill(&self, home: ShardId, rows: &dyn Rows) -> Result<Vec<ReadyTask>, ReadError> {
+        let mut queues = self.queues.lock();
+        let each = self.size.each(queues.len());
+        let mut filled = Vec::new();
+        for (queue, window) in queues.iter_mut().filter(|(_, window)| window.home == home) {
+            if window.wants_more(each) {
+                filled.extend(window.fill(queue, rows, each)?);
+            }
+        }
+        queues.retain(|_, window| !window.is_idle());
+        Ok(filled)
     }
 
     /// Tasks that are in memory.
@@ -185,9 +208,8 @@ impl ReadyWindows {
         let known = window.starting.remove(&stamp);
         let gone = window.remove(stamp).filter(|_| !known);
         // Under the lock, so that no effect overtakes the rows that it is about.
-        let wants_more = window.more && window.tasks.len() <= each / 2;
-        let filled = if wants_more { window.fill(queue, rows, each) } else { Ok(Vec::new()) };
-        if window.tasks.is_empty() && !window.more && window.starting.is_empty() {
+        let filled = if window.wants_more(each) { window.fill(queue, rows, each) } else { Ok(Vec::new()) };
+        if window.is_idle() {
             queues.remove(queue);
         }
         Some(Removed { home, gone, filled })

@@ -61,6 +61,12 @@ pub(crate) enum Offered {
     },
 }
 
+impl TaskKey {
+    pub(crate) fn of_task(task: &ReadyTask, owner: ShardId) -> TaskKey {
+        TaskKey { priority: task.priority, scheduled_at: task.scheduled_at, shard: owner, stamp: task.stamp, query: 0 }
+    }
+}
+
 impl Offered {
     pub(crate) fn queue(&self) -> &QueueKey {
         match self {
@@ -78,13 +84,7 @@ impl Offered {
 
     pub(crate) fn key(&self, owner: ShardId) -> TaskKey {
         match self {
-            Offered::Task(task) => TaskKey {
-                priority: task.priority,
-                scheduled_at: task.scheduled_at,
-                shard: owner,
-                stamp: task.stamp,
-                query: 0,
-            },
+            Offered::Task(task) => TaskKey::of_task(task, owner),
             // Somebody waits for it: ahead of all tasks.
             Offered::Query { token, at, .. } => TaskKey {
                 priority: 0,
@@ -224,6 +224,14 @@ pub(crate) enum Request {
     /// [`FeatureLevel::MANY_SHARDS`] on.
     #[n(17)]
     Step(#[n(0)] StepRequest),
+    /// Owner to home: which of these offers, which you took, do you not hold?
+    #[n(18)]
+    CheckOffers {
+        #[n(0)]
+        home: ShardId,
+        #[n(1)]
+        offers: Vec<(QueueKey, TaskKey)>,
+    },
 }
 
 /// A request to start a task for a poll.
@@ -336,6 +344,9 @@ pub(crate) enum Answer {
     /// A step of the answer to a question that goes to many shards.
     #[n(12)]
     Step(#[n(0)] Step),
+    /// Offers that the home does not hold.
+    #[n(13)]
+    Missing(#[n(0)] Vec<TaskKey>),
 }
 
 impl From<CommandError> for Answer {

@@ -4,7 +4,7 @@ use crate::{
     PageToken, QueryToken, Question,
     node::list_token::ListToken,
     seam::{
-        messages::{Answer, DeliveryState, Offered, Request, StartRequest},
+        messages::{Answer, DeliveryState, Offered, Request, StartRequest, TaskKey},
         question::{Budget, Item, Part, Step, StepRequest},
         replica::NotLeader,
     },
@@ -165,6 +165,7 @@ fn requests() -> Vec<Request> {
             after: Some(PLACE),
             budget: Budget { items: 2, bytes: 3, rows: 4 },
         }),
+        Request::CheckOffers { home: 1, offers: vec![(queue(), TaskKey::of_task(&task(), 1))] },
     ]
 }
 
@@ -200,6 +201,7 @@ fn answers() -> Vec<Answer> {
             part: Part::Items(vec![Item { place: PLACE, value: Bytes::from_static(b"v") }]),
             next: Some(PLACE),
         }),
+        Answer::Missing(vec![TaskKey::of_task(&task(), 1)]),
     ]
 }
 
@@ -223,7 +225,8 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Request::KnownLevel
         | Request::RaiseLevel
         | Request::FollowSystem { .. }
-        | Request::Step(_) => {}
+        | Request::Step(_)
+        | Request::CheckOffers { .. } => {}
     }
     match answer {
         Answer::Done
@@ -238,7 +241,8 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Answer::ReadIndex(_)
         | Answer::Received(_)
         | Answer::Level(_)
-        | Answer::Step(_) => {}
+        | Answer::Step(_)
+        | Answer::Missing(_) => {}
     }
 }
 

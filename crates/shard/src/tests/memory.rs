@@ -44,6 +44,8 @@ pub(super) struct Log {
     pub(super) busy: Mutex<BTreeSet<WorkflowKey>>,
     /// History cannot be read.
     pub(super) unreadable: AtomicBool,
+    /// Ready tasks cannot be read.
+    pub(super) ready_unreadable: AtomicBool,
     /// The operations of all entries.
     pub(super) entries: Mutex<Vec<WriteSet>>,
 }
@@ -98,6 +100,7 @@ impl Cluster {
                 at_gate: AtomicU32::new(0),
                 states_read: AtomicU32::new(0),
                 unreadable: AtomicBool::new(false),
+                ready_unreadable: AtomicBool::new(false),
                 busy: Mutex::default(),
                 entries: Mutex::default(),
             };
@@ -340,6 +343,9 @@ impl Rows for LogRows {
     }
 
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError> {
+        if self.0.ready_unreadable.load(Ordering::Relaxed) {
+            return Err(ReadError::Storage("unreadable".into()));
+        }
         let rows = self.0.rows.lock();
         let ready = rows.iter().filter_map(|(key, value)| match key {
             RowKey::Ready { queue: of, priority, stamp }

@@ -8,6 +8,7 @@ mod memory;
 mod outbox;
 mod redelivery;
 mod subjects;
+mod sweep;
 mod token_key;
 mod whole;
 
@@ -46,7 +47,9 @@ const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(1));
 const SOON: Duration = Duration::from_secs(20);
 
 fn options() -> Options {
-    Options { confirm_within: Duration::from_millis(300), ..Options::default() }
+    // Without the sweep, so that each test is of its notice; those of the sweep have their own.
+    let sweep_interval = Duration::from_secs(3600);
+    Options { confirm_within: Duration::from_millis(300), sweep_interval, ..Options::default() }
 }
 
 /// One node, one data shard.

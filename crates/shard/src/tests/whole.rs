@@ -137,7 +137,7 @@ pub(super) fn signal_request(workflow: &WorkflowKey, name: &str) -> api::SignalW
     }
 }
 
-async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
+pub(super) async fn signal(leader: &LeaderHandle, workflow: &WorkflowKey, name: &str) {
     let request = signal_request(workflow, name);
     leader.execute(envelope(workflow, ShardCommand::SignalWorkflow(RunRequest::new(None, request)))).await.unwrap();
 }
@@ -148,6 +148,23 @@ pub(super) fn completion(task: &PollWorkflowTaskQueueResponse) -> api::RespondWo
         namespace: "default".into(),
         ..Default::default()
     }
+}
+
+/// A completion by a worker that keeps the run, and polls for its tasks in a queue of its own.
+pub(super) fn sticky_to(
+    task: &PollWorkflowTaskQueueResponse,
+    sticky: &str,
+    normal: &str,
+) -> api::RespondWorkflowTaskCompletedRequest {
+    let attributes = StickyExecutionAttributes {
+        worker_task_queue: Some(TaskQueue {
+            name: sticky.into(),
+            kind: TaskQueueKind::Sticky as i32,
+            normal_name: normal.into(),
+        }),
+        ..Default::default()
+    };
+    api::RespondWorkflowTaskCompletedRequest { sticky_attributes: Some(attributes), ..completion(task) }
 }
 
 pub(super) async fn complete(
@@ -293,17 +310,7 @@ async fn a_sticky_worker_gets_only_what_is_new() {
         let (cluster, leader, sticky) = (cluster.clone(), leader.clone(), sticky.clone());
         async move { take(&cluster, &leader, &sticky).await }
     });
-    let attributes = StickyExecutionAttributes {
-        worker_task_queue: Some(TaskQueue {
-            name: "sticky".into(),
-            kind: TaskQueueKind::Sticky as i32,
-            normal_name: "q".into(),
-        }),
-        ..Default::default()
-    };
-    let request =
-        api::RespondWorkflowTaskCompletedRequest { sticky_attributes: Some(attributes), ..completion(&first) };
-    complete(&leader, &workflow, request).await;
+    complete(&leader, &workflow, sticky_to(&first, "sticky", "q")).await;
     signal(&leader, &workflow, "s").await;
     let second = polling.await.unwrap();
     let events: Vec<i64> = decoded(&second.history.unwrap()).iter().map(|event| event.event_id).collect();
@@ -316,17 +323,7 @@ async fn a_sticky_queue_without_a_worker_gives_its_task_to_the_normal_queue() {
     let (cluster, leader, workflow, q) =
         started(&Options { sticky_alive: Duration::from_millis(200), ..options() }).await;
     let first = take(&cluster, &leader, &q).await;
-    let attributes = StickyExecutionAttributes {
-        worker_task_queue: Some(TaskQueue {
-            name: "sticky".into(),
-            kind: TaskQueueKind::Sticky as i32,
-            normal_name: "q".into(),
-        }),
-        ..Default::default()
-    };
-    let request =
-        api::RespondWorkflowTaskCompletedRequest { sticky_attributes: Some(attributes), ..completion(&first) };
-    complete(&leader, &workflow, request).await;
+    complete(&leader, &workflow, sticky_to(&first, "sticky", "q")).await;
     signal(&leader, &workflow, "s").await;
     let second = take(&cluster, &leader, &q).await;
     assert_eq!(decoded(&second.history.unwrap())[0].event_id, 1, "another worker needs all of it");

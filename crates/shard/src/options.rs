@@ -1,6 +1,6 @@
 //! What can be set about leaders and matching.
 
-use crate::{owner::starts::CHECKED_OFTEN_FOR, time::virtual_time::VirtualTime};
+use crate::time::virtual_time::VirtualTime;
 use std::{sync::Arc, time::Duration};
 use tenure_engine::{FeatureLevel, Limits};
 use tenure_limits::{DEFAULT_MEMORY, Memory};
@@ -63,6 +63,9 @@ pub struct Options {
     /// What to do when a part of a leader or of the node has died.
     pub on_fatal: FatalHook,
 }
+
+/// [`Options::checked_often_for`], and how long a start is checked at all of whose delivery the leader may have heard before.
+pub(crate) const CHECKED_OFTEN_FOR: Duration = Duration::from_secs(30);
 
 /// Bytes that each takes in memory, about. There may be twice as many timers for a while.
 const TIMER: usize = 400;

@@ -13,6 +13,7 @@ use crate::{
         response::Responses,
     },
     node::polled::{PollResponse, Polled, Served, Taken},
+    options::CHECKED_OFTEN_FOR,
     owner::dispatch::Dispatch,
     seam::{
         error::CommandError,
@@ -36,9 +37,6 @@ use tokio::time::Instant;
 const FIRST_TIMERS: usize = 10_000;
 /// It checks the tasks that were started within this time.
 const RECENT: Duration = Duration::from_secs(20);
-/// A leader checks a start often for this long, if options do not say otherwise; it checks one for no longer of which it
-/// may have heard before.
-pub(crate) const CHECKED_OFTEN_FOR: Duration = Duration::from_secs(30);
 /// Checks that are begun at once.
 const CHECKS: usize = 500;
 /// How long one check takes, and how far clocks of leaders that follow each other are apart, at most.

@@ -14,6 +14,12 @@ const MET: &[(&str, &str, &str)] = &[
     ("QUERIES", "crates/shard/src/leader/pending_queries.rs", "one_run_has_no_more_queries_than_it_may"),
     ("COMMANDS_OF_WORKFLOW", "crates/shard/src/tests/mod.rs", "commands_whose_callers_have_gone_are_not_run"),
     ("WORKERS", "crates/shard/src/node/workers.rs", "f81_no_more_workers_are_remembered_than_there_is_room_for"),
+    ("UNCONFIRMED", "crates/shard/src/owner/starts.rs", "no_more_old_starts_are_checked_than_there_is_room_for"),
+    (
+        "UNTOLD",
+        "crates/shard/src/node/deliveries.rs",
+        "what_an_owner_has_not_heard_of_is_kept_and_told_again_up_to_a_limit",
+    ),
     ("COUNTED_TASKS", "crates/shard/src/tests/mod.rs", "a_backlog_is_counted_no_further_than_to_the_limit"),
     ("POLLERS", "crates/queue/src/pollers.rs", "no_more_pollers_are_kept_than_there_is_room_for"),
     ("SHARDS_ASKED", "crates/shard/src/tests/gather.rs", "no_more_shards_are_asked_at_once_than_may_be"),

@@ -85,12 +85,12 @@ impl Known {
     }
 
     /// Forgets what is old, and of what owners have not heard the oldest beyond so many. Gives what is to be told again.
-    fn look(&mut self, now: Instant, most: usize) -> Vec<StartName> {
+    fn look(&mut self, now: Instant) -> Vec<StartName> {
         self.starts.retain(|_, start| start.is_to_be_kept(now));
         let untold = self.starts.iter().filter(|(_, start)| start.untold);
         let mut untold: Vec<_> = untold.map(|(name, start)| (start.at, *name)).collect();
         untold.sort_unstable();
-        for (_, name) in untold.drain(..untold.len().saturating_sub(most)) {
+        for (_, name) in untold.drain(..untold.len().saturating_sub(UNTOLD)) {
             self.starts.remove(&name);
             let last = self.forgotten.entry(name.0).or_insert(name.1);
             *last = name.1.max(*last);
@@ -184,7 +184,7 @@ impl Deliveries {
     }
 
     fn look(&self) {
-        let again = self.known.lock().look(Instant::now(), UNTOLD);
+        let again = self.known.lock().look(Instant::now());
         counter!("tenure_sweep_found_total", "what" => "delivery").increment(again.len() as u64);
         for name in again {
             _ = self.confirm.send(name);
@@ -275,15 +275,17 @@ mod tests {
     #[test]
     fn what_an_owner_has_not_heard_of_is_kept_and_told_again_up_to_a_limit() {
         let now = Instant::now() + HOUR;
+        let most = UNTOLD as u64;
         let mut known = Known::default();
-        for counter in 0..5 {
-            let start =
-                Start { at: now - HOUR + Duration::from_secs(counter), ..Start::new(DeliveryState::Sent, counter > 0) };
+        for counter in 0..=most + 1 {
+            let at = now - HOUR + Duration::from_millis(counter);
+            // The first was heard of.
+            let start = Start { at, ..Start::new(DeliveryState::Sent, counter > 0) };
             known.starts.insert(name(counter), start);
         }
-        let again: Vec<_> = known.look(now, 3);
-        assert_eq!(again, [name(2), name(3), name(4)], "the first was heard of, the second is one too many");
-        assert_eq!(known.starts.len(), 3);
+        let again = known.look(now);
+        assert_eq!(again, (2..=most + 1).map(name).collect::<Vec<_>>(), "the oldest is one too many");
+        assert_eq!(known.starts.len(), UNTOLD);
         assert_eq!(known.forgotten[&1], name(1).1);
     }
 }

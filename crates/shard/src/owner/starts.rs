@@ -59,6 +59,12 @@ struct Unconfirmed {
     told_before: bool,
 }
 
+/// Forgets the starts that are not checked any more.
+fn forget_old(unconfirmed: &mut HashMap<Stamp, Unconfirmed>, now: Instant) {
+    let room = unconfirmed.len() <= UNCONFIRMED;
+    unconfirmed.retain(|_, start| now < start.often_until || (room && !start.told_before));
+}
+
 /// Starts tasks for homes, and sees to it that each reaches a worker.
 pub(crate) struct Starts {
     context: Arc<LeaderContext>,
@@ -105,8 +111,7 @@ impl Starts {
         let now = Instant::now();
         let options = self.context.options();
         let mut unconfirmed = self.unconfirmed.lock();
-        let room = unconfirmed.len() <= UNCONFIRMED;
-        unconfirmed.retain(|_, start| now < start.often_until || (room && !start.told_before));
+        forget_old(&mut unconfirmed, now);
         let overdue = unconfirmed.values_mut().filter(|start| start.check_at <= now).take(CHECKS);
         let checks = overdue.map(|start| {
             let often = now < start.often_until;
@@ -316,5 +321,39 @@ impl Starts {
                 true
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_engine::{NamespaceId, WorkflowKey};
+    use uuid::Uuid;
+
+    /// F20.
+    #[test]
+    fn no_more_old_starts_are_checked_than_there_is_room_for() {
+        let now = Instant::now();
+        let left_of = |counters: std::ops::RangeInclusive<usize>, told_before| {
+            let start = |counter: usize| {
+                let workflow = WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: "w".into() };
+                let token = TaskToken {
+                    kind: TaskKind::Activity,
+                    run: workflow.run(Uuid::nil()),
+                    scheduled_event_id: 5,
+                    attempt: 1,
+                    stamp: Stamp { term: 1, counter: counter as u64 },
+                    activity_id: "a".into(),
+                };
+                let process = Process { node: 1, boot: 0 };
+                (token.stamp, Unconfirmed { token, process, check_at: now, often_until: now, told_before })
+            };
+            let mut unconfirmed = counters.map(start).collect();
+            forget_old(&mut unconfirmed, now);
+            unconfirmed.len()
+        };
+        assert_eq!(left_of(1..=1, true), 0, "the process that had it may have forgotten it");
+        assert_eq!(left_of(1..=UNCONFIRMED, false), UNCONFIRMED);
+        assert_eq!(left_of(0..=UNCONFIRMED, false), 0, "all of them are old");
     }
 }

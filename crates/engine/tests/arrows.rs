@@ -37,7 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// The floors of the engine, from the bottom up, each with its files and folders. A file imports from its own floor and
 /// those below; a file that is named goes before the folder that it stands in.
 const FLOORS: &[(&str, &[&str])] = &[
-    // What everything else is said in: names, times, limits, rows and their keys, facts of the API.
+    // What everything else is said in: names, times, limits, rows and their keys, events on their way into history.
     (
         "words",
         &[

@@ -133,7 +133,7 @@ impl Execution {
             | Is::WorkflowExecutionSignaledEventAttributes(_)
             | Is::WorkflowExecutionCancelRequestedEventAttributes(_)
             | Is::WorkflowExecutionUpdateAdmittedEventAttributes(_)
-            // The section that they are in, or the commands that were held against them.
+            // They begin and end sections, or commands are held against them.
             | Is::WorkflowTaskScheduledEventAttributes(_)
             | Is::WorkflowTaskStartedEventAttributes(_)
             | Is::WorkflowTaskCompletedEventAttributes(_)

@@ -132,7 +132,7 @@ fn is(made: &Made, event: &HistoryEvent, names: impl Fn(&str) -> bool) -> bool {
                 if made.marker_name == is.marker_name && super::events::same_marker(&made.details, &is.details)
         ),
         Made::ProtocolMessageCommandAttributes(made) => names(&made.message_id),
-        // There is nothing but their type that they could differ in.
+        // The same type is enough; what they carry is compared where replay is strict.
         Made::UpsertWorkflowSearchAttributesCommandAttributes(_)
         | Made::ModifyWorkflowPropertiesCommandAttributes(_)
         | Made::CompleteWorkflowExecutionCommandAttributes(_)
@@ -199,7 +199,7 @@ fn of_command(made: &Made) -> String {
         Made::SignalExternalWorkflowExecutionCommandAttributes(it) => format!("signal {:?}", it.signal_name),
         Made::RecordMarkerCommandAttributes(it) => format!("marker {:?}", it.marker_name),
         Made::ProtocolMessageCommandAttributes(it) => format!("update {:?}", it.message_id),
-        // There is one of its kind, or the name of its kind says it all.
+        // The name of its kind has to do.
         Made::RequestCancelActivityTaskCommandAttributes(_)
         | Made::RequestCancelExternalWorkflowExecutionCommandAttributes(_)
         | Made::UpsertWorkflowSearchAttributesCommandAttributes(_)

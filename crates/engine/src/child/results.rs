@@ -19,22 +19,21 @@ use uuid::Uuid;
 
 /// The start was answered. A child that has closed meanwhile has told that it started.
 pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: Receipt) -> Result<(), ReadError> {
-    let cause = match (receipt, txn.state.relations.children.get(initiated_event_id)) {
-        (_, None | Some(PendingChild { started: Some(_), .. })) => return Ok(()),
-        (Receipt::ChildStarted { run_id }, Some(_)) => {
-            started(txn, initiated_event_id, run_id)?;
+    let child = match txn.state.relations.children.get(initiated_event_id) {
+        None | Some(PendingChild { started: Some(_), .. }) => return Ok(()),
+        Some(child) => child.clone(),
+    };
+    let cause = match receipt {
+        Receipt::ChildStarted { run_id } => {
+            started(txn, initiated_event_id, &child, run_id)?;
             workflow_task::schedule_if_idle(txn);
             return Ok(());
         }
-        (Receipt::AlreadyExists, Some(_)) => Failed::WorkflowAlreadyExists,
-        (Receipt::Done | Receipt::NotFound | Receipt::TooManySignals | Receipt::Refused, Some(_)) => {
-            Failed::Unspecified
-        }
+        Receipt::AlreadyExists => Failed::WorkflowAlreadyExists,
+        Receipt::Done | Receipt::NotFound | Receipt::TooManySignals | Receipt::Refused => Failed::Unspecified,
     };
     let control = initiated(txn, initiated_event_id)?.control;
-    let Some(child) = txn.state.relations.children.remove(initiated_event_id) else {
-        unreachable!("it was there just now");
-    };
+    txn.state.relations.children.remove(initiated_event_id);
     let attributes = StartChildWorkflowExecutionFailedEventAttributes {
         namespace: txn.state.info.namespace.to_string(),
         namespace_id: txn.run.workflow.namespace.to_string(),
@@ -69,10 +68,12 @@ fn execution(child: &PendingChild, run_id: Uuid) -> WorkflowExecution {
     WorkflowExecution { workflow_id: child.workflow_id.to_string(), run_id: run_id.to_string() }
 }
 
-fn started(txn: &mut Txn<'_, '_>, initiated_event_id: i64, run_id: Uuid) -> Result<(), ReadError> {
-    let Some(child) = txn.state.relations.children.get(initiated_event_id) else {
-        unreachable!("the caller saw that it had not started");
-    };
+fn started(
+    txn: &mut Txn<'_, '_>,
+    initiated_event_id: i64,
+    child: &PendingChild,
+    run_id: Uuid,
+) -> Result<(), ReadError> {
     let header = initiated(txn, initiated_event_id)?.header;
     let attributes = ChildWorkflowExecutionStartedEventAttributes {
         namespace: txn.state.info.namespace.to_string(),
@@ -96,8 +97,9 @@ pub(crate) fn closed(
     runs: ChildRuns,
     event: HistoryEvent,
 ) -> Result<(), ReadError> {
-    if txn.state.relations.children.get(initiated_event_id).is_some_and(|child| child.started.is_none()) {
-        started(txn, initiated_event_id, runs.first)?;
+    let waiting = txn.state.relations.children.get(initiated_event_id).filter(|child| child.started.is_none());
+    if let Some(child) = waiting.cloned() {
+        started(txn, initiated_event_id, &child, runs.first)?;
     }
     let Some(child) = txn.state.relations.children.remove(initiated_event_id) else {
         debug_assert!(false, "the caller found the run that waits for the child");

@@ -181,15 +181,14 @@ pub fn by_id(rows: &dyn StateReader, id: Uuid) -> Result<Option<api::DescribeNam
     rows.get(&key)?.map(|value| decode(&key, &value)).transpose()
 }
 
-/// Up to `limit` namespaces in the order of their ids, from the one after `after`.
-pub fn list(
-    rows: &dyn StateReader,
-    after: Option<Uuid>,
-    limit: usize,
-) -> Result<Vec<api::DescribeNamespaceResponse>, ReadError> {
-    let after = after.map(|id| id.to_string()).unwrap_or_default();
-    let page = rows.system_rows(SystemTable::Namespace)?.into_iter().filter(|(id, _)| **id > *after).take(limit);
-    page.map(|(key, value)| decode(&RowKey::System { table: SystemTable::Namespace, key }, &value)).collect()
+/// The rows of all namespaces by their ids, in the order of those.
+pub fn rows(rows: &dyn StateReader) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
+    rows.system_rows(SystemTable::Namespace)
+}
+
+/// What a namespace's row says.
+pub fn description(id: Arc<str>, row: &[u8]) -> Result<api::DescribeNamespaceResponse, ReadError> {
+    decode(&RowKey::System { table: SystemTable::Namespace, key: id }, row)
 }
 
 /// NOT_FOUND, as the reference server says it.

@@ -94,7 +94,14 @@ impl System {
         join_all(alive.map(follow)).await;
     }
 
+    /// Runs a command, and answers when all nodes go by what it did; one that was tried before waits for the same.
     async fn run(&self, proposal: ProposalId, command: SystemCommand) -> Result<SystemReply, CommandError> {
+        let reply = self.apply(proposal, command).await;
+        self.followed().await;
+        reply
+    }
+
+    async fn apply(&self, proposal: ProposalId, command: SystemCommand) -> Result<SystemReply, CommandError> {
         let _one = self.one.lock().await;
         let mut ids = self.executions.ids();
         let limits = &self.context.options().limits;
@@ -117,7 +124,6 @@ impl System {
             self.context.replica.linearizable().await?;
         } else {
             self.context.propose(&mut writes).await?;
-            self.followed().await;
         }
         reply
     }

@@ -7,6 +7,7 @@ use crate::{
         replica::{Replica, SYSTEM_SHARD},
     },
 };
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
@@ -58,8 +59,22 @@ pub(crate) struct SystemView {
 #[derive(Default)]
 struct View {
     by_name: HashMap<String, Arc<Namespace>>,
-    by_id: HashMap<NamespaceId, Arc<Namespace>>,
+    by_id: HashMap<NamespaceId, Known>,
     level: FeatureLevel,
+}
+
+/// A namespace, and the row that says so.
+#[derive(Clone)]
+struct Known {
+    row: Bytes,
+    namespace: Arc<Namespace>,
+}
+
+fn read_namespace(uuid: Uuid, id: Arc<str>, row: &[u8]) -> Result<Namespace, ReadError> {
+    let description = namespace::description(id, row)?;
+    let name = description.namespace_info.as_ref().map(|info| info.name.clone()).unwrap_or_default();
+    let search_attributes = Registry::of(description.config.as_ref());
+    Ok(Namespace { id: NamespaceId(uuid), name, description, search_attributes })
 }
 
 impl SystemView {
@@ -77,7 +92,7 @@ impl SystemView {
     }
 
     pub(crate) fn by_id(&self, id: NamespaceId) -> Option<Arc<Namespace>> {
-        self.view.read().by_id.get(&id).cloned()
+        self.view.read().by_id.get(&id).map(|known| known.namespace.clone())
     }
 
     pub(crate) fn name(&self, id: NamespaceId) -> Option<String> {
@@ -85,7 +100,7 @@ impl SystemView {
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Namespace>> {
-        let mut all: Vec<_> = self.view.read().by_id.values().cloned().collect();
+        let mut all: Vec<_> = self.view.read().by_id.values().map(|known| known.namespace.clone()).collect();
         all.sort_by_key(|namespace| namespace.id);
         all
     }
@@ -93,15 +108,17 @@ impl SystemView {
     fn read(&self, replica: &dyn Replica) -> Result<(), ReadError> {
         let _reading = self.reading.lock();
         let (revision, rows) = (*replica.applied().borrow(), replica.rows());
+        let before = self.view.read().clone();
         let mut view = View { level: cluster::feature_level(&*rows)?, ..View::default() };
-        for description in namespace::list(&*rows, None, usize::MAX)? {
-            let info = description.namespace_info.clone().unwrap_or_default();
-            let Ok(id) = Uuid::parse_str(&info.id) else { continue };
-            let search_attributes = Registry::of(description.config.as_ref());
-            let namespace = Namespace { id: NamespaceId(id), name: info.name, description, search_attributes };
-            let namespace = Arc::new(namespace);
-            view.by_name.insert(namespace.name.clone(), namespace.clone());
-            view.by_id.insert(namespace.id, namespace);
+        for (id, row) in namespace::rows(&*rows)? {
+            let Ok(uuid) = Uuid::parse_str(&id) else { continue };
+            // Most rows are as they were: only what has changed is decoded.
+            let known = match before.by_id.get(&NamespaceId(uuid)).filter(|known| known.row == row) {
+                Some(known) => known.clone(),
+                None => Known { namespace: Arc::new(read_namespace(uuid, id, &row)?), row },
+            };
+            view.by_name.insert(known.namespace.name.clone(), known.namespace.clone());
+            view.by_id.insert(known.namespace.id, known);
         }
         *self.view.write() = Arc::new(view);
         self.revision.send_replace(revision);

@@ -49,17 +49,19 @@ async def signal_with_start(s: Driver, fields: dict):
     await seen(s)
 
 
-async def commanded(s: Driver, made, then: str = "") -> None:
-    """`then`: what comes of a command that is accepted."""
-    task = await s.begin()
+async def commanded(s: Driver, made, then: str = "") -> bool:
+    """Says whether the command was accepted; `then` is what comes of it."""
+    task, accepted = await s.begin(), False
     try:
         await s.complete(task, made)
+        accepted = True
         if then:
             await s.happened(then)
     except grpc.aio.AioRpcError:
         pass
     await seen(s)
     await s.terminate()
+    return accepted
 
 
 @cases(FIELDS)
@@ -70,9 +72,11 @@ async def activity(s: Driver, fields: dict):
 
 @cases(FIELDS)
 async def child(s: Driver, fields: dict):
-    await commanded(s, command("START_CHILD_WORKFLOW_EXECUTION", workflow_id=s.unique("child"), **fields,
-                               workflow_type={"name": "C"}, task_queue={"name": s.unique("cq")}),
-                    then="ChildWorkflowExecutionStarted")
+    child = s.other("child")
+    made = command("START_CHILD_WORKFLOW_EXECUTION", workflow_id=child.id, **fields, workflow_type={"name": "C"},
+                   task_queue={"name": s.unique("cq")})
+    if await commanded(s, made, then="ChildWorkflowExecutionStarted"):
+        await child.closed()
 
 
 @cases(COEFFICIENTS)

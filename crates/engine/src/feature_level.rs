@@ -1,8 +1,8 @@
 //! Which forms of rows, tokens and messages may be written.
 //!
-//! Every build reads all forms there ever were; what it may write, the cluster says. So nodes of this build and of the
-//! one before run side by side, in either direction, until an operator raises the level (`tenure cluster upgrade`), which
-//! the cluster accepts when all nodes run a build that knows it.
+//! Every build reads all forms since values go by numbers; what it may write, the cluster says. So nodes of this build and
+//! of the one before run side by side, in either direction, until an operator raises the level (`tenure cluster upgrade`),
+//! which the cluster accepts when all nodes run a build that knows it.
 
 use minicbor::{Decode, Encode};
 use std::fmt;

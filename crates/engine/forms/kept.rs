@@ -34,13 +34,18 @@ pub(super) const fn form<T: Encode<()> + for<'b> Decode<'b, ()> + Debug>(name: &
     Form { name, read: read::<T> }
 }
 
+/// The forms of the crate that this file is a module of.
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("forms")
+}
+
 /// Files with the bytes of a form.
-fn files(directory: &Path, name: &str) -> Vec<PathBuf> {
+fn files(name: &str) -> Vec<PathBuf> {
     let of_form = |path: &PathBuf| {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         stem.rsplit_once('-').is_some_and(|(of, _)| of == name) && path.extension().is_some_and(|kind| kind == "hex")
     };
-    let entries = fs::read_dir(directory).expect("the directory of forms");
+    let entries = fs::read_dir(directory()).expect("the directory of forms");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).filter(of_form).collect();
     files.sort();
     files
@@ -53,17 +58,17 @@ fn bytes(file: &Path) -> Vec<u8> {
     digits.chunks(2).map(byte).collect()
 }
 
-fn shapes(directory: &Path, name: &str) -> BTreeSet<String> {
-    files(directory, name).iter().flat_map(|file| shape(&bytes(file))).collect()
+fn shapes(name: &str) -> BTreeSet<String> {
+    files(name).iter().flat_map(|file| shape(&bytes(file))).collect()
 }
 
 /// Every form that was ever written is read, and what is read can be written and read again.
 ///
 /// # Panics
 /// If not.
-pub(super) fn check_read(directory: &Path, forms: &[Form]) {
+pub(super) fn check_read(forms: &[Form]) {
     for form in forms {
-        let files = files(directory, form.name);
+        let files = files(form.name);
         assert!(!files.is_empty(), "there is no file for {}", form.name);
         for file in files {
             let read = (form.read)(&bytes(&file));
@@ -85,8 +90,8 @@ pub(super) fn check_read(directory: &Path, forms: &[Form]) {
 ///
 /// # Panics
 /// If not.
-pub(super) fn check_kept(directory: &Path, forms: &[Form], written: &[(&'static str, Bytes)]) {
-    let known: BTreeMap<&str, _> = forms.iter().map(|form| (form.name, shapes(directory, form.name))).collect();
+pub(super) fn check_kept(forms: &[Form], written: &[(&'static str, Bytes)]) {
+    let known: BTreeMap<&str, _> = forms.iter().map(|form| (form.name, shapes(form.name))).collect();
     let mut unknown: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (name, row) in written {
         let new = shape(row).difference(&known[name]).cloned().collect::<Vec<_>>();
@@ -110,14 +115,14 @@ fn always_absent(shape: &BTreeSet<String>) -> Vec<&str> {
 }
 
 /// Writes files for what no file shows yet, as few as will do.
-pub(super) fn write_new(directory: &Path, forms: &[Form], written: Vec<(&'static str, Bytes)>) {
+pub(super) fn write_new(forms: &[Form], written: Vec<(&'static str, Bytes)>) {
     let mut rows: BTreeMap<&str, BTreeSet<Bytes>> = BTreeMap::new();
     for (name, row) in written {
         rows.entry(name).or_default().insert(row);
     }
     for form in forms {
-        let mut known = shapes(directory, form.name);
-        let mut next = files(directory, form.name).len() + 1;
+        let mut known = shapes(form.name);
+        let mut next = files(form.name).len() + 1;
         let left: Vec<_> =
             rows.remove(form.name).unwrap_or_default().into_iter().map(|row| (shape(&row), row)).collect();
         loop {
@@ -130,7 +135,7 @@ pub(super) fn write_new(directory: &Path, forms: &[Form], written: Vec<(&'static
                 line.iter().for_each(|byte| write!(text, "{byte:02x}").expect("to memory"));
                 text.push('\n');
             }
-            fs::write(directory.join(format!("{}-{next:02}.hex", form.name)), text).expect("written");
+            fs::write(directory().join(format!("{}-{next:02}.hex", form.name)), text).expect("written");
             next += 1;
         }
     }

@@ -34,7 +34,7 @@ use crate::{
     workflow_task::state::{Build, Problem},
 };
 use bytes::Bytes;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tenure_api::{
     activity::v1::ActivityOptions,
     common::v1::{Memo, Priority, SearchAttributes, WorkerVersionStamp},
@@ -78,24 +78,20 @@ const FORMS: [Form; 22] = [
 
 const STAMP: Stamp = Stamp { term: 2, counter: 3 };
 
-fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("forms")
-}
-
 #[test]
 fn every_form_that_was_ever_written_is_read() {
-    check_read(&directory(), &FORMS);
+    check_read(&FORMS);
 }
 
 #[test]
 fn every_form_that_is_written_is_kept() {
-    check_kept(&directory(), &FORMS, &written());
+    check_kept(&FORMS, &written());
 }
 
 #[test]
 #[ignore = "writes files, for a form that is new"]
 fn write_new_forms() {
-    write_new(&directory(), &FORMS, written());
+    write_new(&FORMS, written());
 }
 
 /// Rows and tokens that scripts write, by the name of their form.

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 use tenure_api::{
     common::v1::{WorkerVersionCapabilities, WorkflowExecution},
     deployment::v1::WorkerDeploymentOptions,
@@ -41,24 +41,20 @@ const FORMS: [Form; 5] = [
     form::<Request>("request"),
 ];
 
-fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("forms")
-}
-
 #[test]
 fn every_form_that_was_ever_written_is_read() {
-    check_read(&directory(), &FORMS);
+    check_read(&FORMS);
 }
 
 #[test]
 fn every_form_that_is_written_is_kept() {
-    check_kept(&directory(), &FORMS, &written());
+    check_kept(&FORMS, &written());
 }
 
 #[test]
 #[ignore = "writes files, for a form that is new"]
 fn write_new_forms() {
-    write_new(&directory(), &FORMS, written());
+    write_new(&FORMS, written());
 }
 
 fn workflow() -> WorkflowKey {

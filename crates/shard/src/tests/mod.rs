@@ -9,6 +9,7 @@ mod outbox;
 mod redelivery;
 mod subjects;
 mod sweep;
+mod system_view;
 mod token_key;
 mod whole;
 

@@ -9,7 +9,6 @@ use crate::{
     deadline::Deadline,
     delivery::Handover,
     erased::{AnyLocalRequest, AnyRequest, AnyResponse, Handler},
-    forward::Destination,
     observe::Observed,
     rpc::Method,
     validate::Admission,
@@ -28,19 +27,15 @@ use tenure_engine::{
 };
 use tenure_limits::{CALL_DEADLINE, WAIT_DEADLINE};
 use tenure_shard::{
-    CommandError, Lead, LeaderHandle, Namespace, NodeId, PageToken, QueryToken, SYSTEM_SHARD, ShardId, Shards,
-    TokenKey, TokenUse, WorkerPoll, new_proposal_id,
+    AttemptError, Attempted, CommandError, Leader, LeaderHandle, Namespace, NodeId, PageToken, QueryToken,
+    SYSTEM_SHARD, ShardId, Shards, TokenKey, TokenUse, WorkerPoll, new_proposal_id,
 };
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tonic::{Response, Status};
 use uuid::Uuid;
 
 /// The namespace of requests that act in none.
 const NO_NAMESPACE: NamespaceId = NamespaceId(Uuid::nil());
-
-/// First and longest wait before a request is tried again.
-const FIRST_WAIT: Duration = Duration::from_millis(5);
-const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// An RPC that is run by the leader of a shard; implemented by its request.
 pub(crate) trait Rpc: Message + Name + Default + 'static {
@@ -247,19 +242,6 @@ pub(crate) struct Call {
     pub(crate) deadline: Instant,
 }
 
-/// Why an attempt gave no answer; another may.
-pub(crate) enum Retry {
-    /// The node asked does not lead (any more); `not` is what it said.
-    NotLeader { not: Option<(NodeId, u64)> },
-    /// No answer came; the request may have been carried out.
-    Broken { node: NodeId, cause: String },
-}
-
-pub(crate) enum Failed {
-    Final(ApiError),
-    Retry(Retry),
-}
-
 impl Frontend {
     /// Serves a request of a client.
     pub(crate) async fn serve(
@@ -285,7 +267,7 @@ impl Frontend {
         &self,
         method: &'static str,
         request: Result<Box<dyn AnyRequest>, DecodeError>,
-        Caller { timeout, client }: Caller,
+        Caller { arrived, timeout, client }: Caller,
         slot: &mut Slot,
     ) -> Result<Response<Bytes>, Status> {
         let mut request = request.map_err(|error| unreadable(method, &error))?;
@@ -295,7 +277,7 @@ impl Frontend {
         if let Err(refused) = enter(kind, slot) {
             return refuse(&mut observed, refused);
         }
-        let deadline = self.deadline(kind, timeout);
+        let deadline = self.deadline(kind, arrived, timeout);
         let worker = self.worker(request.polling_worker());
         let outcome = {
             let call = self.call(method, &mut *request, deadline);
@@ -317,7 +299,7 @@ impl Frontend {
         &self,
         method: &'static str,
         request: Result<Box<dyn AnyLocalRequest>, DecodeError>,
-        Caller { timeout, client }: Caller,
+        Caller { arrived, timeout, client }: Caller,
         slot: &mut Slot,
     ) -> Result<Response<Bytes>, Status> {
         let request = request.map_err(|error| unreadable(method, &error))?;
@@ -326,11 +308,12 @@ impl Frontend {
         if let Err(refused) = enter(kind, slot) {
             return refuse(&mut observed, refused);
         }
-        let deadline = self.deadline(kind, timeout);
+        let deadline = self.deadline(kind, arrived, timeout);
         let worker = self.worker(request.polling_worker());
         let answer = async {
             client.check()?;
-            request.answer(self, deadline.at).await
+            let answer = timeout_at(deadline.at, request.answer(self, deadline.at)).await;
+            answer.unwrap_or_else(|_| Err(too_late(method, "no answer in time", deadline.caller_set_it)))
         };
         let outcome = self.until_ended(kind, worker, answer).await;
         let outcome = outcome.unwrap_or_else(|| nothing_more(kind, Bytes::new));
@@ -339,12 +322,12 @@ impl Frontend {
     }
 
     /// Until when a request is to be answered whose caller waits that long.
-    fn deadline(&self, kind: Kind, timeout: Option<Duration>) -> Deadline {
+    fn deadline(&self, kind: Kind, arrived: Instant, timeout: Option<Duration>) -> Deadline {
         let (usual, longest) = match kind {
             Kind::Call => (self.options().timeout, CALL_DEADLINE),
             Kind::Poll | Kind::Wait => (self.options().long_timeout, WAIT_DEADLINE),
         };
-        Deadline::of(Instant::now(), timeout, usual, longest)
+        Deadline::of(arrived, timeout, usual, longest)
     }
 
     /// The worker that polls; `None` for one that did not give its key, or one that no worker has.
@@ -384,53 +367,53 @@ impl Frontend {
         &self,
         method: &'static str,
         request: &mut dyn AnyRequest,
-        Deadline { at: deadline, callers }: Deadline,
+        Deadline { at: deadline, caller_set_it }: Deadline,
     ) -> Result<Box<dyn AnyResponse>, ApiError> {
         let shard = self.admit(request, deadline).await?;
         let request = &*request;
         let proposal = new_proposal_id();
         let mut encoded = None;
-        let mut not = None;
-        let mut wait = FIRST_WAIT;
-        let mut last = format!("shard {shard} has no leader");
-        loop {
-            let Ok(lead) = self.shards().leader(shard, deadline, not).await else {
-                return Err(too_late(method, &last, callers));
-            };
+        let mut attempts = self.shards().attempts(shard, deadline);
+        while let Some(leader) = attempts.next().await {
             let attempt = async {
-                match lead {
-                    Lead::Here(leader) => {
-                        let node = self.shards().node();
-                        let origin = self.shards().process();
-                        let call = Call { leader, origin, node, proposal, deadline };
-                        request.run(&call).await.map_err(Failed::from)
-                    }
-                    Lead::At { node, term } => {
+                match leader {
+                    Leader::Here => self.run_here(shard, request, proposal, deadline).await,
+                    Leader::At { node, .. } => {
                         let message = encoded.get_or_insert_with(|| request.encode()).clone();
-                        let to = Destination { node, term, shard };
-                        let response = self.forward_to(to, method, message, proposal, deadline).await?;
-                        request.receive(response).map_err(|error| Failed::Final(garbled(node, &error)))
+                        let response = self.forward_to(node, shard, method, message, proposal, deadline).await?;
+                        Ok(response.and_then(|body| request.receive(body).map_err(|error| garbled(node, &error))))
                     }
                 }
             };
-            match timeout_at(deadline, attempt).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(Failed::Final(error))) => return Err(error),
-                Ok(Err(Failed::Retry(Retry::NotLeader { not: said }))) => {
-                    not = said;
-                    last = format!("the leader of shard {shard} is changing");
+            match attempts.run(leader, attempt).await {
+                Attempted::Answered(outcome) => return outcome,
+                Attempted::Failed => {
+                    tracing::debug!(method, failure = attempts.failure(), "trying again");
+                    metrics::counter!("tenure_request_retries_total", "method" => method).increment(1);
                 }
-                Ok(Err(Failed::Retry(Retry::Broken { node, cause }))) => {
-                    tracing::debug!(method, shard, node, cause, "no answer; trying again");
-                    not = None;
-                    last = format!("no answer from node {node}, the leader of shard {shard}: {cause}");
-                }
-                Err(_) if request.kind() == Kind::Poll => return Ok(request.nothing()),
-                Err(_) => return Err(too_late(method, "no answer in time", callers)),
+                Attempted::Late if request.kind() == Kind::Poll => return Ok(request.nothing()),
+                Attempted::Late => break,
             }
-            metrics::counter!("tenure_request_retries_total", "method" => method).increment(1);
-            sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        Err(too_late(method, &attempts.failure(), caller_set_it))
+    }
+
+    /// Runs a request at the leader that is in this process.
+    async fn run_here(
+        &self,
+        shard: ShardId,
+        request: &dyn AnyRequest,
+        proposal: ProposalId,
+        deadline: Instant,
+    ) -> Result<Result<Box<dyn AnyResponse>, ApiError>, AttemptError> {
+        let node = self.shards().node();
+        let denied = |term| AttemptError::NotLeader(Leader::At { node, term });
+        let leader = self.shards().local(shard).ok_or(denied(0))?;
+        let call = Call { leader, origin: self.shards().process(), node, proposal, deadline };
+        match request.run(&call).await {
+            Ok(response) => Ok(Ok(response)),
+            Err(CommandError::Api(error)) => Ok(Err(error)),
+            Err(CommandError::NotLeader(said)) => Err(denied(said.term)),
         }
     }
 
@@ -499,15 +482,6 @@ impl Frontend {
     }
 }
 
-impl From<CommandError> for Failed {
-    fn from(error: CommandError) -> Self {
-        match error {
-            CommandError::Api(error) => Failed::Final(error),
-            CommandError::NotLeader(_) => Failed::Retry(Retry::NotLeader { not: None }),
-        }
-    }
-}
-
 /// What waits for something to happen has a place among its like; everything else is work.
 fn enter(kind: Kind, slot: &mut Slot) -> Result<(), ApiError> {
     match kind {
@@ -534,8 +508,8 @@ fn nothing_more<T>(kind: Kind, nothing: impl FnOnce() -> T) -> Result<T, ApiErro
 }
 
 /// The deadline has passed. A caller that set it hears so; one that did not may try again.
-fn too_late(method: &str, cause: &str, callers: bool) -> ApiError {
-    let code = if callers { Code::DeadlineExceeded } else { Code::Unavailable };
+fn too_late(method: &str, cause: &str, caller_set_it: bool) -> ApiError {
+    let code = if caller_set_it { Code::DeadlineExceeded } else { Code::Unavailable };
     ApiError::new(code, format!("{method}: {cause}"))
 }
 

@@ -6,6 +6,7 @@ use tenure_api::{
     error::ApiError,
     errordetails::v1::{ClientVersionNotSupportedFailure, ServerVersionNotSupportedFailure},
 };
+use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
 const NAME: &str = "client-name";
@@ -32,6 +33,8 @@ const SUPPORTED_CLIENTS: [(&str, &str); 7] = [
 
 /// Who makes a request.
 pub(crate) struct Caller {
+    /// When its headers came, which is when its caller's patience begins to run out.
+    pub(crate) arrived: Instant,
     /// How long it waits, if it said so.
     pub(crate) timeout: Option<Duration>,
     pub(crate) client: Client,

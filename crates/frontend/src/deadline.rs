@@ -18,17 +18,17 @@ pub(crate) fn timeout(metadata: &MetadataMap) -> Option<Duration> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
-    /// Its caller waits no longer. Otherwise it is ours, and the caller may try again.
-    pub(crate) callers: bool,
+    /// The caller waits no longer. Otherwise the deadline is ours, and the caller may try again.
+    pub(crate) caller_set_it: bool,
 }
 
 impl Deadline {
-    /// The deadline of a request whose caller waits so long, if it said so: `usual` if not, and never more than
-    /// `longest`.
-    pub(crate) fn of(now: Instant, caller: Option<Duration>, usual: Duration, longest: Duration) -> Deadline {
+    /// The deadline of a request that arrived then, and whose caller waits so long, if it said so: `usual` if not, and
+    /// never more than `longest`.
+    pub(crate) fn of(arrived: Instant, caller: Option<Duration>, usual: Duration, longest: Duration) -> Deadline {
         let own = caller.map(less_margin).filter(|own| *own <= longest);
         let timeout = own.unwrap_or(if caller.is_some() { longest } else { usual });
-        Deadline { at: now + timeout, callers: own.is_some() }
+        Deadline { at: arrived + timeout, caller_set_it: own.is_some() }
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
         let of = |caller: Option<u64>| {
             let now = Instant::now();
             let deadline = Deadline::of(now, caller.map(Duration::from_secs), USUAL, LONGEST);
-            (deadline.at - now, deadline.callers)
+            (deadline.at - now, deadline.caller_set_it)
         };
         assert_eq!(of(None), (USUAL, false));
         assert_eq!(of(Some(20)), (Duration::from_millis(19_950), true));

@@ -2,7 +2,7 @@
 
 use crate::{
     Frontend,
-    call::{Call, Failed, Retry, garbled},
+    call::{Call, garbled},
     erased::Handler,
     rpc::Method,
 };
@@ -15,30 +15,23 @@ use tenure_peer::{
     ForwardHandler,
     proto::{ForwardReply, ForwardRequest, NotLeader, Refusal, forward_reply::Outcome},
 };
-use tenure_shard::{CommandError, NodeId, ShardId};
+use tenure_shard::{AttemptError, CommandError, Leader, NodeId, ShardId};
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-/// The leader that a request is sent to.
-pub(crate) struct Destination {
-    pub(crate) node: NodeId,
-    pub(crate) term: u64,
-    pub(crate) shard: ShardId,
-}
-
 impl Frontend {
-    /// Runs a request at another node. Gives up early when that node is no longer the leader: it may be paused, or
-    /// cut off, and would never say so.
+    /// Runs a request at another node, which is believed to lead the shard.
     pub(crate) async fn forward_to(
         &self,
-        Destination { node, term, shard }: Destination,
+        node: NodeId,
+        shard: ShardId,
         method: &str,
         request: Bytes,
         proposal: ProposalId,
         deadline: Instant,
-    ) -> Result<Bytes, Failed> {
-        let broken = |cause: String| Failed::Retry(Retry::Broken { node, cause });
-        let mut client = self.peers().client(node).map_err(|e| broken(e.to_string()))?;
+    ) -> Result<Result<Bytes, ApiError>, AttemptError> {
+        let no_answer = |cause: String| AttemptError::NoAnswer { node, cause };
+        let mut client = self.peers().client(node).map_err(|e| no_answer(e.to_string()))?;
         let left = deadline.saturating_duration_since(Instant::now());
         let forward = ForwardRequest {
             method: method.to_owned(),
@@ -48,22 +41,15 @@ impl Frontend {
             shard,
             boot: self.shards().process().boot,
         };
-        let reply = tokio::select! {
-            biased;
-            reply = client.forward(forward) => reply.map_err(|status| broken(describe(&status)))?.into_inner(),
-            () = self.shards().replaced(shard, node, term) => return Err(broken("it was replaced".into())),
-        };
-        match reply.outcome {
-            Some(Outcome::Response(response)) => Ok(response),
+        let reply = client.forward(forward).await.map_err(|status| no_answer(describe(&status)))?;
+        match reply.into_inner().outcome {
+            Some(Outcome::Response(response)) => Ok(Ok(response)),
             Some(Outcome::Refusal(refusal)) => {
                 let number = refusal.code;
-                let error = refused(refusal).unwrap_or_else(|| garbled(node, &format!("{number} is no code")));
-                Err(Failed::Final(error))
+                Ok(Err(refused(refusal).unwrap_or_else(|| garbled(node, &format!("{number} is no code")))))
             }
-            Some(Outcome::NotLeader(said)) => {
-                Err(Failed::Retry(Retry::NotLeader { not: Some((node, said.term.max(term))) }))
-            }
-            None => Err(broken("an empty reply".into())),
+            Some(Outcome::NotLeader(said)) => Err(AttemptError::NotLeader(Leader::At { node, term: said.term })),
+            None => Err(no_answer("an empty reply".into())),
         }
     }
 

@@ -64,7 +64,7 @@ pub fn framed(bytes: &[u8]) {
     let frames: Vec<_> = sent.chunks(length).map(Bytes::copy_from_slice).map(http_body::Frame::data).collect();
     let body = Body::new(StreamBody::new(stream::iter(frames.into_iter().map(Ok::<_, Infallible>))));
     let mut slot = Budget::new(Capacity { bytes: 2 * LIMIT, ..Capacity::default() }).enter().expect("a place");
-    let read = ALONE.0.block_on(message::read(body, encoding, LIMIT, &mut slot));
+    let read = ALONE.0.block_on(message::read(body, encoding, None, LIMIT, &mut slot));
     assert!(read.is_err() || read.is_ok_and(|message| message.len() <= LIMIT));
 }
 

@@ -20,6 +20,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
+use tokio::time::Instant;
 use tonic::{Response, Status, body::Body, metadata::MetadataMap, server::NamedService};
 use tower::Service;
 
@@ -70,10 +71,12 @@ async fn answer(frontend: Frontend, request: http::Request<Body>) -> http::Respo
         Err(refused) => return refused.into_http(),
     };
     let metadata = MetadataMap::from_headers(head.headers);
-    let caller = Caller { timeout: deadline::timeout(&metadata), client: Client::of(&metadata) };
+    let caller =
+        Caller { arrived: Instant::now(), timeout: deadline::timeout(&metadata), client: Client::of(&metadata) };
     let received = async {
         let mut slot = frontend.budget().enter()?;
-        let message = message::read(body, encoding, frontend.options().request_bytes, &mut slot).await?;
+        let patience = caller.timeout.map(deadline::less_margin);
+        let message = message::read(body, encoding, patience, frontend.options().request_bytes, &mut slot).await?;
         Ok((message, slot))
     };
     let (message, mut slot) = match received.await {

@@ -43,9 +43,16 @@ impl Encoding {
 }
 
 /// Reads the message of a request: `limit` bytes at most, before and after it is unzipped. What it takes is counted in
-/// the slot.
-pub(crate) async fn read(body: Body, encoding: Encoding, limit: usize, slot: &mut Slot) -> Result<Bytes, ApiError> {
-    let (compressed, message) = gather_within(ARRIVAL, body, limit, slot).await?;
+/// the slot. `patience` is the caller's, if it told how long it waits.
+pub(crate) async fn read(
+    body: Body,
+    encoding: Encoding,
+    patience: Option<Duration>,
+    limit: usize,
+    slot: &mut Slot,
+) -> Result<Bytes, ApiError> {
+    let patience = patience.unwrap_or(ARRIVAL).min(ARRIVAL);
+    let (compressed, message) = gather_within(patience, body, limit, slot).await?;
     match (compressed, encoding) {
         (false, _) => Ok(message),
         (true, Encoding::Gzip) => unzip(message, limit, slot).await,
@@ -170,7 +177,7 @@ mod tests {
         let frames = stream::iter(frames).map(|data| Ok::<_, Infallible>(http_body::Frame::data(data)));
         let budget = Budget::new(Capacity { bytes, ..Capacity::default() });
         let mut slot = budget.enter().unwrap();
-        let read = read(Body::new(StreamBody::new(frames)), encoding, LIMIT, &mut slot).await;
+        let read = read(Body::new(StreamBody::new(frames)), encoding, None, LIMIT, &mut slot).await;
         read.map_err(|error| (error.code, error.message))
     }
 

@@ -10,8 +10,8 @@ pub(crate) mod queue;
 use crate::{
     leader::context::LeaderContext,
     node::{
+        attempts::{Attempted, Attempts},
         polled::{Polled, Served},
-        router::Attempt,
     },
     seam::{
         error::CommandError,
@@ -35,8 +35,6 @@ use tenure_engine::{
 use tenure_queue::{LimitSource, Match, Next, PollId, Pollers};
 use tokio::{sync::oneshot, time::Instant};
 
-/// How soon an owner that moved is asked again.
-const RETRY: Duration = Duration::from_millis(20);
 /// A task that its owner could not start for a reason of its own is tried again after this time.
 const COOL_DOWN: Duration = Duration::from_secs(1);
 /// Shown as the rate of a worker that wants no limit, as in the reference server.
@@ -312,25 +310,31 @@ impl Home {
     /// The same proposal id is kept while the owner's leader changes, so that a start that was committed is found.
     async fn start_at_owner(&self, task: &Offered, key: &TaskKey, poll: &WaitingPoll) -> StartResult {
         let proposal = new_proposal_id();
-        let deadline = poll.request.deadline + self.context.options().start_grace;
-        let mut asked = false;
-        while Instant::now() < deadline && !self.context.ended.is_cancelled() {
-            if poll.reply.is_closed() && !asked {
+        let router = self.context.router();
+        let mut attempts =
+            Attempts::new(router.clone(), key.shard, poll.request.deadline + self.context.options().start_grace);
+        // It may have been started although no answer came.
+        let mut in_doubt = false;
+        while let Some(owner) = attempts.next().await
+            && !self.context.ended.is_cancelled()
+        {
+            if poll.reply.is_closed() && !in_doubt {
                 return StartResult::Unsent;
             }
-            let request = start_request(task, key, poll, proposal);
-            match self.context.router().ask_once(key.shard, request).await {
-                Attempt::Served(Served::Started(polled)) => return StartResult::Task(polled),
-                Attempt::Served(Served::Answer(Answer::Obsolete)) => return StartResult::Obsolete,
-                Attempt::Served(Served::Answer(Answer::Refused(error))) => {
+            let attempt = router.ask_at(owner, start_request(task, key, poll, proposal));
+            match attempts.run(owner, attempt).await {
+                Attempted::Answered(Served::Started(polled)) => return StartResult::Task(polled),
+                Attempted::Answered(Served::Answer(Answer::Obsolete)) => return StartResult::Obsolete,
+                Attempted::Answered(Served::Answer(Answer::Refused(error))) => {
                     tracing::warn!(shard = key.shard, %error, "a task could not be started");
                     return StartResult::Refused;
                 }
-                Attempt::Served(Served::Answer(_)) | Attempt::NoLeader => {}
-                // It may have been started all the same.
-                Attempt::Failed => asked = true,
+                Attempted::Answered(Served::Answer(_)) => {
+                    tracing::error!(shard = key.shard, "a start was answered with something else");
+                    return StartResult::Refused;
+                }
+                Attempted::Failed | Attempted::Late => in_doubt = true,
             }
-            tokio::time::sleep(RETRY).await;
         }
         StartResult::Unknown
     }

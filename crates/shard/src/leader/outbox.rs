@@ -8,7 +8,7 @@ use crate::{
         context::LeaderContext,
         executions::{Executions, own},
     },
-    node::{polled::Served, router::Attempt, share::Share},
+    node::{polled::Served, share::Share},
     seam::{
         error::CommandError,
         messages::{Answer, Request},
@@ -360,10 +360,8 @@ impl Outbox {
         let message: OutboxMessage = codec::decode(&value).map_err(|e| ReadError::corrupt(row, e))?;
         let to = self.context.router().mesh.shard_of(key.to.slot());
         let request = Request::Deliver { to, from: key.from.clone(), message };
-        let receipt = match self.context.router().ask_once(to, request).await {
-            Attempt::Served(Served::Answer(Answer::Received(receipt))) => receipt,
-            Attempt::Served(_) | Attempt::NoLeader | Attempt::Failed => return Err(NotDelivered::NoAnswer(to)),
-        };
+        let served = self.context.router().ask_once(to, request).await;
+        let Some(Served::Answer(Answer::Received(receipt))) = served else { return Err(NotDelivered::NoAnswer(to)) };
         let command = ShardCommand::Delivered { instance: key.from.instance, stamp, receipt };
         self.executions.execute(own(key.from.lane.clone(), command)).await?;
         Ok(())

@@ -1,5 +1,6 @@
 //! What a node has once, whatever it leads: the leaders that are here, the way to all others, and the tasks on their way to workers.
 
+pub(crate) mod attempts;
 pub(crate) mod context;
 pub(crate) mod deliveries;
 pub(crate) mod gather;

@@ -1,11 +1,14 @@
 //! The way to all leaders and nodes, from wherever in this process. This node is asked like any other, without a message.
 
 use crate::{
-    node::polled::{Polled, Served, Taken},
+    node::{
+        attempts::{AttemptError, Attempted, Attempts, Leader},
+        polled::{Polled, Served, Taken},
+    },
     seam::{
         error::NoLeader,
         messages::{Answer, Request},
-        replica::{CallFailed, Mesh, NodeId, NotLeader, Replica, SYSTEM_SHARD, ShardId},
+        replica::{CallFailed, Leadership, Mesh, NodeId, NotLeader, Replica, SYSTEM_SHARD, ShardId},
     },
 };
 use futures::future::BoxFuture;
@@ -15,10 +18,13 @@ use std::{
     time::Duration,
 };
 use tenure_engine::{TaskKind, codec};
-use tokio::time::Instant;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
-/// A leader that did not answer is asked again after this time.
-const RETRY: Duration = Duration::from_millis(25);
+/// A node that said it does not lead may be coming up; it is asked again after this time if nothing changes.
+const COMING_UP: Duration = Duration::from_millis(25);
 /// A call to a leader that still leads is given up after this time, and made again.
 const LEADER_CALL: Duration = Duration::from_secs(10);
 
@@ -29,27 +35,23 @@ pub(crate) struct Router {
     call_timeout: Duration,
     /// This node.
     here: Weak<dyn Serve>,
+    /// Counts how often a leader came or went here.
+    leaders_here: watch::Sender<u64>,
 }
 
 /// Answers what is asked of a node, or of a leader that is here.
 pub(crate) trait Serve: Send + Sync {
     /// Boxed, because serving may ask in turn.
     fn serve(self: Arc<Self>, request: Request) -> BoxFuture<'static, Served>;
-}
 
-/// The result of asking a shard's leader once.
-pub(crate) enum Attempt {
-    Served(Served),
-    /// There was nobody to ask.
-    NoLeader,
-    /// No answer; it may have acted all the same.
-    Failed,
+    /// True if this node leads the shard in that term and is ready to.
+    fn leads(&self, shard: ShardId, term: u64) -> bool;
 }
 
 impl Router {
     pub(crate) fn new(mesh: Arc<dyn Mesh>, call_timeout: Duration, here: Weak<dyn Serve>) -> Arc<Router> {
         let replicas = mesh.replicas().into_iter().map(|replica| (replica.shard(), replica)).collect();
-        Arc::new(Router { mesh, replicas, call_timeout, here })
+        Arc::new(Router { mesh, replicas, call_timeout, here, leaders_here: watch::Sender::new(0) })
     }
 
     pub(crate) fn replicas(&self) -> impl Iterator<Item = &Arc<dyn Replica>> {
@@ -101,22 +103,89 @@ impl Router {
         polled.map(Served::Started).ok_or_else(|| failed("a malformed poll response".into()))
     }
 
-    /// Asks a shard's leader once; gives up early when it is replaced.
-    pub(crate) async fn ask_once(self: &Arc<Self>, shard: ShardId, request: Request) -> Attempt {
-        let Some(replica) = self.replica(shard) else { return Attempt::NoLeader };
+    /// To be called when a leader is ready here, or has ended.
+    pub(crate) fn leaders_changed(&self) {
+        self.leaders_here.send_modify(|changes| *changes += 1);
+    }
+
+    /// Waits until a leader is known. Where one said that it does not lead, another one is waited for, but not for long,
+    /// because it may have come up by now.
+    pub(crate) async fn find_leader(
+        &self,
+        shard: ShardId,
+        deadline: Instant,
+        denied: Option<Leader>,
+    ) -> Result<Leader, NoLeader> {
+        let no_leader = NoLeader { shard };
+        let mut leadership = self.replica(shard).ok_or(no_leader)?.leadership();
+        let mut here = self.leaders_here.subscribe();
+        let patience = deadline.min(Instant::now() + COMING_UP);
+        loop {
+            here.mark_unchanged();
+            let now = *leadership.borrow_and_update();
+            let found = self.leader_of(shard, now);
+            let is_denied = found.zip(denied).is_some_and(|(found, denied)| found.is_denied_by(denied));
+            let wake = if is_denied { patience } else { deadline };
+            match found {
+                Some(found) if !is_denied || Instant::now() >= patience => return Ok(found),
+                None if Instant::now() >= deadline => return Err(no_leader),
+                _ => {}
+            }
+            tokio::select! {
+                gone = leadership.changed() => if gone.is_err() { return Err(no_leader) },
+                _ = here.changed() => {}
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn leader_of(&self, shard: ShardId, now: Leadership) -> Option<Leader> {
+        if now.is_leader {
+            return self.here.upgrade()?.leads(shard, now.term).then_some(Leader::Here);
+        }
+        let node = now.leader.filter(|leader| *leader != self.mesh.node())?;
+        Some(Leader::At { node, term: now.term })
+    }
+
+    /// Runs an attempt at a leader, no longer than that is known to lead. (One that is here ends its calls itself.)
+    pub(crate) async fn while_leading<T>(
+        &self,
+        shard: ShardId,
+        leader: Leader,
+        attempt: impl Future<Output = Result<T, AttemptError>>,
+    ) -> Result<T, AttemptError> {
+        let (Leader::At { node, term }, Some(replica)) = (leader, self.replica(shard)) else { return attempt.await };
         let mut leadership = replica.leadership();
-        let asked = *leadership.borrow_and_update();
-        let node = match asked.leader {
-            _ if asked.is_leader => self.mesh.node(),
-            Some(leader) if leader != self.mesh.node() => leader,
-            _ => return Attempt::NoLeader,
-        };
-        let replaced = leadership.wait_for(|now| (now.leader, now.term) != (asked.leader, asked.term));
         tokio::select! {
             biased;
-            served = self.ask_within(node, request, LEADER_CALL) => served.map_or(Attempt::Failed, Attempt::Served),
-            _ = replaced => Attempt::Failed,
+            outcome = attempt => outcome,
+            // An error means that the replica is gone, and with it what was known.
+            _ = leadership.wait_for(|now| (now.leader, now.term) != (Some(node), term)) => {
+                Err(AttemptError::NoAnswer { node, cause: "it was replaced".into() })
+            }
         }
+    }
+
+    /// Asks a leader.
+    pub(crate) async fn ask_at(self: &Arc<Self>, leader: Leader, request: Request) -> Result<Served, AttemptError> {
+        let node = match leader {
+            Leader::Here => self.mesh.node(),
+            Leader::At { node, .. } => node,
+        };
+        match self.ask_within(node, request, LEADER_CALL).await {
+            Ok(Served::Answer(Answer::NotLeader(said))) => {
+                Err(AttemptError::NotLeader(Leader::At { node, term: said.term }))
+            }
+            Ok(served) => Ok(served),
+            Err(CallFailed { node, cause }) => Err(AttemptError::NoAnswer { node, cause }),
+        }
+    }
+
+    /// Asks a shard's leader once; `None` if there is nobody to ask, or no answer.
+    pub(crate) async fn ask_once(self: &Arc<Self>, shard: ShardId, request: Request) -> Option<Served> {
+        let now = *self.replica(shard)?.leadership().borrow();
+        let leader = self.leader_of(shard, now)?;
+        self.while_leading(shard, leader, self.ask_at(leader, request)).await.ok()
     }
 
     /// Asks a shard's leader until it answers. For requests that may be repeated.
@@ -126,20 +195,14 @@ impl Router {
         request: Request,
         deadline: Instant,
     ) -> Result<Served, NoLeader> {
-        let mut wait = RETRY;
-        loop {
-            let attempt = tokio::time::timeout_at(deadline, self.ask_once(shard, request.clone())).await;
-            match attempt {
-                Ok(Attempt::Served(Served::Answer(Answer::NotLeader(_))) | Attempt::NoLeader | Attempt::Failed) => {}
-                Ok(Attempt::Served(served)) => return Ok(served),
-                Err(_) => return Err(NoLeader { shard }),
+        let mut attempts = Attempts::new(self.clone(), shard, deadline);
+        while let Some(leader) = attempts.next().await {
+            let attempt = self.ask_at(leader, request.clone());
+            if let Attempted::Answered(served) = attempts.run(leader, attempt).await {
+                return Ok(served);
             }
-            if Instant::now() + wait >= deadline {
-                return Err(NoLeader { shard });
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_millis(500));
         }
+        Err(NoLeader { shard })
     }
 
     /// This node's replica of the system shard, with all that was acknowledged before the call.

@@ -3,10 +3,10 @@
 use crate::{
     leader::handle::LeaderHandle,
     node::{
+        attempts::Attempts,
         context::Engine,
         deliveries::{self, Delivery},
         gather::Gather,
-        leaders::Leader,
         list_token::{ListToken, malformed_page_token},
         local::LocalNode,
         polled::Served,
@@ -37,13 +37,6 @@ pub struct Shards {
     node: Arc<LocalNode>,
     stop: CancellationToken,
     supervisors: TaskTracker,
-}
-
-/// A shard's leader: a handle where it is here, or its node.
-#[derive(Clone)]
-pub enum Lead {
-    Here(LeaderHandle),
-    At { node: NodeId, term: u64 },
 }
 
 /// A page of what all shards have, in order.
@@ -104,26 +97,9 @@ impl Shards {
         self.node.context.router.data_shards()
     }
 
-    /// Waits until a leader is known. Where `not_leader` has just said that it does not lead in that term, another one is
-    /// waited for, for a moment.
-    pub async fn leader(
-        &self,
-        shard: ShardId,
-        deadline: Instant,
-        not_leader: Option<(NodeId, u64)>,
-    ) -> Result<Lead, NoLeader> {
-        Ok(match self.node.leaders.find(shard, deadline, not_leader).await? {
-            Leader::Here(runtime) => Lead::Here(LeaderHandle::new(runtime)),
-            Leader::At { node, term } => Lead::At { node, term },
-        })
-    }
-
-    /// Resolves when `node` is known not to lead the shard in that term any more: it may be paused, or cut off, and
-    /// would never say so itself.
-    pub async fn replaced(&self, shard: ShardId, node: NodeId, term: u64) {
-        let Some(replica) = self.node.context.router.replica(shard) else { return };
-        // An error means that the replica is gone, and with it what was known.
-        _ = replica.leadership().wait_for(|now| (now.leader, now.term) != (Some(node), term)).await;
+    /// The attempts to reach a shard's leader.
+    pub fn attempts(&self, shard: ShardId, deadline: Instant) -> Attempts {
+        Attempts::new(self.node.context.router.clone(), shard, deadline)
     }
 
     /// The leader of a shard if it is here and ready.

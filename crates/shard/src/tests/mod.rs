@@ -1,5 +1,6 @@
 //! A leader over rows in memory, with an engine of a few lines.
 
+mod attempts;
 mod cache;
 mod engine;
 mod forms;

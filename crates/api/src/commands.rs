@@ -34,7 +34,7 @@ impl Attributes {
 }
 
 impl CommandType {
-    /// What the run's status is after the command, if the command ends it.
+    /// The run's status after the command, if the command ends it.
     pub fn status_after(self) -> Option<Status> {
         match self {
             CommandType::CompleteWorkflowExecution => Some(Status::Completed),

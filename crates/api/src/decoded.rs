@@ -1,4 +1,4 @@
-//! What a message takes in memory once it is decoded, found without decoding it.
+//! The memory that a message takes once it is decoded, measured without decoding it.
 //!
 //! Two bytes on the wire, an empty element of a list, become a structure of a kilobyte: a message of four megabytes may
 //! take gigabytes. Sizes are those that prost's types have, near enough for a limit; they are made from the API's
@@ -14,23 +14,25 @@ use prost_types::{
 };
 use std::{collections::HashMap, sync::LazyLock};
 
-/// Bytes of a `String`, a `Vec` or a scalar with what aligns it.
+/// The bytes of a `String` or a `Vec`.
 const HEAP: usize = 24;
+/// The bytes of a map.
 const MAP: usize = 48;
+/// The bytes of a scalar with what aligns it.
 const SCALAR: usize = 8;
 
-/// Lists and maps have room for up to twice what is in them.
+/// The factor by which the capacity of lists and maps may exceed what is in them.
 const SPARE: usize = 2;
 
-/// Levels that prost decodes; a message with more is refused there.
+/// The depth up to which prost decodes; a message with more levels is refused there.
 const DEEPEST: usize = 100;
 
 /// A type of message.
 #[derive(Debug)]
 struct Shape {
-    /// Bytes of the structure itself, with those that lie in it.
+    /// The bytes of the structure itself, with those that lie in it.
     size: usize,
-    /// By number.
+    /// The fields by their numbers.
     fields: HashMap<u32, Field>,
 }
 
@@ -45,7 +47,7 @@ enum Kind {
     Scalar,
     /// Text or bytes.
     Bytes,
-    /// Index of its shape. The entries of a map are messages, too.
+    /// A message, by the index of its shape. The entries of a map are messages, too.
     Message(usize),
 }
 
@@ -64,13 +66,14 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| {
 pub struct Measured(usize);
 
 impl Measured {
-    /// By its full name, such as `temporal.api.common.v1.Payload`.
+    /// Finds a message by its full name, such as `temporal.api.common.v1.Payload`.
     pub fn find(name: &str) -> Option<Measured> {
         SHAPES.by_name.get(name).copied().map(Measured)
     }
 
-    /// Bytes that it takes once it is decoded, about. What cannot be decoded is measured as far as it can be, and what is
-    /// larger than `enough` no further than to there: to measure it whole would take as long as to decode it.
+    /// The approximate number of bytes that the message takes once it is decoded. What cannot be decoded is measured as
+    /// far as it can be, and what is larger than `enough` no further than to there: to measure it whole would take as
+    /// long as to decode it.
     pub fn size(self, encoded: &[u8], enough: usize) -> usize {
         let structure = SHAPES.shapes[self.0].size;
         structure + SHAPES.contents(self.0, encoded, enough.saturating_sub(structure), 0)
@@ -100,7 +103,7 @@ impl Shapes {
         Shapes { shapes, by_name }
     }
 
-    /// What lies outside of the structure itself.
+    /// The bytes that lie outside of the structure itself.
     fn contents(&self, shape: usize, mut encoded: &[u8], enough: usize, depth: usize) -> usize {
         let mut total = 0;
         while !encoded.is_empty() && total <= enough {
@@ -134,7 +137,7 @@ impl Shapes {
     }
 }
 
-/// A message and those that are declared in it, by full name.
+/// Collects a message and those that are declared in it, by full name.
 fn collect<'a>(scope: &str, message: &'a DescriptorProto, found: &mut Vec<(String, &'a DescriptorProto)>) {
     let name = format!("{scope}.{}", message.name());
     message.nested_type.iter().for_each(|nested| collect(&name, nested, found));
@@ -150,7 +153,8 @@ fn kind(field: &FieldDescriptorProto, by_name: &HashMap<String, usize>) -> Field
     Field { kind, repeated: field.label() == Label::Repeated }
 }
 
-/// Of the structure: the sum of its fields, of which those of a `oneof` share one place. What contains itself is boxed.
+/// The bytes of a structure: the sum of its fields, of which those of a `oneof` share one place. A message that
+/// contains itself is boxed.
 fn size(
     index: usize,
     messages: &[(String, &DescriptorProto)],

@@ -62,7 +62,7 @@ impl Code {
 pub struct ApiError {
     pub code: Code,
     pub message: String,
-    /// Type name (`temporal.api.errordetails.v1.…`) and encoding of the detail.
+    /// The type name (`temporal.api.errordetails.v1.…`) and the encoding of the detail.
     pub detail: Option<(String, Bytes)>,
 }
 
@@ -79,14 +79,14 @@ impl ApiError {
         ApiError { code, message: message.into(), detail: None }
     }
 
-    /// With a message of `errordetails` attached.
+    /// The error with a message of `errordetails` attached.
     #[must_use]
     pub fn with<M: Message + Name>(mut self, detail: &M) -> Self {
         self.detail = Some((M::full_name(), detail.encode_to_vec().into()));
         self
     }
 
-    /// RESOURCE_EXHAUSTED with what is exhausted, and whose it is; clients try again after a while.
+    /// RESOURCE_EXHAUSTED with what is exhausted, and in whose scope; clients try again after a while.
     pub fn exhausted(cause: ResourceExhaustedCause, scope: ResourceExhaustedScope, message: impl Into<String>) -> Self {
         let detail = details::ResourceExhaustedFailure { cause: cause.into(), scope: scope.into() };
         Self::new(Code::ResourceExhausted, message).with(&detail)
@@ -130,8 +130,8 @@ impl From<ApiError> for tonic::Status {
     }
 }
 
-/// Bytes of a message: it travels as a header, twice if there are details, and many clients refuse more than 8 KiB of
-/// headers. The reference server does the same.
+/// The limit in bytes of a message: it travels as a header, twice if there are details, and many clients refuse more
+/// than 8 KiB of headers. The reference server has the same limit.
 #[cfg(feature = "grpc")]
 const MAX_MESSAGE: usize = 4000;
 #[cfg(feature = "grpc")]

@@ -6,7 +6,7 @@ use crate::{
     history::v1::history_event::Attributes,
 };
 
-/// Where an event comes from, which decides over its place in history.
+/// The source of an event, which decides over its place in history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventSource {
     /// Whoever started the run: it is its first event.
@@ -23,7 +23,7 @@ pub enum EventSource {
     News,
 }
 
-/// What happens to a workflow task.
+/// A step in the life of a workflow task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkflowTaskStep {
     Scheduled,
@@ -33,7 +33,7 @@ pub enum WorkflowTaskStep {
     TimedOut,
 }
 
-/// What a command begins and an event of its own ends.
+/// An operation that a command begins and an event of its own ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     Activity,
@@ -41,12 +41,13 @@ pub enum Operation {
     Nexus,
 }
 
-/// Rows: type, attributes, source; where the event is about an operation that another event began, the field that has
-/// the id of that one; where it ends the operation, the field that has the id of its started event.
+/// The facts of all types of events. Each row has: type, attributes, source; where the event is about an operation that
+/// another event began, the field with the id of that one; where it ends the operation, the field with the id of its
+/// started event.
 macro_rules! table {
     ($($event:ident $attributes:ident: $source:expr $(, of $began:ident $(, started $started:ident)?)?;)*) => {
         impl EventType {
-            /// Where events of this type come from.
+            /// The source of events of this type.
             pub fn source(self) -> EventSource {
                 match self {
                     EventType::Unspecified => EventSource::News,
@@ -64,7 +65,7 @@ macro_rules! table {
                 }
             }
 
-            /// The event that began the operation which this one tells more of: an activity's scheduled event, a timer's
+            /// The id of the event that began the operation of this one: an activity's scheduled event, a timer's
             /// started event, the initiated event of a child, of a signal or of a cancellation.
             pub fn begun_by(&self) -> Option<i64> {
                 match self {
@@ -72,7 +73,7 @@ macro_rules! table {
                 }
             }
 
-            /// Where the end of an activity or of a child names its started event.
+            /// The field in which the end of an activity or of a child names its started event.
             pub fn started_event_id_mut(&mut self) -> Option<&mut i64> {
                 match self {
                     $(Attributes::$attributes(a) => None$($(.or(Some(&mut a.$started)))?)?,)*
@@ -161,7 +162,7 @@ table! {
 }
 
 impl EventType {
-    /// What the run's status is after its last event; `None` for an event that is not a last one.
+    /// The run's status after its last event; `None` for an event that does not close the run.
     pub fn status_after(self) -> Option<Status> {
         match self.source() {
             Close(status) => Some(status),
@@ -175,7 +176,7 @@ impl EventType {
         self.status_after().is_some()
     }
 
-    /// Whether a workflow task's commands make the event.
+    /// Whether the event comes of a workflow task's command.
     pub fn is_of_command(self) -> bool {
         matches!(self.source(), Command(_))
     }

@@ -13,11 +13,12 @@ use prost::{
 };
 use std::{fmt, marker::PhantomData};
 
-/// Failures of one chain: a failure, its cause, the cause of that, and so on. Half of what the reference server takes,
-/// which refuses 10,000 and can no longer read what it recorded a few below that; Go's SDK reads up to there.
+/// The most failures in one chain: a failure, its cause, the cause of that, and so on. This is half of what the
+/// reference server accepts, which refuses 10,000 and can no longer read what it recorded a few below that; Go's SDK
+/// reads up to there.
 pub const MAX_CHAIN: usize = 5000;
 
-/// What a longer chain is refused with.
+/// The message of the error for a longer chain.
 pub const CHAIN_TOO_LONG: &str = "A chain of failures exceeds the limit of 5000 causes.";
 
 /// The cause of a failure.
@@ -28,7 +29,7 @@ pub type NexusCause = Nested<nexus::v1::Failure>;
 
 /// A message that holds one of its own kind.
 pub trait Chained: Message + Default {
-    /// Number of the field that holds it.
+    /// The number of the field that holds it.
     const INNER: u32;
 
     fn inner(&mut self) -> &mut Option<Nested<Self>>;
@@ -69,7 +70,7 @@ impl<M: Chained> Nested<M> {
         message
     }
 
-    /// All levels, outermost first, each without the next.
+    /// The messages of all levels, outermost first, each without the next.
     pub fn levels(&self) -> Vec<M> {
         let mut levels = Vec::new();
         let mut next = Some(vec![self.encoded.as_slice()]);
@@ -199,7 +200,7 @@ fn split<M: Chained>(parts: Vec<&[u8]>) -> Result<Level<'_, M>, DecodeError> {
     Ok((message, Some(inner).filter(|inner| !inner.is_empty())))
 }
 
-/// Takes what follows a length off the front.
+/// Takes a length and what follows it off the front.
 fn cut<'a>(part: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
     let length = decode_varint(part)?;
     let length = usize::try_from(length).unwrap_or(usize::MAX);

@@ -1,6 +1,6 @@
 //! Texts that are cut because somebody else chose their length.
 
-/// The start of a text: at most so many bytes, and whole characters.
+/// The start of a text: at most `bytes` bytes, and whole characters.
 pub fn prefix(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
     &text[..end]

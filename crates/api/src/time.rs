@@ -3,12 +3,12 @@
 use prost_types::{Duration as ProtoDuration, Timestamp as ProtoTimestamp};
 use std::time::{Duration, SystemTime};
 
-/// The API's duration is negative, which no option may be.
+/// The error for a negative duration, which no option may be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("negative duration")]
 pub struct NegativeDuration;
 
-/// A duration option of a request or command; zero and absent both mean "not set".
+/// Reads a duration option of a request or command; zero and absent both mean "not set".
 pub fn optional_duration(duration: Option<&ProtoDuration>) -> Result<Option<Duration>, NegativeDuration> {
     let Some(d) = duration else { return Ok(None) };
     let seconds = u64::try_from(d.seconds).map_err(|_| NegativeDuration)?;
@@ -25,12 +25,12 @@ pub fn duration_to_proto(duration: Duration) -> ProtoDuration {
     }
 }
 
-/// A duration as an event or a response tells it, zero if it says so; `None` for one that is absent or negative.
+/// Reads a duration of an event or a response, zero if it says so; `None` for one that is absent or negative.
 pub fn told_duration(duration: Option<ProtoDuration>) -> Option<Duration> {
     duration.and_then(|duration| duration.try_into().ok())
 }
 
-/// A time as an event or a response tells it; `None` for one that is absent or that the system's clock cannot show.
+/// Reads a time of an event or a response; `None` for one that is absent or that the system's clock cannot show.
 pub fn told_time(time: Option<ProtoTimestamp>) -> Option<SystemTime> {
     time.and_then(|time| time.try_into().ok())
 }

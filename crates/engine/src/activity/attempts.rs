@@ -1,4 +1,4 @@
-//! Attempts: how far one got, and what follows when it failed or its time is over.
+//! Attempts of activities: their heartbeats, and what follows when one failed or timed out.
 
 use super::{
     close::take,
@@ -15,10 +15,11 @@ use tenure_api::{
     history::v1::{ActivityTaskTimedOutEventAttributes, history_event::Attributes},
 };
 
-/// Bytes of heartbeat details from which an activity leaves the core row, which is written by every command.
+/// The size in bytes of heartbeat details from which an activity leaves the core row, which is written by every
+/// command.
 const LARGE_DETAILS: usize = 512;
 
-/// A worker tells how far it got.
+/// Records a heartbeat. The answer says what the worker has to know: that it should stop, or that operators intervened.
 pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -> BeatAnswer {
     let now = txn.now();
     if details.is_some_and(|details| details.encoded_len() > LARGE_DETAILS) {
@@ -35,13 +36,18 @@ pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -
     }
 }
 
-/// The attempt that is running ended with `failure`: it is retried after a while, or the reason why not is returned.
+/// Ends the running attempt with `failure` and schedules the next one after the back-off.
+///
+/// # Errors
+///
+/// The reason why there is no other attempt; the activity stays as it is, for the caller to close.
 pub(crate) fn retry(txn: &mut Txn<'_, '_>, id: i64, failure: Option<&Failure>) -> Result<(), RetryState> {
     let now = txn.now();
     pending_mut(txn, id).map_or(Ok(()), |mut activity| activity.retry(failure, now))
 }
 
-/// Fires what is due: retries are made ready, timeouts retry or close. Says whether the workflow has to be told.
+/// Fires what is due: back-offs end, timeouts retry or close. Returns whether an activity was closed, which its
+/// workflow has to see.
 pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) -> bool {
     let mut closed = false;
     // What was fired may be due again at once: a retry that woke too late has no time left.
@@ -64,12 +70,12 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) -> bool {
     }
 }
 
-/// The back-off is over.
+/// Puts an activity whose back-off is over into its queue.
 fn wake(txn: &mut Txn<'_, '_>, id: i64) {
     make_ready(txn, id, PendingActivity::wake);
 }
 
-/// Retries or closes an activity whose time is over. Says whether it is closed.
+/// Retries or closes an activity that timed out. Returns whether it is closed.
 fn time_out(txn: &mut Txn<'_, '_>, id: i64, kind: TimeoutType) -> bool {
     let mut failure = failures::timeout(kind);
     let Err(retry_state) = retry(txn, id, Some(&failure)) else { return false };

@@ -16,7 +16,7 @@ use tenure_api::{
 /// Details of an activity that was cancelled before a worker had it.
 const NOT_STARTED: &[u8] = br#""ACTIVITY_ID_NOT_STARTED""#;
 
-/// The workflow command. An activity that no worker has is cancelled at once.
+/// Applies the workflow command `RequestCancelActivityTask`. An activity that no worker has is cancelled at once.
 pub(crate) fn request_cancel(
     txn: &mut Txn<'_, '_>,
     task: &CompletedTask,
@@ -60,7 +60,7 @@ pub(crate) fn request_cancel(
     Ok(())
 }
 
-/// An event that ends this activity waits for the running workflow task to end.
+/// Whether an event that ends this activity is buffered until the running workflow task ends.
 fn closed_unseen(txn: &Txn<'_, '_>, id: i64) -> bool {
     let ends = |event: Attributes| {
         event.event_type().source() == EventSource::End(Operation::Activity) && event.begun_by() == Some(id)

@@ -1,4 +1,4 @@
-//! How an activity ends.
+//! The end of an activity.
 
 use super::{ready::withdraw, state::PendingActivity};
 use crate::{proto::Encoded, time::Timestamp, txn::Txn, workflow_task};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tenure_api::history::v1::{ActivityTaskStartedEventAttributes, HistoryEvent, history_event::Attributes};
 use uuid::Uuid;
 
-/// The run is being closed: its activities are no more.
+/// Drops all pending activities of a run that is being closed, with their ready tasks.
 pub(crate) fn forget_all(txn: &mut Txn<'_, '_>) {
     let ids: Vec<i64> = txn.state.activities.ids().collect();
     for id in ids {
@@ -15,8 +15,8 @@ pub(crate) fn forget_all(txn: &mut Txn<'_, '_>) {
     txn.state.activities.clear();
 }
 
-/// Takes an activity off the pending ones. Returns it with the id of its started event: an attempt that a worker had
-/// enters history now; zero where there was none.
+/// Removes an activity from the pending ones. Returns it with the id of its started event, which enters history now if
+/// a worker had the attempt; the id is zero if none had.
 pub(super) fn take(txn: &mut Txn<'_, '_>, id: i64) -> Option<(Arc<PendingActivity>, i64)> {
     // Says that it is pending, too.
     withdraw(txn, id);
@@ -61,8 +61,8 @@ pub(crate) fn close(txn: &mut Txn<'_, '_>, id: i64, closing: impl FnOnce(i64, i6
     workflow_task::schedule_if_idle(txn);
 }
 
-/// As [`close`] for an activity that somebody completes by its id without having been given the task: history tells
-/// of a start all the same.
+/// Closes an activity that somebody completes by its id while no worker has its task: history shows a start all the
+/// same.
 pub(crate) fn close_unstarted(
     txn: &mut Txn<'_, '_>,
     id: i64,

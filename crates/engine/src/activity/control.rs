@@ -1,4 +1,4 @@
-//! What is kept of what operators asked of a pending activity.
+//! The state that operators' requests leave on a pending activity.
 
 use crate::{codec::field, time::Timestamp};
 use minicbor::{Decode, Encode};
@@ -8,15 +8,15 @@ use tenure_api::workflow::v1::pending_activity_info::{
     pause_info::{Manual, PausedBy},
 };
 
-/// What operators asked of one pending activity.
+/// The state that operators' requests leave on one pending activity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Control {
     #[n(0)]
     paused: Option<Paused>,
-    /// The attempt that is running was reset; its worker is told so.
+    /// Whether the running attempt was reset; the answer to its next heartbeat says so.
     #[n(1)]
     reset: bool,
-    /// When that attempt ends, what it told by heartbeats is forgotten.
+    /// Whether the heartbeat details are forgotten when that attempt ends.
     #[n(2)]
     forget_heartbeat: bool,
 }
@@ -40,12 +40,13 @@ impl Control {
         self.paused = Some(Paused { at, identity: identity.into(), reason: reason.into() });
     }
 
-    /// Says whether it was paused.
+    /// Ends the pause. Returns whether there was one.
     pub(super) fn unpause(&mut self) -> bool {
         self.paused.take().is_some()
     }
 
-    /// The attempt that is running counts as the first. `forget_heartbeat`: what it told by heartbeats goes with it.
+    /// Makes the running attempt count as the first. `forget_heartbeat`: its heartbeat details are forgotten when it
+    /// ends.
     pub(super) fn reset_running(&mut self, forget_heartbeat: bool) {
         self.reset = true;
         self.forget_heartbeat |= forget_heartbeat;
@@ -55,7 +56,8 @@ impl Control {
         self.reset
     }
 
-    /// The running attempt ended, and another one may follow. Says whether heartbeat details are to be forgotten.
+    /// Notes that the running attempt ended and another one may follow. Returns whether heartbeat details are to be
+    /// forgotten.
     pub(super) fn attempt_ended(&mut self) -> bool {
         self.reset = false;
         std::mem::take(&mut self.forget_heartbeat)

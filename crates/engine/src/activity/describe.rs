@@ -1,4 +1,4 @@
-//! What the API shows of a pending activity: to the worker that polled it, and to who describes the execution.
+//! A pending activity as the API shows it: to the worker that polled it, and in descriptions of the execution.
 
 use super::{
     state::{PendingActivity, Phase, Started},
@@ -22,12 +22,12 @@ use tenure_api::{
     workflowservice::v1::PollActivityTaskQueueResponse,
 };
 
-/// All pending activities, in the order in which they were scheduled.
+/// The description of all pending activities, in the order in which they were scheduled.
 pub fn pending_infos(state: &ExecutionState) -> Vec<PendingActivityInfo> {
     state.activities.values().map(pending_info).collect()
 }
 
-/// The types of which an activity is paused.
+/// The types of the activities that are paused.
 pub(crate) fn paused_types(state: &ExecutionState) -> BTreeSet<Arc<str>> {
     let paused = state.activities.values().filter(|activity| activity.control.is_paused());
     paused.map(|activity| activity.activity_type.clone()).collect()
@@ -84,7 +84,7 @@ pub(super) fn options(activity: &PendingActivity) -> ActivityOptions {
     }
 }
 
-/// The answer to the poll that `started` is for. The namespace's name is left to the frontend.
+/// The response to the poll that `started` answers. The namespace's name is left to the frontend.
 pub(crate) fn poll_response(
     run: &RunKey,
     state: &ExecutionState,
@@ -124,7 +124,7 @@ pub(crate) fn poll_response(
     }
 }
 
-/// The activity's priority, and the run's where it sets nothing.
+/// The activity's priority; fields that it does not set come from the run's.
 fn merged(run: Option<&Encoded<Priority>>, activity: Option<&Encoded<Priority>>) -> Option<Priority> {
     let (Some(run), Some(activity)) = (run, activity) else { return activity.or(run).map(Encoded::decode) };
     let (run, mut merged) = (run.decode(), activity.decode());

@@ -1,4 +1,5 @@
-//! Activities that the worker takes along with the answer to the completion that scheduled them.
+//! Eager activities, which the worker gets with the response to the completion that scheduled them; and started
+//! activities whose workers have not reported yet.
 
 use super::{
     describe::{poll_response, token},
@@ -8,7 +9,7 @@ use super::{
 use crate::{id::ProposalId, key::RunKey, poll::Poll, state::ExecutionState, token::TaskToken, txn::Txn};
 use tenure_api::{history::v1::HistoryEvent, workflowservice::v1::PollActivityTaskQueueResponse};
 
-/// Starts those of the activities that are still ready: others were cancelled by a later command.
+/// Starts the given activities as far as they are still ready: a later command may have cancelled some.
 pub(crate) fn start_eagerly(txn: &mut Txn<'_, '_>, activities: &[i64], poll: &Poll) {
     for &id in activities {
         if txn.state.activities.get(id).and_then(PendingActivity::ready).is_none() {
@@ -22,7 +23,7 @@ pub(crate) fn start_eagerly(txn: &mut Txn<'_, '_>, activities: &[i64], poll: &Po
     }
 }
 
-/// Those of the activities that this proposal started and that are still running.
+/// The tokens of the given activities that this proposal started and that are still running.
 pub(crate) fn started_by(
     run: &RunKey,
     state: &ExecutionState,
@@ -34,14 +35,14 @@ pub(crate) fn started_by(
     started.filter(|(_, started)| started.proposal == proposal).map(|(a, started)| token(run, a, started)).collect()
 }
 
-/// The tokens of started activities whose workers have not been heard of.
+/// The tokens of started activities whose workers have sent no heartbeat since the start.
 pub fn unheard<'a>(run: &'a RunKey, state: &'a ExecutionState) -> impl Iterator<Item = (TaskToken, &'a Started)> + 'a {
     let started = state.activities.values().filter_map(|activity| Some((activity, activity.started()?)));
     let unheard = started.filter(|(activity, started)| !activity.is_heard_of(started));
     unheard.map(move |(activity, started)| (token(run, activity, started), started))
 }
 
-/// What a worker gets for a started activity; `scheduled` is its scheduled event. `None` if that start is no longer
+/// The poll response for a started activity; `scheduled` is its scheduled event. `None` if that start is no longer
 /// running.
 pub fn response_to(
     token: &TaskToken,

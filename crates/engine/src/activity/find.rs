@@ -1,10 +1,11 @@
-//! The pending activity that somebody means.
+//! Finding the pending activity that a request names.
 
 use super::state::{ActivityKey, PendingActivity};
 use crate::{command::ActivityRef, pending::Changing, state::ExecutionState, txn::Txn};
 use tenure_api::error::ApiError;
 
-/// The started activity that a worker's token names, or the pending one of that id.
+/// The scheduled event id of the activity that a request names: the started one of a worker's token, or the pending one
+/// of an activity id.
 pub(crate) fn find(txn: &Txn<'_, '_>, activity: &ActivityRef) -> Result<i64, ApiError> {
     match activity {
         ActivityRef::Token(token) => {
@@ -23,7 +24,7 @@ pub(crate) fn find(txn: &Txn<'_, '_>, activity: &ActivityRef) -> Result<i64, Api
     }
 }
 
-/// As [`find`], but a worker must have it.
+/// The same as [`find`], but the activity must have been started.
 pub(crate) fn find_started(txn: &Txn<'_, '_>, activity: &ActivityRef) -> Result<i64, ApiError> {
     let id = find(txn, activity)?;
     match txn.state.activities.get(id).and_then(PendingActivity::started) {
@@ -32,14 +33,14 @@ pub(crate) fn find_started(txn: &Txn<'_, '_>, activity: &ActivityRef) -> Result<
     }
 }
 
-/// An activity that the caller has found pending.
+/// A pending activity, which the caller has found before.
 pub(super) fn pending<'t>(txn: &'t Txn<'_, '_>, id: i64) -> Option<&'t PendingActivity> {
     let activity = txn.state.activities.get(id);
     debug_assert!(activity.is_some(), "activity {id} is pending");
     activity
 }
 
-/// As [`pending`], to change it.
+/// The same as [`pending`], for a change.
 pub(super) fn pending_mut<'t>(txn: &'t mut Txn<'_, '_>, id: i64) -> Option<Changing<'t, PendingActivity>> {
     let activity = txn.state.activities.get_mut(id);
     debug_assert!(activity.is_some(), "activity {id} is pending");

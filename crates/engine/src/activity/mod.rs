@@ -1,4 +1,4 @@
-//! Activities of a run: scheduled by workflow commands, started by polls, ended by workers or by time.
+//! Activities of a run: scheduled by workflow commands, started by polls, ended by workers or by timeouts.
 //!
 //! The started event of an attempt enters history together with the event that ends the activity, and only then: an
 //! attempt that is retried leaves no trace but the next one's `last_failure`.

@@ -1,4 +1,4 @@
-//! What operators do to pending activities: pause, unpause, reset. History does not tell of it.
+//! Operators' requests on pending activities: pause, unpause, reset. They leave no event in history.
 
 use super::{
     find::{pending, pending_mut},
@@ -9,7 +9,7 @@ use crate::{state::ExecutionState, txn::Txn};
 use std::time::Duration;
 use tenure_api::error::ApiError;
 
-/// Which pending activities a request means.
+/// The pending activities that a request selects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Selection<'a> {
     Id(&'a str),
@@ -17,7 +17,7 @@ pub(crate) enum Selection<'a> {
     All,
 }
 
-/// The scheduled event ids of the activities that are meant: at least one.
+/// The scheduled event ids of the selected activities, at least one; NOT_FOUND if there is none.
 pub(crate) fn matching(state: &ExecutionState, selection: Option<Selection<'_>>) -> Result<Vec<i64>, ApiError> {
     let Some(selection) = selection else {
         return Err(ApiError::invalid_argument("Either Activity.Id or Activity.Type should be set on request."));
@@ -36,8 +36,8 @@ pub(crate) fn matching(state: &ExecutionState, selection: Option<Selection<'_>>)
     Ok(ids)
 }
 
-/// No other attempt begins until it is unpaused, and nothing of it times out. An attempt that is running goes on. One
-/// that is paused already stays as it is.
+/// Pauses an activity: no other attempt begins and nothing of it times out until it is unpaused. An attempt that is
+/// running goes on. An activity that is paused already stays as it is.
 pub(crate) fn pause(txn: &mut Txn<'_, '_>, id: i64, identity: &str, reason: &str) {
     let now = txn.now();
     let Some(activity) = pending(txn, id) else { return };
@@ -52,18 +52,18 @@ pub(crate) fn pause(txn: &mut Txn<'_, '_>, id: i64, identity: &str, reason: &str
     }
 }
 
-/// What else is to happen to an activity that is unpaused or reset.
+/// Options of an unpause.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Again {
-    /// Counts from one again.
+    /// Whether attempts count from one again.
     pub(crate) attempts: bool,
-    /// Forgets what heartbeats told.
+    /// Whether heartbeat details are forgotten.
     pub(crate) heartbeat: bool,
-    /// The next attempt begins at a random time within this.
+    /// The span within which the next attempt begins, at random.
     pub(crate) jitter: Duration,
 }
 
-/// An activity that is not paused stays as it is.
+/// Ends the pause of an activity, whose next attempt begins if none is running. One that is not paused stays as it is.
 pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
     let Some(mut activity) = pending_mut(txn, id) else { return };
     if !activity.control.unpause() {
@@ -82,7 +82,8 @@ pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
     }
 }
 
-/// As if no attempt had been made before. An attempt that is running goes on, and counts as the first.
+/// Makes the activity begin as if no attempt had been made before. An attempt that is running goes on, and counts as
+/// the first.
 pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused: bool, jitter: Duration) {
     withdraw(txn, id);
     let Some(mut activity) = pending_mut(txn, id) else { return };
@@ -104,7 +105,7 @@ pub(crate) fn reset(txn: &mut Txn<'_, '_>, id: i64, heartbeat: bool, keep_paused
     }
 }
 
-/// The next attempt of an activity that no worker has, now or within `jitter`.
+/// Begins the next attempt of an activity that no worker has, now or within `jitter`.
 fn begin(txn: &mut Txn<'_, '_>, id: i64, jitter: Duration) {
     let at = txn.now().plus(random_within(txn, jitter));
     let Some(mut activity) = pending_mut(txn, id) else { return };

@@ -1,4 +1,4 @@
-//! Options of a pending activity, changed by an operator: by field mask, or back to what its scheduled event says.
+//! Changes of a pending activity's options by an operator: by field mask, or back to what its scheduled event says.
 
 use super::{
     describe,
@@ -18,7 +18,7 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 
-/// What to change: the masked fields of these options, or everything back to the beginning.
+/// The change that is asked for: the masked fields of these options, or everything back to the beginning.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change<'a> {
     Masked(&'a ActivityOptions, &'a [String]),
@@ -152,7 +152,7 @@ fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<Stri
     Ok(queue.name)
 }
 
-/// The wait before the next attempt follows the policy as it is now.
+/// Adapts the wait before the next attempt to the retry policy, which has changed.
 fn reschedule(activity: &mut PendingActivity) {
     let waits = matches!(activity.phase, Phase::Backoff | Phase::Paused);
     let Some(ended) = activity.last_attempt_completed_at.filter(|_| waits && activity.attempt > 1) else { return };

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{id::Stamp, key::TaskKind, rows::ReadyTask, state::ExecutionState, time::Timestamp, txn::Txn};
 
-/// The most urgent and the least urgent priority key; what is beyond counts as the latter.
+/// The most urgent and the least urgent priority key; larger keys count as the latter.
 const PRIORITIES: std::ops::RangeInclusive<i32> = 1..=5;
 
 /// Moves an activity to `Phase::Ready` by `becomes_ready` and puts its ready task into its queue.
@@ -28,7 +28,7 @@ pub(super) fn make_ready(txn: &mut Txn<'_, '_>, id: i64, becomes_ready: fn(&mut 
     txn.put_ready(task);
 }
 
-/// The run was rebuilt from its history: each of its activities begins its first attempt.
+/// Makes all activities of a run that was rebuilt from its history ready for their first attempts.
 pub(crate) fn make_all_ready(txn: &mut Txn<'_, '_>) {
     let ids: Vec<i64> = txn.state.activities.ids().collect();
     for id in ids {
@@ -48,7 +48,7 @@ pub(crate) fn withdraw(txn: &mut Txn<'_, '_>, id: i64) {
     txn.take_ready(queue, priority, stamp);
 }
 
-/// Removes the ready tasks of all activities, and gives the activities that had one.
+/// Removes the ready tasks of all activities, and returns the ids of the activities that had one.
 pub(crate) fn withdraw_all(txn: &mut Txn<'_, '_>) -> Vec<i64> {
     let ready = |activity: &PendingActivity| activity.ready().is_some();
     let ids: Vec<i64> = txn.state.activities.iter().filter(|(_, a)| ready(a)).map(|(id, _)| id).collect();
@@ -58,14 +58,14 @@ pub(crate) fn withdraw_all(txn: &mut Txn<'_, '_>) -> Vec<i64> {
     ids
 }
 
-/// What [`withdraw_all`] removed is ready again.
+/// Puts the ready tasks back that [`withdraw_all`] removed, with new stamps.
 pub(crate) fn put_back(txn: &mut Txn<'_, '_>, ids: Vec<i64>) {
     for id in ids {
         make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
     }
 }
 
-/// A start that did not reach its worker is taken back: the same attempt is ready again.
+/// Takes back a start that did not reach its worker: the same attempt is ready again, or paused.
 pub(crate) fn give_back(txn: &mut Txn<'_, '_>, id: i64) {
     if let Some(mut activity) = txn.state.activities.get_mut(id)
         && activity.control.is_paused()
@@ -76,7 +76,7 @@ pub(crate) fn give_back(txn: &mut Txn<'_, '_>, id: i64) {
     make_ready(txn, id, PendingActivity::give_back);
 }
 
-/// The activity's own priority key, or the run's.
+/// The activity's own priority key, or else the run's.
 fn priority(state: &ExecutionState, activity: &PendingActivity) -> u8 {
     match activity.priority.as_ref().map_or(0, |p| p.decode().priority_key) {
         key if key > 0 => key.clamp(*PRIORITIES.start(), *PRIORITIES.end()) as u8,

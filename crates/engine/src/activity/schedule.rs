@@ -23,7 +23,7 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 
-/// The workflow command.
+/// Applies the workflow command `ScheduleActivityTask`.
 pub(crate) fn schedule(
     txn: &mut Txn<'_, '_>,
     task: &mut CompletedTask,
@@ -81,7 +81,7 @@ pub(crate) fn schedule(
     Ok(())
 }
 
-/// Checks all but the timeouts. The error is the reference server's message.
+/// Checks everything but the timeouts. The error is the reference server's message.
 pub(super) fn check<'a>(
     command: &'a ScheduleActivityTaskCommandAttributes,
     limits: &Limits,

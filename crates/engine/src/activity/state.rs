@@ -48,26 +48,26 @@ pub struct PendingActivity {
     pub retry: RetryPolicy,
     #[n(6)]
     pub scheduled_at: Timestamp,
-    /// Counts from one.
+    /// The current attempt, counted from one.
     #[n(7)]
     pub attempt: i32,
-    /// When this attempt became ready; of an attempt in back-off, when it will.
+    /// The time when this attempt became ready or, for an attempt in back-off, when it will.
     #[n(8)]
     pub attempt_scheduled_at: Timestamp,
     #[n(9)]
     pub phase: Phase,
-    /// Of the attempt that was started last; empty before the first.
+    /// The identity of the worker that got the latest attempt; empty before the first start.
     #[cbor(n(10), with = "field", skip_if = "is_default")]
     pub last_worker_identity: Arc<str>,
     #[n(11)]
     pub last_attempt_completed_at: Option<Timestamp>,
-    /// Of the attempt before.
+    /// The failure of the previous attempt.
     #[n(12)]
     pub last_failure: Option<Encoded<Failure>>,
-    /// The last one of any attempt.
+    /// The latest heartbeat, of whatever attempt.
     #[n(13)]
     pub heartbeat: Option<Heartbeat>,
-    /// The event that asked for cancellation.
+    /// The id of the event that requested cancellation.
     #[n(14)]
     pub cancel_requested_event_id: Option<i64>,
     #[n(15)]
@@ -78,9 +78,10 @@ pub struct PendingActivity {
     pub priority: Option<Encoded<Priority>>,
 }
 
+/// How far the current attempt has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Phase {
-    /// A ready task of this stamp is in the activity's queue.
+    /// The activity waits in its queue, as the ready task of this stamp.
     #[n(0)]
     Ready(#[n(0)] Stamp),
     #[n(1)]
@@ -88,26 +89,28 @@ pub enum Phase {
     /// The next attempt is made ready at `attempt_scheduled_at`.
     #[n(2)]
     Backoff,
-    /// Nothing happens until it is unpaused; no time-out either.
+    /// Nothing happens until the activity is unpaused, and nothing times out.
     #[n(3)]
     Paused,
 }
 
+/// The start of an attempt for a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Started {
-    /// The token's.
+    /// The stamp of this start; the task token carries it.
     #[n(0)]
     pub stamp: Stamp,
     #[n(1)]
     pub at: Timestamp,
-    /// The proposal that started it: the same one gets the same task again.
+    /// The proposal that started it: a retry of the same one gets the same task again.
     #[n(2)]
     pub proposal: ProposalId,
-    /// Holds the connection of the worker that it was started for.
+    /// The process that holds the connection of the worker that got the task.
     #[n(3)]
     pub process: Process,
 }
 
+/// A heartbeat: when it came, and the details that the worker sent with it.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct Heartbeat {
     #[n(0)]
@@ -116,20 +119,20 @@ pub struct Heartbeat {
     pub details: Option<Encoded<Payloads>>,
 }
 
-/// What a worker learns when it tells how far it got.
+/// The answer to a heartbeat, for the worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BeatAnswer {
     pub cancel_requested: bool,
     pub paused: bool,
-    /// Its attempt was counted back to the first.
+    /// Whether the attempt was reset to count as the first.
     pub reset: bool,
 }
 
-/// What a pending activity is found by.
+/// The keys by which a pending activity is found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ActivityKey {
     Id(Arc<str>),
-    /// The earliest thing that is due by time alone.
+    /// The activity's earliest deadline.
     Due(Timestamp),
 }
 
@@ -151,7 +154,7 @@ impl Keyed for PendingActivity {
     }
 }
 
-/// What is due at an activity's deadline.
+/// The action that is due at an activity's deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     Retry,
@@ -159,7 +162,7 @@ pub(crate) enum Due {
 }
 
 impl PendingActivity {
-    /// As its scheduled event tells.
+    /// The pending activity that a scheduled event describes.
     pub(crate) fn scheduled(id: i64, at: Timestamp, event: &ActivityTaskScheduledEventAttributes) -> Self {
         let retry = event.retry_policy.as_ref().and_then(|policy| RetryPolicy::new(policy).ok());
         PendingActivity {
@@ -191,7 +194,7 @@ impl PendingActivity {
         }
     }
 
-    /// Whether a worker that it was started for has been heard of since.
+    /// Whether its worker has sent a heartbeat since this start.
     pub(crate) fn is_heard_of(&self, started: &Started) -> bool {
         self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.at > started.at)
     }
@@ -204,7 +207,7 @@ impl PendingActivity {
         }
     }
 
-    /// When the whole activity must be closed.
+    /// The deadline of the whole activity, over all attempts.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.timeouts.schedule_to_close.map(|d| self.scheduled_at.plus(d))
     }
@@ -219,7 +222,7 @@ impl PendingActivity {
         });
     }
 
-    /// The start did not reach a worker.
+    /// Takes back a start that did not reach a worker.
     pub(crate) fn give_back(&mut self, stamp: Stamp, _now: Timestamp) {
         debug_assert!(matches!(self.phase, Phase::Started(_)), "only a started activity is given back");
         self.phase = Phase::Ready(stamp);
@@ -235,7 +238,11 @@ impl PendingActivity {
         self.heartbeat = Some(Heartbeat { at: now, details: details.map(Encoded::of) });
     }
 
-    /// The attempt ended with `failure`: goes into back-off, or says why there is no other attempt.
+    /// Ends the attempt with `failure` and goes into back-off.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is no other attempt.
     pub(crate) fn retry(&mut self, failure: Option<&Failure>, now: Timestamp) -> Result<(), RetryState> {
         let delay = self.retry_delay(failure, now)?;
         debug_assert!(self.started().is_some(), "another attempt follows one that was running");
@@ -289,7 +296,7 @@ impl PendingActivity {
         }
     }
 
-    /// The earliest thing that is due by time alone.
+    /// The earliest deadline, and what happens at it.
     pub(crate) fn next_due(&self) -> Option<(Timestamp, Due)> {
         if self.control.is_paused() {
             return None;
@@ -318,12 +325,12 @@ impl PendingActivity {
     }
 }
 
-/// When something of the activities is due by time alone.
+/// The earliest deadline of the activities.
 pub(crate) fn earliest_deadline(activities: &Pending<PendingActivity>) -> Option<Timestamp> {
     due_until(activities, Timestamp::MAX).next().map(|(at, _)| at)
 }
 
-/// What is due up to this time, the earliest first.
+/// The deadlines up to this time, the earliest first, with the ids of their activities.
 pub(super) fn due_until(
     activities: &Pending<PendingActivity>,
     end: Timestamp,
@@ -335,7 +342,7 @@ pub(super) fn due_until(
     })
 }
 
-/// A worker has one, or could get it at once.
+/// Whether a worker has one of the activities, or could get it at once.
 pub(crate) fn any_with_worker(activities: &Pending<PendingActivity>) -> bool {
     activities.values().any(|activity| matches!(activity.phase, Phase::Ready(_) | Phase::Started(_)))
 }
@@ -357,7 +364,8 @@ mod tests {
         Stamp { term: 1, counter }
     }
 
-    /// Scheduled at zero; timeouts in the order schedule-to-close, schedule-to-start, start-to-close, heartbeat.
+    /// An activity that was scheduled at zero; timeouts in the order schedule-to-close, schedule-to-start,
+    /// start-to-close, heartbeat.
     fn activity(timeouts: [f64; 4], maximum_attempts: i32) -> PendingActivity {
         let policy = common::RetryPolicy { maximum_attempts, ..Default::default() };
         let [schedule_to_close, schedule_to_start, start_to_close, heartbeat] = timeouts.map(seconds);
@@ -439,7 +447,7 @@ mod tests {
 
     #[test]
     fn an_attempt_that_failed_is_retried_or_not() {
-        /// Failing at the given second: when the next attempt is, or why there is none.
+        /// Fails the activity at the given second; expects the time of the next attempt, or why there is none.
         #[track_caller]
         fn check(mut activity: PendingActivity, failure: Option<Failure>, now: f64, expected: Result<f64, RetryState>) {
             let before = activity.clone();

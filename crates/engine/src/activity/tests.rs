@@ -100,7 +100,7 @@ impl Test {
         self.sim.advance(Duration::from_secs_f64(seconds));
     }
 
-    /// How a poll would start the first ready activity task.
+    /// The start of the first ready activity task for a poll.
     fn ready(&self) -> Option<StartTask> {
         self.sim.ready(TaskKind::Activity).first().map(start_task)
     }
@@ -187,7 +187,7 @@ impl Test {
         ActivityRef::ById { run_id: None, activity_id: "a1".into() }
     }
 
-    /// What the last transition wrote.
+    /// The writes of the last transition.
     fn last_ops(&self) -> &[Op] {
         &self.sim.log.last().expect("something was written").ops
     }

@@ -8,25 +8,25 @@ use tenure_api::{
     time::{duration_to_proto, optional_duration},
 };
 
-/// `None` means no limit.
+/// The timeouts of an activity; `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Timeouts {
-    /// Over all attempts.
+    /// The time for all attempts together.
     #[n(0)]
     pub schedule_to_close: Option<Duration>,
-    /// Of each attempt.
+    /// The time that each attempt may wait for a worker.
     #[n(1)]
     pub schedule_to_start: Option<Duration>,
-    /// Of each attempt.
+    /// The time that each attempt may take once it is started.
     #[n(2)]
     pub start_to_close: Option<Duration>,
-    /// Between heartbeats of an attempt.
+    /// The time between two heartbeats of an attempt.
     #[n(3)]
     pub heartbeat: Option<Duration>,
 }
 
 impl Timeouts {
-    /// Fills in what the worker left open and caps everything by the run's timeout. The error is the reference
+    /// Fills in the timeouts that the worker left open and caps them by the run's timeout. The error is the reference
     /// server's message.
     pub(crate) fn resolve(
         attributes: &ScheduleActivityTaskCommandAttributes,
@@ -56,7 +56,7 @@ impl Timeouts {
         })
     }
 
-    /// Of the poll response and of an activity's options the API gives these as durations with zero for no limit.
+    /// Writes the timeouts into the scheduled event, as durations with zero for no limit.
     pub(crate) fn write_to(&self, event: &mut ActivityTaskScheduledEventAttributes) {
         event.schedule_to_close_timeout = Some(to_proto(self.schedule_to_close));
         event.schedule_to_start_timeout = Some(to_proto(self.schedule_to_start));
@@ -66,7 +66,7 @@ impl Timeouts {
 }
 
 impl Timeouts {
-    /// As [`Timeouts::write_to`] wrote them.
+    /// Reads what [`Timeouts::write_to`] wrote.
     pub(crate) fn read_from(event: &ActivityTaskScheduledEventAttributes) -> Self {
         let field = |value: Option<&_>| optional_duration(value).ok().flatten();
         Timeouts {
@@ -94,7 +94,8 @@ fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// Seconds of (schedule-to-close, schedule-to-start, start-to-close, heartbeat); zero is not set.
+    /// Resolves timeouts given in seconds, in the order schedule-to-close, schedule-to-start, start-to-close,
+    /// heartbeat; zero means that the timeout is not set.
     #[track_caller]
     fn check(given: [i64; 4], run: u64, expected: Result<[u64; 4], &str>) {
         let seconds = |s: i64| (s != 0).then_some(prost_types::Duration { seconds: s, nanos: 0 });

@@ -1,4 +1,4 @@
-//! The workflow command that ends a run and has another one go on in its place.
+//! The workflow command that ends a run and lets another one go on in its place.
 
 use super::{end::close, new_run::NewRun, successor::following, timeouts::Timeouts};
 use crate::{
@@ -66,7 +66,7 @@ pub(crate) fn continue_as_new(
     Ok(())
 }
 
-/// What the command's options come to.
+/// The new run's options, from the command and from the run that ends.
 struct Plan {
     workflow_type: WorkflowType,
     task_queue: TaskQueue,
@@ -129,7 +129,7 @@ impl Plan {
     }
 }
 
-/// As the end of an error tells the run.
+/// The run as the end of an error message shows it.
 fn shown(type_name: &str, queue: &str) -> String {
     format!("WorkflowType={type_name} TaskQueue=name:{queue:?}  kind:TASK_QUEUE_KIND_NORMAL")
 }

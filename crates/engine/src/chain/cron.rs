@@ -1,6 +1,6 @@
 //! Cron schedules: five fields, or one of the `@` words, in a time zone.
 //!
-//! What is accepted and when it is due is what the reference server makes of it, which keeps to the conventions of
+//! Which schedules are accepted and when they are due follows the reference server, which keeps to the conventions of
 //! Go's `robfig/cron`: Sunday is 0 only; days are matched by either field where both are restricted; a time that a
 //! clock change skips is skipped, and one that it repeats is repeated.
 
@@ -9,7 +9,7 @@ use jiff::{civil::DateTime, tz::TimeZone};
 use std::time::Duration;
 
 const SECOND: i64 = 1_000_000_000;
-/// A calendar without any match in so many years has none.
+/// Years to search; a calendar without any match in them has none.
 const YEARS_SEARCHED: i16 = 5;
 
 /// Why a schedule is refused.
@@ -24,7 +24,7 @@ pub enum BadSchedule {
 /// A parsed schedule.
 #[derive(Clone, Debug)]
 pub enum Schedule {
-    /// Whole seconds between one time and the next.
+    /// A fixed period, in whole seconds.
     Every(Duration),
     Calendar(Box<Calendar>),
 }
@@ -37,7 +37,7 @@ pub struct Calendar {
     days: u64,
     months: u64,
     weekdays: u64,
-    /// Both day fields restrict; a day needs to match one of them only.
+    /// Whether both day fields restrict; a day needs to match one of them only.
     either_day: bool,
     zone: TimeZone,
 }
@@ -47,7 +47,7 @@ impl Schedule {
         parse(text).ok_or(BadSchedule::Malformed)
     }
 
-    /// The first time after this one.
+    /// The first time after `after`; `None` where the schedule brings no other.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         match self {
             Schedule::Every(period) => Some(whole_seconds(after).plus(*period)),
@@ -55,14 +55,14 @@ impl Schedule {
         }
     }
 
-    /// How long a run waits whose turn comes after the one that was due at `last`, in whole seconds; `None` where the
-    /// schedule brings no other.
+    /// The wait of a run that follows the one that was due at `last`, in whole seconds; `None` where the schedule
+    /// brings no other time.
     pub fn backoff(&self, last: Timestamp, now: Timestamp) -> Option<Duration> {
         let wait = self.next_in_row(last, now)?.since(now);
         Some(Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
     }
 
-    /// The first time after `now` in the row of times that follow `last`.
+    /// The first time after `now` in the series of times that follow `last`.
     fn next_in_row(&self, last: Timestamp, now: Timestamp) -> Option<Timestamp> {
         match self {
             Schedule::Every(period) => {
@@ -75,7 +75,7 @@ impl Schedule {
     }
 }
 
-/// As [`Schedule::backoff`], of a schedule that a run was started with.
+/// The same as [`Schedule::backoff`], for the text of the schedule that a run was started with.
 pub fn backoff(schedule: &str, last: Timestamp, now: Timestamp) -> Option<Duration> {
     Schedule::parse(schedule).ok()?.backoff(last, now)
 }
@@ -126,7 +126,7 @@ impl Calendar {
         if self.either_day { day || weekday } else { day && weekday }
     }
 
-    /// When this day begins; never before `at`.
+    /// The beginning of this day; never before `at`.
     fn midnight(&self, day: DateTime, at: jiff::Timestamp) -> Option<jiff::Timestamp> {
         let begins = day.date().to_zoned(self.zone.clone()).ok()?.timestamp();
         Some(begins.max(later(at, 1)?))
@@ -188,7 +188,8 @@ fn time_zone(name: &str) -> Option<TimeZone> {
     }
 }
 
-/// The set that a field names, and whether it names all there is by a star. `names` stand for the numbers from `min`.
+/// The set of values that a field names, and whether it names all of them by a star. `names` stand for the numbers from
+/// `min` on.
 fn field(text: &str, min: u32, max: u32, names: &[&str]) -> Option<(u64, bool)> {
     let ranges = text.split(',').filter(|range| !range.is_empty());
     ranges.map(|text| range(text, min, max, names)).try_fold((0, false), |(set, star), range| {
@@ -197,7 +198,8 @@ fn field(text: &str, min: u32, max: u32, names: &[&str]) -> Option<(u64, bool)> 
     })
 }
 
-/// `*`, `n`, `n-m`, each with `/step`; `n/step` goes on to the end.
+/// The set that one range names, and whether it is a star: `*`, `n`, `n-m`, each with `/step`; `n/step` goes on to the
+/// end.
 fn range(text: &str, min: u32, max: u32, names: &[&str]) -> Option<(u64, bool)> {
     let number = |text: &str| {
         let named = names.iter().position(|name| text.eq_ignore_ascii_case(name));
@@ -225,7 +227,7 @@ fn range(text: &str, min: u32, max: u32, names: &[&str]) -> Option<(u64, bool)> 
     Some((set, star && step_by == 1))
 }
 
-/// A duration as Go writes it: `1h30m`, `1.5s`. What is negative counts as zero.
+/// Parses a duration in Go's notation: `1h30m`, `1.5s`. A negative one counts as zero.
 fn go_duration(text: &str) -> Option<Duration> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -1,4 +1,4 @@
-//! How a run ends. Every end comes through here.
+//! The end of a run. Every way to end comes through here.
 
 use super::new_run::{NewRun, start_next};
 use crate::{
@@ -15,8 +15,8 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionTerminatedEventAttributes, history_event::Attributes},
 };
 
-/// Ends the run with its last event: nothing of it is pending any more. Where a run follows in the chain, it is
-/// created in the same entry.
+/// Ends the run with its last event: nothing of it is pending any more. A run that follows in the chain is created in
+/// the same entry.
 pub(crate) fn close(txn: &mut Txn<'_, '_>, last: HistoryEvent, next: Option<NewRun>) {
     txn.state.pending_at_close = describe::pending_at_close(&txn.state);
     child::parent_closed(txn);
@@ -30,8 +30,8 @@ pub(crate) fn close(txn: &mut Txn<'_, '_>, last: HistoryEvent, next: Option<NewR
     }
 }
 
-/// As [`close`], but a reset puts another run in the place of this one, and so a parent does not hear of it.
-/// `keeps_children`: that run has them, and so neither do they.
+/// Ends a run that a reset replaces by another one, so that its parent is not notified. `keeps_children`: the other run
+/// takes over the children, so that they are not notified either.
 pub(crate) fn close_replaced(txn: &mut Txn<'_, '_>, last: HistoryEvent, keeps_children: bool) {
     txn.state.pending_at_close = describe::pending_at_close(&txn.state);
     if keeps_children {
@@ -81,8 +81,8 @@ pub(crate) fn terminated(reason: &str, details: Option<Payloads>, identity: &str
     }
 }
 
-/// The run is about to be closed by the server: a task that is running fails, and what waited for its end enters
-/// history.
+/// Fails the running workflow task, if there is one, and flushes buffered events into history, before the server closes
+/// the run.
 pub(crate) fn end_task_by_force(txn: &mut Txn<'_, '_>) {
     let failed = Failed {
         cause: Cause::ForceCloseCommand,

@@ -1,4 +1,4 @@
-//! A run to be created, however it came about: by a client, by its parent, by the run before it.
+//! A run to be created, on behalf of a client, of its parent, or of the run before it.
 
 use super::{cron::Schedule, state::Chain, timeouts::DEFAULT_TASK_TIMEOUT};
 use crate::{
@@ -32,7 +32,7 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// All that the creation of a run takes. What the run is, is told by its first event.
+/// Everything that the creation of a run needs. The properties of the run are those of its first event.
 #[derive(Clone, Debug)]
 pub struct NewRun {
     /// The namespace's name.
@@ -45,14 +45,14 @@ pub struct NewRun {
     pub started: WorkflowExecutionStartedEventAttributes,
     pub user_metadata: Option<UserMetadata>,
     pub links: Vec<Link>,
-    /// Comes before the first workflow task.
+    /// The signal that the run begins with, before its first workflow task.
     pub signal: Option<WorkflowExecutionSignaledEventAttributes>,
 }
 
 impl NewRun {
-    /// Opens the new run, which becomes the workflow id's current one, with its first event. Its first workflow task
-    /// is the caller's to schedule ([`schedule_if_idle`](crate::workflow_task::schedule_if_idle)); where the event
-    /// tells a back-off, it is scheduled when that is over.
+    /// Creates the run, which becomes the workflow id's current one, with its first event. Its first workflow task is
+    /// the caller's to schedule ([`schedule_if_idle`](crate::workflow_task::schedule_if_idle)); with a back-off in the
+    /// first event, it is scheduled when that is over.
     pub(crate) fn create<'a, 'c>(
         mut self,
         rows: &'a dyn StateReader,
@@ -83,19 +83,19 @@ impl NewRun {
         txn
     }
 
-    /// The poll for which the first task is started at once, where that was accepted.
+    /// The poll that gets the first task at once, where eager execution was accepted.
     pub(crate) fn eager_poll(&self, process: Process) -> Option<Poll> {
         let queue = self.started.task_queue.as_ref().map_or("", |queue| &queue.name).to_owned();
         let identity = self.started.identity.clone();
         self.started.eager_execution_accepted.then(|| Poll { identity, process, queue, ..Poll::default() })
     }
 
-    /// The caller takes the first task along, unless it has to wait.
+    /// Accepts eager execution, unless the first task has to wait.
     pub(crate) fn accept_eager_execution(&mut self) {
         self.started.eager_execution_accepted = self.backoff().is_none();
     }
 
-    /// The run has turns, and waits for the first of them.
+    /// Makes the run the first one of a cron schedule, which waits for its turn.
     pub(crate) fn set_cron(&mut self, text: &str, schedule: &Schedule, now: Timestamp) {
         if let Some(backoff) = schedule.backoff(now, now) {
             self.started.cron_schedule = text.to_owned();
@@ -162,8 +162,8 @@ fn duration(value: Option<&prost_types::Duration>) -> Option<Duration> {
     optional_duration(value).ok().flatten()
 }
 
-/// Creates another run of this workflow id in the same entry; it becomes the current one. Gives its first task if
-/// it was started at once.
+/// Creates another run of this workflow id in the same entry; it becomes the current one. Returns its first task if
+/// that was started at once.
 pub(crate) fn start_next(txn: &mut Txn<'_, '_>, next: NewRun) -> Option<Box<WorkflowTaskStarted>> {
     debug_assert!(!txn.state.is_running(), "one run at a time");
     let eager = next.eager_poll(txn.cx.origin);

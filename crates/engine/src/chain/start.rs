@@ -1,8 +1,8 @@
-//! A start that was asked for, and what its options come to.
+//! Requests to start a workflow, and their options.
 //!
-//! Each option has one function that checks it and gives the value that the engine goes on with. Whoever lets a start in
-//! calls them in the order in which the reference server finds faults: the frontend for requests, [`Start::new`] for what
-//! a parent's message asks. Nobody behind them checks or parses again.
+//! Each option has one function that checks it and returns the value that the engine goes on with. Whoever admits a
+//! start calls them in the order in which the reference server finds faults: the frontend for requests, [`Start::new`]
+//! for what a parent's message asks. Nothing behind them checks or parses again.
 
 use super::{
     cron::{self, Schedule},
@@ -18,16 +18,16 @@ use tenure_api::{
     workflowservice::v1::StartWorkflowExecutionRequest,
 };
 
-/// A start whose form was checked.
+/// A start whose request was checked for form.
 #[derive(Clone, Debug)]
 pub struct Start<R = StartWorkflowExecutionRequest> {
-    /// Has an id of its own.
+    /// The request; its request id is set.
     pub request: Arc<R>,
-    /// The request's, checked.
+    /// The options of the request, checked.
     pub options: StartOptions,
 }
 
-/// The options of a start; each part comes of its check.
+/// The options of a start; each field is what its check returned.
 #[derive(Clone, Debug)]
 pub struct StartOptions {
     pub timeouts: Timeouts,
@@ -37,7 +37,7 @@ pub struct StartOptions {
     pub policies: IdPolicies,
 }
 
-/// What is to become of other runs of the id.
+/// What the start does about other runs of the workflow id.
 #[derive(Clone, Copy, Debug)]
 pub struct IdPolicies {
     reuse: Reuse,
@@ -45,7 +45,7 @@ pub struct IdPolicies {
 }
 
 impl Start {
-    /// The start that a request asks for whose names were checked.
+    /// Checks the options of a request whose names were checked before.
     pub fn new(request: impl Into<Arc<StartWorkflowExecutionRequest>>) -> Result<Start, ApiError> {
         let request = request.into();
         let options = StartOptions {
@@ -89,12 +89,12 @@ impl IdPolicies {
         Err(ApiError::invalid_argument(message))
     }
 
-    /// What decides over closed runs.
+    /// The policy about closed runs.
     pub(crate) fn reuse(self) -> Reuse {
         self.reuse
     }
 
-    /// What decides over a running one.
+    /// The policy about a running one.
     pub(crate) fn conflict(self) -> Conflict {
         match self.reuse {
             Reuse::TerminateIfRunning => Conflict::TerminateExisting,
@@ -109,7 +109,7 @@ pub fn check_retry(policy: Option<&common::RetryPolicy>) -> Result<Option<RetryP
     policy.map(RetryPolicy::new).transpose().map_err(ApiError::invalid_argument)
 }
 
-/// Checks the wait before the first task, which a run with turns may not have.
+/// Checks the wait before the first task, which a run with a cron schedule may not have.
 pub fn check_delay(delay: Option<&prost_types::Duration>, cron_schedule: &str) -> Result<Duration, ApiError> {
     if !cron_schedule.is_empty() && delay.is_some() {
         return Err(ApiError::invalid_argument("CronSchedule and WorkflowStartDelay may not be used together."));

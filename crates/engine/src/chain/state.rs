@@ -1,17 +1,18 @@
-//! What is kept of a run's place in its chain.
+//! The state that a run keeps about its chain.
 
 use crate::codec::field;
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
 use tenure_api::history::v1::WorkflowExecutionStartedEventAttributes;
 
-/// What a chain of runs adds to what is known of each of them.
+/// The state of a run that comes from its chain.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct Chain {
-    /// Empty: none.
+    /// The cron schedule; empty if there is none.
     #[cbor(n(0), with = "field")]
     pub cron_schedule: Arc<str>,
-    /// What is no run timeout is told as one of zero: so continue-as-new has it.
+    /// Whether descriptions show a missing run timeout as one of zero, as the reference server does after
+    /// continue-as-new.
     #[n(1)]
     pub tells_zero_run_timeout: bool,
 }

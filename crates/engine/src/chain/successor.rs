@@ -1,4 +1,4 @@
-//! Which run follows one that ends: the next attempt of its retry policy, or the next turn of its cron schedule.
+//! The run that follows one that ends: the next attempt by its retry policy, or the next turn of its cron schedule.
 
 use super::{cron, new_run::NewRun};
 use crate::{failures, info::ExecutionInfo, retry::RetryPolicy, time::Timestamp, txn::Txn};
@@ -11,18 +11,18 @@ use tenure_api::{
     time::{duration_to_proto, optional_duration},
 };
 
-/// A run that was at work for less than this gives way only after the rest of it, so that a workflow that does nothing
-/// but begin again does not keep the server busy.
+/// The shortest time from the start of a run to the start of its successor, so that a workflow that does nothing but
+/// begin again does not keep the server busy.
 const SHORTEST_RUN: Duration = Duration::from_secs(1);
 
-/// How a run ends that failed or timed out.
+/// The end of a run that failed or timed out.
 pub(crate) struct Ended {
-    /// What its last event says.
+    /// The retry state that its last event shows.
     pub(crate) retry_state: RetryState,
     pub(crate) next: Option<NewRun>,
 }
 
-/// After a failure: the next attempt, or else the next turn.
+/// The successor after a failure: the next attempt, or else the next turn.
 pub(crate) fn after_failure(txn: &mut Txn<'_, '_>, failure: &Failure) -> Ended {
     let (initiator, backoff, retry_state) = match retry_backoff(&txn.state.info, failure, txn.now()) {
         Ok(backoff) => (Initiator::Retry, backoff, RetryState::InProgress),
@@ -42,7 +42,7 @@ pub(crate) fn after_failure(txn: &mut Txn<'_, '_>, failure: &Failure) -> Ended {
     Ended { retry_state, next: Some(next) }
 }
 
-/// After the run has used up its time.
+/// The successor after the run has timed out; none after the whole chain has.
 pub(crate) fn after_timeout(txn: &mut Txn<'_, '_>) -> Ended {
     match txn.state.info.execution_expires_at {
         // The whole chain has.
@@ -51,7 +51,7 @@ pub(crate) fn after_timeout(txn: &mut Txn<'_, '_>) -> Ended {
     }
 }
 
-/// After a completion: the next turn.
+/// The successor after a completion: the next turn.
 pub(crate) fn after_completion(txn: &mut Txn<'_, '_>, result: Option<&Payloads>) -> Option<NewRun> {
     let backoff = cron_backoff(txn)?;
     let mut next = following(txn, Initiator::CronSchedule, backoff);
@@ -60,8 +60,8 @@ pub(crate) fn after_completion(txn: &mut Txn<'_, '_>, result: Option<&Payloads>)
     Some(next)
 }
 
-/// A run that is like this one, whatever became of its memo and search attributes meanwhile. The caller fills in what
-/// it carries over from this one's end.
+/// A run with the options of this one's first event, whatever became of its memo and search attributes meanwhile. The
+/// caller fills in what it carries over from this one's end.
 pub(super) fn following(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Duration) -> NewRun {
     let first = WorkflowExecutionStartedEventAttributes::clone(&txn.first_event());
     let backoff = or_rest_of_shortest(txn, backoff);
@@ -86,13 +86,13 @@ pub(super) fn following(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Du
     }
 }
 
-/// The wait that was asked for, or what is left of the shortest life of a run.
+/// The requested wait, or what is left of [`SHORTEST_RUN`] if that is longer.
 fn or_rest_of_shortest(txn: &Txn<'_, '_>, asked: Duration) -> Duration {
     let lived = txn.now().since(at_work_since(&txn.state.info, txn.now()));
     if lived.saturating_add(asked) < SHORTEST_RUN { SHORTEST_RUN - lived } else { asked }
 }
 
-/// The run's turn, or its start where it was woken before.
+/// The time from which the run was at work: its turn, or its start if it was woken before.
 fn at_work_since(info: &ExecutionInfo, now: Timestamp) -> Timestamp {
     if info.execution_at <= now { info.execution_at } else { info.started_at }
 }
@@ -102,7 +102,7 @@ fn cron_backoff(txn: &Txn<'_, '_>) -> Option<Duration> {
     cron::backoff(&info.chain.cron_schedule, at_work_since(info, txn.now()), txn.now())
 }
 
-/// How long to wait before the next attempt, or why there is none.
+/// The wait before the next attempt, or the reason why there is none.
 fn retry_backoff(info: &ExecutionInfo, failure: &Failure, now: Timestamp) -> Result<Duration, RetryState> {
     let Some(policy) = &info.retry else { return Err(RetryState::RetryPolicyNotSet) };
     if !policy.retries(Some(failure)) {
@@ -118,7 +118,7 @@ fn retry_backoff(info: &ExecutionInfo, failure: &Failure, now: Timestamp) -> Res
     }
 }
 
-/// The workflow's own choice, within the policy's maximum; one that is no delay stands for the maximum.
+/// The delay that the failure asks for, within the policy's maximum; a zero or negative one stands for the maximum.
 fn delay_of(failure: &Failure, policy: &RetryPolicy) -> Option<Duration> {
     let Some(FailureInfo::ApplicationFailureInfo(info)) = &failure.failure_info else { return None };
     let delay = optional_duration(Some(info.next_retry_delay.as_ref()?)).ok().flatten();

@@ -7,7 +7,7 @@ pub(super) const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
 
 const LONGEST_TASK_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The timeouts that a run gets for those that were asked for.
+/// The timeouts of a run, with defaults and caps applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     pub(crate) execution: Option<Duration>,
@@ -16,7 +16,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// Checks the timeouts that were asked for. The error tells which one is wrong, by its name in the API.
+    /// Checks the requested timeouts. The error has the name of the wrong one in the API.
     pub(crate) fn check(
         execution: Option<&prost_types::Duration>,
         run: Option<&prost_types::Duration>,

@@ -1,4 +1,4 @@
-//! The two ends of a close: a parent tells its children, a child tells its parent.
+//! Closing runs: a parent notifies its children, a child notifies its parent.
 
 use super::state::PendingChild;
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
 };
 use tenure_api::{enums::v1::ParentClosePolicy, history::v1::HistoryEvent};
 
-/// The run is being closed. What its last commands asked others for is not sent; children that were asked for before
-/// are told, by their policies, after the message that starts them.
+/// Notifies the children of a run that is being closed, by their close policies and after the messages that start them.
+/// Messages of this transition's own commands are not sent, and neither is a child notified whose start is among those.
 pub(crate) fn parent_closed(txn: &mut Txn<'_, '_>) {
     let (unsent, children) = forget_all(txn);
     for (initiated_event_id, child) in children.iter() {
@@ -29,7 +29,7 @@ pub(crate) fn parent_closed(txn: &mut Txn<'_, '_>) {
     }
 }
 
-/// Nothing is pending between the run and others any more. Gives what was.
+/// Forgets everything that is pending between the run and others. Returns the unsent messages and the children.
 pub(crate) fn forget_all(txn: &mut Txn<'_, '_>) -> (Vec<Body>, Pending<PendingChild>) {
     let unsent = txn.unsend_commanded();
     let children = txn.state.relations.children.clone();
@@ -38,7 +38,7 @@ pub(crate) fn forget_all(txn: &mut Txn<'_, '_>) -> (Vec<Body>, Pending<PendingCh
     (unsent, children)
 }
 
-/// The run has closed with this event and is the last of its chain: a parent hears of it.
+/// Notifies the parent, if there is one, that the run has closed with this event. The run is the last of its chain.
 pub(crate) fn report_close(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
     let info = txn.state.info.clone();
     let Some(lineage) = &info.lineage else { return };

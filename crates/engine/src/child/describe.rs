@@ -1,10 +1,10 @@
-//! What the API shows of a run's children, and of a child.
+//! The API's description of a run's children, and of a child.
 
 use super::state::PendingChild;
 use crate::{info::ExecutionInfo, state::ExecutionState};
 use tenure_api::{time::duration_to_proto, workflow::v1::PendingChildExecutionInfo};
 
-/// What DescribeWorkflowExecution tells of the children.
+/// The pending children as DescribeWorkflowExecution shows them.
 pub(crate) fn pending_infos(state: &ExecutionState) -> Vec<PendingChildExecutionInfo> {
     let info = |(initiated_id, child): (i64, &PendingChild)| PendingChildExecutionInfo {
         workflow_id: child.workflow_id.to_string(),
@@ -16,7 +16,7 @@ pub(crate) fn pending_infos(state: &ExecutionState) -> Vec<PendingChildExecution
     state.relations.children.iter().map(info).collect()
 }
 
-/// The run timeout of a child, and of a run that was continued as new, is shown where it has none, too.
+/// The run timeout as descriptions show it: a child, and a run that was continued as new, shows zero where it has none.
 pub(crate) fn shown_run_timeout(info: &ExecutionInfo) -> Option<prost_types::Duration> {
     let shown = info.lineage.is_some() || info.chain.tells_zero_run_timeout;
     info.run_timeout.map(duration_to_proto).or(shown.then(prost_types::Duration::default))

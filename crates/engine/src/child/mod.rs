@@ -1,10 +1,10 @@
 //! Child workflows: started by workflow commands through the outbox, reported to the parent when the last run of
-//! their chain closes, and told when the parent closes.
+//! their chain closes, and notified when the parent closes.
 //!
 //! | pending child | answer to the start | child closed | parent closes |
 //! |---|---|---|---|
-//! | initiated | started, or failed and gone | started and gone | told after it started |
-//! | started | - | gone | told |
+//! | initiated | started, or failed and gone | started and gone | notified after it started |
+//! | started | - | gone | notified |
 
 mod closing;
 pub(crate) mod describe;

@@ -1,5 +1,5 @@
-//! Children and resets: children that the kept history tells of belong to the new run. What the old run heard of them
-//! after the point is told to it, and one whose start was not answered is asked for again.
+//! Children and resets. Children of the kept history belong to the new run: the later events about them that the old
+//! run received are repeated in it, and a start that was not answered is requested again.
 
 use super::{start, state::StartedChild};
 use crate::{events::fill_in_started_id, txn::Txn};
@@ -11,8 +11,8 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// Tells the new run what the run that it was reset from heard of a child: that its start failed, that it started, how
-/// it ended. A child that the new run does not know, or no longer, is none of its business.
+/// Repeats in the new run an event about a child that the run before it received: its start failed, it started, it
+/// ended. An event about a child that the new run does not know, or no longer, is ignored.
 pub(crate) fn retell(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
     let Some(attributes) = &event.attributes else { return };
     let Some(initiated_event_id) = attributes.begun_by() else {
@@ -35,16 +35,16 @@ pub(crate) fn retell(txn: &mut Txn<'_, '_>, event: &HistoryEvent) {
     }
 }
 
-/// What the history that the new run begins with asks for without an answer in it.
+/// The starts that the kept history requests and does not answer.
 #[derive(Default)]
 pub(crate) struct Asked {
     initiated: BTreeMap<i64, (StartChildWorkflowExecutionInitiatedEventAttributes, Option<UserMetadata>)>,
-    /// The events that resets have left, and the runs that wrote what is before them.
+    /// The ids of the events that resets have left, and the runs that wrote what is before them.
     resets: Vec<(i64, Uuid)>,
 }
 
 impl Asked {
-    /// Takes an event of the kept history.
+    /// Adds an event of the kept history.
     pub(crate) fn kept(&mut self, event: &HistoryEvent) {
         self.base(event);
         let Some(attributes) = &event.attributes else { return };
@@ -56,13 +56,13 @@ impl Asked {
         }
     }
 
-    /// Takes any event of the base run.
+    /// Adds any event of the base run.
     pub(crate) fn base(&mut self, event: &HistoryEvent) {
         self.resets.extend(reset(event));
     }
 
-    /// Asks for the starts that were not answered, not even in what the new run was told since. A child that was started
-    /// meanwhile is known by the request, which is the one of the run that asked first.
+    /// Requests the starts again that were not answered, not even by the events that were repeated in the new run. A
+    /// child that was started meanwhile is found by the request id, which is that of the run that asked first.
     pub(crate) fn ask_again(self, txn: &mut Txn<'_, '_>, base: Uuid) {
         for (event_id, (initiated, user_metadata)) in self.initiated {
             if txn.state.relations.children.get(event_id).is_some_and(|child| child.started.is_none()) {
@@ -73,7 +73,7 @@ impl Asked {
     }
 }
 
-/// The event that a reset leaves, and the run that wrote what is before it.
+/// The id of the event that a reset leaves, and the run that wrote what is before it; `None` for other events.
 fn reset(event: &HistoryEvent) -> Option<(i64, Uuid)> {
     let Attributes::WorkflowTaskFailedEventAttributes(failed) = event.attributes.as_ref()? else { return None };
     let base_run_id = Some(&failed.base_run_id).filter(|_| failed.cause() == Cause::ResetWorkflow)?;

@@ -1,4 +1,4 @@
-//! What the parent's history tells of its children.
+//! The events of the parent's history about its children.
 
 use super::state::{PendingChild, StartedChild};
 use crate::{
@@ -17,7 +17,7 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// The start was answered. A child that has closed meanwhile has told that it started.
+/// Records the answer to the start of a child. A child that has closed meanwhile has recorded its start already.
 pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: Receipt) -> Result<(), ReadError> {
     let child = match txn.state.relations.children.get(initiated_event_id) {
         None | Some(PendingChild { started: Some(_), .. }) => return Ok(()),
@@ -49,7 +49,7 @@ pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: 
     Ok(())
 }
 
-/// What the event tells that initiated a child.
+/// The attributes of the event that initiated a child.
 fn initiated(
     txn: &Txn<'_, '_>,
     initiated_event_id: i64,
@@ -90,7 +90,7 @@ fn started(
     Ok(())
 }
 
-/// The child's last run has closed with this event. That may be heard before the answer to its start.
+/// Records the end of a child, whose last run has closed with this event. It may come before the answer to its start.
 pub(crate) fn closed(
     txn: &mut Txn<'_, '_>,
     initiated_event_id: i64,

@@ -29,7 +29,7 @@ use uuid::Uuid;
 const CAUSE: Cause = Cause::BadStartChildExecutionAttributes;
 const COMMAND: &str = "StartChildWorkflowExecutionCommand";
 
-/// The workflow command.
+/// Applies the workflow command `StartChildWorkflowExecution`.
 pub(crate) fn start(
     txn: &mut Txn<'_, '_>,
     task: &CompletedTask,
@@ -75,7 +75,7 @@ pub(crate) fn start(
     Ok(())
 }
 
-/// Asks for the start of the child that the event tells of. `by`: the run that wrote the event.
+/// Sends the request to start the child that the event describes. `by`: the run that wrote the event.
 pub(super) fn ask(
     txn: &mut Txn<'_, '_>,
     by: Uuid,
@@ -109,7 +109,7 @@ fn check_attributes(
     Ok(())
 }
 
-/// A child without a queue of its own runs where its parent does.
+/// Fills in the task queue: a child without one runs on its parent's.
 fn with_queue(txn: &Txn<'_, '_>, command: &mut StartChildWorkflowExecutionCommandAttributes) {
     let queue = command.task_queue.get_or_insert_with(TaskQueue::default);
     if queue.name.is_empty() {
@@ -117,7 +117,7 @@ fn with_queue(txn: &Txn<'_, '_>, command: &mut StartChildWorkflowExecutionComman
     }
 }
 
-/// What was checked, in its final form.
+/// The checked options, with defaults filled in.
 struct Options {
     timeouts: Timeouts,
     retry: Option<RetryPolicy>,
@@ -125,7 +125,7 @@ struct Options {
 }
 
 impl Options {
-    /// The error is the reference server's message.
+    /// Checks the command and fills in its options. The error is the reference server's message.
     fn check(command: &StartChildWorkflowExecutionCommandAttributes, limit: usize) -> Result<Options, String> {
         let namespace = &command.namespace;
         let id = &command.workflow_id;
@@ -210,7 +210,7 @@ fn initiated_event(
     }
 }
 
-/// What the child is started with. Its id is the same however often the message is sent.
+/// The request that starts the child. Its id is the same however often the message is sent.
 fn request(
     txn: &Txn<'_, '_>,
     request_id: String,
@@ -240,7 +240,7 @@ fn request(
     }
 }
 
-/// A child has the parent's priority where it has none of its own.
+/// The child's priority; fields that it does not set come from the parent's.
 fn merge(parent: Option<Priority>, own: Option<Priority>) -> Option<Priority> {
     let (parent, own) = match (parent, own) {
         (Some(parent), Some(own)) => (parent, own),
@@ -262,7 +262,7 @@ fn lineage(txn: &Txn<'_, '_>, initiated_event_id: i64) -> Lineage {
     Lineage { parent: txn.run.clone(), parent_namespace, initiated_event_id, root }
 }
 
-/// The default is to terminate; what is unknown leaves the child alone.
+/// The policy with its default filled in, which is to terminate. An unknown one stays, and leaves the child alone.
 fn close_policy(policy: i32) -> i32 {
     match ParentClosePolicy::try_from(policy) {
         Ok(ParentClosePolicy::Unspecified) => ParentClosePolicy::Terminate.into(),

@@ -1,11 +1,11 @@
-//! What is kept of a run's children, of those that it asked something of, and of where it comes from itself.
+//! The state of a run's children, of its requests to other workflows, and of its own parent.
 //!
 //! | child | start answered | start refused | child closes | parent closes |
 //! |---|---|---|---|---|
 //! | `Initiated` | `Started` | gone | gone | gone |
 //! | `Started` | - | - | gone | gone |
 //!
-//! The end of a child may be heard before the answer to its start; history tells of the start first all the same.
+//! The end of a child may arrive before the answer to its start; history shows the start first all the same.
 
 use crate::{
     codec::field,
@@ -20,22 +20,22 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// What a run has to do with other workflow ids.
+/// A run's relations to other workflow ids.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct Relations {
-    /// Children that were initiated and have not closed, by initiated event id.
+    /// The children that were initiated and have not closed, by initiated event id.
     #[n(0)]
     pub children: Pending<PendingChild>,
-    /// Signals to others that were not answered yet.
+    /// The count of signals to others that were not answered yet.
     #[n(1)]
     pub signals: u32,
-    /// Cancellations of others that were not answered yet.
+    /// The count of requests to cancel others that were not answered yet.
     #[n(2)]
     pub cancels: u32,
 }
 
 impl Relations {
-    /// The started event of a child was buffered and is in history now.
+    /// Fills in the id of a child's started event, which was buffered and is in history now.
     pub(crate) fn start_has_event(&mut self, initiated_event_id: i64, event_id: i64) {
         if let Some(mut child) = self.children.get_mut(initiated_event_id)
             && let Some(started) = &mut child.started
@@ -45,22 +45,23 @@ impl Relations {
     }
 }
 
+/// A child that was initiated and has not closed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PendingChild {
     #[cbor(n(0), with = "field")]
     pub workflow_id: Arc<str>,
     #[cbor(n(1), with = "field")]
     pub workflow_type: Arc<str>,
-    /// `ParentClosePolicy`.
+    /// The child's `ParentClosePolicy`.
     #[n(2)]
     pub parent_close_policy: i32,
-    /// Once it is known to have started.
+    /// The start, once it is known.
     #[n(3)]
     pub started: Option<StartedChild>,
 }
 
 impl PendingChild {
-    /// As the event that initiated it tells.
+    /// The pending child that an initiated event describes.
     pub(crate) fn initiated(event: &StartChildWorkflowExecutionInitiatedEventAttributes) -> Self {
         PendingChild {
             workflow_id: event.workflow_id.as_str().into(),
@@ -83,24 +84,25 @@ impl Keyed for PendingChild {
     }
 }
 
+/// The start of a child, as its parent knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct StartedChild {
     #[cbor(n(0), with = "field")]
     pub run_id: Uuid,
-    /// [`BUFFERED`](crate::events::BUFFERED) while that event waits.
+    /// The id of the started event; [`BUFFERED`](crate::events::BUFFERED) until it is in history.
     #[n(1)]
     pub started_event_id: i64,
 }
 
-/// Where a child comes from; the same for all runs of its chain.
+/// The origin of a child; the same for all runs of its chain.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Lineage {
     #[n(0)]
     pub parent: RunKey,
-    /// Name of the parent's namespace.
+    /// The name of the parent's namespace.
     #[cbor(n(1), with = "field")]
     pub parent_namespace: Arc<str>,
-    /// The parent's event.
+    /// The id of the parent's event that initiated the child.
     #[n(2)]
     pub initiated_event_id: i64,
     /// The first ancestor, which is no child itself.
@@ -109,7 +111,7 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// What the first event of a run tells.
+    /// The lineage that the first event of a run describes; `None` if the run is no child.
     pub(crate) fn read(started: &WorkflowExecutionStartedEventAttributes) -> Option<Lineage> {
         let parent = started.parent_workflow_execution.as_ref()?;
         let root = started.root_workflow_execution.as_ref().unwrap_or(parent);

@@ -24,7 +24,7 @@ use tenure_api::{
 
 const CAUSE: Cause = Cause::BadRequestCancelExternalWorkflowExecutionAttributes;
 
-/// The workflow command.
+/// Applies the workflow command `RequestCancelExternalWorkflowExecution`.
 pub(crate) fn request_cancel(
     txn: &mut Txn<'_, '_>,
     task: &CompletedTask,
@@ -56,7 +56,7 @@ pub(crate) fn request_cancel(
     Ok(())
 }
 
-/// Sends the request that the event tells of.
+/// Sends the request that the initiated event describes.
 pub(super) fn request(
     txn: &mut Txn<'_, '_>,
     initiated_event_id: i64,
@@ -70,7 +70,7 @@ pub(super) fn request(
     send(txn, &execution.workflow_id, body);
 }
 
-/// The error is the reference server's message.
+/// Checks the command. The error is the reference server's message.
 fn check(command: &RequestCancelExternalWorkflowExecutionCommandAttributes, limit: usize) -> Result<(), String> {
     const COMMAND: &str = "RequestCancelExternalWorkflowExecutionCommand";
     let RequestCancelExternalWorkflowExecutionCommandAttributes { namespace, workflow_id, run_id, .. } = command;
@@ -89,7 +89,8 @@ fn check(command: &RequestCancelExternalWorkflowExecutionCommandAttributes, limi
     })
 }
 
-/// A child that the same task starts would be cancelled before there is anything to cancel.
+/// Checks that the same task does not start the workflow as a child: it would be cancelled before there is anything to
+/// cancel.
 fn not_started_here(
     txn: &Txn<'_, '_>,
     task: &CompletedTask,
@@ -106,7 +107,7 @@ fn not_started_here(
     Ok(())
 }
 
-/// The receiver has answered.
+/// Records the receiver's answer.
 pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: Receipt) -> Result<(), ReadError> {
     let Some(Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(initiated)) =
         initiated(txn, initiated_event_id)?

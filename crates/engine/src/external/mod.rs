@@ -21,7 +21,7 @@ fn send(txn: &mut Txn<'_, '_>, workflow_id: &str, body: Body) {
     txn.send(OutboxMessage { to: to.into(), body });
 }
 
-/// Whom an initiated event means; its run id was checked when the command came.
+/// The target of an initiated event; its run id was checked when the command came.
 fn target(run_id: &str, child_workflow_only: bool) -> Target {
     Target { run_id: parse_run_id(run_id).ok().flatten(), child_workflow_only }
 }

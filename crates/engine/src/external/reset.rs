@@ -1,4 +1,4 @@
-//! External workflows and resets: what the kept history asks of others without an answer in it, the new run asks again.
+//! External workflows and resets: requests of the kept history that it does not answer are sent again by the new run.
 
 use super::{cancel, signal};
 use crate::txn::Txn;
@@ -8,7 +8,7 @@ use tenure_api::history::v1::{
     SignalExternalWorkflowExecutionInitiatedEventAttributes, history_event::Attributes,
 };
 
-/// What the kept history asks for, as far as no event of it answers, by the event that asks.
+/// The requests of the kept history that no event of it answers, by their initiated events.
 #[derive(Default)]
 pub(crate) struct Asked(BTreeMap<i64, Request>);
 
@@ -18,7 +18,7 @@ enum Request {
 }
 
 impl Asked {
-    /// Takes an event of the kept history.
+    /// Adds an event of the kept history.
     pub(crate) fn kept(&mut self, event: &HistoryEvent) {
         let Some(attributes) = &event.attributes else { return };
         if let Some(answered) = attributes.begun_by() {
@@ -32,8 +32,8 @@ impl Asked {
         }
     }
 
-    /// Asks in the name of the new run. What was asked in the name of the old one may have been heard; the answer went
-    /// there.
+    /// Sends the requests on behalf of the new run. The old run's requests may have arrived; the answers went to the
+    /// old run.
     pub(crate) fn ask_again(self, txn: &mut Txn<'_, '_>) {
         for (event_id, request) in self.0 {
             match request {

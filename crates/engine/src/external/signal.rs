@@ -26,7 +26,7 @@ use tenure_api::{
 
 const CAUSE: Cause = Cause::BadSignalWorkflowExecutionAttributes;
 
-/// The workflow command.
+/// Applies the workflow command `SignalExternalWorkflowExecution`.
 pub(crate) fn signal(
     txn: &mut Txn<'_, '_>,
     task: &CompletedTask,
@@ -60,7 +60,7 @@ pub(crate) fn signal(
     Ok(())
 }
 
-/// Sends the signal that the event tells of.
+/// Sends the signal that the initiated event describes.
 pub(super) fn request(
     txn: &mut Txn<'_, '_>,
     initiated_event_id: i64,
@@ -80,7 +80,7 @@ pub(super) fn request(
     send(txn, &execution.workflow_id, Body::Signal { initiated_event_id, target, request: Encoded::of(&request) });
 }
 
-/// The error is the reference server's message.
+/// Checks the command. The error is the reference server's message.
 fn check(command: &SignalExternalWorkflowExecutionCommandAttributes, limit: usize) -> Result<(), String> {
     const COMMAND: &str = "SignalExternalWorkflowExecutionCommand";
     let execution = command.execution.as_ref().ok_or(format!("Execution is not set on {COMMAND}."))?;
@@ -112,7 +112,7 @@ fn check(command: &SignalExternalWorkflowExecutionCommandAttributes, limit: usiz
     Ok(())
 }
 
-/// The receiver has answered.
+/// Records the receiver's answer.
 pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: Receipt) -> Result<(), ReadError> {
     let Some(Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(initiated)) =
         initiated(txn, initiated_event_id)?

@@ -11,7 +11,7 @@ use tenure_api::{
     common::v1::{Payload, Payloads, WorkflowType},
 };
 
-/// What the parent's worker is told of these commands.
+/// The error that the parent's worker gets for these commands.
 fn refusal(commands: Vec<Verb>) -> String {
     let mut sim = Sim::started();
     sim.limits.id_length = 30;

@@ -1,11 +1,11 @@
-//! What becomes of children when their parent closes.
+//! Children whose parent closes.
 
 use super::{cancel, child, child_with_policy, commanded, complete, continue_as_new, signal, start_other, step};
 use crate::testing::Sim;
 use expect_test::{Expect, expect};
 use tenure_api::enums::v1::ParentClosePolicy;
 
-/// How the child `k`, started with this policy, ends when its parent does.
+/// Checks the end of the child `k`, started with this policy, when its parent closes.
 fn check_policy(policy: ParentClosePolicy, close: impl FnOnce(&mut Sim), expected: &Expect) {
     let mut sim = commanded(vec![child_with_policy("k", policy)]);
     close(&mut sim);

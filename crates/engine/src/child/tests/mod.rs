@@ -1,4 +1,4 @@
-//! Children, and signals and cancellations of others: the parent `w`, and whom its commands reach.
+//! Children, and signals and cancellations of others: the parent `w`, and the workflows that its commands reach.
 
 mod bad_commands;
 mod closing;

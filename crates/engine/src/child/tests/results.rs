@@ -1,4 +1,4 @@
-//! What the parent hears of its children.
+//! The events that a parent gets about its children.
 
 use super::{
     cancel, cancelled, child, child_with, commanded, complete, continue_as_new, fail, signal, start_other, step, tail,

@@ -6,9 +6,9 @@ use tenure_api::enums::v1::WorkflowTaskFailedCause as Cause;
 #[derive(Debug)]
 pub(crate) struct BadCommand {
     pub(crate) cause: Cause,
-    /// What is wrong, after the cause's name.
+    /// What is wrong; the message has it after the cause's name.
     pub(crate) detail: Option<String>,
-    /// The run is ended as well: trying again would bring the same.
+    /// Whether the run is terminated as well, because trying again would bring the same.
     pub(crate) terminates: bool,
 }
 
@@ -17,18 +17,18 @@ impl BadCommand {
         BadCommand { cause, detail: Some(detail.into()), terminates: false }
     }
 
-    /// The cause says it all.
+    /// An error whose cause says it all.
     pub(crate) fn bare(cause: Cause) -> Self {
         BadCommand { cause, detail: None, terminates: false }
     }
 
-    /// With the run terminated too.
+    /// The same error, with the run terminated too.
     #[must_use]
     pub(crate) fn terminating(self) -> Self {
         BadCommand { terminates: true, ..self }
     }
 
-    /// As the worker and history read it.
+    /// The message that the worker gets and that history shows.
     pub(crate) fn message(&self) -> String {
         let name = cause_name(self.cause);
         match &self.detail {
@@ -38,7 +38,7 @@ impl BadCommand {
     }
 }
 
-/// The API's name of a cause in the form in which errors tell it: `BadStartTimerAttributes`.
+/// The name of a cause as the reference server's messages spell it: `BadStartTimerAttributes`.
 pub(crate) fn cause_name(cause: Cause) -> String {
     let name = cause.as_str_name().trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_");
     name.split('_').map(|word| format!("{}{}", &word[..1], word[1..].to_ascii_lowercase())).collect()

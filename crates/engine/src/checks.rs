@@ -1,5 +1,5 @@
-//! What requests and workflow commands are held to that name the same things: queues, priorities, namespaces, search
-//! attributes, what is large. The errors are the reference server's messages.
+//! Checks that requests and workflow commands share: of queues, priorities, namespaces, search attributes, sizes. The
+//! errors are the reference server's messages.
 
 use crate::{
     bad_command::BadCommand,
@@ -13,10 +13,10 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 
-/// Names of the server's own queues begin with it.
+/// The prefix of the server's own queues.
 const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
 
-/// Why a text names no task queue, in the reference server's words.
+/// The reason why a text is no name of a task queue, in the reference server's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadQueueName {
     #[error("missing task queue name")]
@@ -27,7 +27,7 @@ pub enum BadQueueName {
     Reserved,
 }
 
-/// Whether requests and commands may name a task queue so. `limit`: in bytes.
+/// Checks a task queue's name in a request or command. `limit` is in bytes.
 pub fn check_queue_name(name: &str, limit: usize) -> Result<(), BadQueueName> {
     match name {
         "" => Err(BadQueueName::Missing),
@@ -39,7 +39,7 @@ pub fn check_queue_name(name: &str, limit: usize) -> Result<(), BadQueueName> {
 
 const FAIRNESS_KEY_LENGTH: usize = 64;
 
-/// The queue of a command, as a kind that is set. `limit`: bytes of its name.
+/// Checks the task queue of a command and fills in its kind. `limit`: bytes of its name.
 pub(crate) fn check_queue(queue: Option<&TaskQueue>, limit: usize) -> Result<TaskQueue, String> {
     let queue = queue.ok_or("taskQueue is not set")?;
     check_queue_name(&queue.name, limit).map_err(|error| error.to_string())?;
@@ -50,8 +50,8 @@ pub(crate) fn check_queue(queue: Option<&TaskQueue>, limit: usize) -> Result<Tas
     Ok(queue)
 }
 
-/// The error is the reference server's message, but for a weight that is no number: it is taken there, and here counts as
-/// out of range, so that none reaches an order or a comparison.
+/// Checks a priority. The error is the reference server's message, but a weight that is not a number, which that server
+/// accepts, is refused here as out of range, so that none reaches an order or a comparison.
 pub fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
     let Some(priority) = priority else { return Ok(()) };
     if priority.priority_key < 0 {
@@ -66,7 +66,7 @@ pub fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
     Ok(())
 }
 
-/// A command for a workflow of another namespace is refused, as by the reference server's default.
+/// Refuses a command for a workflow of another namespace, as the reference server does by default.
 pub(crate) fn same_namespace(own: &str, cause: Cause, namespace: &str) -> Result<(), BadCommand> {
     if namespace.is_empty() || namespace == own {
         return Ok(());
@@ -74,7 +74,7 @@ pub(crate) fn same_namespace(own: &str, cause: Cause, namespace: &str) -> Result
     Err(BadCommand::new(cause, "cross namespace commands are not allowed"))
 }
 
-/// Holds a payload-carrying field to the limit.
+/// Checks the size of a payload-carrying field.
 pub(crate) fn check_blob<M: Message>(
     limits: &Limits,
     cause: Cause,
@@ -89,7 +89,7 @@ pub(crate) fn check_blob<M: Message>(
     }
 }
 
-/// One more of `count` may be under way.
+/// Checks that one more than `count` may be pending.
 pub(crate) fn check_pending(count: u32, limit: usize, cause: Cause, what: &str) -> Result<(), BadCommand> {
     if (count as usize) < limit {
         return Ok(());
@@ -98,8 +98,8 @@ pub(crate) fn check_pending(count: u32, limit: usize, cause: Cause, what: &str) 
     Err(BadCommand::new(cause, message))
 }
 
-/// Whether the namespace has the search attributes of a command that starts a run; nothing else of such a command is
-/// looked at before.
+/// Checks that the namespace has the search attributes of a command that starts a run. Nothing else of such a command
+/// is checked before.
 pub(crate) fn check_search_attribute_names(
     registry: &Registry,
     namespace: &str,
@@ -110,8 +110,8 @@ pub(crate) fn check_search_attribute_names(
     checked.map_err(|problem| BadCommand::new(Cause::BadSearchAttributes, problem.to_string()))
 }
 
-/// Holds the search attributes of a command to what the namespace has, and gives them their types. `invalid` makes a
-/// message of one that does not fit; those that are too large end the run with `cause`.
+/// Checks the search attributes of a command against the namespace's, and writes their types into them. `invalid` makes
+/// the message about one that does not fit; attributes that are too large terminate the run with `cause`.
 pub(crate) fn check_search_attributes(
     registry: &Registry,
     namespace: &str,

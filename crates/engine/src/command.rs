@@ -1,4 +1,4 @@
-//! What a shard can be asked to do, and what it answers. One variant per verb; the logic sits in `commands/<verb>.rs`.
+//! The commands of a shard, and their replies. One variant per verb; the logic sits in `commands/<verb>.rs`.
 
 pub use crate::poll::{Credit, Poll};
 
@@ -21,12 +21,12 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// A command, for whom, and the id under which it may be tried again.
+/// A command with its lane, and the id under which it may be tried again.
 #[derive(Clone, Debug)]
 pub struct Envelope {
     pub lane: Lane,
     pub proposal: ProposalId,
-    /// Holds the caller's connection; started tasks that the answer carries go there.
+    /// The process that holds the caller's connection; started tasks that the reply carries go there.
     pub origin: Process,
     pub command: ShardCommand,
 }
@@ -46,12 +46,12 @@ pub enum ShardCommand {
     },
     ResetWorkflow(RunRequest<api::ResetWorkflowExecutionRequest>),
     UpdateWorkflow(RunRequest<api::UpdateWorkflowExecutionRequest>),
-    /// One entry starts the workflow, or finds it, and admits the update.
+    /// Starts the workflow, or finds it, and admits the update, in one entry.
     UpdateWithStart {
         start: Box<Start>,
         update: Arc<api::UpdateWorkflowExecutionRequest>,
     },
-    /// A poll was matched with a ready workflow task.
+    /// Starts a ready workflow task for the poll that was matched with it.
     StartWorkflowTask(StartTask),
     CompleteWorkflowTask {
         token: TaskToken,
@@ -64,12 +64,12 @@ pub enum ShardCommand {
     ResetStickyTaskQueue {
         run_id: Option<Uuid>,
     },
-    /// The home of a sticky queue has no poller for it: the task goes to the normal queue.
+    /// Moves the task of a sticky queue without pollers to the normal queue; the home of the sticky queue asks for it.
     StickyUnavailable {
         run_id: Uuid,
         stamp: Stamp,
     },
-    /// A poll was matched with a ready activity task.
+    /// Starts a ready activity task for the poll that was matched with it.
     StartActivityTask(StartTask),
     CompleteActivity {
         activity: ActivityRef,
@@ -92,27 +92,27 @@ pub enum ShardCommand {
     ResetActivity(RunRequest<api::ResetActivityRequest>),
     UpdateWorkflowOptions(RunRequest<api::UpdateWorkflowExecutionOptionsRequest>),
     UpdateActivityOptions(RunRequest<api::UpdateActivityOptionsRequest>),
-    /// An operator sets something of a task queue; runs in the lane of the workflow id that is the queue's name.
+    /// Changes what operators set of a task queue; runs in the lane of the workflow id that is the queue's name.
     UpdateQueueConfig {
         queue: QueueKey,
         request: Arc<api::UpdateTaskQueueConfigRequest>,
     },
-    /// A started task that never reached a worker: it is ready again, as the same attempt with a new stamp.
+    /// Returns a started task that never reached a worker: it is ready again, as the same attempt with a new stamp.
     ReturnTask {
         token: TaskToken,
     },
-    /// A message of another subject's outbox.
+    /// Takes a message from another subject's outbox.
     Deliver {
         from: Subject,
         message: Box<OutboxMessage>,
     },
-    /// How the receiver of a message of the subject's outbox answered.
+    /// Takes the receiver's answer to a message of the subject's outbox.
     Delivered {
         instance: Uuid,
         stamp: Stamp,
         receipt: Receipt,
     },
-    /// The subject's timer row is due.
+    /// Fires what is due; the subject's timer row is.
     TimerDue {
         instance: Uuid,
     },
@@ -121,7 +121,7 @@ pub enum ShardCommand {
 /// A request about one run of the workflow.
 #[derive(Clone, Debug, Default)]
 pub struct RunRequest<R> {
-    /// The current run where it is `None`. What the request itself says of the run is not read again.
+    /// The run that is meant; `None` is the current one. The request's own field for it is not read again.
     pub run_id: Option<Uuid>,
     pub request: Arc<R>,
 }
@@ -132,13 +132,13 @@ impl<R> RunRequest<R> {
     }
 }
 
-/// Starting a task for a poll. Tried again with the same proposal id it gives the same task again.
+/// Starts a task for a poll. Tried again with the same proposal id it gives the same task again.
 #[derive(Clone, Debug)]
 pub struct StartTask {
     pub run_id: Uuid,
-    /// The ready task's name.
+    /// The stamp that names the ready task.
     pub stamp: Stamp,
-    /// The ready task's; an activity is found by it.
+    /// The scheduled event id of the ready task; an activity is found by it.
     pub scheduled_event_id: i64,
     pub poll: Poll,
 }
@@ -150,89 +150,89 @@ impl StartTask {
     }
 }
 
-/// How a worker names the activity that it reports on.
+/// The name of the activity that a worker reports on.
 #[derive(Clone, Debug)]
 pub enum ActivityRef {
     Token(TaskToken),
-    /// The current run where `run_id` is `None`.
+    /// A pending activity's id; `run_id` is `None` for the current run.
     ById {
         run_id: Option<Uuid>,
         activity_id: String,
     },
 }
 
-/// What a command answers once its entry is applied.
+/// The reply to a command, sent once its entry is applied.
 #[derive(Clone, Debug)]
 pub enum Reply {
     Done,
     WorkflowStarted {
         run_id: Uuid,
-        /// First run of the chain.
+        /// The first run of the chain.
         first_run_id: Uuid,
-        /// False when the request was answered with a run that was there before.
+        /// Whether this request started the run; otherwise the run was there before.
         started: bool,
-        /// The run has an event that tells the request's id.
+        /// Whether the run has an event with the request's id.
         attached: bool,
-        /// Status of the run (`WorkflowExecutionStatus`).
+        /// The run's status (`WorkflowExecutionStatus`).
         status: i32,
-        /// The first task, started for the caller (`request_eager_execution`).
+        /// The first task, if it was started for the caller (`request_eager_execution`).
         task: Option<Box<WorkflowTaskStarted>>,
     },
     WorkflowSignaled {
-        /// The run that got the signal, now or when the request came before.
+        /// The run that received the signal, now or when the request was tried before.
         run_id: Uuid,
     },
     WorkflowReset {
         /// The new run.
         run_id: Uuid,
     },
-    /// How far the update has come, and where to wait for it.
+    /// The update's status, and the run to wait at.
     Update {
         run_id: Uuid,
         found: Found,
     },
     UpdateWithStart {
         run_id: Uuid,
-        /// False when the run was there before.
+        /// Whether this request started the run; otherwise it was there before.
         started: bool,
-        /// Status of the run (`WorkflowExecutionStatus`).
+        /// The run's status (`WorkflowExecutionStatus`).
         status: i32,
         found: Found,
     },
     WorkflowTaskStarted(Box<WorkflowTaskStarted>),
     WorkflowTaskCompleted {
-        /// The next task, started for the same worker (`return_new_workflow_task`).
+        /// The next task, if it was started for the same worker (`return_new_workflow_task`).
         new_task: Option<Box<WorkflowTaskStarted>>,
-        /// Activities that were started for the same worker (`request_eager_execution`).
+        /// The activities that were started for the same worker (`request_eager_execution`).
         activities: Vec<TaskToken>,
         reset_history_event_id: i64,
     },
-    /// Ready to be sent, but for the namespace's name.
+    /// A poll response that lacks nothing but the namespace's name.
     ActivityTaskStarted(Box<api::PollActivityTaskQueueResponse>),
     ActivityHeartbeat(BeatAnswer),
-    /// A workflow's options after they were changed.
+    /// The workflow's options after the change.
     WorkflowOptions(Box<WorkflowExecutionOptions>),
-    /// An activity's options after they were changed.
+    /// The activity's options after the change.
     ActivityOptions(Box<ActivityOptions>),
-    /// What is set of a task queue after it was changed.
+    /// The task queue's settings after the change.
     QueueConfig(Box<TaskQueueConfig>),
-    /// Of a message.
+    /// The receipt of an outbox message.
     Received(Receipt),
-    /// The command was applied and its caller gets this error: a completion with a bad command fails its workflow
-    /// task, and the worker is told why.
+    /// The error that the caller gets although the command was applied: a completion with a bad command fails its
+    /// workflow task, and the worker learns why.
     Failed(ApiError),
 }
 
-/// All that a poll response needs of a started workflow task, besides history that is read from rows.
+/// Everything that a poll response needs of a started workflow task, besides history that is read from rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkflowTaskStarted {
     pub token: TaskToken,
     pub run: RunKey,
     pub workflow_type: String,
-    /// The normal task queue of the run.
+    /// The run's normal task queue.
     pub task_queue: String,
     pub attempt: i32,
-    /// Started event of the last task that completed; zero if none did.
+    /// The started event of the last completed task; zero if there is none.
     pub previous_started_event_id: i64,
     pub started_event_id: i64,
     /// The last event that history rows hold for this task (the task's history ends at its started event; events of
@@ -242,16 +242,16 @@ pub struct WorkflowTaskStarted {
     pub transient_events: Vec<u8>,
     pub scheduled_at: Timestamp,
     pub started_at: Timestamp,
-    /// The worker has the history up to `previous_started_event_id`: it polled its sticky queue, or has just completed
-    /// the task before.
+    /// Whether the worker has the history up to `previous_started_event_id`: it polled its sticky queue, or has just
+    /// completed the previous task.
     pub sticky: bool,
-    /// Updates ride on it.
+    /// Whether the task carries updates.
     pub updates: bool,
 }
 
 #[cfg(test)]
 impl WorkflowTaskStarted {
-    /// Decoded `transient_events`.
+    /// The decoded `transient_events`.
     pub(crate) fn transient(&self) -> Vec<tenure_api::history::v1::HistoryEvent> {
         prost::Message::decode(self.transient_events.as_slice())
             .map(|history: tenure_api::history::v1::History| history.events)

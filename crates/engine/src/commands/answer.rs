@@ -1,4 +1,4 @@
-//! The answer to a command that its run remembers, given once more.
+//! Replies to commands that were applied before, made again from what their run remembers.
 
 use crate::{
     activity,
@@ -12,7 +12,7 @@ use crate::{
 use tenure_api::enums::v1::WorkflowExecutionStatus as Status;
 use uuid::Uuid;
 
-/// The answer to `proposal`, out of what its run has become.
+/// The reply to `proposal`, made from the state that its run has now.
 pub(super) fn answer(outcome: &Outcome, run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Reply {
     match outcome {
         Outcome::Done => Reply::Done,
@@ -31,7 +31,7 @@ pub(super) fn answer(outcome: &Outcome, run: &RunKey, state: &ExecutionState, pr
     }
 }
 
-/// About a run that was running before, and may have an event of the request's own.
+/// The reply to a start that found a running run; `attached`: that run has an event of the request's own.
 fn found_running(run_id: Uuid, state: &ExecutionState, attached: bool) -> Reply {
     let (first_run_id, status) = (state.info.first_run_id, Status::Running.into());
     Reply::WorkflowStarted { run_id, first_run_id, started: false, attached, status, task: None }

@@ -1,5 +1,4 @@
-//! What a verb has at hand, and how it stops: runs are found and opened here, with the errors for those that are not
-//! there.
+//! The surroundings of a verb: runs are found and opened here, with the errors for those that are not there.
 
 use super::answer::answer;
 use crate::{
@@ -17,11 +16,11 @@ use std::sync::Arc;
 use tenure_api::error::ApiError;
 use uuid::Uuid;
 
-/// Why a command stops before it changed anything.
+/// The reason why a command stops before it changed anything.
 #[derive(Debug)]
 pub(crate) enum Stop {
     Refused(Refused),
-    /// It was applied before, or there is nothing to do: this is the answer.
+    /// The command was applied before, or there is nothing to do: this is the reply.
     Answered(Reply),
 }
 
@@ -39,7 +38,7 @@ impl From<ReadError> for Stop {
 
 pub(crate) type Outcome = Result<Transition, Stop>;
 
-/// A command's surroundings.
+/// The surroundings of a command.
 pub(crate) struct Call<'a, 'c> {
     pub(crate) rows: &'a dyn StateReader,
     pub(crate) cx: &'a mut Context<'c>,
@@ -63,8 +62,8 @@ impl<'a, 'c> Call<'a, 'c> {
         Ok(state.filter(|state| !state.is_deleted()))
     }
 
-    /// A working copy of the run, or of the current one. A proposal that this run remembers is answered as the first
-    /// time.
+    /// Opens a working copy of the run, or of the current one. A proposal that the run remembers is answered as the
+    /// first time.
     pub(crate) fn open(self, run_id: Option<Uuid>) -> Result<Txn<'a, 'c>, Stop> {
         let current = run_id.is_none();
         let run_id = match run_id {
@@ -84,7 +83,7 @@ impl<'a, 'c> Call<'a, 'c> {
         Ok(Txn::over(self.rows, self.cx, run, self.proposal, state))
     }
 
-    /// As [`Call::open`], for what a closed run refuses.
+    /// The same as [`Call::open`], for verbs that a closed run refuses.
     pub(crate) fn open_running(self, run_id: Option<Uuid>) -> Result<Txn<'a, 'c>, Stop> {
         let txn = self.open(run_id)?;
         if !txn.state.is_running() {
@@ -93,7 +92,7 @@ impl<'a, 'c> Call<'a, 'c> {
         Ok(txn)
     }
 
-    /// The running run of the activity that a worker reports on.
+    /// Opens the running run of the activity that a worker reports on.
     pub(crate) fn open_activity(self, activity: &ActivityRef) -> Result<Txn<'a, 'c>, Stop> {
         match activity {
             ActivityRef::Token(token) if token.kind != TaskKind::Activity || token.run.workflow != *self.workflow => {
@@ -104,7 +103,7 @@ impl<'a, 'c> Call<'a, 'c> {
         }
     }
 
-    /// The run whose started workflow task the token names.
+    /// Opens the run whose started workflow task the token names.
     pub(crate) fn open_workflow_task(self, token: &TaskToken) -> Result<Txn<'a, 'c>, Stop> {
         let txn = self.open_run_of(token)?;
         if !txn.state.workflow_task.is_started_as(token.stamp) {
@@ -113,7 +112,7 @@ impl<'a, 'c> Call<'a, 'c> {
         Ok(txn)
     }
 
-    /// The run of a workflow task, whatever became of the task.
+    /// Opens the run of a workflow task, whatever became of the task.
     pub(super) fn open_run_of(self, token: &TaskToken) -> Result<Txn<'a, 'c>, Stop> {
         if token.kind != TaskKind::Workflow || token.run.workflow != *self.workflow {
             return Err(ApiError::invalid_argument("Invalid TaskToken.").into());
@@ -141,18 +140,18 @@ pub(super) fn no_workflow_task() -> ApiError {
     ApiError::not_found("Workflow task not found.")
 }
 
-/// Nothing has to be replicated.
+/// A transition that changes nothing, so that nothing has to be replicated.
 pub(crate) fn unchanged(reply: Reply) -> Transition {
     Transition { reply, writes: WriteSet::default(), states: Vec::new(), effects: Vec::new(), copy: None }
 }
 
-/// The run of a request that may name the first run of a chain: it is for the chain then, so that it reaches the current
-/// run whichever one it names beside it.
+/// The run id of a request that may name the first run of a chain. Such a request is for the chain, and reaches the
+/// current run whichever run it names beside it: `None`.
 pub(crate) fn run_id_in_chain(run_id: Option<Uuid>, first_run_id: &str) -> Option<Uuid> {
     run_id.filter(|_| first_run_id.is_empty())
 }
 
-/// A request may insist on the chain of runs that it means.
+/// Checks that the run belongs to the chain that the request insists on, if it names one.
 pub(crate) fn same_chain(state: &ExecutionState, first_run_id: &str) -> Result<(), ApiError> {
     if first_run_id.is_empty() || state.info.first_run_id.to_string() == first_run_id {
         return Ok(());

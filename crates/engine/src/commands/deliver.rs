@@ -1,4 +1,4 @@
-//! A message of another run's outbox arrives; `delivered.rs` is its twin at the sender.
+//! A message from another run's outbox arrives; `delivered.rs` is its twin at the sender.
 
 use super::{
     call::{Call, Outcome, Stop, unchanged},
@@ -79,8 +79,8 @@ fn started(outcome: Outcome) -> Outcome {
     }
 }
 
-/// The run that is meant, if it is there and, where that is asked for, a child of the sender's. Nobody sends to
-/// himself.
+/// Finds the run that a message is for. `None`: it is not there, or is no child of the sender's where it has to be, or
+/// the sender and the receiver are one workflow.
 fn find(call: &Call<'_, '_>, from: &RunKey, target: Target) -> Result<Option<(Uuid, Arc<ExecutionState>)>, Stop> {
     if from.workflow == *call.workflow {
         return Ok(None);
@@ -174,7 +174,7 @@ fn child_closed(
     done(txn)
 }
 
-/// The run that waits for the child: its parent, or the run that a reset made of that one and that knows the child.
+/// The run that waits for the child: its parent, or a run that a reset made of the parent and that knows the child.
 fn waiting_parent(
     call: &Call<'_, '_>,
     parent_run_id: Uuid,

@@ -1,5 +1,5 @@
 //! A message of the outbox was answered: its row goes, and where a workflow command waits for the answer, history
-//! tells it.
+//! records it.
 
 use super::{
     call::{Call, Outcome, Stop, unchanged},

@@ -46,7 +46,7 @@ fn close(txn: &mut Txn<'_, '_>, id: i64, failure: Option<Failure>, retry_state: 
     });
 }
 
-/// What the worker sent is too large to keep, and would be again: the activity fails for good.
+/// Fails the activity for good, because what its worker sent is too large to keep, and would be again.
 pub(super) fn too_large(txn: &mut Txn<'_, '_>, id: i64, message: &str, identity: &str) {
     let failure = failures::server(message, true);
     if let Err(retry_state) = activity::retry(txn, id, Some(&failure)) {

@@ -14,7 +14,7 @@ use crate::{
 };
 use tenure_api::{enums::v1::WorkflowTaskFailedCause as Cause, workflowservice::v1::RespondWorkflowTaskFailedRequest};
 
-/// Why a run is terminated whose worker cannot send its answer.
+/// The reason for terminating a run whose worker cannot send its answer.
 const TOO_LARGE: &str = "GrpcMessageTooLarge";
 
 pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkflowTaskFailedRequest) -> Outcome {

@@ -1,5 +1,5 @@
-//! How a verb ends: its run is held to its limits, the answer is remembered where a retry would not find another trace,
-//! and what was done becomes rows.
+//! The end of a verb: the limits of its run are enforced, the reply is remembered where a retry would not find another
+//! trace, and changes become rows.
 
 use super::answer::answer;
 use crate::{
@@ -21,14 +21,14 @@ pub(super) fn finish(mut txn: Txn<'_, '_>, reply: Reply) -> Transition {
     txn.finish(reply)
 }
 
-/// As [`finish`], of a verb whose answer is remembered under its proposal.
+/// The same as [`finish`], for a verb whose reply is remembered under its proposal.
 pub(super) fn finish_remembered(mut txn: Txn<'_, '_>, outcome: proposals::Outcome) -> Transition {
     let reply = answer(&outcome, &txn.run, &txn.state, txn.proposal);
     txn.remember(outcome);
     finish(txn, reply)
 }
 
-/// Where too much waits for the end of a running workflow task, the task has to end.
+/// Ends the running workflow task by force where too much is buffered until its end.
 fn enforce_buffer_limit(txn: &mut Txn<'_, '_>) {
     if txn.state.workflow_task.begun().is_none() {
         return;
@@ -42,8 +42,8 @@ fn enforce_buffer_limit(txn: &mut Txn<'_, '_>) {
     workflow_task::schedule(txn, None);
 }
 
-/// A run whose history would become too long is ended instead of what was about to be done, and this is the
-/// answer. What ends the run by itself may take a little more.
+/// Terminates a run whose history would become too long, instead of what was about to be done, and returns the error
+/// for the caller. What ends the run by itself may take a little more.
 fn enforce_history_limits(txn: &mut Txn<'_, '_>) -> Option<ApiError> {
     let limits = txn.limits();
     let too_large = txn.history_size() > limits.history_size as i64;

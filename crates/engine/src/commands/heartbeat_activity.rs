@@ -1,4 +1,4 @@
-//! A worker tells that it is still at an activity, how far it got, and learns whether to stop.
+//! A worker reports that it is still at an activity, and how far it got, and learns whether to stop.
 
 use super::{
     call::{Call, Outcome},
@@ -12,7 +12,7 @@ use crate::{
 use prost::Message;
 use tenure_api::workflowservice::v1::RecordActivityTaskHeartbeatRequest;
 
-/// The answer is not remembered: a heartbeat that is tried again does no harm.
+/// Records a heartbeat. The reply is not remembered: a heartbeat that is tried again does no harm.
 pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RecordActivityTaskHeartbeatRequest) -> Outcome {
     let mut txn = call.open_activity(activity)?;
     let id = activity::find_started(&txn, activity)?;

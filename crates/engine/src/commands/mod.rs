@@ -40,7 +40,7 @@ pub(crate) use call::{Call, Stop, unchanged};
 use crate::command::ShardCommand;
 use call::Outcome;
 
-/// One line per verb.
+/// Runs a command by its verb, one line each.
 pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
     use ShardCommand::*;
     match command {

@@ -45,7 +45,8 @@ fn attributes(cause: &str, identity: &str) -> WorkflowExecutionCancelRequestedEv
     }
 }
 
-/// Another workflow asks for it. `initiated_event_id` is its event; zero where it closed with children.
+/// Requests cancellation on behalf of another workflow. `initiated_event_id` is that workflow's event; zero where it
+/// closed with children.
 pub(crate) fn request_by(
     txn: &mut Txn<'_, '_>,
     request_id: &str,

@@ -1,6 +1,6 @@
-//! What a reset needs of histories, folded while they are read, so that they are never in memory as a whole: of the part
-//! that is kept, the state after it and what it asks for without an answer; of what came since, the events that the new
-//! run is told again. Of runs that were told nothing only the end is read.
+//! The histories that a reset needs, folded while they are read, so that they are never in memory as a whole: the part
+//! that is kept gives the state after it and its requests without an answer; the part after that gives the events that
+//! the new run repeats. Of runs without such events only the end is read.
 
 use super::call::Stop;
 use crate::{
@@ -28,9 +28,9 @@ use uuid::Uuid;
 /// The events that the new run begins with.
 #[derive(Default)]
 pub(super) struct Kept {
-    /// After them; `None` before the first.
+    /// The state after them; `None` before the first.
     pub(super) state: Option<ExecutionState>,
-    /// Bytes that they take.
+    /// Their size in bytes.
     pub(super) size: i64,
     pub(super) outcomes: update::reset::Outcomes,
     pub(super) children: child::reset::Asked,
@@ -47,13 +47,14 @@ impl Kept {
         self.external.kept(event);
     }
 
-    /// They end with a workflow task that can fail.
+    /// Whether they end with a workflow task that can fail.
     fn waits_for_task(&self) -> bool {
         self.state.as_ref().is_some_and(|state| state.workflow_task.pending.is_some())
     }
 }
 
-/// What happened since the point, in the base run and in those that continued it, as far as the new run is told it again.
+/// The events after the reset point, of the base run and of those that continued it, as far as the new run repeats
+/// them.
 pub(super) struct Chain {
     pub(super) since: Vec<HistoryEvent>,
     pub(super) last_run: Uuid,
@@ -61,7 +62,7 @@ pub(super) struct Chain {
     bytes: i64,
 }
 
-/// Which events the new run is told again.
+/// The choice of events that the new run repeats.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted {
     base: Uuid,
@@ -92,12 +93,12 @@ impl Wanted {
     }
 }
 
-/// An event that the new run is told again, if that is wanted.
+/// An event that the new run repeats, if the request wants it.
 pub(super) enum Retold<'a> {
-    /// Its request's id; empty if it had none.
+    /// A signal, with its request's id; empty if it had none.
     Signal(&'a str),
     Options,
-    /// The request, where the event has it.
+    /// An update, with its request where the event has it.
     Update(Option<&'a update_api::Request>),
     /// The start or the end of a child.
     Child,
@@ -191,9 +192,10 @@ impl Chain {
     }
 }
 
-/// Reads the base run, of which the events before `finish` are kept, and those that continued it.
+/// Reads the base run, whose events before `finish` are kept, and the runs that continued it.
 ///
 /// # Errors
+///
 /// `not_a_boundary`, as soon as that is known.
 pub(super) fn read(
     rows: &dyn StateReader,
@@ -240,7 +242,7 @@ pub(super) fn read(
     Ok((kept, chain))
 }
 
-/// Hands out the events of a run, a page of them in memory at a time.
+/// Passes the events of a run to `take`, with one page of them in memory at a time.
 fn each_event(
     rows: &dyn StateReader,
     run: &RunKey,
@@ -260,7 +262,7 @@ fn each_event(
     }
 }
 
-/// The run that continues this one.
+/// The run that continues the one that ends with this event.
 fn next_run(last: &HistoryEvent) -> Option<Uuid> {
     match last.attributes.as_ref()? {
         Attributes::WorkflowExecutionContinuedAsNewEventAttributes(a) => Uuid::try_parse(&a.new_execution_run_id).ok(),

@@ -1,5 +1,5 @@
-//! A run is reset: a new one with the same history up to a workflow task takes its place, and is told what came in
-//! from outside since.
+//! A run is reset: a new one with the same history up to a workflow task takes its place, and repeats what came in from
+//! outside since.
 
 use super::{
     call::{Call, Outcome, Stop, no_run, no_workflow},
@@ -35,7 +35,7 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// Who terminates the run that is replaced.
+/// The identity that terminates the run that is replaced.
 const RESETTER: &str = "history-resetter";
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkflowExecutionRequest) -> Outcome {
@@ -95,7 +95,7 @@ struct Base {
     state: Arc<ExecutionState>,
 }
 
-/// The run that is meant, and the current one.
+/// The run that the request means, and the id of the current one.
 fn runs(call: &Call<'_, '_>, asked: Option<Uuid>) -> Result<(Base, Uuid), Stop> {
     let current_id = call.current_run()?;
     let not_found = || match asked {
@@ -107,8 +107,8 @@ fn runs(call: &Call<'_, '_>, asked: Option<Uuid>) -> Result<(Base, Uuid), Stop> 
     Ok((Base { run: call.workflow.run(run_id), state }, current_id.unwrap_or(run_id)))
 }
 
-/// Ends the current run if it is running, and notes in the base run what took its place. What the current run was told
-/// but has not in its history yet is told on if it belongs to the chain.
+/// Ends the current run if it is running, and records in the base run what took its place. Events that this adds to the
+/// current run are repeated in the new one if the current run belongs to the chain.
 fn replace(
     rows: &dyn StateReader,
     cx: &mut Context<'_>,
@@ -144,7 +144,7 @@ fn replace(
     Ok(replaced)
 }
 
-/// The reference server's words.
+/// The reference server's message for an event that is no boundary.
 fn not_a_boundary(finish: i64) -> String {
     format!(
         "StateRebuilder unable to Rebuild mutable state to event ID: {}, version: 0, this event must be at the boundary",
@@ -152,7 +152,7 @@ fn not_a_boundary(finish: i64) -> String {
     )
 }
 
-/// Makes the state after the events that are kept that of a run which begins now.
+/// Turns the state after the kept events into that of a run which begins now.
 fn begin_anew(state: &mut ExecutionState, base: &ExecutionState, now: Timestamp) {
     state.reset = Resets {
         run_id: None,
@@ -170,7 +170,7 @@ fn begin_anew(state: &mut ExecutionState, base: &ExecutionState, now: Timestamp)
     info.execution_expires_at = info.execution_timeout.map(|timeout| now.plus(timeout));
 }
 
-/// What the request wants done to the new run before its first task.
+/// Applies a post-reset operation of the request to the new run before its first task.
 fn operate(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), ApiError> {
     let refused = |what: &str| ApiError::invalid_argument(format!("unsupported post reset operation: {what}"));
     match &operation.variant {
@@ -183,7 +183,7 @@ fn operate(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), 
     }
 }
 
-/// Tells the new run what the old ones were told since.
+/// Repeats in the new run the events of the old ones since the reset point.
 fn reapply(txn: &mut Txn<'_, '_>, chain: Chain) {
     for event in chain.since {
         match event.attributes.as_ref().and_then(Retold::of) {

@@ -54,13 +54,13 @@ pub(super) fn run(call: Call<'_, '_>, asked: &Start<SignalWithStartWorkflowExecu
     Ok(finish(txn, start_workflow::reply(current_id, &current, false)))
 }
 
-/// Unlike other signals it does not wait for the end of a delay before the first task.
+/// Ends the delay before the first task: unlike other signals, this one does not wait for it.
 fn end_backoff(txn: &mut Txn<'_, '_>) {
     txn.state.workflow_task.first_at = None;
 }
 
-/// How a request with this id was answered, if it was this one, or the chain of runs that it signalled goes on: after
-/// that it starts a new one.
+/// The answer to an earlier request with this id, if it was this one, or if the chain of runs that it signalled goes
+/// on; otherwise this one starts a new chain.
 fn signalled_before(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Stop>, Stop> {
     let Some(received) = signal_workflow::received(call, request_id)? else { return Ok(None) };
     let run_id = received.run_id;
@@ -71,14 +71,14 @@ fn signalled_before(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Stop
     Ok(Some(Stop::Answered(start_workflow::reply(run_id, &state, false))))
 }
 
-/// Whether the run's chain is the one that runs.
+/// Whether the run belongs to the chain that is running now.
 fn goes_on(call: &Call<'_, '_>, run_id: Uuid) -> Result<bool, ReadError> {
     let Some(current) = call.current_run()? else { return Ok(false) };
     let runs = call.state(current)?.is_some_and(|state| state.is_running());
     Ok(runs && signal_workflow::are_of_a_chain(call, run_id, current)?)
 }
 
-/// What starts the run where there is none.
+/// The request that starts the run where there is none.
 pub(crate) fn start_request(request: &SignalWithStartWorkflowExecutionRequest) -> StartWorkflowExecutionRequest {
     let request = request.clone();
     StartWorkflowExecutionRequest {

@@ -27,8 +27,8 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &SignalWork
     Ok(finish(txn, Reply::WorkflowSignaled { run_id }))
 }
 
-/// The run that received the signal with this request id, where that counts for the run that is meant, or the current one:
-/// it is of the same chain, or the same request was tried before.
+/// The run that received the signal with this request id, where that counts for the run that is meant, or the current
+/// one: it is of the same chain, or the same request was tried before.
 fn received_by(call: &Call<'_, '_>, meant: Option<Uuid>, request_id: &str) -> Result<Option<Uuid>, ReadError> {
     let Some(Received { run_id, tried_again }) = received(call, request_id)? else { return Ok(None) };
     if tried_again {
@@ -41,7 +41,7 @@ fn received_by(call: &Call<'_, '_>, meant: Option<Uuid>, request_id: &str) -> Re
 /// A signal that was received before.
 pub(super) struct Received {
     pub(super) run_id: Uuid,
-    /// By the same request, and not by another one with the same id.
+    /// Whether this very request was tried before; otherwise another one had the same id.
     pub(super) tried_again: bool,
 }
 

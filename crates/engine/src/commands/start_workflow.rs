@@ -1,4 +1,4 @@
-//! A new run, or the one that is there, or a refusal: by request id, reuse policy and conflict policy.
+//! A start: a new run, the one that is there, or a refusal, by request id, reuse policy and conflict policy.
 
 use super::{
     call::{Call, Outcome, Stop},
@@ -43,7 +43,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &Start) -> Outcome {
     run_for(call, start, None)
 }
 
-/// The start of a child.
+/// Starts a child.
 pub(crate) fn start_child(call: Call<'_, '_>, start: &Start, lineage: &Lineage) -> Outcome {
     run_for(call, start, Some(lineage))
 }
@@ -77,7 +77,7 @@ fn run_for(call: Call<'_, '_>, asked: &Start, lineage: Option<&Lineage>) -> Outc
     }
 }
 
-/// The run that is asked for.
+/// The run that a start describes.
 pub(super) fn new_run(start: &Start, now: Timestamp, run_id: Uuid) -> NewRun {
     let Start { request, options: StartOptions { timeouts, delay, retry, cron, .. } } = start;
     debug_assert!(!request.request_id.is_empty(), "a start is known again by its id");
@@ -128,7 +128,7 @@ pub(super) fn new_run(start: &Start, now: Timestamp, run_id: Uuid) -> NewRun {
     new
 }
 
-/// The answer that a start with this request id got. The first task is in it as long as it is running, since an eager
+/// The reply to an earlier start with this request id. It has the first task as long as that is running, since an eager
 /// caller may have missed it.
 fn started_before(call: &Call<'_, '_>, request_id: &str, eager: bool) -> Result<Option<Reply>, Stop> {
     let row = request_row(call.workflow, RequestKind::Start, request_id);
@@ -142,7 +142,7 @@ fn started_before(call: &Call<'_, '_>, request_id: &str, eager: bool) -> Result<
     Ok(Some(Reply::WorkflowStarted { run_id, first_run_id, started, attached, status, task }))
 }
 
-/// Whether a new run may follow the closed one.
+/// Checks that a new run may follow the closed one, by the reuse policy.
 pub(super) fn may_follow(start: &Start, closed_id: Uuid, closed: &ExecutionState) -> Result<(), ApiError> {
     let (how, policy) = match start.options.policies.reuse() {
         Reuse::Unspecified | Reuse::AllowDuplicate | Reuse::TerminateIfRunning => return Ok(()),
@@ -166,7 +166,7 @@ fn already_started(message: String, run_id: Uuid, state: &ExecutionState) -> Api
     })
 }
 
-/// The running run answers for the new one, which may leave its request id and links there.
+/// Answers with the running run, which may record the request's id and links.
 fn use_existing(
     call: Call<'_, '_>,
     request: &StartWorkflowExecutionRequest,
@@ -202,7 +202,7 @@ pub(super) fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current
     finish(old, started(run_id, task))
 }
 
-/// A string as SDKs would encode it.
+/// A string in the encoding that SDKs use.
 fn json(text: &str) -> Payloads {
     let metadata = [("encoding".to_owned(), Bytes::from_static(b"json/plain"))].into();
     let data = format!("\"{text}\"").into();
@@ -227,7 +227,7 @@ fn started(run_id: Uuid, task: Option<Box<WorkflowTaskStarted>>) -> Reply {
     }
 }
 
-/// About a run that was there before.
+/// The reply about a run that was there before.
 pub(super) fn reply(run_id: Uuid, state: &ExecutionState, started: bool) -> Reply {
     let (first_run_id, status) = (state.info.first_run_id, state.status().into());
     Reply::WorkflowStarted { run_id, first_run_id, started, attached: false, status, task: None }

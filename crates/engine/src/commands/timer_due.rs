@@ -58,7 +58,7 @@ fn fire_due(txn: &mut Txn<'_, '_>) {
     }
 }
 
-/// The run has used up its time.
+/// Closes a run that has timed out.
 fn time_out(txn: &mut Txn<'_, '_>) {
     chain::end_task_by_force(txn);
     let Ended { retry_state, next } = chain::after_timeout(txn);
@@ -70,7 +70,7 @@ fn time_out(txn: &mut Txn<'_, '_>) {
     chain::close(txn, HistoryEvent { attributes, ..Default::default() }, next);
 }
 
-/// The timer of a run is due that is not there: what was copied for it goes, in pieces.
+/// Removes, in pieces, the history that was copied for a run which was never created; its timer row is due.
 fn clear_copy(call: Call<'_, '_>, run: RunKey) -> Outcome {
     let timer = copy::timer(&run);
     if copy::expires(run.run_id) > call.cx.now || call.rows.get(&timer)?.is_none() {

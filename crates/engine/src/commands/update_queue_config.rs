@@ -39,7 +39,7 @@ pub(super) fn run(call: Call<'_, '_>, queue: &QueueKey, request: &UpdateTaskQueu
     })
 }
 
-/// A limit that is taken away leaves the note of who did so.
+/// The changed limit. One that is taken away leaves a note of who did so.
 fn changed(update: &RateLimitUpdate, identity: &str, now: Timestamp) -> RateLimitConfig {
     let metadata = ConfigMetadata {
         reason: update.reason.clone(),

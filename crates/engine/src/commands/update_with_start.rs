@@ -67,7 +67,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &Start, update: &UpdateWorkflowExec
     Ok(whole)
 }
 
-/// The answer where the update is known: to the running run, or with its outcome to the last one.
+/// The reply if the update is known: to the running run, or with its outcome to the last one.
 fn known(call: &mut Call<'_, '_>, wanted: &Request) -> Result<Option<Reply>, Stop> {
     let Some(run_id) = call.current_run()? else { return Ok(None) };
     let Some(state) = call.state(run_id)? else { return Ok(None) };

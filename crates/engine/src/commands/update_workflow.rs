@@ -13,7 +13,7 @@ use crate::{
 use tenure_api::{error::ApiError, update::v1::Request, workflowservice::v1::UpdateWorkflowExecutionRequest};
 use uuid::Uuid;
 
-/// A run whose workflow task fails so often takes no updates: they would wait for nobody knows how long.
+/// The attempt of the workflow task from which a run takes no updates: nobody knows how long they would wait.
 const FAILING_FROM_ATTEMPT: i32 = 3;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWorkflowExecutionRequest) -> Outcome {
@@ -28,7 +28,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWork
     Ok(finish(txn, Reply::Update { run_id, found }))
 }
 
-/// Admits a new update, and sees to it that a workflow task takes it along.
+/// Admits a new update, and ensures that a workflow task carries it to the worker.
 pub(super) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, ApiError> {
     if !txn.state.is_running() {
         return Err(already_completed());

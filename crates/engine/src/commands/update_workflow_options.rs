@@ -32,7 +32,7 @@ pub(super) fn run(
     }
 }
 
-/// Changes the masked options of a run. Says whether anything changed.
+/// Changes the masked options of a run. Returns whether anything changed.
 pub(crate) fn update(
     txn: &mut Txn<'_, '_>,
     wanted: WorkflowExecutionOptions,

@@ -1,4 +1,4 @@
-//! What a worker returns from a workflow task: each of the API's commands goes to its noun.
+//! The dispatch of workflow commands: each of the API's commands goes to its noun.
 
 use super::{
     close::{cancel_workflow, complete_workflow, fail_workflow},

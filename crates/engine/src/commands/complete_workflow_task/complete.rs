@@ -1,5 +1,5 @@
-//! The end of a task whose worker answered: its commands become events, what waited follows, and where there is
-//! something new the next task is scheduled.
+//! The completion of a workflow task: its commands become events, buffered events follow, and the next task is
+//! scheduled where there is something new.
 
 use super::apply::apply;
 use crate::{
@@ -72,15 +72,16 @@ pub(super) fn complete(
     Ok(completed(task.eager))
 }
 
-/// A speculative task that brought nothing but rejections is forgotten, if its worker can forget it too: all that it
-/// was shown is this task, or it says that it can forget more.
+/// Whether the completion is that of a speculative task which is forgotten: it brought nothing but rejections, and its
+/// worker can forget it too, because all that it was shown is this task, or because it says that it can forget more.
 fn leaves_no_trace(
     txn: &Txn<'_, '_>,
     task: &PendingTask,
     started: &Started,
     request: &RespondWorkflowTaskCompletedRequest,
 ) -> bool {
-    /// The last task's completed event, and this one's scheduled and started events.
+    /// The events that the worker was shown: the last task's completed event, and this one's scheduled and started
+    /// events.
     const SHOWN: i64 = 3;
     let workflow_task = &txn.state.workflow_task;
     let forgets_more = request.capabilities.is_some_and(|c| c.discard_speculative_workflow_task_with_events);
@@ -106,15 +107,15 @@ fn without_trace(
     Ok(Outcome::WorkflowTaskCompleted { stamp, reset_history_event_id, activities: Vec::new() })
 }
 
-/// What becomes of the next task.
+/// The plan for the next task.
 struct Next {
-    /// The worker takes it with the answer.
+    /// Whether the worker takes it with the reply.
     wanted: bool,
     poll: Poll,
 }
 
 impl Next {
-    /// The next task, if updates wait for one. It is speculative if it is started at once.
+    /// Schedules the next task if updates wait for one. It is speculative if it is started at once.
     fn for_updates(&self, txn: &mut Txn<'_, '_>) {
         if !txn.state.updates.any_unsent() {
             return;
@@ -134,7 +135,7 @@ impl Next {
     }
 }
 
-/// The worker as one that polls for the next task.
+/// The poll for the next task, on behalf of the worker that completes this one.
 fn poll(request: &RespondWorkflowTaskCompletedRequest, process: Process) -> Poll {
     let capabilities = |stamp: &WorkerVersionStamp| WorkerVersionCapabilities {
         build_id: stamp.build_id.clone(),
@@ -169,7 +170,7 @@ fn completed_attributes(request: &RespondWorkflowTaskCompletedRequest) -> Workfl
     }
 }
 
-/// The version of a versioned worker, which older SDKs name by its series.
+/// The deployment version of a versioned worker; older SDKs name it by its series.
 fn deployment_version(request: &RespondWorkflowTaskCompletedRequest) -> Option<WorkerDeploymentVersion> {
     let versioned = request.deployment_options.as_ref();
     let versioned = versioned.filter(|o| o.worker_versioning_mode() == WorkerVersioningMode::Versioned);
@@ -181,7 +182,7 @@ fn deployment_version(request: &RespondWorkflowTaskCompletedRequest) -> Option<W
     Some(WorkerDeploymentVersion { deployment_name: deployment_name.clone(), build_id: build_id.clone() })
 }
 
-/// The worker says with each completion whether it keeps the run.
+/// The sticky queue that the completion asks for; `None` if the worker does not cache the run.
 fn sticky(request: &RespondWorkflowTaskCompletedRequest) -> Option<Sticky> {
     let attributes = request.sticky_attributes.as_ref()?;
     let queue = attributes.worker_task_queue.as_ref().filter(|queue| !queue.name.is_empty())?;

@@ -32,7 +32,7 @@ use tenure_api::{
     workflowservice::v1::RespondWorkflowTaskCompletedRequest,
 };
 
-/// For so long a worker may keep its place by forcing one task after the other.
+/// The time for which a worker may keep its place by forcing one task after the other.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkflowTaskCompletedRequest) -> Outcome {
@@ -70,7 +70,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     }
 }
 
-/// The answer to a completion that its worker sends again because it did not get the answer, while tasks that were
+/// The reply to a completion that its worker sends again because it did not get the reply, as long as tasks that were
 /// started for it wait for that.
 fn answered_before(txn: &Txn<'_, '_>, token: &TaskToken) -> Option<Reply> {
     let (proposal, outcome) = txn.state.proposals.completion_of(token.stamp)?;
@@ -82,7 +82,7 @@ fn answered_before(txn: &Txn<'_, '_>, token: &TaskToken) -> Option<Reply> {
     carries_tasks.then_some(reply)
 }
 
-/// The completion is forgotten, and its task fails.
+/// Fails the task of a completion that is refused.
 fn fail(txn: &mut Txn<'_, '_>, bad: &BadCommand, request: &RespondWorkflowTaskCompletedRequest) {
     workflow_task::fail(txn, failed(bad, request));
     if bad.terminates {

@@ -1,4 +1,4 @@
-//! Workflow commands that change what a run tells of itself: markers, search attributes, memo.
+//! Workflow commands that change a run's description: markers, search attributes, memo.
 
 use crate::{
     bad_command::BadCommand,

@@ -1,4 +1,4 @@
-//! What a list of workflow commands is held to before any of them is looked at, and what each type is called.
+//! The checks of a list of workflow commands before any of them is applied, and the name of each type.
 
 use tenure_api::{
     command::v1::Command,
@@ -6,7 +6,7 @@ use tenure_api::{
     error::ApiError,
 };
 
-/// A closing command is the last one, and every command is one that the API has. What breaks this is refused without
+/// Checks that a closing command is the last one, and that the API has every command. A violation is refused without
 /// failing the task: it is not the workflow's doing.
 pub(super) fn check_sequence(commands: &[Command]) -> Result<(), ApiError> {
     if let Some(unknown) = commands.iter().find(|c| cause_and_name(c.command_type).is_none()) {
@@ -36,7 +36,8 @@ pub(super) fn any_closes(commands: &[Command]) -> bool {
     commands.iter().any(|command| command.command_type().closes_run())
 }
 
-/// What a task fails with when the command is bad, and the command's name.
+/// The cause that a task fails with when a command of this type is bad, and the command's name; `None` for an unknown
+/// type.
 pub(super) fn cause_and_name(command_type: i32) -> Option<(Cause, &'static str)> {
     use CommandType::*;
     let named = match CommandType::try_from(command_type).ok()? {

@@ -8,7 +8,7 @@ use tenure_api::{
     workflowservice::v1::SignalWorkflowExecutionRequest,
 };
 
-/// Records the signal. `from`: the workflow that sent it.
+/// Receives a signal, unless the run's limits forbid it. `from`: the workflow that sent it.
 pub(crate) fn receive(
     txn: &mut Txn<'_, '_>,
     request: &SignalWorkflowExecutionRequest,
@@ -29,7 +29,7 @@ pub(crate) fn receive(
     Ok(())
 }
 
-/// Whether the run takes another signal now.
+/// Checks that the run can receive another signal now.
 pub(crate) fn may_receive(txn: &Txn<'_, '_>) -> Result<(), ApiError> {
     workflow_task::refuse_while_closing(&txn.state)?;
     if txn.state.signals >= txn.limits().signals as u64 {
@@ -38,7 +38,7 @@ pub(crate) fn may_receive(txn: &Txn<'_, '_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The signal is received; its request id, where it has one, is not received again.
+/// Records a signal that was received; its request id, where it has one, is not received again.
 pub(crate) fn record(txn: &mut Txn<'_, '_>, attributes: WorkflowExecutionSignaledEventAttributes, links: Vec<Link>) {
     txn.state.signals += 1;
     if !attributes.request_id.is_empty() {

@@ -103,7 +103,7 @@ pub(crate) fn cancel(
     Ok(())
 }
 
-/// Fires all timers that are due, in the order in which they are. Says whether any did.
+/// Fires all timers that are due, in the order of their deadlines. Returns whether any did.
 pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) -> bool {
     let due = TimerKey::Due(Timestamp::MIN)..=TimerKey::Due(txn.now());
     let due: Vec<i64> = txn.state.timers.range(due).map(|(_, id)| id).collect();

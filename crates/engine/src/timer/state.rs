@@ -1,4 +1,4 @@
-//! What is kept of a run's timers.
+//! The state of a run's timers.
 
 use crate::{
     codec::field,
@@ -17,7 +17,7 @@ pub struct UserTimer {
     pub fire_at: Timestamp,
 }
 
-/// What a timer is found by.
+/// The keys by which a timer is found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TimerKey {
     Id(Arc<str>),
@@ -36,7 +36,7 @@ impl Keyed for UserTimer {
     }
 }
 
-/// When the next one fires.
+/// The deadline of the timer that fires next.
 pub(crate) fn earliest_deadline(timers: &Pending<UserTimer>) -> Option<Timestamp> {
     let (_, first) = timers.range(TimerKey::Due(Timestamp::MIN)..=TimerKey::Due(Timestamp::MAX)).next()?;
     timers.get(first).map(|timer| timer.fire_at)

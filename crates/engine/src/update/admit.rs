@@ -1,4 +1,4 @@
-//! An update comes in: what the run's state says against it, and its place among those in flight.
+//! Admission of an update: the checks against the run's state, and its place among those in flight.
 
 use super::{
     exhausted, find,
@@ -9,7 +9,7 @@ use crate::{proto::Encoded, rows::ReadError, txn::Txn};
 use prost::Message;
 use tenure_api::{enums::v1::ResourceExhaustedCause, error::ApiError, update::v1::Request};
 
-/// A request of more bytes than this does not weigh on the core row.
+/// The size in bytes from which a request gets a row of its own, so that it does not weigh on the core row.
 const LARGE_REQUEST: usize = 512;
 
 /// The id that the request gives its update.
@@ -17,12 +17,13 @@ pub(crate) fn update_id(request: &Request) -> &str {
     request.meta.as_ref().map_or("", |meta| &meta.update_id)
 }
 
-/// The update that the request asks for, if the run has it already.
+/// The update of the same id, if the run has it already.
 pub(crate) fn same_update(txn: &Txn<'_, '_>, request: &Request) -> Result<Option<Found>, ReadError> {
     find(txn.rows, &txn.run, &txn.state, update_id(request))
 }
 
-/// Admits a new update to a running run, within its limits. The caller sees to it that a workflow task takes it along.
+/// Admits a new update to a running run, within its limits. The caller ensures that a workflow task carries it to the
+/// worker.
 pub(crate) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, ApiError> {
     check_limits(txn)?;
     let updates = &mut txn.state.updates;

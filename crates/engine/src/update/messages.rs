@@ -1,4 +1,4 @@
-//! What a worker says of updates when it completes its workflow task: acceptances, rejections and responses, in the
+//! The messages about updates that a worker sends with its completion: acceptances, rejections and responses, in the
 //! order of the commands that name them, and the rest after all commands.
 
 use super::{
@@ -22,18 +22,18 @@ use tenure_api::{
     update::v1::{Acceptance, Outcome, Rejection, Request, Response, outcome},
 };
 
-/// The one protocol that there is.
+/// The name of the one protocol.
 const PROTOCOL: &str = "temporal.api.update.v1";
 
 /// The messages of a completion that were not read yet.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     messages: Vec<Message>,
-    /// Ids of those that a command named.
+    /// The ids of the messages that a command named.
     named: BTreeSet<String>,
     /// The last event before those of the completion's commands and messages.
     since: i64,
-    /// Updates that got their outcome, or were rejected, in this completion.
+    /// The updates that got their outcome, or were rejected, in this completion.
     settled: Vec<Arc<str>>,
 }
 
@@ -41,7 +41,8 @@ fn bad(detail: impl Into<String>) -> BadCommand {
     BadCommand::new(Cause::BadUpdateWorkflowExecutionMessage, detail)
 }
 
-/// What is no message at all is refused without failing the task: it is not the workflow's doing.
+/// Checks that all messages are messages of a protocol. Others are refused without failing the task: it is not the
+/// workflow's doing.
 pub(crate) fn check_form(messages: &[Message]) -> Result<(), ApiError> {
     for message in messages {
         let Some(body) = &message.body else { return Err(ApiError::invalid_argument("nil message body")) };
@@ -62,19 +63,19 @@ impl Inbox {
         Inbox { messages, since, ..Inbox::default() }
     }
 
-    /// The message with an id, once. Of several, the last one has it.
+    /// Takes the message with an id, once. Of several, the last one is taken.
     fn take(&mut self, id: &str) -> Option<Message> {
         let at = self.messages.iter().rposition(|message| message.id == id)?;
         self.named.insert(id.to_owned()).then(|| self.messages.remove(at))
     }
 }
 
-/// History tells nothing of a rejection, but of whatever else a message says.
+/// Whether history shows nothing of the message, which is so for rejections alone.
 pub(crate) fn leaves_no_trace(message: &Message) -> bool {
     message.body.as_ref().is_some_and(|body| body.type_url.ends_with(".Rejection"))
 }
 
-/// The command `ProtocolMessage`: the message that it names is read now.
+/// Applies the command `ProtocolMessage`: reads the message that it names.
 pub(crate) fn command(
     txn: &mut Txn<'_, '_>,
     inbox: &mut Inbox,
@@ -100,7 +101,7 @@ pub(crate) fn read_rest(txn: &mut Txn<'_, '_>, inbox: &mut Inbox) -> Result<(), 
     Ok(())
 }
 
-/// The run is about to be closed by a command: rejections stand, whether a command named them or not.
+/// Reads the rejections before a command closes the run: they stand, whether a command named them or not.
 pub(crate) fn read_rejections(txn: &mut Txn<'_, '_>, inbox: &mut Inbox) -> Result<(), BadCommand> {
     let (rejections, rest) = std::mem::take(&mut inbox.messages).into_iter().partition(leaves_no_trace);
     inbox.messages = rest;
@@ -129,9 +130,9 @@ fn read(txn: &mut Txn<'_, '_>, inbox: &mut Inbox, message: Message) -> Result<()
     }
 }
 
-/// An update that a message is about, in the state that lets it be.
+/// The update that a message is about, in a phase that allows the message.
 enum Meant {
-    /// Not accepted yet.
+    /// An update that is not accepted yet.
     Open {
         admission: i64,
         request_id: Arc<str>,
@@ -146,8 +147,9 @@ impl Meant {
     }
 }
 
-/// The update that the message is about. One that the server does not know (any more) is taken as the worker tells it.
-/// `None`: nothing comes of the message, because the update was aborted, or because it is not known and rejected.
+/// Finds the update that the message is about. One that the server does not know (any more) is taken from the request
+/// that the worker repeats in the message. `None`: the message is ignored, because the update was aborted, or because
+/// it is not known and rejected.
 fn meant(
     txn: &mut Txn<'_, '_>,
     inbox: &Inbox,

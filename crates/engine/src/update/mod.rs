@@ -38,7 +38,7 @@ use tenure_api::{
     update::v1::{Outcome, Request, outcome},
 };
 
-/// The update of this id, wherever it has come to. Not found: never admitted, or rejected.
+/// The update of this id, whatever its phase; `None` if it was never admitted, or was rejected.
 pub fn find(
     rows: &dyn StateReader,
     run: &RunKey,
@@ -71,7 +71,7 @@ fn completed(rows: &dyn StateReader, run: &RunKey, update_id: &str) -> Result<Op
     codec::decode(&value).map(Some).map_err(|error| ReadError::corrupt(key, error))
 }
 
-/// NOT_FOUND, for an update id that the run does not know.
+/// The NOT_FOUND for an update id that the run does not know.
 pub fn not_found(update_id: &str) -> ApiError {
     ApiError::not_found(format!("update \"{update_id}\" not found"))
 }
@@ -83,7 +83,7 @@ fn aborted(followed: bool) -> ApiError {
     closing()
 }
 
-/// RESOURCE_EXHAUSTED, for what may be tried again once a run has closed, or has gone on.
+/// The RESOURCE_EXHAUSTED for requests that may be tried again once a run has closed, or has gone on.
 pub(crate) fn closing() -> ApiError {
     let message = "workflow operation can not be applied because workflow is closing";
     exhausted(ResourceExhaustedCause::BusyWorkflow, message)
@@ -110,7 +110,7 @@ fn server_failure(kind: &str, message: &str) -> Outcome {
     }
 }
 
-/// What an accepted update comes to when its run ends.
+/// The outcome of an accepted update whose run closes first.
 fn run_closed() -> Outcome {
     let message = "Workflow Update failed because the Workflow completed before the Update completed.";
     server_failure("AcceptedUpdateCompletedWorkflow", message)
@@ -127,7 +127,7 @@ fn tell(txn: &mut Txn<'_, '_>, update_id: &Arc<str>, admission: i64, status: Res
     txn.effect(effect);
 }
 
-/// Takes an update away, and says why to those who wait for it.
+/// Removes an update, and notifies those who wait for it of its status.
 fn drop_update(txn: &mut Txn<'_, '_>, admission: i64, status: Result<UpdateStatus, ApiError>) {
     match txn.state.updates.in_flight.remove(admission) {
         Some(update) => tell(txn, &update.update_id, admission, status),
@@ -135,7 +135,8 @@ fn drop_update(txn: &mut Txn<'_, '_>, admission: i64, status: Result<UpdateStatu
     }
 }
 
-/// A workflow task is started: the updates that wait go along. `keeps`: its worker kept what it was sent before.
+/// Attaches the waiting updates to a workflow task that is started. `worker_has_cache`: its worker still has the
+/// updates that were sent to it before.
 pub(crate) fn send(txn: &mut Txn<'_, '_>, stamp: Stamp, keeps: bool) {
     for admission in txn.state.updates.in_flight.ids().collect::<Vec<_>>() {
         let request = match txn.state.updates.in_flight.get(admission).map(|update| &update.phase) {
@@ -147,7 +148,8 @@ pub(crate) fn send(txn: &mut Txn<'_, '_>, stamp: Stamp, keeps: bool) {
     }
 }
 
-/// The worker that updates were sent to is gone, or failed: they are sent again. With a stamp: those of that start.
+/// Detaches updates whose worker is gone, or failed, so that they are sent again: those of the start with this stamp,
+/// or all.
 pub(crate) fn unsend(txn: &mut Txn<'_, '_>, start: Option<Stamp>) {
     for admission in txn.state.updates.sent() {
         if let Some(Phase::Sent(request, by)) = txn.state.updates.in_flight.get(admission).map(|u| u.phase.clone())
@@ -158,7 +160,7 @@ pub(crate) fn unsend(txn: &mut Txn<'_, '_>, start: Option<Stamp>) {
     }
 }
 
-/// The worker completed its task without a word on these.
+/// Rejects the updates that the worker did not answer when it completed its task.
 pub(crate) fn reject_unprocessed(txn: &mut Txn<'_, '_>) {
     let in_flight = txn.state.updates.in_flight.iter();
     let has = |phase: &Phase| matches!(phase, Phase::Sent(..) | Phase::Told { .. });
@@ -168,7 +170,7 @@ pub(crate) fn reject_unprocessed(txn: &mut Txn<'_, '_>) {
     }
 }
 
-/// The server refused the completion of the task that carried these. Says whether there were any.
+/// Drops the updates that a task carried whose completion the server refuses. Returns whether there were any.
 pub(crate) fn abort_sent(txn: &mut Txn<'_, '_>) -> bool {
     let sent = txn.state.updates.sent();
     for &admission in &sent {
@@ -177,7 +179,7 @@ pub(crate) fn abort_sent(txn: &mut Txn<'_, '_>) -> bool {
     !sent.is_empty()
 }
 
-/// The run is being closed. `followed`: by another run of the chain.
+/// Ends all updates of a run that is being closed. `followed`: another run of the chain follows.
 pub(crate) fn close(txn: &mut Txn<'_, '_>, followed: bool) {
     let left: Vec<_> = txn.state.updates.in_flight.iter().map(|(id, update)| (id, update.clone())).collect();
     txn.state.updates.in_flight.clear();
@@ -194,7 +196,7 @@ pub(crate) fn close(txn: &mut Txn<'_, '_>, followed: bool) {
     }
 }
 
-/// The messages that the start of this stamp took along; `started_event_id` is its started event's.
+/// The messages with the updates that the start of this stamp carries; `started_event_id` is its started event's.
 pub fn messages(state: &ExecutionState, start: Stamp, started_event_id: i64) -> Vec<Message> {
     let sent = state.updates.in_flight.values().filter_map(|update| match &update.phase {
         Phase::Sent(request, by) if *by == start => Some((update, request)),
@@ -209,7 +211,7 @@ pub fn messages(state: &ExecutionState, start: Stamp, started_event_id: i64) -> 
     .collect()
 }
 
-/// Whether a start took any along.
+/// Whether the start of this stamp carries updates.
 pub(crate) fn rides(state: &ExecutionState, start: Stamp) -> bool {
     state.updates.in_flight.values().any(|update| matches!(&update.phase, Phase::Sent(_, by) if *by == start))
 }

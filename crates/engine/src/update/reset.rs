@@ -1,5 +1,5 @@
-//! Updates and resets: what the kept history tells of updates is so in the new run; an update that was accepted after
-//! the point is admitted to it anew, by an event from which the worker learns of it.
+//! Updates and resets: updates of the kept history are in the new run as they are in that history; an update that was
+//! accepted after the reset point is admitted to it anew, by an event from which the worker learns of it.
 
 use super::{
     admit::update_id,
@@ -16,12 +16,12 @@ use tenure_api::{
     update::v1::Request,
 };
 
-/// Takes the event that admitted an update into the state of a run that is rebuilt.
+/// Applies the event that admitted an update to the state of a run that is rebuilt.
 pub(crate) fn replay_admitted(state: &mut ExecutionState, admitted: &WorkflowExecutionUpdateAdmittedEventAttributes) {
     told(state, &admitted.request.clone().unwrap_or_default());
 }
 
-/// Takes the event that tells of an acceptance into the state of a run that is rebuilt.
+/// Applies the event of an acceptance to the state of a run that is rebuilt.
 pub(crate) fn replay_accepted(
     state: &mut ExecutionState,
     event_id: i64,
@@ -38,7 +38,7 @@ pub(crate) fn replay_accepted(
     insert(state, update_id, Phase::Accepted(Accepted { event_id, request_id }));
 }
 
-/// Takes the event that tells of an outcome into the state of a run that is rebuilt.
+/// Applies the event of an outcome to the state of a run that is rebuilt.
 pub(crate) fn replay_completed(
     state: &mut ExecutionState,
     completed: &WorkflowExecutionUpdateCompletedEventAttributes,
@@ -60,7 +60,7 @@ fn insert(state: &mut ExecutionState, update_id: &str, phase: Phase) {
     updates.in_flight.insert(updates.admissions, PendingUpdate { update_id: update_id.into(), phase });
 }
 
-/// The updates whose outcome is in the history that the new run begins with.
+/// The updates with their outcome in the history that the new run begins with.
 #[derive(Default)]
 pub(crate) struct Outcomes {
     open: BTreeMap<String, Accepted>,
@@ -68,7 +68,7 @@ pub(crate) struct Outcomes {
 }
 
 impl Outcomes {
-    /// Takes an event of the kept history.
+    /// Adds an event of the kept history.
     pub(crate) fn kept(&mut self, event: &HistoryEvent) {
         if let Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(a)) = &event.attributes {
             let request_id = a.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
@@ -84,7 +84,7 @@ impl Outcomes {
         }
     }
 
-    /// Writes their rows.
+    /// Writes the rows of the updates.
     pub(crate) fn write(self, txn: &mut Txn<'_, '_>) {
         for (update_id, completed) in self.completed {
             txn.write(Op::Put(row(&txn.run, &update_id), codec::encode(&completed)));
@@ -92,8 +92,8 @@ impl Outcomes {
     }
 }
 
-/// Tells the new run of an update that the old one has accepted, or was told of in the same way. An acceptance has no
-/// request where an event before it has it.
+/// Admits to the new run, by an event, an update that the old one had accepted, or had got in the same way. An
+/// acceptance has no request where an event before it has it.
 pub(crate) fn readmit(txn: &mut Txn<'_, '_>, request: Option<Request>) {
     let Some(request) = request.filter(|request| txn.state.updates.find(update_id(request)).is_none()) else { return };
     told(&mut txn.state, &request);

@@ -1,4 +1,4 @@
-//! What is kept of a run's updates.
+//! The state of a run's updates.
 //!
 //! | | task starts | task fails | accepted | rejected | response | run closes |
 //! |---|---|---|---|---|---|---|
@@ -27,13 +27,13 @@ use tenure_api::update::v1::Request;
 pub struct Updates {
     #[n(0)]
     pub in_flight: Pending<PendingUpdate>,
-    /// Admissions so far; each is named by its number.
+    /// The number of admissions so far; each is named by its number.
     #[n(1)]
     pub admissions: i64,
-    /// Updates that have their outcome in history.
+    /// The number of updates whose outcome is in history.
     #[n(2)]
     pub completed: u64,
-    /// Of a closed run: the updates that were open at its end, by admission.
+    /// The updates that were open when the run closed, by admission.
     #[n(3)]
     pub left: Vec<(i64, PendingUpdate)>,
 }
@@ -48,25 +48,25 @@ pub struct PendingUpdate {
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Phase {
-    /// Waits for a workflow task to carry it.
+    /// The update waits for a workflow task to carry it.
     #[n(0)]
     Admitted(#[n(0)] Encoded<Request>),
-    /// The start of this stamp took it to the worker.
+    /// The workflow task that was started with this stamp carried it to the worker.
     #[n(1)]
     Sent(#[n(0)] Encoded<Request>, #[n(1)] Stamp),
-    /// An event of history tells the worker of it: the run came of a reset.
+    /// An event of history carries it to the worker, because the run came of a reset.
     #[n(2)]
     Told {
-        /// The request's own, if it had one.
+        /// The request's own id; empty if it had none.
         #[cbor(n(0), with = "field")]
         request_id: Arc<str>,
     },
     #[n(3)]
     Accepted(#[n(0)] Accepted),
-    /// The run ended first.
+    /// The run closed first.
     #[n(4)]
     Aborted {
-        /// Another run of the chain followed, which may take the update.
+        /// Whether another run of the chain followed, which may take the update.
         #[n(0)]
         followed: bool,
     },
@@ -76,12 +76,12 @@ pub enum Phase {
 pub struct Accepted {
     #[n(0)]
     pub event_id: i64,
-    /// The request's own, if it had one.
+    /// The request's own id; empty if it had none.
     #[cbor(n(1), with = "field")]
     pub request_id: Arc<str>,
 }
 
-/// The row of an update that has its outcome; see `row`.
+/// The row of an update that has its outcome; its key is `row`.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct CompletedUpdate {
     #[n(0)]
@@ -117,12 +117,12 @@ impl Updates {
         }
     }
 
-    /// Some update has to be taken to the worker yet.
+    /// Whether some update still has to be sent to a worker.
     pub fn any_unsent(&self) -> bool {
         self.in_flight.values().any(|update| matches!(update.phase, Phase::Admitted(_)))
     }
 
-    /// Distinct updates so far, as far as they were not refused.
+    /// The number of distinct updates so far that were not refused.
     pub fn total(&self) -> u64 {
         self.completed + self.in_flight.len() as u64
     }
@@ -134,14 +134,14 @@ impl Updates {
         }
     }
 
-    /// Those that the worker has and has not answered.
+    /// The updates that the worker has and has not answered.
     pub(super) fn sent(&self) -> Vec<i64> {
         let sent = self.in_flight.iter().filter(|(_, update)| matches!(update.phase, Phase::Sent(..)));
         sent.map(|(admission, _)| admission).collect()
     }
 }
 
-/// The row of an update that has its outcome.
+/// The key of the row of an update that has its outcome.
 pub(crate) fn row(run: &RunKey, update_id: &str) -> RowKey {
     let request_id = format!("update/{}/{update_id}", run.run_id).into();
     RowKey::RequestId { workflow: run.workflow.clone(), request_id }

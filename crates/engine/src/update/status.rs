@@ -1,26 +1,27 @@
-//! How far an update has come, as its callers see it.
+//! The status of an update, as its callers see it.
 
 use super::state::Accepted;
 use crate::proto::Encoded;
 use std::sync::Arc;
 use tenure_api::{enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage, error::ApiError, update::v1::Outcome};
 
-/// An update as its callers see it.
+/// The status of an update, as its callers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateStatus {
     pub stage: Stage,
-    /// At the last stage, and only there.
+    /// The outcome, at the last stage and only there.
     pub outcome: Option<Encoded<Outcome>>,
     /// The request's own id; empty if it had none.
     pub request_id: Arc<str>,
 }
 
-/// An update of a run, as a look at its state finds it.
+/// An update as it is found in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Tells this admission from others of the same update id; zero once the outcome is in history.
+    /// The number that distinguishes this admission from others of the same update id; zero once the outcome is in
+    /// history.
     pub admission: i64,
-    /// An error: the update was aborted.
+    /// The status, or the error of an update that was aborted.
     pub status: Result<UpdateStatus, ApiError>,
 }
 

@@ -53,7 +53,7 @@ fn update(sim: &mut Sim, id: &str) -> Result<Found, ApiError> {
     }
 }
 
-/// One that is new.
+/// Admits an update that is new.
 #[track_caller]
 fn admit(sim: &mut Sim, id: &str) {
     assert_eq!(update(sim, id).map(|found| tell(&found.status)), Ok("Admitted".into()));
@@ -117,7 +117,7 @@ fn idle() -> Sim {
     sim
 }
 
-/// Completes the ready task; says where the worker is sent back to, or why it was refused.
+/// Completes the ready task; returns where the worker is sent back to, or why it was refused.
 fn answer(sim: &mut Sim, messages: Vec<Message>, verbs: Vec<Verb>) -> String {
     let task = sim.poll();
     complete(sim, &task, completion(messages, verbs))
@@ -147,7 +147,7 @@ fn tell(status: &Result<UpdateStatus, ApiError>) -> String {
     }
 }
 
-/// What waiters were told.
+/// The statuses that waiters got.
 fn told(sim: &Sim) -> String {
     let mut lines = String::new();
     for effect in &sim.effects {
@@ -165,7 +165,7 @@ fn carried(sim: &Sim, task: &WorkflowTaskStarted) -> Vec<String> {
     messages.iter().map(|message| format!("{} {:?}", message.id, message.sequencing_id.as_ref().unwrap())).collect()
 }
 
-/// History after the first task, and what waiters were told.
+/// Checks the history after the first task, and the statuses that waiters got.
 #[track_caller]
 fn check(sim: &Sim, expected: Expect) {
     let history = sim.history();
@@ -224,7 +224,7 @@ fn a_rejection_on_an_idle_run_leaves_no_trace() {
     assert!(sim.state().updates.in_flight.is_empty() && sim.state().workflow_task.pending.is_none());
 }
 
-/// The leader that was to tell of a rejection is gone, and the next one is asked again.
+/// The leader that was to notify waiters of a rejection is gone, and the next one is asked again.
 #[test]
 fn an_update_whose_rejection_nobody_heard_is_brought_to_the_worker_again() {
     let mut sim = idle();

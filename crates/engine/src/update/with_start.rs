@@ -1,4 +1,4 @@
-//! How the errors of an update-with-start are told: a status for each of its two operations.
+//! The errors of an update-with-start, with a status for each of its two operations.
 
 use prost::Name;
 use tenure_api::{
@@ -7,17 +7,17 @@ use tenure_api::{
     failure::v1::MultiOperationExecutionAborted,
 };
 
-/// The start was refused, and so the update was not tried.
+/// The error of a start that was refused, so that the update was not tried.
 pub fn start_failed(error: &ApiError) -> ApiError {
     failed(error, vec![status(error), aborted()])
 }
 
-/// The update was refused, and so nothing was started.
+/// The error of an update that was refused, so that nothing was started.
 pub fn update_refused(error: &ApiError) -> ApiError {
     failed(error, vec![aborted(), status(error)])
 }
 
-/// The workflow was started, or was there; the update came to nothing.
+/// The error of an update that failed although the workflow was started, or was there.
 pub fn update_failed(error: &ApiError) -> ApiError {
     failed(error, vec![OperationStatus::default(), status(error)])
 }

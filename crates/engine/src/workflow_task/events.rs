@@ -13,7 +13,7 @@ use tenure_api::{
     time::duration_to_proto,
 };
 
-/// The events of a transient task that is running: they follow history where the API shows it, without being in it.
+/// The events of a transient task that is running: where the API shows history they follow it, without being in it.
 pub fn transient_events(state: &ExecutionState) -> Vec<HistoryEvent> {
     match (&state.workflow_task.pending, state.workflow_task.started()) {
         (Some(task), Some((_, started))) if task.transient => transient_history(state, task, started),

@@ -56,19 +56,18 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// For so long a speculative task waits in a normal queue; then history learns of it.
+/// The time that a speculative task waits in a normal queue before its events enter history.
 const SPECULATIVE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// So many attempts may fail in a row before the run tells of it.
+/// The number of attempts that may fail in a row before the run reports the failure.
 const ATTEMPTS_WITHOUT_A_WORD: i32 = 5;
 
-/// From the attempt after this one on, the task's timeout grows, so that a workflow that cannot make progress costs
-/// less and less.
+/// The last attempt before timeouts grow, so that a workflow that cannot make progress costs less and less.
 const ATTEMPTS_AT_FULL_SPEED: i32 = 3;
 const ATTEMPT_BACKOFF: Duration = Duration::from_secs(5);
 const LONGEST_ATTEMPT_BACKOFF: Duration = Duration::from_secs(10 * 60);
 
-/// Something happened that the workflow has to be told, unless a task is on its way already or the first one is
+/// Schedules a task for something that the workflow has to see, unless a task is pending already or the first one is
 /// still delayed.
 pub(crate) fn schedule_if_idle(txn: &mut Txn<'_, '_>) {
     let task = &txn.state.workflow_task;
@@ -77,14 +76,15 @@ pub(crate) fn schedule_if_idle(txn: &mut Txn<'_, '_>) {
     }
 }
 
-/// There is an update to take to the worker.
+/// Schedules a task for an update that has to be sent to the worker, unless one is pending already.
 pub(crate) fn schedule_for_update(txn: &mut Txn<'_, '_>) {
     if txn.state.workflow_task.pending.is_none() {
         schedule_speculative(txn);
     }
 }
 
-/// Schedules a task of which history need not know. It does not wait for the end of a start delay, nor end it.
+/// Schedules a speculative task, which history need not show. It does not wait for the end of a start delay, nor end
+/// it.
 pub(crate) fn schedule_speculative(txn: &mut Txn<'_, '_>) {
     debug_assert!(txn.state.workflow_task.attempt == 1 && txn.state.buffered.is_empty(), "only the updates are news");
     place(txn, true, None);
@@ -103,7 +103,7 @@ pub(crate) fn schedule(txn: &mut Txn<'_, '_>, heartbeat_since: Option<Timestamp>
     place(txn, transient, heartbeat_since);
 }
 
-/// A task failed: schedules the next one.
+/// Schedules the next task after a failure.
 pub(crate) fn schedule_after_failure(txn: &mut Txn<'_, '_>, why: Cause) {
     schedule(txn, None);
     if let Some(task) = &mut txn.state.workflow_task.pending {
@@ -116,7 +116,8 @@ pub(crate) fn refusal_fails(txn: &Txn<'_, '_>, why: Cause) -> bool {
     txn.state.workflow_task.attempt == 1 || why == Cause::UnhandledCommand
 }
 
-/// Turns away what would keep a run from closing that tries to for the second time. The caller may try again.
+/// Refuses what would keep a run from closing whose worker tries to close it for the second time. The caller may try
+/// again.
 pub(crate) fn refuse_while_closing(state: &ExecutionState) -> Result<(), ApiError> {
     if state.workflow_task.is_closing() { Err(update::closing()) } else { Ok(()) }
 }
@@ -150,7 +151,7 @@ fn place(txn: &mut Txn<'_, '_>, transient: bool, heartbeat_since: Option<Timesta
     make_ready(txn, task, None);
 }
 
-/// How much longer than the first ones this attempt may take.
+/// The time by which this attempt may take longer than the first ones.
 fn extra_timeout(attempt: i32) -> Duration {
     match attempt - ATTEMPTS_AT_FULL_SPEED {
         ..=0 => Duration::ZERO,
@@ -189,7 +190,7 @@ pub(crate) fn withdraw(txn: &mut Txn<'_, '_>) {
     txn.take_ready(queue, priority, stamp);
 }
 
-/// What [`withdraw`] removed is ready again.
+/// Makes a ready task again of what [`withdraw`] removed, with a new stamp.
 pub(crate) fn put_back(txn: &mut Txn<'_, '_>) {
     match txn.state.workflow_task.pending.take() {
         Some(mut task @ PendingTask { phase: Phase::Ready { .. }, .. }) => {
@@ -203,7 +204,7 @@ pub(crate) fn put_back(txn: &mut Txn<'_, '_>) {
     }
 }
 
-/// The run is being closed: its task is no more.
+/// Drops the task of a run that is being closed.
 pub(crate) fn forget(txn: &mut Txn<'_, '_>) {
     withdraw(txn);
     if txn.state.workflow_task.pending.is_some() {
@@ -219,12 +220,12 @@ pub(crate) fn start(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
     begin(txn, poll, keeps)
 }
 
-/// As [`start`], for the worker that has just completed the task before, and so has the run as that left it.
+/// The same as [`start`], for the worker that has just completed the previous task, and so has the run as that left it.
 pub(crate) fn start_for_holder(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
     begin(txn, poll, true)
 }
 
-/// `keeps`: the poll's worker has the run as its last task left it.
+/// Starts the pending task. `worker_has_cache`: the poll's worker has the run as its last task left it.
 fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted {
     withdraw(txn);
     let Some(mut task) = txn.state.workflow_task.pending.take() else { unreachable!("the caller saw a ready task") };
@@ -299,7 +300,7 @@ pub fn started_token(run: &RunKey, state: &ExecutionState) -> Option<TaskToken> 
     })
 }
 
-/// What the poll is answered with while the task is running.
+/// The reply to the poll while the task is running.
 pub(crate) fn describe_started(run: &RunKey, state: &ExecutionState) -> Option<WorkflowTaskStarted> {
     let (task, started) = state.workflow_task.started()?;
     let attempt = state.workflow_task.attempt;
@@ -321,7 +322,7 @@ pub(crate) fn describe_started(run: &RunKey, state: &ExecutionState) -> Option<W
     })
 }
 
-/// As [`describe_started`], for the proposal that started it.
+/// The same as [`describe_started`], if this proposal started the task.
 pub(crate) fn started_by(run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Option<WorkflowTaskStarted> {
     let (_, started) = state.workflow_task.started()?;
     if started.proposal != proposal {
@@ -351,7 +352,7 @@ pub(crate) fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCo
     txn.add_event(Attributes::WorkflowTaskCompletedEventAttributes(completed))
 }
 
-/// Why a started task ended without success.
+/// The reason why a started task ended without success.
 pub(crate) struct Failed {
     pub cause: Cause,
     pub failure: Option<Failure>,
@@ -359,7 +360,7 @@ pub(crate) struct Failed {
     pub binary_checksum: String,
 }
 
-/// The started task failed, if there is one. The caller decides whether another one is scheduled.
+/// Fails the started task, if there is one. The caller decides whether another one is scheduled.
 pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
     if txn.state.workflow_task.is_started() {
         txn.persist_task();
@@ -386,7 +387,7 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
     }
 }
 
-/// The run was rebuilt up to this task, and goes on from here in its own way.
+/// Fails the task up to which a run was rebuilt for a reset.
 pub(crate) fn fail_for_reset(txn: &mut Txn<'_, '_>, reason: &str, base_run_id: Uuid) {
     let Some(task) = txn.state.workflow_task.pending.take() else {
         return debug_assert!(false, "a run is rebuilt up to a task that can fail");
@@ -422,7 +423,7 @@ pub(crate) fn fail_for_reset(txn: &mut Txn<'_, '_>, reason: &str, base_run_id: U
     txn.add_event(Attributes::WorkflowTaskFailedEventAttributes(attributes));
 }
 
-/// What is due by time: the running task, the wait in a sticky queue, the delayed first task.
+/// Fires what is due: the timeout of the running task, the wait in a queue, the delayed first task.
 pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) {
     if txn.state.workflow_task.deadline().is_none_or(|at| at > txn.now()) {
         return;
@@ -444,7 +445,7 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) {
     }
 }
 
-/// The started task took too long; the next attempt is scheduled.
+/// Times out the started task and schedules the next attempt.
 pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
     txn.persist_task();
     let Some((task, started)) = txn.state.workflow_task.started() else {
@@ -461,7 +462,7 @@ pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
     schedule(txn, None);
 }
 
-/// An attempt ended without success. After some of them the run tells why.
+/// Reports the last failure after an attempt ended without success, if there were enough of them.
 fn note_problem(txn: &mut Txn<'_, '_>) {
     let task = &mut txn.state.workflow_task;
     if task.attempt > ATTEMPTS_WITHOUT_A_WORD {
@@ -469,8 +470,8 @@ fn note_problem(txn: &mut Txn<'_, '_>) {
     }
 }
 
-/// Nobody polls the sticky queue: the ready task goes to the normal one. It is the same task, so history need not
-/// know.
+/// Moves the ready task from a sticky queue that nobody polls to the normal one. It is the same task, so history need
+/// not show it.
 pub(crate) fn leave_sticky_queue(txn: &mut Txn<'_, '_>) {
     withdraw(txn);
     lose_worker(txn);
@@ -489,14 +490,14 @@ pub(crate) fn leave_sticky_queue(txn: &mut Txn<'_, '_>) {
     make_ready(txn, task, undelivered);
 }
 
-/// The task failed, or nobody came for it.
+/// Drops a task that failed, and counts the next attempt.
 fn next_attempt(txn: &mut Txn<'_, '_>) {
     let was_sticky = end_without_success(txn);
     // The worker's cache may be to blame: once more from the beginning of history.
     txn.state.workflow_task.attempt = if was_sticky { 1 } else { txn.state.workflow_task.attempt + 1 };
 }
 
-/// Drops the pending task, and the worker's claim to the run. Says whether there was one.
+/// Drops the pending task, and the worker's claim to the run. Returns whether there was such a claim.
 fn end_without_success(txn: &mut Txn<'_, '_>) -> bool {
     withdraw(txn);
     txn.effect(Effect::WorkflowTaskEnded { run: txn.run.clone() });
@@ -504,13 +505,13 @@ fn end_without_success(txn: &mut Txn<'_, '_>) -> bool {
     lose_worker(txn)
 }
 
-/// The worker that kept the run keeps it no more: what it was sent is sent again. Says whether there was one.
+/// Forgets the worker that cached the run: what it was sent is sent again. Returns whether there was one.
 pub(crate) fn lose_worker(txn: &mut Txn<'_, '_>) -> bool {
     update::unsend(txn, None);
     txn.state.sticky.take().is_some()
 }
 
-/// The started task never reached its worker: the same attempt is ready again.
+/// Returns the started task, which never reached its worker: the same attempt is ready again.
 pub(crate) fn give_back(txn: &mut Txn<'_, '_>) {
     let Some((task, started)) = txn.state.workflow_task.started() else {
         return debug_assert!(false, "only a task that was started is given back");

@@ -1,4 +1,4 @@
-//! What is kept of a run's workflow task.
+//! The state of a run's workflow task.
 
 use crate::{
     codec::{field, is_default},
@@ -11,30 +11,31 @@ use std::{sync::Arc, time::Duration};
 use tenure_api::{common::v1::WorkerVersionStamp, history::v1::WorkflowTaskCompletedEventAttributes};
 use uuid::Uuid;
 
+/// The workflow task of a run: the pending one, and what the next one has to know.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct WorkflowTask {
-    /// Of the task that is pending, or of the next one; counts from one.
+    /// The attempt of the pending task, or of the next one; counted from one.
     #[n(0)]
     pub attempt: i32,
     #[n(1)]
     pub pending: Option<PendingTask>,
-    /// Started event of the last task that completed; zero if none did.
+    /// The started event of the last completed task; zero if none completed.
     #[cbor(n(2), skip_if = "is_default")]
     pub last_completed_started_event_id: i64,
     #[cbor(n(3), skip_if = "is_default")]
     pub build: Build,
-    /// The start was delayed: the first task is scheduled then.
+    /// The time at which the first task is scheduled, where the start was delayed.
     #[n(4)]
     pub first_at: Option<Timestamp>,
-    /// How the last task ended that history tells of, where that was without success.
+    /// The failure of the last task that history shows; `None` if that task completed.
     #[n(5)]
     pub failed: Option<Problem>,
-    /// The same, once it is worth telling that tasks keep ending so; until one has completed.
+    /// The same failure, once so many tasks in a row failed that it is reported; kept until one completes.
     #[n(6)]
     pub problem: Option<Problem>,
 }
 
-/// What the worker of the last completed task said of its build.
+/// The build of the worker that completed the last task.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct Build {
     #[n(0)]
@@ -43,10 +44,10 @@ pub struct Build {
     pub deployment_name: Arc<str>,
 }
 
-/// How a task ended without success.
+/// The way in which a task ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Problem {
-    /// `WorkflowTaskFailedCause`.
+    /// The task failed with this `WorkflowTaskFailedCause`.
     #[n(0)]
     Failed(#[n(0)] i32),
     #[n(1)]
@@ -67,45 +68,49 @@ impl Default for WorkflowTask {
     }
 }
 
+/// A workflow task that was scheduled and has not ended.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct PendingTask {
-    /// For a transient task the id that its scheduled event will get.
+    /// The scheduled event id; for a transient task the id that the event will get.
     #[n(0)]
     pub scheduled_event_id: i64,
-    /// Its events are not in history: it is a further attempt, or speculative.
+    /// Whether its events are not in history, because it is a further attempt, or speculative.
     #[n(1)]
     pub transient: bool,
     #[n(2)]
     pub scheduled_at: Timestamp,
-    /// Of the first of a row of tasks that were forced by the worker, which heartbeats with them.
+    /// The time when it was scheduled or, in a series of tasks that the worker forced as heartbeats, when the first
+    /// was.
     #[n(3)]
     pub original_scheduled_at: Timestamp,
-    /// Start to close.
+    /// The start-to-close timeout.
     #[n(4)]
     pub timeout: Duration,
-    /// The queue that it waits or waited in.
+    /// The queue in which it waits or waited.
     #[cbor(n(5), with = "field")]
     pub queue: Arc<str>,
     #[n(6)]
     pub sticky: bool,
-    /// The task before it could not close the run because of events that its worker had not seen. While this one runs,
-    /// signals and updates are turned away, so that it can.
+    /// Whether the previous task could not close the run because of events that its worker had not seen. While this one
+    /// runs, signals and updates are refused, so that it can.
     #[n(7)]
     pub retries_close: bool,
     #[n(8)]
     pub phase: Phase,
 }
 
+/// How far the pending task has come.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Phase {
-    /// A ready task of this stamp is in the queue. On a sticky queue it waits no longer than to the deadline.
+    /// The task waits in its queue, as the ready task of this stamp. In a sticky queue, or if it is speculative, it
+    /// waits no longer than to the deadline.
     #[n(0)]
     Ready {
         #[n(0)]
         stamp: Stamp,
         #[n(1)]
         deadline: Option<Timestamp>,
-        /// The start that did not reach its worker, where its event is in history: the next start takes it over.
+        /// The start that did not reach its worker, where its event is in history: the next start takes the event over.
         #[n(2)]
         undelivered: Option<Started>,
     },
@@ -113,14 +118,15 @@ pub enum Phase {
     Started(#[n(0)] Started),
 }
 
+/// The start of a task for a worker.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct Started {
-    /// The token's.
+    /// The stamp of this start; the task token carries it.
     #[n(0)]
     pub stamp: Stamp,
     #[n(1)]
     pub at: Timestamp,
-    /// The proposal that started it: the same one gets the same task again.
+    /// The proposal that started it: a retry of the same one gets the same task again.
     #[n(2)]
     pub proposal: ProposalId,
     #[n(3)]
@@ -129,16 +135,16 @@ pub struct Started {
     pub request_id: Uuid,
     #[n(5)]
     pub identity: String,
-    /// Holds the connection of the worker that it was started for.
+    /// The process that holds the connection of the worker that got the task.
     #[n(6)]
     pub process: Process,
-    /// Its worker has the run as the last task left it.
+    /// Whether its worker has the run in its cache, as the last task left it.
     #[n(7)]
     pub keeps: bool,
-    /// Bytes of history that its started event tells.
+    /// The size of history in bytes that its started event shows.
     #[n(8)]
     pub history_size: i64,
-    /// `SuggestContinueAsNewReason`s that its started event tells.
+    /// The `SuggestContinueAsNewReason`s that its started event shows.
     #[cbor(n(9), skip_if = "is_default")]
     pub suggestions: Vec<i32>,
 }
@@ -160,7 +166,7 @@ impl WorkflowTask {
         }
     }
 
-    /// The pending task is there for updates only: if they are all rejected, it never was.
+    /// Whether the pending task is there for updates only: if they are all rejected, it leaves no trace.
     pub fn is_speculative(&self) -> bool {
         self.attempt == 1 && self.pending.as_ref().is_some_and(|task| task.transient)
     }
@@ -169,17 +175,17 @@ impl WorkflowTask {
         self.started().is_some()
     }
 
-    /// The task that is running was started with this stamp.
+    /// Whether the running task was started with this stamp.
     pub(crate) fn is_started_as(&self, stamp: Stamp) -> bool {
         self.started().is_some_and(|(_, started)| started.stamp == stamp)
     }
 
-    /// A worker is about to close the run, which it tried before.
+    /// Whether a worker is about to close the run, which it tried before.
     pub fn is_closing(&self) -> bool {
         self.started().is_some_and(|(task, _)| task.retries_close)
     }
 
-    /// The task whose end other events have to wait for: it is started, or its started event ends history.
+    /// The task for whose end other events have to wait: it is started, or its started event is the last of history.
     pub(crate) fn begun(&self) -> Option<(&PendingTask, &Started)> {
         match &self.pending {
             Some(task) => match &task.phase {
@@ -190,7 +196,7 @@ impl WorkflowTask {
         }
     }
 
-    /// When the pending task times out, or the delayed first one is due.
+    /// The time when the pending task times out, or the delayed first one is due.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.pending {
             None => self.first_at,

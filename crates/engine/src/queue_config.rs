@@ -1,4 +1,5 @@
-//! What operators set of task queues: one row for each queue that was ever configured, in the shard that is its home.
+//! Settings of task queues by operators: one row for each queue that was ever configured, in the shard that is its
+//! home.
 
 use crate::{
     codec::{self, field},
@@ -11,13 +12,13 @@ use minicbor::{Decode, Encode};
 use prost::Message;
 use tenure_api::taskqueue::v1::TaskQueueConfig;
 
-/// Value of [`RowKey::QueueConfig`].
+/// The value of [`RowKey::QueueConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct QueueConfigRow {
     /// The API's own message, encoded: `TaskQueueConfig`.
     #[cbor(n(0), with = "field")]
     pub(crate) config: Bytes,
-    /// The change that made it, so that it is not made again when the request is tried again.
+    /// The proposal that set it, so that a retry of the request does not set it again.
     #[n(1)]
     pub(crate) set_by: ProposalId,
 }
@@ -34,7 +35,7 @@ pub(crate) fn row(
     Ok(Some((row, config)))
 }
 
-/// What is set of a queue; `None` if nothing ever was.
+/// The settings of a queue; `None` if there never were any.
 pub fn read(rows: &dyn StateReader, queue: &QueueKey) -> Result<Option<TaskQueueConfig>, ReadError> {
     Ok(row(rows, queue)?.map(|(_, config)| config))
 }

@@ -1,4 +1,4 @@
-//! Search attributes: which ones a namespace has, and whether what a workflow is given fits them. How they are
+//! Search attributes: those that a namespace has, and the checks of those that a workflow is given. How they are
 //! searched is not here.
 
 mod names;
@@ -16,11 +16,11 @@ pub(crate) use names::{column_type, free_column, type_name};
 pub use names::{columns, is_reserved, system};
 use names::{is_fixed, system_type};
 
-/// Bytes of one value.
+/// The limit in bytes of one value.
 const LONGEST_VALUE: usize = 2 << 10;
-/// Bytes of all of a workflow's.
+/// The limit in bytes of all search attributes of a workflow.
 const LARGEST: usize = 40 << 10;
-/// The metadata of a value that names its type.
+/// The key of the metadata that names a value's type.
 const TYPE: &str = "type";
 
 /// The search attributes that a namespace's own workflows may have besides those of every namespace.
@@ -29,7 +29,7 @@ pub struct Registry {
     custom: BTreeMap<String, Type>,
 }
 
-/// What is wrong with a workflow's search attributes; the message is the reference server's.
+/// The reason why a workflow's search attributes are refused; the message is the reference server's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     #[error("Namespace {namespace} has no mapping defined for search attribute {name}")]
@@ -41,7 +41,7 @@ pub enum Problem {
 }
 
 impl Registry {
-    /// Those that a namespace's configuration tells: names for some of the columns that there are.
+    /// The search attributes of a namespace's configuration, which names some of the columns that there are.
     pub fn of(config: Option<&NamespaceConfig>) -> Registry {
         let aliases = config.into_iter().flat_map(|config| &config.custom_search_attribute_aliases);
         let typed = aliases.filter_map(|(column, name)| Some((name.clone(), column_type(column)?)));
@@ -52,17 +52,18 @@ impl Registry {
         &self.custom
     }
 
-    /// Whether a workflow of the namespace can have it, or could if it were not the server's to set.
+    /// Whether a workflow of the namespace can have the attribute, or could if it were not the server's to set.
     pub fn knows(&self, name: &str) -> bool {
         self.type_of(name).is_some()
     }
 
-    /// A namespace may give its own attribute a name that is also the system's; its own goes first.
+    /// The type of an attribute. A namespace may give its own attribute a name that is also the system's; its own goes
+    /// first.
     fn type_of(&self, name: &str) -> Option<Type> {
         self.custom.get(name).copied().or_else(|| system_type(name))
     }
 
-    /// Checks that the namespace has what a workflow of it is given.
+    /// Checks that the namespace has the attributes that a workflow of it is given.
     pub(crate) fn check_names(&self, namespace: &str, given: &SearchAttributes) -> Result<(), Problem> {
         match given.indexed_fields.keys().find(|name| !self.knows(name)) {
             Some(name) => Err(Problem::Unknown { namespace: namespace.to_owned(), name: name.clone() }),
@@ -70,7 +71,7 @@ impl Registry {
         }
     }
 
-    /// Checks what a workflow of the namespace is given, and writes its type to each value that does not tell one.
+    /// Checks the attributes that a workflow of the namespace is given, and writes its type to each value without one.
     pub fn check(&self, namespace: &str, given: &mut SearchAttributes) -> Result<(), Problem> {
         self.check_names(namespace, given)?;
         for (name, payload) in &mut given.indexed_fields {
@@ -88,7 +89,7 @@ impl Registry {
     }
 }
 
-/// Holds values, and all of them together, to the limits.
+/// Checks the size of each value, and of all of them together.
 pub(crate) fn check_sizes(given: &SearchAttributes) -> Result<(), Problem> {
     for (name, payload) in &given.indexed_fields {
         let size = payload.data.len();
@@ -113,14 +114,14 @@ pub(crate) fn keyword_list(values: impl Iterator<Item = String>) -> Payload {
     Payload { metadata, data, ..Default::default() }
 }
 
-/// Without those that are given no value; `None` if that leaves none.
+/// The attributes without those that have no value; `None` if that leaves none.
 pub fn with_values(given: Option<SearchAttributes>) -> Option<SearchAttributes> {
     let mut given = given?;
     given.indexed_fields.retain(|_, payload| !is_unset(payload));
     Some(given).filter(|given| !given.indexed_fields.is_empty())
 }
 
-/// Null or an empty list: a workflow that is given it has the attribute no more.
+/// Whether a value is null or an empty list: a workflow that is given it loses the attribute.
 pub(crate) fn is_unset(payload: &Payload) -> bool {
     match payload.metadata.get("encoding").map(|encoding| &encoding[..]) {
         Some(b"binary/null") => true,

@@ -2,10 +2,10 @@
 
 use tenure_api::enums::v1::IndexedValueType as Type;
 
-/// Names that begin so are the server's.
+/// The prefix of names that belong to the server.
 const RESERVED_PREFIX: &str = "Temporal";
 
-/// Those that only the server sets.
+/// The attributes that only the server sets.
 const FIXED: [(&str, Type); 22] = [
     ("CloseTime", Type::Datetime),
     ("ExecutionDuration", Type::Int),
@@ -31,7 +31,7 @@ const FIXED: [(&str, Type); 22] = [
     ("WorkflowType", Type::Keyword),
 ];
 
-/// Those that every namespace has and workflows can be given.
+/// The attributes that every namespace has and workflows can be given.
 const COMMON: [(&str, Type); 11] = [
     ("BatcherNamespace", Type::Keyword),
     ("BatcherUser", Type::Keyword),
@@ -46,7 +46,7 @@ const COMMON: [(&str, Type); 11] = [
     ("TemporalSchedulePaused", Type::Bool),
 ];
 
-/// How many columns a namespace has of a type.
+/// The number of columns that a namespace has of each type.
 const COLUMNS: [(Type, u8); 7] = [
     (Type::Bool, 3),
     (Type::Datetime, 3),
@@ -67,7 +67,7 @@ pub fn columns() -> impl Iterator<Item = (String, Type)> {
     COLUMNS.into_iter().flat_map(|(kind, count)| (1..=count).map(move |n| (column(kind, n), kind)))
 }
 
-/// Whether the name is none for an attribute of a namespace's own.
+/// Whether a namespace's own attribute may not have this name.
 pub fn is_reserved(name: &str) -> bool {
     name.starts_with(RESERVED_PREFIX) || system_type(name).is_some()
 }
@@ -84,7 +84,11 @@ pub(crate) fn column_type(name: &str) -> Option<Type> {
     columns().find(|(column, _)| column == name).map(|(_, kind)| kind)
 }
 
-/// The first column of a type that is not taken; the error is how many of them there are.
+/// The first column of a type that is not taken.
+///
+/// # Errors
+///
+/// The number of columns of that type, all of which are taken.
 pub(crate) fn free_column(kind: Type, is_taken: impl Fn(&str) -> bool) -> Result<String, u8> {
     let count = COLUMNS.iter().find(|(of, _)| *of == kind).map_or(0, |(_, count)| *count);
     (1..=count).map(|n| column(kind, n)).find(|name| !is_taken(name)).ok_or(count)
@@ -94,7 +98,7 @@ fn column(kind: Type, n: u8) -> String {
     format!("{}{n:02}", type_name(kind))
 }
 
-/// As values and columns name a type: `KeywordList`.
+/// The name of a type in values and columns: `KeywordList`.
 pub(crate) fn type_name(kind: Type) -> &'static str {
     match kind {
         Type::Unspecified => "Unspecified",

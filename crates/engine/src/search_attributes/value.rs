@@ -1,10 +1,10 @@
-//! Whether a payload is a value of a search attribute's type, and how errors show one that is not.
+//! The check of a payload against its search attribute's type, and how errors show a value that does not fit.
 
 use serde_json::Value;
 use std::fmt::Write;
 use tenure_api::{common::v1::Payload, enums::v1::IndexedValueType as Type};
 
-/// The error is the value as the reference server shows it.
+/// Checks a value. The error is the value as the reference server shows it.
 pub(super) fn check(kind: Type, payload: &Payload) -> Result<(), String> {
     let value = match payload.metadata.get("encoding").map(|encoding| &encoding[..]) {
         Some(b"binary/null") => Value::Null,
@@ -17,7 +17,7 @@ pub(super) fn check(kind: Type, payload: &Payload) -> Result<(), String> {
     if fits(kind, &value) { Ok(()) } else { Err(shown(&value)) }
 }
 
-/// A list of one value stands for that value, an empty one for none.
+/// Whether a value fits the type. A list of one value stands for that value, an empty one for none.
 fn fits(kind: Type, value: &Value) -> bool {
     match (kind, value) {
         (_, Value::Null) => true,
@@ -43,14 +43,14 @@ fn is_one(kind: Type, value: &Value) -> bool {
     }
 }
 
-/// RFC 3339, which is narrower than what the parser takes.
+/// Whether the text is a time of RFC 3339, which is narrower than what the parser accepts.
 fn is_datetime(text: &str) -> bool {
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
     let separated = separators.into_iter().all(|(at, separator)| text.as_bytes().get(at) == Some(&separator));
     separated && text.is_ascii() && !text.contains(['[', ',', 'z']) && text.parse::<jiff::Timestamp>().is_ok()
 }
 
-/// In the format of Go's `%v`.
+/// The value in the format of Go's `%v`.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".into(),
@@ -65,7 +65,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The shortest form, with an exponent where that is below -4 or above 5.
+/// The number in its shortest form, with an exponent where that is below -4 or above 5.
 fn shown_number(number: f64) -> String {
     let scientific = format!("{number:e}");
     match scientific.split_once('e').and_then(|(digits, exponent)| Some((digits, exponent.parse::<i32>().ok()?))) {
@@ -93,7 +93,7 @@ fn shown_payload(payload: &Payload) -> String {
     fields.join("  ")
 }
 
-/// Protobuf's text form of bytes.
+/// Bytes in Protobuf's text form.
 fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for &byte in bytes {

@@ -1,5 +1,5 @@
-//! What the system shard knows of the cluster itself: its id, its nodes, its shards. Written once when the cluster is
-//! founded, read by every node.
+//! The cluster's own rows in the system shard: its id, its nodes, its shards. They are written when the cluster is
+//! founded, and read by every node.
 
 use crate::{
     codec::{self, field},
@@ -13,10 +13,10 @@ use uuid::Uuid;
 /// The shard that holds the rows of this module; data shards are numbered from one.
 pub const SYSTEM_SHARD: u32 = 0;
 
-/// Slots of the hash space; the shards' ranges cover all of them, without overlap.
+/// The number of slots of the hash space; the shards' ranges cover all of them, without overlap.
 pub const SLOTS: u32 = 1 << 16;
 
-/// Most data shards that a cluster may be founded with.
+/// The most data shards that a cluster may be founded with.
 pub const MAX_SHARDS: u32 = 1024;
 
 const CLUSTER_KEY: &str = "cluster";
@@ -26,21 +26,21 @@ const CLUSTER_KEY: &str = "cluster";
 pub struct ClusterRow {
     #[cbor(n(0), with = "field")]
     pub cluster_id: Uuid,
-    /// The forms that the cluster's nodes may write; it never falls.
+    /// The level of the forms that the cluster's nodes may write; it never falls.
     #[n(1)]
     pub feature_level: FeatureLevel,
 }
 
-/// A member.
+/// A member of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct NodeRow {
-    /// Of the node's data directory; a node that comes back with another one has lost its log.
+    /// The identity of the node's data directory; a node that comes back with another one has lost its log.
     #[cbor(n(0), with = "field")]
     pub identity: Uuid,
-    /// Where peers reach it, as it was when the cluster was founded; the configuration may know better.
+    /// The address for peers when the cluster was founded; the configuration may have a newer one.
     #[n(1)]
     pub peer_address: String,
-    /// Where clients reach it.
+    /// The address for clients.
     #[n(2)]
     pub api_address: String,
 }
@@ -59,7 +59,7 @@ pub struct ShardRow {
     pub preferred_leader: u64,
 }
 
-/// All of it.
+/// The cluster with all of its nodes and shards.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ClusterMap {
     #[n(0)]
@@ -70,7 +70,7 @@ pub struct ClusterMap {
     pub shards: BTreeMap<u32, ShardRow>,
 }
 
-/// Why a cluster cannot be founded like this.
+/// The reason why a cluster cannot be founded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FoundingError {
     #[error("a cluster needs at least one node")]
@@ -80,7 +80,7 @@ pub enum FoundingError {
 }
 
 impl ClusterMap {
-    /// A new cluster: slots in equal ranges, a replica of every shard on every node, shard `i` led by the node at
+    /// Makes a new cluster: slots in equal ranges, a replica of every shard on every node, shard `i` led by the node at
     /// place `i mod n`.
     pub fn found(
         cluster_id: Uuid,
@@ -110,7 +110,7 @@ impl ClusterMap {
         Ok(ClusterMap { cluster: ClusterRow { cluster_id, feature_level }, nodes, shards })
     }
 
-    /// The rows to be written to the system shard.
+    /// The writes of the map's rows in the system shard.
     pub fn writes(&self) -> WriteSet {
         let put = |table, key: Arc<str>, value| Op::Put(RowKey::System { table, key }, value);
         let mut ops = vec![Op::Put(cluster_key(), codec::encode(&self.cluster))];
@@ -139,7 +139,7 @@ impl ClusterMap {
         *owner.expect("the shards' ranges cover all slots").0
     }
 
-    /// Replicas of a shard, the system shard included.
+    /// The replicas of a shard, the system shard included.
     pub fn replicas(&self, shard: u32) -> Vec<u64> {
         match self.shards.get(&shard) {
             Some(row) => row.replicas.clone(),
@@ -147,7 +147,7 @@ impl ClusterMap {
         }
     }
 
-    /// Who leads the shard when all is well.
+    /// The replica that leads the shard when all is well.
     pub fn preferred_leader(&self, shard: u32) -> Option<u64> {
         match self.shards.get(&shard) {
             Some(row) => Some(row.preferred_leader),
@@ -170,7 +170,7 @@ pub fn feature_level(rows: &dyn StateReader) -> Result<FeatureLevel, ReadError> 
     Ok(cluster(rows)?.map_or(FeatureLevel::FIRST, |cluster| cluster.feature_level))
 }
 
-/// Raises the feature level; a level that the cluster has is no change.
+/// Raises the feature level; nothing changes if the cluster has the level already.
 pub(super) fn raise(rows: &dyn StateReader, level: FeatureLevel) -> Result<WriteSet, ReadError> {
     let ops = match cluster(rows)? {
         Some(now) if now.feature_level < level => {
@@ -181,7 +181,7 @@ pub(super) fn raise(rows: &dyn StateReader, level: FeatureLevel) -> Result<Write
     Ok(WriteSet { ops })
 }
 
-/// Each slot is in one range.
+/// Checks that each slot is in one range.
 fn check_slots(shards: &BTreeMap<u32, ShardRow>) -> Result<(), ReadError> {
     let corrupt = |id: u32, cause: String| {
         let key = RowKey::System { table: SystemTable::Shard, key: number(u64::from(id)) };
@@ -200,7 +200,7 @@ fn check_slots(shards: &BTreeMap<u32, ShardRow>) -> Result<(), ReadError> {
     if next == SLOTS { Ok(()) } else { corrupt(last, format!("no shard has the slots from {next} on")) }
 }
 
-/// Keys of numbered rows sort as their numbers do.
+/// The key of a numbered row; keys sort as their numbers do.
 fn number(id: u64) -> Arc<str> {
     format!("{id:020}").into()
 }

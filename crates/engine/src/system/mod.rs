@@ -1,4 +1,4 @@
-//! What the system shard owns, and the commands that change it.
+//! The contents of the system shard, and the commands that change it.
 
 pub mod cluster;
 pub mod namespace;
@@ -16,7 +16,7 @@ use crate::{
 use std::sync::Arc;
 use tenure_api::{operatorservice::v1 as operator, workflowservice::v1 as api};
 
-/// What the system shard can be asked to do. Requests were validated for form by the frontend.
+/// A command for the system shard. Requests were validated for form by the frontend.
 #[derive(Clone, Debug)]
 pub enum SystemCommand {
     RegisterNamespace(Arc<api::RegisterNamespaceRequest>),
@@ -30,7 +30,7 @@ pub enum SystemCommand {
     RaiseFeatureLevel(FeatureLevel),
 }
 
-/// What a system command answers once its entry is applied.
+/// The reply to a system command, sent once its entry is applied.
 #[derive(Clone, Debug)]
 pub enum SystemReply {
     Done,

@@ -24,14 +24,14 @@ use uuid::Uuid;
 /// The shortest time for which a closed execution may be kept.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(60 * 60);
 
-/// The one cluster that there is, by the name that clients expect.
+/// The name of the one cluster, as clients expect it.
 pub const ACTIVE_CLUSTER: &str = "active";
 
-/// Value of a row of [`SystemTable::Namespace`].
+/// The value of a row of [`SystemTable::Namespace`].
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct NamespaceRow {
-    /// The API's own message, encoded: `DescribeNamespaceResponse`. Capabilities and limits are of the build that
-    /// answers, and are not in it.
+    /// The API's own message, encoded: `DescribeNamespaceResponse`, without capabilities and limits, which depend on
+    /// the build that answers.
     #[cbor(n(0), with = "field")]
     description: Bytes,
 }
@@ -87,7 +87,7 @@ pub(super) fn register(
     Ok((SystemReply::Done, WriteSet { ops }))
 }
 
-/// Changes what the request names, and answers with the whole namespace.
+/// Changes the fields that the request sets, and replies with the whole namespace.
 pub(super) fn update(
     rows: &dyn StateReader,
     request: &api::UpdateNamespaceRequest,
@@ -141,7 +141,7 @@ pub(super) fn update(
     })
 }
 
-/// Gives columns of search attributes names; the empty name takes one away.
+/// Gives names to columns of search attributes; the empty name takes a column's name away.
 fn name_columns(aliases: &mut BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> Result<(), ApiError> {
     for (column, name) in wanted {
         if name.is_empty() {
@@ -167,7 +167,7 @@ pub(super) fn deprecate(
     Ok((SystemReply::Done, writes))
 }
 
-/// A namespace by its name, as it is described (but for capabilities and limits).
+/// The description of a namespace by its name, without capabilities and limits.
 pub fn by_name(rows: &dyn StateReader, name: &str) -> Result<Option<api::DescribeNamespaceResponse>, ReadError> {
     match id_of(rows, name)? {
         Some(id) => by_id(rows, id),
@@ -175,23 +175,23 @@ pub fn by_name(rows: &dyn StateReader, name: &str) -> Result<Option<api::Describ
     }
 }
 
-/// A namespace by its id.
+/// The description of a namespace by its id, without capabilities and limits.
 pub fn by_id(rows: &dyn StateReader, id: Uuid) -> Result<Option<api::DescribeNamespaceResponse>, ReadError> {
     let key = key(id);
     rows.get(&key)?.map(|value| decode(&key, &value)).transpose()
 }
 
-/// The rows of all namespaces by their ids, in the order of those.
+/// The rows of all namespaces with their ids, in the order of the ids.
 pub fn rows(rows: &dyn StateReader) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
     rows.system_rows(SystemTable::Namespace)
 }
 
-/// What a namespace's row says.
+/// Decodes a namespace's row.
 pub fn description(id: Arc<str>, row: &[u8]) -> Result<api::DescribeNamespaceResponse, ReadError> {
     decode(&RowKey::System { table: SystemTable::Namespace, key: id }, row)
 }
 
-/// NOT_FOUND, as the reference server says it.
+/// The reference server's NOT_FOUND for a namespace.
 pub fn not_found(name: &str) -> ApiError {
     ApiError::new(Code::NotFound, format!("Namespace {name} is not found."))
         .with(&NamespaceNotFoundFailure { namespace: name.into() })
@@ -232,7 +232,7 @@ fn put(id: Uuid, description: &api::DescribeNamespaceResponse) -> Op {
     Op::Put(key(id), codec::encode(&row))
 }
 
-/// A namespace's id by its name.
+/// The id of a namespace by its name.
 pub fn id_of(rows: &dyn StateReader, name: &str) -> Result<Option<Uuid>, ReadError> {
     let key = RowKey::System { table: SystemTable::NamespaceName, key: name.into() };
     let Some(value) = rows.get(&key)? else { return Ok(None) };

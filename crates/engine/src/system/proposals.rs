@@ -1,5 +1,5 @@
-//! Answers of recent system commands, for those that are tried again: a retry inside the server carries the first try's
-//! proposal id, and gets the first try's answer. All of them are one row, because such commands are rare.
+//! Replies to recent system commands, for retries: a retry inside the server carries the first try's proposal id, and
+//! gets the first try's reply. All of them are in one row, because such commands are rare.
 
 use super::{SystemReply, namespace};
 use crate::{
@@ -18,12 +18,12 @@ pub(crate) type Recent = VecDeque<(ProposalId, Answer)>;
 pub(crate) enum Answer {
     #[n(0)]
     Done,
-    /// The namespace, as it is when the command is tried again.
+    /// The namespace of this id, as it is when the command is tried again.
     #[n(1)]
     Namespace(#[cbor(n(0), with = "field")] Uuid),
 }
 
-/// The answer to a command that was applied before.
+/// The reply to a command that was applied before.
 pub(super) fn answered(rows: &dyn StateReader, proposal: ProposalId) -> Result<Option<SystemReply>, ReadError> {
     let answer = read(rows)?.into_iter().find(|(known, _)| *known == proposal).map(|(_, answer)| answer);
     Ok(match answer {
@@ -33,7 +33,7 @@ pub(super) fn answered(rows: &dyn StateReader, proposal: ProposalId) -> Result<O
     })
 }
 
-/// Remembers how a command is answered.
+/// Remembers the reply to a command; `None` for a command without a proposal id.
 pub(super) fn remember(
     rows: &dyn StateReader,
     proposal: ProposalId,

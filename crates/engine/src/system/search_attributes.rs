@@ -1,4 +1,4 @@
-//! Search attributes that a namespace adds to those that every namespace has: names for free columns.
+//! The search attributes that a namespace adds to those of every namespace: names for free columns.
 
 use super::{SystemReply, namespace};
 use crate::{
@@ -13,7 +13,7 @@ use tenure_api::{
     operatorservice::v1::{AddSearchAttributesRequest, RemoveSearchAttributesRequest},
 };
 
-/// Names that the namespace has already stay what they are.
+/// Adds search attributes. Those that the namespace has already stay what they are.
 pub(super) fn add(
     rows: &dyn StateReader,
     request: &AddSearchAttributesRequest,
@@ -49,7 +49,7 @@ fn typed(wanted: &BTreeMap<String, i32>) -> Result<Vec<(&str, Type)>, ApiError> 
     typed.collect()
 }
 
-/// Names that the namespace does not have are gone already. Workflows keep what they were given.
+/// Removes search attributes; those that the namespace does not have are ignored. Workflows keep what they were given.
 pub(super) fn remove(
     rows: &dyn StateReader,
     request: &RemoveSearchAttributesRequest,

@@ -1,4 +1,5 @@
-//! The secret by which the cluster knows its own tokens again. Made once, at random, and the same on every node.
+//! The secret of the checksums by which the cluster recognizes its own tokens. It is made once, at random, and is the
+//! same on every node.
 
 use super::SystemReply;
 use crate::{
@@ -14,7 +15,7 @@ use std::fmt;
 #[cbor(transparent)]
 pub struct TokenSecret(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
 
-/// Logs and error messages do not show it.
+/// Shows the type's name alone, because the secret must not get into logs and error messages.
 impl fmt::Debug for TokenSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenSecret")
@@ -25,7 +26,7 @@ fn key() -> RowKey {
     RowKey::System { table: SystemTable::Secret, key: "token".into() }
 }
 
-/// Records the secret, unless there is one: that stays, for tokens are with workers already.
+/// Records the secret, unless there is one already: that stays, because workers hold tokens with it.
 pub(super) fn create(rows: &dyn StateReader, proposed: TokenSecret) -> Result<(SystemReply, WriteSet), Refused> {
     let ops = match read(rows)? {
         Some(_) => Vec::new(),
@@ -34,7 +35,7 @@ pub(super) fn create(rows: &dyn StateReader, proposed: TokenSecret) -> Result<(S
     Ok((SystemReply::Done, WriteSet { ops }))
 }
 
-/// The cluster's secret; `None` before one was made.
+/// The cluster's secret; `None` until one is made.
 pub fn read(rows: &dyn StateReader) -> Result<Option<TokenSecret>, ReadError> {
     let Some(value) = rows.get(&key())? else { return Ok(None) };
     codec::decode(&value).map(Some).map_err(|error| ReadError::corrupt(key(), error))

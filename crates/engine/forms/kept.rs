@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a reader sees of a value, and what it writes.
+/// The debug text that a reader makes of a value, and the bytes that it writes again.
 type Seen = (String, Bytes);
 
 /// A value that is written, by its name in the directory.
@@ -141,7 +141,7 @@ pub(super) fn write_new(forms: &[Form], written: Vec<(&'static str, Bytes)>) {
     }
 }
 
-/// What there is in a value: the places of its fields, with their types. Elements of lists are alike.
+/// The shape of a value: the places of its fields, with their types. Elements of lists are alike.
 fn shape(row: &[u8]) -> BTreeSet<String> {
     let mut shape = BTreeSet::new();
     let mut decoder = Decoder::new(&row[1..]);

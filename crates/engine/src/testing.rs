@@ -1,5 +1,5 @@
-//! A shard in memory, for the tests of this crate and of those above it: rows in a map, a clock that is told what
-//! time it is, and one line per event to compare histories by.
+//! A shard in memory, for the tests of this crate and of those above it: rows in a map, a clock that tests set, and one
+//! line per event to compare histories by.
 
 pub mod load;
 
@@ -73,7 +73,7 @@ impl MemoryRows {
         self.rows.iter().filter_map(message).collect()
     }
 
-    /// Timer rows, earliest first.
+    /// The timer rows, earliest first.
     pub fn timers(&self) -> Vec<(Timestamp, RunKey)> {
         let timer = |key: &RowKey| match key {
             RowKey::Timer { due, subject } => Some((*due, subject.run().expect("a run"))),
@@ -147,12 +147,12 @@ pub struct Sim {
     pub rows: MemoryRows,
     pub now: Timestamp,
     pub limits: Limits,
-    /// The forms that it may write.
+    /// The level of the forms that it may write.
     pub level: FeatureLevel,
-    /// The namespace's.
+    /// The retention of the namespace.
     pub retention: Option<Duration>,
     pub search_attributes: Registry,
-    /// Write sets that were not empty: the entries of a log.
+    /// The write sets that were not empty, as the entries of a log.
     pub log: Vec<WriteSet>,
     pub effects: Vec<Effect>,
     seed: u128,
@@ -176,7 +176,7 @@ impl Default for Sim {
     }
 }
 
-/// The workflow that most tests are about.
+/// The workflow of most tests.
 pub fn workflow() -> WorkflowKey {
     WorkflowKey { namespace: NamespaceId(Uuid::from_u128(1)), workflow_id: "w".into() }
 }
@@ -193,13 +193,13 @@ pub fn start_request() -> api::StartWorkflowExecutionRequest {
     }
 }
 
-/// The command for a signal that starts its workflow.
+/// The command for a signal-with-start.
 pub fn signal_with_start(request: api::SignalWithStartWorkflowExecutionRequest) -> ShardCommand {
     let options = Start::new(signal_with_start::start_request(&request)).expect("a start that is let in").options;
     ShardCommand::SignalWithStart(Box::new(Start { request: Arc::new(request), options }))
 }
 
-/// A start without an id gets one of its own, as the frontend would give it.
+/// Gives a start without a request id one of its own, as the frontend does.
 fn name_start(command: &mut ShardCommand, proposal: ProposalId) {
     let request_id = match command {
         ShardCommand::StartWorkflow(start) | ShardCommand::UpdateWithStart { start, .. } => {
@@ -346,13 +346,13 @@ impl Sim {
         self.rows.execution(&self.current_run()).expect("rows can be read").expect("the current run is there")
     }
 
-    /// Timer rows of running runs, earliest first. Those of closed runs wait for their removal.
+    /// The timer rows of running runs, earliest first. Those of closed runs wait for their removal.
     pub fn deadlines(&self) -> Vec<(Timestamp, RunKey)> {
         let running = |run: &RunKey| self.rows.execution(run).ok().flatten().is_some_and(|state| state.is_running());
         self.rows.timers().into_iter().filter(|(_, run)| running(run)).collect()
     }
 
-    /// Ready tasks of a kind.
+    /// The ready tasks of a kind.
     pub fn ready(&self, kind: TaskKind) -> Vec<ReadyTask> {
         self.rows.ready_tasks().into_iter().filter(|task| task.queue.kind == kind).collect()
     }
@@ -423,17 +423,17 @@ impl Sim {
         self.now = end;
     }
 
-    /// Messages that were not answered yet, in the order of their keys.
+    /// The messages that were not answered yet, in the order of their keys.
     pub fn outbox(&self) -> Vec<(RunKey, Stamp, OutboxMessage)> {
         self.rows.outbox()
     }
 
-    /// Has the message taken by its receiver.
+    /// Delivers the message to its receiver.
     pub fn deliver(&mut self, from: &RunKey, message: &OutboxMessage) -> Receipt {
         self.try_deliver(from, message).expect("the receiver turns the message away")
     }
 
-    /// The receipt, unless the receiver turns the message away for now.
+    /// Delivers the message to its receiver; `None` if that turns it away for now.
     pub fn try_deliver(&mut self, from: &RunKey, message: &OutboxMessage) -> Option<Receipt> {
         let command = ShardCommand::Deliver { from: from.into(), message: Box::new(message.clone()) };
         let Address::Lane(to) = &message.to;
@@ -444,7 +444,7 @@ impl Sim {
         }
     }
 
-    /// Tells the sender of the receipt.
+    /// Delivers the receipt to the sender.
     pub fn delivered(&mut self, from: &RunKey, stamp: Stamp, receipt: Receipt) {
         let command = ShardCommand::Delivered { instance: from.run_id, stamp, receipt };
         self.run_for(from.workflow.clone(), command).expect("a receipt is always taken");
@@ -479,12 +479,12 @@ impl Sim {
     }
 }
 
-/// `workflow()`'s current run in a request.
+/// The `WorkflowExecution` of a request about the current run of [`workflow`].
 pub fn execution() -> Option<WorkflowExecution> {
     Some(WorkflowExecution { workflow_id: "w".into(), run_id: String::new() })
 }
 
-/// One line per event: id, type, and what tells it from others of its type.
+/// Renders a history, one line per event: id, type, and what distinguishes it from others of its type.
 pub fn render(history: &[HistoryEvent]) -> String {
     let mut lines = String::new();
     for event in history {
@@ -633,7 +633,7 @@ fn describe_payloads(payloads: Option<&Payloads>) -> Vec<String> {
     payloads.iter().map(|payload| String::from_utf8_lossy(&payload.data).into_owned()).collect()
 }
 
-/// Its kind, its message and its causes.
+/// Renders a failure: its kind, its message and its causes.
 fn describe_failure(failure: &Failure) -> String {
     let kind = match &failure.failure_info {
         Some(FailureInfo::ApplicationFailureInfo(info)) => info.r#type.clone(),

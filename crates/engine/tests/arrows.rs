@@ -13,7 +13,7 @@ use std::{
     process::Command,
 };
 
-/// From the bottom up: each crate with those of ours that it may know.
+/// The crates from the bottom up, each with those of ours that it may know.
 const ARROWS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("limits", &[]),
@@ -118,7 +118,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 /// Nouns do not import each other in a circle either.
 const NOUNS: &str = "nouns";
 
-/// For each crate, how many of its files may import each other in a circle.
+/// The most files of each crate that may import each other in a circle.
 const LARGEST_KNOTS: &[(&str, usize)] = &[("engine", 5), ("shard", 2)];
 
 // At run time: checkouts share a target directory, and what was compiled in may be of another one.
@@ -182,7 +182,7 @@ fn knots_are_small() {
     }
 }
 
-/// Where a file of the engine stands: the floor, as an index, and the place that names it there.
+/// The floor of a file of the engine, as an index, and the place that names it there.
 fn floor_of(file: &str) -> (usize, &'static str) {
     let places = FLOORS.iter().enumerate().flat_map(|(height, (_, places))| places.iter().map(move |p| (height, *p)));
     let named = places.filter(|(_, place)| file == *place || place.ends_with('/') && file.starts_with(place));

@@ -1,4 +1,4 @@
-//! A run with much pending, read as a leader reads it: its decoded state is at hand. For what measures cost.
+//! A run with much pending, read as a leader reads it: its decoded state is at hand. For measurements of cost.
 
 use super::{MemoryRows, Sim, schedule_activity};
 use crate::{
@@ -27,8 +27,11 @@ pub struct PendingActivities {
 }
 
 impl PendingActivities {
+    /// Schedules `count` activities and starts the `started`th.
+    ///
     /// # Panics
-    /// When there are more activities than a run may have pending, or none is the `started`th.
+    ///
+    /// When there are more activities than a run may have pending, or there is no such activity.
     pub fn new(count: usize, started: usize) -> Self {
         let mut sim = Sim::started();
         let task = sim.poll();
@@ -64,7 +67,7 @@ impl PendingActivities {
         transition(self, &self.completion, &mut cx).expect("completed")
     }
 
-    /// Median over `rounds` of the time that one completion takes, with the release of what it made.
+    /// The median over `rounds` of the time that one completion takes, with the release of what it made.
     pub fn time(&self, rounds: usize) -> Duration {
         let round = |_| {
             let start = Instant::now();

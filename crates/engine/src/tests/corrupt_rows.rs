@@ -44,7 +44,7 @@ fn rows(sim: &Sim) -> Vec<(RowKey, Bytes)> {
     sim.rows.rows().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// What was wrong with a row that the command met.
+/// The row that the command could not read, and the cause.
 fn corrupt(result: Result<Reply, Refused>) -> Option<(RowKey, String)> {
     match result {
         Err(Refused::Read(ReadError::Corrupt { key, cause })) => Some((key, cause)),

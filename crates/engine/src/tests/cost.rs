@@ -1,4 +1,4 @@
-//! What is written for a workflow: row writes are what costs.
+//! The rows that are written for a workflow: row writes are what costs.
 
 use super::{complete_workflow, timer};
 use crate::{

@@ -1,4 +1,4 @@
-//! What DescribeWorkflowExecution shows along a run's life.
+//! The description of a workflow along its run's life.
 
 use super::{complete_workflow, timer};
 use crate::{

@@ -140,7 +140,7 @@ fn written() -> Vec<(&'static str, Bytes)> {
     written
 }
 
-/// What a core row holds that may as well have a row of its own.
+/// The values of a core row that may as well have a row of their own.
 fn of_a_state(core: &[u8]) -> Vec<(&'static str, Bytes)> {
     let state: ExecutionState = codec::decode(core).expect("readable");
     let activities = state.activities.values().map(|activity| ("activity", codec::encode(activity)));
@@ -151,7 +151,7 @@ fn of_a_state(core: &[u8]) -> Vec<(&'static str, Bytes)> {
     activities.chain(timers).chain(events).chain(children).chain(updates).collect()
 }
 
-/// What scripts leave out: values with all of their fields.
+/// Values with all of their fields, which scripts do not write.
 fn with_all_fields() -> Vec<(&'static str, Bytes)> {
     let (at, soon, run) = (Timestamp(1), Some(Duration::from_millis(1500)), workflow().run(Uuid::from_u128(1)));
     let root = Execution { workflow_id: "root".into(), run_id: Uuid::from_u128(2) };

@@ -1,4 +1,4 @@
-//! What happens where a run grows beyond its limits.
+//! Runs that grow beyond their limits.
 
 use super::{check, check_error};
 use crate::{

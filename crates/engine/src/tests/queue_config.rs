@@ -1,4 +1,4 @@
-//! What operators set of task queues.
+//! Settings of task queues by operators.
 
 use crate::{
     command::{Reply, ShardCommand},

@@ -1,4 +1,4 @@
-//! Resets: the new run's history, what is pending in it, and what it is told again.
+//! Resets: the new run's history, what is pending in it, and the events that it repeats.
 
 use super::{check_error, complete_workflow, timer};
 use crate::{
@@ -59,7 +59,7 @@ fn activity(id: &str) -> Verb {
     })
 }
 
-/// Two completed tasks; the second one was told of `first`, a third one waits because of `second`.
+/// A run with two completed tasks; the second one's worker saw `first`, and a third one waits because of `second`.
 fn two_tasks() -> Sim {
     let mut sim = Sim::started();
     let task = sim.poll();
@@ -353,7 +353,7 @@ fn a_copy_without_a_run_is_removed() {
     assert_eq!(sim.rows.rows().count(), before);
 }
 
-/// F7: a long chain is not read as a whole, and what it was told has a limit.
+/// F7: a long chain is not read as a whole, and the events that are repeated have a limit.
 #[test]
 fn of_runs_that_were_told_nothing_only_the_end_is_read() {
     use tenure_api::command::v1::ContinueAsNewWorkflowExecutionCommandAttributes as ContinueAsNew;

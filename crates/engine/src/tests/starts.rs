@@ -30,7 +30,7 @@ fn start(sim: &mut Sim, id: &str, reuse: Reuse, conflict: Conflict) -> Result<Re
     sim.try_start(request(id, reuse, conflict))
 }
 
-/// How the start was answered, told by the runs that it knows.
+/// The result of a start, by the runs that it names.
 #[track_caller]
 fn told(sim: &Sim, result: Result<Reply, Refused>) -> &'static str {
     match result {

@@ -29,11 +29,11 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 
-/// Where a thing stands: its state as the table writes it, and which attempt it is.
+/// The state of a thing as the table writes it, and its attempt.
 #[derive(Debug, PartialEq)]
 struct At(String, i32);
 
-/// What a cell of a table allows to follow.
+/// Whether a cell of a table allows this state to follow.
 fn allows(cell: &str, before: &At, after: &At) -> bool {
     if cell == "-" {
         return before == after;

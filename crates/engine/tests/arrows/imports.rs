@@ -88,7 +88,7 @@ struct Module {
     children: BTreeMap<String, usize>,
     /// Items of its own.
     defined: BTreeSet<String>,
-    /// What each name that a `use` brings in stands for.
+    /// The paths for which the names of `use` stand.
     names: BTreeMap<String, Words>,
     /// Modules and types of which a `use` brings in all names.
     globs: Vec<Words>,
@@ -146,7 +146,7 @@ impl Sources {
         }
     }
 
-    /// As [`Sources::owners`], of a path that goes on inside a module.
+    /// The same as [`Sources::owners`], for a path that goes on inside a module.
     fn members<'s>(&'s self, at: usize, path: &[String], depth: usize) -> Vec<&'s str> {
         let Some((first, rest)) = path.split_first() else { return Vec::new() };
         let module = &self.modules[at];
@@ -245,7 +245,7 @@ fn words(path: &syn::Path) -> Words {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
-/// It is compiled for tests only, or for tests among others.
+/// Whether an item is compiled for tests only, or for tests among others.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) => list.path.is_ident("cfg") && mentions_test(list.tokens.clone()),
@@ -328,6 +328,6 @@ impl<'ast> Visit<'ast> for Reader {
     /// Documentation and derives.
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
 
-    /// Where something may be used says nothing of what it uses.
+    /// Ignores visibilities: where something may be used does not show what it uses.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 }

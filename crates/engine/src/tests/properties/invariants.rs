@@ -1,4 +1,4 @@
-//! What holds of a shard's rows at any time.
+//! Invariants of a shard's rows.
 
 use super::seen::Situation;
 use crate::{
@@ -48,7 +48,7 @@ pub(super) fn left(sim: &Sim) -> Vec<RowKey> {
     sim.rows.rows().map(|(key, _)| key.clone()).collect()
 }
 
-/// What invariants find to say something about.
+/// The situations that the invariants met.
 pub(super) fn situations(sim: &Sim) -> Vec<Situation> {
     let spills = sim.rows.rows().any(|(key, _)| matches!(key, RowKey::Pending { .. }));
     let wait = runs(sim).any(|(_, state)| !state.buffered.is_empty());
@@ -86,7 +86,7 @@ pub(super) fn check(sim: &Sim, signals: &BTreeMap<Uuid, usize>) {
     check_queues(sim);
 }
 
-/// What has happened to a run, whether it is in history yet or not.
+/// The events of a run, whether they are in history yet or not.
 fn told(state: &ExecutionState, history: &[HistoryEvent]) -> Vec<HistoryEvent> {
     history.iter().cloned().chain(state.buffered.values().map(|event| event.decode())).collect()
 }
@@ -126,7 +126,7 @@ fn check_external(state: &ExecutionState, told: &[HistoryEvent]) {
     assert_eq!(cancels, state.relations.cancels as usize, "each cancellation is answered once");
 }
 
-/// What a run waits for an answer to is under way, once.
+/// Checks that each request whose answer a run waits for is under way, once.
 fn check_messages(sim: &Sim, run: &RunKey, state: &ExecutionState) {
     let messages: Vec<_> = sim.outbox().into_iter().filter(|(from, _, _)| from == run).collect();
     let count = |is_it: fn(&Body) -> bool| messages.iter().filter(|(_, _, message)| is_it(&message.body)).count();
@@ -197,7 +197,7 @@ fn ends_child(attributes: &Attributes) -> Option<i64> {
     }
 }
 
-/// At most one timer row, and no deadline that it would miss.
+/// Checks that there is at most one timer row, and no deadline that it would miss.
 fn check_timer_row(sim: &Sim, run: &RunKey, state: &ExecutionState) {
     let armed: Vec<_> = sim.rows.timers().into_iter().filter(|(_, of)| of == run).map(|(at, _)| at).collect();
     assert_eq!(armed, Vec::from_iter(state.timer_row));
@@ -240,7 +240,7 @@ fn check_updates(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[His
     }
 }
 
-/// What can be handed to a worker is in a queue, and nothing else is.
+/// Checks that exactly the tasks that can be handed to a worker are in a queue.
 fn check_tasks(sim: &Sim, run: &RunKey, state: &ExecutionState) {
     let ready = sim.rows.ready_tasks();
     let of = |kind| ready.iter().filter(|task| task.run == *run && task.queue.kind == kind).count();

@@ -1,6 +1,6 @@
 //! Random scripts of legal and illegal commands: whatever happens, the rows stay sound.
 //!
-//! `PROPTEST_CASES` sets how many scripts are played, `PROPTEST_RNG_SEED` which ones; a failure tells its seed and the
+//! `PROPTEST_CASES` sets how many scripts are played, `PROPTEST_RNG_SEED` which ones; a failure shows its seed and the
 //! shortest script that fails.
 
 mod invariants;
@@ -27,10 +27,10 @@ use tenure_api::enums::v1::EventType;
 use world::World;
 
 const LONGEST_SCRIPT: usize = 80;
-/// Unless the environment says otherwise.
+/// The number of scripts, unless the environment says otherwise.
 const CASES: u32 = 100;
 
-/// What comes about in one script of six, at least.
+/// The events that come about in one script of six, at least.
 const COMMON_EVENTS: [EventType; 14] = [
     EventType::ActivityTaskCompleted,
     EventType::ChildWorkflowExecutionStarted,

@@ -1,4 +1,4 @@
-//! What scripts came across: an invariant about what never happens says nothing.
+//! The situations that scripts met: an invariant about what never happens says nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,14 +19,14 @@ pub(super) enum Situation {
     MorePendingThanInline,
     Deleted,
     KeptForItsRetention,
-    /// What the start of a run fixed moved out of its core row.
+    /// The part of the state that the start of a run fixed moved out of its core row.
     InfoMoved,
 }
 
-/// How often, by what it is.
+/// The counts of what scripts met.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// In closed runs.
+    /// The events of closed runs, by their type.
     events: BTreeMap<EventType, usize>,
     situations: BTreeMap<Situation, usize>,
 }

@@ -1,4 +1,4 @@
-//! What scripts are made of.
+//! The steps of scripts.
 
 use super::super::{cancel_timer, complete_workflow, timer};
 use crate::state::ExecutionState;
@@ -73,11 +73,11 @@ pub(super) struct Start {
     pub(super) delay: i64,
     pub(super) retries: bool,
     pub(super) cron: bool,
-    /// With the first task in the answer.
+    /// Whether the caller asks for the first task in the reply.
     pub(super) eager: bool,
     /// `WorkflowIdConflictPolicy`.
     pub(super) conflict: i32,
-    /// With a memo that is too large for the core row.
+    /// Whether the start has a memo that is too large for the core row.
     pub(super) memo: bool,
 }
 
@@ -85,15 +85,15 @@ pub(super) struct Start {
 pub(super) struct Completion {
     pub(super) commands: Vec<Command>,
     pub(super) end: Option<Command>,
-    /// What it says of which updates, in order.
+    /// The messages about updates, in order.
     pub(super) words: Vec<(Word, usize)>,
     pub(super) sticky: bool,
     pub(super) force: bool,
-    /// With the next task in the answer.
+    /// Whether the worker asks for the next task in the reply.
     pub(super) inline: bool,
 }
 
-/// What a worker says of an update.
+/// A worker's message about an update.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Word {
     Accept,
@@ -101,7 +101,7 @@ pub(super) enum Word {
     Respond,
 }
 
-/// What a worker says of an activity.
+/// A worker's report about an activity.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Report {
     Complete,
@@ -110,7 +110,7 @@ pub(super) enum Report {
     Heartbeat,
 }
 
-/// What an operator does to an activity.
+/// An operator's request about an activity.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Operation {
     Pause,
@@ -335,7 +335,7 @@ fn cancel_activity(scheduled_event_id: i64) -> Verb {
     Verb::RequestCancelActivityTaskCommandAttributes(attributes)
 }
 
-/// Every third has no heartbeat.
+/// The command for an activity; every third has no heartbeat timeout.
 fn activity(id: &str, maximum_attempts: i32, request_eager_execution: bool) -> Verb {
     let heartbeat = id.parse::<i64>().unwrap_or(0) % 3 * 2;
     Verb::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {

@@ -30,7 +30,7 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// What the worker says of one of the updates that it can say so of; now and then of one that nobody knows.
+/// The worker's message about one of the updates that allow it; now and then about one that nobody knows.
 fn message(state: &ExecutionState, word: Word, which: usize) -> Option<Message> {
     let fits = |update: &&PendingUpdate| match word {
         Word::Accept | Word::Reject => matches!(update.phase, Phase::Sent(..) | Phase::Told { .. }),
@@ -64,7 +64,7 @@ pub(super) struct World {
     closed: BTreeMap<Uuid, ExecutionState>,
     pub(super) seen: Seen,
     requests: u128,
-    /// Of timers and activities that were begun.
+    /// The number of names that timers and activities were given.
     names: u32,
     /// The last command, if it answers a retry as it answered the first time.
     last: Option<(ProposalId, ShardCommand, Option<String>)>,
@@ -183,7 +183,7 @@ impl World {
         }
     }
 
-    /// Those from one run to one workflow id arrive in order.
+    /// Delivers a message. Messages from one run to one workflow id arrive in order.
     fn deliver(&mut self, which: usize, lost: bool) {
         let messages = self.sim.outbox();
         let Some((from, _, message)) = one_of(&messages, which) else { return };
@@ -410,7 +410,7 @@ impl World {
     }
 }
 
-/// It sets what it set before.
+/// Whether the command may act again when it is tried again: it sets what it set before.
 fn may_act_again(command: &ShardCommand) -> bool {
     matches!(command, ShardCommand::HeartbeatActivity { .. } | ShardCommand::UpdateActivityOptions(_))
 }

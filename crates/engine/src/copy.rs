@@ -1,5 +1,5 @@
-//! History that one run takes over from another: copied in pieces, ahead of the entry that makes the run. Until then
-//! nobody knows of the rows; if it never comes, the run's timer row has them removed.
+//! History that one run takes over from another: copied in pieces, ahead of the entry that creates the run. Until then
+//! the rows belong to nobody; if the entry never comes, the run's timer row has them removed.
 
 use crate::{
     key::RunKey,
@@ -12,10 +12,10 @@ use std::{fmt::Display, time::Duration};
 use tenure_limits::{HISTORY_PAGE, HISTORY_ROW};
 use uuid::Uuid;
 
-/// How long a copy may take until its rows count as left over.
+/// The time that a copy may take until its rows count as left over.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
-/// The events of a run that are to be copied to a new one. Both are of one workflow id.
+/// The events of a run that are copied to a new one. Both runs are of one workflow id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryCopy {
     pub from: RunKey,
@@ -25,10 +25,10 @@ pub struct HistoryCopy {
 }
 
 impl HistoryCopy {
-    /// Where copying begins.
+    /// The first event of the first piece.
     pub const BEGIN: i64 = 1;
 
-    /// The rows of the piece that begins here, and where the next one does; `None` at the end.
+    /// The rows of the piece that begins with event `begin`, and the first event of the next one; `None` at the end.
     pub fn piece(&self, rows: &dyn StateReader, begin: i64) -> Result<Option<(WriteSet, i64)>, ReadError> {
         if begin >= self.before {
             return Ok(None);
@@ -58,7 +58,7 @@ impl HistoryCopy {
         Ok(Some((WriteSet { ops: cut.finish(next) }, next)))
     }
 
-    /// When the rows count as left over, if the new run has not come to be.
+    /// The time from which the rows count as left over, if the new run was not created.
     pub fn expires(&self) -> Timestamp {
         expires(self.to.run_id)
     }
@@ -69,7 +69,7 @@ pub(crate) fn timer(to: &RunKey) -> RowKey {
     RowKey::Timer { due: expires(to.run_id), subject: to.into() }
 }
 
-/// Ids of runs tell when they were made.
+/// The time at which the copy for a run expires; the run's id contains the time of its creation.
 pub(crate) fn expires(run_id: Uuid) -> Timestamp {
     let made = run_id.get_timestamp().map(|at| at.to_unix());
     let nanos = made.and_then(|(seconds, nanos)| {
@@ -81,7 +81,7 @@ pub(crate) fn expires(run_id: Uuid) -> Timestamp {
 /// Gathers events into rows of limited size.
 struct Cut<'a> {
     to: &'a RunKey,
-    /// Of the row that is being gathered.
+    /// The first event of the row that is being gathered.
     first_event_id: i64,
     row: BytesMut,
     ops: Vec<Op>,

@@ -1,4 +1,4 @@
-//! What the API shows of an execution: a pure function of its state.
+//! The API's description of an execution: a pure function of its state.
 
 use crate::{
     activity::describe as activity,
@@ -24,10 +24,10 @@ use tenure_api::{
     workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
 
-/// Bytes of what was pending at the close of a run, beyond which it is not kept.
+/// The size in bytes of what was pending at a run's close, beyond which it is not kept.
 const KEPT_PENDING: usize = 64 << 10;
 
-/// The answer to DescribeWorkflowExecution.
+/// The response to DescribeWorkflowExecution.
 pub fn describe(run: &RunKey, state: &ExecutionState) -> DescribeWorkflowExecutionResponse {
     let pending = state.pending_at_close.as_ref().map_or_else(|| pending(state), Encoded::decode);
     DescribeWorkflowExecutionResponse {
@@ -38,7 +38,7 @@ pub fn describe(run: &RunKey, state: &ExecutionState) -> DescribeWorkflowExecuti
     }
 }
 
-/// What is under way, and nothing else.
+/// The pending part of the description, and nothing else.
 fn pending(state: &ExecutionState) -> DescribeWorkflowExecutionResponse {
     DescribeWorkflowExecutionResponse {
         pending_activities: activity::pending_infos(state),
@@ -48,7 +48,7 @@ fn pending(state: &ExecutionState) -> DescribeWorkflowExecutionResponse {
     }
 }
 
-/// What is under way in a run that is about to be closed, if anything is: describe goes on to show it.
+/// The pending part of a run that is about to be closed, if anything is pending: descriptions go on to show it.
 pub(crate) fn pending_at_close(state: &ExecutionState) -> Option<Encoded<DescribeWorkflowExecutionResponse>> {
     let pending = pending(state);
     let kept = (1..=KEPT_PENDING).contains(&pending.encoded_len());
@@ -67,7 +67,7 @@ fn config(state: &ExecutionState) -> WorkflowExecutionConfig {
     }
 }
 
-/// The part that lists show too.
+/// The part of the description that lists show too.
 pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
     let info = &state.info;
     let lineage = info.lineage.as_ref();
@@ -99,7 +99,7 @@ pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
     }
 }
 
-/// Those that the run was given, and those that tell what it is about.
+/// The run's own search attributes, and those that the server sets to show its condition.
 fn search_attributes(state: &ExecutionState) -> SearchAttributes {
     let mut all: SearchAttributes = state.info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default();
     let paused = activity::paused_types(state);

@@ -10,26 +10,26 @@ use tenure_api::{
     workflowservice::v1::RespondActivityTaskFailedRequest,
 };
 
-/// Where the server's own failures say they come from.
+/// The source that the server's own failures name.
 const SOURCE: &str = "Server";
 const TOO_LARGE: &str = "Failure exceeds size limit.";
 const DETAILS_TOO_LARGE: &str = "Heartbeat details exceed size limit.";
-/// Bytes of a failure that is kept in the execution's state between attempts.
+/// The limit in bytes of a failure that is kept in the execution's state between attempts.
 const KEPT_FAILURE_SIZE: usize = 4096;
-/// Bytes that are kept of a failure that is over the limit for payloads.
+/// The bytes that are kept of a failure over the limit for payloads.
 const TRUNCATED_FAILURE_SIZE: usize = 512 << 10;
 
 pub(crate) fn timeout(kind: TimeoutType) -> Failure {
     timeout_with_message(kind, format!("activity {} timeout", timeout_name(kind)))
 }
 
-/// There is no time left for another attempt.
+/// The failure of an activity without time for another attempt.
 pub(crate) fn out_of_time() -> Failure {
     let message = "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying";
     timeout_with_message(TimeoutType::ScheduleToClose, message.into())
 }
 
-/// With a message of the caller's own.
+/// A timeout with a message of the caller's own.
 pub(crate) fn timeout_with_message(kind: TimeoutType, message: String) -> Failure {
     let info = api::TimeoutFailureInfo { timeout_type: kind.into(), last_heartbeat_details: None };
     Failure { message, source: SOURCE.into(), failure_info: Some(FailureInfo::TimeoutFailureInfo(info)), ..empty() }
@@ -49,7 +49,7 @@ pub(crate) fn within_limit(failure: Failure, limits: &Limits) -> Failure {
     Failure { cause: Some(cause.into()), ..server(TOO_LARGE, true) }
 }
 
-/// What a worker is told that reports a failed attempt with more than is taken: the failures that say so.
+/// The failures that the response to a failed attempt reports, because parts of the request were over the limit.
 pub fn oversized(request: &RespondActivityTaskFailedRequest, limits: &Limits) -> Vec<Failure> {
     let is_large = |size: usize| size > limits.blob_size;
     let details = request.last_heartbeat_details.as_ref().filter(|details| is_large(details.encoded_len()));
@@ -66,11 +66,12 @@ pub(crate) fn kept(failure: &Failure) -> Failure {
     Failure { cause: Some(truncated(failure, KEPT_FAILURE_SIZE).into()), ..server(TOO_LARGE, false) }
 }
 
-/// Levels below the outermost that are kept of a failure that is cut.
+/// The levels below the outermost that are kept of a failure that is cut.
 const KEPT_CAUSES: usize = 20;
 
-/// The start of a failure within about `size` bytes, as the reference server cuts it: level by level from the outermost
-/// on, of each the source, the kind if it says whether to retry, the message and the stack trace. Payloads go.
+/// The start of a failure within about `size` bytes, as the reference server cuts it: level by level from the
+/// outermost, keeping of each the source, the kind if it says whether to retry, the message and the stack trace.
+/// Payloads are dropped.
 fn truncated(failure: &Failure, size: usize) -> Failure {
     let mut left = Left(size);
     let mut levels = vec![left.level(failure)];
@@ -84,14 +85,14 @@ fn truncated(failure: &Failure, size: usize) -> Failure {
     levels.into_iter().rfold(innermost, |cause, level| Failure { cause: Some(cause.into()), ..level })
 }
 
-/// Bytes that are left for what follows.
+/// The bytes that are left for what follows.
 struct Left(usize);
 
 impl Left {
-    /// A field's own, besides its content.
+    /// The bytes that a field takes besides its content.
     const FIELD: usize = 4;
 
-    /// A failure without its cause.
+    /// Cuts one failure, without its cause, to the bytes that are left.
     fn level(&mut self, failure: &Failure) -> Failure {
         let source = self.text(&failure.source);
         let failure_info = match &failure.failure_info {

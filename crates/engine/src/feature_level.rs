@@ -1,8 +1,8 @@
-//! Which forms of rows, tokens and messages may be written.
+//! The forms of rows, tokens and messages that may be written.
 //!
-//! Every build reads all forms since values go by numbers; what it may write, the cluster says. So nodes of this build and
-//! of the one before run side by side, in either direction, until an operator raises the level (`tenure cluster upgrade`),
-//! which the cluster accepts when all nodes run a build that knows it.
+//! Every build reads all forms since values go by numbers; the cluster decides which ones it may write. So nodes of
+//! this build and of the previous one run side by side, in either direction, until an operator raises the level
+//! (`tenure cluster upgrade`), which the cluster accepts when all nodes run a build that knows it.
 
 use minicbor::{Decode, Encode};
 use std::fmt;
@@ -13,17 +13,17 @@ use std::fmt;
 pub struct FeatureLevel(#[n(0)] pub u32);
 
 impl FeatureLevel {
-    /// The forms that every build knows.
+    /// The level of the forms that every build knows.
     pub const FIRST: FeatureLevel = FeatureLevel(1);
-    /// What the start of a run fixed is in a row of its own, and no longer in the core row.
+    /// The level at which what the start of a run fixed is in a row of its own, and no longer in the core row.
     pub const INFO_ROWS: FeatureLevel = FeatureLevel(2);
-    /// Nodes ask leaders for steps of answers to questions that go to many shards.
+    /// The level at which nodes ask leaders for steps of answers to questions that go to many shards.
     pub const MANY_SHARDS: FeatureLevel = FeatureLevel(3);
     /// The highest level that this build knows.
     pub const KNOWN: FeatureLevel = FeatureLevel::MANY_SHARDS;
 }
 
-/// What a cluster is at before anything of it was read.
+/// The level of a cluster before anything of it was read.
 impl Default for FeatureLevel {
     fn default() -> Self {
         FeatureLevel::FIRST

@@ -5,20 +5,20 @@ use minicbor::{Decode, Encode};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// Minted by the frontend for each mutating request and kept over retries inside the server, so that a retry never
-/// acts twice.
+/// The id of one mutating request inside the server. The frontend mints it and keeps it over retries, so that a retry
+/// never acts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct ProposalId(#[n(0)] pub u128);
 
-/// Names one start of a task: unique in the shard for ever, because terms never repeat. A task token whose stamp is
-/// not the stored one is stale.
+/// The name of a start of a task, of a ready task or of an outbox message: unique in the shard for ever, because terms
+/// never repeat. A task token whose stamp is not the stored one is stale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Stamp {
     /// The leader's Raft term.
     #[n(0)]
     pub term: u64,
-    /// Counts up within the term.
+    /// The count of stamps within the term.
     #[n(1)]
     pub counter: u64,
 }
@@ -29,12 +29,12 @@ pub struct Process {
     /// The node's number; zero where it does not matter which process it is.
     #[n(0)]
     pub node: u64,
-    /// Drawn at random when the process began.
+    /// A number drawn at random when the process began.
     #[n(1)]
     pub boot: u32,
 }
 
-/// Who terminates where the server does.
+/// The identity of the server where it acts by itself.
 pub(crate) const SERVER_IDENTITY: &str = "history-service";
 
 /// The ids that one transition may use. The same seed and stamp give the same ids.

@@ -1,4 +1,5 @@
-//! What the start of a run fixed: kept apart from what every transition changes, and written when it changes.
+//! The part of a run's state that its start fixed: kept apart from what every transition changes, and written when it
+//! changes.
 
 use crate::{
     chain::state::Chain,
@@ -24,51 +25,51 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// Priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
+/// The priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
 const DEFAULT_PRIORITY: u8 = 3;
 const LOWEST_PRIORITY: i32 = 5;
 
-/// What the start of a run fixed, and what workflow commands seldom change.
+/// The part of a run's state that its start fixed, and that workflow commands seldom change.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct ExecutionInfo {
     /// The namespace's name.
     #[cbor(n(0), with = "field")]
     pub namespace: Arc<str>,
-    /// First run of the chain (continue-as-new, retries, cron).
+    /// The first run of the chain (continue-as-new, retries, cron).
     #[cbor(n(1), with = "field")]
     pub first_run_id: Uuid,
     #[cbor(n(2), with = "field")]
     pub workflow_type: Arc<str>,
     #[cbor(n(3), with = "field")]
     pub task_queue: Arc<str>,
-    /// Request ids of the start and of the starts that were answered with this run and attached to it.
+    /// The request ids of the start, and of the starts that were answered with this run and attached to it.
     #[n(4)]
     pub request_ids: Vec<AttachedRequest>,
     #[n(5)]
     pub task_timeout: Duration,
-    /// Counts from one over the retries of the workflow.
+    /// The attempt of the workflow by its retry policy, counted from one.
     #[n(6)]
     pub attempt: i32,
     #[n(7)]
     pub started_at: Timestamp,
-    /// When the first workflow task was or will be scheduled.
+    /// The time when the first workflow task was or will be scheduled.
     #[n(8)]
     pub execution_at: Timestamp,
     #[n(9)]
     pub run_timeout: Option<Duration>,
-    /// When this run has to be closed.
+    /// The time by which this run has to be closed.
     #[n(10)]
     pub run_expires_at: Option<Timestamp>,
     #[n(11)]
     pub execution_timeout: Option<Duration>,
-    /// When the chain of runs has to be closed.
+    /// The time by which the chain of runs has to be closed.
     #[n(12)]
     pub execution_expires_at: Option<Timestamp>,
     #[n(13)]
     pub retry: Option<RetryPolicy>,
     #[cbor(n(14), skip_if = "is_default")]
     pub chain: Chain,
-    /// Where a child comes from.
+    /// The origin of a child; `None` for a run that is no child.
     #[n(15)]
     pub lineage: Option<Lineage>,
     #[n(16)]
@@ -86,10 +87,10 @@ pub struct ExecutionInfo {
 pub struct AttachedRequest {
     #[cbor(n(0), with = "field")]
     pub request_id: Arc<str>,
-    /// The event that records it; zero while that event is buffered.
+    /// The id of the event that records it; zero while that event is buffered.
     #[n(1)]
     pub event_id: i64,
-    /// `EventType` of that event.
+    /// The `EventType` of that event.
     #[n(2)]
     pub event_type: i32,
 }
@@ -105,21 +106,21 @@ impl ExecutionInfo {
     }
 }
 
-/// An encoded [`ExecutionInfo`] of more bytes than this has a row of its own: for a smaller one it is not worth a write.
+/// The size in bytes beyond which an encoded [`ExecutionInfo`] has a row of its own: a smaller one is not worth a
+/// write.
 const SMALL: usize = 256;
 
-/// The [`ExecutionInfo`] of a run, and the row that has it.
-///
-/// It is read as what it holds. Whoever changes it has it written with the transition.
+/// The [`ExecutionInfo`] of a run, and the row that has it. It dereferences to what it holds; a change of that is
+/// written with the transition.
 #[derive(Clone, Default)]
 pub struct Info {
-    /// Shared between the copies of a state, because it hardly ever changes.
+    /// The value, shared between the copies of a state, because it hardly ever changes.
     value: Arc<ExecutionInfo>,
-    /// Bytes of its encoding, if it has not changed since.
+    /// The bytes of its encoding, if it has not changed since.
     bytes: usize,
-    /// It was changed since it was written.
+    /// Whether it was changed since it was written.
     changed: bool,
-    /// It is a part of the core row; else it has a row of its own, and keeps it.
+    /// Whether it is a part of the core row; otherwise it has a row of its own, and keeps it.
     in_core: bool,
 }
 
@@ -128,25 +129,25 @@ impl Info {
         Info { value: Arc::new(value), bytes: 0, changed: true, in_core: true }
     }
 
-    /// Bytes of its own row; zero if it has none.
+    /// The bytes of its own row; zero if it has none.
     pub(crate) fn row_bytes(&self) -> usize {
         if self.in_core { 0 } else { self.bytes }
     }
 
-    /// The core row does not hold it, so that its own row has to be read.
+    /// Whether it has a row of its own, which has to be read besides the core row.
     pub(crate) fn has_row(&self) -> bool {
         !self.in_core
     }
 
-    /// Takes what its own row holds.
+    /// Loads the value from its own row.
     pub(crate) fn load(&mut self, row: &[u8]) -> Result<(), DecodeError> {
         self.value = Arc::new(codec::decode(row)?);
         self.bytes = row.len();
         Ok(())
     }
 
-    /// The write of its own row, if one is due; the core row is encoded afterwards. What was written below the level that
-    /// knows such rows moves out of the core row here.
+    /// Takes the write of its own row, if one is due; the core row is encoded afterwards. An info that was written
+    /// below the level that knows such rows moves out of the core row here.
     pub(crate) fn take_write(&mut self, run: &RunKey, level: FeatureLevel) -> Option<Op> {
         if !self.changed && (!self.in_core || self.bytes <= SMALL || level < FeatureLevel::INFO_ROWS) {
             return None;
@@ -174,21 +175,21 @@ impl DerefMut for Info {
     }
 }
 
-/// What it holds, wherever it is written.
+/// Shows the value, wherever it is written.
 impl fmt::Debug for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.value.fmt(f)
     }
 }
 
-/// Equal when they say the same, wherever it is written.
+/// Compares the values, wherever they are written.
 impl PartialEq for Info {
     fn eq(&self, other: &Info) -> bool {
         self.value == other.value
     }
 }
 
-/// The core row's part: all of it, or null where it has a row of its own.
+/// Encodes the core row's part: the whole value, or null where it has a row of its own.
 impl<C> Encode<C> for Info {
     fn encode<W: Write>(&self, to: &mut Encoder<W>, cx: &mut C) -> Result<(), encode::Error<W::Error>> {
         debug_assert!(!self.changed, "what changed is written first");

@@ -1,4 +1,4 @@
-//! Names of things: namespaces, workflows, runs, task queues, and the slot that decides the shard.
+//! Keys: namespaces, workflows, runs, task queues, and the slot that decides the shard.
 
 use crate::codec::field;
 use minicbor::{Decode, Encode};
@@ -45,6 +45,7 @@ pub struct RunKey {
     pub run_id: Uuid,
 }
 
+/// The kind of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(index_only)]
 pub enum TaskKind {
@@ -72,7 +73,8 @@ impl QueueKey {
     }
 }
 
-/// Top 16 bits of `xxh3_64(namespace id, 0x00, id)`, the namespace id in its 36-byte hyphenated lower-case form.
+/// The top 16 bits of `xxh3_64(namespace id, 0x00, id)`, with the namespace id in its 36-byte hyphenated lower-case
+/// form.
 pub fn slot(namespace: NamespaceId, id: &str) -> u16 {
     let mut hash = Xxh3::new();
     let mut buffer = Uuid::encode_buffer();
@@ -82,13 +84,13 @@ pub fn slot(namespace: NamespaceId, id: &str) -> u16 {
     (hash.digest() >> 48) as u16
 }
 
-/// The text is no run id.
+/// The error for a text that is no run id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a run id")]
 pub struct NotARunId;
 
-/// Reads a run id as requests and commands name one: a UUID in any of its spellings. The empty text is `None`, which
-/// means the current run.
+/// Parses the run id of a request or command: a UUID in any of its spellings. The empty text is `None`, which means the
+/// current run.
 pub fn parse_run_id(text: &str) -> Result<Option<Uuid>, NotARunId> {
     match text {
         "" => Ok(None),

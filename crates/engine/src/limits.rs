@@ -1,12 +1,12 @@
-//! Limits that the engine holds a request to; an argument, because the engine sees no configuration.
+//! The limits that the engine enforces; an argument, because the engine sees no configuration.
 //!
-//! How deep a chain of failures may be is no option: [`MAX_CHAIN`](tenure_api::nested::MAX_CHAIN) holds wherever a
-//! message is decoded.
+//! The depth of a chain of failures is no option: [`MAX_CHAIN`](tenure_api::nested::MAX_CHAIN) holds wherever a message
+//! is decoded.
 
 use serde::{Deserialize, Serialize};
 
-/// What a request or an execution may grow to. The defaults are the reference server's; a node's configuration has a section
-/// of this form.
+/// The limits of a request and of an execution. The defaults are the reference server's; a node's configuration has a
+/// section of this form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -20,9 +20,9 @@ pub struct Limits {
     pub history_count: i64,
     /// Bytes of one run's history, after which it is terminated.
     pub history_size: usize,
-    /// Events from which workers are told to continue as new.
+    /// Events from which workers are advised to continue as new.
     pub suggest_continue_as_new_count: i64,
-    /// Bytes from which workers are told to continue as new.
+    /// Bytes of history from which workers are advised to continue as new.
     pub suggest_continue_as_new_size: usize,
     /// Activities of one run that may be open at once.
     pub pending_activities: usize,
@@ -34,7 +34,7 @@ pub struct Limits {
     pub pending_cancels: usize,
     /// Events that may wait for the end of a workflow task; with one more the task fails.
     pub buffered_events: usize,
-    /// Bytes of the events that may wait for it; with more the task fails.
+    /// Bytes of the events that may wait for the end of a workflow task; with more the task fails.
     pub buffered_events_size: usize,
     /// Signals that one run may receive.
     pub signals: usize,
@@ -42,7 +42,7 @@ pub struct Limits {
     pub updates_in_flight: usize,
     /// Updates that one run may accept.
     pub updates: usize,
-    /// Updates from which workers are told to continue as new.
+    /// Updates from which workers are advised to continue as new.
     pub suggest_continue_as_new_updates: usize,
 }
 

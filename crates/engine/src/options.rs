@@ -1,4 +1,4 @@
-//! What events tell of a run's options: its priority, and the starts that it answers for.
+//! A run's options as events change them: its priority, and the starts that it answers for.
 
 use crate::{
     activity,
@@ -13,7 +13,8 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionOptionsUpdatedEventAttributes, history_event::Attributes},
 };
 
-/// Takes an event into the state of its run. Its id is [`BUFFERED`](crate::events::BUFFERED) until it has one.
+/// Applies an event to the state of its run. `event_id` is [`BUFFERED`](crate::events::BUFFERED) until the event has
+/// one.
 pub(crate) fn apply(info: &mut ExecutionInfo, event_id: i64, event: &WorkflowExecutionOptionsUpdatedEventAttributes) {
     // Only a change that was asked for by name tells the priority, and then all of it; a start tells nothing of it.
     if event.unset_versioning_override {
@@ -28,7 +29,7 @@ pub(crate) fn apply(info: &mut ExecutionInfo, event_id: i64, event: &WorkflowExe
     }
 }
 
-/// A change of options, with the event that tells it.
+/// Changes a run's options, with the event that records the change.
 pub(crate) fn change(txn: &mut Txn<'_, '_>, event: HistoryEvent) {
     let Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(attributes)) = event.attributes.clone() else {
         return debug_assert!(false, "the caller made a change of options, not {event:?}");
@@ -40,8 +41,8 @@ pub(crate) fn change(txn: &mut Txn<'_, '_>, event: HistoryEvent) {
     apply(&mut txn.state.info, event_id, &attributes);
 }
 
-/// Changes what decides over the place of tasks in their queues. Ready tasks of the run leave theirs before, and get a
-/// new place after.
+/// Runs a change that affects the place of tasks in their queues: the run's ready tasks leave their queues before it,
+/// and get new places after it.
 pub(crate) fn with_tasks_withdrawn(txn: &mut Txn<'_, '_>, change: impl FnOnce(&mut Txn<'_, '_>)) {
     workflow_task::withdraw(txn);
     let activities = activity::withdraw_all(txn);

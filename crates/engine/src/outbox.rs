@@ -29,7 +29,7 @@ pub struct OutboxMessage {
     pub body: Body,
 }
 
-/// A message's place: rows of one sender sort by stamp.
+/// The place of a message; rows of one sender sort by stamp.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutboxEntry {
     pub from: Subject,
@@ -37,9 +37,10 @@ pub struct OutboxEntry {
     pub to: Address,
 }
 
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Body {
-    /// Asks for the start of a child; the request's id names the sender and the initiated event.
+    /// A request to start a child; the request's id names the sender and the initiated event.
     #[n(0)]
     StartChild {
         #[n(0)]
@@ -57,7 +58,7 @@ pub enum Body {
         #[n(2)]
         request: Encoded<SignalWorkflowExecutionRequest>,
     },
-    /// A workflow asks another to cancel itself.
+    /// A workflow's request that another cancel itself.
     #[n(2)]
     RequestCancel {
         #[n(0)]
@@ -69,7 +70,7 @@ pub enum Body {
         #[n(3)]
         reason: String,
     },
-    /// The parent has closed.
+    /// A notice to a child that its parent has closed.
     #[n(3)]
     ParentClosed {
         #[n(0)]
@@ -77,7 +78,7 @@ pub enum Body {
         #[n(1)]
         policy: ClosePolicy,
     },
-    /// A child's last run has closed with this event.
+    /// A notice to a parent that a child's last run has closed with this event.
     #[n(4)]
     ChildClosed {
         #[cbor(n(0), with = "field")]
@@ -91,18 +92,18 @@ pub enum Body {
     },
 }
 
-/// Which run of the receiver is meant.
+/// The run of the receiver that is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Target {
-    /// The current one where there is none.
+    /// The run's id; `None` for the current run.
     #[cbor(n(0), with = "field")]
     pub run_id: Option<Uuid>,
-    /// Only if the sender is its parent.
+    /// Whether the receiver has to be a child of the sender's.
     #[n(1)]
     pub child_workflow_only: bool,
 }
 
-/// What closing does to a child that is still running.
+/// What the close of a parent does to a child that is still running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum ClosePolicy {
@@ -112,6 +113,7 @@ pub enum ClosePolicy {
     RequestCancel,
 }
 
+/// The first and the last run of a child that has closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ChildRuns {
     /// The run that was started for the parent.
@@ -123,8 +125,8 @@ pub struct ChildRuns {
 }
 
 impl Body {
-    /// It comes of a workflow command that waits for the answer. When the run closes in the same transition, the
-    /// message is not sent at all.
+    /// Whether a workflow command sends the message and waits for the answer. Such a message is not sent at all when
+    /// the run closes in the same transition.
     pub(crate) fn is_commanded(&self) -> bool {
         match self {
             Body::StartChild { .. } | Body::Signal { .. } | Body::RequestCancel { .. } => true,
@@ -133,7 +135,7 @@ impl Body {
     }
 }
 
-/// How the receiver answers.
+/// The receiver's answer to an outbox message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Receipt {
     #[n(0)]
@@ -143,16 +145,16 @@ pub enum Receipt {
         #[cbor(n(0), with = "field")]
         run_id: Uuid,
     },
-    /// A start: the id is taken.
+    /// The answer to a start whose workflow id is taken.
     #[n(2)]
     AlreadyExists,
-    /// A signal or cancellation: there is no such run, or it has closed.
+    /// The answer to a signal or cancellation for a run that is not there, or has closed.
     #[n(3)]
     NotFound,
-    /// A signal: the receiver has had its fill.
+    /// The answer to a signal for a receiver whose signal limit is reached.
     #[n(4)]
     TooManySignals,
-    /// A start that cannot be carried out, whenever it is tried.
+    /// The answer to a start that cannot be carried out, whenever it is tried.
     #[n(5)]
     Refused,
 }

@@ -1,6 +1,6 @@
 //! Pending things of one kind (activities, timers, buffered events), by event id and by their own keys.
 //!
-//! The first few live in the execution's core row; more spill into rows of their own, and what has a row of its own
+//! The first few live in the execution's core row; more spill into rows of their own, and a thing with a row of its own
 //! keeps it. In memory the copies of a state share what they have in common. So a command costs what it touches,
 //! however much is pending beside it: copying is constant, finding and changing one thing is logarithmic.
 
@@ -21,37 +21,38 @@ use std::{
     sync::Arc,
 };
 
-/// How many things of a kind the core row holds.
+/// The number of things of a kind that the core row holds.
 const INLINE: usize = 8;
 
-/// Bytes of the map nodes that lead to one thing, about.
+/// The approximate size in bytes of the map nodes that lead to one thing.
 const NODES: usize = 128;
 
-/// What a pending thing is found by besides its event id.
+/// A pending thing, which is found by keys besides its event id.
 pub trait Keyed {
-    /// Keys of one sort sort together, so that they can be walked in order (deadlines).
+    /// The type of its keys. Keys of one sort sort together, so that they can be walked in order (deadlines).
     type Key: Ord + Clone + fmt::Debug;
 
     fn keys(&self) -> impl IntoIterator<Item = Self::Key>;
 
-    /// Bytes that it holds besides those of its own fields, about.
+    /// The approximate size in bytes of what it holds besides its own fields.
     fn heap_bytes(&self) -> usize;
 }
 
-/// Of things that are found by event id alone.
+/// The key of things that are found by event id alone.
 pub(crate) type NoKey = std::convert::Infallible;
 
+/// The pending things of one kind.
 #[derive(Clone)]
 pub struct Pending<T: Keyed> {
     things: SharedMap<i64, Arc<T>>,
     index: SharedMap<(T::Key, i64), ()>,
-    /// Those in the core row, in their encoding.
+    /// The things in the core row, in their encoding.
     inline: Arc<BTreeMap<i64, Bytes>>,
-    /// How many have a row of their own.
+    /// The number of things that have a row of their own.
     spilled: usize,
-    /// Bytes that all of them take in memory, about.
+    /// The approximate size in bytes of all of them in memory.
     bytes: usize,
-    /// Ids of what this transition has to encode again or whose rows it has to delete.
+    /// The ids of the things that this transition has to encode again, or whose rows it has to delete.
     dirty: BTreeSet<i64>,
 }
 
@@ -68,14 +69,14 @@ impl<T: Keyed> Default for Pending<T> {
     }
 }
 
-/// The things by their ids, wherever they live.
+/// Shows the things by their ids, wherever they live.
 impl<T: Keyed + fmt::Debug> fmt::Debug for Pending<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }
 }
 
-/// Equal when the same things are pending, wherever they live, and as many rows are still to be read.
+/// Two are equal when the same things are pending, wherever they live, and as many rows are still to be read.
 impl<T: Keyed + PartialEq> PartialEq for Pending<T> {
     fn eq(&self, other: &Self) -> bool {
         self.missing() == other.missing() && self.iter().eq(other.iter())
@@ -91,12 +92,12 @@ impl<T: Keyed> Pending<T> {
         self.things.len() == 0
     }
 
-    /// How many rows have to be loaded after the core row was decoded.
+    /// The number of rows that have to be loaded after the core row was decoded.
     pub(crate) fn missing(&self) -> usize {
         self.spilled.saturating_add(self.inline.len()).abs_diff(self.things.len())
     }
 
-    /// What they take in memory, about.
+    /// The approximate size in bytes of the things in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -109,7 +110,7 @@ impl<T: Keyed> Pending<T> {
         self.things.get(&id).map(|thing| &**thing)
     }
 
-    /// In the order of ids.
+    /// The things in the order of their ids.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, &T)> {
         self.things.iter().map(|(&id, thing)| (id, &**thing))
     }
@@ -122,12 +123,12 @@ impl<T: Keyed> Pending<T> {
         self.iter().map(|(id, _)| id)
     }
 
-    /// The first of those with this key.
+    /// The id of the first thing with this key.
     pub fn find(&self, key: &T::Key) -> Option<i64> {
         self.range(key.clone()..=key.clone()).next().map(|(_, id)| id)
     }
 
-    /// Keys in order with the ids of what has them; things with the same key in the order of ids.
+    /// The keys in order, with the ids of the things that have them; things with the same key in the order of ids.
     pub fn range(&self, keys: RangeInclusive<T::Key>) -> impl Iterator<Item = (&T::Key, i64)> {
         let (from, to) = keys.into_inner();
         self.index
@@ -136,13 +137,16 @@ impl<T: Keyed> Pending<T> {
             .take_while(move |(key, _)| **key <= to)
     }
 
+    /// Adds a thing, in the core row if that has room.
+    ///
     /// # Panics
+    ///
     /// When something is pending under this id: event ids are never used twice.
     pub fn insert(&mut self, id: i64, value: T) {
         self.place(id, value, self.inline.len() >= INLINE);
     }
 
-    /// As [`Pending::insert`] for a large thing, which gets a row of its own in any case.
+    /// Adds a large thing, which gets a row of its own in any case. Panics as [`Pending::insert`] does.
     pub fn insert_large(&mut self, id: i64, value: T) {
         self.place(id, value, true);
     }
@@ -184,7 +188,7 @@ impl<T: Keyed> Pending<T> {
         Some(thing)
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&mut self) {
         let ids: Vec<i64> = self.ids().collect();
         for id in ids {
@@ -208,7 +212,7 @@ impl<T: Keyed> Pending<T> {
 }
 
 impl<T: Keyed + Clone> Pending<T> {
-    /// The thing, to be changed. The change is seen when the guard is dropped.
+    /// The thing, to be changed. The change takes effect when the guard is dropped.
     pub fn get_mut(&mut self, id: i64) -> Option<Changing<'_, T>> {
         let value = self.things.get(&id)?.clone();
         Some(Changing { pending: self, id, value, changed: false })
@@ -247,15 +251,15 @@ impl<T: Keyed + Clone> Drop for Changing<'_, T> {
     }
 }
 
-/// The rows of pending things of one kind, whichever that is.
+/// The rows of pending things of any kind.
 pub(crate) trait PendingRows {
-    /// How many rows have to be loaded after the core row was decoded.
+    /// The number of rows that have to be loaded after the core row was decoded.
     fn missing(&self) -> usize;
 
-    /// Takes the rows of a state that is read from disk: all of them, whatever is asked of it.
+    /// Loads the rows of a state that is read from disk. `rows` are all rows of the kind.
     fn load(&mut self, kind: PendingKind, rows: Vec<(i64, Bytes)>) -> Result<(), DecodeError>;
 
-    /// The writes of the rows that changed since the last call; the core row is encoded afterwards.
+    /// Takes the writes of the rows that changed since the last call; the core row is encoded afterwards.
     fn take_writes(&mut self, run: &RunKey, kind: PendingKind) -> Vec<Op>;
 }
 
@@ -287,13 +291,13 @@ impl<T: Keyed + Encode<()> + for<'b> Decode<'b, ()>> PendingRows for Pending<T> 
     }
 }
 
-/// The core row's part of the pending things of a kind.
+/// The part of the core row that holds the pending things of a kind.
 #[derive(Encode, Decode)]
 struct InCore<'a> {
     /// The things that are in the core row, each in its encoding, by id.
     #[b(0)]
     inline: BTreeMap<i64, &'a ByteSlice>,
-    /// How many have rows of their own.
+    /// The number of things that have rows of their own.
     #[n(1)]
     spilled: usize,
 }

@@ -1,4 +1,4 @@
-//! Polls: what a worker that asks for a task says of itself.
+//! Polls: what a worker reports about itself when it asks for a task.
 
 use crate::{id::Process, key::QueueKey};
 
@@ -6,9 +6,9 @@ use crate::{id::Process, key::QueueKey};
 #[derive(Clone, Debug, Default)]
 pub struct Poll {
     pub identity: String,
-    /// Holds the worker's connection.
+    /// The process that holds the worker's connection.
     pub process: Process,
-    /// Name of the polled queue; for a sticky poll the sticky queue's.
+    /// The name of the polled queue; for a sticky poll that of the sticky queue.
     pub queue: String,
     pub worker_version: Option<tenure_api::common::v1::WorkerVersionCapabilities>,
     pub deployment: Option<tenure_api::deployment::v1::WorkerDeploymentOptions>,

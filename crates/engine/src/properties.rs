@@ -1,4 +1,4 @@
-//! The memo and the search attributes of a run: what it begins with, and what its events change.
+//! The memo and the search attributes of a run: their first values, and their changes by events.
 
 use crate::{info::ExecutionInfo, proto::Encoded, search_attributes};
 use prost::Message;
@@ -19,7 +19,7 @@ pub(crate) fn search_attributes(
     started.search_attributes.as_ref().filter(|attributes| !attributes.indexed_fields.is_empty()).map(Encoded::of)
 }
 
-/// Takes changed search attributes into those of the run. Gives what it has now.
+/// Merges changed search attributes into those of the run. Returns the run's search attributes after that.
 pub(crate) fn upsert_search_attributes(info: &mut ExecutionInfo, upserted: &SearchAttributes) -> SearchAttributes {
     let mut merged = info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default();
     merge(&mut merged.indexed_fields, &upserted.indexed_fields, search_attributes::is_unset);
@@ -27,7 +27,7 @@ pub(crate) fn upsert_search_attributes(info: &mut ExecutionInfo, upserted: &Sear
     merged
 }
 
-/// Takes changed memo fields into the memo of the run. Gives the bytes that it has now.
+/// Merges changed memo fields into the memo of the run. Returns its size in bytes after that.
 pub(crate) fn upsert_memo(info: &mut ExecutionInfo, upserted: &Memo) -> usize {
     let mut merged: Memo = info.memo.as_ref().map(Encoded::decode).unwrap_or_default();
     merge(&mut merged.fields, &upserted.fields, removes);
@@ -48,7 +48,7 @@ fn merge(fields: &mut Fields, upserted: &Fields, removes: fn(&Payload) -> bool) 
     }
 }
 
-/// A memo field that is set to null or to an empty list is removed.
+/// Whether a value removes its memo field: null, or an empty list.
 fn removes(payload: &Payload) -> bool {
     match payload.metadata.get("encoding").map(|encoding| &encoding[..]) {
         Some(b"binary/null") => true,

@@ -1,8 +1,8 @@
-//! Answers of recent commands, for those that are tried again: a retry inside the server carries the first try's proposal
-//! id, and gets the first try's answer.
+//! Results of recent commands, for retries: a retry inside the server carries the first try's proposal id, and gets the
+//! first try's answer.
 //!
-//! Only commands without an id of their own in the API are kept here: the others find their own traces. The last few
-//! live in the execution's core row; when they are many they move, together, into a row of their own.
+//! Only results of commands without an id of their own in the API are kept here: the others find their own traces. The
+//! last few live in the execution's core row; when they are many they move, together, into a row of their own.
 
 use crate::{
     codec::{field, is_default},
@@ -18,21 +18,24 @@ use std::{collections::VecDeque, time::Duration};
 use tenure_api::{activity::v1::ActivityOptions, error::ApiError, workflow::v1::WorkflowExecutionOptions};
 use tenure_limits::REMEMBERED_PROPOSALS;
 
-/// Proposals, and bytes of their answers, that the core row holds; from there on they move into a row of their own.
+/// The number of proposals, and the bytes of their results, from which those in the core row move into a row of their
+/// own.
 const PAGE: usize = 32;
 const PAGE_BYTES: usize = 2 << 10;
 
+/// The proposals that a run remembers.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct Proposals {
     #[n(0)]
     recent: VecDeque<Proposal>,
-    /// Earlier ones, by the count of the page.
+    /// The earlier ones, by the count of the page.
     #[cbor(n(1), skip_if = "is_default")]
     pub(crate) pages: Pending<Vec<Proposal>>,
     #[cbor(n(2), skip_if = "is_default")]
     next_page: i64,
 }
 
+/// A remembered proposal and its result.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Proposal {
     #[n(0)]
@@ -55,30 +58,30 @@ impl Keyed for Vec<Proposal> {
     }
 }
 
-/// How a command that changed rows was answered.
+/// The result of a command that changed rows, as far as its reply cannot be made from the state.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Outcome {
     #[n(0)]
     Done,
     #[n(1)]
     Signaled,
-    /// If the next task was started with it, that task knows the proposal.
+    /// A completed workflow task. If the next task was started with it, that task knows the proposal.
     #[n(2)]
     WorkflowTaskCompleted {
-        /// Of the task that was completed.
+        /// The stamp of the completed task's start.
         #[n(0)]
         stamp: Stamp,
-        /// The event that the worker goes back to, because the task left no trace; zero: it did.
+        /// The event that the worker goes back to, because the task left no trace; zero if it did.
         #[n(1)]
         reset_history_event_id: i64,
-        /// Activities that were started with it.
+        /// The activities that were started with it.
         #[n(2)]
         activities: Vec<i64>,
     },
-    /// A start that the running run answered for.
+    /// A start that was answered with the running run.
     #[n(3)]
     FoundRunning {
-        /// It has an event of the start's own.
+        /// Whether the run has an event of the start's own.
         #[n(0)]
         attached: bool,
     },
@@ -91,7 +94,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Bytes that it adds to its row, about.
+    /// The approximate number of bytes that it adds to its row.
     fn size(&self) -> usize {
         match self {
             Outcome::Done | Outcome::Signaled | Outcome::FoundRunning { .. } => 0,
@@ -104,14 +107,15 @@ impl Outcome {
 }
 
 impl Proposals {
-    /// A retry inside the server comes within its caller's deadline; this is a generous one.
+    /// The age from which a result may be forgotten: a retry inside the server comes within its caller's deadline, and
+    /// this is a generous one.
     pub(crate) const KEPT: Duration = Duration::from_secs(120);
 
     pub fn outcome(&self, id: ProposalId) -> Option<&Outcome> {
         self.latest_first().find(|p| p.id == id).map(|p| &p.outcome)
     }
 
-    /// The completion of the workflow task that was started with this stamp.
+    /// The completion of the workflow task that was started with this stamp, with its proposal.
     pub(crate) fn completion_of(&self, task: Stamp) -> Option<(ProposalId, &Outcome)> {
         let completed = self.latest_first().find(|proposal| match &proposal.outcome {
             Outcome::WorkflowTaskCompleted { stamp, .. } => *stamp == task,
@@ -149,7 +153,7 @@ impl Proposals {
         }
     }
 
-    /// The run goes: nothing is remembered any more.
+    /// Forgets everything, because the run is removed.
     pub(crate) fn forget(&mut self) {
         self.recent.clear();
         self.pages.clear();

@@ -9,13 +9,13 @@ use prost::{
 use std::{fmt, marker::PhantomData};
 use tenure_api::history::v1::HistoryEvent;
 
-/// Field of `History` that holds its events.
+/// The field of `History` that holds its events.
 const EVENTS: u32 = 1;
-/// Field of `HistoryEvent` that holds its id.
+/// The field of `HistoryEvent` that holds its id.
 const EVENT_ID: u32 = 1;
 
-/// A message of the API in its encoding: cheap to clone and to persist, decoded where it is read. The encoding is known
-/// to be good: it was made here, or checked when the value around it was read.
+/// An API message in its encoding: cheap to clone and to persist, decoded where it is read. The encoding is known to be
+/// good: it was made here, or checked when the value around it was read.
 pub struct Encoded<M> {
     bytes: Bytes,
     message: PhantomData<fn() -> M>,
@@ -46,7 +46,7 @@ impl<'b, C, M: Message + Default> Decode<'b, C> for Encoded<M> {
 }
 
 impl<M> Encoded<M> {
-    /// Bytes of the encoding.
+    /// The size of the encoding in bytes.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
@@ -64,7 +64,6 @@ impl<M> PartialEq for Encoded<M> {
     }
 }
 
-/// Bytes equal themselves.
 impl<M> Eq for Encoded<M> {}
 
 impl<M: Message + Default + fmt::Debug> fmt::Debug for Encoded<M> {
@@ -73,7 +72,7 @@ impl<M: Message + Default + fmt::Debug> fmt::Debug for Encoded<M> {
     }
 }
 
-/// A chunk of history is not an encoded `History`.
+/// The error for a chunk of history that is not an encoded `History`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct MalformedHistory(String);
@@ -88,7 +87,7 @@ impl From<DecodeError> for MalformedHistory {
 #[derive(Clone, Debug)]
 pub struct EncodedEvent {
     pub event_id: i64,
-    /// With its tag and length: put together again such are a `History`.
+    /// The event with its tag and length: a concatenation of such is an encoded `History`.
     pub framed: Bytes,
     body: Bytes,
 }

@@ -1,7 +1,7 @@
-//! The state of a run out of its events: what a reset begins with.
+//! The state of a run rebuilt from its events, with which a reset begins.
 //!
-//! History tells all that a run needs to go on. What it does not tell (attempts, heartbeats, retries so far) begins
-//! anew.
+//! History has everything that a run needs to go on. What it does not have (attempts, heartbeats, retries so far)
+//! begins anew.
 
 use crate::{
     activity::state::{PendingActivity, Phase as ActivityPhase},
@@ -24,8 +24,8 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-/// The state before the first event. `info` is that of a run with the same first event; what later events changed in
-/// it is undone.
+/// The state before the first event. `info` is that of a run with the same first event; what later events changed in it
+/// is undone.
 pub(crate) fn begin(info: &ExecutionInfo, first: &HistoryEvent) -> ExecutionState {
     let mut info = info.clone();
     if let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes {
@@ -37,7 +37,7 @@ pub(crate) fn begin(info: &ExecutionInfo, first: &HistoryEvent) -> ExecutionStat
     ExecutionState::new(info)
 }
 
-/// Takes one event of history into the state. Activities that are scheduled have no ready task yet.
+/// Applies one event of history to the state. Scheduled activities have no ready task yet.
 pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
     use Attributes::*;
     let at = event.event_time.as_ref().map(Timestamp::from_proto).unwrap_or_default();

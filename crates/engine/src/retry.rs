@@ -14,7 +14,7 @@ const INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 const BACKOFF_COEFFICIENT: f64 = 2.0;
 /// The default maximum interval, in initial intervals.
 const MAXIMUM_INTERVAL_FACTOR: u32 = 100;
-/// Timeouts are named in `non_retryable_error_types` with this prefix.
+/// The prefix by which `non_retryable_error_types` names timeouts.
 const TIMEOUT_TYPE_PREFIX: &str = "TemporalTimeout:";
 
 /// A retry policy with its defaults filled in.
@@ -26,7 +26,7 @@ pub struct RetryPolicy {
     pub backoff_coefficient: f64,
     #[n(2)]
     pub maximum_interval: Duration,
-    /// Zero: no limit.
+    /// The most attempts; zero means no limit.
     #[cbor(n(3), skip_if = "is_default")]
     pub maximum_attempts: i32,
     #[cbor(n(4), skip_if = "is_default")]
@@ -87,7 +87,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The wait after this attempt (they count from one).
+    /// The wait after this attempt; attempts count from one.
     pub fn interval_after(&self, attempt: i32) -> Duration {
         let factor = self.backoff_coefficient.powi(attempt.saturating_sub(1).max(0));
         let seconds = self.initial_interval.as_secs_f64() * factor;

@@ -1,4 +1,4 @@
-//! Rows: what is replicated. The engine names rows by [`RowKey`] and fills them with bytes of its own codec;
+//! Rows, which are what is replicated. The engine names rows by [`RowKey`] and fills them with bytes of its own codec;
 //! `storage` lays the keys out in RocksDB.
 
 use crate::{
@@ -21,30 +21,30 @@ pub enum PendingKind {
     BufferedEvent,
     Child,
     Update,
-    /// Answers of proposals; `id` counts their pages.
+    /// Pages of remembered proposals; `id` counts them.
     Proposals,
 }
 
 /// Tables of the system shard, each keyed by a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SystemTable {
-    /// Cluster id, shard count, feature level.
+    /// The cluster's row: cluster id, feature level.
     Cluster,
-    /// Node id -> identity, addresses.
+    /// Maps a node's id to its identity and addresses.
     Node,
-    /// Shard id -> slots, replicas.
+    /// Maps a shard's id to its slots and replicas.
     Shard,
-    /// Namespace id -> namespace.
+    /// Maps a namespace's id to the namespace.
     Namespace,
-    /// Namespace name -> namespace id.
+    /// Maps a namespace's name to its id.
     NamespaceName,
-    /// What only the cluster's nodes know, by its purpose.
+    /// Holds secrets of the cluster's nodes, by their purpose.
     Secret,
-    /// One row: answers of the last commands.
+    /// Holds one row, with the answers of the last commands.
     Proposals,
 }
 
-/// Names a row within a shard. The order here is not the order on disk.
+/// The name of a row within a shard. The order here is not the order on disk.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RowKey {
     /// The core of an `ExecutionState`.
@@ -52,9 +52,9 @@ pub enum RowKey {
     /// One pending thing that spilled out of the core row; `id` is its scheduled or started event id, or for a
     /// buffered event or an update its place in the order of arrival.
     Pending { run: RunKey, kind: PendingKind, id: i64 },
-    /// Workflow id -> its current (latest) run.
+    /// The current (latest) run of a workflow id.
     Current(WorkflowKey),
-    /// Encoded `temporal.api.history.v1.History` that begins with this event. Chunks of a run follow each other
+    /// An encoded `temporal.api.history.v1.History` that begins with this event. Chunks of a run follow each other
     /// without gap or overlap, so their concatenation is again an encoded `History`.
     History { run: RunKey, first_event_id: i64 },
     /// A request id that was applied to this workflow id, or the id of an update that has its outcome.
@@ -67,13 +67,13 @@ pub enum RowKey {
     /// A message for another subject; rows of one sender sort by stamp. The value is an
     /// [`OutboxMessage`](crate::outbox::OutboxMessage).
     Outbox { from: Subject, stamp: Stamp },
-    /// The shard's last recorded time: a new leader's clock never goes below it.
+    /// The shard's last recorded time; a new leader's clock never goes below it.
     Clock,
     /// A row of the system shard.
     System { table: SystemTable, key: Arc<str> },
-    /// What an operator set of a task queue, in the shard that is the queue's home.
+    /// The settings of a task queue by operators, in the shard that is the queue's home.
     QueueConfig(QueueKey),
-    /// What the start of a run fixed: an [`ExecutionInfo`](crate::info::ExecutionInfo).
+    /// The part of a run's state that its start fixed: an [`ExecutionInfo`](crate::info::ExecutionInfo).
     Info(RunKey),
 }
 
@@ -84,18 +84,18 @@ pub struct ReadyTask {
     pub queue: QueueKey,
     #[n(1)]
     pub priority: u8,
-    /// Place in the queue, and the task's name: starting it names this stamp, and a stamp that is no longer the
+    /// The task's place in the queue, and its name: starting it names this stamp, and a stamp that is no longer the
     /// pending task's is answered with NOT_FOUND (the task is obsolete).
     #[n(2)]
     pub stamp: Stamp,
     #[n(3)]
     pub run: RunKey,
-    /// Zero for a workflow task whose scheduled event is not in history yet.
+    /// The scheduled event's id; zero for a workflow task whose scheduled event is not in history yet.
     #[n(4)]
     pub scheduled_event_id: i64,
     #[n(5)]
     pub scheduled_at: Timestamp,
-    /// The queue is a sticky one: when no worker polls it, the owner is told so.
+    /// Whether the queue is a sticky one: when no worker polls it, its home notifies the task's owner.
     #[n(6)]
     pub sticky: bool,
 }
@@ -108,9 +108,9 @@ pub enum Op {
 }
 
 impl RowKey {
-    /// Bytes that the key takes at most.
+    /// The most bytes that the key takes.
     fn size(&self) -> usize {
-        /// Numbers, ids of 16 bytes, separators.
+        /// The bytes of numbers, ids of 16 bytes, and separators.
         const FIXED: usize = 96;
         // Some bytes are escaped by a second one.
         FIXED
@@ -150,7 +150,7 @@ impl RowKey {
 }
 
 impl Op {
-    /// Bytes that it takes in an entry at most.
+    /// The most bytes that it takes in an entry.
     pub fn size(&self) -> usize {
         match self {
             Op::Put(key, value) => key.size() + value.len(),
@@ -160,19 +160,19 @@ impl Op {
 }
 
 impl WriteSet {
-    /// Bytes that it takes in an entry at most.
+    /// The most bytes that it takes in an entry.
     pub fn size(&self) -> usize {
         self.ops.iter().map(Op::size).sum()
     }
 }
 
-/// What a transition replicates: the Raft entry is the encoding of one or more of these, applied in order.
+/// The rows that a transition replicates: the Raft entry is the encoding of one or more of these, applied in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteSet {
     pub ops: Vec<Op>,
 }
 
-/// What a row holds, in words for those who read errors.
+/// Describes what a row holds, for those who read errors.
 impl fmt::Display for RowKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |f: &mut fmt::Formatter<'_>, what: &str, run: &RunKey| {
@@ -197,14 +197,14 @@ impl fmt::Display for RowKey {
     }
 }
 
-/// Value of [`RowKey::Current`].
+/// The value of [`RowKey::Current`].
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct CurrentRun {
     #[cbor(n(0), with = "field")]
     pub run_id: Uuid,
 }
 
-/// Requests of different kinds may use the same id.
+/// The kind of a request; requests of different kinds may use the same id.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RequestKind {
     Start,
@@ -213,7 +213,7 @@ pub(crate) enum RequestKind {
     Reset,
 }
 
-/// The row of a request id; its value is the run's id, which for a signal the proposal follows that brought it.
+/// The row of a request id. Its value is the run's id, followed, for a signal, by the proposal that brought it.
 pub(crate) fn request_row(workflow: &WorkflowKey, kind: RequestKind, request_id: &str) -> RowKey {
     let kind = match kind {
         RequestKind::Start => "start",

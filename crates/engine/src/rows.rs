@@ -18,7 +18,7 @@ use tenure_api::{history::v1::HistoryEvent, text::prefix};
 pub trait StateReader {
     /// The decoded state of a run: core row and everything that spilled.
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError>;
-    /// The decoded state of a subject, where somebody keeps it; else its rows have to be read.
+    /// The decoded state of a subject, where somebody keeps it; otherwise its rows have to be read.
     fn state(&self, _: &Subject) -> Option<SubjectState> {
         None
     }
@@ -26,14 +26,15 @@ pub trait StateReader {
     fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
     /// One event of a run's history (an activity's scheduled event carries its input).
     fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError>;
-    /// Rows of a run's history in order, by the id of their first event, from the first that begins at `from` or later
-    /// on. Ends early once there are `max_bytes`, but not before one row.
+    /// Rows of a run's history in order, with the id of their first event, beginning with the first row at `from` or
+    /// later. Ends early once there are `max_bytes`, but not before one row.
     fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError>;
     /// The rows of a system table in key order.
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError>;
 }
 
-/// A row could not be read or decoded. The shard stops serving: rows that cannot be read are not guessed at.
+/// The error for a row that could not be read or decoded. The shard stops serving: rows that cannot be read are not
+/// guessed at.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error("storage: {0}")]
@@ -43,12 +44,12 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// A row that holds something else than it should.
+    /// The error for a row that holds something else than it should.
     pub fn corrupt(key: RowKey, cause: impl fmt::Display) -> ReadError {
         ReadError::Corrupt { key, cause: cause.to_string() }
     }
 
-    /// A row of history that cannot be read.
+    /// The error for a row of history that cannot be read.
     pub fn history(run: &RunKey, first_event_id: i64, cause: impl fmt::Display) -> ReadError {
         ReadError::corrupt(RowKey::History { run: run.clone(), first_event_id }, cause)
     }

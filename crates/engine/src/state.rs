@@ -24,31 +24,33 @@ use tenure_api::{
     workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
 
-/// What is decoded of a core row and of what the start fixed takes about this many times its encoding, beside the structs
-/// themselves.
+/// The approximate ratio of the memory that a decoded core row and info take, besides the structs themselves, to their
+/// encoding.
 const DECODED: usize = 4;
-/// What a state costs besides: its structs, the empty tables in them, its key, and its places in the tables of a cache.
+/// The bytes that a state takes besides: its structs, the empty tables in them, its key, and its places in the tables
+/// of a cache.
 const OVERHEAD: usize = size_of::<ExecutionState>() + size_of::<ExecutionInfo>() + 1024;
 
+/// The mutable state of a run. Its encoding is the core row; some of it may spill into rows of its own.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct ExecutionState {
     #[n(0)]
     pub info: Info,
-    /// `WorkflowExecutionStatus`.
+    /// The run's `WorkflowExecutionStatus`.
     #[n(1)]
     status: i32,
     #[n(2)]
     pub next_event_id: i64,
-    /// Bytes of the encoded history.
+    /// The size of the encoded history in bytes.
     #[n(3)]
     pub history_size: i64,
-    /// Transitions that changed this state.
+    /// The number of transitions that changed this state.
     #[n(4)]
     pub transitions: i64,
     #[n(5)]
     pub workflow_task: WorkflowTask,
-    /// Due time of the run's timer row. Never later than the earliest deadline; it may be earlier, because it is
-    /// only moved back when it fires.
+    /// The due time of the run's timer row. It is never later than the earliest deadline; it may be earlier, because it
+    /// is only moved back when it fires.
     #[n(6)]
     pub timer_row: Option<Timestamp>,
     #[n(7)]
@@ -67,17 +69,17 @@ pub struct ExecutionState {
     pub relations: Relations,
     #[cbor(n(14), skip_if = "is_default")]
     pub updates: Updates,
-    /// Events that wait for the end of the workflow task that is running, by order of arrival.
+    /// The events that wait for the end of the running workflow task, by order of arrival.
     #[cbor(n(15), skip_if = "is_default")]
     pub buffered: Pending<Encoded<HistoryEvent>>,
     #[n(16)]
     pub closed_at: Option<Timestamp>,
     #[cbor(n(17), skip_if = "is_default")]
     pub removal: Removal,
-    /// Request id of the cancellation that was asked for.
+    /// The request id of the requested cancellation; empty in a run that was rebuilt from its history.
     #[cbor(n(18), with = "field")]
     pub cancel_requested: Option<Arc<str>>,
-    /// What describe goes on to show as pending after the close; only those fields are set.
+    /// The pending part of the description at the close, which descriptions go on to show; only those fields are set.
     #[n(19)]
     pub pending_at_close: Option<Encoded<DescribeWorkflowExecutionResponse>>,
     #[cbor(n(20), skip_if = "is_default")]
@@ -144,7 +146,7 @@ impl ExecutionState {
         self.status() == Status::Running
     }
 
-    /// When something of the run is due by time alone.
+    /// The earliest deadline of the run; of a closed one, that of its removal.
     pub(crate) fn earliest_deadline(&self) -> Option<Timestamp> {
         if !self.is_running() {
             return self.removal.due;
@@ -154,22 +156,22 @@ impl ExecutionState {
         [self.info.run_expires_at, self.workflow_task.deadline(), timers, activities].into_iter().flatten().min()
     }
 
-    /// When something of a running run is due by time alone.
+    /// The earliest deadline of a running run; `None` once it is closed.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.earliest_deadline().filter(|_| self.is_running())
     }
 
-    /// A worker has something of it, or could get it at once.
+    /// Whether a worker has a task of the run, or could get one at once.
     pub fn waits_for_worker(&self) -> bool {
         self.workflow_task.pending.is_some() || activity::any_with_worker(&self.activities)
     }
 
-    /// Nobody sees the run any more; its rows go in a while.
+    /// Whether the run is hidden from everybody; its rows are removed later.
     pub fn is_deleted(&self) -> bool {
         self.removal.deleted
     }
 
-    /// Bytes in memory of all that is pending, about: what may be in rows besides the core row.
+    /// The approximate size in bytes, in memory, of everything that may be in rows besides the core row.
     pub(crate) fn pending_bytes(&self) -> usize {
         self.buffered.bytes()
             + self.activities.bytes()
@@ -179,12 +181,12 @@ impl ExecutionState {
             + self.proposals.pages.bytes()
     }
 
-    /// Bytes that it takes in memory, about, with a core row of this length.
+    /// The approximate size in bytes of the state in memory; `core` is the length of its core row.
     pub(crate) fn memory(&self, core: usize) -> u64 {
         ((core + self.info.row_bytes()) * DECODED + self.pending_bytes() + OVERHEAD) as u64
     }
 
-    /// Last event in history; zero before the first.
+    /// The id of the last event in history; zero before the first.
     pub fn last_event_id(&self) -> i64 {
         self.next_event_id - 1
     }
@@ -194,7 +196,7 @@ impl ExecutionState {
         codec::encode(self)
     }
 
-    /// All that may have rows beside the core row, by its kind.
+    /// Everything that may have rows beside the core row, by its kind.
     pub(crate) fn pending(&mut self) -> [(PendingKind, &mut dyn PendingRows); 6] {
         [
             (PendingKind::Activity, &mut self.activities),
@@ -206,9 +208,9 @@ impl ExecutionState {
         ]
     }
 
-    /// Reads a core row. `info` gives the run's [`RowKey::Info`](crate::RowKey::Info), and `spilled` all
-    /// [`RowKey::Pending`](crate::RowKey::Pending) rows of the run and that kind; they are asked only for what is not in
-    /// the core row.
+    /// Reads a core row. `info` returns the run's [`RowKey::Info`](crate::RowKey::Info), and `spilled` all
+    /// [`RowKey::Pending`](crate::RowKey::Pending) rows of the run and that kind; they are called only for what is not
+    /// in the core row.
     pub fn decode<E>(
         core: &[u8],
         info: impl FnOnce() -> Result<Option<Bytes>, E>,

@@ -1,8 +1,8 @@
-//! Subjects: what owns rows, has commands run for it one at a time, a timer row and an outbox.
+//! Subjects: owners of rows, of a timer row and of an outbox, whose commands run one at a time.
 //!
 //! A run of a workflow is one, and so will be whatever else lives by itself (schedules, activities of their own, batch
-//! jobs). What leaders do for subjects (lanes, timers, messages, decoded states) knows them by these names alone; what a
-//! timer or a message means to one is its kind's.
+//! jobs). Leaders know subjects by these names alone (in lanes, timers, messages, decoded states); what a timer or a
+//! message means to a subject depends on its kind.
 
 use crate::{
     codec::field,
@@ -12,57 +12,57 @@ use minicbor::{Decode, Encode};
 use std::{any::Any, fmt, sync::Arc};
 use uuid::Uuid;
 
-/// What a subject is, by its number on disk. Numbers are never used twice.
+/// The kind of a subject, by its number on disk. Numbers are never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct SubjectKind(#[n(0)] pub u8);
 
 impl SubjectKind {
-    /// Runs of workflows.
+    /// The kind of the runs of workflows.
     pub const RUN: SubjectKind = SubjectKind(0);
 }
 
-/// What commands are run for, one at a time: a workflow id with all of its runs.
+/// A queue of commands that run one at a time: a workflow id with all of its runs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Lane {
     #[n(0)]
     pub kind: SubjectKind,
     #[n(1)]
     pub namespace: NamespaceId,
-    /// The id that clients gave it.
+    /// The id that clients gave its subjects.
     #[cbor(n(2), with = "field")]
     pub id: Arc<str>,
 }
 
-/// One life of what a lane is for: a run.
+/// One owner of rows in a lane: a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Subject {
     #[n(0)]
     pub lane: Lane,
-    /// The run id; nil for kinds that have one life only.
+    /// The run id; nil for kinds that have one instance only.
     #[cbor(n(1), with = "field")]
     pub instance: Uuid,
 }
 
 impl Lane {
-    /// The slot of all that is in the lane.
+    /// The slot of everything in the lane.
     pub fn slot(&self) -> u16 {
         slot(self.namespace, &self.id)
     }
 
-    /// One life of it.
+    /// The lane's subject with this instance.
     pub fn instance(&self, instance: Uuid) -> Subject {
         Subject { lane: self.clone(), instance }
     }
 
-    /// The workflow id that it is the lane of; `None` for another kind.
+    /// The workflow id whose lane it is; `None` for another kind.
     pub fn workflow(&self) -> Option<WorkflowKey> {
         (self.kind == SubjectKind::RUN).then(|| WorkflowKey { namespace: self.namespace, workflow_id: self.id.clone() })
     }
 }
 
 impl Subject {
-    /// The run that it is; `None` for another kind.
+    /// The run that the subject is; `None` for another kind.
     pub fn run(&self) -> Option<RunKey> {
         self.lane.workflow().map(|workflow| RunKey { workflow, run_id: self.instance })
     }
@@ -102,7 +102,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Where a message of an outbox goes.
+/// The address of an outbox message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum Address {
     #[n(0)]
@@ -124,14 +124,15 @@ impl From<WorkflowKey> for Address {
     }
 }
 
-/// A decoded state, as leaders keep it: each kind has a type of its own.
+/// A decoded state in a leader's cache; each kind has a type of its own.
 pub type SubjectState = Arc<dyn Any + Send + Sync>;
 
-/// The state that a transition gave a subject.
+/// The state of a subject after a transition.
 #[derive(Clone, Debug)]
 pub struct WrittenState {
     pub subject: Subject,
     pub state: SubjectState,
-    /// Bytes that it takes in memory, about; `None` if it is hardly read any more, and not worth to be kept.
+    /// The approximate size in bytes of the state in memory; `None` if it is hardly read any more, and not worth
+    /// keeping.
     pub bytes: Option<u64>,
 }

@@ -18,18 +18,18 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero if it is not after.
+    /// The time from `earlier` to this; zero if this is not after it.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// How long after `earlier` this is; negative if it is before.
+    /// The time from `earlier` to this; negative if this is before it.
     pub fn signed_since(self, earlier: Timestamp) -> prost_types::Duration {
         let nanos = self.0.saturating_sub(earlier.0);
         prost_types::Duration { seconds: nanos / 1_000_000_000, nanos: (nanos % 1_000_000_000) as i32 }
     }
 
-    /// To the nearest millisecond.
+    /// This time, rounded to the nearest millisecond.
     #[must_use]
     pub fn to_millis(self) -> Timestamp {
         Timestamp(self.0.saturating_add(500_000).div_euclid(1_000_000).saturating_mul(1_000_000))
@@ -42,7 +42,7 @@ impl Timestamp {
         }
     }
 
-    /// Saturates outside of the years 1677 to 2262.
+    /// Converts the API's form of a time; saturates outside of the years 1677 to 2262.
     pub fn from_proto(t: &prost_types::Timestamp) -> Timestamp {
         Timestamp(t.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(t.nanos)))
     }

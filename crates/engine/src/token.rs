@@ -1,4 +1,4 @@
-//! Task tokens: opaque bytes to a worker, the name of one start of one task to us.
+//! Task tokens: opaque bytes to a worker, and to us the name of one start of one task.
 
 use crate::{
     id::Stamp,
@@ -13,15 +13,15 @@ pub struct TaskToken {
     pub kind: TaskKind,
     #[n(1)]
     pub run: RunKey,
-    /// Scheduled event id; for a transient workflow task the id that it will get.
+    /// The scheduled event id; for a transient workflow task the id that the event will get.
     #[n(2)]
     pub scheduled_event_id: i64,
     #[n(3)]
     pub attempt: i32,
-    /// Drawn when the task was started.
+    /// The stamp that was drawn when the task was started.
     #[n(4)]
     pub stamp: Stamp,
-    /// Of an activity.
+    /// The id of the activity; empty for a workflow task.
     #[n(5)]
     pub activity_id: String,
 }

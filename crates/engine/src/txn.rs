@@ -32,20 +32,20 @@ use tenure_api::history::v1::{
     History, HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes,
 };
 
-/// A buffered event of more bytes than this does not weigh on the core row.
+/// The size in bytes from which a buffered event gets a row of its own, so that it does not weigh on the core row.
 const LARGE_EVENT: usize = 512;
 
-/// See the module.
+/// The working copy of a run; see the module.
 pub(crate) struct Txn<'a, 'c> {
     pub(crate) cx: &'a mut Context<'c>,
     pub(crate) rows: &'a dyn StateReader,
     pub(crate) run: RunKey,
-    /// Of the command that is run.
+    /// The proposal of the command that is run.
     pub(crate) proposal: ProposalId,
     pub(crate) state: ExecutionState,
-    /// New events, in order, with their ids.
+    /// The new events, in order, with their ids.
     events: Vec<HistoryEvent>,
-    /// Bytes of what was added to history and buffer.
+    /// The bytes that were added to history and buffer.
     added: usize,
     ready: Vec<ReadyTask>,
     gone: Vec<(QueueKey, u8, Stamp)>,
@@ -54,14 +54,14 @@ pub(crate) struct Txn<'a, 'c> {
     effects: Vec<Effect>,
     also: Vec<Transition>,
     copy: Option<HistoryCopy>,
-    /// Of history, once it was asked for.
+    /// The first event of history, once it was read ahead.
     first_event: Option<Arc<WorkflowExecutionStartedEventAttributes>>,
-    /// As the transaction found the run; `None` for a new one.
+    /// The run as the transaction found it; `None` for a new one.
     before: Option<Arc<ExecutionState>>,
 }
 
 impl<'a, 'c> Txn<'a, 'c> {
-    /// Of a new run.
+    /// Opens a transaction over a new run.
     pub(crate) fn create(
         rows: &'a dyn StateReader,
         cx: &'a mut Context<'c>,
@@ -75,7 +75,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         txn
     }
 
-    /// Of a run that is there.
+    /// Opens a transaction over a run that is there.
     pub(crate) fn over(
         rows: &'a dyn StateReader,
         cx: &'a mut Context<'c>,
@@ -129,7 +129,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.also.clear();
     }
 
-    /// The run is created by this transaction.
+    /// Whether this transaction creates the run.
     pub(crate) fn is_new(&self) -> bool {
         self.before.is_none()
     }
@@ -149,8 +149,8 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.add(HistoryEvent { attributes: Some(attributes), ..Default::default() })
     }
 
-    /// As [`Txn::add_event`], for an event that carries more than attributes (links, user metadata, a time of its
-    /// own). Id, type and, where there is none, time are filled in.
+    /// The same as [`Txn::add_event`], for an event that carries more than attributes (links, user metadata, a time of
+    /// its own). Id, type and, where there is none, time are filled in.
     pub(crate) fn add(&mut self, mut event: HistoryEvent) -> i64 {
         let attributes = event.attributes.as_ref().expect("every event has attributes");
         let event_type = attributes.event_type();
@@ -165,8 +165,8 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.append(event)
     }
 
-    /// Adds an event that comes of a workflow command but has to follow what all the commands bring. It is dropped
-    /// when they end the run.
+    /// Adds an event of a workflow command that has to follow the events of all the commands. It is dropped when they
+    /// close the run.
     pub(crate) fn add_after_commands(&mut self, attributes: Attributes) {
         self.buffer(&HistoryEvent {
             event_type: attributes.event_type().into(),
@@ -176,7 +176,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         });
     }
 
-    /// What there is of a speculative task enters history: it is one like others now.
+    /// Moves the events of a speculative task into history: it is a normal task from then on.
     pub(crate) fn persist_task(&mut self) {
         if !self.state.workflow_task.is_speculative() {
             return;
@@ -215,12 +215,12 @@ impl<'a, 'c> Txn<'a, 'c> {
         id
     }
 
-    /// So much was added that what need not be done in this transition should be left to the next.
+    /// Whether so much was added that optional work should be left to the next transition.
     pub(crate) fn is_full(&self) -> bool {
         self.added >= tenure_limits::PIECE
     }
 
-    /// Moves what was buffered into history, in the API's order.
+    /// Moves buffered events into history, in the API's order.
     pub(crate) fn flush_buffered(&mut self) {
         debug_assert!(self.state.workflow_task.begun().is_none(), "events stay buffered while a task is running");
         let waiting = self.state.buffered.values().map(Encoded::decode).collect();
@@ -256,7 +256,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         }
     }
 
-    /// Takes back a buffered event, if one is found.
+    /// Removes the first buffered event that `find` accepts, and returns it.
     pub(crate) fn take_buffered(&mut self, find: impl Fn(&Attributes) -> bool) -> Option<HistoryEvent> {
         let (place, event) = self
             .state
@@ -268,7 +268,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         Some(event)
     }
 
-    /// An event of this run: of this transition, or of history.
+    /// An event of this run, from this transition or from history.
     pub(crate) fn event(&self, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
         if let Some(event) = self.events.iter().find(|e| e.event_id == event_id) {
             return Ok(Some(event.clone()));
@@ -276,7 +276,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.rows.event(&self.run, event_id)
     }
 
-    /// Reads the first event ahead, for what may create a run like this one.
+    /// Reads the first event ahead, for commands that may create a run like this one.
     pub(crate) fn read_first_event(&mut self) -> Result<(), ReadError> {
         match self.event(1)?.and_then(|event| event.attributes) {
             Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
@@ -287,13 +287,16 @@ impl<'a, 'c> Txn<'a, 'c> {
         }
     }
 
+    /// The attributes of the first event.
+    ///
     /// # Panics
-    /// Without [`Txn::read_first_event`] before.
+    ///
+    /// If [`Txn::read_first_event`] was not called before.
     pub(crate) fn first_event(&self) -> Arc<WorkflowExecutionStartedEventAttributes> {
         self.first_event.clone().expect("it was read ahead")
     }
 
-    /// Names one start of a task, or a ready task.
+    /// Draws the name of a start of a task, of a ready task or of a message.
     pub(crate) fn stamp(&mut self) -> Stamp {
         self.cx.ids.stamp()
     }
@@ -302,12 +305,12 @@ impl<'a, 'c> Txn<'a, 'c> {
         QueueKey { namespace: self.run.workflow.namespace, kind, name: name.clone() }
     }
 
-    /// A task may be handed to a worker.
+    /// Adds a ready task, which may be handed to a worker.
     pub(crate) fn put_ready(&mut self, task: ReadyTask) {
         self.ready.push(task);
     }
 
-    /// A ready task is started or obsolete.
+    /// Removes a ready task, which is started or obsolete.
     pub(crate) fn take_ready(&mut self, queue: QueueKey, priority: u8, stamp: Stamp) {
         match self.ready.iter().position(|task| task.stamp == stamp) {
             Some(made_here) => drop(self.ready.remove(made_here)),
@@ -321,7 +324,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.outbox.push((stamp, message));
     }
 
-    /// Takes back what the workflow commands of this transition wanted to send.
+    /// Takes back the messages that the workflow commands of this transition wanted to send.
     pub(crate) fn unsend_commanded(&mut self) -> Vec<Body> {
         let (unsent, kept) = std::mem::take(&mut self.outbox).into_iter().partition(|(_, m)| m.body.is_commanded());
         self.outbox = kept;
@@ -333,7 +336,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.ops.push(op);
     }
 
-    /// A request with this id was applied to this run.
+    /// Records that a request with this id was applied to this run.
     pub(crate) fn put_request_id(&mut self, kind: RequestKind, request_id: &str) {
         let mut value = self.run.run_id.as_bytes().to_vec();
         match kind {
@@ -344,7 +347,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.ops.push(Op::Put(request_row(&self.run.workflow, kind, request_id), value.into()));
     }
 
-    /// Remembers how the command is answered, for a retry with the same proposal id.
+    /// Remembers the result of the command, for a retry with the same proposal id.
     pub(crate) fn remember(&mut self, outcome: Outcome) {
         if self.proposal != ProposalId::default() {
             self.state.proposals.remember(self.proposal, self.cx.now, outcome);
@@ -355,28 +358,28 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.effects.push(effect);
     }
 
-    /// Bytes of history with the events of this transition.
+    /// The size of history in bytes, with the events of this transition.
     pub(crate) fn history_size(&self) -> i64 {
         self.state.history_size + history_len(&self.events)
     }
 
-    /// The run begins with these events.
+    /// Makes the run begin with copied events.
     pub(crate) fn begin_with(&mut self, copy: HistoryCopy) {
         self.ops.push(Op::Delete(copy::timer(&self.run)));
         self.copy = Some(copy);
     }
 
-    /// What was done to another run of the workflow id in the same entry.
+    /// Adds what was done to another run of the workflow id, in the same entry.
     pub(crate) fn also(&mut self, other: Transition) {
         self.also.push(other);
     }
 
-    /// Events of this transition so far.
+    /// The events of this transition so far.
     pub(crate) fn events(&self) -> &[HistoryEvent] {
         &self.events
     }
 
-    /// The transition: rows and effects of everything that was done.
+    /// Ends the transaction: turns everything that was done into rows and effects.
     pub(crate) fn finish(mut self, reply: Reply) -> Transition {
         debug_assert!(self.state.is_running() || self.state.buffered.is_empty(), "a closed run waits for nothing");
         self.state.transitions += 1;
@@ -403,7 +406,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         whole
     }
 
-    /// [`Txn::finish`] of a run that is no more: its last rows go.
+    /// Ends the transaction over a run that is removed: deletes its last rows.
     pub(crate) fn finish_gone(mut self, reply: Reply) -> Transition {
         debug_assert!(!self.state.is_running(), "only closed runs go");
         self.state.proposals.forget();
@@ -449,7 +452,8 @@ impl<'a, 'c> Txn<'a, 'c> {
         }
     }
 
-    /// The row is moved to an earlier deadline at once, and back only when it fires: most deadlines never come.
+    /// Moves the timer row to an earlier deadline at once, and to a later one only when it fires: most deadlines never
+    /// come.
     fn arm_timer_row(&mut self) {
         let deadline = self.state.earliest_deadline();
         let armed = self.state.timer_row;

@@ -1,4 +1,4 @@
-//! How fields are written whose types are not ours, for `#[cbor(n(..), with = "field")]`.
+//! The written form of fields whose types are not ours, for `#[cbor(n(..), with = "field")]`.
 
 use bytes::Bytes;
 use minicbor::{
@@ -21,12 +21,12 @@ pub trait Field: Sized {
     fn read(from: &mut Decoder<'_>) -> Result<Self, DecodeError>;
 }
 
-/// What the derived `Encode` calls for the field.
+/// Writes the field, for the derived `Encode`.
 pub fn encode<C, T: Field, W: Write>(value: &T, to: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
     value.write(to)
 }
 
-/// What the derived `Decode` calls for the field.
+/// Reads the field, for the derived `Decode`.
 pub fn decode<'b, C, T: Field>(from: &mut Decoder<'b>, _: &mut C) -> Result<T, DecodeError> {
     T::read(from)
 }

@@ -1,4 +1,4 @@
-//! The one codec of rows, of tokens and of what nodes say to each other: a form byte, then CBOR.
+//! The one codec of rows, tokens and messages between nodes: a form byte, then CBOR.
 //!
 //! Fields and variants go by number, so that a value can grow without touching what is written already:
 //! - A new field takes the next number and is an `Option`, or `#[cbor(default)]`: what was written before lacks it.
@@ -19,10 +19,11 @@ use bytes::Bytes;
 use minicbor::{Decode, Decoder, Encode};
 use tenure_limits::FRAME;
 
-/// Written first in every value; a reader refuses forms that it does not know. Form 1 was bincode, which could not grow.
+/// The form that is written, the first byte of every value; a reader refuses forms that it does not know. Form 1 was
+/// bincode, which could not grow.
 const FORM: u8 = 2;
 
-/// Why bytes are no value of the wanted type.
+/// The reason why bytes are no value of the wanted type.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     #[error("empty value")]
@@ -39,17 +40,18 @@ pub enum DecodeError {
     MissingInfo,
     #[error("{0} rows of pending things are missing")]
     MissingRows(usize),
-    /// A row beside the core row, named in words.
+    /// A row beside the core row is broken; `row` names it in words.
     #[error("{row}: {cause}")]
     Row { row: String, cause: Box<DecodeError> },
 }
 
-/// True for what a reader takes an absent field for: `#[cbor(skip_if = "is_default")]` leaves it out at the end of a value.
+/// Whether the value is what a reader takes an absent field for: `#[cbor(skip_if = "is_default")]` leaves such a field
+/// out at the end of a value.
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// The value in its current form.
+/// Encodes a value in the current form.
 pub fn encode<T: Encode<()>>(value: &T) -> Bytes {
     let mut buffer = Vec::with_capacity(128);
     buffer.push(FORM);
@@ -102,7 +104,7 @@ mod tests {
         refused::<BTreeMap<String, String>>(&[map]);
     }
 
-    /// The value of a later build, and that of an earlier one.
+    /// A value of a later build is read, and one of an earlier build.
     #[test]
     fn unknown_fields_are_passed_over_and_missing_ones_are_absent() {
         #[derive(Debug, PartialEq, Encode, Decode)]

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-/// Entries of a leaf, and children of an inner node, at most.
+/// The most entries of a leaf, and children of an inner node.
 const WIDTH: usize = 16;
 
 #[derive(Clone, Debug)]
@@ -16,11 +16,11 @@ pub(super) struct SharedMap<K, V> {
 #[derive(Clone, Debug)]
 enum Node<K, V> {
     Leaf(Vec<(K, V)>),
-    /// None is empty.
+    /// The children, none of which is empty.
     Inner(Vec<Child<K, V>>),
 }
 
-/// With a bound: no key below the child is less, except where it is the first of its node.
+/// A child with its bound: no key below the child is less, except where the child is the first of its node.
 type Child<K, V> = (K, Arc<Node<K, V>>);
 
 impl<K, V> Default for SharedMap<K, V> {
@@ -56,12 +56,12 @@ impl<K: Ord, V> SharedMap<K, V> {
         }
     }
 
-    /// In the order of keys.
+    /// The entries in the order of their keys.
     pub(super) fn iter(&self) -> Iter<'_, K, V> {
         Iter { front: vec![(&self.root, 0)], back: vec![(&self.root, self.root.len())], left: self.len }
     }
 
-    /// In the order of keys, from the first that is not less.
+    /// The entries in the order of their keys, from the first key that is not less than `from`.
     pub(super) fn iter_from<'a>(&'a self, from: &K) -> Iter<'a, K, V> {
         let (mut node, mut front) = (&*self.root, Vec::new());
         while let Node::Inner(children) = node {
@@ -77,13 +77,13 @@ impl<K: Ord, V> SharedMap<K, V> {
     }
 }
 
-/// The child that has the key if one has.
+/// The place of the child that has the key if one has.
 fn child_of<K: Ord, V>(children: &[Child<K, V>], key: &K) -> usize {
     children.partition_point(|(bound, _)| bound <= key).saturating_sub(1)
 }
 
 impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
-    /// What is there under the key is replaced.
+    /// Inserts an entry, which replaces the one of the same key.
     pub(super) fn insert(&mut self, key: K, value: V) {
         let (added, sibling) = insert(&mut self.root, key, value);
         self.len += usize::from(added);
@@ -107,7 +107,8 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     }
 }
 
-/// Says whether there is an entry more, and gives the half of the node that has to become another one.
+/// Inserts an entry below a node. Returns whether there is an entry more, and the half of the node that has to become
+/// another one.
 fn insert<K: Ord + Clone, V: Clone>(node: &mut Arc<Node<K, V>>, key: K, value: V) -> (bool, Option<Child<K, V>>) {
     match Arc::make_mut(node) {
         Node::Leaf(entries) => match entries.binary_search_by(|(k, _)| k.cmp(&key)) {
@@ -130,7 +131,7 @@ fn insert<K: Ord + Clone, V: Clone>(node: &mut Arc<Node<K, V>>, key: K, value: V
     }
 }
 
-/// Cuts what is too much off. Keys that come in their order leave full nodes behind.
+/// Splits off what is too much for a node. Keys that are inserted in their order leave full nodes behind.
 fn split<T>(full: &mut Vec<T>, inserted: usize) -> Option<Vec<T>> {
     let len = full.len();
     (len > WIDTH).then(|| full.split_off(if inserted + 1 == len { inserted } else { len / 2 }))
@@ -155,9 +156,9 @@ fn remove<K: Ord + Clone, V: Clone>(node: &mut Arc<Node<K, V>>, key: &K) {
 }
 
 pub(super) struct Iter<'a, K, V> {
-    /// The way to the next entry: nodes, and which of their entries or children is next.
+    /// The path to the next entry: nodes, and which of their entries or children is next.
     front: Vec<(&'a Node<K, V>, usize)>,
-    /// The same from behind; what is before the place is next.
+    /// The path to the next entry from the end; the entry before the place is next.
     back: Vec<(&'a Node<K, V>, usize)>,
     left: usize,
 }

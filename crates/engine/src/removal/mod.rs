@@ -1,5 +1,5 @@
-//! Closed runs go: when their namespace's retention is over, or because somebody deletes them. The run's timer row
-//! waits for it, and a long history goes in pieces.
+//! Removal of closed runs: when their namespace's retention is over, or because somebody deletes them. The run's timer
+//! row triggers it, and a long history is removed in pieces.
 
 pub(crate) mod state;
 
@@ -20,23 +20,23 @@ use prost::Message;
 use std::time::Duration;
 use tenure_api::history::v1::{History, history_event::Attributes};
 
-/// A leader that does not know the retention yet asks again after this time.
+/// The wait of a leader that does not know the retention yet.
 const UNKNOWN: Duration = Duration::from_secs(60 * 60);
 
-/// Bytes of history that one entry removes, about.
+/// The approximate number of bytes of history that one entry removes.
 pub(crate) const PIECE: usize = 256 << 10;
 
-/// The run was closed: it is kept for the namespace's retention.
+/// Schedules the removal of a run that was closed, after the namespace's retention.
 pub(crate) fn keep(txn: &mut Txn<'_, '_>) {
     txn.state.removal.due = Some(txn.now().plus(txn.cx.retention.unwrap_or(UNKNOWN)));
 }
 
-/// The closed run is gone for everybody at once. Its rows stay for as long as a retry of the request may come.
+/// Hides a closed run from everybody at once. Its rows stay for as long as a retry of the request may come.
 pub(crate) fn delete(txn: &mut Txn<'_, '_>) {
     txn.state.removal = Removal { due: Some(txn.now().plus(Proposals::KEPT)), deleted: true };
 }
 
-/// The timer row of a closed run is due.
+/// Removes a closed run, or a piece of it, whose timer row is due; or waits longer where the retention has grown.
 pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
     if !txn.state.removal.deleted
         && let Some(later) = kept_until(&txn).filter(|&at| at > txn.now())
@@ -76,13 +76,13 @@ pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
     Ok(txn.finish_gone(Reply::Done))
 }
 
-/// By the retention as it is now: it may have grown since the run was closed.
+/// The time until which the run is kept, by the retention as it is now: it may have grown since the run was closed.
 fn kept_until(txn: &Txn<'_, '_>) -> Option<Timestamp> {
     let closed_at = txn.state.closed_at?;
     Some(txn.cx.retention.map_or(txn.now().plus(UNKNOWN), |retention| closed_at.plus(retention)))
 }
 
-/// A row that was written together with an event, and that nothing but the event tells of.
+/// A row that was written together with an event, and that only the event names.
 enum RowOf<'a> {
     /// The row by which a request is known again, by its id.
     Request(RequestKind, &'a str),

@@ -1,4 +1,4 @@
-//! The engine's single entry point, and what it gives back.
+//! The engine's single entry point, and its result.
 
 pub(crate) mod types;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 use tenure_api::error::ApiError;
 
-/// Runs one command. Synchronous, total, deterministic in its arguments.
+/// Runs one command; synchronous, total and deterministic in its arguments.
 pub fn transition(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
     let Some(workflow) = envelope.lane.workflow() else {
         return Err(ApiError::internal(format!("this build knows nothing of {}", envelope.lane)).into());

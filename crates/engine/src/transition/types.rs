@@ -1,4 +1,4 @@
-//! What a transition sees, and what it gives.
+//! The arguments and the result of a transition.
 
 use crate::{
     command::{Credit, Reply},
@@ -17,25 +17,26 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{error::ApiError, query::v1::WorkflowQueryResult, taskqueue::v1::TaskQueueConfig};
 
-/// All that a transition sees besides rows and its command.
+/// Everything that a transition sees besides rows and its command.
 pub struct Context<'a> {
     /// The leader's time; never below the shard's last recorded time.
     pub now: Timestamp,
     pub ids: &'a mut Ids,
     pub limits: &'a Limits,
-    /// The forms that may be written.
+    /// The level of the forms that may be written.
     pub level: FeatureLevel,
-    /// How long the namespace keeps closed runs; `None` where this leader does not know.
+    /// The namespace's retention of closed runs; `None` where this leader does not know it.
     pub retention: Option<Duration>,
-    /// The namespace's.
+    /// The search attributes of the namespace.
     pub search_attributes: &'a Registry,
-    /// Holds the caller's connection; tasks that are started for the caller are expected to be confirmed there.
+    /// The process that holds the caller's connection; tasks that are started for the caller are expected to be
+    /// confirmed there.
     pub origin: Process,
-    /// Polls that may be used up; one entry then both creates and starts the task.
+    /// The polls that may be used up; one entry then both creates and starts the task.
     pub credits: &'a [Credit],
 }
 
-/// Result of one command. An empty write set means that nothing has to be replicated (a duplicate, say).
+/// The result of one command. An empty write set means that nothing has to be replicated (a duplicate, say).
 #[derive(Debug)]
 pub struct Transition {
     pub reply: Reply,
@@ -43,8 +44,8 @@ pub struct Transition {
     /// The decoded states that `writes` holds, for the leader's cache.
     pub states: Vec<WrittenState>,
     pub effects: Vec<Effect>,
-    /// To be copied, piece by piece, before `writes` are replicated: the run that they make begins with it. A command
-    /// that copies shares its entry with no other.
+    /// The history to be copied, piece by piece, before `writes` are replicated: the run that they create begins with
+    /// it. A command that copies shares its entry with no other.
     pub copy: Option<HistoryCopy>,
 }
 
@@ -52,7 +53,7 @@ pub struct Transition {
 /// the same in the rows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// The subject's timer row is now at `due`; `None`: it has none.
+    /// The subject's timer row is now at `due`; there is none if that is `None`.
     TimerArmed {
         subject: Subject,
         due: Option<Timestamp>,
@@ -75,26 +76,27 @@ pub enum Effect {
         run: RunKey,
         results: BTreeMap<String, WorkflowQueryResult>,
     },
-    /// The workflow task in flight ended; what rode on it and was not answered before this never will be by it.
+    /// The workflow task in flight ended: queries and updates that it carried and did not answer before this, it never
+    /// will.
     WorkflowTaskEnded {
         run: RunKey,
     },
-    /// An update was accepted, got its outcome, or is no more.
+    /// An update was accepted, got its outcome, or was dropped.
     UpdateAdvanced {
         run: RunKey,
         update_id: Arc<str>,
-        /// Of the update that this is about; the id alone may be used again after a rejection.
+        /// The admission of the update; its id alone may be used again after a rejection.
         admission: i64,
         status: Result<UpdateStatus, ApiError>,
     },
-    /// What an operator set of a queue is different now.
+    /// The settings of a queue by operators have changed.
     QueueConfigured {
         queue: QueueKey,
         config: Box<TaskQueueConfig>,
     },
 }
 
-/// Why a command was refused; nothing of it was applied.
+/// The reason why a command was refused; nothing of it was applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     #[error(transparent)]

@@ -9,7 +9,7 @@ use crate::{
     search_attributes,
     state::ExecutionState,
     time::Timestamp,
-    workflow_task::state::{Phase, Problem, WorkflowTask},
+    workflow_task::state::{TaskFailure, TaskPhase, WorkflowTask},
 };
 use prost::Message;
 use tenure_api::{
@@ -107,16 +107,17 @@ fn search_attributes(state: &ExecutionState) -> SearchAttributes {
         let values = paused.iter().map(|name| format!("property:activityType={name}"));
         all.indexed_fields.insert("TemporalPauseInfo".into(), search_attributes::keyword_list(values));
     }
-    if let Some(problem) = state.workflow_task.problem {
-        all.indexed_fields.insert("TemporalReportedProblems".into(), search_attributes::keyword_list(words(problem)));
+    if let Some(failure) = state.workflow_task.reported_failure {
+        all.indexed_fields
+            .insert("TemporalReportedProblems".into(), search_attributes::keyword_list(reported_problem(failure)));
     }
     all
 }
 
-fn words(problem: Problem) -> impl Iterator<Item = String> {
-    let (category, cause) = match problem {
-        Problem::Failed(cause) => ("WorkflowTaskFailed", cause_name(Cause::try_from(cause).unwrap_or_default())),
-        Problem::TimedOut => ("WorkflowTaskTimedOut", "StartToClose".to_owned()),
+fn reported_problem(failure: TaskFailure) -> impl Iterator<Item = String> {
+    let (category, cause) = match failure {
+        TaskFailure::Failed(cause) => ("WorkflowTaskFailed", cause_name(Cause::try_from(cause).unwrap_or_default())),
+        TaskFailure::TimedOut => ("WorkflowTaskTimedOut", "StartToClose".to_owned()),
     };
     [format!("category={category}"), format!("cause={category}Cause{cause}")].into_iter()
 }
@@ -143,8 +144,8 @@ fn extended_info(state: &ExecutionState) -> WorkflowExecutionExtendedInfo {
 fn pending_workflow_task(task: &WorkflowTask) -> Option<PendingWorkflowTaskInfo> {
     let pending = task.pending.as_ref()?;
     let (state, started_at) = match &pending.phase {
-        Phase::Ready { .. } => (PendingWorkflowTaskState::Scheduled, None),
-        Phase::Started(started) => (PendingWorkflowTaskState::Started, Some(started.at)),
+        TaskPhase::Ready { .. } => (PendingWorkflowTaskState::Scheduled, None),
+        TaskPhase::Started(started) => (PendingWorkflowTaskState::Started, Some(started.at)),
     };
     Some(PendingWorkflowTaskInfo {
         state: state.into(),

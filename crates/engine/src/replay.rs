@@ -4,7 +4,7 @@
 //! begins anew.
 
 use crate::{
-    activity::state::{PendingActivity, Phase as ActivityPhase},
+    activity::state::{ActivityPhase, PendingActivity},
     child::state::{PendingChild, StartedChild},
     id::{Process, ProposalId, Stamp},
     info::ExecutionInfo,
@@ -13,7 +13,7 @@ use crate::{
     time::Timestamp,
     timer::state::UserTimer,
     update,
-    workflow_task::state::{Build, PendingTask, Phase, Started},
+    workflow_task::state::{Build, PendingTask, StartedTask, TaskPhase},
 };
 use tenure_api::{
     history::v1::{
@@ -49,7 +49,7 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         WorkflowTaskScheduledEventAttributes(a) => state.workflow_task.pending = Some(scheduled_task(state, id, at, a)),
         WorkflowTaskStartedEventAttributes(a) => {
             if let Some(task) = &mut state.workflow_task.pending {
-                task.phase = Phase::Started(started_task(id, at, a));
+                task.phase = TaskPhase::Started(started_task(id, at, a));
             }
         }
         WorkflowTaskCompletedEventAttributes(a) => {
@@ -163,12 +163,12 @@ fn scheduled_task(
         queue: state.info.task_queue.clone(),
         sticky: false,
         retries_close: false,
-        phase: Phase::Ready { stamp: Stamp::default(), deadline: None, undelivered: None },
+        phase: TaskPhase::Ready { stamp: Stamp::default(), deadline: None, undelivered: None },
     }
 }
 
-fn started_task(id: i64, at: Timestamp, event: &WorkflowTaskStartedEventAttributes) -> Started {
-    Started {
+fn started_task(id: i64, at: Timestamp, event: &WorkflowTaskStartedEventAttributes) -> StartedTask {
+    StartedTask {
         stamp: Stamp::default(),
         at,
         proposal: ProposalId::default(),
@@ -178,6 +178,6 @@ fn started_task(id: i64, at: Timestamp, event: &WorkflowTaskStartedEventAttribut
         process: Process::default(),
         history_size: event.history_size_bytes,
         suggestions: event.suggest_continue_as_new_reasons.clone(),
-        keeps: false,
+        worker_has_cache: false,
     }
 }

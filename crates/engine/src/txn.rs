@@ -22,7 +22,7 @@ use crate::{
     transition::types::{Context, Effect, Transition},
     workflow_task::{
         events::{scheduled_event, started_event},
-        state::Phase,
+        state::TaskPhase,
     },
 };
 use bytes::Bytes;
@@ -158,7 +158,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         event.event_time.get_or_insert_with(|| self.cx.now.to_proto());
         debug_assert!(self.state.is_running() || event_type.closes_run(), "no event after the close");
         self.persist_task();
-        if self.state.workflow_task.begun().is_some() && event_type.waits_for_task() {
+        if self.state.workflow_task.blocks_events().is_some() && event_type.waits_for_task() {
             self.buffer(&event);
             return BUFFERED;
         }
@@ -184,10 +184,10 @@ impl<'a, 'c> Txn<'a, 'c> {
         let Some(mut task) = self.state.workflow_task.pending.take() else { return };
         self.state.workflow_task.first_at = None;
         self.add(scheduled_event(&self.state, &task));
-        if let Phase::Started(started) = &task.phase {
+        if let TaskPhase::Started(started) = &task.phase {
             self.add(started_event(&task, started));
         }
-        if let (Phase::Ready { deadline, .. }, false) = (&mut task.phase, task.sticky) {
+        if let (TaskPhase::Ready { deadline, .. }, false) = (&mut task.phase, task.sticky) {
             *deadline = None;
         }
         task.transient = false;
@@ -222,7 +222,10 @@ impl<'a, 'c> Txn<'a, 'c> {
 
     /// Moves buffered events into history, in the API's order.
     pub(crate) fn flush_buffered(&mut self) {
-        debug_assert!(self.state.workflow_task.begun().is_none(), "events stay buffered while a task is running");
+        debug_assert!(
+            self.state.workflow_task.blocks_events().is_none(),
+            "events stay buffered while a task is running"
+        );
         let waiting = self.state.buffered.values().map(Encoded::decode).collect();
         self.state.buffered.clear();
         let mut started = Vec::new();

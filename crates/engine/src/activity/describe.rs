@@ -1,7 +1,7 @@
 //! A pending activity as the API shows it: to the worker that polled it, and in descriptions of the execution.
 
 use super::{
-    state::{PendingActivity, Phase, Started},
+    state::{ActivityPhase, PendingActivity, StartedAttempt},
     timeouts::to_proto,
 };
 use crate::{
@@ -35,11 +35,13 @@ pub(crate) fn paused_types(state: &ExecutionState) -> BTreeSet<Arc<str>> {
 
 fn pending_info(activity: &PendingActivity) -> PendingActivityInfo {
     let state = match &activity.phase {
-        Phase::Started(_) if activity.cancel_requested_event_id.is_some() => PendingActivityState::CancelRequested,
-        Phase::Started(_) if activity.control.is_paused() => PendingActivityState::PauseRequested,
-        Phase::Started(_) => PendingActivityState::Started,
-        Phase::Paused => PendingActivityState::Paused,
-        Phase::Ready(_) | Phase::Backoff => PendingActivityState::Scheduled,
+        ActivityPhase::Started(_) if activity.cancel_requested_event_id.is_some() => {
+            PendingActivityState::CancelRequested
+        }
+        ActivityPhase::Started(_) if activity.control.is_paused() => PendingActivityState::PauseRequested,
+        ActivityPhase::Started(_) => PendingActivityState::Started,
+        ActivityPhase::Paused => PendingActivityState::Paused,
+        ActivityPhase::Ready(_) | ActivityPhase::Backoff => PendingActivityState::Scheduled,
     };
     let mut info = PendingActivityInfo {
         activity_id: activity.activity_id.to_string(),
@@ -62,7 +64,7 @@ fn pending_info(activity: &PendingActivity) -> PendingActivityInfo {
         activity_options: Some(options(activity)),
         ..Default::default()
     };
-    if activity.phase == Phase::Backoff {
+    if activity.phase == ActivityPhase::Backoff {
         let interval = activity.last_attempt_completed_at.map(|at| activity.attempt_scheduled_at.since(at));
         info.current_retry_interval = interval.map(duration_to_proto);
         info.next_attempt_schedule_time = info.scheduled_time;
@@ -89,7 +91,7 @@ pub(crate) fn poll_response(
     run: &RunKey,
     state: &ExecutionState,
     activity: &PendingActivity,
-    started: &Started,
+    started: &StartedAttempt,
     scheduled: HistoryEvent,
 ) -> PollActivityTaskQueueResponse {
     let (header, input) = match scheduled.attributes {
@@ -140,7 +142,7 @@ fn merged(run: Option<&Encoded<Priority>>, activity: Option<&Encoded<Priority>>)
     Some(merged)
 }
 
-pub(super) fn token(run: &RunKey, activity: &PendingActivity, started: &Started) -> TaskToken {
+pub(super) fn token(run: &RunKey, activity: &PendingActivity, started: &StartedAttempt) -> TaskToken {
     TaskToken {
         kind: TaskKind::Activity,
         run: run.clone(),

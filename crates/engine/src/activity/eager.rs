@@ -4,7 +4,7 @@
 use super::{
     describe::{poll_response, token},
     ready::withdraw,
-    state::{PendingActivity, Started},
+    state::{PendingActivity, StartedAttempt},
 };
 use crate::{id::ProposalId, key::RunKey, poll::Poll, state::ExecutionState, token::TaskToken, txn::Txn};
 use tenure_api::{history::v1::HistoryEvent, workflowservice::v1::PollActivityTaskQueueResponse};
@@ -16,7 +16,8 @@ pub(crate) fn start_eagerly(txn: &mut Txn<'_, '_>, activities: &[i64], poll: &Po
             continue;
         }
         withdraw(txn, id);
-        let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal, process: poll.process };
+        let started =
+            StartedAttempt { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal, process: poll.process };
         if let Some(mut activity) = txn.state.activities.get_mut(id) {
             activity.start(started, poll);
         }
@@ -36,7 +37,10 @@ pub(crate) fn started_by(
 }
 
 /// The tokens of started activities whose workers have sent no heartbeat since the start.
-pub fn unheard<'a>(run: &'a RunKey, state: &'a ExecutionState) -> impl Iterator<Item = (TaskToken, &'a Started)> + 'a {
+pub fn unheard<'a>(
+    run: &'a RunKey,
+    state: &'a ExecutionState,
+) -> impl Iterator<Item = (TaskToken, &'a StartedAttempt)> + 'a {
     let started = state.activities.values().filter_map(|activity| Some((activity, activity.started()?)));
     let unheard = started.filter(|(activity, started)| !activity.is_heard_of(started));
     unheard.map(move |(activity, started)| (token(run, activity, started), started))

@@ -22,7 +22,7 @@ mod tests;
 
 pub use control::Control;
 pub use describe::pending_infos;
-pub use state::{ActivityKey, BeatAnswer, Heartbeat, PendingActivity, Phase, Started};
+pub use state::{ActivityKey, ActivityPhase, BeatAnswer, Heartbeat, PendingActivity, StartedAttempt};
 pub use timeouts::Timeouts;
 
 pub(crate) use attempts::{beat, fire_due, retry};
@@ -34,5 +34,5 @@ pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use find::{find, find_started};
 pub(crate) use operations::{Again, Selection, matching, pause, reset, unpause};
 pub(crate) use options::{Change, update as update_options};
-pub(crate) use ready::{give_back, make_all_ready, put_back, withdraw, withdraw_all};
+pub(crate) use ready::{make_all_ready, put_back, return_task, withdraw, withdraw_all};
 pub(crate) use schedule::schedule;

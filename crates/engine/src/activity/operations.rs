@@ -3,7 +3,7 @@
 use super::{
     find::{pending, pending_mut},
     ready::{make_ready, withdraw},
-    state::{PendingActivity, Phase},
+    state::{ActivityPhase, PendingActivity},
 };
 use crate::{state::ExecutionState, txn::Txn};
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(crate) fn pause(txn: &mut Txn<'_, '_>, id: i64, identity: &str, reason: &str
     let Some(mut activity) = pending_mut(txn, id) else { return };
     activity.control.pause(now, identity, reason);
     if activity.started().is_none() {
-        activity.phase = Phase::Paused;
+        activity.phase = ActivityPhase::Paused;
     }
 }
 
@@ -110,7 +110,7 @@ fn begin(txn: &mut Txn<'_, '_>, id: i64, jitter: Duration) {
     let at = txn.now().plus(random_within(txn, jitter));
     let Some(mut activity) = pending_mut(txn, id) else { return };
     activity.last_failure = None;
-    activity.phase = Phase::Backoff;
+    activity.phase = ActivityPhase::Backoff;
     activity.attempt_scheduled_at = at;
     drop(activity);
     if jitter.is_zero() {

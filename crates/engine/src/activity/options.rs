@@ -4,7 +4,7 @@ use super::{
     describe,
     ready::{make_ready, withdraw},
     schedule,
-    state::{PendingActivity, Phase},
+    state::{ActivityPhase, PendingActivity},
     timeouts::Timeouts,
 };
 use crate::{checks::check_priority, proto::Encoded, rows::ReadError, txn::Txn};
@@ -144,17 +144,17 @@ fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<Stri
     activity.retry = retry;
     activity.priority = command.priority.as_ref().map(Encoded::of);
     reschedule(&mut activity);
-    let ready = matches!(activity.phase, Phase::Ready(_));
+    let ready = matches!(activity.phase, ActivityPhase::Ready(_));
     drop(activity);
     if ready {
-        make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
+        make_ready(txn, id, |activity, stamp, _| activity.phase = ActivityPhase::Ready(stamp));
     }
     Ok(queue.name)
 }
 
 /// Adapts the wait before the next attempt to the retry policy, which has changed.
 fn reschedule(activity: &mut PendingActivity) {
-    let waits = matches!(activity.phase, Phase::Backoff | Phase::Paused);
+    let waits = matches!(activity.phase, ActivityPhase::Backoff | ActivityPhase::Paused);
     let Some(ended) = activity.last_attempt_completed_at.filter(|_| waits && activity.attempt > 1) else { return };
     activity.attempt_scheduled_at = ended.plus(activity.retry.interval_after(activity.attempt - 1));
     activity.last_failure = None;

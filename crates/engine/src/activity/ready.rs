@@ -2,14 +2,14 @@
 
 use super::{
     find::{pending, pending_mut},
-    state::{PendingActivity, Phase},
+    state::{ActivityPhase, PendingActivity},
 };
 use crate::{id::Stamp, key::TaskKind, rows::ReadyTask, state::ExecutionState, time::Timestamp, txn::Txn};
 
 /// The most urgent and the least urgent priority key; larger keys count as the latter.
 const PRIORITIES: std::ops::RangeInclusive<i32> = 1..=5;
 
-/// Moves an activity to `Phase::Ready` by `becomes_ready` and puts its ready task into its queue.
+/// Moves an activity to `ActivityPhase::Ready` by `becomes_ready` and puts its ready task into its queue.
 pub(super) fn make_ready(txn: &mut Txn<'_, '_>, id: i64, becomes_ready: fn(&mut PendingActivity, Stamp, Timestamp)) {
     let (stamp, now) = (txn.stamp(), txn.now());
     let Some(mut activity) = pending_mut(txn, id) else { return };
@@ -33,7 +33,7 @@ pub(crate) fn make_all_ready(txn: &mut Txn<'_, '_>) {
     let ids: Vec<i64> = txn.state.activities.ids().collect();
     for id in ids {
         make_ready(txn, id, |activity, stamp, now| {
-            activity.phase = Phase::Ready(stamp);
+            activity.phase = ActivityPhase::Ready(stamp);
             activity.attempt_scheduled_at = now;
         });
     }
@@ -61,19 +61,19 @@ pub(crate) fn withdraw_all(txn: &mut Txn<'_, '_>) -> Vec<i64> {
 /// Puts the ready tasks back that [`withdraw_all`] removed, with new stamps.
 pub(crate) fn put_back(txn: &mut Txn<'_, '_>, ids: Vec<i64>) {
     for id in ids {
-        make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
+        make_ready(txn, id, |activity, stamp, _| activity.phase = ActivityPhase::Ready(stamp));
     }
 }
 
 /// Takes back a start that did not reach its worker: the same attempt is ready again, or paused.
-pub(crate) fn give_back(txn: &mut Txn<'_, '_>, id: i64) {
+pub(crate) fn return_task(txn: &mut Txn<'_, '_>, id: i64) {
     if let Some(mut activity) = txn.state.activities.get_mut(id)
         && activity.control.is_paused()
     {
-        activity.phase = Phase::Paused;
+        activity.phase = ActivityPhase::Paused;
         return;
     }
-    make_ready(txn, id, PendingActivity::give_back);
+    make_ready(txn, id, PendingActivity::return_task);
 }
 
 /// The activity's own priority key, or else the run's.

@@ -3,7 +3,7 @@
 use super::{
     find::find_by_id,
     ready::make_ready,
-    state::{PendingActivity, Phase},
+    state::{ActivityPhase, PendingActivity},
     timeouts::Timeouts,
 };
 use crate::{
@@ -74,7 +74,7 @@ pub(crate) fn schedule(
     });
     activity.scheduled_event_id = id;
     txn.state.activities.insert(id, activity);
-    make_ready(txn, id, |activity, stamp, _| activity.phase = Phase::Ready(stamp));
+    make_ready(txn, id, |activity, stamp, _| activity.phase = ActivityPhase::Ready(stamp));
     if command.request_eager_execution {
         task.eager.push(id);
     }

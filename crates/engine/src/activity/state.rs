@@ -55,7 +55,7 @@ pub struct PendingActivity {
     #[n(8)]
     pub attempt_scheduled_at: Timestamp,
     #[n(9)]
-    pub phase: Phase,
+    pub phase: ActivityPhase,
     /// The identity of the worker that got the latest attempt; empty before the first start.
     #[cbor(n(10), with = "field", skip_if = "is_default")]
     pub last_worker_identity: Arc<str>,
@@ -80,12 +80,12 @@ pub struct PendingActivity {
 
 /// How far the current attempt has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum Phase {
+pub enum ActivityPhase {
     /// The activity waits in its queue, as the ready task of this stamp.
     #[n(0)]
     Ready(#[n(0)] Stamp),
     #[n(1)]
-    Started(#[n(0)] Started),
+    Started(#[n(0)] StartedAttempt),
     /// The next attempt is made ready at `attempt_scheduled_at`.
     #[n(2)]
     Backoff,
@@ -96,7 +96,7 @@ pub enum Phase {
 
 /// The start of an attempt for a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Started {
+pub struct StartedAttempt {
     /// The stamp of this start; the task token carries it.
     #[n(0)]
     pub stamp: Stamp,
@@ -176,7 +176,7 @@ impl PendingActivity {
             scheduled_at: at,
             attempt: 1,
             attempt_scheduled_at: at,
-            phase: Phase::Ready(Stamp::default()),
+            phase: ActivityPhase::Ready(Stamp::default()),
             cancel_requested_event_id: None,
             heartbeat: None,
             last_failure: None,
@@ -187,23 +187,23 @@ impl PendingActivity {
         }
     }
 
-    pub fn started(&self) -> Option<&Started> {
+    pub fn started(&self) -> Option<&StartedAttempt> {
         match &self.phase {
-            Phase::Started(started) => Some(started),
-            Phase::Ready(_) | Phase::Backoff | Phase::Paused => None,
+            ActivityPhase::Started(started) => Some(started),
+            ActivityPhase::Ready(_) | ActivityPhase::Backoff | ActivityPhase::Paused => None,
         }
     }
 
     /// Whether its worker has sent a heartbeat since this start.
-    pub(crate) fn is_heard_of(&self, started: &Started) -> bool {
+    pub(crate) fn is_heard_of(&self, started: &StartedAttempt) -> bool {
         self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.at > started.at)
     }
 
     /// The stamp of its ready task, if it has one.
     pub fn ready(&self) -> Option<Stamp> {
         match self.phase {
-            Phase::Ready(stamp) => Some(stamp),
-            Phase::Started(_) | Phase::Backoff | Phase::Paused => None,
+            ActivityPhase::Ready(stamp) => Some(stamp),
+            ActivityPhase::Started(_) | ActivityPhase::Backoff | ActivityPhase::Paused => None,
         }
     }
 
@@ -212,9 +212,9 @@ impl PendingActivity {
         self.timeouts.schedule_to_close.map(|d| self.scheduled_at.plus(d))
     }
 
-    pub(crate) fn start(&mut self, started: Started, poll: &Poll) {
-        debug_assert!(matches!(self.phase, Phase::Ready(_)), "only a ready activity is started");
-        self.phase = Phase::Started(started);
+    pub(crate) fn start(&mut self, started: StartedAttempt, poll: &Poll) {
+        debug_assert!(matches!(self.phase, ActivityPhase::Ready(_)), "only a ready activity is started");
+        self.phase = ActivityPhase::Started(started);
         self.last_worker_identity = poll.identity.as_str().into();
         self.last_worker_version = poll.worker_version.as_ref().map(|version| {
             let (build_id, use_versioning) = (version.build_id.clone(), version.use_versioning);
@@ -223,15 +223,15 @@ impl PendingActivity {
     }
 
     /// Takes back a start that did not reach a worker.
-    pub(crate) fn give_back(&mut self, stamp: Stamp, _now: Timestamp) {
-        debug_assert!(matches!(self.phase, Phase::Started(_)), "only a started activity is given back");
-        self.phase = Phase::Ready(stamp);
+    pub(crate) fn return_task(&mut self, stamp: Stamp, _now: Timestamp) {
+        debug_assert!(matches!(self.phase, ActivityPhase::Started(_)), "only a started activity is given back");
+        self.phase = ActivityPhase::Ready(stamp);
     }
 
     pub(crate) fn wake(&mut self, stamp: Stamp, now: Timestamp) {
-        debug_assert!(matches!(self.phase, Phase::Backoff), "only an activity in back-off is woken");
+        debug_assert!(matches!(self.phase, ActivityPhase::Backoff), "only an activity in back-off is woken");
         self.attempt_scheduled_at = now;
-        self.phase = Phase::Ready(stamp);
+        self.phase = ActivityPhase::Ready(stamp);
     }
 
     pub(crate) fn beat(&mut self, now: Timestamp, details: Option<&Payloads>) {
@@ -248,9 +248,9 @@ impl PendingActivity {
         debug_assert!(self.started().is_some(), "another attempt follows one that was running");
         self.attempt += 1;
         if self.control.is_paused() {
-            self.phase = Phase::Paused;
+            self.phase = ActivityPhase::Paused;
         } else {
-            self.phase = Phase::Backoff;
+            self.phase = ActivityPhase::Backoff;
             self.attempt_scheduled_at = now.plus(delay);
         }
         if self.control.attempt_ended() {
@@ -305,19 +305,19 @@ impl PendingActivity {
             |start: Timestamp, timeout: Option<Duration>, kind| timeout.map(|d| (start.plus(d), Due::Timeout(kind)));
         let whole = after(self.scheduled_at, self.timeouts.schedule_to_close, TimeoutType::ScheduleToClose);
         let of_phase = match &self.phase {
-            Phase::Ready(_) => {
+            ActivityPhase::Ready(_) => {
                 let start = self.timeouts.schedule_to_start;
                 [after(self.attempt_scheduled_at, start, TimeoutType::ScheduleToStart), None]
             }
-            Phase::Started(started) => {
+            ActivityPhase::Started(started) => {
                 let alive_at = self.heartbeat.as_ref().map_or(started.at, |h| h.at.max(started.at));
                 [
                     after(started.at, self.timeouts.start_to_close, TimeoutType::StartToClose),
                     after(alive_at, self.timeouts.heartbeat, TimeoutType::Heartbeat),
                 ]
             }
-            Phase::Backoff => [Some((self.attempt_scheduled_at, Due::Retry)), None],
-            Phase::Paused => [None, None],
+            ActivityPhase::Backoff => [Some((self.attempt_scheduled_at, Due::Retry)), None],
+            ActivityPhase::Paused => [None, None],
         };
         // `min_by_key` keeps the first of equals: a timeout of the phase goes before the whole activity's.
         let [first, second] = of_phase;
@@ -344,7 +344,7 @@ pub(super) fn due_until(
 
 /// Whether a worker has one of the activities, or could get it at once.
 pub(crate) fn any_with_worker(activities: &Pending<PendingActivity>) -> bool {
-    activities.values().any(|activity| matches!(activity.phase, Phase::Ready(_) | Phase::Started(_)))
+    activities.values().any(|activity| matches!(activity.phase, ActivityPhase::Ready(_) | ActivityPhase::Started(_)))
 }
 
 #[cfg(test)]
@@ -380,7 +380,7 @@ mod tests {
             scheduled_at: at(0.0),
             attempt: 1,
             attempt_scheduled_at: at(0.0),
-            phase: Phase::Ready(stamp(1)),
+            phase: ActivityPhase::Ready(stamp(1)),
             cancel_requested_event_id: None,
             heartbeat: None,
             last_failure: None,
@@ -394,7 +394,7 @@ mod tests {
     fn started(timeouts: [f64; 4], maximum_attempts: i32, start: f64) -> PendingActivity {
         let mut activity = activity(timeouts, maximum_attempts);
         activity.start(
-            Started { stamp: stamp(2), at: at(start), proposal: ProposalId(7), process: Process::default() },
+            StartedAttempt { stamp: stamp(2), at: at(start), proposal: ProposalId(7), process: Process::default() },
             &Poll::default(),
         );
         activity
@@ -439,7 +439,7 @@ mod tests {
         check(&failed, Some((6.5, Due::Timeout(ScheduleToStart))));
         // The heartbeat of an attempt before does not count for this one.
         failed.start(
-            Started { stamp: stamp(4), at: at(4.0), proposal: ProposalId(8), process: Process::default() },
+            StartedAttempt { stamp: stamp(4), at: at(4.0), proposal: ProposalId(8), process: Process::default() },
             &Poll::default(),
         );
         check(&failed, Some((6.0, Due::Timeout(Heartbeat))));
@@ -454,7 +454,7 @@ mod tests {
             let got = activity.retry(failure.as_ref(), at(now)).map(|()| activity.attempt_scheduled_at);
             assert_eq!(got, expected.map(at));
             match got {
-                Ok(_) => assert_eq!((activity.phase, activity.attempt), (Phase::Backoff, before.attempt + 1)),
+                Ok(_) => assert_eq!((activity.phase, activity.attempt), (ActivityPhase::Backoff, before.attempt + 1)),
                 Err(_) => assert_eq!(activity, before),
             }
         }

@@ -7,7 +7,7 @@ use crate::{
     removal,
     txn::Txn,
     update,
-    workflow_task::{self, Failed},
+    workflow_task::{self, FailedTask},
 };
 use tenure_api::{
     common::v1::{Link, Payloads},
@@ -84,7 +84,7 @@ pub(crate) fn terminated(reason: &str, details: Option<Payloads>, identity: &str
 /// Fails the running workflow task, if there is one, and flushes buffered events into history, before the server closes
 /// the run.
 pub(crate) fn end_task_by_force(txn: &mut Txn<'_, '_>) {
-    let failed = Failed {
+    let failed = FailedTask {
         cause: Cause::ForceCloseCommand,
         failure: None,
         identity: SERVER_IDENTITY.into(),

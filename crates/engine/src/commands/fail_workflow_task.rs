@@ -10,7 +10,7 @@ use crate::{
     id::SERVER_IDENTITY,
     proposals,
     token::TaskToken,
-    workflow_task::{self, Failed},
+    workflow_task::{self, FailedTask},
 };
 use tenure_api::{enums::v1::WorkflowTaskFailedCause as Cause, workflowservice::v1::RespondWorkflowTaskFailedRequest};
 
@@ -27,7 +27,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
         terminate(&mut txn, TOO_LARGE, None, SERVER_IDENTITY, Vec::new());
         return Ok(finish_remembered(txn, proposals::Outcome::Done));
     }
-    let failed = Failed {
+    let failed = FailedTask {
         cause: request.cause(),
         failure: request.failure.clone().map(|failure| within_limit(failure, txn.limits())),
         identity: request.identity.clone(),

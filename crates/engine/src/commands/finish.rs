@@ -30,7 +30,7 @@ pub(super) fn finish_remembered(mut txn: Txn<'_, '_>, outcome: proposals::Outcom
 
 /// Ends the running workflow task by force where too much is buffered until its end.
 fn enforce_buffer_limit(txn: &mut Txn<'_, '_>) {
-    if txn.state.workflow_task.begun().is_none() {
+    if txn.state.workflow_task.blocks_events().is_none() {
         return;
     }
     let (limits, buffered) = (txn.limits(), &txn.state.buffered);

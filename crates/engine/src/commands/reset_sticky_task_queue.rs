@@ -17,7 +17,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>) -> Outcome {
     if waits_there {
         workflow_task::leave_sticky_queue(&mut txn);
     } else {
-        workflow_task::lose_worker(&mut txn);
+        workflow_task::clear_sticky(&mut txn);
     }
     Ok(finish(txn, Reply::Done))
 }

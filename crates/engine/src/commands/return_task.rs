@@ -10,13 +10,13 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> Outcome {
     let txn = match token.kind {
         TaskKind::Workflow => {
             let mut txn = call.open_workflow_task(token)?;
-            workflow_task::give_back(&mut txn);
+            workflow_task::return_task(&mut txn);
             txn
         }
         TaskKind::Activity => {
             let mut txn = call.open_running(Some(token.run.run_id))?;
             let id = activity::find(&txn, &ActivityRef::Token(token.clone()))?;
-            activity::give_back(&mut txn, id);
+            activity::return_task(&mut txn, id);
             txn
         }
     };

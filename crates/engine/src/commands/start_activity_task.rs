@@ -5,7 +5,7 @@ use super::{
     finish::finish,
 };
 use crate::{
-    activity::{self, PendingActivity, Phase, Started},
+    activity::{self, ActivityPhase, PendingActivity, StartedAttempt},
     command::{Reply, StartTask},
     id::ProposalId,
     rows::ReadError,
@@ -17,14 +17,17 @@ pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
     let mut txn = call.open_running(Some(start.run_id))?;
     let id = start.scheduled_event_id;
     match txn.state.activities.get(id).map(|activity| activity.phase) {
-        Some(Phase::Ready(stamp)) if stamp == start.stamp => {}
-        Some(Phase::Started(started)) if started.proposal == txn.proposal && txn.proposal != ProposalId::default() => {
+        Some(ActivityPhase::Ready(stamp)) if stamp == start.stamp => {}
+        Some(ActivityPhase::Started(started))
+            if started.proposal == txn.proposal && txn.proposal != ProposalId::default() =>
+        {
             return Err(Stop::Answered(reply(&txn, id)?));
         }
         _ => return Err(ApiError::not_found("the activity task is obsolete").into()),
     }
     activity::withdraw(&mut txn, id);
-    let started = Started { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal, process: start.poll.process };
+    let started =
+        StartedAttempt { stamp: txn.stamp(), at: txn.now(), proposal: txn.proposal, process: start.poll.process };
     if let Some(mut activity) = txn.state.activities.get_mut(id) {
         activity.start(started, &start.poll);
     }

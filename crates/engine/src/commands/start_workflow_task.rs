@@ -7,17 +7,19 @@ use super::{
 use crate::{
     command::{Reply, StartTask},
     id::ProposalId,
-    workflow_task::{self, Phase},
+    workflow_task::{self, TaskPhase},
 };
 
 pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
     let mut txn = call.open(Some(start.run_id))?;
     match txn.state.workflow_task.pending.as_ref().map(|task| &task.phase) {
-        Some(Phase::Ready { stamp, .. }) if *stamp == start.stamp => {
+        Some(TaskPhase::Ready { stamp, .. }) if *stamp == start.stamp => {
             let started = workflow_task::start(&mut txn, &start.poll);
             Ok(finish(txn, Reply::WorkflowTaskStarted(Box::new(started))))
         }
-        Some(Phase::Started(started)) if started.proposal == txn.proposal && txn.proposal != ProposalId::default() => {
+        Some(TaskPhase::Started(started))
+            if started.proposal == txn.proposal && txn.proposal != ProposalId::default() =>
+        {
             let again = workflow_task::describe_started(&txn.run, &txn.state).expect("it is started");
             Err(Stop::Answered(Reply::WorkflowTaskStarted(Box::new(again))))
         }

@@ -7,14 +7,14 @@ use super::{
 use crate::{
     command::Reply,
     id::Stamp,
-    workflow_task::{self, Phase},
+    workflow_task::{self, TaskPhase},
 };
 use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp) -> Outcome {
     let mut txn = call.open(Some(run_id))?;
     match &txn.state.workflow_task.pending {
-        Some(task) if task.sticky && matches!(task.phase, Phase::Ready { stamp: s, .. } if s == stamp) => {
+        Some(task) if task.sticky && matches!(task.phase, TaskPhase::Ready { stamp: s, .. } if s == stamp) => {
             workflow_task::leave_sticky_queue(&mut txn);
             Ok(finish(txn, Reply::Done))
         }

@@ -31,7 +31,7 @@ use crate::{
     token::TaskToken,
     transition::Context,
     update::{PendingUpdate, state::CompletedUpdate},
-    workflow_task::state::{Build, Problem},
+    workflow_task::state::{Build, TaskFailure},
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -171,7 +171,7 @@ fn with_all_fields() -> Vec<(&'static str, Bytes)> {
     let row = codec::encode(&info);
     let mut state = ExecutionState::new(info);
     assert_eq!(state.info.take_write(&run, FeatureLevel::FIRST), None);
-    state.workflow_task.problem = Some(Problem::Failed(1));
+    state.workflow_task.reported_failure = Some(TaskFailure::Failed(1));
     let version = Some(Encoded::of(&WorkerVersionStamp { build_id: "b".into(), ..Default::default() }));
     state.workflow_task.build = Build { stamp: version.clone(), deployment_name: "d".into() };
     let mut activity = PendingActivity::scheduled(5, at, &ActivityTaskScheduledEventAttributes::default());

@@ -12,10 +12,10 @@ use crate::{
     testing::{Sim, command, execution, schedule_activity},
     token::TaskToken,
     update::{
-        self, Phase as UpdatePhase,
+        self, UpdatePhase,
         tests::{accept, reject, respond, update_command},
     },
-    workflow_task::{self, Phase},
+    workflow_task::{self, TaskPhase},
 };
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
@@ -140,9 +140,9 @@ impl Machine for OfWorkflowTask {
         let task = &self.0.state().workflow_task;
         let Some(pending) = &task.pending else { return At("none".into(), 0) };
         let state = match &pending.phase {
-            Phase::Ready { .. } if pending.sticky => "`Ready` on a sticky queue",
-            Phase::Ready { .. } => "`Ready`",
-            Phase::Started(_) => "`Started`",
+            TaskPhase::Ready { .. } if pending.sticky => "`Ready` on a sticky queue",
+            TaskPhase::Ready { .. } => "`Ready`",
+            TaskPhase::Started(_) => "`Started`",
         };
         At(state.into(), task.attempt)
     }
@@ -217,10 +217,10 @@ impl Machine for OfActivity {
     fn at(&self) -> At {
         self.activity(|activity| {
             let state = match activity.phase {
-                activity::Phase::Ready(_) => "`Ready`",
-                activity::Phase::Started(_) => "`Started`",
-                activity::Phase::Backoff => "`Backoff`",
-                activity::Phase::Paused => "`Paused`",
+                activity::ActivityPhase::Ready(_) => "`Ready`",
+                activity::ActivityPhase::Started(_) => "`Started`",
+                activity::ActivityPhase::Backoff => "`Backoff`",
+                activity::ActivityPhase::Paused => "`Paused`",
             };
             At(state.into(), activity.attempt)
         })
@@ -268,10 +268,10 @@ impl Machine for OfUpdate {
         }
         match state {
             "`Admitted`" | "`Sent`" => return machine,
-            "`Accepted`" | "`Told`" => machine.complete(accept("u"), true),
+            "`Accepted`" | "`Reapplied`" => machine.complete(accept("u"), true),
             other => panic!("no state {other}"),
         }
-        if state == "`Told`" {
+        if state == "`Reapplied`" {
             let request = api::ResetWorkflowExecutionRequest {
                 workflow_execution: execution(),
                 workflow_task_finish_event_id: 4,
@@ -310,7 +310,7 @@ impl Machine for OfUpdate {
         let shown = match state.updates.find("u").map(|(_, update)| &update.phase) {
             Some(UpdatePhase::Admitted(_)) => "`Admitted`",
             Some(UpdatePhase::Sent(..)) => "`Sent`",
-            Some(UpdatePhase::Told { .. }) => "`Told`",
+            Some(UpdatePhase::Reapplied { .. }) => "`Reapplied`",
             Some(UpdatePhase::Accepted(_)) => "`Accepted`",
             Some(UpdatePhase::Aborted { .. }) => "`Aborted`",
             None if self.sim.rows.get(&row).expect("rows can be read").is_some() => "a row of its own",

@@ -2,7 +2,7 @@
 
 use super::{
     exhausted, find,
-    state::{PendingUpdate, Phase},
+    state::{PendingUpdate, UpdatePhase},
     status::{Found, UpdateStatus},
 };
 use crate::{proto::Encoded, rows::ReadError, txn::Txn};
@@ -30,7 +30,7 @@ pub(crate) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, A
     updates.admissions += 1;
     let admission = updates.admissions;
     let encoded = Encoded::of(request);
-    let update = PendingUpdate { update_id: update_id(request).into(), phase: Phase::Admitted(encoded) };
+    let update = PendingUpdate { update_id: update_id(request).into(), phase: UpdatePhase::Admitted(encoded) };
     if request.encoded_len() > LARGE_REQUEST {
         updates.in_flight.insert_large(admission, update);
     } else {

@@ -2,10 +2,9 @@
 //! order of the commands that name them, and the rest after all commands.
 
 use super::{
-    completed, drop_update, request_message_id,
-    state::{Accepted, CompletedUpdate, PendingUpdate, Phase, row},
+    completed, drop_update, notify, request_message_id,
+    state::{Accepted, CompletedUpdate, PendingUpdate, UpdatePhase, row},
     status::UpdateStatus,
-    tell,
 };
 use crate::{bad_command::BadCommand, codec, info::AttachedRequest, proto::Encoded, rows::Op, txn::Txn};
 use prost::Message as _;
@@ -131,7 +130,7 @@ fn read(txn: &mut Txn<'_, '_>, inbox: &mut Inbox, message: Message) -> Result<()
 }
 
 /// The update that a message is about, in a phase that allows the message.
-enum Meant {
+enum MessageTarget {
     /// An update that is not accepted yet.
     Open {
         admission: i64,
@@ -141,22 +140,22 @@ enum Meant {
     Accepted(i64, Accepted),
 }
 
-impl Meant {
+impl MessageTarget {
     fn open(admission: i64, request: Request) -> Self {
-        Meant::Open { admission, request_id: request.request_id.as_str().into(), request: Some(request) }
+        MessageTarget::Open { admission, request_id: request.request_id.as_str().into(), request: Some(request) }
     }
 }
 
 /// Finds the update that the message is about. One that the server does not know (any more) is taken from the request
 /// that the worker repeats in the message. `None`: the message is ignored, because the update was aborted, or because
 /// it is not known and rejected.
-fn meant(
+fn find_target(
     txn: &mut Txn<'_, '_>,
     inbox: &Inbox,
     update_id: &str,
     kind: &str,
-    told: Option<Request>,
-) -> Result<Option<Meant>, BadCommand> {
+    repeated: Option<Request>,
+) -> Result<Option<MessageTarget>, BadCommand> {
     let wrong = |state: &str| {
         bad(format!(
             "invalid state transition attempted for Update {update_id}: received *update.{kind} message while in \
@@ -170,25 +169,25 @@ fn meant(
         |accepted: &Accepted| if accepted.event_id > inbox.since { "ProvisionallyAccepted" } else { "Accepted" };
     let response = kind == "Response";
     match txn.state.updates.find(update_id).map(|(admission, update)| (admission, &update.phase)) {
-        Some((_, Phase::Admitted(_))) if response => Err(wrong("Admitted")),
-        Some((_, Phase::Sent(..))) if response => Err(wrong("Sent")),
-        Some((_, Phase::Told { .. })) if response => Err(wrong("Sent")),
-        Some((admission, Phase::Admitted(request) | Phase::Sent(request, _))) => {
-            Ok(Some(Meant::open(admission, request.decode())))
+        Some((_, UpdatePhase::Admitted(_))) if response => Err(wrong("Admitted")),
+        Some((_, UpdatePhase::Sent(..))) if response => Err(wrong("Sent")),
+        Some((_, UpdatePhase::Reapplied { .. })) if response => Err(wrong("Sent")),
+        Some((admission, UpdatePhase::Admitted(request) | UpdatePhase::Sent(request, _))) => {
+            Ok(Some(MessageTarget::open(admission, request.decode())))
         }
         // History has its request already.
-        Some((admission, Phase::Told { request_id })) => {
-            Ok(Some(Meant::Open { admission, request_id: request_id.clone(), request: None }))
+        Some((admission, UpdatePhase::Reapplied { request_id })) => {
+            Ok(Some(MessageTarget::Open { admission, request_id: request_id.clone(), request: None }))
         }
-        Some((admission, Phase::Accepted(accepted))) if response => {
-            Ok(Some(Meant::Accepted(admission, accepted.clone())))
+        Some((admission, UpdatePhase::Accepted(accepted))) if response => {
+            Ok(Some(MessageTarget::Accepted(admission, accepted.clone())))
         }
-        Some((_, Phase::Accepted(accepted))) => Err(wrong(provisional(accepted))),
-        Some((_, Phase::Aborted { .. })) => Ok(None),
-        None => match (completed(txn.rows, &txn.run, update_id), told) {
+        Some((_, UpdatePhase::Accepted(accepted))) => Err(wrong(provisional(accepted))),
+        Some((_, UpdatePhase::Aborted { .. })) => Ok(None),
+        None => match (completed(txn.rows, &txn.run, update_id), repeated) {
             (Ok(Some(_)), _) => Err(wrong("Completed")),
             (_, Some(_)) if kind == "Rejection" => Ok(None),
-            (_, Some(request)) => Ok(Some(Meant::open(revive(txn, update_id, &request), request))),
+            (_, Some(request)) => Ok(Some(MessageTarget::open(revive(txn, update_id, &request), request))),
             (_, None) => Err(bad(format!(
                 "update {update_id} wasn't found on the server. This is most likely a transient error which will be \
                  resolved automatically by retries"
@@ -200,7 +199,7 @@ fn meant(
 fn revive(txn: &mut Txn<'_, '_>, update_id: &str, request: &Request) -> i64 {
     let updates = &mut txn.state.updates;
     updates.admissions += 1;
-    let phase = Phase::Admitted(Encoded::of(request));
+    let phase = UpdatePhase::Admitted(Encoded::of(request));
     updates.in_flight.insert(updates.admissions, PendingUpdate { update_id: update_id.into(), phase });
     updates.admissions
 }
@@ -214,8 +213,10 @@ fn accept(txn: &mut Txn<'_, '_>, inbox: &Inbox, update_id: &str, message: Accept
     if message.accepted_request_message_id.is_empty() {
         return Err(missing("accepted_request_message_id"));
     }
-    let told = message.accepted_request;
-    let Some(Meant::Open { admission, request_id, request }) = meant(txn, inbox, update_id, "Acceptance", told)? else {
+    let repeated = message.accepted_request;
+    let Some(MessageTarget::Open { admission, request_id, request }) =
+        find_target(txn, inbox, update_id, "Acceptance", repeated)?
+    else {
         return Ok(());
     };
     let event_id = txn.add_event(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(
@@ -233,14 +234,16 @@ fn accept(txn: &mut Txn<'_, '_>, inbox: &Inbox, update_id: &str, message: Accept
     }
     let accepted = Accepted { event_id, request_id };
     let status = UpdateStatus::accepted(&accepted);
-    txn.state.updates.set(admission, Phase::Accepted(accepted));
-    tell(txn, &update_id.into(), admission, Ok(status));
+    txn.state.updates.set(admission, UpdatePhase::Accepted(accepted));
+    notify(txn, &update_id.into(), admission, Ok(status));
     Ok(())
 }
 
 fn reject(txn: &mut Txn<'_, '_>, inbox: &mut Inbox, update_id: &str, message: Rejection) -> Result<(), BadCommand> {
-    let told = message.rejected_request;
-    let Some(Meant::Open { admission, request_id, .. }) = meant(txn, inbox, update_id, "Rejection", told)? else {
+    let repeated = message.rejected_request;
+    let Some(MessageTarget::Open { admission, request_id, .. }) =
+        find_target(txn, inbox, update_id, "Rejection", repeated)?
+    else {
         return Ok(());
     };
     let outcome = Outcome { value: Some(outcome::Value::Failure(message.failure.unwrap_or_default())) };
@@ -256,7 +259,8 @@ fn respond(txn: &mut Txn<'_, '_>, inbox: &mut Inbox, update_id: &str, message: R
     if meta.update_id != update_id {
         return Err(invalid(&format!("meta.update_id != {update_id}")));
     }
-    let Some(Meant::Accepted(admission, accepted)) = meant(txn, inbox, update_id, "Response", None)? else {
+    let Some(MessageTarget::Accepted(admission, accepted)) = find_target(txn, inbox, update_id, "Response", None)?
+    else {
         return Ok(());
     };
     let status = UpdateStatus::completed(&outcome, &accepted.request_id);

@@ -13,7 +13,7 @@ mod with_start;
 pub(crate) use admit::{admit, same_update, update_id};
 pub(crate) use messages::{Inbox, check_form, command, leaves_no_trace, read_rejections, read_rest};
 pub(crate) use state::row;
-pub use state::{Accepted, CompletedUpdate, PendingUpdate, Phase, Updates};
+pub use state::{Accepted, CompletedUpdate, PendingUpdate, UpdatePhase, Updates};
 pub use status::{Found, UpdateStatus};
 pub use with_start::{start_failed, update_failed, update_refused};
 
@@ -47,10 +47,12 @@ pub fn find(
 ) -> Result<Option<Found>, ReadError> {
     if let Some((admission, update)) = state.updates.find(update_id) {
         let status = match &update.phase {
-            Phase::Admitted(_) | Phase::Sent(..) | Phase::Told { .. } => Ok(UpdateStatus::admitted()),
-            Phase::Accepted(accepted) if state.is_running() => Ok(UpdateStatus::accepted(accepted)),
-            Phase::Accepted(accepted) => Ok(UpdateStatus::completed(&run_closed(), &accepted.request_id)),
-            Phase::Aborted { followed } => Err(aborted(*followed)),
+            UpdatePhase::Admitted(_) | UpdatePhase::Sent(..) | UpdatePhase::Reapplied { .. } => {
+                Ok(UpdateStatus::admitted())
+            }
+            UpdatePhase::Accepted(accepted) if state.is_running() => Ok(UpdateStatus::accepted(accepted)),
+            UpdatePhase::Accepted(accepted) => Ok(UpdateStatus::completed(&run_closed(), &accepted.request_id)),
+            UpdatePhase::Aborted { followed } => Err(aborted(*followed)),
         };
         return Ok(Some(Found { admission, status }));
     }
@@ -122,7 +124,7 @@ fn unprocessed() -> Outcome {
     server_failure("UnprocessedUpdate", message)
 }
 
-fn tell(txn: &mut Txn<'_, '_>, update_id: &Arc<str>, admission: i64, status: Result<UpdateStatus, ApiError>) {
+fn notify(txn: &mut Txn<'_, '_>, update_id: &Arc<str>, admission: i64, status: Result<UpdateStatus, ApiError>) {
     let effect = Effect::UpdateAdvanced { run: txn.run.clone(), update_id: update_id.clone(), admission, status };
     txn.effect(effect);
 }
@@ -130,32 +132,33 @@ fn tell(txn: &mut Txn<'_, '_>, update_id: &Arc<str>, admission: i64, status: Res
 /// Removes an update, and notifies those who wait for it of its status.
 fn drop_update(txn: &mut Txn<'_, '_>, admission: i64, status: Result<UpdateStatus, ApiError>) {
     match txn.state.updates.in_flight.remove(admission) {
-        Some(update) => tell(txn, &update.update_id, admission, status),
+        Some(update) => notify(txn, &update.update_id, admission, status),
         None => debug_assert!(false, "the caller found update {admission} in flight"),
     }
 }
 
 /// Attaches the waiting updates to a workflow task that is started. `worker_has_cache`: its worker still has the
 /// updates that were sent to it before.
-pub(crate) fn send(txn: &mut Txn<'_, '_>, stamp: Stamp, keeps: bool) {
+pub(crate) fn attach(txn: &mut Txn<'_, '_>, stamp: Stamp, worker_has_cache: bool) {
     for admission in txn.state.updates.in_flight.ids().collect::<Vec<_>>() {
         let request = match txn.state.updates.in_flight.get(admission).map(|update| &update.phase) {
-            Some(Phase::Admitted(request)) => request.clone(),
-            Some(Phase::Sent(request, _)) if !keeps => request.clone(),
+            Some(UpdatePhase::Admitted(request)) => request.clone(),
+            Some(UpdatePhase::Sent(request, _)) if !worker_has_cache => request.clone(),
             _ => continue,
         };
-        txn.state.updates.set(admission, Phase::Sent(request, stamp));
+        txn.state.updates.set(admission, UpdatePhase::Sent(request, stamp));
     }
 }
 
 /// Detaches updates whose worker is gone, or failed, so that they are sent again: those of the start with this stamp,
 /// or all.
-pub(crate) fn unsend(txn: &mut Txn<'_, '_>, start: Option<Stamp>) {
+pub(crate) fn detach(txn: &mut Txn<'_, '_>, start: Option<Stamp>) {
     for admission in txn.state.updates.sent() {
-        if let Some(Phase::Sent(request, by)) = txn.state.updates.in_flight.get(admission).map(|u| u.phase.clone())
+        if let Some(UpdatePhase::Sent(request, by)) =
+            txn.state.updates.in_flight.get(admission).map(|u| u.phase.clone())
             && start.is_none_or(|start| start == by)
         {
-            txn.state.updates.set(admission, Phase::Admitted(request));
+            txn.state.updates.set(admission, UpdatePhase::Admitted(request));
         }
     }
 }
@@ -163,7 +166,7 @@ pub(crate) fn unsend(txn: &mut Txn<'_, '_>, start: Option<Stamp>) {
 /// Rejects the updates that the worker did not answer when it completed its task.
 pub(crate) fn reject_unprocessed(txn: &mut Txn<'_, '_>) {
     let in_flight = txn.state.updates.in_flight.iter();
-    let has = |phase: &Phase| matches!(phase, Phase::Sent(..) | Phase::Told { .. });
+    let has = |phase: &UpdatePhase| matches!(phase, UpdatePhase::Sent(..) | UpdatePhase::Reapplied { .. });
     let unanswered: Vec<i64> = in_flight.filter(|(_, update)| has(&update.phase)).map(|(id, _)| id).collect();
     for admission in unanswered {
         drop_update(txn, admission, Ok(UpdateStatus::completed(&unprocessed(), &"".into())));
@@ -185,21 +188,21 @@ pub(crate) fn close(txn: &mut Txn<'_, '_>, followed: bool) {
     txn.state.updates.in_flight.clear();
     for (admission, mut update) in left {
         let status = match &update.phase {
-            Phase::Accepted(accepted) => Ok(UpdateStatus::completed(&run_closed(), &accepted.request_id)),
+            UpdatePhase::Accepted(accepted) => Ok(UpdateStatus::completed(&run_closed(), &accepted.request_id)),
             _ => {
-                update.phase = Phase::Aborted { followed };
+                update.phase = UpdatePhase::Aborted { followed };
                 Err(aborted(followed))
             }
         };
-        tell(txn, &update.update_id, admission, status);
-        txn.state.updates.left.push((admission, update));
+        notify(txn, &update.update_id, admission, status);
+        txn.state.updates.open_at_close.push((admission, update));
     }
 }
 
 /// The messages with the updates that the start of this stamp carries; `started_event_id` is its started event's.
 pub fn messages(state: &ExecutionState, start: Stamp, started_event_id: i64) -> Vec<Message> {
     let sent = state.updates.in_flight.values().filter_map(|update| match &update.phase {
-        Phase::Sent(request, by) if *by == start => Some((update, request)),
+        UpdatePhase::Sent(request, by) if *by == start => Some((update, request)),
         _ => None,
     });
     sent.map(|(update, request)| Message {
@@ -212,8 +215,8 @@ pub fn messages(state: &ExecutionState, start: Stamp, started_event_id: i64) -> 
 }
 
 /// Whether the start of this stamp carries updates.
-pub(crate) fn rides(state: &ExecutionState, start: Stamp) -> bool {
-    state.updates.in_flight.values().any(|update| matches!(&update.phase, Phase::Sent(_, by) if *by == start))
+pub(crate) fn carries_any(state: &ExecutionState, start: Stamp) -> bool {
+    state.updates.in_flight.values().any(|update| matches!(&update.phase, UpdatePhase::Sent(_, by) if *by == start))
 }
 
 fn request_message_id(update_id: &str) -> String {

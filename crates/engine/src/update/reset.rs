@@ -3,7 +3,7 @@
 
 use super::{
     admit::update_id,
-    state::{Accepted, CompletedUpdate, PendingUpdate, Phase, row},
+    state::{Accepted, CompletedUpdate, PendingUpdate, UpdatePhase, row},
 };
 use crate::{codec, rows::Op, state::ExecutionState, txn::Txn};
 use std::{collections::BTreeMap, sync::Arc};
@@ -18,7 +18,7 @@ use tenure_api::{
 
 /// Applies the event that admitted an update to the state of a run that is rebuilt.
 pub(crate) fn replay_admitted(state: &mut ExecutionState, admitted: &WorkflowExecutionUpdateAdmittedEventAttributes) {
-    told(state, &admitted.request.clone().unwrap_or_default());
+    insert_reapplied(state, &admitted.request.clone().unwrap_or_default());
 }
 
 /// Applies the event of an acceptance to the state of a run that is rebuilt.
@@ -30,12 +30,12 @@ pub(crate) fn replay_accepted(
     let update_id = &accepted.protocol_instance_id;
     let mut request_id: Arc<str> = accepted.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
     if let Some((admission, update)) = state.updates.find(update_id) {
-        if let Phase::Told { request_id: told } = &update.phase {
-            request_id = told.clone();
+        if let UpdatePhase::Reapplied { request_id: reapplied } = &update.phase {
+            request_id = reapplied.clone();
         }
         state.updates.in_flight.remove(admission);
     }
-    insert(state, update_id, Phase::Accepted(Accepted { event_id, request_id }));
+    insert(state, update_id, UpdatePhase::Accepted(Accepted { event_id, request_id }));
 }
 
 /// Applies the event of an outcome to the state of a run that is rebuilt.
@@ -50,11 +50,11 @@ pub(crate) fn replay_completed(
     }
 }
 
-fn told(state: &mut ExecutionState, request: &Request) {
-    insert(state, update_id(request), Phase::Told { request_id: request.request_id.as_str().into() });
+fn insert_reapplied(state: &mut ExecutionState, request: &Request) {
+    insert(state, update_id(request), UpdatePhase::Reapplied { request_id: request.request_id.as_str().into() });
 }
 
-fn insert(state: &mut ExecutionState, update_id: &str, phase: Phase) {
+fn insert(state: &mut ExecutionState, update_id: &str, phase: UpdatePhase) {
     let updates = &mut state.updates;
     updates.admissions += 1;
     updates.in_flight.insert(updates.admissions, PendingUpdate { update_id: update_id.into(), phase });
@@ -96,7 +96,7 @@ impl Outcomes {
 /// acceptance has no request where an event before it has it.
 pub(crate) fn readmit(txn: &mut Txn<'_, '_>, request: Option<Request>) {
     let Some(request) = request.filter(|request| txn.state.updates.find(update_id(request)).is_none()) else { return };
-    told(&mut txn.state, &request);
+    insert_reapplied(&mut txn.state, &request);
     let attributes =
         WorkflowExecutionUpdateAdmittedEventAttributes { request: Some(request), origin: Origin::Reapply.into() };
     txn.add_event(Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(attributes));

@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|---|---|
 //! | `Admitted` | `Sent` | - | `Accepted` | gone | - | `Aborted` |
 //! | `Sent` | `Sent` | `Admitted` | `Accepted` | gone | gone | `Aborted` |
-//! | `Told` | - | - | `Accepted` | gone | - | `Aborted` |
+//! | `Reapplied` | - | - | `Accepted` | gone | - | `Aborted` |
 //! | `Accepted` | - | - | - | - | a row of its own | `Accepted`, which tells a failure |
 //!
 //! A rejection leaves no trace: the same id may be admitted again. One that the server fails (a bad completion, or a
@@ -35,7 +35,7 @@ pub struct Updates {
     pub completed: u64,
     /// The updates that were open when the run closed, by admission.
     #[n(3)]
-    pub left: Vec<(i64, PendingUpdate)>,
+    pub open_at_close: Vec<(i64, PendingUpdate)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -43,11 +43,11 @@ pub struct PendingUpdate {
     #[cbor(n(0), with = "field")]
     pub update_id: Arc<str>,
     #[n(1)]
-    pub phase: Phase,
+    pub phase: UpdatePhase,
 }
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub enum Phase {
+pub enum UpdatePhase {
     /// The update waits for a workflow task to carry it.
     #[n(0)]
     Admitted(#[n(0)] Encoded<Request>),
@@ -56,7 +56,7 @@ pub enum Phase {
     Sent(#[n(0)] Encoded<Request>, #[n(1)] Stamp),
     /// An event of history carries it to the worker, because the run came of a reset.
     #[n(2)]
-    Told {
+    Reapplied {
         /// The request's own id; empty if it had none.
         #[cbor(n(0), with = "field")]
         request_id: Arc<str>,
@@ -99,9 +99,11 @@ impl Keyed for PendingUpdate {
 
     fn heap_bytes(&self) -> usize {
         let request = match &self.phase {
-            Phase::Admitted(request) | Phase::Sent(request, _) => request.size(),
-            Phase::Told { request_id } | Phase::Accepted(Accepted { request_id, .. }) => request_id.len(),
-            Phase::Aborted { .. } => 0,
+            UpdatePhase::Admitted(request) | UpdatePhase::Sent(request, _) => request.size(),
+            UpdatePhase::Reapplied { request_id } | UpdatePhase::Accepted(Accepted { request_id, .. }) => {
+                request_id.len()
+            }
+            UpdatePhase::Aborted { .. } => 0,
         };
         self.update_id.len() + request
     }
@@ -111,15 +113,17 @@ impl Updates {
     pub fn find(&self, update_id: &str) -> Option<(i64, &PendingUpdate)> {
         match self.in_flight.find(&update_id.into()) {
             Some(admission) => self.in_flight.get(admission).map(|update| (admission, update)),
-            None => {
-                self.left.iter().find(|(_, update)| &*update.update_id == update_id).map(|(id, update)| (*id, update))
-            }
+            None => self
+                .open_at_close
+                .iter()
+                .find(|(_, update)| &*update.update_id == update_id)
+                .map(|(id, update)| (*id, update)),
         }
     }
 
     /// Whether some update still has to be sent to a worker.
     pub fn any_unsent(&self) -> bool {
-        self.in_flight.values().any(|update| matches!(update.phase, Phase::Admitted(_)))
+        self.in_flight.values().any(|update| matches!(update.phase, UpdatePhase::Admitted(_)))
     }
 
     /// The number of distinct updates so far that were not refused.
@@ -127,7 +131,7 @@ impl Updates {
         self.completed + self.in_flight.len() as u64
     }
 
-    pub(super) fn set(&mut self, admission: i64, phase: Phase) {
+    pub(super) fn set(&mut self, admission: i64, phase: UpdatePhase) {
         match self.in_flight.get_mut(admission) {
             Some(mut update) => update.phase = phase,
             None => debug_assert!(false, "the caller found update {admission} in flight"),
@@ -136,7 +140,7 @@ impl Updates {
 
     /// The updates that the worker has and has not answered.
     pub(super) fn sent(&self) -> Vec<i64> {
-        let sent = self.in_flight.iter().filter(|(_, update)| matches!(update.phase, Phase::Sent(..)));
+        let sent = self.in_flight.iter().filter(|(_, update)| matches!(update.phase, UpdatePhase::Sent(..)));
         sent.map(|(admission, _)| admission).collect()
     }
 }

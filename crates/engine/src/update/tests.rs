@@ -56,7 +56,7 @@ fn update(sim: &mut Sim, id: &str) -> Result<Found, ApiError> {
 /// Admits an update that is new.
 #[track_caller]
 fn admit(sim: &mut Sim, id: &str) {
-    assert_eq!(update(sim, id).map(|found| tell(&found.status)), Ok("Admitted".into()));
+    assert_eq!(update(sim, id).map(|found| show(&found.status)), Ok("Admitted".into()));
 }
 
 fn message<M: prost::Message + Name>(id: &str, kind: &str, body: &M) -> Message {
@@ -133,7 +133,7 @@ fn complete(sim: &mut Sim, task: &WorkflowTaskStarted, request: api::RespondWork
     }
 }
 
-fn tell(status: &Result<UpdateStatus, ApiError>) -> String {
+fn show(status: &Result<UpdateStatus, ApiError>) -> String {
     let status = match status {
         Ok(status) => status,
         Err(error) => return format!("{:?}: {error}", error.code),
@@ -148,11 +148,11 @@ fn tell(status: &Result<UpdateStatus, ApiError>) -> String {
 }
 
 /// The statuses that waiters got.
-fn told(sim: &Sim) -> String {
+fn notified(sim: &Sim) -> String {
     let mut lines = String::new();
     for effect in &sim.effects {
         if let Effect::UpdateAdvanced { update_id, admission, status, .. } = effect {
-            writeln!(lines, "{update_id}#{admission}: {}", tell(status)).unwrap();
+            writeln!(lines, "{update_id}#{admission}: {}", show(status)).unwrap();
         }
     }
     lines
@@ -170,7 +170,7 @@ fn carried(sim: &Sim, task: &WorkflowTaskStarted) -> Vec<String> {
 fn check(sim: &Sim, expected: Expect) {
     let history = sim.history();
     let after: String = history.lines().skip(4).map(|line| format!("{line}\n")).collect();
-    expected.assert_eq(&format!("{after}{}", told(sim)));
+    expected.assert_eq(&format!("{after}{}", notified(sim)));
 }
 
 #[test]
@@ -181,12 +181,12 @@ fn an_accepted_update_is_in_history_and_keeps_its_outcome() {
     assert_eq!(carried(&sim, &task), ["u/request EventId(5)"]);
     assert_eq!(task.transient().len(), 2);
     complete(&mut sim, &task, completion(vec![accept("u")], vec![named("u/accept")]));
-    assert_eq!(tell(&update(&mut sim, "u").unwrap().status), "Accepted");
+    assert_eq!(show(&update(&mut sim, "u").unwrap().status), "Accepted");
     sim.signal("s");
     answer(&mut sim, vec![respond("u")], vec![]);
-    assert_eq!(tell(&update(&mut sim, "u").unwrap().status), "Completed done");
+    assert_eq!(show(&update(&mut sim, "u").unwrap().status), "Completed done");
     sim.terminate().unwrap();
-    assert_eq!(tell(&update(&mut sim, "u").unwrap().status), "Completed done");
+    assert_eq!(show(&update(&mut sim, "u").unwrap().status), "Completed done");
     assert_eq!(update(&mut sim, "v").unwrap_err().message, "workflow execution already completed");
     check(
         &sim,
@@ -229,7 +229,7 @@ fn a_rejection_on_an_idle_run_leaves_no_trace() {
 fn an_update_whose_rejection_nobody_heard_is_brought_to_the_worker_again() {
     let mut sim = idle();
     let propose = |sim: &mut Sim| match sim.propose(ProposalId(7), update_command("u")) {
-        Ok(Reply::Update { found, .. }) => (found.admission, tell(&found.status)),
+        Ok(Reply::Update { found, .. }) => (found.admission, show(&found.status)),
         other => panic!("{other:?}"),
     };
     assert_eq!(propose(&mut sim), (1, "Admitted".into()));
@@ -423,9 +423,9 @@ fn a_worker_that_heartbeats_keeps_its_updates_until_it_is_lost() {
     sim.advance(Duration::from_secs(6));
     let task = sim.poll();
     assert_eq!(carried(&sim, &task).len(), 1, "another worker has it not");
-    assert_eq!(told(&sim), "");
+    assert_eq!(notified(&sim), "");
     complete(&mut sim, &task, sticky(false));
-    assert_eq!(told(&sim).lines().count(), 1);
+    assert_eq!(notified(&sim).lines().count(), 1);
 }
 
 #[test]
@@ -471,7 +471,7 @@ fn an_update_ends_with_its_run() {
         ("sent", "NotFound: workflow update was aborted by closing workflow"),
         ("unsent", "NotFound: workflow update was aborted by closing workflow"),
     ] {
-        assert_eq!(tell(&update(&mut sim, id).unwrap().status), expected, "{id}");
+        assert_eq!(show(&update(&mut sim, id).unwrap().status), expected, "{id}");
     }
     assert_eq!(update(&mut sim, "rejected").unwrap_err().message, "workflow execution already completed");
     check(
@@ -533,7 +533,7 @@ fn a_message_that_breaks_the_protocol_fails_the_task() {
         let got = answer(&mut sim, messages, verbs);
         assert_eq!(got, format!("failed: BadUpdateWorkflowExecutionMessage: {expected}"));
         assert_eq!(
-            told(&sim),
+            notified(&sim),
             "u#1: FailedPrecondition: Unable to perform workflow execution update due to unexpected workflow task failure.\n"
         );
         assert!(
@@ -656,7 +656,7 @@ fn there_are_limits() {
     admit(&mut sim, "2");
     let error = update(&mut sim, "3").unwrap_err();
     assert_eq!(error.message, "limit on number of concurrent in-flight updates has been reached (2)");
-    assert_eq!(tell(&update(&mut sim, "2").unwrap().status), "Admitted", "one that is known is joined");
+    assert_eq!(show(&update(&mut sim, "2").unwrap().status), "Admitted", "one that is known is joined");
     answer(&mut sim, vec![accept("1"), respond("1"), accept("2"), respond("2")], vec![]);
     admit(&mut sim, "3");
     let error = update(&mut sim, "4").unwrap_err();
@@ -703,7 +703,7 @@ fn update_with_start_is_one_entry() {
     complete(&mut sim, &task, completion(vec![accept("u")], vec![]));
 
     let (started, known) = with_start(&mut sim, "u", Conflict::Fail).unwrap();
-    assert_eq!((started, tell(&known.status).as_str()), (false, "Accepted"));
+    assert_eq!((started, show(&known.status).as_str()), (false, "Accepted"));
     let (started, new) = with_start(&mut sim, "v", Conflict::UseExisting).unwrap();
     assert_eq!((started, new.status.unwrap().stage), (false, Stage::Admitted));
     let before = sim.log.len();
@@ -755,15 +755,15 @@ fn a_reset_keeps_what_was_before_and_admits_the_rest_anew() {
         ..Default::default()
     };
     sim.run(ShardCommand::ResetWorkflow(RunRequest::new(None, reset))).unwrap();
-    assert!(told(&sim).ends_with("waits#5: NotFound: workflow update was aborted by closing workflow\n"));
+    assert!(notified(&sim).ends_with("waits#5: NotFound: workflow update was aborted by closing workflow\n"));
     for (id, expected) in [("done", "Completed done"), ("accepted", "Accepted"), ("later", "Admitted")] {
-        assert_eq!(tell(&update(&mut sim, id).unwrap().status), expected, "{id}");
+        assert_eq!(show(&update(&mut sim, id).unwrap().status), expected, "{id}");
     }
     let task = sim.poll();
     assert_eq!(carried(&sim, &task), Vec::<String>::new(), "history tells of them");
     complete(&mut sim, &task, completion(vec![accept("later"), respond("later"), respond("accepted")], vec![]));
     for id in ["done", "accepted", "later"] {
-        assert_eq!(tell(&update(&mut sim, id).unwrap().status), "Completed done", "{id}");
+        assert_eq!(show(&update(&mut sim, id).unwrap().status), "Completed done", "{id}");
     }
     let history = sim.history();
     let after: String = history.lines().skip(14).map(|line| format!("{line}\n")).collect();

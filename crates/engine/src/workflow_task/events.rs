@@ -1,6 +1,6 @@
 //! The events of a workflow task, in history or beside it.
 
-use super::state::{PendingTask, Started};
+use super::state::{PendingTask, StartedTask};
 use crate::{state::ExecutionState, time::Timestamp};
 use std::time::Duration;
 use tenure_api::{
@@ -22,7 +22,11 @@ pub fn transient_events(state: &ExecutionState) -> Vec<HistoryEvent> {
 }
 
 /// The scheduled and started events that a transient task has instead of history.
-pub(super) fn transient_history(state: &ExecutionState, task: &PendingTask, started: &Started) -> Vec<HistoryEvent> {
+pub(super) fn transient_history(
+    state: &ExecutionState,
+    task: &PendingTask,
+    started: &StartedTask,
+) -> Vec<HistoryEvent> {
     vec![scheduled_event(state, task), started_event(task, started)]
 }
 
@@ -33,7 +37,7 @@ pub(crate) fn scheduled_event(state: &ExecutionState, task: &PendingTask) -> His
     event(task.scheduled_event_id, task.scheduled_at, attributes)
 }
 
-pub(crate) fn started_event(task: &PendingTask, started: &Started) -> HistoryEvent {
+pub(crate) fn started_event(task: &PendingTask, started: &StartedTask) -> HistoryEvent {
     let attributes = started_attributes(task.scheduled_event_id, started);
     event(started.event_id, started.at, Attributes::WorkflowTaskStartedEventAttributes(attributes))
 }
@@ -64,7 +68,7 @@ pub(super) fn scheduled_attributes(
     }
 }
 
-pub(super) fn started_attributes(scheduled_event_id: i64, started: &Started) -> WorkflowTaskStartedEventAttributes {
+pub(super) fn started_attributes(scheduled_event_id: i64, started: &StartedTask) -> WorkflowTaskStartedEventAttributes {
     WorkflowTaskStartedEventAttributes {
         scheduled_event_id,
         identity: started.identity.clone(),

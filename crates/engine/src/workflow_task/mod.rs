@@ -27,7 +27,7 @@ pub(crate) mod state;
 pub(crate) use completed::CompletedTask;
 pub use events::transient_events;
 pub(crate) use state::Build;
-pub use state::{PendingTask, Phase, Problem, Started, WorkflowTask};
+pub use state::{PendingTask, StartedTask, TaskFailure, TaskPhase, WorkflowTask};
 
 use crate::{
     command::{Poll, WorkflowTaskStarted},
@@ -57,15 +57,15 @@ use tenure_api::{
 use uuid::Uuid;
 
 /// The time that a speculative task waits in a normal queue before its events enter history.
-const SPECULATIVE_PATIENCE: Duration = Duration::from_secs(5);
+const SPECULATIVE_SCHEDULE_TO_START: Duration = Duration::from_secs(5);
 
 /// The number of attempts that may fail in a row before the run reports the failure.
-const ATTEMPTS_WITHOUT_A_WORD: i32 = 5;
+const REPORT_AFTER_ATTEMPTS: i32 = 5;
 
 /// The last attempt before timeouts grow, so that a workflow that cannot make progress costs less and less.
-const ATTEMPTS_AT_FULL_SPEED: i32 = 3;
+const ATTEMPTS_WITHOUT_BACKOFF: i32 = 3;
 const ATTEMPT_BACKOFF: Duration = Duration::from_secs(5);
-const LONGEST_ATTEMPT_BACKOFF: Duration = Duration::from_secs(10 * 60);
+const MAX_ATTEMPT_BACKOFF: Duration = Duration::from_secs(10 * 60);
 
 /// Schedules a task for something that the workflow has to see, unless a task is pending already or the first one is
 /// still delayed.
@@ -146,27 +146,27 @@ fn place(txn: &mut Txn<'_, '_>, transient: bool, heartbeat_since: Option<Timesta
         queue,
         sticky,
         retries_close: false,
-        phase: Phase::Ready { stamp: Stamp::default(), deadline: None, undelivered: None },
+        phase: TaskPhase::Ready { stamp: Stamp::default(), deadline: None, undelivered: None },
     };
     make_ready(txn, task, None);
 }
 
 /// The time by which this attempt may take longer than the first ones.
 fn extra_timeout(attempt: i32) -> Duration {
-    match attempt - ATTEMPTS_AT_FULL_SPEED {
+    match attempt - ATTEMPTS_WITHOUT_BACKOFF {
         ..=0 => Duration::ZERO,
-        n => ATTEMPT_BACKOFF.saturating_mul(1 << (n - 1).min(16)).min(LONGEST_ATTEMPT_BACKOFF),
+        n => ATTEMPT_BACKOFF.saturating_mul(1 << (n - 1).min(16)).min(MAX_ATTEMPT_BACKOFF),
     }
 }
 
-fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<Started>) {
+fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<StartedTask>) {
     let stamp = txn.stamp();
-    let patience = match &txn.state.sticky {
+    let schedule_to_start = match &txn.state.sticky {
         Some(sticky) if task.sticky => sticky.schedule_to_start,
-        _ if task.transient && txn.state.workflow_task.attempt == 1 => Some(SPECULATIVE_PATIENCE),
+        _ if task.transient && txn.state.workflow_task.attempt == 1 => Some(SPECULATIVE_SCHEDULE_TO_START),
         _ => None,
     };
-    let deadline = patience.map(|patience| txn.now().plus(patience));
+    let deadline = schedule_to_start.map(|schedule_to_start| txn.now().plus(schedule_to_start));
     txn.put_ready(ReadyTask {
         queue: txn.queue(TaskKind::Workflow, &task.queue),
         priority: txn.state.info.task_priority(),
@@ -176,13 +176,14 @@ fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<
         scheduled_at: task.scheduled_at,
         sticky: task.sticky,
     });
-    task.phase = Phase::Ready { stamp, deadline, undelivered };
+    task.phase = TaskPhase::Ready { stamp, deadline, undelivered };
     txn.state.workflow_task.pending = Some(task);
 }
 
 /// Removes the pending task's ready task, if it has one.
 pub(crate) fn withdraw(txn: &mut Txn<'_, '_>) {
-    let Some(PendingTask { phase: Phase::Ready { stamp, .. }, queue, .. }) = &txn.state.workflow_task.pending else {
+    let Some(PendingTask { phase: TaskPhase::Ready { stamp, .. }, queue, .. }) = &txn.state.workflow_task.pending
+    else {
         return;
     };
     let (queue, stamp) = (txn.queue(TaskKind::Workflow, queue), *stamp);
@@ -193,10 +194,10 @@ pub(crate) fn withdraw(txn: &mut Txn<'_, '_>) {
 /// Makes a ready task again of what [`withdraw`] removed, with a new stamp.
 pub(crate) fn put_back(txn: &mut Txn<'_, '_>) {
     match txn.state.workflow_task.pending.take() {
-        Some(mut task @ PendingTask { phase: Phase::Ready { .. }, .. }) => {
+        Some(mut task @ PendingTask { phase: TaskPhase::Ready { .. }, .. }) => {
             let undelivered = match &mut task.phase {
-                Phase::Ready { undelivered, .. } => undelivered.take(),
-                Phase::Started(_) => None,
+                TaskPhase::Ready { undelivered, .. } => undelivered.take(),
+                TaskPhase::Started(_) => None,
             };
             make_ready(txn, task, undelivered);
         }
@@ -216,25 +217,26 @@ pub(crate) fn forget(txn: &mut Txn<'_, '_>) {
 
 /// Starts the pending task for a poll; the caller knows that it is ready.
 pub(crate) fn start(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
-    let keeps = txn.state.workflow_task.pending.as_ref().is_some_and(|task| task.sticky);
-    begin(txn, poll, keeps)
+    let worker_has_cache = txn.state.workflow_task.pending.as_ref().is_some_and(|task| task.sticky);
+    begin(txn, poll, worker_has_cache)
 }
 
 /// The same as [`start`], for the worker that has just completed the previous task, and so has the run as that left it.
-pub(crate) fn start_for_holder(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
+pub(crate) fn start_for_same_worker(txn: &mut Txn<'_, '_>, poll: &Poll) -> WorkflowTaskStarted {
     begin(txn, poll, true)
 }
 
 /// Starts the pending task. `worker_has_cache`: the poll's worker has the run as its last task left it.
-fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted {
+fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, worker_has_cache: bool) -> WorkflowTaskStarted {
     withdraw(txn);
     let Some(mut task) = txn.state.workflow_task.pending.take() else { unreachable!("the caller saw a ready task") };
-    debug_assert!(matches!(task.phase, Phase::Ready { .. }), "only a ready task is started");
+    debug_assert!(matches!(task.phase, TaskPhase::Ready { .. }), "only a ready task is started");
     let now = txn.now();
     let (stamp, proposal, identity, process) = (txn.stamp(), txn.proposal, poll.identity.clone(), poll.process);
-    update::send(txn, stamp, keeps);
-    if let Phase::Ready { undelivered: Some(before), .. } = task.phase {
-        task.phase = Phase::Started(Started { stamp, at: now, proposal, identity, process, keeps, ..before });
+    update::attach(txn, stamp, worker_has_cache);
+    if let TaskPhase::Ready { undelivered: Some(before), .. } = task.phase {
+        task.phase =
+            TaskPhase::Started(StartedTask { stamp, at: now, proposal, identity, process, worker_has_cache, ..before });
         txn.state.workflow_task.pending = Some(task);
         return describe_started(&txn.run, &txn.state).expect("it was started just now");
     }
@@ -246,7 +248,7 @@ fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted
         let attributes = scheduled_attributes(&txn.state, &task.queue, TaskQueueKind::Normal, task.timeout, 1);
         task.scheduled_event_id = txn.add_event(Attributes::WorkflowTaskScheduledEventAttributes(attributes));
     }
-    let started = Started {
+    let started = StartedTask {
         stamp,
         at: now,
         proposal,
@@ -254,7 +256,7 @@ fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted
         request_id: txn.cx.ids.uuid(),
         identity,
         process,
-        keeps,
+        worker_has_cache,
         history_size: txn.history_size(),
         suggestions: suggestions(txn),
     };
@@ -267,7 +269,7 @@ fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, keeps: bool) -> WorkflowTaskStarted
         let id = txn.add_event(Attributes::WorkflowTaskStartedEventAttributes(attributes));
         debug_assert_eq!(id, started.event_id, "a started event is never buffered");
     }
-    task.phase = Phase::Started(started);
+    task.phase = TaskPhase::Started(started);
     txn.state.workflow_task.pending = Some(task);
     describe_started(&txn.run, &txn.state).expect("it was started just now")
 }
@@ -317,8 +319,8 @@ pub(crate) fn describe_started(run: &RunKey, state: &ExecutionState) -> Option<W
         transient_events: History { events: transient_events }.encode_to_vec(),
         scheduled_at: task.scheduled_at,
         started_at: started.at,
-        sticky: started.keeps,
-        updates: update::rides(state, started.stamp),
+        sticky: started.worker_has_cache,
+        updates: update::carries_any(state, started.stamp),
     })
 }
 
@@ -340,8 +342,8 @@ pub(crate) fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCo
     let transient = if task.transient { transient_history(&txn.state, &task, &started) } else { Vec::new() };
     txn.state.workflow_task.pending = None;
     txn.state.workflow_task.attempt = 1;
-    txn.state.workflow_task.failed = None;
-    txn.state.workflow_task.problem = None;
+    txn.state.workflow_task.last_failure = None;
+    txn.state.workflow_task.reported_failure = None;
     completed.scheduled_event_id = task.scheduled_event_id;
     for event in transient {
         started.event_id = txn.add(event);
@@ -353,7 +355,7 @@ pub(crate) fn end_completed(txn: &mut Txn<'_, '_>, mut completed: WorkflowTaskCo
 }
 
 /// The reason why a started task ended without success.
-pub(crate) struct Failed {
+pub(crate) struct FailedTask {
     pub cause: Cause,
     pub failure: Option<Failure>,
     pub identity: String,
@@ -361,11 +363,11 @@ pub(crate) struct Failed {
 }
 
 /// Fails the started task, if there is one. The caller decides whether another one is scheduled.
-pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
+pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: FailedTask) {
     if txn.state.workflow_task.is_started() {
         txn.persist_task();
     }
-    let Some((task, started)) = txn.state.workflow_task.begun() else { return };
+    let Some((task, started)) = txn.state.workflow_task.blocks_events() else { return };
     if !task.transient {
         let attributes = WorkflowTaskFailedEventAttributes {
             scheduled_event_id: task.scheduled_event_id,
@@ -377,10 +379,10 @@ pub(crate) fn fail(txn: &mut Txn<'_, '_>, failed: Failed) {
             ..Default::default()
         };
         txn.add_event(Attributes::WorkflowTaskFailedEventAttributes(attributes));
-        txn.state.workflow_task.failed = Some(Problem::Failed(failed.cause.into()));
+        txn.state.workflow_task.last_failure = Some(TaskFailure::Failed(failed.cause.into()));
     }
     next_attempt(txn);
-    note_problem(txn);
+    report_failure(txn);
     if failed.cause == Cause::ResetWorkflow {
         // What follows a reset is another task.
         txn.state.workflow_task.attempt = 1;
@@ -393,8 +395,8 @@ pub(crate) fn fail_for_reset(txn: &mut Txn<'_, '_>, reason: &str, base_run_id: U
         return debug_assert!(false, "a run is rebuilt up to a task that can fail");
     };
     let started_event_id = match task.phase {
-        Phase::Started(started) => started.event_id,
-        Phase::Ready { .. } => {
+        TaskPhase::Started(started) => started.event_id,
+        TaskPhase::Ready { .. } => {
             let attributes = WorkflowTaskStartedEventAttributes {
                 scheduled_event_id: task.scheduled_event_id,
                 identity: SERVER_IDENTITY.into(),
@@ -431,17 +433,17 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) {
     txn.persist_task();
     match &txn.state.workflow_task.pending {
         None => schedule(txn, None),
-        Some(PendingTask { phase: Phase::Started(_), .. }) => time_out(txn),
-        Some(task @ PendingTask { phase: Phase::Ready { undelivered: None, .. }, .. }) => {
+        Some(PendingTask { phase: TaskPhase::Started(_), .. }) => time_out(txn),
+        Some(task @ PendingTask { phase: TaskPhase::Ready { undelivered: None, .. }, .. }) => {
             let event = timed_out(task, 0, TimeoutType::ScheduleToStart);
             withdraw(txn);
-            lose_worker(txn);
+            clear_sticky(txn);
             txn.state.workflow_task.pending = None;
             txn.add_event(event);
             schedule(txn, None);
         }
         // Its started event is in history, where no time-out before the start may follow.
-        Some(PendingTask { phase: Phase::Ready { undelivered: Some(_), .. }, .. }) => leave_sticky_queue(txn),
+        Some(PendingTask { phase: TaskPhase::Ready { undelivered: Some(_), .. }, .. }) => leave_sticky_queue(txn),
     }
 }
 
@@ -454,19 +456,19 @@ pub(crate) fn time_out(txn: &mut Txn<'_, '_>) {
     if !task.transient {
         let event = timed_out(task, started.event_id, TimeoutType::StartToClose);
         txn.add_event(event);
-        txn.state.workflow_task.failed = Some(Problem::TimedOut);
+        txn.state.workflow_task.last_failure = Some(TaskFailure::TimedOut);
     }
     end_without_success(txn);
     txn.state.workflow_task.attempt += 1;
-    note_problem(txn);
+    report_failure(txn);
     schedule(txn, None);
 }
 
 /// Reports the last failure after an attempt ended without success, if there were enough of them.
-fn note_problem(txn: &mut Txn<'_, '_>) {
+fn report_failure(txn: &mut Txn<'_, '_>) {
     let task = &mut txn.state.workflow_task;
-    if task.attempt > ATTEMPTS_WITHOUT_A_WORD {
-        task.problem = task.failed;
+    if task.attempt > REPORT_AFTER_ATTEMPTS {
+        task.reported_failure = task.last_failure;
     }
 }
 
@@ -474,15 +476,15 @@ fn note_problem(txn: &mut Txn<'_, '_>) {
 /// not show it.
 pub(crate) fn leave_sticky_queue(txn: &mut Txn<'_, '_>) {
     withdraw(txn);
-    lose_worker(txn);
+    clear_sticky(txn);
     let Some(mut task) = txn.state.workflow_task.pending.take() else {
         return debug_assert!(false, "only a task that waits leaves its queue");
     };
     task.queue = txn.state.info.task_queue.clone();
     task.sticky = false;
     let undelivered = match &mut task.phase {
-        Phase::Ready { undelivered, .. } => undelivered.take(),
-        Phase::Started(_) => {
+        TaskPhase::Ready { undelivered, .. } => undelivered.take(),
+        TaskPhase::Started(_) => {
             debug_assert!(false, "only a task that waits leaves its queue");
             None
         }
@@ -502,24 +504,24 @@ fn end_without_success(txn: &mut Txn<'_, '_>) -> bool {
     withdraw(txn);
     txn.effect(Effect::WorkflowTaskEnded { run: txn.run.clone() });
     txn.state.workflow_task.pending = None;
-    lose_worker(txn)
+    clear_sticky(txn)
 }
 
 /// Forgets the worker that cached the run: what it was sent is sent again. Returns whether there was one.
-pub(crate) fn lose_worker(txn: &mut Txn<'_, '_>) -> bool {
-    update::unsend(txn, None);
+pub(crate) fn clear_sticky(txn: &mut Txn<'_, '_>) -> bool {
+    update::detach(txn, None);
     txn.state.sticky.take().is_some()
 }
 
 /// Returns the started task, which never reached its worker: the same attempt is ready again.
-pub(crate) fn give_back(txn: &mut Txn<'_, '_>) {
+pub(crate) fn return_task(txn: &mut Txn<'_, '_>) {
     let Some((task, started)) = txn.state.workflow_task.started() else {
         return debug_assert!(false, "only a task that was started is given back");
     };
     let (task, started) = (task.clone(), started.clone());
     txn.state.workflow_task.pending = None;
     txn.effect(Effect::WorkflowTaskEnded { run: txn.run.clone() });
-    update::unsend(txn, Some(started.stamp));
+    update::detach(txn, Some(started.stamp));
     if task.transient {
         // History does not know of the start, so nothing has to wait for its end.
         txn.flush_buffered();

@@ -29,10 +29,10 @@ pub struct WorkflowTask {
     pub first_at: Option<Timestamp>,
     /// The failure of the last task that history shows; `None` if that task completed.
     #[n(5)]
-    pub failed: Option<Problem>,
+    pub last_failure: Option<TaskFailure>,
     /// The same failure, once so many tasks in a row failed that it is reported; kept until one completes.
     #[n(6)]
-    pub problem: Option<Problem>,
+    pub reported_failure: Option<TaskFailure>,
 }
 
 /// The build of the worker that completed the last task.
@@ -46,7 +46,7 @@ pub struct Build {
 
 /// The way in which a task ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum Problem {
+pub enum TaskFailure {
     /// The task failed with this `WorkflowTaskFailedCause`.
     #[n(0)]
     Failed(#[n(0)] i32),
@@ -61,8 +61,8 @@ impl Default for WorkflowTask {
             pending: None,
             last_completed_started_event_id: 0,
             first_at: None,
-            failed: None,
-            problem: None,
+            last_failure: None,
+            reported_failure: None,
             build: Build::default(),
         }
     }
@@ -96,12 +96,12 @@ pub struct PendingTask {
     #[n(7)]
     pub retries_close: bool,
     #[n(8)]
-    pub phase: Phase,
+    pub phase: TaskPhase,
 }
 
 /// How far the pending task has come.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub enum Phase {
+pub enum TaskPhase {
     /// The task waits in its queue, as the ready task of this stamp. In a sticky queue, or if it is speculative, it
     /// waits no longer than to the deadline.
     #[n(0)]
@@ -112,15 +112,15 @@ pub enum Phase {
         deadline: Option<Timestamp>,
         /// The start that did not reach its worker, where its event is in history: the next start takes the event over.
         #[n(2)]
-        undelivered: Option<Started>,
+        undelivered: Option<StartedTask>,
     },
     #[n(1)]
-    Started(#[n(0)] Started),
+    Started(#[n(0)] StartedTask),
 }
 
 /// The start of a task for a worker.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Started {
+pub struct StartedTask {
     /// The stamp of this start; the task token carries it.
     #[n(0)]
     pub stamp: Stamp,
@@ -140,7 +140,7 @@ pub struct Started {
     pub process: Process,
     /// Whether its worker has the run in its cache, as the last task left it.
     #[n(7)]
-    pub keeps: bool,
+    pub worker_has_cache: bool,
     /// The size of history in bytes that its started event shows.
     #[n(8)]
     pub history_size: i64,
@@ -159,9 +159,9 @@ impl Build {
 }
 
 impl WorkflowTask {
-    pub fn started(&self) -> Option<(&PendingTask, &Started)> {
+    pub fn started(&self) -> Option<(&PendingTask, &StartedTask)> {
         match &self.pending {
-            Some(task @ PendingTask { phase: Phase::Started(started), .. }) => Some((task, started)),
+            Some(task @ PendingTask { phase: TaskPhase::Started(started), .. }) => Some((task, started)),
             _ => None,
         }
     }
@@ -186,11 +186,13 @@ impl WorkflowTask {
     }
 
     /// The task for whose end other events have to wait: it is started, or its started event is the last of history.
-    pub(crate) fn begun(&self) -> Option<(&PendingTask, &Started)> {
+    pub(crate) fn blocks_events(&self) -> Option<(&PendingTask, &StartedTask)> {
         match &self.pending {
             Some(task) => match &task.phase {
-                Phase::Started(started) | Phase::Ready { undelivered: Some(started), .. } => Some((task, started)),
-                Phase::Ready { undelivered: None, .. } => None,
+                TaskPhase::Started(started) | TaskPhase::Ready { undelivered: Some(started), .. } => {
+                    Some((task, started))
+                }
+                TaskPhase::Ready { undelivered: None, .. } => None,
             },
             None => None,
         }
@@ -201,8 +203,8 @@ impl WorkflowTask {
         match &self.pending {
             None => self.first_at,
             Some(task) => match &task.phase {
-                Phase::Ready { deadline, .. } => *deadline,
-                Phase::Started(started) => Some(started.at.plus(task.timeout)),
+                TaskPhase::Ready { deadline, .. } => *deadline,
+                TaskPhase::Started(started) => Some(started.at.plus(task.timeout)),
             },
         }
     }

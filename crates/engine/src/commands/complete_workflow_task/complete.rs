@@ -11,7 +11,7 @@ use crate::{
     state::Sticky,
     txn::Txn,
     update::{self, Inbox},
-    workflow_task::{self, CompletedTask, PendingTask, Started},
+    workflow_task::{self, CompletedTask, PendingTask, StartedTask},
 };
 use tenure_api::{
     common::v1::{WorkerVersionCapabilities, WorkerVersionStamp},
@@ -77,7 +77,7 @@ pub(super) fn complete(
 fn leaves_no_trace(
     txn: &Txn<'_, '_>,
     task: &PendingTask,
-    started: &Started,
+    started: &StartedTask,
     request: &RespondWorkflowTaskCompletedRequest,
 ) -> bool {
     /// The events that the worker was shown: the last task's completed event, and this one's scheduled and started
@@ -130,7 +130,7 @@ impl Next {
 
     fn start(&self, txn: &mut Txn<'_, '_>) {
         if self.wanted {
-            workflow_task::start_for_holder(txn, &self.poll);
+            workflow_task::start_for_same_worker(txn, &self.poll);
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     transition::types::Effect,
     txn::Txn,
     update,
-    workflow_task::{self, Failed},
+    workflow_task::{self, FailedTask},
 };
 use complete::complete;
 use sequence::{any_closes, check_sequence};
@@ -99,13 +99,13 @@ fn heartbeats_too_long(txn: &Txn<'_, '_>) -> bool {
         .is_some_and(|(task, _)| txn.now().since(task.original_scheduled_at) > HEARTBEAT_TIMEOUT)
 }
 
-fn failed(bad: &BadCommand, request: &RespondWorkflowTaskCompletedRequest) -> Failed {
+fn failed(bad: &BadCommand, request: &RespondWorkflowTaskCompletedRequest) -> FailedTask {
     let failure = Failure {
         message: bad.message(),
         failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo::default())),
         ..Default::default()
     };
-    Failed {
+    FailedTask {
         cause: bad.cause,
         failure: Some(failure),
         identity: request.identity.clone(),

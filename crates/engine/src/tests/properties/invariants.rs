@@ -11,7 +11,7 @@ use crate::{
     state::ExecutionState,
     testing::{Sim, workflow},
     transition::Effect,
-    update::Phase,
+    update::UpdatePhase,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tenure_api::{
@@ -97,7 +97,7 @@ fn count(told: &[HistoryEvent], event: EventType) -> usize {
 
 fn check_running(state: &ExecutionState, history: &[HistoryEvent], told: &[HistoryEvent]) {
     use EventType::*;
-    assert!(state.buffered.is_empty() || state.workflow_task.begun().is_some(), "events wait for a task");
+    assert!(state.buffered.is_empty() || state.workflow_task.blocks_events().is_some(), "events wait for a task");
     check_external(state, told);
     for event in history {
         let id = event.event_id;
@@ -234,7 +234,7 @@ fn check_updates(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[His
         let once = settled == usize::from(!open) || (settled == 0 && admission <= taken_over);
         assert!(once, "update {admission} was settled {settled} times");
     }
-    let waits = |phase: &Phase| matches!(phase, Phase::Admitted(_) | Phase::Sent(..));
+    let waits = |phase: &UpdatePhase| matches!(phase, UpdatePhase::Admitted(_) | UpdatePhase::Sent(..));
     if state.updates.in_flight.values().any(|update| waits(&update.phase)) {
         assert!(state.workflow_task.pending.is_some(), "an update does not wait for nothing");
     }

@@ -16,7 +16,7 @@ use crate::{
     testing::{Sim, command, execution, signal_with_start, start_request, workflow},
     token::TaskToken,
     transition::Refused,
-    update::{PendingUpdate, Phase, tests as updates},
+    update::{PendingUpdate, UpdatePhase, tests as updates},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
@@ -33,9 +33,9 @@ use uuid::Uuid;
 /// The worker's message about one of the updates that allow it; now and then about one that nobody knows.
 fn message(state: &ExecutionState, word: Word, which: usize) -> Option<Message> {
     let fits = |update: &&PendingUpdate| match word {
-        Word::Accept | Word::Reject => matches!(update.phase, Phase::Sent(..) | Phase::Told { .. }),
+        Word::Accept | Word::Reject => matches!(update.phase, UpdatePhase::Sent(..) | UpdatePhase::Reapplied { .. }),
         // One that is accepted by the same answer is among them.
-        Word::Respond => !matches!(update.phase, Phase::Admitted(_)),
+        Word::Respond => !matches!(update.phase, UpdatePhase::Admitted(_)),
     };
     let known: Vec<_> = state.updates.in_flight.values().filter(fits).map(|update| &*update.update_id).collect();
     let id = if which == 0 { "unknown" } else { one_of(&known, which)? };

@@ -52,7 +52,7 @@ pub(crate) struct Txn<'a, 'c> {
     outbox: Vec<(Stamp, OutboxMessage)>,
     ops: Vec<Op>,
     effects: Vec<Effect>,
-    also: Vec<Transition>,
+    other_runs: Vec<Transition>,
     copy: Option<HistoryCopy>,
     /// The first event of history, once it was read ahead.
     first_event: Option<Arc<WorkflowExecutionStartedEventAttributes>>,
@@ -76,7 +76,7 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// Opens a transaction over a run that is there.
-    pub(crate) fn over(
+    pub(crate) fn open(
         rows: &'a dyn StateReader,
         cx: &'a mut Context<'c>,
         run: RunKey,
@@ -107,7 +107,7 @@ impl<'a, 'c> Txn<'a, 'c> {
             outbox: Vec::new(),
             ops: Vec::new(),
             effects: Vec::new(),
-            also: Vec::new(),
+            other_runs: Vec::new(),
             copy: None,
             first_event: None,
             before: None,
@@ -126,7 +126,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.outbox.clear();
         self.ops.clear();
         self.effects.clear();
-        self.also.clear();
+        self.other_runs.clear();
     }
 
     /// Whether this transaction creates the run.
@@ -373,8 +373,8 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// Adds what was done to another run of the workflow id, in the same entry.
-    pub(crate) fn also(&mut self, other: Transition) {
-        self.also.push(other);
+    pub(crate) fn add_other_run(&mut self, other: Transition) {
+        self.other_runs.push(other);
     }
 
     /// The events of this transition so far.
@@ -391,7 +391,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.write_ready_tasks();
         self.arm_timer_row();
         let level = self.cx.level;
-        let Txn { run, mut state, mut ops, effects, also, copy, .. } = self;
+        let Txn { run, mut state, mut ops, effects, other_runs, copy, .. } = self;
         for (kind, pending) in state.pending() {
             ops.extend(pending.take_writes(&run, kind));
         }
@@ -401,7 +401,7 @@ impl<'a, 'c> Txn<'a, 'c> {
         ops.push(Op::Put(RowKey::Execution(run.clone()), core));
         let written = WrittenState { subject: run.into(), state: Arc::new(state), bytes };
         let mut whole = Transition { reply, writes: WriteSet { ops }, states: vec![written], effects, copy };
-        for other in also {
+        for other in other_runs {
             whole.writes.ops.extend(other.writes.ops);
             whole.states.extend(other.states);
             whole.effects.extend(other.effects);

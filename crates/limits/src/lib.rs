@@ -81,8 +81,8 @@ limits! {
     /// would have more is refused.
     pub const LIST_TOKEN: usize = 1 << 20;
 
-    /// Bytes of events that a reset tells the new run again.
-    pub const RETOLD: usize = 24 << 20;
+    /// Bytes of events that a reset reapplies to the new run.
+    pub const REAPPLIED: usize = 24 << 20;
 
     /// Bytes of one message on the peer port: a forwarded request, or a frame with the entries of several groups.
     pub const FRAME: usize = 64 << 20;
@@ -156,7 +156,7 @@ limits! {
 
 const _: () = assert!(MESSAGE < ENTRY && ENTRY + FRAMING < FRAME && PIECE + MESSAGE < ENTRY);
 const _: () = assert!(SNAPSHOT_CHUNK + ENTRY + FRAMING < FRAME);
-const _: () = assert!(HISTORY_ROW < HISTORY_PAGE && RETOLD + PIECE < ENTRY);
+const _: () = assert!(HISTORY_ROW < HISTORY_PAGE && REAPPLIED + PIECE < ENTRY);
 const _: () = assert!(MESSAGE < DECODED && DECODED < REQUEST_BYTES);
 const _: () = assert!(2 * (CALLS + WAITS) < PEER_STREAMS as usize);
 // Requests take what caches and memtables leave of the memory, where that is not set to less.

@@ -27,7 +27,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("PAGE_STEPS", "crates/shard/src/tests/gather.rs", "a_page_that_is_far_to_seek_is_given_out_with_what_it_has"),
     ("LIST_PAGE", "crates/shard/src/tests/gather.rs", "a_page_of_large_items_is_closed_early"),
     ("LIST_TOKEN", "crates/shard/src/tests/gather.rs", "a_token_has_a_largest_size"),
-    ("RETOLD", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
+    ("REAPPLIED", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
     ("FRAME", "crates/engine/src/codec/mod.rs", "what_is_no_value_is_refused"),
     ("UNANSWERED", "crates/raft/tests/groups/cluster.rs", "large_entries_move_no_leaders"),
     ("SNAPSHOT_CHUNK", "crates/raft/tests/groups/compaction.rs", "a_follower_behind_a_purged_log_gets_a_snapshot"),

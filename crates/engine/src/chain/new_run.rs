@@ -171,7 +171,7 @@ pub(crate) fn start_next(txn: &mut Txn<'_, '_>, next: NewRun) -> Option<Box<Work
     let task = begin(&mut new, eager.as_ref());
     // Nothing of it is buffered, and a history that just begins is under no limit.
     let created = new.finish(Reply::Done);
-    txn.also(created);
+    txn.add_other_run(created);
     task
 }
 

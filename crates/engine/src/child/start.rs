@@ -46,7 +46,7 @@ pub(crate) fn start(
     )?;
     with_queue(txn, &mut command);
     let limits = txn.limits();
-    let options = Options::check(&command, limits.id_length).map_err(bad)?;
+    let options = ChildOptions::check(&command, limits.id_length).map_err(bad)?;
     check_attributes(txn, &mut command)?;
     if command.input.as_ref().is_some_and(|input| input.encoded_len() > limits.blob_size) {
         // The blank is the reference server's.
@@ -71,12 +71,12 @@ pub(crate) fn start(
     });
     txn.state.relations.children.insert(id, PendingChild::initiated(&event));
     let by = txn.run.run_id;
-    ask(txn, by, id, event, user_metadata);
+    send(txn, by, id, event, user_metadata);
     Ok(())
 }
 
 /// Sends the request to start the child that the event describes. `by`: the run that wrote the event.
-pub(super) fn ask(
+pub(super) fn send(
     txn: &mut Txn<'_, '_>,
     by: Uuid,
     initiated_event_id: i64,
@@ -118,15 +118,15 @@ fn with_queue(txn: &Txn<'_, '_>, command: &mut StartChildWorkflowExecutionComman
 }
 
 /// The checked options, with defaults filled in.
-struct Options {
+struct ChildOptions {
     timeouts: Timeouts,
     retry: Option<RetryPolicy>,
     task_queue: TaskQueue,
 }
 
-impl Options {
+impl ChildOptions {
     /// Checks the command and fills in its options. The error is the reference server's message.
-    fn check(command: &StartChildWorkflowExecutionCommandAttributes, limit: usize) -> Result<Options, String> {
+    fn check(command: &StartChildWorkflowExecutionCommandAttributes, limit: usize) -> Result<ChildOptions, String> {
         let namespace = &command.namespace;
         let id = &command.workflow_id;
         let workflow_type = command.workflow_type.as_ref().map_or("", |t| &t.name);
@@ -171,7 +171,7 @@ impl Options {
             let queue = format!("name:\"{name}\"  kind:TASK_QUEUE_KIND_NORMAL");
             format!("invalid TaskQueue on {COMMAND}: {error}. {context} TaskQueue={queue}")
         })?;
-        Ok(Options { timeouts, retry, task_queue })
+        Ok(ChildOptions { timeouts, retry, task_queue })
     }
 }
 
@@ -179,7 +179,7 @@ fn initiated_event(
     txn: &Txn<'_, '_>,
     task: &CompletedTask,
     command: &StartChildWorkflowExecutionCommandAttributes,
-    options: &Options,
+    options: &ChildOptions,
 ) -> StartChildWorkflowExecutionInitiatedEventAttributes {
     let reuse = match command.workflow_id_reuse_policy {
         unset if unset == WorkflowIdReusePolicy::Unspecified as i32 => WorkflowIdReusePolicy::AllowDuplicate.into(),

@@ -80,7 +80,7 @@ impl<'a, 'c> Call<'a, 'c> {
         let Some(state) = state.filter(|state| !state.is_deleted()) else {
             return Err(if current { no_workflow(self.workflow) } else { no_run(self.workflow, run_id) }.into());
         };
-        Ok(Txn::over(self.rows, self.cx, run, self.proposal, state))
+        Ok(Txn::open(self.rows, self.cx, run, self.proposal, state))
     }
 
     /// The same as [`Call::open`], for verbs that a closed run refuses.

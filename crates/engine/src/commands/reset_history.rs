@@ -1,6 +1,6 @@
 //! The histories that a reset needs, folded while they are read, so that they are never in memory as a whole: the part
 //! that is kept gives the state after it and its requests without an answer; the part after that gives the events that
-//! the new run repeats. Of runs without such events only the end is read.
+//! the new run reapplies. Of runs without such events only the end is read.
 
 use super::call::Stop;
 use crate::{
@@ -22,29 +22,29 @@ use tenure_api::{
     update::v1 as update_api,
     workflowservice::v1::ResetWorkflowExecutionRequest,
 };
-use tenure_limits::{HISTORY_PAGE, RETOLD};
+use tenure_limits::{HISTORY_PAGE, REAPPLIED};
 use uuid::Uuid;
 
 /// The events that the new run begins with.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct KeptHistory {
     /// The state after them; `None` before the first.
     pub(super) state: Option<ExecutionState>,
     /// Their size in bytes.
     pub(super) size: i64,
     pub(super) outcomes: update::reset::Outcomes,
-    pub(super) children: child::reset::Asked,
-    pub(super) external: external::reset::Asked,
+    pub(super) children: child::reset::UnansweredStarts,
+    pub(super) external: external::reset::UnansweredRequests,
 }
 
-impl Kept {
+impl KeptHistory {
     fn take(&mut self, base: &ExecutionInfo, event: &HistoryEvent) {
         let state = self.state.get_or_insert_with(|| replay::begin(base, event));
         replay::apply(state, event);
         self.size += event_len(event);
-        self.outcomes.kept(event);
-        self.children.kept(event);
-        self.external.kept(event);
+        self.outcomes.add_kept(event);
+        self.children.add_kept(event);
+        self.external.add_kept(event);
     }
 
     /// Whether they end with a workflow task that can fail.
@@ -53,48 +53,48 @@ impl Kept {
     }
 }
 
-/// The events after the reset point, of the base run and of those that continued it, as far as the new run repeats
+/// The events after the reset point, of the base run and of those that continued it, as far as the new run reapplies
 /// them.
-pub(super) struct Chain {
-    pub(super) since: Vec<HistoryEvent>,
+pub(super) struct LaterEvents {
+    pub(super) events: Vec<HistoryEvent>,
     pub(super) last_run: Uuid,
-    wanted: Wanted,
+    filter: ReapplyFilter,
     bytes: i64,
 }
 
-/// The choice of events that the new run repeats.
+/// The choice of events that the new run reapplies.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct ReapplyFilter {
     base: Uuid,
     signals: bool,
     updates: bool,
 }
 
-impl Wanted {
+impl ReapplyFilter {
     pub(super) fn of(request: &ResetWorkflowExecutionRequest, base: Uuid) -> Self {
         let excluded = |kind: Exclude| request.reset_reapply_exclude_types.contains(&kind.into());
         let all = matches!(request.reset_reapply_type(), Reapply::Unspecified | Reapply::AllEligible);
-        Wanted {
+        ReapplyFilter {
             base,
             signals: request.reset_reapply_type() != Reapply::None && !excluded(Exclude::Signal),
             updates: all && !excluded(Exclude::Update),
         }
     }
 
-    fn event(self, run_id: Uuid, event: &HistoryEvent) -> bool {
-        match event.attributes.as_ref().and_then(Retold::of) {
-            Some(Retold::Signal(_)) => self.signals,
-            Some(Retold::Options) => true,
-            Some(Retold::Update(_)) => self.updates,
+    fn accepts(self, run_id: Uuid, event: &HistoryEvent) -> bool {
+        match event.attributes.as_ref().and_then(Reapplied::of) {
+            Some(Reapplied::Signal(_)) => self.signals,
+            Some(Reapplied::Options) => true,
+            Some(Reapplied::Update(_)) => self.updates,
             // Ids of events mean the same in the base run alone.
-            Some(Retold::Child) => run_id == self.base,
+            Some(Reapplied::Child) => run_id == self.base,
             None => false,
         }
     }
 }
 
-/// An event that the new run repeats, if the request wants it.
-pub(super) enum Retold<'a> {
+/// An event that the new run reapplies, if the request wants it.
+pub(super) enum Reapplied<'a> {
     /// A signal, with its request's id; empty if it had none.
     Signal(&'a str),
     Options,
@@ -104,21 +104,21 @@ pub(super) enum Retold<'a> {
     Child,
 }
 
-impl<'a> Retold<'a> {
+impl<'a> Reapplied<'a> {
     pub(super) fn of(attributes: &'a Attributes) -> Option<Self> {
         use Attributes::*;
         match attributes {
-            WorkflowExecutionSignaledEventAttributes(a) => Some(Retold::Signal(&a.request_id)),
-            WorkflowExecutionOptionsUpdatedEventAttributes(_) => Some(Retold::Options),
-            WorkflowExecutionUpdateAdmittedEventAttributes(a) => Some(Retold::Update(a.request.as_ref())),
-            WorkflowExecutionUpdateAcceptedEventAttributes(a) => Some(Retold::Update(a.accepted_request.as_ref())),
+            WorkflowExecutionSignaledEventAttributes(a) => Some(Reapplied::Signal(&a.request_id)),
+            WorkflowExecutionOptionsUpdatedEventAttributes(_) => Some(Reapplied::Options),
+            WorkflowExecutionUpdateAdmittedEventAttributes(a) => Some(Reapplied::Update(a.request.as_ref())),
+            WorkflowExecutionUpdateAcceptedEventAttributes(a) => Some(Reapplied::Update(a.accepted_request.as_ref())),
             StartChildWorkflowExecutionFailedEventAttributes(_)
             | ChildWorkflowExecutionStartedEventAttributes(_)
             | ChildWorkflowExecutionCompletedEventAttributes(_)
             | ChildWorkflowExecutionFailedEventAttributes(_)
             | ChildWorkflowExecutionCanceledEventAttributes(_)
             | ChildWorkflowExecutionTimedOutEventAttributes(_)
-            | ChildWorkflowExecutionTerminatedEventAttributes(_) => Some(Retold::Child),
+            | ChildWorkflowExecutionTerminatedEventAttributes(_) => Some(Reapplied::Child),
             // The run's own course, which the new run takes in its own way.
             WorkflowExecutionStartedEventAttributes(_)
             | WorkflowExecutionCompletedEventAttributes(_)
@@ -176,18 +176,18 @@ impl<'a> Retold<'a> {
     }
 }
 
-impl Chain {
+impl LaterEvents {
     pub(super) fn take(&mut self, run_id: Uuid, event: HistoryEvent) -> Result<(), ApiError> {
-        if !self.wanted.event(run_id, &event) {
+        if !self.filter.accepts(run_id, &event) {
             return Ok(());
         }
         self.bytes += event_len(&event);
-        if self.bytes > RETOLD as i64 {
+        if self.bytes > REAPPLIED as i64 {
             // The reference server's words.
-            let message = format!("transaction size of {} bytes exceeds limit of {RETOLD} bytes", self.bytes);
+            let message = format!("transaction size of {} bytes exceeds limit of {REAPPLIED} bytes", self.bytes);
             return Err(ApiError::invalid_argument(message));
         }
-        self.since.push(event);
+        self.events.push(event);
         Ok(())
     }
 }
@@ -202,11 +202,11 @@ pub(super) fn read(
     base: &RunKey,
     base_state: &ExecutionState,
     finish: i64,
-    wanted: Wanted,
+    filter: ReapplyFilter,
     not_a_boundary: impl Fn() -> ApiError,
-) -> Result<(Kept, Chain), Stop> {
-    let mut kept = Kept::default();
-    let mut chain = Chain { since: Vec::new(), last_run: base.run_id, wanted, bytes: 0 };
+) -> Result<(KeptHistory, LaterEvents), Stop> {
+    let mut kept = KeptHistory::default();
+    let mut later = LaterEvents { events: Vec::new(), last_run: base.run_id, filter, bytes: 0 };
     let mut next = None;
     each_event(rows, base, |event| {
         if event.event_id < finish {
@@ -217,29 +217,29 @@ pub(super) fn read(
             return Err(not_a_boundary().into());
         }
         next = next_run(&event);
-        kept.children.base(&event);
-        Ok(chain.take(base.run_id, event)?)
+        kept.children.add_base(&event);
+        Ok(later.take(base.run_id, event)?)
     })?;
     let mut priority = base_state.info.priority.clone();
     while let Some(run_id) = next.take() {
-        chain.last_run = run_id;
+        later.last_run = run_id;
         let run = base.workflow.run(run_id);
         let Some(state) = rows.execution(&run)? else { break };
-        let told_nothing = state.signals == 0
+        let nothing_to_reapply = state.signals == 0
             && state.updates.admissions == 0
             && state.info.request_ids.len() <= 1
             && state.info.priority == priority;
-        if told_nothing {
+        if nothing_to_reapply {
             next = rows.event(&run, state.last_event_id())?.as_ref().and_then(next_run);
         } else {
             each_event(rows, &run, |event| {
                 next = next_run(&event);
-                Ok(chain.take(run_id, event)?)
+                Ok(later.take(run_id, event)?)
             })?;
         }
         priority.clone_from(&state.info.priority);
     }
-    Ok((kept, chain))
+    Ok((kept, later))
 }
 
 /// Passes the events of a run to `take`, with one page of them in memory at a time.

@@ -1,10 +1,10 @@
-//! A run is reset: a new one with the same history up to a workflow task takes its place, and repeats what came in from
+//! A run is reset: a new one with the same history up to a workflow task takes its place, and reapplies what came in from
 //! outside since.
 
 use super::{
     call::{Call, Outcome, Stop, no_run, no_workflow},
     finish::finish,
-    reset_history::{self, Chain, Kept, Retold, Wanted},
+    reset_history::{self, KeptHistory, LaterEvents, Reapplied, ReapplyFilter},
     update_workflow_options,
 };
 use crate::{
@@ -52,16 +52,16 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkf
 
     let Call { rows, cx, workflow, proposal } = call;
     let base_id = base.run.run_id;
-    let wanted = Wanted::of(request, base_id);
+    let filter = ReapplyFilter::of(request, base_id);
     let boundary = || ApiError::invalid_argument(not_a_boundary(finish_event_id));
-    let (kept, mut chain) = reset_history::read(rows, &base.run, &base.state, finish_event_id, wanted, boundary)?;
-    let Kept { state, size, outcomes, children, external } = kept;
+    let (kept, mut later) = reset_history::read(rows, &base.run, &base.state, finish_event_id, filter, boundary)?;
+    let KeptHistory { state, size, outcomes, children, external } = kept;
     let mut state = state.ok_or_else(boundary)?;
     begin_anew(&mut state, &base.state, cx.now);
     state.history_size = size;
     state.reset.request_id = Some(request.request_id.as_str().into());
     let new = workflow.run(cx.ids.run_id(cx.now));
-    let replaced = replace(rows, cx, &base, current_id, new.run_id, &request.reason, &mut chain)?;
+    let replaced = replace(rows, cx, &base, current_id, new.run_id, &request.reason, &mut later)?;
 
     let run_id = new.run_id;
     let copy = HistoryCopy { from: base.run.clone(), before: finish_event_id, to: new.clone() };
@@ -70,7 +70,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkf
     txn.begin_with(copy);
     outcomes.write(&mut txn);
     for transition in replaced {
-        txn.also(transition);
+        txn.add_other_run(transition);
     }
     txn.put_request_id(RequestKind::Reset, &request.request_id);
     let starts: Vec<_> = txn.state.info.request_ids.iter().map(|start| start.request_id.clone()).collect();
@@ -79,9 +79,9 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkf
     }
     workflow_task::fail_for_reset(&mut txn, &request.reason, base_id);
     activity::make_all_ready(&mut txn);
-    reapply(&mut txn, chain);
-    children.ask_again(&mut txn, base_id);
-    external.ask_again(&mut txn);
+    reapply(&mut txn, later);
+    children.send_again(&mut txn, base_id);
+    external.send_again(&mut txn);
     for operation in &request.post_reset_operations {
         operate(&mut txn, operation)?;
     }
@@ -108,7 +108,7 @@ fn runs(call: &Call<'_, '_>, asked: Option<Uuid>) -> Result<(Base, Uuid), Stop> 
 }
 
 /// Ends the current run if it is running, and records in the base run what took its place. Events that this adds to the
-/// current run are repeated in the new one if the current run belongs to the chain.
+/// current run are reapplied in the new one if the current run belongs to the chain.
 fn replace(
     rows: &dyn StateReader,
     cx: &mut Context<'_>,
@@ -116,17 +116,17 @@ fn replace(
     current_id: Uuid,
     new_id: Uuid,
     reason: &str,
-    chain: &mut Chain,
+    later: &mut LaterEvents,
 ) -> Result<Vec<Transition>, Stop> {
     let mut replaced = Vec::new();
     let mut state = ExecutionState::clone(&base.state);
     state.reset.run_id = Some(new_id);
-    let mut old = Txn::over(rows, cx, base.run.clone(), ProposalId::default(), Arc::new(state));
+    let mut old = Txn::open(rows, cx, base.run.clone(), ProposalId::default(), Arc::new(state));
     if base.run.run_id != current_id {
         replaced.push(finish(old, Reply::Done));
         let run = base.run.workflow.run(current_id);
         let Some(current) = rows.execution(&run)? else { return Ok(replaced) };
-        old = Txn::over(rows, cx, run, ProposalId::default(), current);
+        old = Txn::open(rows, cx, run, ProposalId::default(), current);
     }
     if old.state.is_running() {
         end_task_by_force(&mut old);
@@ -135,9 +135,9 @@ fn replace(
     } else if base.run.run_id != current_id {
         return Ok(replaced);
     }
-    if chain.last_run == current_id {
+    if later.last_run == current_id {
         for event in old.events() {
-            chain.take(current_id, event.clone())?;
+            later.take(current_id, event.clone())?;
         }
     }
     replaced.push(finish(old, Reply::Done));
@@ -183,24 +183,24 @@ fn operate(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), 
     }
 }
 
-/// Repeats in the new run the events of the old ones since the reset point.
-fn reapply(txn: &mut Txn<'_, '_>, chain: Chain) {
-    for event in chain.since {
-        match event.attributes.as_ref().and_then(Retold::of) {
-            Some(Retold::Signal(request_id)) => {
+/// Reapplies in the new run the events of the old ones since the reset point.
+fn reapply(txn: &mut Txn<'_, '_>, later: LaterEvents) {
+    for event in later.events {
+        match event.attributes.as_ref().and_then(Reapplied::of) {
+            Some(Reapplied::Signal(request_id)) => {
                 txn.state.signals += 1;
                 if !request_id.is_empty() {
                     txn.put_request_id(RequestKind::Signal, request_id);
                 }
                 txn.add(HistoryEvent { links: event.links, attributes: event.attributes, ..Default::default() });
             }
-            Some(Retold::Options) => {
+            Some(Reapplied::Options) => {
                 let (links, attributes) = (event.links, event.attributes);
                 let change = HistoryEvent { links, attributes, ..Default::default() };
                 options::with_tasks_withdrawn(txn, |txn| options::change(txn, change));
             }
-            Some(Retold::Update(request)) => update::reset::readmit(txn, request.cloned()),
-            Some(Retold::Child) => child::reset::retell(txn, &event),
+            Some(Reapplied::Update(request)) => update::reset::readmit(txn, request.cloned()),
+            Some(Reapplied::Child) => child::reset::reapply(txn, &event),
             None => {}
         }
     }

@@ -193,7 +193,7 @@ fn use_existing(
 
 /// Terminates the running run and starts the new one, in one entry.
 pub(super) fn replace(call: Call<'_, '_>, new: NewRun, current_id: Uuid, current: Arc<ExecutionState>) -> Transition {
-    let mut old = Txn::over(call.rows, call.cx, call.workflow.run(current_id), ProposalId::default(), current);
+    let mut old = Txn::open(call.rows, call.cx, call.workflow.run(current_id), ProposalId::default(), current);
     let details = json(&format!("terminated by new runID: {}", new.run_id));
     let reason = "TerminateIfRunning WorkflowIdReusePolicy";
     chain::terminate(&mut old, reason, Some(details), SERVER_IDENTITY, Vec::new());

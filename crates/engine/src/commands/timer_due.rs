@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
     let run = call.workflow.run(run_id);
     let Some(state) = call.rows.execution(&run)? else { return clear_copy(call, run) };
-    let mut txn = Txn::over(call.rows, call.cx, run, call.proposal, state);
+    let mut txn = Txn::open(call.rows, call.cx, run, call.proposal, state);
     if txn.state.timer_row.is_none_or(|at| at > txn.now()) {
         // Fired before, or moved meanwhile.
         return Err(Stop::Answered(Reply::Done));

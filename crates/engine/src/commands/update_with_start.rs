@@ -47,7 +47,7 @@ pub(super) fn run(call: Call<'_, '_>, start: &Start, update: &UpdateWorkflowExec
         let deduplicated = ApiError::unavailable("Workflow was not started: StartDeduped");
         return Err(start_failed(&deduplicated).into());
     }
-    let mut txn = Txn::over(rows, cx, run.clone(), proposal, state.clone());
+    let mut txn = Txn::open(rows, cx, run.clone(), proposal, state.clone());
     let reply = |found| Reply::UpdateWithStart { run_id, started, status, found };
     if let Some(found) = update::same_update(&txn, &wanted)? {
         return Err(Stop::Answered(reply(found)));

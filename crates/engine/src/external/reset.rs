@@ -10,16 +10,16 @@ use tenure_api::history::v1::{
 
 /// The requests of the kept history that no event of it answers, by their initiated events.
 #[derive(Default)]
-pub(crate) struct Asked(BTreeMap<i64, Request>);
+pub(crate) struct UnansweredRequests(BTreeMap<i64, Request>);
 
 enum Request {
     Signal(SignalExternalWorkflowExecutionInitiatedEventAttributes),
     Cancel(RequestCancelExternalWorkflowExecutionInitiatedEventAttributes),
 }
 
-impl Asked {
+impl UnansweredRequests {
     /// Adds an event of the kept history.
-    pub(crate) fn kept(&mut self, event: &HistoryEvent) {
+    pub(crate) fn add_kept(&mut self, event: &HistoryEvent) {
         let Some(attributes) = &event.attributes else { return };
         if let Some(answered) = attributes.begun_by() {
             self.0.remove(&answered);
@@ -34,7 +34,7 @@ impl Asked {
 
     /// Sends the requests on behalf of the new run. The old run's requests may have arrived; the answers went to the
     /// old run.
-    pub(crate) fn ask_again(self, txn: &mut Txn<'_, '_>) {
+    pub(crate) fn send_again(self, txn: &mut Txn<'_, '_>) {
         for (event_id, request) in self.0 {
             match request {
                 Request::Signal(initiated) => signal::request(txn, event_id, initiated),

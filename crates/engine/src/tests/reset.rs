@@ -1,4 +1,4 @@
-//! Resets: the new run's history, what is pending in it, and the events that it repeats.
+//! Resets: the new run's history, what is pending in it, and the events that it reapplies.
 
 use super::{check_error, complete_workflow, timer};
 use crate::{
@@ -353,7 +353,7 @@ fn a_copy_without_a_run_is_removed() {
     assert_eq!(sim.rows.rows().count(), before);
 }
 
-/// F7: a long chain is not read as a whole, and the events that are repeated have a limit.
+/// F7: a long chain is not read as a whole, and the events that are reapplied have a limit.
 #[test]
 fn of_runs_that_were_told_nothing_only_the_end_is_read() {
     use tenure_api::command::v1::ContinueAsNewWorkflowExecutionCommandAttributes as ContinueAsNew;

@@ -69,7 +69,7 @@ pub(crate) struct Outcomes {
 
 impl Outcomes {
     /// Adds an event of the kept history.
-    pub(crate) fn kept(&mut self, event: &HistoryEvent) {
+    pub(crate) fn add_kept(&mut self, event: &HistoryEvent) {
         if let Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(a)) = &event.attributes {
             let request_id = a.accepted_request.as_ref().map_or("", |r| &r.request_id).into();
             self.open.insert(a.protocol_instance_id.clone(), Accepted { event_id: event.event_id, request_id });

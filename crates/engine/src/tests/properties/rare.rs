@@ -35,7 +35,7 @@ pub(super) fn script() -> Vec<Step> {
     script.extend([
         Step::Update(0),
         Step::Complete(Completion { words: vec![(Word::Accept, 1), (Word::Respond, 1)], ..completion(vec![]) }),
-        // An update that is taken over, and one that is told again.
+        // An update that is taken over, and one that is reapplied.
         Step::Update(1),
         Step::Complete(Completion { words: vec![(Word::Accept, 1)], ..completion(vec![]) }),
         Step::Signal,

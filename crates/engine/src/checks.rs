@@ -4,7 +4,7 @@
 use crate::{
     bad_command::BadCommand,
     limits::Limits,
-    search_attributes::{Problem, Registry},
+    search_attributes::{BadSearchAttributes, Registry},
 };
 use prost::Message;
 use tenure_api::{
@@ -121,8 +121,8 @@ pub(crate) fn check_search_attributes(
 ) -> Result<(), BadCommand> {
     let checked = registry.check(namespace, given);
     checked.map_err(|problem| match problem {
-        Problem::Unknown { .. } => BadCommand::new(Cause::BadSearchAttributes, problem.to_string()),
-        Problem::Invalid(message) => BadCommand::new(Cause::BadSearchAttributes, invalid(message)),
-        Problem::TooLarge(message) => BadCommand::new(cause, message).terminating(),
+        BadSearchAttributes::Unknown { .. } => BadCommand::new(Cause::BadSearchAttributes, problem.to_string()),
+        BadSearchAttributes::Invalid(message) => BadCommand::new(Cause::BadSearchAttributes, invalid(message)),
+        BadSearchAttributes::TooLarge(message) => BadCommand::new(cause, message).terminating(),
     })
 }

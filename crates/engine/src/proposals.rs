@@ -43,7 +43,7 @@ pub(crate) struct Proposal {
     #[n(1)]
     at: Timestamp,
     #[n(2)]
-    outcome: Outcome,
+    result: ProposalResult,
 }
 
 impl Keyed for Vec<Proposal> {
@@ -54,13 +54,13 @@ impl Keyed for Vec<Proposal> {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.iter().map(|proposal| size_of::<Proposal>() + proposal.outcome.size()).sum()
+        self.iter().map(|proposal| size_of::<Proposal>() + proposal.result.size()).sum()
     }
 }
 
 /// The result of a command that changed rows, as far as its reply cannot be made from the state.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub enum Outcome {
+pub enum ProposalResult {
     #[n(0)]
     Done,
     #[n(1)]
@@ -93,15 +93,17 @@ pub enum Outcome {
     Failed(#[cbor(n(0), with = "field")] ApiError),
 }
 
-impl Outcome {
+impl ProposalResult {
     /// The approximate number of bytes that it adds to its row.
     fn size(&self) -> usize {
         match self {
-            Outcome::Done | Outcome::Signaled | Outcome::FoundRunning { .. } => 0,
-            Outcome::WorkflowTaskCompleted { activities, .. } => 4 * activities.len(),
-            Outcome::ActivityOptions(options) => options.size(),
-            Outcome::WorkflowOptions(options) => options.size(),
-            Outcome::Failed(error) => error.message.len() + error.detail.as_ref().map_or(0, |(_, detail)| detail.len()),
+            ProposalResult::Done | ProposalResult::Signaled | ProposalResult::FoundRunning { .. } => 0,
+            ProposalResult::WorkflowTaskCompleted { activities, .. } => 4 * activities.len(),
+            ProposalResult::ActivityOptions(options) => options.size(),
+            ProposalResult::WorkflowOptions(options) => options.size(),
+            ProposalResult::Failed(error) => {
+                error.message.len() + error.detail.as_ref().map_or(0, |(_, detail)| detail.len())
+            }
         }
     }
 }
@@ -111,17 +113,17 @@ impl Proposals {
     /// this is a generous one.
     pub(crate) const KEPT: Duration = Duration::from_secs(120);
 
-    pub fn outcome(&self, id: ProposalId) -> Option<&Outcome> {
-        self.latest_first().find(|p| p.id == id).map(|p| &p.outcome)
+    pub fn result(&self, id: ProposalId) -> Option<&ProposalResult> {
+        self.latest_first().find(|p| p.id == id).map(|p| &p.result)
     }
 
     /// The completion of the workflow task that was started with this stamp, with its proposal.
-    pub(crate) fn completion_of(&self, task: Stamp) -> Option<(ProposalId, &Outcome)> {
-        let completed = self.latest_first().find(|proposal| match &proposal.outcome {
-            Outcome::WorkflowTaskCompleted { stamp, .. } => *stamp == task,
+    pub(crate) fn completion_of(&self, task: Stamp) -> Option<(ProposalId, &ProposalResult)> {
+        let completed = self.latest_first().find(|proposal| match &proposal.result {
+            ProposalResult::WorkflowTaskCompleted { stamp, .. } => *stamp == task,
             _ => false,
         });
-        completed.map(|proposal| (proposal.id, &proposal.outcome))
+        completed.map(|proposal| (proposal.id, &proposal.result))
     }
 
     fn latest_first(&self) -> impl Iterator<Item = &Proposal> {
@@ -129,18 +131,18 @@ impl Proposals {
         self.recent.iter().rev().chain(earlier)
     }
 
-    pub(crate) fn remember(&mut self, id: ProposalId, now: Timestamp, outcome: Outcome) {
+    pub(crate) fn remember(&mut self, id: ProposalId, now: Timestamp, result: ProposalResult) {
         let is_old = |proposal: &Proposal| now.since(proposal.at) > Self::KEPT;
         while self.recent.front().is_some_and(is_old) {
             self.recent.pop_front();
         }
-        let bytes = self.recent.iter().map(|proposal| proposal.outcome.size()).sum::<usize>();
+        let bytes = self.recent.iter().map(|proposal| proposal.result.size()).sum::<usize>();
         if self.recent.len() >= PAGE || bytes >= PAGE_BYTES {
             let page = std::mem::take(&mut self.recent).into();
             self.pages.insert_large(self.next_page, page);
             self.next_page += 1;
         }
-        self.recent.push_back(Proposal { id, at: now, outcome });
+        self.recent.push_back(Proposal { id, at: now, result });
         let mut kept = self.pages.values().map(Vec::len).sum::<usize>();
         let gone = self.pages.iter().take_while(|(_, page)| {
             let goes = kept - page.len() >= REMEMBERED_PROPOSALS || page.last().is_none_or(is_old);
@@ -183,7 +185,7 @@ mod tests {
         let mut proposals = Proposals::default();
         let (mut rows, mut largest) = (0, 0);
         for n in 0..10 * REMEMBERED_PROPOSALS as u128 {
-            proposals.remember(ProposalId(n), Timestamp(1), Outcome::Done);
+            proposals.remember(ProposalId(n), Timestamp(1), ProposalResult::Done);
             for op in proposals.take_writes(&run()) {
                 match op {
                     Op::Put(..) => rows += 1,
@@ -193,12 +195,12 @@ mod tests {
             largest = largest.max(codec::encode(&proposals).len());
             let first = (n + 1).saturating_sub(REMEMBERED_PROPOSALS as u128);
             for known in [first, (first + n) / 2, n] {
-                assert_eq!(proposals.outcome(ProposalId(known)), Some(&Outcome::Done), "{known} of {n}");
+                assert_eq!(proposals.result(ProposalId(known)), Some(&ProposalResult::Done), "{known} of {n}");
             }
         }
         assert!(rows <= REMEMBERED_PROPOSALS.div_ceil(PAGE) as i32 + 1, "{rows} rows");
         assert!(largest < PAGE_BYTES, "{largest} bytes");
-        proposals.remember(ProposalId(u128::MAX), Timestamp(2).plus(Proposals::KEPT), Outcome::Done);
+        proposals.remember(ProposalId(u128::MAX), Timestamp(2).plus(Proposals::KEPT), ProposalResult::Done);
         let deleted = proposals.take_writes(&run());
         assert_eq!((deleted.len() as i32, proposals.pages.len()), (rows, 0), "what is old goes");
     }
@@ -209,10 +211,10 @@ mod tests {
         let mut proposals = Proposals::default();
         for n in 0..100 {
             let error = ApiError::invalid_argument("x".repeat(1000));
-            proposals.remember(ProposalId(n), Timestamp(1), Outcome::Failed(error));
+            proposals.remember(ProposalId(n), Timestamp(1), ProposalResult::Failed(error));
             _ = proposals.take_writes(&run());
             assert!(codec::encode(&proposals).len() < 2 * PAGE_BYTES);
         }
-        assert!((0..100).all(|n| proposals.outcome(ProposalId(n)).is_some()));
+        assert!((0..100).all(|n| proposals.result(ProposalId(n)).is_some()));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     key::{QueueKey, RunKey, TaskKind},
     limits::Limits,
     outbox::{Body, OutboxEntry, OutboxMessage},
-    proposals::Outcome,
+    proposals::ProposalResult,
     proto::Encoded,
     row::{RequestKind, request_row},
     rows::{CurrentRun, Op, ReadError, ReadyTask, RowKey, StateReader, WriteSet},
@@ -351,9 +351,9 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// Remembers the result of the command, for a retry with the same proposal id.
-    pub(crate) fn remember(&mut self, outcome: Outcome) {
+    pub(crate) fn remember(&mut self, result: ProposalResult) {
         if self.proposal != ProposalId::default() {
-            self.state.proposals.remember(self.proposal, self.cx.now, outcome);
+            self.state.proposals.remember(self.proposal, self.cx.now, result);
         }
     }
 

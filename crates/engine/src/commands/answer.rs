@@ -5,7 +5,7 @@ use crate::{
     command::{Reply, WorkflowTaskStarted},
     id::ProposalId,
     key::RunKey,
-    proposals::Outcome,
+    proposals::ProposalResult,
     state::ExecutionState,
     workflow_task,
 };
@@ -13,21 +13,23 @@ use tenure_api::enums::v1::WorkflowExecutionStatus as Status;
 use uuid::Uuid;
 
 /// The reply to `proposal`, made from the state that its run has now.
-pub(super) fn answer(outcome: &Outcome, run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Reply {
-    match outcome {
-        Outcome::Done => Reply::Done,
-        Outcome::Signaled => Reply::WorkflowSignaled { run_id: run.run_id },
-        Outcome::WorkflowTaskCompleted { reset_history_event_id, activities, .. } => Reply::WorkflowTaskCompleted {
-            // Its worker has what came before.
-            new_task: workflow_task::started_by(run, state, proposal)
-                .map(|task| Box::new(WorkflowTaskStarted { sticky: true, ..task })),
-            activities: activity::started_by(run, state, proposal, activities),
-            reset_history_event_id: *reset_history_event_id,
-        },
-        Outcome::FoundRunning { attached } => found_running(run.run_id, state, *attached),
-        Outcome::ActivityOptions(options) => Reply::ActivityOptions(Box::new(options.decode())),
-        Outcome::WorkflowOptions(options) => Reply::WorkflowOptions(Box::new(options.decode())),
-        Outcome::Failed(error) => Reply::Failed(error.clone()),
+pub(super) fn answer(result: &ProposalResult, run: &RunKey, state: &ExecutionState, proposal: ProposalId) -> Reply {
+    match result {
+        ProposalResult::Done => Reply::Done,
+        ProposalResult::Signaled => Reply::WorkflowSignaled { run_id: run.run_id },
+        ProposalResult::WorkflowTaskCompleted { reset_history_event_id, activities, .. } => {
+            Reply::WorkflowTaskCompleted {
+                // Its worker has what came before.
+                new_task: workflow_task::started_by(run, state, proposal)
+                    .map(|task| Box::new(WorkflowTaskStarted { sticky: true, ..task })),
+                activities: activity::started_by(run, state, proposal, activities),
+                reset_history_event_id: *reset_history_event_id,
+            }
+        }
+        ProposalResult::FoundRunning { attached } => found_running(run.run_id, state, *attached),
+        ProposalResult::ActivityOptions(options) => Reply::ActivityOptions(Box::new(options.decode())),
+        ProposalResult::WorkflowOptions(options) => Reply::WorkflowOptions(Box::new(options.decode())),
+        ProposalResult::Failed(error) => Reply::Failed(error.clone()),
     }
 }
 

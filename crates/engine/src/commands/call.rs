@@ -36,7 +36,7 @@ impl From<ReadError> for Stop {
     }
 }
 
-pub(crate) type Outcome = Result<Transition, Stop>;
+pub(crate) type VerbResult = Result<Transition, Stop>;
 
 /// The surroundings of a command.
 pub(crate) struct Call<'a, 'c> {
@@ -73,9 +73,9 @@ impl<'a, 'c> Call<'a, 'c> {
         let run = self.workflow.run(run_id);
         let state = self.rows.execution(&run)?;
         if let Some(state) = &state
-            && let Some(outcome) = state.proposals.outcome(self.proposal)
+            && let Some(result) = state.proposals.result(self.proposal)
         {
-            return Err(Stop::Answered(answer(outcome, &run, state, self.proposal)));
+            return Err(Stop::Answered(answer(result, &run, state, self.proposal)));
         }
         let Some(state) = state.filter(|state| !state.is_deleted()) else {
             return Err(if current { no_workflow(self.workflow) } else { no_run(self.workflow, run_id) }.into());

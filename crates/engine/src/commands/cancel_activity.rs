@@ -1,11 +1,11 @@
 //! A worker ended an activity because it was asked to cancel it.
 
 use super::{
-    call::{Call, Outcome},
+    call::{Call, VerbResult},
     fail_activity,
     finish::finish_remembered,
 };
-use crate::{activity, command::ActivityRef, proposals};
+use crate::{activity, command::ActivityRef, proposals::ProposalResult};
 use prost::Message;
 use tenure_api::{
     error::ApiError,
@@ -13,12 +13,16 @@ use tenure_api::{
     workflowservice::v1::RespondActivityTaskCanceledRequest,
 };
 
-pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondActivityTaskCanceledRequest) -> Outcome {
+pub(super) fn run(
+    call: Call<'_, '_>,
+    activity: &ActivityRef,
+    request: &RespondActivityTaskCanceledRequest,
+) -> VerbResult {
     let mut txn = call.open_activity(activity)?;
     let id = activity::find_started(&txn, activity)?;
     if request.details.as_ref().is_some_and(|details| details.encoded_len() > txn.limits().blob_size) {
         fail_activity::too_large(&mut txn, id, "Cancel details exceed size limit.", &request.identity);
-        return Ok(finish_remembered(txn, proposals::Outcome::Done));
+        return Ok(finish_remembered(txn, ProposalResult::Done));
     }
     let requested = txn.state.activities.get(id).and_then(|activity| activity.cancel_requested_event_id);
     let Some(latest_cancel_requested_event_id) = requested else {
@@ -35,5 +39,5 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
             worker_version: None,
         })
     });
-    Ok(finish_remembered(txn, proposals::Outcome::Done))
+    Ok(finish_remembered(txn, ProposalResult::Done))
 }

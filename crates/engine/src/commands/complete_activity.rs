@@ -1,14 +1,14 @@
 //! A worker completed an activity.
 
 use super::{
-    call::{Call, Outcome},
+    call::{Call, VerbResult},
     fail_activity,
     finish::finish_remembered,
 };
 use crate::{
     activity::{self, PendingActivity},
     command::ActivityRef,
-    proposals,
+    proposals::ProposalResult,
 };
 use prost::Message;
 use tenure_api::{
@@ -20,13 +20,13 @@ pub(super) fn run(
     call: Call<'_, '_>,
     activity: &ActivityRef,
     request: &RespondActivityTaskCompletedRequest,
-) -> Outcome {
+) -> VerbResult {
     let mut txn = call.open_activity(activity)?;
     let id = activity::find(&txn, activity)?;
     if request.result.as_ref().is_some_and(|result| result.encoded_len() > txn.limits().blob_size) {
         activity::find_started(&txn, activity)?;
         fail_activity::too_large(&mut txn, id, "Complete result exceeds size limit.", &request.identity);
-        return Ok(finish_remembered(txn, proposals::Outcome::Done));
+        return Ok(finish_remembered(txn, ProposalResult::Done));
     }
     let started = txn.state.activities.get(id).and_then(PendingActivity::started).is_some();
     let completed = |scheduled_event_id, started_event_id| {
@@ -43,5 +43,5 @@ pub(super) fn run(
     } else {
         activity::close_unstarted(&mut txn, id, &request.identity, completed);
     }
-    Ok(finish_remembered(txn, proposals::Outcome::Done))
+    Ok(finish_remembered(txn, ProposalResult::Done))
 }

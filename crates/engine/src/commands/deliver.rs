@@ -1,7 +1,7 @@
 //! A message from another run's outbox arrives; `delivered.rs` is its twin at the sender.
 
 use super::{
-    call::{Call, Outcome, Stop, unchanged},
+    call::{Call, Stop, VerbResult, unchanged},
     finish::finish,
     request_cancel_workflow, start_workflow,
 };
@@ -32,7 +32,7 @@ use uuid::Uuid;
 const PARENT_CLOSED: &str = "by parent close policy";
 
 /// Takes a message; the reply is the receipt. A message that was taken before changes nothing.
-pub(super) fn run(call: Call<'_, '_>, from: &Subject, message: &OutboxMessage) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, from: &Subject, message: &OutboxMessage) -> VerbResult {
     // All that can be said to a workflow is said by a run.
     let Some(from) = &from.run() else { return receipt(Receipt::Refused) };
     match &message.body {
@@ -48,26 +48,26 @@ pub(super) fn run(call: Call<'_, '_>, from: &Subject, message: &OutboxMessage) -
     }
 }
 
-fn receipt(receipt: Receipt) -> Outcome {
+fn receipt(receipt: Receipt) -> VerbResult {
     Ok(unchanged(Reply::Received(receipt)))
 }
 
-fn done(txn: Txn<'_, '_>) -> Outcome {
+fn done(txn: Txn<'_, '_>) -> VerbResult {
     Ok(finish(txn, Reply::Received(Receipt::Done)))
 }
 
-fn start_child(call: Call<'_, '_>, request: StartWorkflowExecutionRequest, lineage: &Lineage) -> Outcome {
+fn start_child(call: Call<'_, '_>, request: StartWorkflowExecutionRequest, lineage: &Lineage) -> VerbResult {
     // The parent's command was checked, so this is a fault of the server that sent it.
     let Ok(start) = Start::new(request) else { return receipt(Receipt::Refused) };
     started(start_workflow::start_child(call, &start, lineage))
 }
 
-fn started(outcome: Outcome) -> Outcome {
+fn started(result: VerbResult) -> VerbResult {
     let translate = |reply| match reply {
         Reply::WorkflowStarted { run_id, .. } => Reply::Received(Receipt::ChildStarted { run_id }),
         _ => Reply::Received(Receipt::Refused),
     };
-    match outcome {
+    match result {
         Ok(mut transition) => {
             transition.reply = translate(transition.reply);
             Ok(transition)
@@ -100,7 +100,7 @@ fn receive_signal(
     from: &RunKey,
     target: Target,
     request: &SignalWorkflowExecutionRequest,
-) -> Outcome {
+) -> VerbResult {
     if call.rows.get(&request_row(call.workflow, RequestKind::Signal, &request.request_id))?.is_some() {
         return receipt(Receipt::Done);
     }
@@ -126,7 +126,7 @@ fn request_cancel(
     target: Target,
     request_id: Uuid,
     reason: &str,
-) -> Outcome {
+) -> VerbResult {
     let request_id = request_id.to_string();
     if call.rows.get(&request_row(call.workflow, RequestKind::Cancel, &request_id))?.is_some() {
         return receipt(Receipt::Done);
@@ -141,7 +141,7 @@ fn request_cancel(
     done(txn)
 }
 
-fn parent_closed(call: Call<'_, '_>, from: &RunKey, initiated_event_id: i64, policy: ClosePolicy) -> Outcome {
+fn parent_closed(call: Call<'_, '_>, from: &RunKey, initiated_event_id: i64, policy: ClosePolicy) -> VerbResult {
     let target = Target { run_id: None, child_workflow_only: true };
     let Some((run_id, state)) = find(&call, from, target)? else { return receipt(Receipt::Done) };
     let this_child = state.info.lineage.as_ref().is_some_and(|l| l.initiated_event_id == initiated_event_id);
@@ -165,7 +165,7 @@ fn child_closed(
     initiated_event_id: i64,
     child: ChildRuns,
     event: &Encoded<HistoryEvent>,
-) -> Outcome {
+) -> VerbResult {
     let Some(parent_run_id) = waiting_parent(&call, parent_run_id, initiated_event_id, child)? else {
         return receipt(Receipt::Done);
     };

@@ -2,7 +2,7 @@
 //! records it.
 
 use super::{
-    call::{Call, Outcome, Stop, unchanged},
+    call::{Call, Stop, VerbResult, unchanged},
     finish::finish,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp, receipt: Receipt) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp, receipt: Receipt) -> VerbResult {
     let key = RowKey::Outbox { from: call.workflow.run(run_id).into(), stamp };
     let Some(row) = call.rows.get(&key)? else { return Err(Stop::Answered(Reply::Done)) };
     let message: OutboxMessage = codec::decode(&row).map_err(|error| ReadError::corrupt(key.clone(), error))?;

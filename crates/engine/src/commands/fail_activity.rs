@@ -1,10 +1,10 @@
 //! A worker reports that an attempt failed: it is retried, or the activity has failed.
 
 use super::{
-    call::{Call, Outcome},
+    call::{Call, VerbResult},
     finish::finish_remembered,
 };
-use crate::{activity, command::ActivityRef, failures, proposals, txn::Txn};
+use crate::{activity, command::ActivityRef, failures, proposals::ProposalResult, txn::Txn};
 use prost::Message;
 use tenure_api::{
     enums::v1::RetryState,
@@ -14,7 +14,11 @@ use tenure_api::{
     workflowservice::v1::RespondActivityTaskFailedRequest,
 };
 
-pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondActivityTaskFailedRequest) -> Outcome {
+pub(super) fn run(
+    call: Call<'_, '_>,
+    activity: &ActivityRef,
+    request: &RespondActivityTaskFailedRequest,
+) -> VerbResult {
     if let Some(failure) = &request.failure
         && !matches!(failure.failure_info, Some(FailureInfo::ApplicationFailureInfo(_)))
     {
@@ -30,7 +34,7 @@ pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RespondA
     if let Err(retry_state) = activity::retry(&mut txn, id, failure.as_ref()) {
         close(&mut txn, id, failure, retry_state, &request.identity);
     }
-    Ok(finish_remembered(txn, proposals::Outcome::Done))
+    Ok(finish_remembered(txn, ProposalResult::Done))
 }
 
 fn close(txn: &mut Txn<'_, '_>, id: i64, failure: Option<Failure>, retry_state: RetryState, identity: &str) {

@@ -6,7 +6,7 @@ use crate::{
     chain::{end_task_by_force, terminate},
     command::Reply,
     id::SERVER_IDENTITY,
-    proposals,
+    proposals::ProposalResult,
     proto::Encoded,
     transition::types::Transition,
     txn::Txn,
@@ -22,9 +22,9 @@ pub(super) fn finish(mut txn: Txn<'_, '_>, reply: Reply) -> Transition {
 }
 
 /// The same as [`finish`], for a verb whose reply is remembered under its proposal.
-pub(super) fn finish_remembered(mut txn: Txn<'_, '_>, outcome: proposals::Outcome) -> Transition {
-    let reply = answer(&outcome, &txn.run, &txn.state, txn.proposal);
-    txn.remember(outcome);
+pub(super) fn finish_remembered(mut txn: Txn<'_, '_>, result: ProposalResult) -> Transition {
+    let reply = answer(&result, &txn.run, &txn.state, txn.proposal);
+    txn.remember(result);
     finish(txn, reply)
 }
 
@@ -58,7 +58,7 @@ fn enforce_history_limits(txn: &mut Txn<'_, '_>) -> Option<ApiError> {
     }
     txn.start_over();
     let error = ApiError::invalid_argument(reason);
-    txn.remember(proposals::Outcome::Failed(error.clone()));
+    txn.remember(ProposalResult::Failed(error.clone()));
     terminate(txn, reason, None, SERVER_IDENTITY, Vec::new());
     Some(error)
 }

@@ -1,7 +1,7 @@
 //! A worker reports that it is still at an activity, and how far it got, and learns whether to stop.
 
 use super::{
-    call::{Call, Outcome},
+    call::{Call, VerbResult},
     fail_activity,
     finish::finish,
 };
@@ -13,7 +13,11 @@ use prost::Message;
 use tenure_api::workflowservice::v1::RecordActivityTaskHeartbeatRequest;
 
 /// Records a heartbeat. The reply is not remembered: a heartbeat that is tried again does no harm.
-pub(super) fn run(call: Call<'_, '_>, activity: &ActivityRef, request: &RecordActivityTaskHeartbeatRequest) -> Outcome {
+pub(super) fn run(
+    call: Call<'_, '_>,
+    activity: &ActivityRef,
+    request: &RecordActivityTaskHeartbeatRequest,
+) -> VerbResult {
     let mut txn = call.open_activity(activity)?;
     let id = activity::find_started(&txn, activity)?;
     if request.details.as_ref().is_some_and(|details| details.encoded_len() > txn.limits().blob_size) {

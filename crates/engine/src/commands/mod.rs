@@ -38,10 +38,10 @@ pub(crate) mod update_workflow_options;
 pub(crate) use call::{Call, Stop, unchanged};
 
 use crate::command::ShardCommand;
-use call::Outcome;
+use call::VerbResult;
 
 /// Runs a command by its verb, one line each.
-pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> Outcome {
+pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> VerbResult {
     use ShardCommand::*;
     match command {
         StartWorkflow(start) => start_workflow::run(call, start),

@@ -1,10 +1,13 @@
 //! A workflow is asked to cancel itself.
 
 use super::{
-    call::{Call, Outcome, Stop, run_id_in_chain, same_chain},
+    call::{Call, Stop, VerbResult, run_id_in_chain, same_chain},
     finish::finish_remembered,
 };
-use crate::{child::Execution, command::Reply, id::SERVER_IDENTITY, key::RunKey, proposals, txn::Txn, workflow_task};
+use crate::{
+    child::Execution, command::Reply, id::SERVER_IDENTITY, key::RunKey, proposals::ProposalResult, txn::Txn,
+    workflow_task,
+};
 use tenure_api::{
     common::v1::Link,
     history::v1::{HistoryEvent, WorkflowExecutionCancelRequestedEventAttributes, history_event::Attributes},
@@ -16,7 +19,7 @@ pub(super) fn run(
     call: Call<'_, '_>,
     run_id: Option<Uuid>,
     request: &RequestCancelWorkflowExecutionRequest,
-) -> Outcome {
+) -> VerbResult {
     let run_id = run_id_in_chain(run_id, &request.first_execution_run_id);
     let mut txn = call.open(run_id)?;
     // One that is closed needs no asking.
@@ -34,7 +37,7 @@ pub(super) fn run(
         request.links.clone(),
         attributes(&request.reason, &request.identity),
     );
-    Ok(finish_remembered(txn, proposals::Outcome::Done))
+    Ok(finish_remembered(txn, ProposalResult::Done))
 }
 
 fn attributes(cause: &str, identity: &str) -> WorkflowExecutionCancelRequestedEventAttributes {

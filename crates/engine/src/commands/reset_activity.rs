@@ -1,12 +1,12 @@
 //! An operator lets activities of a run begin anew.
 
 use super::{
-    call::{Call, Outcome},
+    call::{Call, VerbResult},
     finish::finish_remembered,
 };
 use crate::{
     activity::{self, Change, Selection},
-    proposals,
+    proposals::ProposalResult,
 };
 use tenure_api::{
     time::optional_duration,
@@ -14,7 +14,7 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetActivityRequest) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetActivityRequest) -> VerbResult {
     let mut txn = call.open_running(run_id)?;
     let selection = request.activity.as_ref().map(|activity| match activity {
         Activity::Id(id) => Selection::Id(id),
@@ -28,5 +28,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetActiv
         }
         activity::reset(&mut txn, id, request.reset_heartbeat, request.keep_paused, jitter);
     }
-    Ok(finish_remembered(txn, proposals::Outcome::Done))
+    Ok(finish_remembered(txn, ProposalResult::Done))
 }

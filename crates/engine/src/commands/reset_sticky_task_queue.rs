@@ -1,13 +1,13 @@
 //! A worker dropped the run from its cache: the next task goes to the normal queue.
 
 use super::{
-    call::{Call, Outcome, Stop},
+    call::{Call, Stop, VerbResult},
     finish::finish,
 };
 use crate::{command::Reply, workflow_task};
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>) -> VerbResult {
     let mut txn = call.open_running(run_id)?;
     if txn.state.sticky.is_none() {
         return Err(Stop::Answered(Reply::Done));

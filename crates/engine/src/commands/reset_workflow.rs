@@ -2,7 +2,7 @@
 //! outside since.
 
 use super::{
-    call::{Call, Outcome, Stop, no_run, no_workflow},
+    call::{Call, Stop, VerbResult, no_run, no_workflow},
     finish::finish,
     reset_history::{self, KeptHistory, LaterEvents, Reapplied, ReapplyFilter},
     update_workflow_options,
@@ -38,7 +38,7 @@ use uuid::Uuid;
 /// The identity that terminates the run that is replaced.
 const RESETTER: &str = "history-resetter";
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkflowExecutionRequest) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkflowExecutionRequest) -> VerbResult {
     let row = request_row(call.workflow, RequestKind::Reset, &request.request_id);
     if let Some(run_id) = call.rows.get(&row)?.and_then(|value| Uuid::from_slice(&value).ok()) {
         return Err(Stop::Answered(Reply::WorkflowReset { run_id }));

@@ -1,12 +1,14 @@
 //! A started task never reached its worker.
 
 use super::{
-    call::{Call, Outcome},
+    call::{Call, VerbResult},
     finish::finish_remembered,
 };
-use crate::{activity, command::ActivityRef, key::TaskKind, proposals, token::TaskToken, workflow_task};
+use crate::{
+    activity, command::ActivityRef, key::TaskKind, proposals::ProposalResult, token::TaskToken, workflow_task,
+};
 
-pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> VerbResult {
     let txn = match token.kind {
         TaskKind::Workflow => {
             let mut txn = call.open_workflow_task(token)?;
@@ -20,5 +22,5 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken) -> Outcome {
             txn
         }
     };
-    Ok(finish_remembered(txn, proposals::Outcome::Done))
+    Ok(finish_remembered(txn, ProposalResult::Done))
 }

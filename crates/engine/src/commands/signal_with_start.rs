@@ -1,7 +1,7 @@
 //! A signal for the running workflow, or for one that is started for it.
 
 use super::{
-    call::{Call, Outcome, Stop},
+    call::{Call, Stop, VerbResult},
     finish::finish,
     signal_workflow, start_workflow,
 };
@@ -20,7 +20,7 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, asked: &Start<SignalWithStartWorkflowExecutionRequest>) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, asked: &Start<SignalWithStartWorkflowExecutionRequest>) -> VerbResult {
     let request = &asked.request;
     let start = &Start { request: Arc::new(start_request(request)), options: asked.options.clone() };
     let received = WorkflowExecutionSignaledEventAttributes {

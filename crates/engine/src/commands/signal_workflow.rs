@@ -1,12 +1,12 @@
 //! A signal for a running workflow.
 
 use super::{
-    call::{Call, Outcome, Stop},
+    call::{Call, Stop, VerbResult},
     finish::finish,
 };
 use crate::{
     command::Reply,
-    proposals,
+    proposals::ProposalResult,
     row::{RequestKind, request_row},
     rows::ReadError,
     signal,
@@ -14,13 +14,13 @@ use crate::{
 use tenure_api::workflowservice::v1::SignalWorkflowExecutionRequest;
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &SignalWorkflowExecutionRequest) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &SignalWorkflowExecutionRequest) -> VerbResult {
     if let Some(run_id) = received_by(&call, run_id, &request.request_id)? {
         return Err(Stop::Answered(Reply::WorkflowSignaled { run_id }));
     }
     let mut txn = call.open_running(run_id)?;
     if request.request_id.is_empty() {
-        txn.remember(proposals::Outcome::Signaled);
+        txn.remember(ProposalResult::Signaled);
     }
     signal::receive(&mut txn, request, None)?;
     let run_id = txn.run.run_id;

@@ -1,7 +1,7 @@
 //! Starts an activity's ready task for a poll.
 
 use super::{
-    call::{Call, Outcome, Stop},
+    call::{Call, Stop, VerbResult},
     finish::finish,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 use tenure_api::error::ApiError;
 
-pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> VerbResult {
     let mut txn = call.open_running(Some(start.run_id))?;
     let id = start.scheduled_event_id;
     match txn.state.activities.get(id).map(|activity| activity.phase) {

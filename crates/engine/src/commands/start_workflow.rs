@@ -1,7 +1,7 @@
 //! A start: a new run, the one that is there, or a refusal, by request id, reuse policy and conflict policy.
 
 use super::{
-    call::{Call, Outcome, Stop},
+    call::{Call, Stop, VerbResult},
     finish::{finish, finish_remembered},
 };
 use crate::{
@@ -9,7 +9,8 @@ use crate::{
     child::Lineage,
     command::{Reply, WorkflowTaskStarted},
     id::{ProposalId, SERVER_IDENTITY},
-    options, proposals,
+    options,
+    proposals::ProposalResult,
     retry::RetryPolicy,
     row::{RequestKind, request_row},
     search_attributes::with_values,
@@ -39,16 +40,16 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, start: &Start) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, start: &Start) -> VerbResult {
     run_for(call, start, None)
 }
 
 /// Starts a child.
-pub(crate) fn start_child(call: Call<'_, '_>, start: &Start, lineage: &Lineage) -> Outcome {
+pub(crate) fn start_child(call: Call<'_, '_>, start: &Start, lineage: &Lineage) -> VerbResult {
     run_for(call, start, Some(lineage))
 }
 
-fn run_for(call: Call<'_, '_>, asked: &Start, lineage: Option<&Lineage>) -> Outcome {
+fn run_for(call: Call<'_, '_>, asked: &Start, lineage: Option<&Lineage>) -> VerbResult {
     let request = &asked.request;
     let run_id = call.cx.ids.run_id(call.cx.now);
     let mut new = new_run(asked, call.cx.now, run_id);
@@ -172,7 +173,7 @@ fn use_existing(
     request: &StartWorkflowExecutionRequest,
     run_id: Uuid,
     current: &ExecutionState,
-) -> Outcome {
+) -> VerbResult {
     let Some(wanted) = request.on_conflict_options else {
         return Err(Stop::Answered(reply(run_id, current, false)));
     };
@@ -188,7 +189,7 @@ fn use_existing(
         ..Default::default()
     };
     options::change(&mut txn, event);
-    Ok(finish_remembered(txn, proposals::Outcome::FoundRunning { attached }))
+    Ok(finish_remembered(txn, ProposalResult::FoundRunning { attached }))
 }
 
 /// Terminates the running run and starts the new one, in one entry.

@@ -1,7 +1,7 @@
 //! A poll was matched with a ready workflow task.
 
 use super::{
-    call::{Call, Outcome, Stop, no_workflow_task},
+    call::{Call, Stop, VerbResult, no_workflow_task},
     finish::finish,
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     workflow_task::{self, TaskPhase},
 };
 
-pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, start: &StartTask) -> VerbResult {
     let mut txn = call.open(Some(start.run_id))?;
     match txn.state.workflow_task.pending.as_ref().map(|task| &task.phase) {
         Some(TaskPhase::Ready { stamp, .. }) if *stamp == start.stamp => {

@@ -1,7 +1,7 @@
 //! The home of a sticky queue has no poller for a task in it.
 
 use super::{
-    call::{Call, Outcome, Stop},
+    call::{Call, Stop, VerbResult},
     finish::finish,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp) -> VerbResult {
     let mut txn = call.open(Some(run_id))?;
     match &txn.state.workflow_task.pending {
         Some(task) if task.sticky && matches!(task.phase, TaskPhase::Ready { stamp: s, .. } if s == stamp) => {

@@ -1,7 +1,7 @@
 //! The run's timer row is due: everything whose time has come happens now, and the row is armed again.
 
 use super::{
-    call::{Call, Outcome, Stop},
+    call::{Call, Stop, VerbResult},
     finish::finish,
 };
 use crate::{
@@ -21,7 +21,7 @@ use tenure_api::history::v1::{HistoryEvent, WorkflowExecutionTimedOutEventAttrib
 use tenure_limits::HISTORY_PAGE;
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Uuid) -> VerbResult {
     let run = call.workflow.run(run_id);
     let Some(state) = call.rows.execution(&run)? else { return clear_copy(call, run) };
     let mut txn = Txn::open(call.rows, call.cx, run, call.proposal, state);
@@ -71,7 +71,7 @@ fn time_out(txn: &mut Txn<'_, '_>) {
 }
 
 /// Removes, in pieces, the history that was copied for a run which was never created; its timer row is due.
-fn clear_copy(call: Call<'_, '_>, run: RunKey) -> Outcome {
+fn clear_copy(call: Call<'_, '_>, run: RunKey) -> VerbResult {
     let timer = copy::timer(&run);
     if copy::expires(run.run_id) > call.cx.now || call.rows.get(&timer)?.is_none() {
         return Err(Stop::Answered(Reply::Done));

@@ -1,12 +1,12 @@
 //! An operator lets paused activities of a run go on.
 
 use super::{
-    call::{Call, Outcome},
+    call::{Call, VerbResult},
     finish::finish_remembered,
 };
 use crate::{
     activity::{self, Again, Selection},
-    proposals,
+    proposals::ProposalResult,
 };
 use tenure_api::{
     time::optional_duration,
@@ -14,7 +14,7 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UnpauseActivityRequest) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UnpauseActivityRequest) -> VerbResult {
     let mut txn = call.open_running(run_id)?;
     let selection = request.activity.as_ref().map(|activity| match activity {
         Activity::Id(id) => Selection::Id(id),
@@ -29,5 +29,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UnpauseAct
     for id in activity::matching(&txn.state, selection)? {
         activity::unpause(&mut txn, id, again);
     }
-    Ok(finish_remembered(txn, proposals::Outcome::Done))
+    Ok(finish_remembered(txn, ProposalResult::Done))
 }

@@ -1,12 +1,12 @@
 //! An operator changes the options of activities of a run.
 
 use super::{
-    call::{Call, Outcome},
+    call::{Call, VerbResult},
     finish::finish_remembered,
 };
 use crate::{
     activity::{self, Change, Selection},
-    proposals,
+    proposals::ProposalResult,
     proto::Encoded,
 };
 use tenure_api::{
@@ -15,7 +15,7 @@ use tenure_api::{
 };
 use uuid::Uuid;
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateActivityOptionsRequest) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateActivityOptionsRequest) -> VerbResult {
     let mut txn = call.open_running(run_id)?;
     let selection = request.activity.as_ref().map(|activity| match activity {
         Activity::Id(id) => Selection::Id(id),
@@ -32,5 +32,5 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateActi
     for id in activity::matching(&txn.state, selection)? {
         updated = Some(activity::update_options(&mut txn, id, change)??);
     }
-    Ok(finish_remembered(txn, proposals::Outcome::ActivityOptions(Encoded::of(&updated.unwrap_or_default()))))
+    Ok(finish_remembered(txn, ProposalResult::ActivityOptions(Encoded::of(&updated.unwrap_or_default()))))
 }

@@ -1,6 +1,6 @@
 //! An operator sets, or unsets, what holds for a task queue.
 
-use super::call::{Call, Outcome, Stop};
+use super::call::{Call, Stop, VerbResult};
 use crate::{
     codec,
     command::Reply,
@@ -16,7 +16,7 @@ use tenure_api::{
     workflowservice::v1::{UpdateTaskQueueConfigRequest, update_task_queue_config_request::RateLimitUpdate},
 };
 
-pub(super) fn run(call: Call<'_, '_>, queue: &QueueKey, request: &UpdateTaskQueueConfigRequest) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, queue: &QueueKey, request: &UpdateTaskQueueConfigRequest) -> VerbResult {
     let mut config = match queue_config::row(call.rows, queue)? {
         Some((row, config)) if row.set_by == call.proposal => {
             return Err(Stop::Answered(Reply::QueueConfig(Box::new(config))));

@@ -1,7 +1,7 @@
 //! An update for a running workflow. One of the same id is joined, wherever it has come to.
 
 use super::{
-    call::{Call, Outcome, Stop, already_completed, same_chain},
+    call::{Call, Stop, VerbResult, already_completed, same_chain},
     finish::finish,
 };
 use crate::{
@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// The attempt of the workflow task from which a run takes no updates: nobody knows how long they would wait.
 const FAILING_FROM_ATTEMPT: i32 = 3;
 
-pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWorkflowExecutionRequest) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWorkflowExecutionRequest) -> VerbResult {
     let mut txn = call.open(run_id)?;
     same_chain(&txn.state, &request.first_execution_run_id)?;
     let wanted = request.request.clone().unwrap_or_default();

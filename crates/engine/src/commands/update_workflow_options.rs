@@ -1,10 +1,10 @@
 //! The options of a running workflow are changed.
 
 use super::{
-    call::{Call, Outcome, Stop},
+    call::{Call, Stop, VerbResult},
     finish::finish_remembered,
 };
-use crate::{checks::check_priority, command::Reply, options, proposals, proto::Encoded, txn::Txn};
+use crate::{checks::check_priority, command::Reply, options, proposals::ProposalResult, proto::Encoded, txn::Txn};
 use prost_types::FieldMask;
 use tenure_api::{
     common::v1::Priority,
@@ -19,14 +19,14 @@ pub(super) fn run(
     call: Call<'_, '_>,
     run_id: Option<Uuid>,
     request: &UpdateWorkflowExecutionOptionsRequest,
-) -> Outcome {
+) -> VerbResult {
     let mut txn = call.open_running(run_id)?;
     let wanted = request.workflow_execution_options.clone().unwrap_or_default();
     let changed = update(&mut txn, wanted, request.update_mask.as_ref(), &request.identity)?;
     let priority = txn.state.info.priority.as_ref().map(Encoded::decode);
     let options = WorkflowExecutionOptions { priority, ..Default::default() };
     if changed {
-        Ok(finish_remembered(txn, proposals::Outcome::WorkflowOptions(Encoded::of(&options))))
+        Ok(finish_remembered(txn, ProposalResult::WorkflowOptions(Encoded::of(&options))))
     } else {
         Err(Stop::Answered(Reply::WorkflowOptions(Box::new(options))))
     }

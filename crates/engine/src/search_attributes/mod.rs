@@ -31,7 +31,7 @@ pub struct Registry {
 
 /// The reason why a workflow's search attributes are refused; the message is the reference server's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum BadSearchAttributes {
     #[error("Namespace {namespace} has no mapping defined for search attribute {name}")]
     Unknown { namespace: String, name: String },
     #[error("{0}")]
@@ -64,24 +64,26 @@ impl Registry {
     }
 
     /// Checks that the namespace has the attributes that a workflow of it is given.
-    pub(crate) fn check_names(&self, namespace: &str, given: &SearchAttributes) -> Result<(), Problem> {
+    pub(crate) fn check_names(&self, namespace: &str, given: &SearchAttributes) -> Result<(), BadSearchAttributes> {
         match given.indexed_fields.keys().find(|name| !self.knows(name)) {
-            Some(name) => Err(Problem::Unknown { namespace: namespace.to_owned(), name: name.clone() }),
+            Some(name) => Err(BadSearchAttributes::Unknown { namespace: namespace.to_owned(), name: name.clone() }),
             None => Ok(()),
         }
     }
 
     /// Checks the attributes that a workflow of the namespace is given, and writes its type to each value without one.
-    pub fn check(&self, namespace: &str, given: &mut SearchAttributes) -> Result<(), Problem> {
+    pub fn check(&self, namespace: &str, given: &mut SearchAttributes) -> Result<(), BadSearchAttributes> {
         self.check_names(namespace, given)?;
         for (name, payload) in &mut given.indexed_fields {
             if is_fixed(name) && !self.custom.contains_key(name) {
-                return Err(Problem::Invalid(format!("{name} attribute can't be set in SearchAttributes")));
+                return Err(BadSearchAttributes::Invalid(format!("{name} attribute can't be set in SearchAttributes")));
             }
             let Some(kind) = self.type_of(name) else { continue };
             value::check(kind, payload).map_err(|shown| {
                 let kind = type_name(kind);
-                Problem::Invalid(format!("invalid value for search attribute {name} of type {kind}: {shown}"))
+                BadSearchAttributes::Invalid(format!(
+                    "invalid value for search attribute {name} of type {kind}: {shown}"
+                ))
             })?;
             payload.metadata.entry(TYPE.to_owned()).or_insert_with(|| type_name(kind).into());
         }
@@ -90,18 +92,18 @@ impl Registry {
 }
 
 /// Checks the size of each value, and of all of them together.
-pub(crate) fn check_sizes(given: &SearchAttributes) -> Result<(), Problem> {
+pub(crate) fn check_sizes(given: &SearchAttributes) -> Result<(), BadSearchAttributes> {
     for (name, payload) in &given.indexed_fields {
         let size = payload.data.len();
         if size > LONGEST_VALUE {
             let message = format!("search attribute {name} value size {size} exceeds size limit {LONGEST_VALUE}");
-            return Err(Problem::TooLarge(message));
+            return Err(BadSearchAttributes::TooLarge(message));
         }
     }
     let size = given.encoded_len();
     if size > LARGEST {
         let message = format!("total size of search attributes {size} exceeds size limit {LARGEST}");
-        return Err(Problem::TooLarge(message));
+        return Err(BadSearchAttributes::TooLarge(message));
     }
     Ok(())
 }

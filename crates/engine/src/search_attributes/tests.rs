@@ -112,7 +112,7 @@ fn sizes_are_limited() {
     let fits = payload(&format!("\"{}\"", "x".repeat(2000)));
     let names: Vec<String> = (0..21).map(|n| format!("A{n:02}")).collect();
     let many = given(&names.iter().map(|name| (name.as_str(), fits.clone())).collect::<Vec<_>>());
-    let Err(Problem::TooLarge(message)) = check_sizes(&many) else { panic!("not too large") };
+    let Err(BadSearchAttributes::TooLarge(message)) = check_sizes(&many) else { panic!("not too large") };
     assert!(message.ends_with("exceeds size limit 40960"), "{message}");
 }
 

@@ -12,10 +12,10 @@ use std::collections::VecDeque;
 use tenure_limits::REMEMBERED_SYSTEM_PROPOSALS;
 use uuid::Uuid;
 
-pub(crate) type Recent = VecDeque<(ProposalId, Answer)>;
+pub(crate) type Recent = VecDeque<(ProposalId, SystemProposalResult)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) enum Answer {
+pub(crate) enum SystemProposalResult {
     #[n(0)]
     Done,
     /// The namespace of this id, as it is when the command is tried again.
@@ -27,8 +27,10 @@ pub(crate) enum Answer {
 pub(super) fn answered(rows: &dyn StateReader, proposal: ProposalId) -> Result<Option<SystemReply>, ReadError> {
     let answer = read(rows)?.into_iter().find(|(known, _)| *known == proposal).map(|(_, answer)| answer);
     Ok(match answer {
-        Some(Answer::Done) => Some(SystemReply::Done),
-        Some(Answer::Namespace(id)) => namespace::by_id(rows, id)?.map(|now| SystemReply::Namespace(Box::new(now))),
+        Some(SystemProposalResult::Done) => Some(SystemReply::Done),
+        Some(SystemProposalResult::Namespace(id)) => {
+            namespace::by_id(rows, id)?.map(|now| SystemReply::Namespace(Box::new(now)))
+        }
         None => None,
     })
 }
@@ -43,10 +45,10 @@ pub(super) fn remember(
         return Ok(None);
     }
     let answer = match reply {
-        SystemReply::Done => Answer::Done,
+        SystemReply::Done => SystemProposalResult::Done,
         SystemReply::Namespace(description) => {
             let id = description.namespace_info.as_ref().and_then(|info| info.id.parse().ok());
-            id.map_or(Answer::Done, Answer::Namespace)
+            id.map_or(SystemProposalResult::Done, SystemProposalResult::Namespace)
         }
     };
     let mut recent = read(rows)?;

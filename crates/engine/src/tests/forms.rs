@@ -11,7 +11,7 @@ use crate::{
     key::{NamespaceId, TaskKind},
     limits::Limits,
     outbox::{Body, OutboxMessage, Target},
-    proposals::{Outcome, Proposal, Proposals},
+    proposals::{Proposal, ProposalResult, Proposals},
     proto::Encoded,
     queue_config::QueueConfigRow,
     retry::RetryPolicy,
@@ -193,18 +193,18 @@ fn with_all_fields() -> Vec<(&'static str, Bytes)> {
 
 /// A page of answers of each kind.
 fn of_proposals() -> Vec<(&'static str, Bytes)> {
-    let outcomes = [
-        Outcome::Done,
-        Outcome::Signaled,
-        Outcome::WorkflowTaskCompleted { stamp: STAMP, reset_history_event_id: 4, activities: vec![5] },
-        Outcome::FoundRunning { attached: true },
-        Outcome::ActivityOptions(Encoded::of(&ActivityOptions::default())),
-        Outcome::WorkflowOptions(Encoded::of(&WorkflowExecutionOptions::default())),
-        Outcome::Failed(ApiError::not_found("m")),
+    let results = [
+        ProposalResult::Done,
+        ProposalResult::Signaled,
+        ProposalResult::WorkflowTaskCompleted { stamp: STAMP, reset_history_event_id: 4, activities: vec![5] },
+        ProposalResult::FoundRunning { attached: true },
+        ProposalResult::ActivityOptions(Encoded::of(&ActivityOptions::default())),
+        ProposalResult::WorkflowOptions(Encoded::of(&WorkflowExecutionOptions::default())),
+        ProposalResult::Failed(ApiError::not_found("m")),
     ];
     let mut proposals = Proposals::default();
     for number in 0..40 {
-        proposals.remember(ProposalId(1 << 100 | number), Timestamp(1), outcomes[number as usize % 7].clone());
+        proposals.remember(ProposalId(1 << 100 | number), Timestamp(1), results[number as usize % 7].clone());
     }
     let pages = proposals.take_writes(&workflow().run(Uuid::from_u128(1))).into_iter();
     pages.filter_map(|op| if let Op::Put(_, value) = op { Some(("proposals", value)) } else { None }).collect()

@@ -7,7 +7,7 @@ use crate::{
     bad_command::BadCommand,
     command::Poll,
     id::{Process, Stamp},
-    proposals::Outcome,
+    proposals::ProposalResult,
     state::Sticky,
     txn::Txn,
     update::{self, Inbox},
@@ -27,13 +27,13 @@ use tenure_api::{
 pub(super) fn complete(
     txn: &mut Txn<'_, '_>,
     request: &RespondWorkflowTaskCompletedRequest,
-) -> Result<Outcome, BadCommand> {
+) -> Result<ProposalResult, BadCommand> {
     let Some((before, started)) = txn.state.workflow_task.started() else { unreachable!("the caller saw it started") };
     let (original_scheduled_at, stamp) = (before.original_scheduled_at, started.stamp);
     let force_new = request.force_create_new_workflow_task;
     let heartbeats = force_new && request.commands.is_empty();
     let poll = poll(request, txn.cx.origin);
-    let next = Next { wanted: request.return_new_workflow_task, poll };
+    let next = NextTask { wanted: request.return_new_workflow_task, poll };
     txn.state.sticky = sticky(request);
     if leaves_no_trace(txn, before, started, request) {
         return without_trace(txn, stamp, request, &next);
@@ -54,7 +54,7 @@ pub(super) fn complete(
         apply(txn, &mut task, command.clone())?;
     }
     update::read_rest(txn, &mut task.inbox)?;
-    let completed = |activities| Outcome::WorkflowTaskCompleted { stamp, reset_history_event_id: 0, activities };
+    let completed = |activities| ProposalResult::WorkflowTaskCompleted { stamp, reset_history_event_id: 0, activities };
     if !txn.state.is_running() {
         return Ok(completed(Vec::new()));
     }
@@ -97,24 +97,24 @@ fn without_trace(
     txn: &mut Txn<'_, '_>,
     stamp: Stamp,
     request: &RespondWorkflowTaskCompletedRequest,
-    next: &Next,
-) -> Result<Outcome, BadCommand> {
+    next: &NextTask,
+) -> Result<ProposalResult, BadCommand> {
     txn.state.workflow_task.pending = None;
     update::read_rest(txn, &mut Inbox::new(request.messages.clone(), txn.state.last_event_id()))?;
     update::reject_unprocessed(txn);
     next.for_updates(txn);
     let reset_history_event_id = txn.state.workflow_task.last_completed_started_event_id;
-    Ok(Outcome::WorkflowTaskCompleted { stamp, reset_history_event_id, activities: Vec::new() })
+    Ok(ProposalResult::WorkflowTaskCompleted { stamp, reset_history_event_id, activities: Vec::new() })
 }
 
 /// The plan for the next task.
-struct Next {
+struct NextTask {
     /// Whether the worker takes it with the reply.
     wanted: bool,
     poll: Poll,
 }
 
-impl Next {
+impl NextTask {
     /// Schedules the next task if updates wait for one. It is speculative if it is started at once.
     fn for_updates(&self, txn: &mut Txn<'_, '_>) {
         if !txn.state.updates.any_unsent() {

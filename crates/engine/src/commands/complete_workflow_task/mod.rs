@@ -8,7 +8,7 @@ mod sequence;
 
 use super::{
     answer::answer,
-    call::{Call, Outcome, Stop, no_workflow_task},
+    call::{Call, Stop, VerbResult, no_workflow_task},
     finish::finish_remembered,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     chain::terminate,
     command::Reply,
     id::SERVER_IDENTITY,
-    proposals,
+    proposals::ProposalResult,
     token::TaskToken,
     transition::types::Effect,
     txn::Txn,
@@ -35,7 +35,7 @@ use tenure_api::{
 /// The time for which a worker may keep its place by forcing one task after the other.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkflowTaskCompletedRequest) -> Outcome {
+pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkflowTaskCompletedRequest) -> VerbResult {
     let mut txn = call.open_run_of(token)?;
     if !txn.state.workflow_task.is_started_as(token.stamp) {
         return Err(answered_before(&txn, token).map_or_else(|| no_workflow_task().into(), Stop::Answered));
@@ -43,7 +43,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     if request.force_create_new_workflow_task && heartbeats_too_long(&txn) {
         workflow_task::time_out(&mut txn);
         let error = ApiError::not_found("workflow task heartbeat timeout");
-        return Ok(finish_remembered(txn, proposals::Outcome::Failed(error)));
+        return Ok(finish_remembered(txn, ProposalResult::Failed(error)));
     }
     check_sequence(&request.commands)?;
     update::check_form(&request.messages)?;
@@ -55,7 +55,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
         txn.effect(Effect::QueriesAnswered { run, results });
     }
     match complete(&mut txn, request) {
-        Ok(outcome) => Ok(finish_remembered(txn, outcome)),
+        Ok(result) => Ok(finish_remembered(txn, result)),
         Err(bad) => {
             txn.start_over();
             let error = ApiError::invalid_argument(bad.message());
@@ -65,7 +65,7 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
             } else if !aborted {
                 return Err(error.into());
             }
-            Ok(finish_remembered(txn, proposals::Outcome::Failed(error)))
+            Ok(finish_remembered(txn, ProposalResult::Failed(error)))
         }
     }
 }
@@ -73,8 +73,8 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
 /// The reply to a completion that its worker sends again because it did not get the reply, as long as tasks that were
 /// started for it wait for that.
 fn answered_before(txn: &Txn<'_, '_>, token: &TaskToken) -> Option<Reply> {
-    let (proposal, outcome) = txn.state.proposals.completion_of(token.stamp)?;
-    let reply = answer(outcome, &txn.run, &txn.state, proposal);
+    let (proposal, result) = txn.state.proposals.completion_of(token.stamp)?;
+    let reply = answer(result, &txn.run, &txn.state, proposal);
     let carries_tasks = match &reply {
         Reply::WorkflowTaskCompleted { new_task, activities, .. } => new_task.is_some() || !activities.is_empty(),
         _ => false,

@@ -37,7 +37,7 @@ pub fn check_queue_name(name: &str, limit: usize) -> Result<(), BadQueueName> {
     }
 }
 
-const FAIRNESS_KEY_LENGTH: usize = 64;
+const MAX_FAIRNESS_KEY_LENGTH: usize = 64;
 
 /// Checks the task queue of a command and fills in its kind. `limit`: bytes of its name.
 pub(crate) fn check_queue(queue: Option<&TaskQueue>, limit: usize) -> Result<TaskQueue, String> {
@@ -57,7 +57,7 @@ pub fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
     if priority.priority_key < 0 {
         return Err("priority key can't be negative".into());
     }
-    if priority.fairness_key.len() > FAIRNESS_KEY_LENGTH {
+    if priority.fairness_key.len() > MAX_FAIRNESS_KEY_LENGTH {
         return Err("fairness key length exceeds limit".into());
     }
     if priority.fairness_weight.is_nan() || priority.fairness_weight < 0.0 {

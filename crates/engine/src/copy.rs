@@ -13,7 +13,7 @@ use tenure_limits::{HISTORY_PAGE, HISTORY_ROW};
 use uuid::Uuid;
 
 /// The time that a copy may take until its rows count as left over.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+const COPY_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// The events of a run that are copied to a new one. Both runs are of one workflow id.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ impl HistoryCopy {
         if begin >= self.before {
             return Ok(None);
         }
-        let mut cut = Cut { to: &self.to, first_event_id: begin, row: BytesMut::new(), ops: Vec::new() };
+        let mut builder = RowBuilder { to: &self.to, first_event_id: begin, row: BytesMut::new(), ops: Vec::new() };
         let mut next = begin;
         let corrupt = |first, cause: &dyn Display| ReadError::history(&self.from, first, cause);
         'page: for (first_event_id, chunk) in rows.history_rows(&self.from, begin, HISTORY_PAGE)? {
@@ -45,7 +45,7 @@ impl HistoryCopy {
                     break 'page;
                 }
                 let event = event.map_err(|error| corrupt(first_event_id, &error))?;
-                cut.add(next, &event.framed);
+                builder.add(next, &event.framed);
                 next += 1;
             }
         }
@@ -53,9 +53,9 @@ impl HistoryCopy {
             return Err(corrupt(begin, &"it is missing"));
         }
         if begin == HistoryCopy::BEGIN {
-            cut.ops.push(Op::Put(timer(&self.to), Bytes::new()));
+            builder.ops.push(Op::Put(timer(&self.to), Bytes::new()));
         }
-        Ok(Some((WriteSet { ops: cut.finish(next) }, next)))
+        Ok(Some((WriteSet { ops: builder.finish(next) }, next)))
     }
 
     /// The time from which the rows count as left over, if the new run was not created.
@@ -75,11 +75,11 @@ pub(crate) fn expires(run_id: Uuid) -> Timestamp {
     let nanos = made.and_then(|(seconds, nanos)| {
         i64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(nanos.into())
     });
-    nanos.map_or(Timestamp::MAX, |nanos| Timestamp(nanos).plus(PATIENCE))
+    nanos.map_or(Timestamp::MAX, |nanos| Timestamp(nanos).plus(COPY_TIMEOUT))
 }
 
 /// Gathers events into rows of limited size.
-struct Cut<'a> {
+struct RowBuilder<'a> {
     to: &'a RunKey,
     /// The first event of the row that is being gathered.
     first_event_id: i64,
@@ -87,7 +87,7 @@ struct Cut<'a> {
     ops: Vec<Op>,
 }
 
-impl Cut<'_> {
+impl RowBuilder<'_> {
     fn add(&mut self, event_id: i64, event: &[u8]) {
         if self.row.len() + event.len() > HISTORY_ROW {
             self.end_row(event_id);

@@ -25,7 +25,7 @@ use tenure_api::{
 };
 
 /// The size in bytes of what was pending at a run's close, beyond which it is not kept.
-const KEPT_PENDING: usize = 64 << 10;
+const MAX_PENDING_AT_CLOSE: usize = 64 << 10;
 
 /// The response to DescribeWorkflowExecution.
 pub fn describe(run: &RunKey, state: &ExecutionState) -> DescribeWorkflowExecutionResponse {
@@ -51,7 +51,7 @@ fn pending(state: &ExecutionState) -> DescribeWorkflowExecutionResponse {
 /// The pending part of a run that is about to be closed, if anything is pending: descriptions go on to show it.
 pub(crate) fn pending_at_close(state: &ExecutionState) -> Option<Encoded<DescribeWorkflowExecutionResponse>> {
     let pending = pending(state);
-    let kept = (1..=KEPT_PENDING).contains(&pending.encoded_len());
+    let kept = (1..=MAX_PENDING_AT_CLOSE).contains(&pending.encoded_len());
     kept.then(|| Encoded::of(&pending))
 }
 

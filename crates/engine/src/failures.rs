@@ -73,12 +73,12 @@ const KEPT_CAUSES: usize = 20;
 /// outermost, keeping of each the source, the kind if it says whether to retry, the message and the stack trace.
 /// Payloads are dropped.
 fn truncated(failure: &Failure, size: usize) -> Failure {
-    let mut left = Left(size);
-    let mut levels = vec![left.level(failure)];
+    let mut budget = Budget(size);
+    let mut levels = vec![budget.level(failure)];
     let mut next = failure.cause.as_ref().map(Cause::open);
-    while let Some(cause) = next.filter(|_| levels.len() <= KEPT_CAUSES && left.0 > Left::FIELD) {
-        left.0 -= Left::FIELD;
-        levels.push(left.level(&cause));
+    while let Some(cause) = next.filter(|_| levels.len() <= KEPT_CAUSES && budget.0 > Budget::FIELD) {
+        budget.0 -= Budget::FIELD;
+        levels.push(budget.level(&cause));
         next = cause.cause.as_ref().map(Cause::open);
     }
     let innermost = levels.pop().unwrap_or_default();
@@ -86,9 +86,9 @@ fn truncated(failure: &Failure, size: usize) -> Failure {
 }
 
 /// The bytes that are left for what follows.
-struct Left(usize);
+struct Budget(usize);
 
-impl Left {
+impl Budget {
     /// The bytes that a field takes besides its content.
     const FIELD: usize = 4;
 

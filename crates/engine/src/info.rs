@@ -108,7 +108,7 @@ impl ExecutionInfo {
 
 /// The size in bytes beyond which an encoded [`ExecutionInfo`] has a row of its own: a smaller one is not worth a
 /// write.
-const SMALL: usize = 256;
+const MAX_INFO_IN_CORE: usize = 256;
 
 /// The [`ExecutionInfo`] of a run, and the row that has it. It dereferences to what it holds; a change of that is
 /// written with the transition.
@@ -149,13 +149,13 @@ impl Info {
     /// Takes the write of its own row, if one is due; the core row is encoded afterwards. An info that was written
     /// below the level that knows such rows moves out of the core row here.
     pub(crate) fn take_write(&mut self, run: &RunKey, level: FeatureLevel) -> Option<Op> {
-        if !self.changed && (!self.in_core || self.bytes <= SMALL || level < FeatureLevel::INFO_ROWS) {
+        if !self.changed && (!self.in_core || self.bytes <= MAX_INFO_IN_CORE || level < FeatureLevel::INFO_ROWS) {
             return None;
         }
         let row = codec::encode(&*self.value);
         self.changed = false;
         self.bytes = row.len();
-        self.in_core &= self.bytes <= SMALL || level < FeatureLevel::INFO_ROWS;
+        self.in_core &= self.bytes <= MAX_INFO_IN_CORE || level < FeatureLevel::INFO_ROWS;
         (!self.in_core).then(|| Op::Put(RowKey::Info(run.clone()), row))
     }
 }

@@ -22,10 +22,10 @@ use std::{
 };
 
 /// The number of things of a kind that the core row holds.
-const INLINE: usize = 8;
+const MAX_INLINE: usize = 8;
 
 /// The approximate size in bytes of the map nodes that lead to one thing.
-const NODES: usize = 128;
+const NODE_BYTES: usize = 128;
 
 /// A pending thing, which is found by keys besides its event id.
 pub trait Keyed {
@@ -103,7 +103,7 @@ impl<T: Keyed> Pending<T> {
     }
 
     fn bytes_of(thing: &T) -> usize {
-        NODES + size_of::<T>() + thing.heap_bytes()
+        NODE_BYTES + size_of::<T>() + thing.heap_bytes()
     }
 
     pub fn get(&self, id: i64) -> Option<&T> {
@@ -143,7 +143,7 @@ impl<T: Keyed> Pending<T> {
     ///
     /// When something is pending under this id: event ids are never used twice.
     pub fn insert(&mut self, id: i64, value: T) {
-        self.place(id, value, self.inline.len() >= INLINE);
+        self.place(id, value, self.inline.len() >= MAX_INLINE);
     }
 
     /// Adds a large thing, which gets a row of its own in any case. Panics as [`Pending::insert`] does.

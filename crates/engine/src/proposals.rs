@@ -111,7 +111,7 @@ impl ProposalResult {
 impl Proposals {
     /// The age from which a result may be forgotten: a retry inside the server comes within its caller's deadline, and
     /// this is a generous one.
-    pub(crate) const KEPT: Duration = Duration::from_secs(120);
+    pub(crate) const MAX_AGE: Duration = Duration::from_secs(120);
 
     pub fn result(&self, id: ProposalId) -> Option<&ProposalResult> {
         self.latest_first().find(|p| p.id == id).map(|p| &p.result)
@@ -132,7 +132,7 @@ impl Proposals {
     }
 
     pub(crate) fn remember(&mut self, id: ProposalId, now: Timestamp, result: ProposalResult) {
-        let is_old = |proposal: &Proposal| now.since(proposal.at) > Self::KEPT;
+        let is_old = |proposal: &Proposal| now.since(proposal.at) > Self::MAX_AGE;
         while self.recent.front().is_some_and(is_old) {
             self.recent.pop_front();
         }
@@ -200,7 +200,7 @@ mod tests {
         }
         assert!(rows <= REMEMBERED_PROPOSALS.div_ceil(PAGE) as i32 + 1, "{rows} rows");
         assert!(largest < PAGE_BYTES, "{largest} bytes");
-        proposals.remember(ProposalId(u128::MAX), Timestamp(2).plus(Proposals::KEPT), ProposalResult::Done);
+        proposals.remember(ProposalId(u128::MAX), Timestamp(2).plus(Proposals::MAX_AGE), ProposalResult::Done);
         let deleted = proposals.take_writes(&run());
         assert_eq!((deleted.len() as i32, proposals.pages.len()), (rows, 0), "what is old goes");
     }

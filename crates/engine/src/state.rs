@@ -26,10 +26,10 @@ use tenure_api::{
 
 /// The approximate ratio of the memory that a decoded core row and info take, besides the structs themselves, to their
 /// encoding.
-const DECODED: usize = 4;
+const DECODED_RATIO: usize = 4;
 /// The bytes that a state takes besides: its structs, the empty tables in them, its key, and its places in the tables
 /// of a cache.
-const OVERHEAD: usize = size_of::<ExecutionState>() + size_of::<ExecutionInfo>() + 1024;
+const STATE_OVERHEAD: usize = size_of::<ExecutionState>() + size_of::<ExecutionInfo>() + 1024;
 
 /// The mutable state of a run. Its encoding is the core row; some of it may spill into rows of its own.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -183,7 +183,7 @@ impl ExecutionState {
 
     /// The approximate size in bytes of the state in memory; `core` is the length of its core row.
     pub(crate) fn memory(&self, core: usize) -> u64 {
-        ((core + self.info.row_bytes()) * DECODED + self.pending_bytes() + OVERHEAD) as u64
+        ((core + self.info.row_bytes()) * DECODED_RATIO + self.pending_bytes() + STATE_OVERHEAD) as u64
     }
 
     /// The id of the last event in history; zero before the first.

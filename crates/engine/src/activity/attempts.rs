@@ -1,10 +1,10 @@
 //! Attempts of activities: their heartbeats, and what follows when one failed or timed out.
 
 use super::{
-    close::take,
+    close::remove,
     find::pending_mut,
     ready::make_ready,
-    state::{BeatAnswer, Due, PendingActivity, due_until},
+    state::{BeatAnswer, DueAction, PendingActivity, due_until},
 };
 use crate::{failures, proto::Encoded, txn::Txn};
 use prost::Message;
@@ -20,7 +20,7 @@ use tenure_api::{
 const LARGE_DETAILS: usize = 512;
 
 /// Records a heartbeat. The answer says what the worker has to know: that it should stop, or that operators intervened.
-pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -> BeatAnswer {
+pub(crate) fn record_heartbeat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -> BeatAnswer {
     let now = txn.now();
     if details.is_some_and(|details| details.encoded_len() > LARGE_DETAILS) {
         txn.state.activities.spill(id);
@@ -28,7 +28,7 @@ pub(crate) fn beat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -
     let Some(mut activity) = pending_mut(txn, id) else {
         return BeatAnswer { cancel_requested: true, ..BeatAnswer::default() };
     };
-    activity.beat(now, details);
+    activity.record_heartbeat(now, details);
     BeatAnswer {
         cancel_requested: activity.cancel_requested_event_id.is_some(),
         paused: activity.control.is_paused(),
@@ -62,8 +62,8 @@ pub(crate) fn fire_due(txn: &mut Txn<'_, '_>) -> bool {
                 return closed;
             }
             match txn.state.activities.get(id).and_then(PendingActivity::next_due) {
-                Some((_, Due::Retry)) => wake(txn, id),
-                Some((_, Due::Timeout(kind))) => closed |= time_out(txn, id, kind),
+                Some((_, DueAction::Retry)) => wake(txn, id),
+                Some((_, DueAction::Timeout(kind))) => closed |= time_out(txn, id, kind),
                 None => debug_assert!(false, "what is due stays due until it is fired"),
             }
         }
@@ -82,7 +82,7 @@ fn time_out(txn: &mut Txn<'_, '_>, id: i64, kind: TimeoutType) -> bool {
     if retry_state == RetryState::Timeout && kind != TimeoutType::ScheduleToStart {
         failure = failures::out_of_time();
     }
-    let Some((activity, started_event_id)) = take(txn, id) else { return false };
+    let Some((activity, started_event_id)) = remove(txn, id) else { return false };
     failure.cause = activity.last_failure.as_ref().map(|f| f.decode().into());
     if let Some(FailureInfo::TimeoutFailureInfo(info)) = &mut failure.failure_info {
         let details = activity.heartbeat.as_ref().and_then(|h| h.details.as_ref());

@@ -1,6 +1,6 @@
 //! The workflow command that asks for the cancellation of an activity.
 
-use super::close::take;
+use super::close::remove;
 use crate::{bad_command::BadCommand, txn::Txn, workflow_task::CompletedTask};
 use bytes::Bytes;
 use tenure_api::{
@@ -49,7 +49,7 @@ pub(crate) fn request_cancel(
         return Ok(());
     }
     drop(activity);
-    take(txn, id);
+    remove(txn, id);
     txn.add_after_commands(Attributes::ActivityTaskCanceledEventAttributes(ActivityTaskCanceledEventAttributes {
         details: Some(not_started_details()),
         latest_cancel_requested_event_id: requested,

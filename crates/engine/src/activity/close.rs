@@ -17,7 +17,7 @@ pub(crate) fn forget_all(txn: &mut Txn<'_, '_>) {
 
 /// Removes an activity from the pending ones. Returns it with the id of its started event, which enters history now if
 /// a worker had the attempt; the id is zero if none had.
-pub(super) fn take(txn: &mut Txn<'_, '_>, id: i64) -> Option<(Arc<PendingActivity>, i64)> {
+pub(super) fn remove(txn: &mut Txn<'_, '_>, id: i64) -> Option<(Arc<PendingActivity>, i64)> {
     // Says that it is pending, too.
     withdraw(txn, id);
     let activity = txn.state.activities.remove(id)?;
@@ -56,7 +56,7 @@ fn add_started_event(
 
 /// Closes an activity with the event that `closing` makes of its scheduled and started event ids.
 pub(crate) fn close(txn: &mut Txn<'_, '_>, id: i64, closing: impl FnOnce(i64, i64) -> Attributes) {
-    let Some((activity, started_event_id)) = take(txn, id) else { return };
+    let Some((activity, started_event_id)) = remove(txn, id) else { return };
     txn.add_event(closing(activity.scheduled_event_id, started_event_id));
     workflow_task::schedule_if_idle(txn);
 }
@@ -69,7 +69,7 @@ pub(crate) fn close_unstarted(
     identity: &str,
     closing: impl FnOnce(i64, i64) -> Attributes,
 ) {
-    let Some((activity, _)) = take(txn, id) else { return };
+    let Some((activity, _)) = remove(txn, id) else { return };
     let started_event_id = add_started_event(txn, &activity, txn.now(), identity, String::new());
     txn.add_event(closing(activity.scheduled_event_id, started_event_id));
     workflow_task::schedule_if_idle(txn);

@@ -42,7 +42,7 @@ pub fn unheard<'a>(
     state: &'a ExecutionState,
 ) -> impl Iterator<Item = (TaskToken, &'a StartedAttempt)> + 'a {
     let started = state.activities.values().filter_map(|activity| Some((activity, activity.started()?)));
-    let unheard = started.filter(|(activity, started)| !activity.is_heard_of(started));
+    let unheard = started.filter(|(activity, started)| !activity.has_heartbeat_since(started));
     unheard.map(move |(activity, started)| (token(run, activity, started), started))
 }
 

@@ -25,14 +25,14 @@ pub use describe::pending_infos;
 pub use state::{ActivityKey, ActivityPhase, BeatAnswer, Heartbeat, PendingActivity, StartedAttempt};
 pub use timeouts::Timeouts;
 
-pub(crate) use attempts::{beat, fire_due, retry};
+pub(crate) use attempts::{fire_due, record_heartbeat, retry};
 pub(crate) use cancel::request_cancel;
 pub(crate) use close::{close, close_unstarted, forget_all};
 pub(crate) use describe::poll_response;
 pub use eager::{response_to, unheard};
 pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use find::{find, find_started};
-pub(crate) use operations::{Again, Selection, matching, pause, reset, unpause};
-pub(crate) use options::{Change, update as update_options};
+pub(crate) use operations::{Selection, UnpauseOptions, matching, pause, reset, unpause};
+pub(crate) use options::{OptionsChange, update as update_options};
 pub(crate) use ready::{make_all_ready, put_back, return_task, withdraw, withdraw_all};
 pub(crate) use schedule::schedule;

@@ -54,31 +54,31 @@ pub(crate) fn pause(txn: &mut Txn<'_, '_>, id: i64, identity: &str, reason: &str
 
 /// Options of an unpause.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Again {
+pub(crate) struct UnpauseOptions {
     /// Whether attempts count from one again.
-    pub(crate) attempts: bool,
+    pub(crate) reset_attempts: bool,
     /// Whether heartbeat details are forgotten.
-    pub(crate) heartbeat: bool,
+    pub(crate) reset_heartbeat: bool,
     /// The span within which the next attempt begins, at random.
     pub(crate) jitter: Duration,
 }
 
 /// Ends the pause of an activity, whose next attempt begins if none is running. One that is not paused stays as it is.
-pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, again: Again) {
+pub(crate) fn unpause(txn: &mut Txn<'_, '_>, id: i64, options: UnpauseOptions) {
     let Some(mut activity) = pending_mut(txn, id) else { return };
     if !activity.control.unpause() {
         return;
     }
-    if again.attempts {
+    if options.reset_attempts {
         activity.attempt = 1;
     }
-    if again.heartbeat {
+    if options.reset_heartbeat {
         activity.heartbeat = None;
     }
     let waits = activity.started().is_none();
     drop(activity);
     if waits {
-        begin(txn, id, again.jitter);
+        begin(txn, id, options.jitter);
     }
 }
 

@@ -20,7 +20,7 @@ use tenure_api::{
 
 /// The change that is asked for: the masked fields of these options, or everything back to the beginning.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Change<'a> {
+pub(crate) enum OptionsChange<'a> {
     Masked(&'a ActivityOptions, &'a [String]),
     Restore,
 }
@@ -29,18 +29,18 @@ pub(crate) enum Change<'a> {
 pub(crate) fn update(
     txn: &mut Txn<'_, '_>,
     id: i64,
-    change: Change<'_>,
+    change: OptionsChange<'_>,
 ) -> Result<Result<ActivityOptions, ApiError>, ReadError> {
     let Some(activity) = txn.state.activities.get(id) else {
         return Ok(Err(ApiError::internal(format!("activity {id} is not pending"))));
     };
     let kind = match change {
-        Change::Masked(..) => TaskQueueKind::Normal,
-        Change::Restore => TaskQueueKind::Unspecified,
+        OptionsChange::Masked(..) => TaskQueueKind::Normal,
+        OptionsChange::Restore => TaskQueueKind::Unspecified,
     };
     let wanted = match change {
-        Change::Masked(options, mask) => merged(describe::options(activity), options, mask),
-        Change::Restore => match txn.event(id)?.and_then(|event| event.attributes) {
+        OptionsChange::Masked(options, mask) => merged(describe::options(activity), options, mask),
+        OptionsChange::Restore => match txn.event(id)?.and_then(|event| event.attributes) {
             Some(Attributes::ActivityTaskScheduledEventAttributes(scheduled)) => Ok(original(scheduled)),
             _ => return Err(ReadError::history(&txn.run, id, "no activity was scheduled by this event")),
         },

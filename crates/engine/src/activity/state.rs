@@ -156,7 +156,7 @@ impl Keyed for PendingActivity {
 
 /// The action that is due at an activity's deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
+pub(crate) enum DueAction {
     Retry,
     Timeout(TimeoutType),
 }
@@ -195,7 +195,7 @@ impl PendingActivity {
     }
 
     /// Whether its worker has sent a heartbeat since this start.
-    pub(crate) fn is_heard_of(&self, started: &StartedAttempt) -> bool {
+    pub(crate) fn has_heartbeat_since(&self, started: &StartedAttempt) -> bool {
         self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.at > started.at)
     }
 
@@ -234,7 +234,7 @@ impl PendingActivity {
         self.phase = ActivityPhase::Ready(stamp);
     }
 
-    pub(crate) fn beat(&mut self, now: Timestamp, details: Option<&Payloads>) {
+    pub(crate) fn record_heartbeat(&mut self, now: Timestamp, details: Option<&Payloads>) {
         self.heartbeat = Some(Heartbeat { at: now, details: details.map(Encoded::of) });
     }
 
@@ -297,12 +297,13 @@ impl PendingActivity {
     }
 
     /// The earliest deadline, and what happens at it.
-    pub(crate) fn next_due(&self) -> Option<(Timestamp, Due)> {
+    pub(crate) fn next_due(&self) -> Option<(Timestamp, DueAction)> {
         if self.control.is_paused() {
             return None;
         }
-        let after =
-            |start: Timestamp, timeout: Option<Duration>, kind| timeout.map(|d| (start.plus(d), Due::Timeout(kind)));
+        let after = |start: Timestamp, timeout: Option<Duration>, kind| {
+            timeout.map(|d| (start.plus(d), DueAction::Timeout(kind)))
+        };
         let whole = after(self.scheduled_at, self.timeouts.schedule_to_close, TimeoutType::ScheduleToClose);
         let of_phase = match &self.phase {
             ActivityPhase::Ready(_) => {
@@ -316,7 +317,7 @@ impl PendingActivity {
                     after(alive_at, self.timeouts.heartbeat, TimeoutType::Heartbeat),
                 ]
             }
-            ActivityPhase::Backoff => [Some((self.attempt_scheduled_at, Due::Retry)), None],
+            ActivityPhase::Backoff => [Some((self.attempt_scheduled_at, DueAction::Retry)), None],
             ActivityPhase::Paused => [None, None],
         };
         // `min_by_key` keeps the first of equals: a timeout of the phase goes before the whole activity's.
@@ -412,37 +413,37 @@ mod tests {
     #[test]
     fn the_earliest_deadline_is_due() {
         #[track_caller]
-        fn check(activity: &PendingActivity, expected: Option<(f64, Due)>) {
+        fn check(activity: &PendingActivity, expected: Option<(f64, DueAction)>) {
             assert_eq!(activity.next_due(), expected.map(|(t, due)| (at(t), due)));
         }
         use TimeoutType::*;
         check(&activity([0.0; 4], 0), None);
-        check(&activity([10.0, 3.0, 5.0, 1.0], 0), Some((3.0, Due::Timeout(ScheduleToStart))));
-        check(&activity([10.0, 10.0, 10.0, 0.0], 0), Some((10.0, Due::Timeout(ScheduleToStart))));
-        check(&activity([10.0, 0.0, 10.0, 0.0], 0), Some((10.0, Due::Timeout(ScheduleToClose))));
-        check(&started([10.0, 3.0, 5.0, 0.0], 0, 1.0), Some((6.0, Due::Timeout(StartToClose))));
-        check(&started([10.0, 3.0, 5.0, 2.0], 0, 1.0), Some((3.0, Due::Timeout(Heartbeat))));
-        check(&started([10.0, 10.0, 10.0, 0.0], 0, 1.0), Some((10.0, Due::Timeout(ScheduleToClose))));
+        check(&activity([10.0, 3.0, 5.0, 1.0], 0), Some((3.0, DueAction::Timeout(ScheduleToStart))));
+        check(&activity([10.0, 10.0, 10.0, 0.0], 0), Some((10.0, DueAction::Timeout(ScheduleToStart))));
+        check(&activity([10.0, 0.0, 10.0, 0.0], 0), Some((10.0, DueAction::Timeout(ScheduleToClose))));
+        check(&started([10.0, 3.0, 5.0, 0.0], 0, 1.0), Some((6.0, DueAction::Timeout(StartToClose))));
+        check(&started([10.0, 3.0, 5.0, 2.0], 0, 1.0), Some((3.0, DueAction::Timeout(Heartbeat))));
+        check(&started([10.0, 10.0, 10.0, 0.0], 0, 1.0), Some((10.0, DueAction::Timeout(ScheduleToClose))));
         check(&started([0.0, 3.0, 0.0, 0.0], 0, 1.0), None);
 
         let mut beating = started([10.0, 3.0, 5.0, 2.0], 0, 1.0);
-        beating.beat(at(2.5), None);
-        check(&beating, Some((4.5, Due::Timeout(Heartbeat))));
-        beating.beat(at(5.9), None);
-        check(&beating, Some((6.0, Due::Timeout(StartToClose))));
+        beating.record_heartbeat(at(2.5), None);
+        check(&beating, Some((4.5, DueAction::Timeout(Heartbeat))));
+        beating.record_heartbeat(at(5.9), None);
+        check(&beating, Some((6.0, DueAction::Timeout(StartToClose))));
 
         let mut failed = started([10.0, 3.0, 5.0, 2.0], 0, 1.0);
-        failed.beat(at(1.5), None);
+        failed.record_heartbeat(at(1.5), None);
         failed.retry(None, at(2.0)).unwrap();
-        check(&failed, Some((3.0, Due::Retry)));
+        check(&failed, Some((3.0, DueAction::Retry)));
         failed.wake(stamp(3), at(3.5));
-        check(&failed, Some((6.5, Due::Timeout(ScheduleToStart))));
+        check(&failed, Some((6.5, DueAction::Timeout(ScheduleToStart))));
         // The heartbeat of an attempt before does not count for this one.
         failed.start(
             StartedAttempt { stamp: stamp(4), at: at(4.0), proposal: ProposalId(8), process: Process::default() },
             &Poll::default(),
         );
-        check(&failed, Some((6.0, Due::Timeout(Heartbeat))));
+        check(&failed, Some((6.0, DueAction::Timeout(Heartbeat))));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The workflow command that ends a run and lets another one go on in its place.
 
-use super::{end::close, new_run::NewRun, successor::following, timeouts::Timeouts};
+use super::{end::close, new_run::NewRun, successor::successor, timeouts::Timeouts};
 use crate::{
     bad_command::BadCommand,
     checks::{check_blob, check_queue_name, check_search_attribute_names, check_search_attributes},
@@ -169,7 +169,7 @@ fn new_run(txn: &mut Txn<'_, '_>, command: &ContinueAsNewWorkflowExecutionComman
         Initiator::Unspecified => Initiator::Workflow,
         other => other,
     };
-    let mut next = following(txn, initiator, plan.backoff);
+    let mut next = successor(txn, initiator, plan.backoff);
     let info = &txn.state.info;
     let started = &mut next.started;
     started.workflow_type = Some(plan.workflow_type.clone());

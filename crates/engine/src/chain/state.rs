@@ -14,7 +14,7 @@ pub struct Chain {
     /// Whether descriptions show a missing run timeout as one of zero, as the reference server does after
     /// continue-as-new.
     #[n(1)]
-    pub tells_zero_run_timeout: bool,
+    pub shows_zero_run_timeout: bool,
 }
 
 impl Chain {
@@ -22,7 +22,7 @@ impl Chain {
         let is_zero = |timeout: &prost_types::Duration| *timeout == prost_types::Duration::default();
         Chain {
             cron_schedule: started.cron_schedule.as_str().into(),
-            tells_zero_run_timeout: started.workflow_run_timeout.as_ref().is_some_and(is_zero),
+            shows_zero_run_timeout: started.workflow_run_timeout.as_ref().is_some_and(is_zero),
         }
     }
 }

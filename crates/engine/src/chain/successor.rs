@@ -13,7 +13,7 @@ use tenure_api::{
 
 /// The shortest time from the start of a run to the start of its successor, so that a workflow that does nothing but
 /// begin again does not keep the server busy.
-const SHORTEST_RUN: Duration = Duration::from_secs(1);
+const MIN_RUN_TIME: Duration = Duration::from_secs(1);
 
 /// The end of a run that failed or timed out.
 pub(crate) struct Ended {
@@ -31,7 +31,7 @@ pub(crate) fn after_failure(txn: &mut Txn<'_, '_>, failure: &Failure) -> Ended {
             None => return Ended { retry_state, next: None },
         },
     };
-    let mut next = following(txn, initiator, backoff);
+    let mut next = successor(txn, initiator, backoff);
     next.started.continued_failure = Some(failure.clone());
     if initiator == Initiator::Retry {
         next.started.attempt = txn.state.info.attempt + 1;
@@ -54,7 +54,7 @@ pub(crate) fn after_timeout(txn: &mut Txn<'_, '_>) -> Ended {
 /// The successor after a completion: the next turn.
 pub(crate) fn after_completion(txn: &mut Txn<'_, '_>, result: Option<&Payloads>) -> Option<NewRun> {
     let backoff = cron_backoff(txn)?;
-    let mut next = following(txn, Initiator::CronSchedule, backoff);
+    let mut next = successor(txn, Initiator::CronSchedule, backoff);
     next.started.attempt = 1;
     next.started.last_completion_result = result.cloned();
     Some(next)
@@ -62,9 +62,9 @@ pub(crate) fn after_completion(txn: &mut Txn<'_, '_>, result: Option<&Payloads>)
 
 /// A run with the options of this one's first event, whatever became of its memo and search attributes meanwhile. The
 /// caller fills in what it carries over from this one's end.
-pub(super) fn following(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Duration) -> NewRun {
+pub(super) fn successor(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Duration) -> NewRun {
     let first = WorkflowExecutionStartedEventAttributes::clone(&txn.first_event());
-    let backoff = or_rest_of_shortest(txn, backoff);
+    let backoff = at_least_min_run_time(txn, backoff);
     let started = WorkflowExecutionStartedEventAttributes {
         identity: String::new(),
         continued_execution_run_id: txn.run.run_id.to_string(),
@@ -86,10 +86,10 @@ pub(super) fn following(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Du
     }
 }
 
-/// The requested wait, or what is left of [`SHORTEST_RUN`] if that is longer.
-fn or_rest_of_shortest(txn: &Txn<'_, '_>, asked: Duration) -> Duration {
+/// The requested wait, or what is left of [`MIN_RUN_TIME`] if that is longer.
+fn at_least_min_run_time(txn: &Txn<'_, '_>, asked: Duration) -> Duration {
     let lived = txn.now().since(at_work_since(&txn.state.info, txn.now()));
-    if lived.saturating_add(asked) < SHORTEST_RUN { SHORTEST_RUN - lived } else { asked }
+    if lived.saturating_add(asked) < MIN_RUN_TIME { MIN_RUN_TIME - lived } else { asked }
 }
 
 /// The time from which the run was at work: its turn, or its start if it was woken before.

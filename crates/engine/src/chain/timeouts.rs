@@ -5,7 +5,7 @@ use tenure_api::time::{NegativeDuration, optional_duration};
 
 pub(super) const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
 
-const LONGEST_TASK_TIMEOUT: Duration = Duration::from_secs(120);
+const MAX_TASK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The timeouts of a run, with defaults and caps applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Timeouts {
             (Some(run), Some(execution)) => Some(run.min(execution)),
             (run, execution) => run.or(execution),
         };
-        let task = task.unwrap_or(DEFAULT_TASK_TIMEOUT).min(LONGEST_TASK_TIMEOUT);
+        let task = task.unwrap_or(DEFAULT_TASK_TIMEOUT).min(MAX_TASK_TIMEOUT);
         Timeouts { execution, run, task: run.map_or(task, |run| run.min(task)) }
     }
 }

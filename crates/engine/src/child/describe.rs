@@ -18,6 +18,6 @@ pub(crate) fn pending_infos(state: &ExecutionState) -> Vec<PendingChildExecution
 
 /// The run timeout as descriptions show it: a child, and a run that was continued as new, shows zero where it has none.
 pub(crate) fn shown_run_timeout(info: &ExecutionInfo) -> Option<prost_types::Duration> {
-    let shown = info.lineage.is_some() || info.chain.tells_zero_run_timeout;
+    let shown = info.lineage.is_some() || info.chain.shows_zero_run_timeout;
     info.run_timeout.map(duration_to_proto).or(shown.then(prost_types::Duration::default))
 }

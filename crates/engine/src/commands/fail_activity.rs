@@ -28,7 +28,7 @@ pub(super) fn run(
     let id = activity::find_started(&txn, activity)?;
     let details = request.last_heartbeat_details.as_ref();
     if details.is_some_and(|details| details.encoded_len() <= txn.limits().blob_size) {
-        activity::beat(&mut txn, id, details);
+        activity::record_heartbeat(&mut txn, id, details);
     }
     let failure = request.failure.clone().map(|failure| failures::within_limit(failure, txn.limits()));
     if let Err(retry_state) = activity::retry(&mut txn, id, failure.as_ref()) {

@@ -25,6 +25,6 @@ pub(super) fn run(
         let answer = BeatAnswer { cancel_requested: true, ..BeatAnswer::default() };
         return Ok(finish(txn, Reply::ActivityHeartbeat(answer)));
     }
-    let answer = activity::beat(&mut txn, id, request.details.as_ref());
+    let answer = activity::record_heartbeat(&mut txn, id, request.details.as_ref());
     Ok(finish(txn, Reply::ActivityHeartbeat(answer)))
 }

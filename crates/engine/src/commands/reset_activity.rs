@@ -5,7 +5,7 @@ use super::{
     finish::finish_remembered,
 };
 use crate::{
-    activity::{self, Change, Selection},
+    activity::{self, OptionsChange, Selection},
     proposals::ProposalResult,
 };
 use tenure_api::{
@@ -24,7 +24,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetActiv
     let jitter = optional_duration(request.jitter.as_ref()).ok().flatten().unwrap_or_default();
     for id in activity::matching(&txn.state, selection)? {
         if request.restore_original_options {
-            activity::update_options(&mut txn, id, Change::Restore)??;
+            activity::update_options(&mut txn, id, OptionsChange::Restore)??;
         }
         activity::reset(&mut txn, id, request.reset_heartbeat, request.keep_paused, jitter);
     }

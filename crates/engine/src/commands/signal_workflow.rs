@@ -30,7 +30,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &SignalWork
 /// The run that received the signal with this request id, where that counts for the run that is meant, or the current
 /// one: it is of the same chain, or the same request was tried before.
 fn received_by(call: &Call<'_, '_>, meant: Option<Uuid>, request_id: &str) -> Result<Option<Uuid>, ReadError> {
-    let Some(Received { run_id, tried_again }) = received(call, request_id)? else { return Ok(None) };
+    let Some(ReceivedSignal { run_id, tried_again }) = received(call, request_id)? else { return Ok(None) };
     if tried_again {
         return Ok(Some(run_id));
     }
@@ -39,13 +39,13 @@ fn received_by(call: &Call<'_, '_>, meant: Option<Uuid>, request_id: &str) -> Re
 }
 
 /// A signal that was received before.
-pub(super) struct Received {
+pub(super) struct ReceivedSignal {
     pub(super) run_id: Uuid,
     /// Whether this very request was tried before; otherwise another one had the same id.
     pub(super) tried_again: bool,
 }
 
-pub(super) fn received(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Received>, ReadError> {
+pub(super) fn received(call: &Call<'_, '_>, request_id: &str) -> Result<Option<ReceivedSignal>, ReadError> {
     if request_id.is_empty() {
         return Ok(None);
     }
@@ -54,7 +54,7 @@ pub(super) fn received(call: &Call<'_, '_>, request_id: &str) -> Result<Option<R
         return Ok(None);
     };
     let tried_again = *proposal == call.proposal.0.to_be_bytes();
-    Ok(Uuid::from_slice(run_id).ok().map(|run_id| Received { run_id, tried_again }))
+    Ok(Uuid::from_slice(run_id).ok().map(|run_id| ReceivedSignal { run_id, tried_again }))
 }
 
 pub(super) fn are_of_a_chain(call: &Call<'_, '_>, one: Uuid, other: Uuid) -> Result<bool, ReadError> {

@@ -5,7 +5,7 @@ use super::{
     finish::finish_remembered,
 };
 use crate::{
-    activity::{self, Again, Selection},
+    activity::{self, Selection, UnpauseOptions},
     proposals::ProposalResult,
 };
 use tenure_api::{
@@ -21,13 +21,13 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UnpauseAct
         Activity::Type(name) => Selection::Type(name),
         Activity::UnpauseAll(_) => Selection::All,
     });
-    let again = Again {
-        attempts: request.reset_attempts,
-        heartbeat: request.reset_heartbeat,
+    let options = UnpauseOptions {
+        reset_attempts: request.reset_attempts,
+        reset_heartbeat: request.reset_heartbeat,
         jitter: optional_duration(request.jitter.as_ref()).ok().flatten().unwrap_or_default(),
     };
     for id in activity::matching(&txn.state, selection)? {
-        activity::unpause(&mut txn, id, again);
+        activity::unpause(&mut txn, id, options);
     }
     Ok(finish_remembered(txn, ProposalResult::Done))
 }

@@ -5,7 +5,7 @@ use super::{
     finish::finish_remembered,
 };
 use crate::{
-    activity::{self, Change, Selection},
+    activity::{self, OptionsChange, Selection},
     proposals::ProposalResult,
     proto::Encoded,
 };
@@ -23,8 +23,8 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateActi
         Activity::MatchAll(_) => Selection::All,
     });
     let change = match (&request.activity_options, &request.update_mask) {
-        _ if request.restore_original => Change::Restore,
-        (Some(options), Some(mask)) => Change::Masked(options, &mask.paths),
+        _ if request.restore_original => OptionsChange::Restore,
+        (Some(options), Some(mask)) => OptionsChange::Masked(options, &mask.paths),
         (None, _) => return Err(ApiError::invalid_argument("ActivityOptions are not provided").into()),
         (_, None) => return Err(ApiError::invalid_argument("UpdateMask is not provided").into()),
     };

@@ -14,7 +14,7 @@ use tenure_api::{error::ApiError, update::v1::Request, workflowservice::v1::Upda
 use uuid::Uuid;
 
 /// The attempt of the workflow task from which a run takes no updates: nobody knows how long they would wait.
-const FAILING_FROM_ATTEMPT: i32 = 3;
+const REFUSE_FROM_ATTEMPT: i32 = 3;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWorkflowExecutionRequest) -> VerbResult {
     let mut txn = call.open(run_id)?;
@@ -34,7 +34,7 @@ pub(super) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, A
         return Err(already_completed());
     }
     workflow_task::refuse_while_closing(&txn.state)?;
-    if txn.state.workflow_task.attempt >= FAILING_FROM_ATTEMPT {
+    if txn.state.workflow_task.attempt >= REFUSE_FROM_ATTEMPT {
         return Err(update::not_ready("Workflow Task in failed state"));
     }
     let found = update::admit(txn, request)?;

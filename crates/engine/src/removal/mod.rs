@@ -21,19 +21,19 @@ use std::time::Duration;
 use tenure_api::history::v1::{History, history_event::Attributes};
 
 /// The wait of a leader that does not know the retention yet.
-const UNKNOWN: Duration = Duration::from_secs(60 * 60);
+const UNKNOWN_RETENTION_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// The approximate number of bytes of history that one entry removes.
 pub(crate) const PIECE: usize = 256 << 10;
 
 /// Schedules the removal of a run that was closed, after the namespace's retention.
 pub(crate) fn keep(txn: &mut Txn<'_, '_>) {
-    txn.state.removal.due = Some(txn.now().plus(txn.cx.retention.unwrap_or(UNKNOWN)));
+    txn.state.removal.due = Some(txn.now().plus(txn.cx.retention.unwrap_or(UNKNOWN_RETENTION_WAIT)));
 }
 
 /// Hides a closed run from everybody at once. Its rows stay for as long as a retry of the request may come.
 pub(crate) fn delete(txn: &mut Txn<'_, '_>) {
-    txn.state.removal = Removal { due: Some(txn.now().plus(Proposals::KEPT)), deleted: true };
+    txn.state.removal = Removal { due: Some(txn.now().plus(Proposals::MAX_AGE)), deleted: true };
 }
 
 /// Removes a closed run, or a piece of it, whose timer row is due; or waits longer where the retention has grown.
@@ -79,7 +79,7 @@ pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
 /// The time until which the run is kept, by the retention as it is now: it may have grown since the run was closed.
 fn kept_until(txn: &Txn<'_, '_>) -> Option<Timestamp> {
     let closed_at = txn.state.closed_at?;
-    Some(txn.cx.retention.map_or(txn.now().plus(UNKNOWN), |retention| closed_at.plus(retention)))
+    Some(txn.cx.retention.map_or(txn.now().plus(UNKNOWN_RETENTION_WAIT), |retention| closed_at.plus(retention)))
 }
 
 /// A row that was written together with an event, and that only the event names.

@@ -17,9 +17,9 @@ pub use names::{columns, is_reserved, system};
 use names::{is_fixed, system_type};
 
 /// The limit in bytes of one value.
-const LONGEST_VALUE: usize = 2 << 10;
+const MAX_VALUE_SIZE: usize = 2 << 10;
 /// The limit in bytes of all search attributes of a workflow.
-const LARGEST: usize = 40 << 10;
+const MAX_TOTAL_SIZE: usize = 40 << 10;
 /// The key of the metadata that names a value's type.
 const TYPE: &str = "type";
 
@@ -95,14 +95,14 @@ impl Registry {
 pub(crate) fn check_sizes(given: &SearchAttributes) -> Result<(), BadSearchAttributes> {
     for (name, payload) in &given.indexed_fields {
         let size = payload.data.len();
-        if size > LONGEST_VALUE {
-            let message = format!("search attribute {name} value size {size} exceeds size limit {LONGEST_VALUE}");
+        if size > MAX_VALUE_SIZE {
+            let message = format!("search attribute {name} value size {size} exceeds size limit {MAX_VALUE_SIZE}");
             return Err(BadSearchAttributes::TooLarge(message));
         }
     }
     let size = given.encoded_len();
-    if size > LARGEST {
-        let message = format!("total size of search attributes {size} exceeds size limit {LARGEST}");
+    if size > MAX_TOTAL_SIZE {
+        let message = format!("total size of search attributes {size} exceeds size limit {MAX_TOTAL_SIZE}");
         return Err(BadSearchAttributes::TooLarge(message));
     }
     Ok(())

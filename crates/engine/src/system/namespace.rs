@@ -22,7 +22,7 @@ use tenure_api::{
 use uuid::Uuid;
 
 /// The shortest time for which a closed execution may be kept.
-const SHORTEST_RETENTION: Duration = Duration::from_secs(60 * 60);
+const MIN_RETENTION: Duration = Duration::from_secs(60 * 60);
 
 /// The name of the one cluster, as clients expect it.
 pub const ACTIVE_CLUSTER: &str = "active";
@@ -204,7 +204,7 @@ fn already_exists(name: &str) -> ApiError {
 
 fn check_retention(retention: Option<prost_types::Duration>) -> Result<(), ApiError> {
     let retention = retention.and_then(|r| Duration::try_from(r).ok()).unwrap_or_default();
-    if retention < SHORTEST_RETENTION {
+    if retention < MIN_RETENTION {
         return Err(ApiError::invalid_argument("A valid retention period is not set on request."));
     }
     Ok(())

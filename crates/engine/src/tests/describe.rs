@@ -69,7 +69,7 @@ fn a_worker_that_forgot_the_run_gets_no_sticky_task() {
 }
 
 /// The search attributes that the run shows, with their values.
-fn told(sim: &Sim) -> Vec<String> {
+fn reported_problems(sim: &Sim) -> Vec<String> {
     let shown = describe(&sim.current_run(), &sim.state()).workflow_execution_info.unwrap();
     let all = shown.search_attributes.unwrap().indexed_fields;
     all.iter().map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(&value.data))).collect()
@@ -82,16 +82,16 @@ fn a_run_tells_why_its_tasks_keep_failing_until_one_completes() {
         let task = sim.poll();
         sim.fail(&task).unwrap();
     }
-    assert_eq!(told(&sim), [""; 0]);
+    assert_eq!(reported_problems(&sim), [""; 0]);
     let task = sim.poll();
     sim.fail(&task).unwrap();
     let problem =
         r#"TemporalReportedProblems=["category=WorkflowTaskFailed","cause=WorkflowTaskFailedCauseUnspecified"]"#;
-    assert_eq!(told(&sim), [problem]);
+    assert_eq!(reported_problems(&sim), [problem]);
     let task = sim.poll();
-    assert_eq!(told(&sim), [problem]);
+    assert_eq!(reported_problems(&sim), [problem]);
     sim.complete(&task, vec![]).unwrap();
-    assert_eq!(told(&sim), [""; 0]);
+    assert_eq!(reported_problems(&sim), [""; 0]);
 }
 
 #[test]
@@ -102,5 +102,5 @@ fn a_run_tells_which_activities_are_paused() {
     let activity = Some(pause_activity_request::Activity::Type("A".into()));
     let pause = api::PauseActivityRequest { activity, ..Default::default() };
     sim.run(ShardCommand::PauseActivity(RunRequest::new(None, pause))).unwrap();
-    assert_eq!(told(&sim), [r#"TemporalPauseInfo=["property:activityType=A"]"#]);
+    assert_eq!(reported_problems(&sim), [r#"TemporalPauseInfo=["property:activityType=A"]"#]);
 }

@@ -106,12 +106,12 @@ fn a_deleted_run_is_gone_at_once_and_its_rows_soon() {
     check_error(delete(&mut sim), expect!["NotFound: workflow not found for ID: w"]);
     check_error(sim.terminate(), expect!["NotFound: workflow not found for ID: w"]);
     let again = sim.start(start_request());
-    sim.advance(Proposals::KEPT + Duration::from_secs(1));
+    sim.advance(Proposals::MAX_AGE + Duration::from_secs(1));
     assert_eq!(sim.current_run(), workflow().run(again));
     let of_others = sim.rows.rows().filter(|(key, _)| matches!(key, RowKey::Execution(run) if run.run_id != again));
     assert_eq!(of_others.count(), 0);
     delete(&mut sim).unwrap();
-    sim.advance(Proposals::KEPT);
+    sim.advance(Proposals::MAX_AGE);
     assert_eq!(left(&sim), []);
 }
 
@@ -129,7 +129,7 @@ fn updates_of_a_run_go_with_it() {
     let history = sim.history();
     assert!(history.contains("UPDATE_COMPLETED completed"), "{history}");
     delete(&mut sim).unwrap();
-    sim.advance(Proposals::KEPT);
+    sim.advance(Proposals::MAX_AGE);
     assert_eq!(left(&sim), []);
 }
 

@@ -32,7 +32,7 @@ fn start(sim: &mut Sim, id: &str, reuse: Reuse, conflict: Conflict) -> Result<Re
 
 /// The result of a start, by the runs that it names.
 #[track_caller]
-fn told(sim: &Sim, result: Result<Reply, Refused>) -> &'static str {
+fn kind_of(sim: &Sim, result: Result<Reply, Refused>) -> &'static str {
     match result {
         Ok(Reply::WorkflowStarted { run_id, started, .. }) => match (run_id == sim.current_run().run_id, started) {
             (true, true) => "started",
@@ -68,7 +68,7 @@ fn policies_decide_over_a_second_run() {
             end(&mut sim);
         }
         let answer = start(&mut sim, "r2", reuse, conflict);
-        assert_eq!(told(&sim, answer), expected);
+        assert_eq!(kind_of(&sim, answer), expected);
     }
     let completed: Option<fn(&mut Sim)> = Some(|sim| {
         let task = sim.poll();

@@ -68,16 +68,16 @@ pub(super) fn check(sim: &Sim, signals: &BTreeMap<Uuid, usize>) {
         if state.is_running() {
             assert!(running.insert(&run.workflow), "one run of a workflow id at a time");
             assert!(sim.current_run_of(&run.workflow.workflow_id).as_ref() == Some(run), "and that is the current one");
-            let told = told(&state, &history);
-            check_running(&state, &history, &told);
+            let events = all_events(&state, &history);
+            check_running(&state, &history, &events);
             check_messages(sim, run, &state);
         } else {
             check_closed(sim, run, &state, &history);
         }
         if run.workflow == workflow() {
-            let told = count(&told(&state, &history), EventType::WorkflowExecutionSignaled);
+            let events = count(&all_events(&state, &history), EventType::WorkflowExecutionSignaled);
             let signals = signals.get(&run.run_id).copied().unwrap_or(0);
-            assert_eq!(told, signals, "none is lost, none comes twice");
+            assert_eq!(events, signals, "none is lost, none comes twice");
         }
         check_timer_row(sim, run, &state);
         check_updates(sim, run, &state, &history);
@@ -87,18 +87,18 @@ pub(super) fn check(sim: &Sim, signals: &BTreeMap<Uuid, usize>) {
 }
 
 /// The events of a run, whether they are in history yet or not.
-fn told(state: &ExecutionState, history: &[HistoryEvent]) -> Vec<HistoryEvent> {
+fn all_events(state: &ExecutionState, history: &[HistoryEvent]) -> Vec<HistoryEvent> {
     history.iter().cloned().chain(state.buffered.values().map(|event| event.decode())).collect()
 }
 
-fn count(told: &[HistoryEvent], event: EventType) -> usize {
-    told.iter().filter(|e| e.event_type() == event).count()
+fn count(events: &[HistoryEvent], event: EventType) -> usize {
+    events.iter().filter(|e| e.event_type() == event).count()
 }
 
-fn check_running(state: &ExecutionState, history: &[HistoryEvent], told: &[HistoryEvent]) {
+fn check_running(state: &ExecutionState, history: &[HistoryEvent], events: &[HistoryEvent]) {
     use EventType::*;
     assert!(state.buffered.is_empty() || state.workflow_task.blocks_events().is_some(), "events wait for a task");
-    check_external(state, told);
+    check_external(state, events);
     for event in history {
         let id = event.event_id;
         let (pending, ended) = match event.event_type() {
@@ -107,16 +107,16 @@ fn check_running(state: &ExecutionState, history: &[HistoryEvent], told: &[Histo
             StartChildWorkflowExecutionInitiated => (state.relations.children.get(id).is_some(), ends_child as End),
             _ => continue,
         };
-        let ends = told.iter().filter(|e| e.attributes.as_ref().and_then(ended) == Some(event.event_id)).count();
+        let ends = events.iter().filter(|e| e.attributes.as_ref().and_then(ended) == Some(event.event_id)).count();
         assert_eq!(ends + usize::from(pending), 1, "{event:?} is pending or has ended, once");
     }
 }
 
 /// Signals and cancellations for others are under way or were answered, once.
-fn check_external(state: &ExecutionState, told: &[HistoryEvent]) {
+fn check_external(state: &ExecutionState, events: &[HistoryEvent]) {
     use EventType::*;
     let under_way = |initiated, ends: [EventType; 2]| {
-        count(told, initiated) - ends.into_iter().map(|end| count(told, end)).sum::<usize>()
+        count(events, initiated) - ends.into_iter().map(|end| count(events, end)).sum::<usize>()
     };
     let signals = [SignalExternalWorkflowExecutionFailed, ExternalWorkflowExecutionSignaled];
     let signals = under_way(SignalExternalWorkflowExecutionInitiated, signals);

@@ -46,19 +46,21 @@ impl DataDir {
         let lost = |part| Err(OpenError::HalfGone { path: self.path.clone(), part });
         match (self.find(self.log())?, self.find(self.state())?) {
             // The log is made first, so there is no state without one.
-            (Found::Nothing, Found::Database | Found::Remains) | (Found::Remains, _) => lost("log"),
-            (Found::Database, Found::Remains) => lost("state"),
+            (DatabaseFiles::Nothing, DatabaseFiles::Database | DatabaseFiles::Remains)
+            | (DatabaseFiles::Remains, _) => lost("log"),
+            (DatabaseFiles::Database, DatabaseFiles::Remains) => lost("state"),
             // Whether the log still has all that the rows lack is seen once it is open.
-            (Found::Database, Found::Nothing | Found::Database) | (Found::Nothing, Found::Nothing) => Ok(()),
+            (DatabaseFiles::Database, DatabaseFiles::Nothing | DatabaseFiles::Database)
+            | (DatabaseFiles::Nothing, DatabaseFiles::Nothing) => Ok(()),
         }
     }
 
     pub(crate) fn has_state(&self) -> Result<bool, OpenError> {
-        Ok(!matches!(self.find(self.state())?, Found::Nothing))
+        Ok(!matches!(self.find(self.state())?, DatabaseFiles::Nothing))
     }
 
-    fn find(&self, path: PathBuf) -> Result<Found, OpenError> {
-        Found::at(&path).map_err(|source| OpenError::Io { path, source })
+    fn find(&self, path: PathBuf) -> Result<DatabaseFiles, OpenError> {
+        DatabaseFiles::at(&path).map_err(|source| OpenError::Io { path, source })
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -85,7 +87,7 @@ impl Drop for DataDir {
 }
 
 /// What is in the place of a database.
-enum Found {
+enum DatabaseFiles {
     /// No files, or only those that RocksDB makes before a database exists.
     Nothing,
     /// RocksDB finds a database by its file `CURRENT`.
@@ -94,18 +96,18 @@ enum Found {
     Remains,
 }
 
-impl Found {
-    fn at(path: &Path) -> io::Result<Found> {
+impl DatabaseFiles {
+    fn at(path: &Path) -> io::Result<DatabaseFiles> {
         let entries = match fs::read_dir(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(DatabaseFiles::Nothing),
             entries => entries?,
         };
         let names = entries.map(|entry| Ok(PathBuf::from(entry?.file_name()))).collect::<io::Result<Vec<_>>>()?;
         let holds_data = |name: &PathBuf| name.extension().is_some_and(|kind| kind == "sst" || kind == "log");
         Ok(match names.iter().any(|name| name.as_os_str() == "CURRENT") {
-            true => Found::Database,
-            false if names.iter().any(holds_data) => Found::Remains,
-            false => Found::Nothing,
+            true => DatabaseFiles::Database,
+            false if names.iter().any(holds_data) => DatabaseFiles::Remains,
+            false => DatabaseFiles::Nothing,
         })
     }
 }

@@ -4,14 +4,14 @@ use rocksdb::{Cache, WriteBufferManager};
 use tenure_limits::Memory;
 
 /// One cache of blocks, and one count of what memtables take: when they take their share, the largest is flushed.
-pub(crate) struct Shared {
+pub(crate) struct SharedMemory {
     pub(crate) blocks: Cache,
     pub(crate) memtables: WriteBufferManager,
 }
 
-impl Shared {
+impl SharedMemory {
     pub(crate) fn of(memory: &Memory) -> Self {
         let memtables = WriteBufferManager::new_write_buffer_manager(memory.memtables, false);
-        Shared { blocks: Cache::new_lru_cache(memory.blocks), memtables }
+        SharedMemory { blocks: Cache::new_lru_cache(memory.blocks), memtables }
     }
 }

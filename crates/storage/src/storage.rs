@@ -1,7 +1,8 @@
 //! A node's data directory, opened: both databases, the node's identity and its shards.
 
 use crate::{
-    LogDb, LogOp, OpenError, Options, ShardId, ShardLog, ShardRows, StateDb, StorageError, dir::DataDir, memory::Shared,
+    LogDb, LogOp, OpenError, Options, ShardId, ShardLog, ShardRows, StateDb, StorageError, dir::DataDir,
+    memory::SharedMemory,
 };
 use bytes::Bytes;
 use std::{
@@ -24,13 +25,13 @@ const IDENTITY_ROW: &str = "identity";
 /// An open data directory. Cheap to clone; the lock on the directory goes with the last handle to
 /// either database.
 #[derive(Clone)]
-pub struct Storage(Arc<Inner>);
+pub struct Storage(Arc<StorageInner>);
 
-struct Inner {
+struct StorageInner {
     log: LogDb,
     state: StateDb,
     identity: Uuid,
-    memory: Shared,
+    memory: SharedMemory,
     shards: Mutex<BTreeMap<ShardId, u64>>,
 }
 
@@ -45,7 +46,7 @@ impl Storage {
     pub fn open(options: Options) -> Result<Storage, OpenError> {
         let dir = Arc::new(DataDir::open(&options.dir)?);
         let failed = |source| OpenError::Storage { path: options.dir.clone(), source };
-        let memory = Shared::of(&options.memory);
+        let memory = SharedMemory::of(&options.memory);
         let log = LogDb::open(dir.clone(), &options, &memory).map_err(failed)?;
         check_format(&log, &options)?;
         let identity = identity(&log).map_err(failed)?;
@@ -66,7 +67,7 @@ impl Storage {
         let pointed: Vec<u64> = shards.values().copied().collect();
         state.delete_orphans(&pointed).map_err(failed)?;
         let shards = Mutex::new(shards);
-        let storage = Storage(Arc::new(Inner { log, state, identity, memory, shards }));
+        let storage = Storage(Arc::new(StorageInner { log, state, identity, memory, shards }));
         storage.check_shards(&options)?;
         Ok(storage)
     }
@@ -125,7 +126,7 @@ impl Storage {
         self.0.state.flush()
     }
 
-    pub(crate) fn memory(&self) -> &Shared {
+    pub(crate) fn memory(&self) -> &SharedMemory {
         &self.0.memory
     }
 

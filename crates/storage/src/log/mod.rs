@@ -8,7 +8,7 @@ mod writer;
 use crate::{
     ShardId, StorageError,
     dir::DataDir,
-    memory::Shared,
+    memory::SharedMemory,
     options::{Options, share_disk},
 };
 use bytes::Bytes;
@@ -96,7 +96,7 @@ pub struct LogDb {
 }
 
 impl LogDb {
-    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, memory: &Shared) -> Result<LogDb, StorageError> {
+    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, memory: &SharedMemory) -> Result<LogDb, StorageError> {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(&memory.blocks);
         table.set_cache_index_and_filter_blocks(true);

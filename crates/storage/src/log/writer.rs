@@ -12,12 +12,12 @@ pub(super) type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
 
 /// Everything that is pending goes into one batch with one sync; while that runs, the next batch gathers.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct SharedQueue {
     queue: Mutex<Queue>,
     wake: Condvar,
 }
@@ -34,7 +34,7 @@ struct Queue {
     failed: Option<String>,
 }
 
-impl Shared {
+impl SharedQueue {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -51,21 +51,21 @@ impl Shared {
 
 /// The writer's thread has panicked: nobody waits for it any more.
 struct WriterEnd<'a> {
-    shared: &'a Shared,
+    shared: &'a SharedQueue,
 }
 
 impl Drop for WriterEnd<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            drop(Waiting(self.shared.fail("the log writer panicked").into_iter()));
+            drop(PendingCallbacks(self.shared.fail("the log writer panicked").into_iter()));
         }
     }
 }
 
 /// Those who wait for a batch. Who has no answer when this goes hears that the log is closed.
-struct Waiting(std::vec::IntoIter<Done>);
+struct PendingCallbacks(std::vec::IntoIter<Done>);
 
-impl Drop for Waiting {
+impl Drop for PendingCallbacks {
     fn drop(&mut self) {
         for done in &mut self.0 {
             done(Err(stopped()));
@@ -79,7 +79,7 @@ impl Writer {
         mut write: impl FnMut(&[LogOp]) -> Result<(), E> + Send + 'static,
         on_fatal: FatalHook,
     ) -> io::Result<Writer> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(SharedQueue::default());
         let thread = thread::Builder::new().name("log-writer".into()).spawn({
             let shared = shared.clone();
             move || {
@@ -133,7 +133,7 @@ pub(super) fn stopped() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the log is closed")
 }
 
-fn run(shared: &Shared, mut write: impl FnMut(&[LogOp]) -> Result<(), String>, on_fatal: &FatalHook) {
+fn run(shared: &SharedQueue, mut write: impl FnMut(&[LogOp]) -> Result<(), String>, on_fatal: &FatalHook) {
     loop {
         let (ops, mut waiting) = {
             let mut queue = shared.lock();
@@ -141,7 +141,7 @@ fn run(shared: &Shared, mut write: impl FnMut(&[LogOp]) -> Result<(), String>, o
                 queue = shared.wake.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
             queue.wants_sync = false;
-            (std::mem::take(&mut queue.ops), Waiting(std::mem::take(&mut queue.done).into_iter()))
+            (std::mem::take(&mut queue.ops), PendingCallbacks(std::mem::take(&mut queue.done).into_iter()))
         };
         if ops.is_empty() {
             return; // stopping, and all is written

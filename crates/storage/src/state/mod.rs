@@ -18,7 +18,7 @@ use crate::{
     StorageError,
     dir::DataDir,
     key::{self, Family, INCARNATION},
-    memory::Shared,
+    memory::SharedMemory,
     options::{Options, share_disk},
 };
 use metrics::histogram;
@@ -35,9 +35,9 @@ use std::{
 
 /// The state database of a node. Cheap to clone.
 #[derive(Clone)]
-pub struct StateDb(Arc<Inner>);
+pub struct StateDb(Arc<StateDbInner>);
 
-struct Inner {
+struct StateDbInner {
     db: DB,
     /// Keeps the directory locked for as long as the database is open.
     dir: Arc<DataDir>,
@@ -56,12 +56,12 @@ struct Incarnations {
 
 impl StateDb {
     /// Opens the database; [`StateDb::delete_orphans`] belongs to it.
-    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, memory: &Shared) -> Result<StateDb, StorageError> {
+    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, memory: &SharedMemory) -> Result<StateDb, StorageError> {
         let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), family_options(f, options, memory)));
         let mut db_options = db_options()?;
         db_options.set_write_buffer_manager(&memory.memtables);
         let db = DB::open_cf_descriptors(&db_options, dir.state(), families)?;
-        Ok(StateDb(Arc::new(Inner {
+        Ok(StateDb(Arc::new(StateDbInner {
             db,
             dir,
             snapshot_batch: options.snapshot_batch,
@@ -206,7 +206,7 @@ fn db_options() -> Result<rocksdb::Options, StorageError> {
     Ok(options)
 }
 
-fn family_options(family: Family, options: &Options, memory: &Shared) -> rocksdb::Options {
+fn family_options(family: Family, options: &Options, memory: &SharedMemory) -> rocksdb::Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(&memory.blocks);
     table.set_cache_index_and_filter_blocks(true);

@@ -98,7 +98,7 @@ mod tests {
     use tokio::{io::AsyncReadExt, net::TcpListener, time::timeout};
     use tonic::transport::server::TcpIncoming;
 
-    const SOON: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     /// F6: connections are bounded.
     #[tokio::test]
@@ -107,7 +107,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let mut counted = pin!(at_most(1, TcpIncoming::from(listener)));
         let _one = TcpStream::connect(address).await.unwrap();
-        let place = timeout(SOON, counted.next()).await.unwrap().unwrap().unwrap();
+        let place = timeout(TIMEOUT, counted.next()).await.unwrap().unwrap().unwrap();
         let mut two = TcpStream::connect(address).await.unwrap();
         let mut nothing = [0; 1];
         let closed = async {
@@ -116,9 +116,9 @@ mod tests {
                 _ = counted.next() => panic!("there was no place"),
             }
         };
-        assert_eq!(timeout(SOON, closed).await.unwrap().unwrap(), 0);
+        assert_eq!(timeout(TIMEOUT, closed).await.unwrap().unwrap(), 0);
         drop(place);
         let _three = TcpStream::connect(address).await.unwrap();
-        timeout(SOON, counted.next()).await.unwrap().unwrap().unwrap();
+        timeout(TIMEOUT, counted.next()).await.unwrap().unwrap().unwrap();
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-const SOON: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A cluster of one on free ports.
 fn alone(data: &Path) -> Config {
@@ -23,7 +23,7 @@ fn alone(data: &Path) -> Config {
 
 async fn started(config: Config) -> Server {
     let server = Server::start(config).await.expect("a node that starts");
-    timeout(SOON, server.ready()).await.expect("a node that is ready soon");
+    timeout(TIMEOUT, server.ready()).await.expect("a node that is ready soon");
     server
 }
 
@@ -33,7 +33,7 @@ async fn get(http: SocketAddr, path: &str) -> (String, String) {
     let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
-    timeout(SOON, stream.read_to_string(&mut response)).await.unwrap().unwrap();
+    timeout(TIMEOUT, stream.read_to_string(&mut response)).await.unwrap().unwrap();
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
@@ -44,10 +44,10 @@ async fn streams_allowed(address: SocketAddr) -> u32 {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     let mut head = [0; 9];
-    timeout(SOON, stream.read_exact(&mut head)).await.unwrap().unwrap();
+    timeout(TIMEOUT, stream.read_exact(&mut head)).await.unwrap().unwrap();
     assert_eq!(head[3], 4, "the first frame has the settings");
     let mut settings = vec![0; usize::from(head[2])];
-    timeout(SOON, stream.read_exact(&mut settings)).await.unwrap().unwrap();
+    timeout(TIMEOUT, stream.read_exact(&mut settings)).await.unwrap().unwrap();
     let (settings, _) = settings.as_chunks::<6>();
     let found = settings.iter().find(|[a, b, ..]| u16::from_be_bytes([*a, *b]) == MAX_CONCURRENT_STREAMS);
     let [_, _, value @ ..] = *found.expect("a limit");
@@ -60,7 +60,7 @@ async fn a_connection_has_so_many_streams() {
     let server = started(alone(data.path())).await;
     assert_eq!(streams_allowed(server.addresses().grpc).await, tenure_limits::STREAMS);
     assert_eq!(streams_allowed(server.addresses().peer).await, tenure_limits::PEER_STREAMS);
-    timeout(SOON, server.stop()).await.expect("a node that stops soon");
+    timeout(TIMEOUT, server.stop()).await.expect("a node that stops soon");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,12 +82,12 @@ async fn a_node_serves_stops_and_comes_back() {
     ] {
         assert!(metrics.contains(name), "{name} is not in:\n{metrics}");
     }
-    timeout(SOON, server.stop()).await.expect("a node that stops soon");
+    timeout(TIMEOUT, server.stop()).await.expect("a node that stops soon");
     assert!(TcpStream::connect(server.addresses().grpc).await.is_err(), "the API's port is closed");
     let cluster = server.node().cluster_id();
     drop(server);
     // Tasks that hold the old node end by themselves; the directory is free when the last of them has.
-    let again = timeout(SOON, async {
+    let again = timeout(TIMEOUT, async {
         loop {
             match Server::start(alone(data.path())).await {
                 Ok(server) => return server,
@@ -98,8 +98,8 @@ async fn a_node_serves_stops_and_comes_back() {
     });
     let server = again.await.expect("nothing keeps the old node alive");
     assert_eq!(server.node().cluster_id(), cluster);
-    timeout(SOON, server.ready()).await.expect("a node that is ready soon");
-    timeout(SOON, server.stop()).await.unwrap();
+    timeout(TIMEOUT, server.ready()).await.expect("a node that is ready soon");
+    timeout(TIMEOUT, server.stop()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,12 +109,12 @@ async fn f86_whoever_connects_at_once_finds_all_first_namespaces() {
     config.cluster.namespaces.push("other".into());
     let server = Server::start(config).await.unwrap();
     let address = format!("http://{}", server.addresses().grpc);
-    let mut client = timeout(SOON, WorkflowServiceClient::connect(address)).await.unwrap().unwrap();
+    let mut client = timeout(TIMEOUT, WorkflowServiceClient::connect(address)).await.unwrap().unwrap();
     for namespace in ["default", "other"] {
         let request = DescribeNamespaceRequest { namespace: namespace.into(), ..Default::default() };
-        timeout(SOON, client.describe_namespace(request)).await.unwrap().unwrap();
+        timeout(TIMEOUT, client.describe_namespace(request)).await.unwrap().unwrap();
     }
-    timeout(SOON, server.stop()).await.unwrap();
+    timeout(TIMEOUT, server.stop()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn what_is_taken_is_named() {
     }
     let refusal = Server::start(alone(data.path())).await.err().expect("a refusal").to_string();
     assert!(refusal.contains("in use") && refusal.contains("node.data_dir"), "{refusal}");
-    timeout(SOON, server.stop()).await.unwrap();
+    timeout(TIMEOUT, server.stop()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +150,7 @@ async fn a_node_that_waits_for_others_says_so() {
     config.cluster.members =
         [("1", "127.0.0.1:7234"), ("2", "127.0.0.1:1")].map(|(id, at)| (id.to_owned(), at.to_owned())).into();
     let starting = tokio::spawn(Server::start(config));
-    let deadline = tokio::time::Instant::now() + SOON;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     loop {
         if TcpStream::connect(http).await.is_ok() {
             let (status, body) = get(http, "/readyz").await;

@@ -22,10 +22,10 @@ const MAP: usize = 48;
 const SCALAR: usize = 8;
 
 /// The factor by which the capacity of lists and maps may exceed what is in them.
-const SPARE: usize = 2;
+const CAPACITY_FACTOR: usize = 2;
 
 /// The depth up to which prost decodes; a message with more levels is refused there.
-const DEEPEST: usize = 100;
+const MAX_DEPTH: usize = 100;
 
 /// A type of message.
 #[derive(Debug)]
@@ -38,12 +38,12 @@ struct Shape {
 
 #[derive(Clone, Copy, Debug)]
 struct Field {
-    kind: Kind,
+    kind: FieldKind,
     repeated: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum FieldKind {
     Scalar,
     /// Text or bytes.
     Bytes,
@@ -111,7 +111,7 @@ impl Shapes {
             let field = self.shapes[shape].fields.get(&number);
             let (Some(field), WireType::LengthDelimited) = (field, wire) else {
                 if field.is_some_and(|field| field.repeated) {
-                    total += SPARE * SCALAR;
+                    total += CAPACITY_FACTOR * SCALAR;
                 }
                 if skip_field(wire, number, &mut encoded, DecodeContext::default()).is_err() {
                     return total;
@@ -121,16 +121,16 @@ impl Shapes {
             let Ok(length) = decode_varint(&mut encoded) else { return total };
             let Some((content, rest)) = encoded.split_at_checked(length as usize) else { return total };
             encoded = rest;
-            let spare = if field.repeated { SPARE } else { 0 };
+            let capacity_factor = if field.repeated { CAPACITY_FACTOR } else { 0 };
             match field.kind {
-                Kind::Message(inner) if depth < DEEPEST => {
-                    total += spare * self.shapes[inner].size;
+                FieldKind::Message(inner) if depth < MAX_DEPTH => {
+                    total += capacity_factor * self.shapes[inner].size;
                     total += self.contents(inner, content, enough.saturating_sub(total), depth + 1);
                 }
-                Kind::Message(_) => total += content.len(),
-                Kind::Bytes => total += spare * HEAP + content.len(),
+                FieldKind::Message(_) => total += content.len(),
+                FieldKind::Bytes => total += capacity_factor * HEAP + content.len(),
                 // Packed: each byte may be a number.
-                Kind::Scalar => total += spare * SCALAR * content.len(),
+                FieldKind::Scalar => total += capacity_factor * SCALAR * content.len(),
             }
         }
         total
@@ -146,9 +146,9 @@ fn collect<'a>(scope: &str, message: &'a DescriptorProto, found: &mut Vec<(Strin
 
 fn kind(field: &FieldDescriptorProto, by_name: &HashMap<String, usize>) -> Field {
     let kind = match (field.r#type(), by_name.get(field.type_name())) {
-        (Type::String | Type::Bytes, _) => Kind::Bytes,
-        (Type::Message, Some(inner)) => Kind::Message(*inner),
-        _ => Kind::Scalar,
+        (Type::String | Type::Bytes, _) => FieldKind::Bytes,
+        (Type::Message, Some(inner)) => FieldKind::Message(*inner),
+        _ => FieldKind::Scalar,
     };
     Field { kind, repeated: field.label() == Label::Repeated }
 }
@@ -170,13 +170,13 @@ fn size(
     let mut shared = vec![0; message.oneof_decl.len()];
     for field in &message.field {
         let of_field = match kind(field, by_name) {
-            Field { kind: Kind::Message(inner), repeated: true } => {
+            Field { kind: FieldKind::Message(inner), repeated: true } => {
                 let entry = messages[inner].1.options.as_ref().is_some_and(|options| options.map_entry());
                 if entry { MAP } else { HEAP }
             }
-            Field { repeated: true, .. } | Field { kind: Kind::Bytes, .. } => HEAP,
-            Field { kind: Kind::Message(inner), .. } => size(inner, messages, by_name, sizes),
-            Field { kind: Kind::Scalar, .. } => SCALAR,
+            Field { repeated: true, .. } | Field { kind: FieldKind::Bytes, .. } => HEAP,
+            Field { kind: FieldKind::Message(inner), .. } => size(inner, messages, by_name, sizes),
+            Field { kind: FieldKind::Scalar, .. } => SCALAR,
         };
         match field.oneof_index.and_then(|group| shared.get_mut(group as usize)) {
             Some(group) => *group = of_field.max(*group),

@@ -26,12 +26,12 @@ pub fn duration_to_proto(duration: Duration) -> ProtoDuration {
 }
 
 /// Reads a duration of an event or a response, zero if it says so; `None` for one that is absent or negative.
-pub fn told_duration(duration: Option<ProtoDuration>) -> Option<Duration> {
+pub fn duration_from_proto(duration: Option<ProtoDuration>) -> Option<Duration> {
     duration.and_then(|duration| duration.try_into().ok())
 }
 
 /// Reads a time of an event or a response; `None` for one that is absent or that the system's clock cannot show.
-pub fn told_time(time: Option<ProtoTimestamp>) -> Option<SystemTime> {
+pub fn time_from_proto(time: Option<ProtoTimestamp>) -> Option<SystemTime> {
     time.and_then(|time| time.try_into().ok())
 }
 
@@ -43,7 +43,7 @@ mod tests {
     fn durations_come_back_as_they_went() {
         for duration in [Duration::ZERO, Duration::from_nanos(1), Duration::new(3, 999_999_999)] {
             let proto = duration_to_proto(duration);
-            assert_eq!(told_duration(Some(proto)), Some(duration));
+            assert_eq!(duration_from_proto(Some(proto)), Some(duration));
             assert_eq!(optional_duration(Some(&proto)), Ok(Some(duration).filter(|d| !d.is_zero())));
         }
         assert_eq!(duration_to_proto(Duration::MAX).seconds, i64::MAX);
@@ -53,8 +53,8 @@ mod tests {
     fn what_is_negative_is_no_duration() {
         for negative in [ProtoDuration { seconds: -1, nanos: 0 }, ProtoDuration { seconds: 0, nanos: -1 }] {
             assert_eq!(optional_duration(Some(&negative)), Err(NegativeDuration));
-            assert_eq!(told_duration(Some(negative)), None);
+            assert_eq!(duration_from_proto(Some(negative)), None);
         }
-        assert_eq!((optional_duration(None), told_duration(None)), (Ok(None), None));
+        assert_eq!((optional_duration(None), duration_from_proto(None)), (Ok(None), None));
     }
 }

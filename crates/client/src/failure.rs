@@ -8,7 +8,7 @@ use tenure_api::{
     enums::v1 as enums,
     failure::v1::{self as proto, failure::FailureInfo},
     nested::Nested,
-    time::told_duration,
+    time::duration_from_proto,
 };
 
 pub use tenure_api::enums::v1::{RetryState, TimeoutType};
@@ -405,7 +405,7 @@ fn kind(info: FailureInfo, converter: &DataConverter) -> FailureKind {
             r#type: info.r#type,
             non_retryable: info.non_retryable,
             details: open(info.details, converter),
-            next_retry_delay: told_duration(info.next_retry_delay),
+            next_retry_delay: duration_from_proto(info.next_retry_delay),
         }),
         FailureInfo::TimeoutFailureInfo(info) => FailureKind::Timeout {
             timeout: info.timeout_type(),

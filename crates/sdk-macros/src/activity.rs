@@ -1,12 +1,12 @@
 //! `#[activity]` and `#[activities]`.
 
-use crate::signature::{Argument, Names, Options, Output, arguments, block, docs, item, output, tuple};
+use crate::signature::{Argument, AttributeOptions, Names, Output, arguments, block, docs, item, output, tuple};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{ImplItem, ItemFn, spanned::Spanned};
 
 pub(crate) fn function(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
-    let options = Options::read(options, &["name"])?;
+    let options = AttributeOptions::read(options, &["name"])?;
     let mut function: ItemFn = item(tokens, "activity", "a function")?;
     if let Some(receiver) = function.sig.receiver() {
         return Err(syn::Error::new(receiver.span(), "put `#[activities]` on the `impl` around this method"));
@@ -82,7 +82,7 @@ fn called(
 }
 
 pub(crate) fn methods(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
-    Options::read(options, &[])?;
+    AttributeOptions::read(options, &[])?;
     let mut block = block(tokens, "activities")?;
     let owner = block.self_ty.clone();
     let (mut constants, mut registrations, mut names_taken) = (Vec::new(), Vec::new(), Names::default());
@@ -91,7 +91,7 @@ pub(crate) fn methods(options: TokenStream, tokens: TokenStream) -> syn::Result<
         let Some(at) = method.attrs.iter().position(|attribute| attribute.path().is_ident("activity")) else {
             continue;
         };
-        let options = Options::of(&method.attrs.remove(at), &["name"])?;
+        let options = AttributeOptions::of(&method.attrs.remove(at), &["name"])?;
         let shared = method.sig.receiver().is_some_and(|it| it.reference.is_some() && it.mutability.is_none());
         if !shared {
             let why = "an activity method takes `&self`: attempts that run at the same time share what it depends on";

@@ -1,27 +1,30 @@
 //! `#[handlers]`.
 
-use crate::signature::{Argument, Names, Options, arguments, block, docs, last_segment, output, parameter, tuple};
+use crate::signature::{
+    Argument, AttributeOptions, Names, arguments, block, docs, last_segment, output, parameter, tuple,
+};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, ReturnType, Type, spanned::Spanned};
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum HandlerKind {
     Signal,
     Query,
     Update,
 }
 
-const KINDS: [(&str, Kind); 3] = [("signal", Kind::Signal), ("query", Kind::Query), ("update", Kind::Update)];
+const KINDS: [(&str, HandlerKind); 3] =
+    [("signal", HandlerKind::Signal), ("query", HandlerKind::Query), ("update", HandlerKind::Update)];
 
-impl Kind {
+impl HandlerKind {
     fn name(self) -> &'static str {
         KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
     }
 }
 
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
-    Options::read(options, &[])?;
+    AttributeOptions::read(options, &[])?;
     let mut block = block(tokens, "handlers")?;
     let state = block.self_ty.clone();
     let (mut constants, mut registrations, mut names) = (Vec::new(), Vec::new(), Names::default());
@@ -78,26 +81,26 @@ pub(crate) fn refused(tokens: TokenStream) -> TokenStream {
 }
 
 /// Takes the attribute off that makes the method a handler.
-fn take_kind(method: &mut ImplItemFn) -> Option<(Kind, syn::Attribute)> {
+fn take_kind(method: &mut ImplItemFn) -> Option<(HandlerKind, syn::Attribute)> {
     let kind_of = |attribute: &syn::Attribute| KINDS.iter().find(|(name, _)| attribute.path().is_ident(name));
     let (at, kind) = method.attrs.iter().enumerate().find_map(|(at, attribute)| Some((at, kind_of(attribute)?.1)))?;
     Some((kind, method.attrs.remove(at)))
 }
 
 /// Whether the method can be this kind of handler.
-fn check(method: &ImplItemFn, kind: Kind, has_context: bool) -> syn::Result<()> {
+fn check(method: &ImplItemFn, kind: HandlerKind, has_context: bool) -> syn::Result<()> {
     let signature = &method.sig;
     let error = |why: &str| Err(syn::Error::new(signature.span(), why));
     if let Some((other, _)) = take_kind(&mut method.clone()) {
         return error(&format!("a method is one handler: this one is marked as {} and {}", kind.name(), other.name()));
     }
     match (kind, signature.asyncness.is_some(), signature.receiver(), has_context) {
-        (Kind::Query, true, ..) => return error("a query answers at once: it is not `async`"),
-        (Kind::Query, false, Some(receiver), false) if receiver.mutability.is_some() => {
+        (HandlerKind::Query, true, ..) => return error("a query answers at once: it is not `async`"),
+        (HandlerKind::Query, false, Some(receiver), false) if receiver.mutability.is_some() => {
             return error("a query takes `&self`: it changes nothing");
         }
         (_, false, Some(receiver), false) if receiver.reference.is_some() => {}
-        (Kind::Query, false, ..) => return error("a query takes `&self`"),
+        (HandlerKind::Query, false, ..) => return error("a query takes `&self`"),
         (_, false, ..) => return error("a handler that is not `async` takes `&mut self` or `&self`, and no context"),
         (_, true, None, true) => {}
         (_, true, ..) => {
@@ -107,7 +110,7 @@ fn check(method: &ImplItemFn, kind: Kind, has_context: bool) -> syn::Result<()> 
         }
     }
     match &signature.output {
-        ReturnType::Type(_, ty) if kind == Kind::Signal && !gives_nothing(ty) => {
+        ReturnType::Type(_, ty) if kind == HandlerKind::Signal && !gives_nothing(ty) => {
             let why = "a signal answers nothing: let it return nothing or `Result<()>`, or make it an `#[update]`";
             Err(syn::Error::new(ty.span(), why))
         }
@@ -151,12 +154,12 @@ fn is_reference(input: &FnArg) -> bool {
 fn handler(
     block: &ItemImpl,
     method: &ImplItemFn,
-    kind: Kind,
+    kind: HandlerKind,
     attribute: &syn::Attribute,
     names_taken: &mut Names,
 ) -> syn::Result<(TokenStream, TokenStream)> {
-    let allowed: &[&str] = if kind == Kind::Update { &["name", "validate"] } else { &["name"] };
-    let options = Options::of(attribute, allowed)?;
+    let allowed: &[&str] = if kind == HandlerKind::Update { &["name", "validate"] } else { &["name"] };
+    let options = AttributeOptions::of(attribute, allowed)?;
     let (state, signature) = (&block.self_ty, &method.sig);
     let (context, taken) = arguments(signature, "WorkflowContext")?;
     check(method, kind, context.is_some())?;
@@ -173,15 +176,15 @@ fn handler(
     let call_names: Vec<_> = taken.iter().map(|argument| &argument.name).collect();
     let docs = docs(&method.attrs);
     let (path, parameters) = match kind {
-        Kind::Signal => (quote!(::tenure_sdk::Signal), quote!(<#state, #types>)),
-        Kind::Query => (quote!(::tenure_sdk::Query), quote!(<#state, #types, #ty>)),
-        Kind::Update => (quote!(::tenure_sdk::Update), quote!(<#state, #types, #ty>)),
+        HandlerKind::Signal => (quote!(::tenure_sdk::Signal), quote!(<#state, #types>)),
+        HandlerKind::Query => (quote!(::tenure_sdk::Query), quote!(<#state, #types, #ty>)),
+        HandlerKind::Update => (quote!(::tenure_sdk::Update), quote!(<#state, #types, #ty>)),
     };
     let constant_item = quote! {
         #(#docs)*
         pub const #constant: #path #parameters = #path::new(#called);
     };
-    let validator = (kind == Kind::Update).then(|| match &options.validate {
+    let validator = (kind == HandlerKind::Update).then(|| match &options.validate {
         Some(check) => quote! {
             , ::core::option::Option::Some(|state: &Self, #names: &#types| {
                 ::tenure_sdk::macros::Fallible::settle(state.#check(#(#call_names),*))
@@ -198,7 +201,7 @@ fn handler(
         }
     } else {
         let register = format_ident!("{register}");
-        let receiver = if kind == Kind::Query { quote!(&Self) } else { quote!(&mut Self) };
+        let receiver = if kind == HandlerKind::Query { quote!(&Self) } else { quote!(&mut Self) };
         let settled = output.settle(quote!(state.#name(#(#call_names),*)));
         quote! {
             handlers.#register(Self::#constant #validator, |state: #receiver, #names: #types| #settled);

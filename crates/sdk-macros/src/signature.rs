@@ -6,15 +6,15 @@ use syn::{FnArg, Ident, LitStr, Pat, ReturnType, Signature, Type, spanned::Spann
 
 /// The options in the parentheses of an attribute.
 #[derive(Default)]
-pub(crate) struct Options {
+pub(crate) struct AttributeOptions {
     pub(crate) name: Option<String>,
     pub(crate) validate: Option<Ident>,
 }
 
-impl Options {
+impl AttributeOptions {
     /// `allowed`: the keys that make sense for this attribute.
     pub(crate) fn read(tokens: TokenStream, allowed: &[&str]) -> syn::Result<Self> {
-        let mut options = Options::default();
+        let mut options = AttributeOptions::default();
         let parser = syn::meta::parser(|meta| {
             let is = |key: &str| allowed.contains(&key) && meta.path.is_ident(key);
             if is("name") {
@@ -51,7 +51,7 @@ pub(crate) struct Argument {
 }
 
 /// As many as `tenure-client` implements `Args` for.
-const MOST_ARGUMENTS: usize = 6;
+const MAX_ARGUMENTS: usize = 6;
 
 /// The context, if the first argument is of the type `context`, and the other arguments, without `self`. Patterns get a
 /// name.
@@ -87,9 +87,9 @@ pub(crate) fn arguments(signature: &Signature, context: &str) -> syn::Result<(Op
     let mut arguments = typed.enumerate().map(argument).collect::<syn::Result<Vec<_>>>()?;
     let is_context = arguments.first().is_some_and(|first| last_segment(&first.ty).is_some_and(|it| it == context));
     let context = is_context.then(|| arguments.remove(0));
-    match arguments.get(MOST_ARGUMENTS) {
+    match arguments.get(MAX_ARGUMENTS) {
         Some(one_more) => {
-            let why = format!("{MOST_ARGUMENTS} arguments at most: make a struct of them");
+            let why = format!("{MAX_ARGUMENTS} arguments at most: make a struct of them");
             Err(syn::Error::new(one_more.ty.span(), why))
         }
         None => Ok((context, arguments)),

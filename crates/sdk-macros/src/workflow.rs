@@ -1,12 +1,12 @@
 //! `#[workflow]`.
 
-use crate::signature::{Options, arguments, docs, item, output, parameter, tuple};
+use crate::signature::{AttributeOptions, arguments, docs, item, output, parameter, tuple};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{ItemFn, spanned::Spanned};
 
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
-    let options = Options::read(options, &["name"])?;
+    let options = AttributeOptions::read(options, &["name"])?;
     let mut function: ItemFn = item(tokens, "workflow", "an `async fn`")?;
     let signature = &function.sig;
     if let Some(receiver) = signature.receiver() {

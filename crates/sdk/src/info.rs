@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 use tenure_api::{
     common::v1::{Memo, Payload, SearchAttributes},
     history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes as Started},
-    time::{told_duration, told_time},
+    time::{duration_from_proto, time_from_proto},
 };
 use tenure_client::{DataConverter, Failure};
 
@@ -65,10 +65,10 @@ impl WorkflowInfo {
             parent: started.parent_workflow_execution.map(|parent| (parent.workflow_id, parent.run_id)),
             continued_from: given(started.continued_execution_run_id),
             cron_schedule: given(started.cron_schedule),
-            execution_timeout: told_duration(started.workflow_execution_timeout),
-            run_timeout: told_duration(started.workflow_run_timeout),
+            execution_timeout: duration_from_proto(started.workflow_execution_timeout),
+            run_timeout: duration_from_proto(started.workflow_run_timeout),
             last_failure: started.continued_failure.map(|it| Failure::from_proto(it, converter)),
-            task_timeout: told_duration(started.workflow_task_timeout),
+            task_timeout: duration_from_proto(started.workflow_task_timeout),
             last_result: started.last_completion_result.and_then(|it| it.payloads.into_iter().next()),
             memo: started.memo.unwrap_or_default(),
             search_attributes: started.search_attributes.unwrap_or_default(),
@@ -77,7 +77,7 @@ impl WorkflowInfo {
 }
 
 pub(crate) fn time_of(event: &HistoryEvent) -> SystemTime {
-    told_time(event.event_time).unwrap_or(SystemTime::UNIX_EPOCH)
+    time_from_proto(event.event_time).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// How long the history is, as of the current workflow task.

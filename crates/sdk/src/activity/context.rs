@@ -63,10 +63,10 @@ pub struct ActivityInfo {
 /// ```
 #[derive(Clone)]
 pub struct ActivityContext {
-    shared: Arc<Shared>,
+    shared: Arc<ContextShared>,
 }
 
-struct Shared {
+struct ContextShared {
     info: ActivityInfo,
     client: Option<Client>,
     converter: DataConverter,
@@ -99,7 +99,7 @@ impl ActivityContext {
         last_heartbeat: Vec<Payload>,
         recorded: Option<Recorded>,
     ) -> (Self, Control) {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ContextShared {
             info,
             client,
             converter,
@@ -175,7 +175,7 @@ impl ActivityContext {
 /// The worker's end of a context.
 #[derive(Clone)]
 pub(crate) struct Control {
-    shared: Arc<Shared>,
+    shared: Arc<ContextShared>,
 }
 
 impl Control {

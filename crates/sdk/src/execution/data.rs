@@ -7,7 +7,7 @@ use tenure_api::{
     common::v1::{Memo, Payload, Payloads},
     failure::v1::Failure,
     history::v1::history_event::Attributes as Is,
-    time::told_duration,
+    time::duration_from_proto,
 };
 use tenure_client::DataConverter;
 
@@ -89,7 +89,7 @@ impl Part<'_> {
                 let fields = memo.iter().flat_map(|memo| &memo.fields);
                 Data::Values(fields.map(|(key, payload)| serde_json::json!({ key: value(payload) })).collect())
             }
-            Part::Duration(time) => Data::Duration(told_duration(**time)),
+            Part::Duration(time) => Data::Duration(duration_from_proto(**time)),
             Part::Failure(failure) => Data::Text(failure.as_ref().map_or(String::new(), |it| it.message.clone())),
         }
     }

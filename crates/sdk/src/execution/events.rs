@@ -3,7 +3,7 @@
 use super::Execution;
 use crate::info::time_of;
 use crate::runtime::{Broken, Command};
-use crate::runtime::{LOCAL_ACTIVITY, OpId, Outcome, PATCH, ROOT, Resolution, SIDE_EFFECT, local_marker};
+use crate::runtime::{LOCAL_ACTIVITY, OpId, OperationResult, PATCH, ROOT, Resolution, SIDE_EFFECT, local_marker};
 use std::{collections::BTreeMap, panic::Location};
 use tenure_api::{
     common::v1::{Payload, Payloads, WorkflowExecution, WorkflowType},
@@ -62,9 +62,9 @@ impl Execution {
     /// Events that end an operation, by the event that began it.
     fn resolve(&self, is: Is) {
         match is {
-            Is::TimerFiredEventAttributes(it) => self.settle(it.started_event_id, Ok(Outcome::default())),
+            Is::TimerFiredEventAttributes(it) => self.settle(it.started_event_id, Ok(OperationResult::default())),
             Is::ActivityTaskCompletedEventAttributes(it) => {
-                self.settle(it.scheduled_event_id, Ok(Outcome { result: it.result, ..Default::default() }));
+                self.settle(it.scheduled_event_id, Ok(OperationResult { result: it.result, ..Default::default() }));
             }
             Is::ActivityTaskFailedEventAttributes(it) => {
                 let meta = (it.scheduled_event_id, it.started_event_id, it.retry_state());
@@ -92,7 +92,7 @@ impl Execution {
                 self.settle_child(it.initiated_event_id, Err(failure));
             }
             Is::ChildWorkflowExecutionCompletedEventAttributes(it) => {
-                let outcome = Outcome { result: it.result, ..Default::default() };
+                let outcome = OperationResult { result: it.result, ..Default::default() };
                 self.settle_child(it.initiated_event_id, Ok(outcome));
             }
             Is::ChildWorkflowExecutionFailedEventAttributes(it) => {
@@ -117,13 +117,13 @@ impl Execution {
                 self.settle_child(it.initiated_event_id, Err(failure.caused_by(terminated)));
             }
             Is::ExternalWorkflowExecutionSignaledEventAttributes(it) => {
-                self.settle(it.initiated_event_id, Ok(Outcome::default()));
+                self.settle(it.initiated_event_id, Ok(OperationResult::default()));
             }
             Is::SignalExternalWorkflowExecutionFailedEventAttributes(it) => {
                 self.settle(it.initiated_event_id, Err(not_reached(&format!("{:?}", it.cause()))));
             }
             Is::ExternalWorkflowExecutionCancelRequestedEventAttributes(it) => {
-                self.settle(it.initiated_event_id, Ok(Outcome::default()));
+                self.settle(it.initiated_event_id, Ok(OperationResult::default()));
             }
             Is::RequestCancelExternalWorkflowExecutionFailedEventAttributes(it) => {
                 self.settle(it.initiated_event_id, Err(not_reached(&format!("{:?}", it.cause()))));
@@ -198,7 +198,7 @@ impl Execution {
 
     fn child_started(&self, initiated: i64, run_id: String) {
         let Some(start) = self.op(initiated) else { return };
-        self.rt.resolve(start, Ok(Outcome { run_id, result: None }));
+        self.rt.resolve(start, Ok(OperationResult { run_id, result: None }));
         let late = self.rt.operations.borrow().late_cancel_of_child(start);
         if let Some(attributes) = late {
             self.rt.command(attributes, Location::caller());
@@ -234,7 +234,7 @@ impl Execution {
         let marker = local_marker(&call, result.clone(), &self.rt.converter);
         self.rt.push(Command::new(None, marker, Location::caller()));
         let payloads = |result: Option<Payload>| result.map(|it| Payloads { payloads: vec![it] });
-        self.rt.resolve(op, result.map(|result| Outcome { result: payloads(result), ..Default::default() }));
+        self.rt.resolve(op, result.map(|result| OperationResult { result: payloads(result), ..Default::default() }));
     }
 }
 

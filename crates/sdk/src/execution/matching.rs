@@ -11,7 +11,7 @@ use tenure_api::{
     common::v1::{WorkflowExecution, WorkflowType},
     events::EventSource,
     history::v1::{HistoryEvent, history_event::Attributes as Is},
-    time::told_duration,
+    time::duration_from_proto,
 };
 
 impl Execution {
@@ -181,7 +181,7 @@ fn of_event(event: &HistoryEvent) -> String {
 }
 
 fn lasting(time: Option<prost_types::Duration>) -> String {
-    told_duration(time).map_or(String::new(), |time| format!(" of {time:?}"))
+    duration_from_proto(time).map_or(String::new(), |time| format!(" of {time:?}"))
 }
 
 fn of_command(made: &Made) -> String {

@@ -8,7 +8,9 @@ mod scopes;
 mod tasks;
 
 pub(crate) use commands::{Command, Commands, Known, LOCAL_ACTIVITY, Location, PATCH, SIDE_EFFECT, details};
-pub(crate) use operations::{CancelMode, Kind, OpFuture, OpId, Operations, Outcome, Resolution, local_marker};
+pub(crate) use operations::{
+    CancelMode, OpFuture, OpId, OperationKind, OperationResult, Operations, Resolution, local_marker,
+};
 pub(crate) use panics::{catch, message_of};
 pub(crate) use scopes::{ROOT, ScopeId, Scopes};
 pub(crate) use tasks::Tasks;
@@ -93,7 +95,7 @@ pub(crate) struct Runtime {
 }
 
 /// Polls in one workflow task after which the code is taken to be in a loop.
-const MOST_POLLS: u64 = 5_000_000;
+const MAX_POLLS: u64 = 5_000_000;
 
 impl Runtime {
     pub(crate) fn new(converter: DataConverter) -> Rt {
@@ -138,7 +140,7 @@ impl Runtime {
                 dirty = true;
                 polls += self.poll(task);
             }
-            if !dirty || polls > MOST_POLLS || self.is_over() {
+            if !dirty || polls > MAX_POLLS || self.is_over() {
                 break;
             }
             // Conditions look again, because what they depend on may have changed.
@@ -151,7 +153,7 @@ impl Runtime {
             }
             dirty = self.progress.get() != before;
         }
-        if polls > MOST_POLLS {
+        if polls > MAX_POLLS {
             self.break_with(Broken::Panic(format!("the workflow did not come to rest after {polls} polls")));
         }
     }
@@ -207,7 +209,7 @@ impl Runtime {
     /// Makes a command whose outcome history will tell. In a cancelled scope it is cancelled before it is made.
     pub(crate) fn start(
         self: &Rc<Self>,
-        kind: Kind,
+        kind: OperationKind,
         attributes: Option<Attributes>,
         summary: Option<String>,
         at: Location,

@@ -17,13 +17,13 @@ pub(crate) type OpId = u64;
 
 /// What an operation gave.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct OperationResult {
     pub(crate) result: Option<Payloads>,
     /// The run id of a child that was started.
     pub(crate) run_id: String,
 }
 
-pub(crate) type Resolution = Result<Outcome, Failure>;
+pub(crate) type Resolution = Result<OperationResult, Failure>;
 
 /// What cancelling an activity or a child means for the one who waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) enum CancelMode {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum OperationKind {
     Timer {
         id: String,
     },
@@ -62,7 +62,7 @@ pub(crate) enum Kind {
 }
 
 struct Operation {
-    kind: Kind,
+    kind: OperationKind,
     scope: ScopeId,
     /// The event that confirmed its command.
     event_id: Option<i64>,
@@ -103,7 +103,7 @@ macro_rules! counter {
 impl Operations {
     counter!(next_timer timers, next_activity activities, next_child children, next_local locals);
 
-    pub(crate) fn add(&mut self, kind: Kind, scope: ScopeId) -> OpId {
+    pub(crate) fn add(&mut self, kind: OperationKind, scope: ScopeId) -> OpId {
         let id = self.next_id;
         self.next_id += 1;
         let operation = Operation { kind, scope, event_id: None, resolution: None, taken: false, waker: None };
@@ -125,7 +125,9 @@ impl Operations {
 
     pub(crate) fn by_local(&self, seq: u64) -> Option<(OpId, LocalCall)> {
         self.operations.iter().find_map(|(op, operation)| match &operation.kind {
-            Kind::Local(call) if call.seq == seq && operation.resolution.is_none() => Some((*op, call.clone())),
+            OperationKind::Local(call) if call.seq == seq && operation.resolution.is_none() => {
+                Some((*op, call.clone()))
+            }
             _ => None,
         })
     }
@@ -137,7 +139,7 @@ impl Operations {
     /// The operation that waits for the end of the child that `op` starts.
     pub(crate) fn result_of_child(&self, op: OpId) -> Option<OpId> {
         match self.operations.get(&op)?.kind {
-            Kind::ChildStart { .. } => Some(op + 1),
+            OperationKind::ChildStart { .. } => Some(op + 1),
             _ => None,
         }
     }
@@ -164,7 +166,7 @@ impl Operations {
 
     /// Nobody waits any more; what is left is what others refer to.
     fn forget(&mut self, op: OpId) {
-        if matches!(self.operations.get(&op).map(|it| &it.kind), Some(Kind::ChildStart { .. })) {
+        if matches!(self.operations.get(&op).map(|it| &it.kind), Some(OperationKind::ChildStart { .. })) {
             return;
         }
         if let Some(event) = self.operations.remove(&op).and_then(|operation| operation.event_id) {
@@ -177,7 +179,7 @@ impl Operations {
         let cancelled = || Failure::cancelled("cancelled");
         let Some(operation) = self.operations.get(&op) else { return cancelled() };
         match &operation.kind {
-            Kind::Activity { id, activity_type, .. } => Failure::new(
+            OperationKind::Activity { id, activity_type, .. } => Failure::new(
                 FailureKind::Activity {
                     activity_id: id.clone(),
                     activity_type: activity_type.clone(),
@@ -189,8 +191,8 @@ impl Operations {
                 "activity cancelled",
             )
             .caused_by(cancelled()),
-            Kind::ChildResult { start } => self.cancelled(*start),
-            Kind::ChildStart { workflow_id, workflow_type, .. } => Failure::new(
+            OperationKind::ChildResult { start } => self.cancelled(*start),
+            OperationKind::ChildStart { workflow_id, workflow_type, .. } => Failure::new(
                 FailureKind::ChildWorkflow {
                     namespace: String::new(),
                     workflow_id: workflow_id.clone(),
@@ -203,7 +205,7 @@ impl Operations {
                 "child workflow cancelled",
             )
             .caused_by(cancelled()),
-            Kind::Timer { .. } | Kind::Local(_) | Kind::External => cancelled(),
+            OperationKind::Timer { .. } | OperationKind::Local(_) | OperationKind::External => cancelled(),
         }
     }
 
@@ -211,35 +213,35 @@ impl Operations {
         let Some(operation) = self.operations.get_mut(&op) else { return CancelRequest::default() };
         let resolve = CancelRequest { resolve: true, ..Default::default() };
         match &mut operation.kind {
-            Kind::Timer { id } => {
+            OperationKind::Timer { id } => {
                 let cancel = api::CancelTimerCommandAttributes { timer_id: id.clone() };
                 CancelRequest { commands: vec![Attributes::CancelTimerCommandAttributes(cancel)], ..resolve }
             }
-            Kind::Activity { mode: CancelMode::Abandon, .. } => resolve,
-            Kind::Activity { mode, .. } => {
+            OperationKind::Activity { mode: CancelMode::Abandon, .. } => resolve,
+            OperationKind::Activity { mode, .. } => {
                 let scheduled_event_id = operation.event_id.unwrap_or_default();
                 let cancel = api::RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
                 let commands = vec![Attributes::RequestCancelActivityTaskCommandAttributes(cancel)];
                 CancelRequest { commands, resolve: *mode == CancelMode::Try, local: None }
             }
-            Kind::Local(call) => CancelRequest { local: Some(call.clone()), ..resolve },
+            OperationKind::Local(call) => CancelRequest { local: Some(call.clone()), ..resolve },
             // A child whose start is still to be told is cancelled when it has started.
-            Kind::ChildStart { cancel_requested, .. } => {
+            OperationKind::ChildStart { cancel_requested, .. } => {
                 *cancel_requested = true;
                 CancelRequest::default()
             }
-            Kind::ChildResult { start } => {
+            OperationKind::ChildResult { start } => {
                 let start = *start;
                 self.cancel_child(start)
             }
-            Kind::External => CancelRequest::default(),
+            OperationKind::External => CancelRequest::default(),
         }
     }
 
     fn cancel_child(&mut self, start: OpId) -> CancelRequest {
         let Some(operation) = self.operations.get_mut(&start) else { return CancelRequest::default() };
         let started = operation.resolution.is_some() || operation.taken;
-        let Kind::ChildStart { workflow_id, mode, cancel_requested, .. } = &mut operation.kind else {
+        let OperationKind::ChildStart { workflow_id, mode, cancel_requested, .. } = &mut operation.kind else {
             return CancelRequest::default();
         };
         let repeated = std::mem::replace(cancel_requested, true);
@@ -254,7 +256,9 @@ impl Operations {
     /// The command to cancel a child that has just started, if that was asked for before.
     pub(crate) fn late_cancel_of_child(&self, start: OpId) -> Option<Attributes> {
         match &self.operations.get(&start)?.kind {
-            Kind::ChildStart { workflow_id, cancel_requested: true, mode, .. } if *mode != CancelMode::Abandon => {
+            OperationKind::ChildStart { workflow_id, cancel_requested: true, mode, .. }
+                if *mode != CancelMode::Abandon =>
+            {
                 Some(cancel_child_command(workflow_id))
             }
             _ => None,

@@ -1,7 +1,7 @@
 //! Activities: from the poll to the answer.
 
 use super::{
-    Phase, Shared,
+    ShutdownPhase, WorkerShared,
     pollers::{self, Queue},
     slots::Slot,
     until,
@@ -20,7 +20,7 @@ use tenure_api::{
     common::v1::{Payload, Payloads},
     enums::v1::TaskQueueKind,
     taskqueue::v1::{TaskQueue, TaskQueueMetadata},
-    time::{told_duration, told_time},
+    time::{duration_from_proto, time_from_proto},
     workflowservice::v1 as api,
 };
 use tenure_client::{ClientError, rpc};
@@ -28,12 +28,12 @@ use tokio::task::JoinError;
 
 /// The activities of the task queue.
 pub(super) struct Tasks {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerShared>,
     request: api::PollActivityTaskQueueRequest,
 }
 
 impl Tasks {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<WorkerShared>) -> Self {
         let queue =
             TaskQueue { name: shared.task_queue.clone(), kind: TaskQueueKind::Normal.into(), ..Default::default() };
         let request = api::PollActivityTaskQueueRequest {
@@ -55,12 +55,12 @@ impl Tasks {
 impl Queue for Tasks {
     type Task = api::PollActivityTaskQueueResponse;
 
-    async fn poll(&self) -> Result<pollers::Answer<Self::Task>, ClientError> {
+    async fn poll(&self) -> Result<pollers::PollResult<Self::Task>, ClientError> {
         let client = &self.shared.client;
         let task = rpc!(client.connection(), poll_activity_task_queue, self.request.clone(), client.long()).await?;
         let advice = task.poller_scaling_decision.as_ref().map(|it| it.poll_request_delta_suggestion);
         let queued = pollers::between(task.current_attempt_scheduled_time, task.started_time);
-        Ok(pollers::Answer { task: (!task.task_token.is_empty()).then_some(task), advice, queued })
+        Ok(pollers::PollResult { task: (!task.task_token.is_empty()).then_some(task), advice, queued })
     }
 
     async fn work(&self, task: Self::Task, slot: Slot) {
@@ -69,12 +69,12 @@ impl Queue for Tasks {
 }
 
 /// Runs one attempt that came along with another answer.
-pub(super) fn spawn(shared: Arc<Shared>, task: api::PollActivityTaskQueueResponse, mut slot: Slot) {
+pub(super) fn spawn(shared: Arc<WorkerShared>, task: api::PollActivityTaskQueueResponse, mut slot: Slot) {
     slot.begin();
     tokio::spawn(async move { work(&shared, task, slot).await });
 }
 
-async fn work(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse, _slot: Slot) {
+async fn work(shared: &Arc<WorkerShared>, task: api::PollActivityTaskQueueResponse, _slot: Slot) {
     let token = task.task_token.clone();
     let info = info_of(shared, &task);
     let activity_type = info.activity_type.clone();
@@ -93,7 +93,11 @@ enum Ended {
     Cancelled(Failure),
 }
 
-async fn attempt(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse, info: ActivityInfo) -> Option<Ended> {
+async fn attempt(
+    shared: &Arc<WorkerShared>,
+    task: api::PollActivityTaskQueueResponse,
+    info: ActivityInfo,
+) -> Option<Ended> {
     let name = info.activity_type.clone();
     let Some(run) = shared.activities.calls.get(&name).cloned() else {
         let known = shared.activities.calls.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -119,7 +123,7 @@ async fn attempt(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse,
             biased;
             result = &mut running => break result,
             () = &mut heartbeats, if !by_server => by_server = true,
-            () = until(&mut phase, Phase::Cancelling), if !by_worker => by_worker = true,
+            () = until(&mut phase, ShutdownPhase::Cancelling), if !by_worker => by_worker = true,
             () = &mut time_is_up => {
                 if by_time {
                     // The server knows. What does not look must not keep its slot for ever.
@@ -163,7 +167,7 @@ async fn attempt(shared: &Arc<Shared>, task: api::PollActivityTaskQueueResponse,
 
 /// How long the attempt may take, as the server counts.
 fn limit_of(info: &ActivityInfo, task: &api::PollActivityTaskQueueResponse) -> Duration {
-    let all = told_duration(task.schedule_to_close_timeout);
+    let all = duration_from_proto(task.schedule_to_close_timeout);
     let waited = match (info.scheduled, info.started) {
         (Some(scheduled), Some(started)) => started.duration_since(scheduled).unwrap_or_default(),
         _ => Duration::ZERO,
@@ -174,7 +178,7 @@ fn limit_of(info: &ActivityInfo, task: &api::PollActivityTaskQueueResponse) -> D
     one.into_iter().chain(left).min().unwrap_or(Duration::from_secs(365 * 24 * 3600))
 }
 
-fn info_of(shared: &Shared, task: &api::PollActivityTaskQueueResponse) -> ActivityInfo {
+fn info_of(shared: &WorkerShared, task: &api::PollActivityTaskQueueResponse) -> ActivityInfo {
     let execution = task.workflow_execution.clone().unwrap_or_default();
     ActivityInfo {
         activity_id: task.activity_id.clone(),
@@ -185,17 +189,17 @@ fn info_of(shared: &Shared, task: &api::PollActivityTaskQueueResponse) -> Activi
         workflow_type: task.workflow_type.clone().unwrap_or_default().name,
         task_queue: shared.task_queue.clone(),
         task_token: task.task_token.to_vec(),
-        scheduled: told_time(task.scheduled_time),
-        started: told_time(task.started_time),
-        start_to_close: told_duration(task.start_to_close_timeout),
-        heartbeat_timeout: told_duration(task.heartbeat_timeout).filter(|it| !it.is_zero()),
+        scheduled: time_from_proto(task.scheduled_time),
+        started: time_from_proto(task.started_time),
+        start_to_close: duration_from_proto(task.start_to_close_timeout),
+        heartbeat_timeout: duration_from_proto(task.heartbeat_timeout).filter(|it| !it.is_zero()),
         is_local: false,
     }
 }
 
 /// Sends heartbeats, not too many of them; done when the server wants the attempt to stop.
 async fn heartbeats(
-    shared: &Shared,
+    shared: &WorkerShared,
     control: &Control,
     task_token: prost::bytes::Bytes,
     heartbeat_timeout: Option<Duration>,
@@ -228,7 +232,7 @@ pub(super) fn of_panic(error: JoinError) -> Failure {
     }
 }
 
-async fn respond(shared: &Shared, task_token: prost::bytes::Bytes, ended: Ended) -> Result<(), ClientError> {
+async fn respond(shared: &WorkerShared, task_token: prost::bytes::Bytes, ended: Ended) -> Result<(), ClientError> {
     let (client, connection) = (&shared.client, shared.client.connection());
     let (namespace, identity) = (client.namespace().to_owned(), client.identity().to_owned());
     match ended {

@@ -1,6 +1,6 @@
 //! What the worker tells the server of itself, where the server wants to know.
 
-use super::{Groups, Shared};
+use super::{Groups, WorkerShared};
 use std::{
     sync::{Mutex, OnceLock, PoisonError, atomic::Ordering},
     time::{Duration, SystemTime},
@@ -8,7 +8,7 @@ use std::{
 use tenure_api::{
     enums::v1::WorkerStatus,
     namespace::v1::namespace_info::Capabilities,
-    time::{duration_to_proto, told_time},
+    time::{duration_to_proto, time_from_proto},
     worker::v1::{WorkerHeartbeat, WorkerHostInfo},
     workflowservice::v1 as api,
 };
@@ -16,7 +16,7 @@ use tenure_client::rpc;
 use tonic::Code;
 
 /// What the server can do, as soon as it says so.
-pub(super) async fn capabilities(shared: &Shared) -> Capabilities {
+pub(super) async fn capabilities(shared: &WorkerShared) -> Capabilities {
     let client = &shared.client;
     let request = api::DescribeNamespaceRequest { namespace: client.namespace().to_owned(), ..Default::default() };
     loop {
@@ -35,7 +35,7 @@ pub(super) async fn capabilities(shared: &Shared) -> Capabilities {
 }
 
 /// Tells it again and again.
-pub(super) async fn beat(shared: &Shared, groups: &Groups) {
+pub(super) async fn beat(shared: &WorkerShared, groups: &Groups) {
     let (Some(interval), client) = (shared.options.heartbeat_interval, &shared.client) else { return };
     loop {
         let request = api::RecordWorkerHeartbeatRequest {
@@ -64,11 +64,11 @@ impl Heart {
     }
 
     /// How the worker is, since the last time that somebody asked.
-    pub(super) fn beat(&self, shared: &Shared, groups: &Groups, status: WorkerStatus) -> WorkerHeartbeat {
+    pub(super) fn beat(&self, shared: &WorkerShared, groups: &Groups, status: WorkerStatus) -> WorkerHeartbeat {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, cpu_before) = &*last;
         let now = SystemTime::now();
-        let since = told_time(before.heartbeat_time);
+        let since = time_from_proto(before.heartbeat_time);
         let cache = &shared.threads.stats;
         let count = |it: &std::sync::atomic::AtomicU64| i32::try_from(it.load(Ordering::Relaxed)).unwrap_or(i32::MAX);
         let cpu = CpuTimes::read();

@@ -1,6 +1,6 @@
 //! Local activities: run beside the workflow task that asked for them.
 
-use super::Shared;
+use super::WorkerShared;
 use crate::{
     Failure,
     activity::{ActivityContext, ActivityInfo},
@@ -10,7 +10,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
     common::v1::{Payload, RetryPolicy},
-    time::told_duration,
+    time::duration_from_proto,
 };
 use tenure_client::TimeoutType;
 use tokio::{
@@ -27,7 +27,7 @@ pub(super) struct Locals {
 }
 
 impl Locals {
-    pub(super) fn start(&mut self, shared: &Arc<Shared>, name: &Arc<Name>, calls: Vec<LocalCall>) {
+    pub(super) fn start(&mut self, shared: &Arc<WorkerShared>, name: &Arc<Name>, calls: Vec<LocalCall>) {
         for call in calls {
             let (shared, name) = (shared.clone(), name.clone());
             self.running.spawn(async move {
@@ -61,7 +61,7 @@ impl Locals {
     }
 }
 
-async fn attempts(shared: &Arc<Shared>, name: &Name, call: &LocalCall) -> Result<Option<Payload>, Failure> {
+async fn attempts(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall) -> Result<Option<Payload>, Failure> {
     for attempt in 1.. {
         let failure = match one(shared, name, call, attempt).await {
             Ok(result) => return Ok(Some(result)),
@@ -75,7 +75,7 @@ async fn attempts(shared: &Arc<Shared>, name: &Name, call: &LocalCall) -> Result
     unreachable!("tries until it is told not to")
 }
 
-async fn one(shared: &Arc<Shared>, name: &Name, call: &LocalCall, attempt: u32) -> Result<Payload, Failure> {
+async fn one(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall, attempt: u32) -> Result<Payload, Failure> {
     let Some(run) = shared.activities.calls.get(&call.activity_type).cloned() else {
         let message = format!("this worker has no activity {:?}", call.activity_type);
         return Err(Failure::application("UnknownActivity", message).non_retryable());
@@ -127,9 +127,9 @@ fn pause(policy: Option<&RetryPolicy>, attempt: u32, failure: &Failure) -> Optio
     if let Some(delay) = failure.as_application().and_then(|application| application.next_retry_delay) {
         return Some(delay);
     }
-    let initial = told_duration(policy.initial_interval).unwrap_or(Duration::from_secs(1));
+    let initial = duration_from_proto(policy.initial_interval).unwrap_or(Duration::from_secs(1));
     let coefficient = if policy.backoff_coefficient >= 1.0 { policy.backoff_coefficient } else { 2.0 };
-    let most = told_duration(policy.maximum_interval).unwrap_or(initial * 100);
+    let most = duration_from_proto(policy.maximum_interval).unwrap_or(initial * 100);
     let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
     let seconds = (initial.as_secs_f64() * coefficient.powi(exponent)).min(most.as_secs_f64());
     Some(Duration::from_secs_f64(seconds))

@@ -65,7 +65,7 @@ pub struct Worker {
 
 /// How far a worker is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub(crate) enum ShutdownPhase {
     Polling,
     /// No new polls.
     Draining,
@@ -76,7 +76,7 @@ pub(crate) enum Phase {
 }
 
 /// What the parts of a running worker share.
-pub(crate) struct Shared {
+pub(crate) struct WorkerShared {
     client: Client,
     task_queue: String,
     sticky_queue: String,
@@ -89,7 +89,7 @@ pub(crate) struct Shared {
     threads: threads::Threads,
     metrics: Arc<metrics::Metrics>,
     heart: heartbeat::Heart,
-    phase: watch::Sender<Phase>,
+    phase: watch::Sender<ShutdownPhase>,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -194,7 +194,7 @@ impl Worker {
             let (used, available) = metrics.slots(worker_type);
             Slots::new(size, used, available)
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WorkerShared {
             sticky_queue: format!("{}:{}", client.identity(), uuid::Uuid::new_v4()),
             instance_key: uuid::Uuid::new_v4().to_string(),
             workflow_slots: slots("WorkflowWorker", options.workflow_slots.max(2)),
@@ -202,7 +202,7 @@ impl Worker {
             local_slots: slots("LocalActivityWorker", options.local_slots.max(1)),
             threads: threads::Threads::start(workflows, client.converter().clone(), metrics.clone(), &options),
             heart: heartbeat::Heart::new(),
-            phase: watch::Sender::new(Phase::Polling),
+            phase: watch::Sender::new(ShutdownPhase::Polling),
             metrics,
             client,
             task_queue,
@@ -219,7 +219,7 @@ impl Worker {
                 if capabilities.worker_heartbeats {
                     let mut phase = shared.phase.subscribe();
                     tokio::select! {
-                        () = until(&mut phase, Phase::Draining) => {}
+                        () = until(&mut phase, ShutdownPhase::Draining) => {}
                         () = heartbeat::beat(&shared, &groups) => {}
                     }
                 }
@@ -228,7 +228,7 @@ impl Worker {
         });
         stop.await;
         tracing::info!(task_queue = shared.task_queue, "draining");
-        shared.phase.send_replace(Phase::Draining);
+        shared.phase.send_replace(ShutdownPhase::Draining);
         let known = tokio::time::timeout(Duration::from_millis(100), capabilities).await;
         let capabilities = known.ok().and_then(Result::ok).unwrap_or_default();
         shared.goodbye(&groups, WorkerStatus::ShuttingDown).await;
@@ -236,7 +236,7 @@ impl Worker {
             // A poll that the server has ended cannot have taken a task along.
             let _ = tokio::time::timeout(Duration::from_secs(3), groups.ended()).await;
         }
-        shared.phase.send_replace(Phase::Stopped);
+        shared.phase.send_replace(ShutdownPhase::Stopped);
         groups.ended().await;
         shared.drain().await;
         tracing::info!(task_queue = shared.task_queue, "stopped");
@@ -245,7 +245,7 @@ impl Worker {
 }
 
 impl Groups {
-    fn start(shared: &Arc<Shared>, has_workflows: bool) -> Self {
+    fn start(shared: &Arc<WorkerShared>, has_workflows: bool) -> Self {
         let (options, metrics) = (&shared.options, &shared.metrics);
         let (workflow_slots, activity_slots) = (&shared.workflow_slots, &shared.activity_slots);
         let workflows = |sticky: bool, name: &str| {
@@ -293,7 +293,7 @@ impl Groups {
     }
 }
 
-impl Shared {
+impl WorkerShared {
     /// Waits for what runs, as long as the grace time allows.
     async fn drain(&self) {
         let grace = self.options.grace;
@@ -301,7 +301,7 @@ impl Shared {
             if !self.activity_slots.all_free(grace).await {
                 let left = self.activity_slots.used();
                 tracing::warn!(left, "the grace time is over, activities are cancelled");
-                self.phase.send_replace(Phase::Cancelling);
+                self.phase.send_replace(ShutdownPhase::Cancelling);
                 if !self.activity_slots.all_free(grace).await {
                     let left = self.activity_slots.used();
                     tracing::warn!(left, "activities that do not end are left to their time-outs");
@@ -348,6 +348,6 @@ async fn signalled() {
 }
 
 /// Done when the worker has come to this phase.
-pub(crate) async fn until(phase: &mut watch::Receiver<Phase>, reached: Phase) {
+pub(crate) async fn until(phase: &mut watch::Receiver<ShutdownPhase>, reached: ShutdownPhase) {
     let _ = phase.wait_for(|phase| *phase >= reached).await;
 }

@@ -1,7 +1,7 @@
 //! Polls of one queue: as many at once as its load asks for.
 
 use super::{
-    Phase,
+    ShutdownPhase,
     rate::RateLimit,
     slots::{Slot, Slots},
     until,
@@ -12,12 +12,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
-use tenure_api::{time::told_time, worker::v1::WorkerPollerInfo};
+use tenure_api::{time::time_from_proto, worker::v1::WorkerPollerInfo};
 use tenure_client::ClientError;
 use tokio::sync::watch;
 
 /// What a poll gave.
-pub(super) struct Answer<T> {
+pub(super) struct PollResult<T> {
     pub(super) task: Option<T>,
     /// How many polls more the server would like, if it says.
     pub(super) advice: Option<i32>,
@@ -27,13 +27,14 @@ pub(super) struct Answer<T> {
 
 /// Zero when it is not known.
 pub(super) fn between(scheduled: Option<prost_types::Timestamp>, started: Option<prost_types::Timestamp>) -> Duration {
-    let waited = told_time(scheduled).zip(told_time(started)).and_then(|(from, to)| to.duration_since(from).ok());
+    let waited =
+        time_from_proto(scheduled).zip(time_from_proto(started)).and_then(|(from, to)| to.duration_since(from).ok());
     waited.unwrap_or_default()
 }
 
 /// How a poll ended.
 #[derive(Clone, Copy, Debug)]
-enum Found {
+enum PollOutcome {
     Failed,
     Nothing,
     /// A task that had waited so long.
@@ -44,7 +45,7 @@ enum Found {
 pub(super) trait Queue: Send + Sync + 'static {
     type Task: Send + 'static;
 
-    fn poll(&self) -> impl Future<Output = Result<Answer<Self::Task>, ClientError>> + Send;
+    fn poll(&self) -> impl Future<Output = Result<PollResult<Self::Task>, ClientError>> + Send;
     fn work(&self, task: Self::Task, slot: Slot) -> impl Future<Output = ()> + Send;
 }
 
@@ -61,14 +62,14 @@ pub(super) struct Pollers<Q> {
     measures: Measures,
     scale: Mutex<Scale>,
     running: watch::Sender<usize>,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<ShutdownPhase>,
 }
 
 /// A poll that is answered so quickly has met a task that was waiting.
-const QUICK: Duration = Duration::from_millis(20);
+const QUICK_POLL: Duration = Duration::from_millis(20);
 /// A poll that is answered so late was one too many.
-const SLOW: Duration = Duration::from_secs(10);
-const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
+const SLOW_POLL: Duration = Duration::from_secs(10);
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 struct Scale {
     range: RangeInclusive<usize>,
@@ -88,17 +89,17 @@ impl Scale {
     }
 
     /// `polled`: how long the poll took.
-    fn observe(&mut self, found: Found, advice: Option<i32>, polled: Duration) {
+    fn observe(&mut self, found: PollOutcome, advice: Option<i32>, polled: Duration) {
         self.advised |= advice.is_some();
         // A server far away, or one that commits slowly, answers no poll quickly: then the task's own wait tells.
-        let met_a_backlog = |queued| polled < QUICK || queued >= polled / 2;
+        let met_a_backlog = |queued| polled < QUICK_POLL || queued >= polled / 2;
         let by = match (advice, found) {
             (Some(advice), _) => advice,
-            (None, Found::Failed) => -1,
-            (None, Found::Task(_)) if self.advised => 0,
-            (None, Found::Task(queued)) if met_a_backlog(queued) => 1,
-            (None, Found::Task(_)) if polled < SLOW => 0,
-            (None, Found::Task(_) | Found::Nothing) => -1,
+            (None, PollOutcome::Failed) => -1,
+            (None, PollOutcome::Task(_)) if self.advised => 0,
+            (None, PollOutcome::Task(queued)) if met_a_backlog(queued) => 1,
+            (None, PollOutcome::Task(_)) if polled < SLOW_POLL => 0,
+            (None, PollOutcome::Task(_) | PollOutcome::Nothing) => -1,
         };
         let target = i64::try_from(self.target).unwrap_or(i64::MAX).saturating_add(by.into());
         self.target = usize::try_from(target).unwrap_or(0).clamp(*self.range.start(), *self.range.end());
@@ -113,7 +114,7 @@ impl<Q: Queue> Pollers<Q> {
         slots: Arc<Slots>,
         limit: Option<Arc<RateLimit>>,
         measures: Measures,
-        phase: watch::Receiver<Phase>,
+        phase: watch::Receiver<ShutdownPhase>,
     ) -> Arc<Self> {
         let scale = Mutex::new(Scale::new(range, most));
         let (queue, running) = (Arc::new(queue), watch::Sender::new(0));
@@ -156,12 +157,12 @@ impl<Q: Queue> Pollers<Q> {
 
     async fn keep_polling(self: Arc<Self>) {
         let mut phase = self.phase.clone();
-        while *phase.borrow() == Phase::Polling {
+        while *phase.borrow() == ShutdownPhase::Polling {
             tokio::select! {
                 biased;
                 // A task that has come is not thrown away.
                 () = self.once() => {}
-                () = until(&mut phase, Phase::Stopped) => break,
+                () = until(&mut phase, ShutdownPhase::Stopped) => break,
             }
             if self.leave() {
                 return;
@@ -180,7 +181,7 @@ impl<Q: Queue> Pollers<Q> {
         let answer = match self.queue.poll().await {
             Ok(answer) => answer,
             Err(error) => {
-                self.scale().observe(Found::Failed, None, began.elapsed());
+                self.scale().observe(PollOutcome::Failed, None, began.elapsed());
                 self.complain(&error);
                 drop(slot);
                 return tokio::time::sleep(Duration::from_secs(1)).await;
@@ -188,7 +189,7 @@ impl<Q: Queue> Pollers<Q> {
         };
         {
             let mut scale = self.scale();
-            let found = answer.task.as_ref().map_or(Found::Nothing, |_| Found::Task(answer.queued));
+            let found = answer.task.as_ref().map_or(PollOutcome::Nothing, |_| PollOutcome::Task(answer.queued));
             scale.observe(found, answer.advice, began.elapsed());
             scale.last_success = Some(SystemTime::now());
         }
@@ -202,7 +203,7 @@ impl<Q: Queue> Pollers<Q> {
     /// Once per interval, however many polls fail. That no address answers is said by the connection.
     fn complain(&self, error: &ClientError) {
         let complained = &mut self.scale().complained;
-        let due = complained.is_none_or(|last| last.elapsed() >= BETWEEN_COMPLAINTS);
+        let due = complained.is_none_or(|last| last.elapsed() >= WARNING_INTERVAL);
         if due && !matches!(error, ClientError::Unreachable { .. }) {
             *complained = Some(Instant::now());
             tracing::warn!(%error, "polling fails, trying on");
@@ -228,7 +229,7 @@ impl<Q: Queue> Pollers<Q> {
 mod tests {
     use super::*;
 
-    fn targets(range: RangeInclusive<usize>, seen: &[(Found, Option<i32>, u64)]) -> Vec<usize> {
+    fn targets(range: RangeInclusive<usize>, seen: &[(PollOutcome, Option<i32>, u64)]) -> Vec<usize> {
         let mut scale = Scale::new(&range, 10);
         let step = |&(found, advice, millis): &_| {
             scale.observe(found, advice, Duration::from_millis(millis));
@@ -238,11 +239,11 @@ mod tests {
     }
 
     /// A task that met a poll that was waiting for it.
-    const TASK: Found = Found::Task(Duration::from_millis(2));
+    const TASK: PollOutcome = PollOutcome::Task(Duration::from_millis(2));
 
     #[test]
     fn polls_follow_what_they_find() {
-        use Found::{Failed, Nothing};
+        use PollOutcome::{Failed, Nothing};
         let seen = [(TASK, None, 1), (TASK, None, 1), (TASK, None, 1), (TASK, None, 500), (TASK, None, 20_000)];
         assert_eq!(targets(2..=4, &seen), [3, 4, 4, 4, 3]);
         assert_eq!(targets(1..=9, &[(TASK, None, 1), (Nothing, None, 60_000), (Nothing, None, 60_000)]), [2, 1, 1]);
@@ -251,13 +252,13 @@ mod tests {
 
     #[test]
     fn polls_grow_while_tasks_wait_however_slowly_the_server_answers() {
-        let backlog = Found::Task(Duration::from_millis(900));
+        let backlog = PollOutcome::Task(Duration::from_millis(900));
         assert_eq!(targets(2..=9, &[(backlog, None, 300), (backlog, None, 300), (TASK, None, 300)]), [3, 4, 4]);
     }
 
     #[test]
     fn the_servers_advice_counts_more() {
-        let seen = [(TASK, Some(3), 5_000), (TASK, None, 1), (TASK, Some(-1), 1), (Found::Nothing, None, 1)];
+        let seen = [(TASK, Some(3), 5_000), (TASK, None, 1), (TASK, Some(-1), 1), (PollOutcome::Nothing, None, 1)];
         assert_eq!(targets(1..=9, &seen), [4, 4, 3, 2]);
     }
 

@@ -38,7 +38,7 @@ pub(crate) struct Advance {
 
 /// What came of it.
 #[derive(Default)]
-pub(crate) struct Answer {
+pub(crate) struct AdvanceResult {
     pub(crate) output: Output,
     pub(crate) local: Vec<LocalCall>,
     pub(crate) query_results: BTreeMap<String, WorkflowQueryResult>,
@@ -62,7 +62,7 @@ impl From<Trouble> for Refused {
     }
 }
 
-type Reply = oneshot::Sender<Result<Answer, Refused>>;
+type Reply = oneshot::Sender<Result<AdvanceResult, Refused>>;
 
 enum Job {
     Advance(Box<Advance>, Reply),
@@ -116,7 +116,7 @@ impl Threads {
         let _ = self.senders[index].send(job);
     }
 
-    pub(crate) async fn advance(&self, advance: Box<Advance>) -> Result<Answer, Refused> {
+    pub(crate) async fn advance(&self, advance: Box<Advance>) -> Result<AdvanceResult, Refused> {
         let (reply, answer) = oneshot::channel();
         let name = advance.name.clone();
         self.send(&name.run_id, Job::Advance(advance, reply));
@@ -128,7 +128,7 @@ impl Threads {
         run_id: &str,
         seq: u64,
         result: Result<Option<Payload>, Failure>,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<AdvanceResult, Refused> {
         let (reply, answer) = oneshot::channel();
         self.send(run_id, Job::FinishLocal(run_id.to_owned(), seq, result, reply));
         answer.await.unwrap_or(Err(Refused::Gap(None)))
@@ -189,8 +189,8 @@ impl Cache {
     fn guard(
         &mut self,
         run_id: &str,
-        run: impl FnOnce(&mut Self) -> Result<Answer, Refused>,
-    ) -> Result<Answer, Refused> {
+        run: impl FnOnce(&mut Self) -> Result<AdvanceResult, Refused>,
+    ) -> Result<AdvanceResult, Refused> {
         let answer = catch_unwind(AssertUnwindSafe(|| run(self))).unwrap_or_else(|panic| {
             let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
             Err(Refused::Fails(TaskFailure::new(cause, "Panic", message_of(&*panic))))
@@ -201,7 +201,7 @@ impl Cache {
         answer
     }
 
-    fn advance(&mut self, advance: Box<Advance>) -> Result<Answer, Refused> {
+    fn advance(&mut self, advance: Box<Advance>) -> Result<AdvanceResult, Refused> {
         let run_id = &advance.name.run_id;
         if advance.afresh {
             self.remove(run_id);
@@ -230,7 +230,7 @@ impl Cache {
             answer(cached.execution.query(&query.query_type, query.query_args.as_ref()), &self.converter)
         };
         let query_results = queries.iter().map(|(id, query)| (id.clone(), answer(query))).collect();
-        Ok(Answer { output, local, query_results, task_timeout: cached.execution.task_timeout() })
+        Ok(AdvanceResult { output, local, query_results, task_timeout: cached.execution.task_timeout() })
     }
 
     fn insert(&mut self, advance: &Advance) -> Result<(), Refused> {
@@ -253,13 +253,13 @@ impl Cache {
         run_id: &str,
         seq: u64,
         result: Result<Option<Payload>, Failure>,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<AdvanceResult, Refused> {
         let cached = self.executions.get_mut(run_id).ok_or(Refused::Gap(None))?;
         cached.used = self.tick;
         let output = cached.execution.finish_local(seq, result)?;
         let local = cached.execution.take_local();
         cached.locals = cached.locals.saturating_sub(1) + local.len();
-        Ok(Answer { output, local, ..Default::default() })
+        Ok(AdvanceResult { output, local, ..Default::default() })
     }
 
     fn remove(&mut self, run_id: &str) {

@@ -1,11 +1,11 @@
 //! Workflow tasks: from the poll to the answer.
 
 use super::{
-    Phase, SDK_NAME, SDK_VERSION, Shared, activities,
+    SDK_NAME, SDK_VERSION, ShutdownPhase, WorkerShared, activities,
     local::Locals,
     pollers::{self, Queue},
     slots::Slot,
-    threads::{Advance, Answer, Refused},
+    threads::{Advance, AdvanceResult, Refused},
 };
 use crate::execution::{Name, Output, Task, TaskFailure};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -24,12 +24,12 @@ use tokio::time::Instant;
 
 /// The workflow tasks of one queue.
 pub(super) struct Tasks {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerShared>,
     request: api::PollWorkflowTaskQueueRequest,
 }
 
 impl Tasks {
-    pub(super) fn new(shared: Arc<Shared>, sticky: bool) -> Self {
+    pub(super) fn new(shared: Arc<WorkerShared>, sticky: bool) -> Self {
         let queue = if sticky {
             sticky_queue(&shared)
         } else {
@@ -47,7 +47,7 @@ impl Tasks {
     }
 }
 
-fn sticky_queue(shared: &Shared) -> TaskQueue {
+fn sticky_queue(shared: &WorkerShared) -> TaskQueue {
     TaskQueue {
         name: shared.sticky_queue.clone(),
         kind: TaskQueueKind::Sticky.into(),
@@ -58,12 +58,12 @@ fn sticky_queue(shared: &Shared) -> TaskQueue {
 impl Queue for Tasks {
     type Task = api::PollWorkflowTaskQueueResponse;
 
-    async fn poll(&self) -> Result<pollers::Answer<Self::Task>, ClientError> {
+    async fn poll(&self) -> Result<pollers::PollResult<Self::Task>, ClientError> {
         let client = &self.shared.client;
         let task = rpc!(client.connection(), poll_workflow_task_queue, self.request.clone(), client.long()).await?;
         let advice = task.poller_scaling_decision.as_ref().map(|it| it.poll_request_delta_suggestion);
         let queued = pollers::between(task.scheduled_time, task.started_time);
-        Ok(pollers::Answer { task: (!task.task_token.is_empty()).then_some(task), advice, queued })
+        Ok(pollers::PollResult { task: (!task.task_token.is_empty()).then_some(task), advice, queued })
     }
 
     /// Works on a task, and on those that come back with its answer.
@@ -105,17 +105,17 @@ fn is_outdated(error: &ClientError) -> bool {
     }
 }
 
-fn name_of(shared: &Shared, task: &api::PollWorkflowTaskQueueResponse) -> Arc<Name> {
+fn name_of(shared: &WorkerShared, task: &api::PollWorkflowTaskQueueResponse) -> Arc<Name> {
     let execution = task.workflow_execution.clone().unwrap_or_default();
     let namespace = shared.client.namespace().to_owned();
     Arc::new(Name { namespace, workflow_id: execution.workflow_id, run_id: execution.run_id })
 }
 
 /// How long an answer that tells of more than local activities waits for those that are almost done.
-const MOMENT: Duration = Duration::from_millis(100);
+const LOCAL_ACTIVITY_GRACE: Duration = Duration::from_millis(100);
 
 async fn work(
-    shared: &Arc<Shared>,
+    shared: &Arc<WorkerShared>,
     mut task: api::PollWorkflowTaskQueueResponse,
     name: &Arc<Name>,
     locals: &mut Locals,
@@ -139,7 +139,7 @@ async fn work(
     locals.start(shared, name, std::mem::take(&mut answer.local));
     while !locals.is_empty() {
         if tells_of_more(&answer) {
-            answer_by = answer_by.min(Instant::now() + MOMENT);
+            answer_by = answer_by.min(Instant::now() + LOCAL_ACTIVITY_GRACE);
         }
         let Some((seq, result)) = locals.next(answer_by).await else { break };
         match shared.threads.finish_local(&name.run_id, seq, result).await {
@@ -166,7 +166,7 @@ async fn work(
 }
 
 /// Whether somebody waits for this answer, beside the local activities.
-fn tells_of_more(answer: &Answer) -> bool {
+fn tells_of_more(answer: &AdvanceResult) -> bool {
     let of_local = |command: &Command| command.command_type() == CommandType::RecordMarker;
     !(answer.output.commands.iter().all(of_local)
         && answer.output.messages.is_empty()
@@ -187,11 +187,11 @@ fn count_closed(measures: &super::metrics::OfWorkflow, commands: &[Command]) {
 
 /// Feeds the task to its execution, with as much history as that needs.
 async fn advance(
-    shared: &Arc<Shared>,
+    shared: &Arc<WorkerShared>,
     task: &mut api::PollWorkflowTaskQueueResponse,
     name: &Arc<Name>,
     workflow_type: &str,
-) -> Result<Result<Answer, TaskFailure>, ClientError> {
+) -> Result<Result<AdvanceResult, TaskFailure>, ClientError> {
     let mut events = task.history.take().unwrap_or_default().events;
     let token = std::mem::take(&mut task.next_page_token);
     if !token.is_empty() {
@@ -229,7 +229,11 @@ async fn advance(
 /// The id under which a query that is no workflow task is answered.
 const LEGACY: &str = "";
 
-async fn history(shared: &Shared, name: &Name, token: prost::bytes::Bytes) -> Result<Vec<HistoryEvent>, ClientError> {
+async fn history(
+    shared: &WorkerShared,
+    name: &Name,
+    token: prost::bytes::Bytes,
+) -> Result<Vec<HistoryEvent>, ClientError> {
     let execution = tenure_api::common::v1::WorkflowExecution {
         workflow_id: name.workflow_id.clone(),
         run_id: name.run_id.clone(),
@@ -253,10 +257,10 @@ async fn history(shared: &Shared, name: &Name, token: prost::bytes::Bytes) -> Re
 }
 
 async fn answer_query(
-    shared: &Shared,
+    shared: &WorkerShared,
     task: &api::PollWorkflowTaskQueueResponse,
     query_type: &str,
-    advanced: Result<Answer, TaskFailure>,
+    advanced: Result<AdvanceResult, TaskFailure>,
 ) -> Result<(), ClientError> {
     let result = match advanced {
         Ok(mut answer) => answer.query_results.remove(LEGACY).unwrap_or_default(),
@@ -281,7 +285,7 @@ async fn answer_query(
 }
 
 async fn fail(
-    shared: &Shared,
+    shared: &WorkerShared,
     task: api::PollWorkflowTaskQueueResponse,
     name: &Name,
     workflow_type: &str,
@@ -315,12 +319,12 @@ async fn fail(
 }
 
 /// Asks for activities to be handed out with the answer, for which there is a slot.
-fn take_eagerly(shared: &Shared, commands: &mut [Command]) -> Vec<Slot> {
-    const MOST: usize = 3;
+fn take_eagerly(shared: &WorkerShared, commands: &mut [Command]) -> Vec<Slot> {
+    const MAX_EAGER_ACTIVITIES: usize = 3;
     let options = &shared.options;
     let may = options.activities_per_second.is_none()
         && options.queue_activities_per_second.is_none()
-        && *shared.phase.borrow() == Phase::Polling;
+        && *shared.phase.borrow() == ShutdownPhase::Polling;
     let mut slots = Vec::new();
     for command in commands {
         let Some(Attributes::ScheduleActivityTaskCommandAttributes(schedule)) = &mut command.attributes else {
@@ -329,7 +333,11 @@ fn take_eagerly(shared: &Shared, commands: &mut [Command]) -> Vec<Slot> {
         if schedule.request_eager_execution {
             let known =
                 schedule.activity_type.as_ref().is_some_and(|it| shared.activities.calls.contains_key(&it.name));
-            let slot = if may && known && slots.len() < MOST { shared.activity_slots.try_acquire() } else { None };
+            let slot = if may && known && slots.len() < MAX_EAGER_ACTIVITIES {
+                shared.activity_slots.try_acquire()
+            } else {
+                None
+            };
             schedule.request_eager_execution = slot.is_some();
             slots.extend(slot);
         }
@@ -338,17 +346,17 @@ fn take_eagerly(shared: &Shared, commands: &mut [Command]) -> Vec<Slot> {
 }
 
 async fn respond(
-    shared: &Arc<Shared>,
+    shared: &Arc<WorkerShared>,
     task: api::PollWorkflowTaskQueueResponse,
     name: &Name,
-    answer: Answer,
+    answer: AdvanceResult,
     more_to_come: bool,
 ) -> Result<Option<api::PollWorkflowTaskQueueResponse>, ClientError> {
-    let Answer { output: Output { mut commands, messages, closed }, mut query_results, .. } = answer;
+    let AdvanceResult { output: Output { mut commands, messages, closed }, mut query_results, .. } = answer;
     query_results.remove(LEGACY);
     let is_bare = commands.is_empty();
     let slots = take_eagerly(shared, &mut commands);
-    let is_polling = *shared.phase.borrow() == Phase::Polling;
+    let is_polling = *shared.phase.borrow() == ShutdownPhase::Polling;
     let sticky = StickyExecutionAttributes {
         worker_task_queue: Some(sticky_queue(shared)),
         schedule_to_start_timeout: Some(duration_to_proto(shared.options.sticky_timeout)),

@@ -2,7 +2,7 @@
 
 use crate::{
     Failure,
-    runtime::{Kind, LocalCall, LocalRequest, Location, OpFuture, Rt},
+    runtime::{LocalCall, LocalRequest, Location, OpFuture, OperationKind, Rt},
     workflow::Cancellation,
 };
 use std::{
@@ -128,7 +128,7 @@ impl<D: ActivityDefinition> ActivityCall<D> {
         }
         let own_queue = schedule.task_queue.as_ref().is_some_and(|queue| queue.name == self.rt.info().task_queue);
         schedule.request_eager_execution = own_queue;
-        let kind = Kind::Activity {
+        let kind = OperationKind::Activity {
             id: schedule.activity_id.clone(),
             activity_type: schedule.activity_type.clone().unwrap_or_default().name,
             mode: self.cancellation.into(),
@@ -252,7 +252,7 @@ impl<D: ActivityDefinition> LocalActivityCall<D> {
             return ActivityFuture { inner: Err(Some(error)), output: PhantomData };
         }
         self.call.seq = self.rt.operations.borrow_mut().next_local();
-        let op = self.rt.start(Kind::Local(self.call.clone()), None, None, self.at);
+        let op = self.rt.start(OperationKind::Local(self.call.clone()), None, None, self.at);
         if self.rt.operations.borrow().is_pending(op) && !self.rt.replaying.get() {
             self.rt.local.borrow_mut().push(LocalRequest { op, call: self.call });
         } else if self.rt.operations.borrow().is_pending(op) {

@@ -3,7 +3,7 @@
 use super::{Cancellation, Sent, external::signal_to};
 use crate::{
     Failure,
-    runtime::{Kind, Location, OpFuture, Rt},
+    runtime::{Location, OpFuture, OperationKind, Rt},
 };
 use std::{
     future::IntoFuture,
@@ -151,7 +151,7 @@ impl<W: WorkflowDefinition> ChildCall<W> {
             self.start.workflow_id = format!("{}_{number}", self.rt.info().run_id);
         }
         let execution = WorkflowExecution { workflow_id: self.start.workflow_id.clone(), run_id: String::new() };
-        let kind = Kind::ChildStart {
+        let kind = OperationKind::ChildStart {
             workflow_id: self.start.workflow_id.clone(),
             workflow_type: self.start.workflow_type.clone().unwrap_or_default().name,
             mode: self.cancellation.into(),
@@ -159,7 +159,7 @@ impl<W: WorkflowDefinition> ChildCall<W> {
         };
         let attributes = Attributes::StartChildWorkflowExecutionCommandAttributes(self.start);
         let started = self.rt.start(kind, Some(attributes), None, self.at);
-        let ended = self.rt.start(Kind::ChildResult { start: started }, None, None, self.at);
+        let ended = self.rt.start(OperationKind::ChildResult { start: started }, None, None, self.at);
         let wait = |op| OpFuture::new(self.rt.clone(), op).at(self.at);
         Ok((self.rt.clone(), execution, wait(started), wait(ended)))
     }

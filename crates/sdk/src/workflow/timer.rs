@@ -3,7 +3,7 @@
 use super::WorkflowContext;
 use crate::{
     Failure,
-    runtime::{Kind, Location, OpFuture, Rt, ScopeId},
+    runtime::{Location, OpFuture, OperationKind, Rt, ScopeId},
 };
 use std::{
     marker::PhantomData,
@@ -27,7 +27,7 @@ impl Timer {
         let start_to_fire_timeout = Some(duration_to_proto(time.max(Duration::from_millis(1))));
         let start = StartTimerCommandAttributes { timer_id: id.clone(), start_to_fire_timeout };
         let start = Some(Attributes::StartTimerCommandAttributes(start));
-        Timer(OpFuture::new(rt.clone(), rt.start(Kind::Timer { id }, start, None, at)).at(at))
+        Timer(OpFuture::new(rt.clone(), rt.start(OperationKind::Timer { id }, start, None, at)).at(at))
     }
 }
 

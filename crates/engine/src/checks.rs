@@ -67,7 +67,7 @@ pub fn check_priority(priority: Option<&Priority>) -> Result<(), String> {
 }
 
 /// Refuses a command for a workflow of another namespace, as the reference server does by default.
-pub(crate) fn same_namespace(own: &str, cause: Cause, namespace: &str) -> Result<(), BadCommand> {
+pub(crate) fn check_namespace(own: &str, cause: Cause, namespace: &str) -> Result<(), BadCommand> {
     if namespace.is_empty() || namespace == own {
         return Ok(());
     }

@@ -59,7 +59,7 @@ pub fn oversized(request: &RespondActivityTaskFailedRequest, limits: &Limits) ->
 }
 
 /// A failure as it is kept for the next attempt.
-pub(crate) fn kept(failure: &Failure) -> Failure {
+pub(crate) fn kept_in_state(failure: &Failure) -> Failure {
     if failure.encoded_len() <= KEPT_FAILURE_SIZE {
         return failure.clone();
     }
@@ -162,14 +162,14 @@ mod tests {
     #[test]
     fn small_failures_are_kept_whole() {
         let small = failure("boom".into());
-        assert_eq!(kept(&small), small);
+        assert_eq!(kept_in_state(&small), small);
         assert_eq!(within_limit(small.clone(), &Limits::default()), small);
     }
 
     #[test]
     fn large_failures_keep_their_start_and_kind() {
         let large = failure("é".repeat(3000));
-        let got = kept(&large);
+        let got = kept_in_state(&large);
         assert_eq!(got.message, "Failure exceeds size limit.");
         assert_eq!(got.failure_info, Some(FailureInfo::ServerFailureInfo(Default::default())));
         let cause = got.cause.unwrap().open();

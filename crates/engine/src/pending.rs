@@ -213,21 +213,21 @@ impl<T: Keyed> Pending<T> {
 
 impl<T: Keyed + Clone> Pending<T> {
     /// The thing, to be changed. The change takes effect when the guard is dropped.
-    pub fn get_mut(&mut self, id: i64) -> Option<Changing<'_, T>> {
+    pub fn get_mut(&mut self, id: i64) -> Option<PendingMut<'_, T>> {
         let value = self.things.get(&id)?.clone();
-        Some(Changing { pending: self, id, value, changed: false })
+        Some(PendingMut { pending: self, id, value, changed: false })
     }
 }
 
 /// A pending thing that is being changed.
-pub struct Changing<'a, T: Keyed + Clone> {
+pub struct PendingMut<'a, T: Keyed + Clone> {
     pending: &'a mut Pending<T>,
     id: i64,
     value: Arc<T>,
     changed: bool,
 }
 
-impl<T: Keyed + Clone> Deref for Changing<'_, T> {
+impl<T: Keyed + Clone> Deref for PendingMut<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -235,14 +235,14 @@ impl<T: Keyed + Clone> Deref for Changing<'_, T> {
     }
 }
 
-impl<T: Keyed + Clone> DerefMut for Changing<'_, T> {
+impl<T: Keyed + Clone> DerefMut for PendingMut<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         self.changed = true;
         Arc::make_mut(&mut self.value)
     }
 }
 
-impl<T: Keyed + Clone> Drop for Changing<'_, T> {
+impl<T: Keyed + Clone> Drop for PendingMut<'_, T> {
     fn drop(&mut self) {
         if self.changed {
             self.pending.dirty.insert(self.id);

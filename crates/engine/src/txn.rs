@@ -328,7 +328,7 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// Takes back the messages that the workflow commands of this transition wanted to send.
-    pub(crate) fn unsend_commanded(&mut self) -> Vec<Body> {
+    pub(crate) fn take_back_commanded(&mut self) -> Vec<Body> {
         let (unsent, kept) = std::mem::take(&mut self.outbox).into_iter().partition(|(_, m)| m.body.is_commanded());
         self.outbox = kept;
         unsent.into_iter().map(|(_, message): (Stamp, OutboxMessage)| message.body).collect()
@@ -410,7 +410,7 @@ impl<'a, 'c> Txn<'a, 'c> {
     }
 
     /// Ends the transaction over a run that is removed: deletes its last rows.
-    pub(crate) fn finish_gone(mut self, reply: Reply) -> Transition {
+    pub(crate) fn finish_removed(mut self, reply: Reply) -> Transition {
         debug_assert!(!self.state.is_running(), "only closed runs go");
         self.state.proposals.forget();
         self.ops.extend(self.state.proposals.take_writes(&self.run));

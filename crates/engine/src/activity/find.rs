@@ -1,7 +1,7 @@
 //! Finding the pending activity that a request names.
 
 use super::state::{ActivityKey, PendingActivity};
-use crate::{command::ActivityRef, pending::Changing, state::ExecutionState, txn::Txn};
+use crate::{command::ActivityRef, pending::PendingMut, state::ExecutionState, txn::Txn};
 use tenure_api::error::ApiError;
 
 /// The scheduled event id of the activity that a request names: the started one of a worker's token, or the pending one
@@ -41,7 +41,7 @@ pub(super) fn pending<'t>(txn: &'t Txn<'_, '_>, id: i64) -> Option<&'t PendingAc
 }
 
 /// The same as [`pending`], for a change.
-pub(super) fn pending_mut<'t>(txn: &'t mut Txn<'_, '_>, id: i64) -> Option<Changing<'t, PendingActivity>> {
+pub(super) fn pending_mut<'t>(txn: &'t mut Txn<'_, '_>, id: i64) -> Option<PendingMut<'t, PendingActivity>> {
     let activity = txn.state.activities.get_mut(id);
     debug_assert!(activity.is_some(), "activity {id} is pending");
     activity

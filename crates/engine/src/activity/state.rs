@@ -256,7 +256,7 @@ impl PendingActivity {
         if self.control.attempt_ended() {
             self.heartbeat = None;
         }
-        self.last_failure = failure.map(|f| Encoded::of(&failures::kept(f)));
+        self.last_failure = failure.map(|f| Encoded::of(&failures::kept_in_state(f)));
         self.last_attempt_completed_at = Some(now);
         Ok(())
     }

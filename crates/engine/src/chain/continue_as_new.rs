@@ -29,7 +29,7 @@ pub(crate) fn continue_as_new(
     mut command: ContinueAsNewWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    task.nothing_unseen()?;
+    task.check_all_seen()?;
     check_search_attribute_names(
         txn.cx.search_attributes,
         &txn.state.info.namespace,

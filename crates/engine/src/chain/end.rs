@@ -54,7 +54,7 @@ fn end(txn: &mut Txn<'_, '_>, last: HistoryEvent) {
     txn.state.sticky = None;
     txn.state.set_status(status);
     txn.state.closed_at = Some(txn.now());
-    removal::keep(txn);
+    removal::schedule(txn);
     txn.add(last);
 }
 

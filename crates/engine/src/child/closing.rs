@@ -31,7 +31,7 @@ pub(crate) fn parent_closed(txn: &mut Txn<'_, '_>) {
 
 /// Forgets everything that is pending between the run and others. Returns the unsent messages and the children.
 pub(crate) fn forget_all(txn: &mut Txn<'_, '_>) -> (Vec<Body>, Pending<PendingChild>) {
-    let unsent = txn.unsend_commanded();
+    let unsent = txn.take_back_commanded();
     let children = txn.state.relations.children.clone();
     txn.state.relations.children.clear();
     (txn.state.relations.signals, txn.state.relations.cancels) = (0, 0);

@@ -4,7 +4,7 @@ use super::state::{Execution, Lineage, PendingChild};
 use crate::{
     bad_command::BadCommand,
     chain::{cron, timeouts::Timeouts},
-    checks::{check_priority, check_queue, check_search_attribute_names, check_search_attributes, same_namespace},
+    checks::{check_namespace, check_priority, check_queue, check_search_attribute_names, check_search_attributes},
     key::WorkflowKey,
     outbox::{Body, OutboxMessage},
     proto::Encoded,
@@ -37,7 +37,7 @@ pub(crate) fn start(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     let bad = |message: String| BadCommand::new(CAUSE, message);
-    same_namespace(&txn.state.info.namespace, CAUSE, &command.namespace)?;
+    check_namespace(&txn.state.info.namespace, CAUSE, &command.namespace)?;
     command.namespace = txn.state.info.namespace.to_string();
     check_search_attribute_names(
         txn.cx.search_attributes,

@@ -152,7 +152,7 @@ pub(crate) fn run_id_in_chain(run_id: Option<Uuid>, first_run_id: &str) -> Optio
 }
 
 /// Checks that the run belongs to the chain that the request insists on, if it names one.
-pub(crate) fn same_chain(state: &ExecutionState, first_run_id: &str) -> Result<(), ApiError> {
+pub(crate) fn check_chain(state: &ExecutionState, first_run_id: &str) -> Result<(), ApiError> {
     if first_run_id.is_empty() || state.info.first_run_id.to_string() == first_run_id {
         return Ok(());
     }

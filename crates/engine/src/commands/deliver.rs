@@ -137,7 +137,7 @@ fn request_cancel(
     }
     let mut txn = call.open(Some(run_id))?;
     txn.put_request_id(RequestKind::Cancel, &request_id);
-    request_cancel_workflow::request_by(&mut txn, &request_id, reason, from, initiated_event_id);
+    request_cancel_workflow::request_cancel_for(&mut txn, &request_id, reason, from, initiated_event_id);
     done(txn)
 }
 
@@ -151,7 +151,7 @@ fn parent_closed(call: Call<'_, '_>, from: &RunKey, initiated_event_id: i64, pol
     }
     let mut txn = call.open(Some(run_id))?;
     match policy {
-        ClosePolicy::RequestCancel => request_cancel_workflow::request_by(&mut txn, PARENT_CLOSED, "", from, 0),
+        ClosePolicy::RequestCancel => request_cancel_workflow::request_cancel_for(&mut txn, PARENT_CLOSED, "", from, 0),
         ClosePolicy::Terminate => {
             chain::terminate(&mut txn, PARENT_CLOSED, None, SERVER_IDENTITY, Vec::new());
         }

@@ -1,7 +1,7 @@
 //! A workflow is asked to cancel itself.
 
 use super::{
-    call::{Call, Stop, VerbResult, run_id_in_chain, same_chain},
+    call::{Call, Stop, VerbResult, check_chain, run_id_in_chain},
     finish::finish_remembered,
 };
 use crate::{
@@ -26,7 +26,7 @@ pub(super) fn run(
     if !txn.state.is_running() {
         return Err(Stop::Answered(Reply::Done));
     }
-    same_chain(&txn.state, &request.first_execution_run_id)?;
+    check_chain(&txn.state, &request.first_execution_run_id)?;
     // A workflow is asked once: asking again changes nothing.
     if txn.state.cancel_requested.is_some() {
         return Err(Stop::Answered(Reply::Done));
@@ -50,7 +50,7 @@ fn attributes(cause: &str, identity: &str) -> WorkflowExecutionCancelRequestedEv
 
 /// Requests cancellation on behalf of another workflow. `initiated_event_id` is that workflow's event; zero where it
 /// closed with children.
-pub(crate) fn request_by(
+pub(crate) fn request_cancel_for(
     txn: &mut Txn<'_, '_>,
     request_id: &str,
     reason: &str,

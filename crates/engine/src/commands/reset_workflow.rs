@@ -83,7 +83,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &ResetWorkf
     children.send_again(&mut txn, base_id);
     external.send_again(&mut txn);
     for operation in &request.post_reset_operations {
-        operate(&mut txn, operation)?;
+        apply_operation(&mut txn, operation)?;
     }
     workflow_task::schedule_if_idle(&mut txn);
     Ok(finish(txn, Reply::WorkflowReset { run_id }))
@@ -171,7 +171,7 @@ fn begin_anew(state: &mut ExecutionState, base: &ExecutionState, now: Timestamp)
 }
 
 /// Applies a post-reset operation of the request to the new run before its first task.
-fn operate(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), ApiError> {
+fn apply_operation(txn: &mut Txn<'_, '_>, operation: &PostResetOperation) -> Result<(), ApiError> {
     let refused = |what: &str| ApiError::invalid_argument(format!("unsupported post reset operation: {what}"));
     match &operation.variant {
         Some(Variant::UpdateWorkflowOptions(update)) => {

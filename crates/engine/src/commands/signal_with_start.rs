@@ -65,17 +65,17 @@ fn signalled_before(call: &Call<'_, '_>, request_id: &str) -> Result<Option<Stop
     let Some(received) = signal_workflow::received(call, request_id)? else { return Ok(None) };
     let run_id = received.run_id;
     let Some(state) = call.state(run_id)? else { return Ok(None) };
-    if !received.tried_again && !goes_on(call, run_id)? {
+    if !received.tried_again && !chain_is_running(call, run_id)? {
         return Ok(None);
     }
     Ok(Some(Stop::Answered(start_workflow::reply(run_id, &state, false))))
 }
 
 /// Whether the run belongs to the chain that is running now.
-fn goes_on(call: &Call<'_, '_>, run_id: Uuid) -> Result<bool, ReadError> {
+fn chain_is_running(call: &Call<'_, '_>, run_id: Uuid) -> Result<bool, ReadError> {
     let Some(current) = call.current_run()? else { return Ok(false) };
     let runs = call.state(current)?.is_some_and(|state| state.is_running());
-    Ok(runs && signal_workflow::are_of_a_chain(call, run_id, current)?)
+    Ok(runs && signal_workflow::in_same_chain(call, run_id, current)?)
 }
 
 /// The request that starts the run where there is none.

@@ -35,7 +35,7 @@ fn received_by(call: &Call<'_, '_>, meant: Option<Uuid>, request_id: &str) -> Re
         return Ok(Some(run_id));
     }
     let Some(meant) = meant.map_or_else(|| call.current_run(), |meant| Ok(Some(meant)))? else { return Ok(None) };
-    Ok(are_of_a_chain(call, run_id, meant)?.then_some(run_id))
+    Ok(in_same_chain(call, run_id, meant)?.then_some(run_id))
 }
 
 /// A signal that was received before.
@@ -57,7 +57,7 @@ pub(super) fn received(call: &Call<'_, '_>, request_id: &str) -> Result<Option<R
     Ok(Uuid::from_slice(run_id).ok().map(|run_id| ReceivedSignal { run_id, tried_again }))
 }
 
-pub(super) fn are_of_a_chain(call: &Call<'_, '_>, one: Uuid, other: Uuid) -> Result<bool, ReadError> {
+pub(super) fn in_same_chain(call: &Call<'_, '_>, one: Uuid, other: Uuid) -> Result<bool, ReadError> {
     if one == other {
         return Ok(true);
     }

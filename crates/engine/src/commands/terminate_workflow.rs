@@ -1,7 +1,7 @@
 //! A run is ended without its worker.
 
 use super::{
-    call::{Call, VerbResult, already_completed, run_id_in_chain, same_chain},
+    call::{Call, VerbResult, already_completed, check_chain, run_id_in_chain},
     finish::finish_remembered,
 };
 use crate::{chain, proposals::ProposalResult};
@@ -14,7 +14,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &TerminateW
     if !txn.state.is_running() {
         return Err(already_completed().into());
     }
-    same_chain(&txn.state, &request.first_execution_run_id)?;
+    check_chain(&txn.state, &request.first_execution_run_id)?;
     let details = request.details.clone();
     chain::terminate(&mut txn, &request.reason, details, &request.identity, request.links.clone());
     Ok(finish_remembered(txn, ProposalResult::Done))

@@ -1,7 +1,7 @@
 //! An update for a running workflow. One of the same id is joined, wherever it has come to.
 
 use super::{
-    call::{Call, Stop, VerbResult, already_completed, same_chain},
+    call::{Call, Stop, VerbResult, already_completed, check_chain},
     finish::finish,
 };
 use crate::{
@@ -18,7 +18,7 @@ const REFUSE_FROM_ATTEMPT: i32 = 3;
 
 pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWorkflowExecutionRequest) -> VerbResult {
     let mut txn = call.open(run_id)?;
-    same_chain(&txn.state, &request.first_execution_run_id)?;
+    check_chain(&txn.state, &request.first_execution_run_id)?;
     let wanted = request.request.clone().unwrap_or_default();
     let run_id = txn.run.run_id;
     if let Some(found) = update::same_update(&txn, &wanted)? {

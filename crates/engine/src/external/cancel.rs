@@ -3,7 +3,7 @@
 use super::{initiated, send, target};
 use crate::{
     bad_command::BadCommand,
-    checks::{check_pending, same_namespace},
+    checks::{check_namespace, check_pending},
     key::parse_run_id,
     outbox::{Body, Receipt},
     rows::ReadError,
@@ -31,7 +31,7 @@ pub(crate) fn request_cancel(
     command: RequestCancelExternalWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    same_namespace(&txn.state.info.namespace, CAUSE, &command.namespace)?;
+    check_namespace(&txn.state.info.namespace, CAUSE, &command.namespace)?;
     check(&command, txn.limits().id_length)
         .and_then(|()| not_started_here(txn, task, &command))
         .map_err(|message| BadCommand::new(CAUSE, message))?;

@@ -3,7 +3,7 @@
 use super::{initiated, send, target};
 use crate::{
     bad_command::BadCommand,
-    checks::{check_blob, check_pending, same_namespace},
+    checks::{check_blob, check_namespace, check_pending},
     id::SERVER_IDENTITY,
     key::parse_run_id,
     outbox::{Body, Receipt},
@@ -33,7 +33,7 @@ pub(crate) fn signal(
     command: SignalExternalWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    same_namespace(&txn.state.info.namespace, CAUSE, &command.namespace)?;
+    check_namespace(&txn.state.info.namespace, CAUSE, &command.namespace)?;
     check(&command, txn.limits().id_length).map_err(|message| BadCommand::new(CAUSE, message))?;
     let field = "SignalExternalWorkflowExecutionCommandAttributes.Input";
     check_blob(txn.limits(), CAUSE, field, command.input.as_ref())?;

@@ -27,7 +27,7 @@ const UNKNOWN_RETENTION_WAIT: Duration = Duration::from_secs(60 * 60);
 pub(crate) const PIECE: usize = 256 << 10;
 
 /// Schedules the removal of a run that was closed, after the namespace's retention.
-pub(crate) fn keep(txn: &mut Txn<'_, '_>) {
+pub(crate) fn schedule(txn: &mut Txn<'_, '_>) {
     txn.state.removal.due = Some(txn.now().plus(txn.cx.retention.unwrap_or(UNKNOWN_RETENTION_WAIT)));
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
         forget_request(&mut txn, RequestKind::Reset, &request_id)?;
     }
     forget_current(&mut txn)?;
-    Ok(txn.finish_gone(Reply::Done))
+    Ok(txn.finish_removed(Reply::Done))
 }
 
 /// The time until which the run is kept, by the retention as it is now: it may have grown since the run was closed.

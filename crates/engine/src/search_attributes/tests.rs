@@ -96,7 +96,7 @@ fn names_that_the_namespace_does_not_have_are_refused_and_so_are_those_that_are_
 }
 
 #[test]
-fn values_are_told_their_type_unless_they_tell_one() {
+fn values_get_their_type_unless_they_have_one() {
     let mut said = payload(r#""t""#);
     said.metadata.insert(TYPE.into(), "Keyword".into());
     let mut given = given(&[("MyInt", payload("3")), ("MyText", said)]);

@@ -76,7 +76,7 @@ fn reported_problems(sim: &Sim) -> Vec<String> {
 }
 
 #[test]
-fn a_run_tells_why_its_tasks_keep_failing_until_one_completes() {
+fn a_run_reports_why_its_tasks_keep_failing_until_one_completes() {
     let mut sim = Sim::started();
     for _ in 0..4 {
         let task = sim.poll();
@@ -95,7 +95,7 @@ fn a_run_tells_why_its_tasks_keep_failing_until_one_completes() {
 }
 
 #[test]
-fn a_run_tells_which_activities_are_paused() {
+fn a_run_shows_which_activities_are_paused() {
     let mut sim = Sim::started();
     let task = sim.poll();
     sim.complete(&task, vec![schedule_activity("a"), schedule_activity("b")]).unwrap();

@@ -80,7 +80,7 @@ fn check(finish: i64, with: impl FnOnce(&mut api::ResetWorkflowExecutionRequest)
 }
 
 #[test]
-fn the_task_fails_and_signals_are_told_again() {
+fn the_task_fails_and_signals_are_reapplied() {
     check(
         4,
         |_| (),
@@ -97,7 +97,7 @@ fn the_task_fails_and_signals_are_told_again() {
 }
 
 #[test]
-fn signals_are_not_told_again_where_they_are_excluded() {
+fn signals_are_not_reapplied_where_they_are_excluded() {
     let expected = || {
         expect![[r#"
             1 WORKFLOW_EXECUTION_STARTED
@@ -355,7 +355,7 @@ fn a_copy_without_a_run_is_removed() {
 
 /// F7: a long chain is not read as a whole, and the events that are reapplied have a limit.
 #[test]
-fn of_runs_that_were_told_nothing_only_the_end_is_read() {
+fn of_runs_without_events_to_reapply_only_the_end_is_read() {
     use tenure_api::command::v1::ContinueAsNewWorkflowExecutionCommandAttributes as ContinueAsNew;
     let mut sim = Sim::started();
     let base = sim.current_run();

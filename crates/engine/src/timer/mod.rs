@@ -90,7 +90,7 @@ pub(crate) fn cancel(
                 let action = "invalid history builder state for action: add-timer-canceled-event";
                 return Err(bad(format!("{action}, TimerID: {}", command.timer_id)));
             };
-            task.unseen -= 1;
+            task.unseen_events -= 1;
             fired.started_event_id
         }
     };

@@ -187,7 +187,7 @@ fn find_target(
         None => match (completed(txn.rows, &txn.run, update_id), repeated) {
             (Ok(Some(_)), _) => Err(wrong("Completed")),
             (_, Some(_)) if kind == "Rejection" => Ok(None),
-            (_, Some(request)) => Ok(Some(MessageTarget::open(revive(txn, update_id, &request), request))),
+            (_, Some(request)) => Ok(Some(MessageTarget::open(admit_again(txn, update_id, &request), request))),
             (_, None) => Err(bad(format!(
                 "update {update_id} wasn't found on the server. This is most likely a transient error which will be \
                  resolved automatically by retries"
@@ -196,7 +196,7 @@ fn find_target(
     }
 }
 
-fn revive(txn: &mut Txn<'_, '_>, update_id: &str, request: &Request) -> i64 {
+fn admit_again(txn: &mut Txn<'_, '_>, update_id: &str, request: &Request) -> i64 {
     let updates = &mut txn.state.updates;
     updates.admissions += 1;
     let phase = UpdatePhase::Admitted(Encoded::of(request));

@@ -389,7 +389,7 @@ fn carried_by(sim: &Sim, task: &WorkflowTaskStarted) -> Vec<Message> {
 }
 
 #[test]
-fn updates_ride_on_the_first_task_and_do_not_wait_for_a_delayed_one() {
+fn updates_go_with_the_first_task_and_do_not_wait_for_a_delayed_one() {
     let mut sim = Sim::default();
     let delay = Some(prost_types::Duration { seconds: 30, nanos: 0 });
     sim.start(api::StartWorkflowExecutionRequest { workflow_start_delay: delay, ..start_request() });
@@ -608,7 +608,7 @@ fn a_message_too_large_ends_the_run() {
 }
 
 #[test]
-fn a_second_word_on_an_update_is_refused_later_too() {
+fn a_second_message_on_an_update_is_refused_later_too() {
     let mut sim = idle();
     admit(&mut sim, "u");
     answer(&mut sim, vec![accept("u")], vec![]);

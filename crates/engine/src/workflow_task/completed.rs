@@ -9,7 +9,7 @@ pub(crate) struct CompletedTask {
     /// The worker's identity.
     pub(crate) identity: String,
     /// The number of events that came while the task was running, which its worker has not seen.
-    pub(crate) unseen: usize,
+    pub(crate) unseen_events: usize,
     /// The activities that the worker asked to get eagerly, by scheduled event id.
     pub(crate) eager: Vec<i64>,
     pub(crate) inbox: Inbox,
@@ -17,8 +17,8 @@ pub(crate) struct CompletedTask {
 
 impl CompletedTask {
     /// Checks that the worker has seen all events, without which it may not close the run.
-    pub(crate) fn nothing_unseen(&self) -> Result<(), BadCommand> {
-        match self.unseen {
+    pub(crate) fn check_all_seen(&self) -> Result<(), BadCommand> {
+        match self.unseen_events {
             0 => Ok(()),
             _ => Err(BadCommand::bare(Cause::UnhandledCommand)),
         }

@@ -14,7 +14,7 @@ fn check_policy(policy: ParentClosePolicy, close: impl FnOnce(&mut Sim), expecte
 }
 
 #[test]
-fn a_parent_that_closes_tells_its_children() {
+fn a_parent_that_closes_notifies_its_children() {
     let terminated = expect![[r#"
         1 WORKFLOW_EXECUTION_STARTED
         2 WORKFLOW_TASK_SCHEDULED on c attempt=1 10s

@@ -44,7 +44,7 @@ fn signals_and_cancellations_find_their_workflow_or_fail() {
 }
 
 #[test]
-fn a_receiver_has_its_fill_of_signals() {
+fn a_receiver_takes_signals_up_to_its_limit() {
     let mut sim = Sim::started();
     sim.limits.signals = 1;
     start_other(&mut sim, "other");

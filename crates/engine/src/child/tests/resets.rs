@@ -155,20 +155,20 @@ fn a_child_of_another_event_with_the_same_id_is_not_taken_for_this_one() {
 }
 
 #[test]
-fn what_the_old_run_heard_of_its_children_is_told_again() {
-    start_failure_and_ends_are_told(|sim| {
+fn what_the_old_run_received_of_its_children_is_reapplied() {
+    start_failure_and_ends_are_events_of_the_parent(|sim| {
         step(sim, "k", vec![complete("r")]);
         sim.deliver_all();
     });
     // It waits for the end of a task.
-    start_failure_and_ends_are_told(|sim| {
+    start_failure_and_ends_are_events_of_the_parent(|sim| {
         sim.poll_of("w");
         step(sim, "k", vec![complete("r")]);
         sim.deliver_all();
     });
 }
 
-fn start_failure_and_ends_are_told(end: impl FnOnce(&mut Sim)) {
+fn start_failure_and_ends_are_events_of_the_parent(end: impl FnOnce(&mut Sim)) {
     let mut sim = asked(vec![child("k"), child("other"), child("l")]);
     sim.deliver_all();
     end(&mut sim);

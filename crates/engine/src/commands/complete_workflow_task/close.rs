@@ -35,7 +35,7 @@ pub(super) fn complete_workflow(
     command: CompleteWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    task.nothing_unseen()?;
+    task.check_all_seen()?;
     check_blob(
         txn.limits(),
         // The reference server's cause.
@@ -61,7 +61,7 @@ pub(super) fn fail_workflow(
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
     const CAUSE: Cause = Cause::BadFailWorkflowExecutionAttributes;
-    task.nothing_unseen()?;
+    task.check_all_seen()?;
     let Some(failure) = command.failure else {
         return Err(BadCommand::new(CAUSE, "Failure is not set on FailWorkflowExecutionCommand."));
     };
@@ -83,7 +83,7 @@ pub(super) fn cancel_workflow(
     command: CancelWorkflowExecutionCommandAttributes,
     user_metadata: Option<UserMetadata>,
 ) -> Result<(), BadCommand> {
-    task.nothing_unseen()?;
+    task.check_all_seen()?;
     let attributes = WorkflowExecutionCanceledEventAttributes {
         workflow_task_completed_event_id: task.completed_event_id,
         details: command.details,

@@ -39,10 +39,10 @@ pub(super) fn complete(
         return without_trace(txn, stamp, request, &next);
     }
     let completed_event_id = workflow_task::end_completed(txn, completed_attributes(request));
-    let unseen = txn.state.buffered.len();
+    let unseen_events = txn.state.buffered.len();
     let inbox = Inbox::new(request.messages.clone(), completed_event_id);
     let identity = request.identity.clone();
-    let mut task = CompletedTask { completed_event_id, identity, unseen, eager: Vec::new(), inbox };
+    let mut task = CompletedTask { completed_event_id, identity, unseen_events, eager: Vec::new(), inbox };
     for command in &request.commands {
         // What follows the end of the run has no meaning any more.
         if !txn.state.is_running() {

@@ -2,7 +2,7 @@
 //!
 //! As Rust types they would be decoded, encoded, compared and dropped by recursion, as deep as a caller likes, on the
 //! stack of a thread; and prost, which guards against that, refuses on reading at 100 levels what it has written
-//! without a word. So the inner message stays in its encoding: each level is opened by whoever wants to see it, and
+//! without an error. So the inner message stays in its encoding: each level is opened by whoever wants to see it, and
 //! nothing here recurses. What is inside is checked when it comes in, so that opening it cannot fail.
 
 use crate::{failure, nexus};

@@ -16,7 +16,7 @@ use tenure_api::{
 /// Applies an event to the state of its run. `event_id` is [`BUFFERED`](crate::events::BUFFERED) until the event has
 /// one.
 pub(crate) fn apply(info: &mut ExecutionInfo, event_id: i64, event: &WorkflowExecutionOptionsUpdatedEventAttributes) {
-    // Only a change that was asked for by name tells the priority, and then all of it; a start tells nothing of it.
+    // Only a change that was asked for by name has the priority, and then all of it; the event of a start does not.
     if event.unset_versioning_override {
         info.priority = event.priority.as_ref().map(Encoded::of);
     }

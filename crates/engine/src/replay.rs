@@ -111,7 +111,7 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         WorkflowExecutionUpdateCompletedEventAttributes(a) => update::reset::replay_completed(state, a),
         // Told by what the state began with.
         WorkflowExecutionStartedEventAttributes(_)
-        // Nothing of what they tell is kept.
+        // Nothing of what they record is kept in the state.
         | ActivityTaskStartedEventAttributes(_)
         | MarkerRecordedEventAttributes(_)
         // What is asked of others and not answered is asked again by whoever rebuilds the run.

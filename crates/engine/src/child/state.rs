@@ -134,7 +134,7 @@ impl Lineage {
         started.parent_workflow_execution = Some(Execution::of(&self.parent).to_proto());
         started.parent_initiated_event_id = self.initiated_event_id;
         started.root_workflow_execution = Some(self.root.to_proto());
-        // A child's is told where it has none, too.
+        // A child's event shows it where it has none, too.
         started.workflow_run_timeout.get_or_insert_default();
     }
 }

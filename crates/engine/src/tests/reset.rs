@@ -372,7 +372,7 @@ fn of_runs_without_events_to_reapply_only_the_end_is_read() {
         sim.complete(&task, vec![again()]).unwrap();
         runs.push(sim.current_run());
     }
-    // All but the ends of runs that were told nothing is taken away.
+    // All but the ends of runs without events to reapply is taken away.
     for (nth, run) in (1..20).zip(&runs) {
         if nth % 10 != 5 {
             let rows = sim.rows.history_rows(run, 1, usize::MAX).unwrap();

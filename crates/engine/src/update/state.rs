@@ -5,7 +5,7 @@
 //! | `Admitted` | `Sent` | - | `Accepted` | gone | - | `Aborted` |
 //! | `Sent` | `Sent` | `Admitted` | `Accepted` | gone | gone | `Aborted` |
 //! | `Reapplied` | - | - | `Accepted` | gone | - | `Aborted` |
-//! | `Accepted` | - | - | - | - | a row of its own | `Accepted`, which tells a failure |
+//! | `Accepted` | - | - | - | - | a row of its own | `Accepted`, shown as failed |
 //!
 //! A rejection leaves no trace: the same id may be admitted again. One that the server fails (a bad completion, or a
 //! worker that answers without it) is gone as well.

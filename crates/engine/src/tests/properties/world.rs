@@ -305,7 +305,7 @@ impl World {
         if !relations.children.is_empty() {
             self.seen.situation(Situation::ResetWithAChildOfBoth);
         }
-        // What the run was told is told to its successor.
+        // The successor reapplies what the run received.
         let signals = self.signals.get(&base.run_id).copied().unwrap_or(0);
         self.signals.insert(run_id, signals);
     }

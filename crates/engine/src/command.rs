@@ -112,7 +112,7 @@ pub enum ShardCommand {
         stamp: Stamp,
         receipt: Receipt,
     },
-    /// Fires what is due; the subject's timer row is.
+    /// Fires what is due of the subject, whose timer row is.
     TimerDue {
         instance: Uuid,
     },

@@ -32,7 +32,7 @@ use tenure_api::history::v1::{
     History, HistoryEvent, WorkflowExecutionStartedEventAttributes, history_event::Attributes,
 };
 
-/// The size in bytes from which a buffered event gets a row of its own, so that it does not weigh on the core row.
+/// The size in bytes beyond which a buffered event gets a row of its own, so that it does not weigh on the core row.
 const LARGE_EVENT: usize = 512;
 
 /// The working copy of a run; see the module.

@@ -15,7 +15,7 @@ use tenure_api::{
     history::v1::{ActivityTaskTimedOutEventAttributes, history_event::Attributes},
 };
 
-/// The size in bytes of heartbeat details from which an activity leaves the core row, which is written by every
+/// The size in bytes of heartbeat details beyond which an activity leaves the core row, which is written by every
 /// command.
 const LARGE_DETAILS: usize = 512;
 

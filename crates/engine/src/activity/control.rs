@@ -13,7 +13,7 @@ use tenure_api::workflow::v1::pending_activity_info::{
 pub struct Control {
     #[n(0)]
     paused: Option<Paused>,
-    /// Whether the running attempt was reset; the answer to its next heartbeat says so.
+    /// Whether the running attempt was reset; the answers to its heartbeats say so.
     #[n(1)]
     reset: bool,
     /// Whether the heartbeat details are forgotten when that attempt ends.

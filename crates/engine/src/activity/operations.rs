@@ -17,7 +17,8 @@ pub(crate) enum Selection<'a> {
     All,
 }
 
-/// The scheduled event ids of the selected activities, at least one; NOT_FOUND if there is none.
+/// The scheduled event ids of the selected activities, at least one; NOT_FOUND if there is none, and INVALID_ARGUMENT
+/// without a selection.
 pub(crate) fn matching(state: &ExecutionState, selection: Option<Selection<'_>>) -> Result<Vec<i64>, ApiError> {
     let Some(selection) = selection else {
         return Err(ApiError::invalid_argument("Either Activity.Id or Activity.Type should be set on request."));

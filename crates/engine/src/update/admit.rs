@@ -9,7 +9,7 @@ use crate::{proto::Encoded, rows::ReadError, txn::Txn};
 use prost::Message;
 use tenure_api::{enums::v1::ResourceExhaustedCause, error::ApiError, update::v1::Request};
 
-/// The size in bytes from which a request gets a row of its own, so that it does not weigh on the core row.
+/// The size in bytes beyond which a request gets a row of its own, so that it does not weigh on the core row.
 const LARGE_REQUEST: usize = 512;
 
 /// The id that the request gives its update.

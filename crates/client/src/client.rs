@@ -29,11 +29,11 @@ use tenure_api::workflowservice::v1 as api;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client {
-    shared: Arc<Shared>,
+    shared: Arc<ClientShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ClientShared {
     connection: Connection,
     namespace: String,
     identity: String,
@@ -192,7 +192,9 @@ impl ClientBuilder {
             extras.header("temporal-namespace", &namespace)?;
         }
         let connection = Connection::lazy(addresses, &security, extras)?;
-        Ok(Client { shared: Arc::new(Shared { connection, namespace, identity, converter, deadline, beside_waits }) })
+        Ok(Client {
+            shared: Arc::new(ClientShared { connection, namespace, identity, converter, deadline, beside_waits }),
+        })
     }
 
     /// Makes the client and waits until a server answers.

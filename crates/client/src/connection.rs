@@ -41,7 +41,7 @@ impl Patience {
     }
 }
 
-type Answer<R> = Pin<Box<dyn Future<Output = Result<Response<R>, Status>> + Send>>;
+type ResponseFuture<R> = Pin<Box<dyn Future<Output = Result<Response<R>, Status>> + Send>>;
 
 /// Connections to the addresses of a cluster. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl Connection {
         method: &'static str,
         request: Q,
         patience: Patience,
-        rpc: impl Fn(Service, Request<Q>) -> Answer<R>,
+        rpc: impl Fn(Service, Request<Q>) -> ResponseFuture<R>,
     ) -> Result<R, ClientError> {
         let began = Instant::now();
         let mut pauses = ExponentialBuilder::default()
@@ -173,7 +173,7 @@ async fn attempt<Q, R>(
     service: &Service,
     mut request: Request<Q>,
     time: Duration,
-    rpc: &impl Fn(Service, Request<Q>) -> Answer<R>,
+    rpc: &impl Fn(Service, Request<Q>) -> ResponseFuture<R>,
 ) -> Result<R, Status> {
     request.set_timeout(time);
     // The deadline is the server's to keep; a server that is gone is noticed here.

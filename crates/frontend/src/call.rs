@@ -8,7 +8,7 @@ use crate::{
     client::{Caller, Client},
     deadline::Deadline,
     delivery::Handover,
-    erased::{AnyLocalRequest, AnyRequest, AnyResponse, Handler},
+    erased::{AnyLocalRequest, AnyRequest, Delivered, EncodedResponse, Handler, Respond},
     observe::Observed,
     rpc::Method,
     validate::Admission,
@@ -39,7 +39,8 @@ const NO_NAMESPACE: NamespaceId = NamespaceId(Uuid::nil());
 
 /// An RPC that is run by the leader of a shard; implemented by its request.
 pub(crate) trait Rpc: Message + Name + Default + 'static {
-    type Response: Message + Default + 'static;
+    /// A message of the API, or one that is encoded already.
+    type Response: Respond;
     type Target: Target;
 
     /// The namespace it acts in.
@@ -75,38 +76,18 @@ pub(crate) trait Rpc: Message + Name + Default + 'static {
         None
     }
 
-    /// Changes a response for a client that does not know all that it may hold. On the node that holds its connection.
-    fn suit(&self, _response: &mut Self::Response, _client: &Client) {}
-
     /// A caller that asks again gets the same task again.
-    const ASKED_AGAIN: bool = false;
+    const REDELIVERS_TASKS: bool = false;
 
-    /// All tokens that the response carries to its client.
-    fn tokens(_response: &mut Self::Response) -> Vec<Token<'_>> {
-        Vec::new()
+    /// Takes a started task out of an encoded response, because its owner gave it up meanwhile. `token` is the task's in
+    /// the response. A poll's response is nothing without its task.
+    fn withdraw(_response: Bytes, _token: &[u8]) -> Result<Bytes, DecodeError> {
+        Ok(Bytes::new())
     }
 
-    /// Takes a task out of the response, because its owner gave it up meanwhile.
-    fn withdraw(_response: &mut Self::Response, _token: &Bytes) {}
-}
-
-/// A token in a response. Within the cluster it is as it was made; a client gets it sealed.
-pub(crate) struct Token<'a> {
-    pub(crate) purpose: TokenUse,
-    pub(crate) content: &'a mut Bytes,
-}
-
-impl<'a> Token<'a> {
-    pub(crate) fn task(content: &'a mut Bytes) -> Token<'a> {
-        Token { purpose: TokenUse::Task, content }
-    }
-
-    pub(crate) fn history_page(content: &'a mut Bytes) -> Token<'a> {
-        Token { purpose: TokenUse::HistoryPage, content }
-    }
-
-    pub(crate) fn seal(self, key: TokenKey) {
-        *self.content = key.seal(self.purpose, self.content);
+    /// Changes a response for a client that does not know all that it may hold. On the node that holds its connection.
+    fn suit(&self, response: Bytes, _client: &Client) -> Result<Bytes, DecodeError> {
+        Ok(response)
     }
 }
 
@@ -240,6 +221,8 @@ pub(crate) struct Call {
     pub(crate) node: NodeId,
     pub(crate) proposal: ProposalId,
     pub(crate) deadline: Instant,
+    /// What seals the tokens in the response.
+    pub(crate) key: TokenKey,
 }
 
 impl Frontend {
@@ -283,12 +266,11 @@ impl Frontend {
             let call = self.call(method, &mut *request, deadline);
             self.until_ended(kind, worker, call).await
         };
-        let outcome = outcome.unwrap_or_else(|| nothing_more(kind, || request.nothing()));
+        let outcome = outcome.unwrap_or_else(|| nothing_more(kind, EncodedResponse::default));
         observed.answered(&outcome);
-        let mut answer = outcome?;
-        let deliveries = answer.hand_over(self.shards());
-        answer.seal(self.token_key(deadline.at).await?);
-        let mut response = Response::new(answer.encode());
+        let Delivered { body, deliveries } =
+            request.deliver(outcome?, self.shards(), self.token_key(deadline.at).await?)?;
+        let mut response = Response::new(body);
         if !deliveries.is_empty() {
             response.extensions_mut().insert(Handover::new(deliveries));
         }
@@ -368,8 +350,8 @@ impl Frontend {
         method: &'static str,
         request: &mut dyn AnyRequest,
         Deadline { at: deadline, caller_set_it }: Deadline,
-    ) -> Result<Box<dyn AnyResponse>, ApiError> {
-        let shard = self.admit(request, deadline).await?;
+    ) -> Result<EncodedResponse, ApiError> {
+        let (shard, key) = self.admit(request, deadline).await?;
         let request = &*request;
         let proposal = new_proposal_id();
         let mut encoded = None;
@@ -377,11 +359,10 @@ impl Frontend {
         while let Some(leader) = attempts.next().await {
             let attempt = async {
                 match leader {
-                    Leader::Here => self.run_here(shard, request, proposal, deadline).await,
+                    Leader::Here => self.run_here(shard, request, key, proposal, deadline).await,
                     Leader::At { node, .. } => {
                         let message = encoded.get_or_insert_with(|| request.encode()).clone();
-                        let response = self.forward_to(node, shard, method, message, proposal, deadline).await?;
-                        Ok(response.and_then(|body| request.receive(body).map_err(|error| garbled(node, &error))))
+                        self.forward_to(node, shard, method, message, proposal, deadline).await
                     }
                 }
             };
@@ -391,7 +372,7 @@ impl Frontend {
                     tracing::debug!(method, failure = attempts.failure(), "trying again");
                     metrics::counter!("tenure_request_retries_total", "method" => method).increment(1);
                 }
-                Attempted::Late if request.kind() == Kind::Poll => return Ok(request.nothing()),
+                Attempted::Late if request.kind() == Kind::Poll => return Ok(EncodedResponse::default()),
                 Attempted::Late => break,
             }
         }
@@ -403,13 +384,14 @@ impl Frontend {
         &self,
         shard: ShardId,
         request: &dyn AnyRequest,
+        key: TokenKey,
         proposal: ProposalId,
         deadline: Instant,
-    ) -> Result<Result<Box<dyn AnyResponse>, ApiError>, AttemptError> {
+    ) -> Result<Result<EncodedResponse, ApiError>, AttemptError> {
         let node = self.shards().node();
         let denied = |term| AttemptError::NotLeader(Leader::At { node, term });
         let leader = self.shards().local(shard).ok_or(denied(0))?;
-        let call = Call { leader, origin: self.shards().process(), node, proposal, deadline };
+        let call = Call { leader, origin: self.shards().process(), node, proposal, deadline, key };
         match request.run(&call).await {
             Ok(response) => Ok(Ok(response)),
             Err(CommandError::Api(error)) => Ok(Err(error)),
@@ -417,8 +399,12 @@ impl Frontend {
         }
     }
 
-    /// Finds the namespace, checks the form, and finds the shard whose leader answers.
-    pub(crate) async fn admit(&self, request: &mut dyn AnyRequest, deadline: Instant) -> Result<ShardId, ApiError> {
+    /// Finds the namespace, checks the form, and finds the shard whose leader answers; and the key of tokens.
+    pub(crate) async fn admit(
+        &self,
+        request: &mut dyn AnyRequest,
+        deadline: Instant,
+    ) -> Result<(ShardId, TokenKey), ApiError> {
         let token_key = self.token_key(deadline).await?;
         let namespace = match request.scope() {
             Scope::Namespace(name) => self.namespace(name, deadline).await?.id,
@@ -436,7 +422,7 @@ impl Frontend {
         let names = given.iter().flat_map(|attributes| attributes.indexed_fields.keys());
         let search_attributes = self.search_attributes(namespace, names, deadline).await?;
         let admission = Admission { namespace, search_attributes, limits: &self.options().limits, token_key };
-        request.admit(&admission, self.shards())
+        Ok((request.admit(&admission, self.shards())?, token_key))
     }
 
     /// What the namespace has. Names that are not known here may have been added a moment ago.

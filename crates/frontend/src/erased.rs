@@ -12,7 +12,7 @@ use prost::{DecodeError, Message};
 use std::sync::Arc;
 use tenure_api::{common::v1::SearchAttributes, error::ApiError};
 use tenure_engine::token::TaskToken;
-use tenure_shard::{CommandError, Delivery, ShardId, Shards, TokenKey, TokenUse};
+use tenure_shard::{CommandError, Delivery, PollResponse, ShardId, Shards, TokenKey, TokenUse};
 use tokio::time::Instant;
 
 /// How a method is served.
@@ -55,16 +55,54 @@ pub(crate) trait AnyRequest: Send + Sync {
     fn admit(&mut self, admission: &Admission<'_>, shards: &Shards) -> Result<ShardId, ApiError>;
 
     /// Runs it, once it is admitted. It may be run again.
-    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Box<dyn AnyResponse>, CommandError>>;
+    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<EncodedResponse, CommandError>>;
 
     /// Encodes the request as it was admitted.
     fn encode(&self) -> Bytes;
 
-    /// The response to it that another node gave.
-    fn receive(&self, message: Bytes) -> Result<Box<dyn AnyResponse>, DecodeError>;
+    /// Binds the fate of the started tasks in a response to that of its body, and takes out those that their owner gave
+    /// up meanwhile; suits the body to the request's client.
+    fn deliver(&self, response: EncodedResponse, shards: &Shards, key: TokenKey) -> Result<Delivered, ApiError>;
+}
 
-    /// What a poll answers that found nothing in time.
-    fn nothing(&self) -> Box<dyn AnyResponse>;
+/// A response as it travels, from the leader that made it to its client: nodes on the way decode nothing of it.
+#[derive(Debug, Default)]
+pub(crate) struct EncodedResponse {
+    /// The encoded message; its tokens are sealed.
+    pub(crate) body: Bytes,
+    /// The started tasks in it.
+    pub(crate) tasks: Vec<TaskToken>,
+}
+
+/// A response that is about to be sent.
+pub(crate) struct Delivered {
+    pub(crate) body: Bytes,
+    /// To be told what becomes of the body.
+    pub(crate) deliveries: Vec<Delivery>,
+}
+
+/// What an RPC answers with.
+pub(crate) trait Respond: Send + 'static {
+    fn encode(self) -> EncodedResponse;
+}
+
+impl<M: Message + 'static> Respond for M {
+    fn encode(self) -> EncodedResponse {
+        EncodedResponse { body: self.encode_to_vec().into(), tasks: Vec::new() }
+    }
+}
+
+impl Respond for EncodedResponse {
+    fn encode(self) -> EncodedResponse {
+        self
+    }
+}
+
+impl From<Option<PollResponse>> for EncodedResponse {
+    fn from(polled: Option<PollResponse>) -> EncodedResponse {
+        let Some(PollResponse { body, task }) = polled else { return EncodedResponse::default() };
+        EncodedResponse { body, tasks: task.into_iter().collect() }
+    }
 }
 
 /// A request that any node answers; see [`LocalRpc`].
@@ -72,17 +110,6 @@ pub(crate) trait AnyLocalRequest: Send {
     fn kind(&self) -> Kind;
     fn polling_worker(&self) -> Option<PollingWorker<'_>>;
     fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>>;
-}
-
-pub(crate) trait AnyResponse: Send {
-    /// Binds the fate of the started tasks that it carries to that of the response, and takes out those that their
-    /// owner gave up meanwhile.
-    fn hand_over(&mut self, shards: &Shards) -> Vec<Delivery>;
-
-    /// Gives the tokens in it the form in which they leave the cluster.
-    fn seal(&mut self, key: TokenKey);
-
-    fn encode(&self) -> Bytes;
 }
 
 /// The target is known once the request is admitted.
@@ -93,18 +120,6 @@ struct Led<R: Rpc> {
 }
 
 struct Local<R>(R);
-
-struct Answered<R: Rpc>(R::Response);
-
-impl<R: Rpc> Led<R> {
-    /// The response as its client is to see it.
-    fn answered(&self, mut response: R::Response) -> Box<dyn AnyResponse> {
-        if let Some(client) = &self.client {
-            self.request.suit(&mut response, client);
-        }
-        Box::new(Answered::<R>(response))
-    }
-}
 
 impl<R: Rpc> AnyRequest for Led<R> {
     fn scope(&self) -> Scope<'_> {
@@ -143,24 +158,37 @@ impl<R: Rpc> AnyRequest for Led<R> {
         Ok(self.target.insert(target).shard(shards))
     }
 
-    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Box<dyn AnyResponse>, CommandError>> {
+    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<EncodedResponse, CommandError>> {
         let Some(target) = self.target.clone() else {
             return async { Err(ApiError::internal("the request was not admitted").into()) }.boxed();
         };
         let response = self.request.clone().run(target, call);
-        response.map(|response| Ok(self.answered(response?))).boxed()
+        response.map(|response| Ok(response?.encode())).boxed()
     }
 
     fn encode(&self) -> Bytes {
         self.request.encode_to_vec().into()
     }
 
-    fn receive(&self, message: Bytes) -> Result<Box<dyn AnyResponse>, DecodeError> {
-        Ok(self.answered(R::Response::decode(message)?))
-    }
-
-    fn nothing(&self) -> Box<dyn AnyResponse> {
-        Box::new(Answered::<R>(R::Response::default()))
+    fn deliver(&self, response: EncodedResponse, shards: &Shards, key: TokenKey) -> Result<Delivered, ApiError> {
+        let unreadable = |error| ApiError::internal(format!("the response cannot be read: {error}"));
+        let EncodedResponse { mut body, tasks } = response;
+        let mut deliveries = Vec::new();
+        for token in tasks {
+            let in_body = key.seal(TokenUse::Task, &token.encode());
+            let delivery = match R::REDELIVERS_TASKS {
+                true => shards.deliver_again(token),
+                false => shards.deliver(token),
+            };
+            match delivery {
+                Some(delivery) => deliveries.push(delivery),
+                None => body = R::withdraw(body, &in_body).map_err(unreadable)?,
+            }
+        }
+        if let Some(client) = &self.client {
+            body = self.request.suit(body, client).map_err(unreadable)?;
+        }
+        Ok(Delivered { body, deliveries })
     }
 }
 
@@ -175,35 +203,6 @@ impl<R: LocalRpc> AnyLocalRequest for Local<R> {
 
     fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>> {
         self.0.answer(frontend, deadline).map(|response| Ok(response?.encode_to_vec().into())).boxed()
-    }
-}
-
-impl<R: Rpc> AnyResponse for Answered<R> {
-    fn hand_over(&mut self, shards: &Shards) -> Vec<Delivery> {
-        let mut deliveries = Vec::new();
-        let tokens = R::tokens(&mut self.0).into_iter().filter(|token| token.purpose == TokenUse::Task);
-        for bytes in tokens.map(|token| token.content.clone()).collect::<Vec<_>>() {
-            let Some(token) = TaskToken::decode(&bytes) else { continue };
-            let delivery = match R::ASKED_AGAIN {
-                true => shards.deliver_again(token),
-                false => shards.deliver(token),
-            };
-            match delivery {
-                Some(delivery) => deliveries.push(delivery),
-                None => R::withdraw(&mut self.0, &bytes),
-            }
-        }
-        deliveries
-    }
-
-    fn seal(&mut self, key: TokenKey) {
-        for token in R::tokens(&mut self.0) {
-            token.seal(key);
-        }
-    }
-
-    fn encode(&self) -> Bytes {
-        self.0.encode_to_vec().into()
     }
 }
 

@@ -3,17 +3,17 @@
 use crate::{
     Frontend,
     call::{Call, garbled},
-    erased::Handler,
+    erased::{EncodedResponse, Handler},
     rpc::Method,
 };
 use bytes::Bytes;
 use std::time::Duration;
 use tenure_api::error::{ApiError, Code};
-use tenure_engine::{Process, ProposalId};
+use tenure_engine::{Process, ProposalId, token::TaskToken};
 use tenure_limits::WAIT_DEADLINE;
 use tenure_peer::{
     ForwardHandler,
-    proto::{ForwardReply, ForwardRequest, NotLeader, Refusal, forward_reply::Outcome},
+    proto::{ForwardReply, ForwardRequest, NotLeader, Refusal, Response, forward_reply::Outcome},
 };
 use tenure_shard::{AttemptError, CommandError, Leader, NodeId, ShardId};
 use tokio::time::{Instant, timeout_at};
@@ -29,7 +29,7 @@ impl Frontend {
         request: Bytes,
         proposal: ProposalId,
         deadline: Instant,
-    ) -> Result<Result<Bytes, ApiError>, AttemptError> {
+    ) -> Result<Result<EncodedResponse, ApiError>, AttemptError> {
         let no_answer = |cause: String| AttemptError::NoAnswer { node, cause };
         let mut client = self.peers().client(node).map_err(|e| no_answer(e.to_string()))?;
         let left = deadline.saturating_duration_since(Instant::now());
@@ -43,7 +43,12 @@ impl Frontend {
         };
         let reply = client.forward(forward).await.map_err(|status| no_answer(describe(&status)))?;
         match reply.into_inner().outcome {
-            Some(Outcome::Response(response)) => Ok(Ok(response)),
+            Some(Outcome::Response(Response { body, tasks })) => {
+                let tasks = tasks.iter().map(|token| TaskToken::decode(token)).collect::<Option<_>>();
+                Ok(tasks
+                    .map(|tasks| EncodedResponse { body, tasks })
+                    .ok_or_else(|| garbled(node, &"a token of a task")))
+            }
             Some(Outcome::Refusal(refusal)) => {
                 let number = refusal.code;
                 Ok(Err(refused(refusal).unwrap_or_else(|| garbled(node, &format!("{number} is no code")))))
@@ -73,8 +78,8 @@ impl Frontend {
         };
         let proposal = <[u8; 16]>::try_from(&*forward.proposal)
             .map_err(|_| Status::invalid_argument("a proposal id has 16 bytes"))?;
-        let own = match self.admit(&mut *request, deadline).await {
-            Ok(own) => own,
+        let (own, key) = match self.admit(&mut *request, deadline).await {
+            Ok(admitted) => admitted,
             Err(refused) => return Ok(refusal(refused)),
         };
         if own != shard {
@@ -84,10 +89,13 @@ impl Frontend {
         let Some(leader) = self.shards().local(shard) else { return Ok(Outcome::NotLeader(NotLeader::default())) };
         let proposal = ProposalId(u128::from_be_bytes(proposal));
         let origin = Process { node: from, boot: forward.boot };
-        let call = Call { leader, origin, node: self.shards().node(), proposal, deadline };
+        let call = Call { leader, origin, node: self.shards().node(), proposal, deadline, key };
         let outcome = timeout_at(deadline, request.run(&call)).await;
         Ok(match outcome.map_err(|_| Status::deadline_exceeded("the caller has given up"))? {
-            Ok(response) => Outcome::Response(response.encode()),
+            Ok(EncodedResponse { body, tasks }) => {
+                let tasks = tasks.iter().map(TaskToken::encode).collect();
+                Outcome::Response(Response { body, tasks })
+            }
             Err(CommandError::Api(error)) => refusal(error),
             Err(CommandError::NotLeader(said)) => {
                 Outcome::NotLeader(NotLeader { leader: said.leader.unwrap_or_default(), term: said.term })

@@ -21,6 +21,7 @@ pub use leader::updates::{UpdateProgress, UpdateWithStart};
 pub use node::attempts::{AttemptError, Attempted, Attempts, Leader};
 pub use node::deliveries::Delivery;
 pub use node::list_token::malformed_page_token;
+pub use node::polled::PollResponse;
 pub use node::shards::{ListPage, Shards};
 pub use node::system_view::Namespace;
 pub use node::token_key::{TokenKey, TokenUse};

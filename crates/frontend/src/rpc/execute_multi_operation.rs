@@ -73,15 +73,6 @@ impl Rpc for api::ExecuteMultiOperationRequest {
         let answers = [Answer::StartWorkflow(start), Answer::UpdateWorkflow(update)];
         Ok(Self::Response { responses: answers.map(|answer| Response { response: Some(answer) }).into() })
     }
-
-    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
-        let answers = response.responses.iter_mut().filter_map(|response| response.response.as_mut());
-        let tokens = answers.map(|answer| match answer {
-            Answer::StartWorkflow(start) => StartWorkflowExecutionRequest::tokens(start),
-            Answer::UpdateWorkflow(_) => Vec::new(),
-        });
-        tokens.flatten().collect()
-    }
 }
 
 fn update_with_start(

@@ -8,7 +8,7 @@ use tenure_api::{
     failure::v1::{Failure, TimeoutFailureInfo, failure::FailureInfo},
     history::v1::{History, HistoryEvent, WorkflowExecutionContinuedAsNewEventAttributes, history_event::Attributes},
 };
-use tenure_shard::HistoryRequest;
+use tenure_shard::{HistoryRequest, TokenUse};
 
 impl Rpc for api::GetWorkflowExecutionHistoryRequest {
     type Response = GetWorkflowExecutionHistoryResponse;
@@ -35,25 +35,27 @@ impl Rpc for api::GetWorkflowExecutionHistoryRequest {
             ..page(target, self.maximum_page_size, call)
         };
         let page = call.leader.history(request).await?;
-        Ok(Self::Response { history: Some(page.history), next_page_token: page.next_page_token, ..Default::default() })
+        Ok(Self::Response {
+            history: Some(page.history),
+            next_page_token: call.key.seal(TokenUse::HistoryPage, &page.next_page_token),
+            ..Default::default()
+        })
     }
 
-    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
-        vec![Token::history_page(&mut response.next_page_token)]
-    }
-
-    fn suit(&self, response: &mut Self::Response, client: &Client) {
+    fn suit(&self, response: Bytes, client: &Client) -> Result<Bytes, DecodeError> {
         if client.follows_next_run || self.history_event_filter_type() != HistoryEventFilterType::CloseEvent {
-            return;
+            return Ok(response);
         }
-        if let Some(encoded) = &mut response.history
-            && let Ok(mut history) = History::decode(encoded.clone())
-            && let Some(last) = history.events.last_mut()
-            && let Some(continued) = as_continued(last)
-        {
-            *last = continued;
-            *encoded = history.encode_to_vec().into();
-        }
+        let mut decoded = Self::Response::decode(response.clone())?;
+        let mut history = History::decode(decoded.history.take().unwrap_or_default())?;
+        let last = history.events.last_mut();
+        let Some((last, continued)) = last.and_then(|last| as_continued(last).map(|continued| (last, continued)))
+        else {
+            return Ok(response);
+        };
+        *last = continued;
+        decoded.history = Some(history.encode_to_vec().into());
+        Ok(decoded.encode_to_vec().into())
     }
 }
 
@@ -113,11 +115,10 @@ impl Rpc for api::GetWorkflowExecutionHistoryReverseRequest {
     async fn run(self: Arc<Self>, target: PageTarget, call: &Call) -> Result<Self::Response, CommandError> {
         let request = page(target, self.maximum_page_size, call);
         let page = call.leader.history_reverse(request).await?;
-        Ok(Self::Response { history: Some(page.history), next_page_token: page.next_page_token })
-    }
-
-    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
-        vec![Token::history_page(&mut response.next_page_token)]
+        Ok(Self::Response {
+            history: Some(page.history),
+            next_page_token: call.key.seal(TokenUse::HistoryPage, &page.next_page_token),
+        })
     }
 }
 

@@ -59,11 +59,12 @@ use tenure_shard::{CommandError, ShardId, Shards};
 mod prelude {
     pub(super) use super::{ActivityTarget, unexpected};
     pub(super) use crate::{
-        call::{Call, Kind, LocalRpc, PageTarget, PollingWorker, Rpc, RunTarget, Scope, StartTarget, Token},
+        call::{Call, Kind, LocalRpc, PageTarget, PollingWorker, Rpc, RunTarget, Scope, StartTarget},
+        erased::EncodedResponse,
         validate::{Admission, is_sticky, required},
     };
     pub(super) use bytes::Bytes;
-    pub(super) use prost::Message;
+    pub(super) use prost::{DecodeError, Message};
     pub(super) use std::sync::Arc;
     pub(super) use tenure_api::{common::v1::SearchAttributes, error::ApiError, workflowservice::v1 as api};
     pub(super) use tenure_engine::{

@@ -5,7 +5,7 @@ use tenure_engine::command::Poll;
 use tenure_shard::PollRequest;
 
 impl Rpc for api::PollActivityTaskQueueRequest {
-    type Response = api::PollActivityTaskQueueResponse;
+    type Response = EncodedResponse;
     type Target = QueueKey;
 
     fn scope(&self) -> Scope<'_> {
@@ -39,18 +39,6 @@ impl Rpc for api::PollActivityTaskQueueRequest {
         let queue_rate = queue_rate.filter(|rate| !rate.is_nan());
         let deadline = call.deadline;
         let request = PollRequest { queue: target, poll, sticky: false, queue_rate, deadline };
-        let Some(mut response) = call.leader.poll_activity(request).await? else {
-            return Ok(Self::Response::default());
-        };
-        response.workflow_namespace = self.namespace.clone();
-        Ok(response)
-    }
-
-    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
-        vec![Token::task(&mut response.task_token)]
-    }
-
-    fn withdraw(response: &mut Self::Response, _token: &Bytes) {
-        *response = Self::Response::default();
+        Ok(call.leader.poll(request).await?.into())
     }
 }

@@ -1,17 +1,11 @@
 //! PollWorkflowTaskQueue.
 
 use super::prelude::*;
-use tenure_api::encoded;
 use tenure_engine::command::Poll;
 use tenure_shard::PollRequest;
 
-/// The tokens of a workflow task, wherever it is in a response.
-pub(super) fn of_workflow_task(task: &mut encoded::PollWorkflowTaskQueueResponse) -> [Token<'_>; 2] {
-    [Token::task(&mut task.task_token), Token::history_page(&mut task.next_page_token)]
-}
-
 impl Rpc for api::PollWorkflowTaskQueueRequest {
-    type Response = encoded::PollWorkflowTaskQueueResponse;
+    type Response = EncodedResponse;
     type Target = QueueKey;
 
     fn scope(&self) -> Scope<'_> {
@@ -43,14 +37,6 @@ impl Rpc for api::PollWorkflowTaskQueueRequest {
         let sticky = is_sticky(self.task_queue.as_ref());
         let deadline = call.deadline;
         let request = PollRequest { queue: target, poll, sticky, queue_rate: None, deadline };
-        Ok(call.leader.poll_workflow(request).await?.unwrap_or_default())
-    }
-
-    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
-        of_workflow_task(response).into()
-    }
-
-    fn withdraw(response: &mut Self::Response, _token: &Bytes) {
-        *response = Self::Response::default();
+        Ok(call.leader.poll(request).await?.into())
     }
 }

@@ -1,10 +1,10 @@
 //! RespondWorkflowTaskCompleted and RespondWorkflowTaskFailed.
 
-use super::{poll_workflow_task_queue::of_workflow_task, prelude::*};
-use tenure_api::{command::v1::command::Attributes as Verb, encoded};
+use super::prelude::*;
+use tenure_api::{command::v1::command::Attributes as Verb, encoded::RespondWorkflowTaskCompletedResponse};
 
 impl Rpc for api::RespondWorkflowTaskCompletedRequest {
-    type Response = encoded::RespondWorkflowTaskCompletedResponse;
+    type Response = EncodedResponse;
     type Target = TaskToken;
 
     fn scope(&self) -> Scope<'_> {
@@ -32,26 +32,33 @@ impl Rpc for api::RespondWorkflowTaskCompletedRequest {
         let command = ShardCommand::CompleteWorkflowTask { token, request: self };
         match call.execute(workflow, command).await? {
             Reply::WorkflowTaskCompleted { new_task, activities, reset_history_event_id } => {
-                let next = new_task.and_then(|task| call.leader.workflow_task_response(&task, call.origin));
-                let activities = activities.iter();
-                let activity_tasks =
-                    activities.filter_map(|token| call.leader.activity_task_response(token, call.origin)).collect();
-                Ok(Self::Response { workflow_task: next, activity_tasks, reset_history_event_id })
+                let mut tasks = Vec::new();
+                let workflow_task = new_task.and_then(|started| {
+                    let response = call.leader.workflow_task_response(&started, call.origin, call.key)?;
+                    tasks.push(started.token);
+                    Some(response)
+                });
+                let activity_tasks = activities.into_iter().filter_map(|token| {
+                    let response = call.leader.activity_task_response(&token, call.origin, call.key)?;
+                    tasks.push(token);
+                    Some(response)
+                });
+                let activity_tasks = activity_tasks.collect();
+                let response =
+                    RespondWorkflowTaskCompletedResponse { workflow_task, activity_tasks, reset_history_event_id };
+                Ok(EncodedResponse { body: response.encode_to_vec().into(), tasks })
             }
             reply => Err(unexpected(&reply)),
         }
     }
 
-    const ASKED_AGAIN: bool = true;
+    const REDELIVERS_TASKS: bool = true;
 
-    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
-        let next = response.workflow_task.iter_mut().flat_map(of_workflow_task);
-        next.chain(response.activity_tasks.iter_mut().map(|task| Token::task(&mut task.task_token))).collect()
-    }
-
-    fn withdraw(response: &mut Self::Response, token: &Bytes) {
-        response.workflow_task.take_if(|task| task.task_token == *token);
-        response.activity_tasks.retain(|task| task.task_token != *token);
+    fn withdraw(response: Bytes, token: &[u8]) -> Result<Bytes, DecodeError> {
+        let mut response = RespondWorkflowTaskCompletedResponse::decode(response)?;
+        response.workflow_task.take_if(|task| task.task_token == token);
+        response.activity_tasks.retain(|task| task.task_token != token);
+        Ok(response.encode_to_vec().into())
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{
     callbacks,
     links::{self, Linked},
-    poll_workflow_task_queue::of_workflow_task,
     prelude::*,
 };
 use tenure_api::{
@@ -15,7 +14,7 @@ use tenure_engine::{
 };
 
 impl Rpc for api::StartWorkflowExecutionRequest {
-    type Response = StartWorkflowExecutionResponse;
+    type Response = EncodedResponse;
     type Target = StartTarget;
 
     fn scope(&self) -> Scope<'_> {
@@ -69,31 +68,32 @@ impl Rpc for api::StartWorkflowExecutionRequest {
         let start = Start { request: self, options: target.options };
         match call.execute(target.workflow, ShardCommand::StartWorkflow(Box::new(start))).await? {
             Reply::WorkflowStarted { run_id, first_run_id, started, attached, status, task } => {
-                let task = task.and_then(|task| call.leader.workflow_task_response(&task, call.origin));
-                let answer = Self::Response {
+                let eager = task.and_then(|started| {
+                    Some((call.leader.workflow_task_response(&started, call.origin, call.key)?, started.token))
+                });
+                let (eager_workflow_task, token) = eager.unzip();
+                let answer = StartWorkflowExecutionResponse {
                     started,
                     status,
                     first_execution_run_id: first_run_id.to_string(),
-                    eager_workflow_task: task,
+                    eager_workflow_task,
                     ..Default::default()
                 };
-                Ok(match attached {
+                let response = match attached {
                     true => attached_response(namespace, workflow_id, run_id, request_id, answer),
                     false => response(namespace, workflow_id, run_id, answer),
-                })
+                };
+                Ok(EncodedResponse { body: response.encode_to_vec().into(), tasks: token.into_iter().collect() })
             }
             reply => Err(unexpected(&reply)),
         }
     }
 
-    const ASKED_AGAIN: bool = true;
+    const REDELIVERS_TASKS: bool = true;
 
-    fn tokens(response: &mut Self::Response) -> Vec<Token<'_>> {
-        response.eager_workflow_task.iter_mut().flat_map(of_workflow_task).collect()
-    }
-
-    fn withdraw(response: &mut Self::Response, _token: &Bytes) {
-        response.eager_workflow_task = None;
+    fn withdraw(response: Bytes, _token: &[u8]) -> Result<Bytes, DecodeError> {
+        let response = StartWorkflowExecutionResponse::decode(response)?;
+        Ok(StartWorkflowExecutionResponse { eager_workflow_task: None, ..response }.encode_to_vec().into())
     }
 }
 

@@ -1,13 +1,15 @@
 //! What every part of one leader stands on.
 
 use crate::{
-    node::{context::NodeContext, router::Router, share::Counted},
+    node::{context::NodeContext, router::Router, share::Counted, token_key::TokenKey},
     options::Options,
+    seam::error::NoLeader,
     seam::replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
     time::clock::Clock,
 };
 use std::sync::Arc;
 use tenure_engine::{WriteSet, rows::ReadError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One term of a leader: its shard, replica, rows and clock.
@@ -56,6 +58,11 @@ impl LeaderContext {
 
     pub(crate) fn router(&self) -> &Arc<Router> {
         &self.node.router
+    }
+
+    /// What seals the tokens that this leader gives out.
+    pub(crate) async fn token_key(&self) -> Result<TokenKey, NoLeader> {
+        self.node.token_key(Instant::now() + self.options().call_timeout).await
     }
 
     pub(crate) fn not_leader(&self) -> NotLeader {

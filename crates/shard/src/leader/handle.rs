@@ -11,13 +11,14 @@ use crate::{
     node::{
         gather::Gather,
         polled::{PollResponse, Polled},
+        token_key::TokenKey,
         workers,
     },
     seam::{error::CommandError, query_token::QueryToken, question::Question, replica::ShardId},
 };
 use std::sync::Arc;
 use tenure_api::{
-    encoded::PollWorkflowTaskQueueResponse, enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage, error::ApiError,
+    encoded::PollWorkflowTaskQueueResponse, enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage,
     workflowservice::v1 as api,
 };
 use tenure_engine::{
@@ -33,7 +34,7 @@ use uuid::Uuid;
 
 /// The leader of one shard, while it leads; every call fails with `NotLeader` after that.
 #[derive(Clone)]
-pub struct LeaderHandle(Arc<LeaderRuntime>);
+pub struct LeaderHandle(pub(crate) Arc<LeaderRuntime>);
 
 impl LeaderHandle {
     pub(crate) fn new(runtime: Arc<LeaderRuntime>) -> Self {
@@ -149,40 +150,22 @@ impl LeaderHandle {
         self.0.owner.queries.complete(token, request)
     }
 
-    /// Waits for a workflow task, or a query, of a queue that is homed here. `None`: nothing came in time. Dropping
-    /// the future takes the poll back. A task's delivery is to be confirmed ([`crate::Shards::deliver`]).
-    pub async fn poll_workflow(
-        &self,
-        request: PollRequest,
-    ) -> Result<Option<PollWorkflowTaskQueueResponse>, CommandError> {
-        match self.0.home.poll(request).await?.map(Polled::hand_over) {
-            Some(PollResponse::Workflow(response)) => Ok(Some(*response)),
-            Some(PollResponse::Activity(_)) => Err(ApiError::internal("an activity in a workflow task queue").into()),
-            None => Ok(None),
-        }
-    }
-
-    /// Waits for an activity task of a queue that is homed here.
-    pub async fn poll_activity(
-        &self,
-        request: PollRequest,
-    ) -> Result<Option<api::PollActivityTaskQueueResponse>, CommandError> {
-        match self.0.home.poll(request).await?.map(Polled::hand_over) {
-            Some(PollResponse::Activity(response)) => Ok(Some(*response)),
-            Some(PollResponse::Workflow(_)) => Err(ApiError::internal("a workflow task in an activity queue").into()),
-            None => Ok(None),
-        }
+    /// Waits for a task, or a query, of a queue that is homed here. `None`: nothing came in time. Dropping the future
+    /// takes the poll back. A task's delivery is to be confirmed ([`crate::Shards::deliver`]).
+    pub async fn poll(&self, request: PollRequest) -> Result<Option<PollResponse>, CommandError> {
+        Ok(self.0.home.poll(request).await?.map(Polled::hand_over))
     }
 
     /// The response for a task that was started for the caller of a command, together with it. `process` holds the
-    /// caller's connection and confirms the delivery. `None` where it cannot be made: the task is returned after a
+    /// caller's connection and confirms the delivery; `key` seals its tokens. `None` where it cannot be made: the task is returned after a
     /// while.
     pub fn workflow_task_response(
         &self,
         started: &WorkflowTaskStarted,
         process: Process,
+        key: TokenKey,
     ) -> Option<PollWorkflowTaskQueueResponse> {
-        self.0.owner.starts.expect_workflow_task(started, process)
+        self.0.owner.starts.expect_workflow_task(started, process, key)
     }
 
     /// The response that carries a started activity, as [`LeaderHandle::workflow_task_response`] does; `None`, too, if that start is no longer running.
@@ -190,8 +173,9 @@ impl LeaderHandle {
         &self,
         token: &TaskToken,
         process: Process,
+        key: TokenKey,
     ) -> Option<api::PollActivityTaskQueueResponse> {
-        self.0.owner.starts.expect_activity_task(token, process)
+        self.0.owner.starts.expect_activity_task(token, process, key)
     }
 
     /// Pollers and rates of a queue that is homed here.

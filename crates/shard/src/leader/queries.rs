@@ -13,7 +13,7 @@ use crate::{
         runs::{find_run, no_run},
         waiters::Waiters,
     },
-    node::polled::{PollResponse, Polled, Served, Taken},
+    node::polled::{Polled, Served, Taken},
     owner::dispatch::Dispatch,
     seam::{
         error::CommandError,
@@ -268,8 +268,12 @@ impl Queries {
     }
 
     /// A home has a poll for a query.
-    pub(crate) fn serve_start(&self, token: QueryToken, sticky: bool) -> Served {
+    pub(crate) async fn serve_start(&self, token: QueryToken, sticky: bool) -> Served {
         let obsolete = || Served::Answer(Answer::Obsolete);
+        let key = match self.context.token_key().await {
+            Ok(key) => key,
+            Err(error) => return Served::refused(Code::Unavailable, format!("the key of tokens: {error}")),
+        };
         if token.term != self.context.term {
             return obsolete();
         }
@@ -289,14 +293,14 @@ impl Queries {
             (query.run.clone(), query.query.clone())
         };
         let response = match self.context.rows.execution(&run) {
-            Ok(Some(state)) => self.responses.query(&run, &state, query, &token, sticky),
+            Ok(Some(state)) => self.responses.query(&run, &state, query, &token, sticky, key),
             Ok(None) => Err(no_run(&run).into()),
             Err(error) => Err(error.into()),
         };
         match response {
             Ok(response) => {
-                let response = PollResponse::Workflow(Box::new(response));
-                Served::Started(Polled::new(response, Taken::Query(token), self.context.router().clone()))
+                let body = response.encode_to_vec().into();
+                Served::Started(Polled::new(body, Taken::Query(token), self.context.router().clone()))
             }
             Err(CommandError::Api(error)) => {
                 self.pending.answer(token.id, |_| true, Err(error));

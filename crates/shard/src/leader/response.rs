@@ -1,4 +1,4 @@
-//! Poll responses of workflow tasks and queries: what was started, with its history from rows.
+//! Poll responses of workflow tasks and queries: what was started, with its history from rows, its tokens sealed.
 
 use crate::{
     leader::{
@@ -6,6 +6,7 @@ use crate::{
         history::{Page, PageToken, encoded, read_page},
         pending_queries::PendingQueries,
     },
+    node::token_key::{TokenKey, TokenUse},
     seam::{error::CommandError, query_token::QueryToken},
 };
 use bytes::Bytes;
@@ -37,13 +38,19 @@ impl Responses {
     pub(crate) fn workflow_task(
         &self,
         started: &WorkflowTaskStarted,
+        key: TokenKey,
     ) -> Result<PollWorkflowTaskQueueResponse, CommandError> {
         let from = if started.sticky { started.previous_started_event_id + 1 } else { 1 };
-        let (history, next_page_token) =
-            self.first_page(&started.run, from, started.last_event_id + 1, started.transient_events.clone().into())?;
+        let (history, next_page_token) = self.first_page(
+            &started.run,
+            from,
+            started.last_event_id + 1,
+            started.transient_events.clone().into(),
+            key,
+        )?;
         let messages = if started.updates { self.messages(started)? } else { Vec::new() };
         Ok(PollWorkflowTaskQueueResponse {
-            task_token: started.token.encode(),
+            task_token: key.seal(TokenUse::Task, &started.token.encode()),
             workflow_execution: Some(execution(&started.run)),
             workflow_type: Some(WorkflowType { name: started.workflow_type.clone() }),
             previous_started_event_id: started.previous_started_event_id,
@@ -75,11 +82,12 @@ impl Responses {
         query: WorkflowQuery,
         token: &QueryToken,
         sticky: bool,
+        key: TokenKey,
     ) -> Result<PollWorkflowTaskQueueResponse, CommandError> {
         let (history, next_page_token) =
-            if sticky { Default::default() } else { self.first_page(run, 1, state.next_event_id, Bytes::new())? };
+            if sticky { Default::default() } else { self.first_page(run, 1, state.next_event_id, Bytes::new(), key)? };
         Ok(PollWorkflowTaskQueueResponse {
-            task_token: token.encode(),
+            task_token: key.seal(TokenUse::Task, &token.encode()),
             workflow_execution: Some(execution(run)),
             workflow_type: Some(WorkflowType { name: state.info.workflow_type.to_string() }),
             previous_started_event_id: state.workflow_task.last_completed_started_event_id,
@@ -94,14 +102,21 @@ impl Responses {
 
     /// The encoded `History` from an event to before another one, with the transient events behind it; and where the
     /// next page goes on, if it is too long.
-    fn first_page(&self, run: &RunKey, from: i64, end: i64, transient: Bytes) -> Result<(Bytes, Bytes), CommandError> {
+    fn first_page(
+        &self,
+        run: &RunKey,
+        from: i64,
+        end: i64,
+        transient: Bytes,
+        key: TokenKey,
+    ) -> Result<(Bytes, Bytes), CommandError> {
         let (most, bytes) = (self.context.options().history_page_events, self.context.options().history_page_bytes);
         let Page { events, next } = read_page(&*self.context.rows, run, from, end, most, bytes)?;
         if next >= end {
             return Ok((encoded(&events, &transient), Bytes::new()));
         }
         let token = PageToken { run_id: run.run_id, next, end, transient };
-        Ok((encoded(&events, &Bytes::new()), token.encode()))
+        Ok((encoded(&events, &Bytes::new()), key.seal(TokenUse::HistoryPage, &token.encode())))
     }
 }
 

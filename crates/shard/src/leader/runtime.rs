@@ -159,7 +159,7 @@ impl LeaderRuntime {
                 Ok(served) => served,
                 Err(error) => Served::refused(Code::Internal, format!("the start ended early: {error}")),
             },
-            Request::StartQuery { token, sticky } => self.owner.queries.serve_start(token, sticky),
+            Request::StartQuery { token, sticky } => self.owner.queries.serve_start(token, sticky).await,
             Request::ReturnQuery { token } => self.owner.queries.returned(&token),
             Request::StickyUnavailable { tasks, queries, .. } => self.owner.sticky_unavailable(tasks, queries).await,
             Request::Delivered { starts, .. } => {

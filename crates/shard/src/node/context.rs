@@ -2,8 +2,14 @@
 
 use crate::{
     leader::cache::StateCache,
-    node::{router::Router, share::LeaderCount, system_view::SystemView},
+    node::{
+        router::Router,
+        share::LeaderCount,
+        system_view::SystemView,
+        token_key::{KnownKey, TokenKey},
+    },
     options::Options,
+    seam::error::NoLeader,
 };
 use std::sync::Arc;
 use tenure_engine::{
@@ -11,7 +17,7 @@ use tenure_engine::{
     transition::{Context, Refused},
 };
 use tenure_limits::{COMMANDS, LONG_COMMANDS, STEPS};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 /// The engine's entry point; an argument, so that tests of this crate may bring their own.
 pub(crate) type Engine =
@@ -25,6 +31,7 @@ pub(crate) struct NodeContext {
     pub(crate) engine: Engine,
     pub(crate) states: Arc<StateCache>,
     pub(crate) leaders: LeaderCount,
+    token_key: KnownKey,
     /// Permits for commands that read whole histories.
     pub(crate) long_commands: Arc<Semaphore>,
     /// Permits for steps of answers to questions that go to many shards.
@@ -40,11 +47,17 @@ impl NodeContext {
             system,
             states: StateCache::new(options.state_cache_bytes),
             leaders: LeaderCount::default(),
+            token_key: KnownKey::default(),
             options,
             engine,
             long_commands: Arc::new(Semaphore::new(LONG_COMMANDS)),
             steps: Arc::new(Semaphore::new(STEPS)),
             commands: Semaphore::new(COMMANDS),
         }
+    }
+
+    /// What seals and opens the tokens of this cluster. A node that does not know it yet asks the system shard's leader.
+    pub(crate) async fn token_key(&self, deadline: Instant) -> Result<TokenKey, NoLeader> {
+        self.token_key.get(&self.router, deadline).await
     }
 }

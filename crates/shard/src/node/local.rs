@@ -5,10 +5,9 @@ use crate::{
         context::{Engine, NodeContext},
         deliveries::{Deliveries, StartName},
         leaders::Leaders,
-        polled::{Served, Taken},
+        polled::{PollResponse, Served},
         router::{Router, Serve},
         system_view::SystemView,
-        token_key::KnownKey,
         workers::Workers,
     },
     options::Options,
@@ -30,7 +29,6 @@ pub(crate) struct LocalNode {
     pub(crate) leaders: Leaders,
     pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) workers: Arc<Workers>,
-    pub(crate) token_key: KnownKey,
 }
 
 impl LocalNode {
@@ -47,7 +45,6 @@ impl LocalNode {
                 leaders: Leaders::new(router.clone()),
                 deliveries: Arc::new(Deliveries::new(router.clone(), confirm)),
                 workers: Arc::default(),
-                token_key: KnownKey::default(),
                 context: Arc::new(NodeContext::new(Arc::new(SystemView::new(router.clone())), router, options, engine)),
             }
         });
@@ -64,11 +61,10 @@ impl LocalNode {
             Served::Answer(answer) => answer,
             // From here on the caller answers for it; if the reply is lost the owner finds out by asking.
             Served::Started(polled) => {
-                let taken = polled.taken().clone();
-                let response = polled.hand_over().encode();
-                match taken {
-                    Taken::Task(token) => Answer::Started { response, token },
-                    Taken::Query(_) => Answer::QueryStarted { response },
+                let PollResponse { body, task } = polled.hand_over();
+                match task {
+                    Some(token) => Answer::Started { response: body, token },
+                    None => Answer::QueryStarted { response: body },
                 }
             }
         };

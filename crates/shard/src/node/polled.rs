@@ -6,24 +6,21 @@ use crate::{
     seam::query_token::QueryToken,
 };
 use bytes::Bytes;
-use prost::Message;
 use std::{sync::Arc, time::Duration};
-use tenure_api::{
-    encoded::PollWorkflowTaskQueueResponse,
-    error::{ApiError, Code},
-    workflowservice::v1::PollActivityTaskQueueResponse,
-};
-use tenure_engine::{TaskKind, token::TaskToken};
+use tenure_api::error::{ApiError, Code};
+use tenure_engine::token::TaskToken;
 use tokio::time::Instant;
 
 /// How long the owner is asked to take an undelivered task back.
 const RETURN_WITHIN: Duration = Duration::from_secs(20);
 
-/// The answer to a poll.
-#[derive(Debug)]
-pub(crate) enum PollResponse {
-    Workflow(Box<PollWorkflowTaskQueueResponse>),
-    Activity(Box<PollActivityTaskQueueResponse>),
+/// The answer to a poll. It travels from the owner to the worker's connection as it was encoded, with its tokens sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollResponse {
+    /// The encoded response.
+    pub body: Bytes,
+    /// The task that was started for it; `None` where it carries a query.
+    pub task: Option<TaskToken>,
 }
 
 /// The task that was started, or the query that was taken, for a poll.
@@ -35,8 +32,9 @@ pub(crate) enum Taken {
 
 /// A poll response that must be handed on. Dropped instead, the task goes back to its owner: no byte of it was sent.
 pub(crate) struct Polled {
-    response: Option<PollResponse>,
-    taken: Taken,
+    body: Bytes,
+    /// `None` once it is handed on.
+    taken: Option<Taken>,
     router: Arc<Router>,
 }
 
@@ -53,42 +51,24 @@ impl Served {
 }
 
 impl Polled {
-    pub(crate) fn new(response: PollResponse, taken: Taken, router: Arc<Router>) -> Self {
-        Polled { response: Some(response), taken, router }
-    }
-
-    /// Decodes what another node sent.
-    pub(crate) fn decode(kind: TaskKind, response: Bytes, taken: Taken, router: &Arc<Router>) -> Option<Polled> {
-        let response = match kind {
-            TaskKind::Workflow => PollResponse::Workflow(Message::decode(response).ok()?),
-            TaskKind::Activity => PollResponse::Activity(Message::decode(response).ok()?),
-        };
-        Some(Polled::new(response, taken, router.clone()))
+    pub(crate) fn new(body: Bytes, taken: Taken, router: Arc<Router>) -> Self {
+        Polled { body, taken: Some(taken), router }
     }
 
     /// Hands the response on; from now on the next one in line answers for its delivery.
     pub(crate) fn hand_over(mut self) -> PollResponse {
-        self.response.take().expect("taken once, here or by drop")
-    }
-
-    pub(crate) fn taken(&self) -> &Taken {
-        &self.taken
-    }
-}
-
-impl PollResponse {
-    pub(crate) fn encode(&self) -> Bytes {
-        match self {
-            PollResponse::Workflow(response) => response.encode_to_vec().into(),
-            PollResponse::Activity(response) => response.encode_to_vec().into(),
-        }
+        let task = match self.taken.take() {
+            Some(Taken::Task(token)) => Some(token),
+            Some(Taken::Query(_)) | None => None,
+        };
+        PollResponse { body: std::mem::take(&mut self.body), task }
     }
 }
 
 impl Drop for Polled {
     fn drop(&mut self) {
-        if self.response.is_some() {
-            self.router.give_back(self.taken.clone());
+        if let Some(taken) = self.taken.take() {
+            self.router.give_back(taken);
         }
     }
 }

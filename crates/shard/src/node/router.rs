@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-use tenure_engine::{TaskKind, codec};
+use tenure_engine::codec;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -91,16 +91,15 @@ impl Router {
         }
         let body = self.mesh.call(node, codec::encode(&request), timeout).await?;
         let answer = codec::decode(&body).map_err(|e| failed(e.to_string()))?;
-        let polled = match (answer, &request) {
-            (Answer::Started { response, token }, Request::Start(start)) => {
-                Polled::decode(start.kind, response, Taken::Task(token), self)
+        Ok(match (answer, &request) {
+            (Answer::Started { response, token }, Request::Start(_)) => {
+                Served::Started(Polled::new(response, Taken::Task(token), self.clone()))
             }
             (Answer::QueryStarted { response }, Request::StartQuery { token, .. }) => {
-                Polled::decode(TaskKind::Workflow, response, Taken::Query(token.clone()), self)
+                Served::Started(Polled::new(response, Taken::Query(token.clone()), self.clone()))
             }
-            (answer, _) => return Ok(Served::Answer(answer)),
-        };
-        polled.map(Served::Started).ok_or_else(|| failed("a malformed poll response".into()))
+            (answer, _) => Served::Answer(answer),
+        })
     }
 
     /// To be called when a leader is ready here, or has ended.

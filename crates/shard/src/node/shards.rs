@@ -141,7 +141,7 @@ impl Shards {
 
     /// What seals and opens the tokens of this cluster. A node that does not know it yet asks the system shard's leader.
     pub async fn token_key(&self, deadline: Instant) -> Result<TokenKey, NoLeader> {
-        self.node.token_key.get(&self.node.context.router, deadline).await
+        self.node.context.token_key(deadline).await
     }
 
     /// A page of the answers of all shards to a question whose parts are items; the first one without a token. Each

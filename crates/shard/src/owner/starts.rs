@@ -12,7 +12,10 @@ use crate::{
         queries::Queries,
         response::Responses,
     },
-    node::polled::{PollResponse, Polled, Served, Taken},
+    node::{
+        polled::{Polled, Served, Taken},
+        token_key::{TokenKey, TokenUse},
+    },
     options::CHECKED_OFTEN_FOR,
     owner::dispatch::Dispatch,
     seam::{
@@ -22,6 +25,7 @@ use crate::{
 };
 use metrics::counter;
 use parking_lot::Mutex;
+use prost::Message;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tenure_api::{
     encoded::PollWorkflowTaskQueueResponse, error::Code, workflowservice::v1::PollActivityTaskQueueResponse,
@@ -126,6 +130,10 @@ impl Starts {
 
     /// A home has a poll for a ready task.
     pub(crate) async fn serve(self: &Arc<Self>, request: StartRequest) -> Served {
+        let key = match self.context.token_key().await {
+            Ok(key) => key,
+            Err(error) => return Served::refused(Code::Unavailable, format!("the key of tokens: {error}")),
+        };
         let start = match request.start() {
             Ok(start) => start,
             Err(error) => return Served::refused(Code::Internal, error.to_string()),
@@ -155,7 +163,7 @@ impl Starts {
                 return Served::Answer(Answer::Refused(error));
             }
         };
-        match self.started(reply, &queue, request.process) {
+        match self.started(reply, &queue, request.process, key) {
             Some(polled) => Served::Started(polled),
             // What was offered is no more; it is offered anew once it was returned.
             None => Served::Answer(Answer::Obsolete),
@@ -163,13 +171,13 @@ impl Starts {
     }
 
     /// The response for a task that was started.
-    fn started(self: &Arc<Self>, reply: Reply, queue: &QueueKey, process: Process) -> Option<Polled> {
-        let (response, token) = match reply {
+    fn started(self: &Arc<Self>, reply: Reply, queue: &QueueKey, process: Process, key: TokenKey) -> Option<Polled> {
+        let (body, token) = match reply {
             Reply::WorkflowTaskStarted(started) => {
                 self.expect(started.token.clone(), process, false);
-                let mut response = self.made(&started.run, self.responses.workflow_task(&started))?;
+                let mut response = self.made(&started.run, self.responses.workflow_task(&started, key))?;
                 response.backlog_count_hint = self.dispatch.ready.backlog_hint(queue) as i64;
-                (PollResponse::Workflow(Box::new(response)), started.token)
+                (response.encode_to_vec(), started.token)
             }
             Reply::ActivityTaskStarted(mut response) => {
                 let Some(token) = TaskToken::decode(&response.task_token) else {
@@ -178,14 +186,15 @@ impl Starts {
                 };
                 self.expect(token.clone(), process, false);
                 response.workflow_namespace = self.context.node.system.name(queue.namespace).unwrap_or_default();
-                (PollResponse::Activity(response), token)
+                response.task_token = key.seal(TokenUse::Task, &response.task_token);
+                (response.encode_to_vec(), token)
             }
             other => {
                 tracing::error!(shard = self.context.shard, ?other, "a start was answered with something else");
                 return None;
             }
         };
-        Some(Polled::new(response, Taken::Task(token), self.context.router().clone()))
+        Some(Polled::new(body.into(), Taken::Task(token), self.context.router().clone()))
     }
 
     /// The response for a workflow task that was started by the completion of the one before; `None` where it cannot be
@@ -195,9 +204,10 @@ impl Starts {
         &self,
         started: &WorkflowTaskStarted,
         process: Process,
+        key: TokenKey,
     ) -> Option<PollWorkflowTaskQueueResponse> {
         self.expect(started.token.clone(), process, true);
-        self.made(&started.run, self.responses.workflow_task(started))
+        self.made(&started.run, self.responses.workflow_task(started, key))
     }
 
     /// As [`Starts::expect_workflow_task`], of an activity; `None`, too, if that start is no longer running.
@@ -205,9 +215,12 @@ impl Starts {
         &self,
         token: &TaskToken,
         process: Process,
+        key: TokenKey,
     ) -> Option<PollActivityTaskQueueResponse> {
         self.expect(token.clone(), process, true);
-        self.made(&token.run, self.activity_task_response(token).map_err(CommandError::from))?
+        let response = self.made(&token.run, self.activity_task_response(token).map_err(CommandError::from))??;
+        let task_token = key.seal(TokenUse::Task, &response.task_token);
+        Some(PollActivityTaskQueueResponse { task_token, ..response })
     }
 
     fn activity_task_response(&self, token: &TaskToken) -> Result<Option<PollActivityTaskQueueResponse>, ReadError> {

@@ -15,7 +15,7 @@ mod token_key;
 mod whole;
 
 use crate::{
-    CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId,
+    CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId, TokenUse,
     leader::executions::own,
     node::share::Share,
     owner::windows::{ReadyWindows, WindowSize},
@@ -33,6 +33,7 @@ use tenure_api::{
     encoded::PollWorkflowTaskQueueResponse,
     error::Code,
     history::v1::{History, HistoryEvent},
+    workflowservice::v1::PollActivityTaskQueueResponse,
 };
 use tenure_engine::{
     Envelope, NamespaceId, Op, Process, QueueKey, RowKey, ShardCommand, Stamp, TaskKind, Timestamp, WorkflowKey, codec,
@@ -44,6 +45,38 @@ use tenure_engine::{
 use tenure_limits::{COUNTED_TASKS, ENTRY};
 use tokio::time::Instant;
 use uuid::Uuid;
+
+impl LeaderHandle {
+    async fn opened(&self, purpose: TokenUse, token: &[u8]) -> Bytes {
+        if token.is_empty() {
+            return Bytes::new();
+        }
+        let key = self.0.context.node.token_key(Instant::now() + SOON).await.unwrap();
+        Bytes::copy_from_slice(key.open(purpose, token).expect("a sealed token"))
+    }
+
+    /// Polls as a worker does; its tokens are those inside the seals.
+    pub(crate) async fn poll_workflow(
+        &self,
+        request: PollRequest,
+    ) -> Result<Option<PollWorkflowTaskQueueResponse>, CommandError> {
+        let Some(polled) = self.poll(request).await? else { return Ok(None) };
+        let mut response = PollWorkflowTaskQueueResponse::decode(polled.body).unwrap();
+        response.next_page_token = self.opened(TokenUse::HistoryPage, &response.next_page_token).await;
+        response.task_token = self.opened(TokenUse::Task, &response.task_token).await;
+        Ok(Some(response))
+    }
+
+    pub(crate) async fn poll_activity(
+        &self,
+        request: PollRequest,
+    ) -> Result<Option<PollActivityTaskQueueResponse>, CommandError> {
+        let Some(polled) = self.poll(request).await? else { return Ok(None) };
+        let mut response = PollActivityTaskQueueResponse::decode(polled.body).unwrap();
+        response.task_token = self.opened(TokenUse::Task, &response.task_token).await;
+        Ok(Some(response))
+    }
+}
 
 const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(1));
 const SOON: Duration = Duration::from_secs(20);

@@ -7,6 +7,7 @@ use crate::{
     types::{Payload, Raft, Term, TypeConfig},
 };
 use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
 use openraft::{
     Instant as _, ReadPolicy,
     async_runtime::WatchReceiver,
@@ -184,7 +185,11 @@ impl Group {
 
     /// Replicates encoded write sets ([`tenure_storage::write_set::encode`]), if this node leads in `term`. Returns
     /// the entry's index once its rows are applied here. Dropping the future does not take the proposal back.
-    pub async fn propose(&self, term: u64, writes: Bytes) -> Result<u64, ProposeError> {
+    pub fn propose(&self, term: u64, writes: Bytes) -> BoxFuture<'static, Result<u64, ProposeError>> {
+        self.clone().replicate(term, writes).boxed()
+    }
+
+    async fn replicate(self, term: u64, writes: Bytes) -> Result<u64, ProposeError> {
         let begin = Instant::now();
         self.0.metrics.proposals.increment(1);
         if writes.len() > ENTRY {
@@ -217,16 +222,18 @@ impl Group {
     /// Returns once the rows here show everything that was acknowledged before the call: the leadership is confirmed
     /// by a majority (ReadIndex) and what was committed by then is applied. Answers up to which index.
     pub async fn linearizable(&self) -> Result<u64, ReadError> {
+        self.wait_for_read_round().await.unwrap_or_else(|_| Err(ReadError::Stopped("the reader is gone".into())))
+    }
+
+    fn wait_for_read_round(&self) -> oneshot::Receiver<Result<u64, ReadError>> {
         let (told, wait) = oneshot::channel();
-        {
-            let mut barrier = self.0.barrier.lock();
-            barrier.waiting.push(told);
-            if !barrier.running {
-                barrier.running = true;
-                self.0.on_fatal.spawn("the reader", self.clone().run_read_rounds());
-            }
+        let mut barrier = self.0.barrier.lock();
+        barrier.waiting.push(told);
+        if !barrier.running {
+            barrier.running = true;
+            self.0.on_fatal.spawn("the reader", self.clone().run_read_rounds());
         }
-        wait.await.unwrap_or_else(|_| Err(ReadError::Stopped("the reader is gone".into())))
+        wait
     }
 
     /// The rows of this replica. A leader's reader stays good as long as it leads; a follower's fails with

@@ -15,7 +15,10 @@ use crate::{
     tail::Tails,
     types::Raft,
 };
-use futures::future::join_all;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use std::{
@@ -107,7 +110,18 @@ impl Node {
     /// Serves the peer port on `listener` and takes part in the cluster: founds it, if all nodes are new, or finds
     /// its place again. Returns when all groups of this node are open; they may not have leaders yet. Waits for the
     /// other nodes as long as it takes while the cluster is not founded.
-    pub async fn start(options: Options, storage: Storage, listener: TcpListener) -> Result<Node, StartError> {
+    ///
+    /// The future is boxed, as others of this crate that lead into openraft are: what it needs of openraft is then compiled
+    /// here, once, and not in every program and test that starts a node.
+    pub fn start(
+        options: Options,
+        storage: Storage,
+        listener: TcpListener,
+    ) -> BoxFuture<'static, Result<Node, StartError>> {
+        Self::start_groups(options, storage, listener).boxed()
+    }
+
+    async fn start_groups(options: Options, storage: Storage, listener: TcpListener) -> Result<Node, StartError> {
         let node = options.node_id;
         if !options.nodes.contains_key(&node) {
             return Err(StartError::NotListed(node));
@@ -229,9 +243,9 @@ impl Node {
 
     /// Hands all leaderships to other replicas, as far as one can take over. Before a stop: clients see latency
     /// instead of an election.
-    pub async fn hand_over(&self) {
+    pub fn hand_over(&self) -> BoxFuture<'_, ()> {
         // Nothing comes back here meanwhile: a new leader keeps what it got for a while.
-        join_all(self.groups().into_iter().map(|group| self.hand_over_group(group))).await;
+        join_all(self.groups().into_iter().map(|group| self.hand_over_group(group))).map(drop).boxed()
     }
 
     async fn hand_over_group(&self, group: Group) {
@@ -262,7 +276,11 @@ impl Node {
     }
 
     /// Ends everything as it is, without saying good-bye: what a crash leaves is on disk. For tests.
-    pub async fn kill(&self) {
+    pub fn kill(&self) -> BoxFuture<'_, ()> {
+        self.end().boxed()
+    }
+
+    async fn end(&self) {
         for task in self.0.tasks.lock().drain(..) {
             task.abort();
         }

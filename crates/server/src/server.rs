@@ -10,6 +10,7 @@ use crate::{
     ready::Stage,
     telemetry,
 };
+use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use tenure_engine::FeatureLevel;
@@ -92,13 +93,22 @@ pub struct Server {
 impl Server {
     /// Takes the ports, opens the data directory and joins or founds the cluster. In a cluster that is not founded yet,
     /// this waits for the other nodes; the HTTP port answers meanwhile.
-    pub async fn start(config: Config) -> Result<Server, StartError> {
-        let listeners = Listeners::bind(&config.listen).await?;
-        Self::start_on(config, listeners).await
+    ///
+    /// The future is boxed: a server is compiled in this crate, once, and not in every program and test that starts one.
+    pub fn start(config: Config) -> BoxFuture<'static, Result<Server, StartError>> {
+        async {
+            let listeners = Listeners::bind(&config.listen).await?;
+            Self::start_parts(config, listeners).await
+        }
+        .boxed()
     }
 
     /// The same, on ports that were taken before.
-    pub async fn start_on(config: Config, listeners: Listeners) -> Result<Server, StartError> {
+    pub fn start_on(config: Config, listeners: Listeners) -> BoxFuture<'static, Result<Server, StartError>> {
+        Self::start_parts(config, listeners).boxed()
+    }
+
+    async fn start_parts(config: Config, listeners: Listeners) -> Result<Server, StartError> {
         let configured = Addresses { grpc: config.listen.grpc, peer: config.listen.peer, http: config.listen.http };
         let addresses = listeners.addresses().unwrap_or(configured);
         let Listeners { grpc, peer, http } = listeners;
@@ -206,7 +216,11 @@ impl Server {
     }
 
     /// Takes no more calls, hands leaderships over, lets what is in flight finish, and makes everything durable.
-    pub async fn stop(&self) {
+    pub fn stop(&self) -> BoxFuture<'_, ()> {
+        self.stop_parts().boxed()
+    }
+
+    async fn stop_parts(&self) {
         self.stage.set_waiting("stopping");
         self.node.set_ready(false);
         self.closing.cancel();

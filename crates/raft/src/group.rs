@@ -3,6 +3,7 @@
 use crate::{
     log_store::LogStore,
     options::Options,
+    recent::Recent,
     state_machine::Rows,
     types::{Payload, Raft, Term, TypeConfig},
 };
@@ -109,6 +110,12 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Group(Arc<Inner>);
 
+/// How far a replica has applied its log, and what the last entries wrote.
+pub(crate) struct Applied {
+    pub(crate) index: watch::Receiver<u64>,
+    pub(crate) recent: Recent,
+}
+
 struct Inner {
     shard: ShardId,
     node: u64,
@@ -116,7 +123,7 @@ struct Inner {
     log: LogStore,
     rows: Rows,
     leadership: watch::Receiver<Leadership>,
-    applied: watch::Receiver<u64>,
+    applied: Applied,
     barrier: Mutex<Barrier>,
     stopping: AtomicBool,
     receiving: tokio::sync::Mutex<()>,
@@ -144,7 +151,7 @@ impl Group {
         raft: Raft,
         log: LogStore,
         rows: Rows,
-        applied: watch::Receiver<u64>,
+        applied: Applied,
         options: &Options,
     ) -> Group {
         let (tell_leadership, leadership) = watch::channel(Leadership::default());
@@ -244,7 +251,12 @@ impl Group {
 
     /// Index of the last entry whose rows are applied here.
     pub fn applied(&self) -> watch::Receiver<u64> {
-        self.0.applied.clone()
+        self.0.applied.index.clone()
+    }
+
+    /// The encoded rows of the entries after `index` that are applied here; `None` if that is not known (any more).
+    pub fn written_since(&self, index: u64) -> Option<Vec<Bytes>> {
+        self.0.applied.recent.since(index)
     }
 
     /// Fingerprint of the rows here; equal on all replicas that applied the same index. Reads them all.
@@ -268,7 +280,7 @@ impl Group {
             },
             last_log_index: last,
             committed_index: metrics.local_committed.map_or(0, |id| id.index),
-            applied_index: *self.0.applied.borrow(),
+            applied_index: *self.0.applied.index.borrow(),
             purged_index: metrics.purged.map_or(0, |id| id.index),
             voters: metrics.membership_config.membership().voter_ids().collect(),
             lag: lag.map(|(node, at)| (*node, at.map(|id| last.saturating_sub(id.index)))).collect(),

@@ -19,6 +19,7 @@ mod log_store;
 mod network;
 mod node;
 mod options;
+mod recent;
 mod snapshot;
 mod state_machine;
 mod tail;

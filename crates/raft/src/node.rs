@@ -5,7 +5,7 @@ use crate::{
     balance,
     bootstrap::{self, Bootstrap},
     compaction,
-    group::{Group, TransferError},
+    group::{Applied, Group, TransferError},
     inbound::{Groups, Inbound},
     liveness,
     log_store::LogStore,
@@ -359,12 +359,13 @@ impl Core {
         let rows = Rows::new(found.rows);
         let (tell_applied, applied) = watch::channel(0);
         let state_machine = StateMachine::new(shard, self.storage.clone(), rows.clone(), tell_applied)?;
+        let recent = state_machine.recent();
         let log = LogStore::new(shard, self.storage.log().clone(), found.log, &self.tails, applied.clone())?;
         let network =
             Network { shard, node: self.node, pool: self.pool.clone(), links: self.links.clone(), rows: rows.clone() };
         let raft = Raft::new(self.node, self.config.clone(), network, log.clone(), state_machine).await;
         let raft = raft.map_err(|fatal| failed(fatal.to_string()))?;
-        let group = Group::new(shard, raft, log, rows, applied, &self.options);
+        let group = Group::new(shard, raft, log, rows, Applied { index: applied, recent }, &self.options);
         self.groups.add(group.clone());
         Ok(group)
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     entry::AppliedLog,
+    recent::Recent,
     types::{EntryPayload, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
 use bytes::Bytes;
@@ -52,6 +53,7 @@ pub(crate) struct StateMachine {
     rows: Rows,
     log: AppliedLog,
     applied: watch::Sender<u64>,
+    recent: Recent,
     metrics: Metrics,
 }
 
@@ -60,7 +62,13 @@ impl StateMachine {
     pub(crate) fn new(shard: ShardId, storage: Storage, rows: Rows, applied: watch::Sender<u64>) -> io::Result<Self> {
         let log = AppliedLog::from_row(rows.current().applied())?;
         applied.send_replace(log.index());
-        Ok(StateMachine { shard, storage, rows, log, applied, metrics: Metrics::new() })
+        let recent = Recent::new(log.index());
+        Ok(StateMachine { shard, storage, rows, log, applied, recent, metrics: Metrics::new() })
+    }
+
+    /// What the last entries wrote.
+    pub(crate) fn recent(&self) -> Recent {
+        self.recent.clone()
     }
 
     /// Writes rows, with how far they go. The database may keep its writers waiting, and so this is no work for a thread
@@ -103,7 +111,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         Strm: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
     {
         let mut responders = Vec::new();
-        let mut writes = Vec::new();
+        let mut written: Vec<(u64, Bytes)> = Vec::new();
         while let Some(first) = entries.next().await {
             let begin = Instant::now();
             let (mut next, mut bytes, mut count) = (Some(first), 0, 0);
@@ -115,7 +123,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                     EntryPayload::Blank => {}
                     EntryPayload::Normal(Payload(rows)) => {
                         bytes += rows.len();
-                        writes.push(rows);
+                        written.push((entry.log_id.index, rows));
                     }
                     EntryPayload::Membership(membership) => {
                         self.log.membership = StoredMembership::new(Some(entry.log_id), membership);
@@ -126,7 +134,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                     next = entries.next().now_or_never().flatten();
                 }
             }
-            self.write(std::mem::take(&mut writes)).await?;
+            self.write(written.iter().map(|(_, rows)| rows.clone()).collect()).await?;
+            for (index, rows) in written.drain(..) {
+                self.recent.add(index, rows);
+            }
             self.applied.send_replace(self.log.index());
             for responder in responders.drain(..) {
                 responder.send(());
@@ -168,6 +179,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         *self.rows.0.write() = new.clone();
         self.storage.install(self.shard, &old, &new).await?;
         self.log = log;
+        self.recent.replaced(self.log.index());
         self.applied.send_replace(self.log.index());
         tracing::info!(shard = self.shard, applied = self.log.index(), "snapshot installed");
         Ok(())

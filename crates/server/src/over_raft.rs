@@ -160,6 +160,14 @@ impl Replica for RaftReplica {
         self.group.applied()
     }
 
+    fn written_since(&self, index: u64, table: SystemTable) -> Option<Vec<Arc<str>>> {
+        let mut keys = Vec::new();
+        for written in self.group.written_since(index)? {
+            keys.extend(write_set::system_keys(&written, table).ok()?);
+        }
+        Some(keys)
+    }
+
     fn rows(&self) -> Arc<dyn Rows> {
         Arc::new(StoredRows(self.group.reader()))
     }

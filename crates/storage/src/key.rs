@@ -219,6 +219,11 @@ pub(crate) fn portable(key: &RowKey) -> Vec<u8> {
     KeyWriter::table(table_of(key)).row(key).finish()
 }
 
+/// What the portable keys of a system table begin with.
+pub(crate) fn portable_prefix(table: SystemTable) -> Vec<u8> {
+    KeyWriter::table(table::SYSTEM).system(table).finish()
+}
+
 pub(crate) fn on_disk(incarnation: u64, key: &RowKey) -> Vec<u8> {
     KeyWriter::on_disk(incarnation, table_of(key)).row(key).finish()
 }

@@ -10,7 +10,8 @@
 
 use crate::{StorageError, key};
 use bytes::{BufMut, Bytes, BytesMut};
-use tenure_engine::rows::{Op, WriteSet};
+use std::sync::Arc;
+use tenure_engine::rows::{Op, SystemTable, WriteSet};
 
 const VERSION: u8 = 1;
 
@@ -28,6 +29,20 @@ pub fn encode<'a>(sets: impl IntoIterator<Item = &'a WriteSet>) -> Bytes {
         }
     }
     encoder.finish()
+}
+
+/// The keys of a system table's rows that an encoded write set puts or deletes.
+pub fn system_keys(bytes: &[u8], table: SystemTable) -> Result<Vec<Arc<str>>, StorageError> {
+    let prefix = key::portable_prefix(table);
+    let mut keys = Vec::new();
+    for op in Decoder::new(bytes)? {
+        let (RawOp::Put { key, .. } | RawOp::Delete { key }) = op?;
+        if let Some(key) = key.strip_prefix(&prefix[..]) {
+            let key = std::str::from_utf8(key).map_err(|_| corrupt("a system row whose key is no text".into()))?;
+            keys.push(key.into());
+        }
+    }
+    Ok(keys)
 }
 
 /// Builds the wire form from keys that are laid out already.

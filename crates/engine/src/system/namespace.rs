@@ -186,6 +186,11 @@ pub fn rows(rows: &dyn StateReader) -> Result<Vec<(Arc<str>, Bytes)>, ReadError>
     rows.system_rows(SystemTable::Namespace)
 }
 
+/// The row of the namespace with this id.
+pub fn row(rows: &dyn StateReader, id: Arc<str>) -> Result<Option<Bytes>, ReadError> {
+    rows.get(&RowKey::System { table: SystemTable::Namespace, key: id })
+}
+
 /// Decodes a namespace's row.
 pub fn description(id: Arc<str>, row: &[u8]) -> Result<api::DescribeNamespaceResponse, ReadError> {
     decode(&RowKey::System { table: SystemTable::Namespace, key: id }, row)

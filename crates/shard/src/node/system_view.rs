@@ -17,7 +17,7 @@ use std::{
 use tenure_api::workflowservice::v1::DescribeNamespaceResponse;
 use tenure_engine::{
     FeatureLevel, NamespaceId,
-    rows::ReadError,
+    rows::{ReadError, SystemTable},
     search_attributes::Registry,
     system::{cluster, namespace},
 };
@@ -49,7 +49,7 @@ impl Namespace {
 /// What this node knows of the system shard's rows.
 pub(crate) struct SystemView {
     router: Arc<Router>,
-    view: RwLock<Arc<View>>,
+    view: RwLock<View>,
     /// Held while rows are read, so that an older reading never replaces a newer one.
     reading: Mutex<()>,
     /// The index of the system shard's log up to which the view shows it.
@@ -61,6 +61,27 @@ struct View {
     by_name: HashMap<String, Arc<Namespace>>,
     by_id: HashMap<NamespaceId, Known>,
     level: FeatureLevel,
+}
+
+impl View {
+    /// Shows the namespace as it is known now, or not at all.
+    fn set(&mut self, id: NamespaceId, known: Option<Known>) {
+        let before = match known {
+            Some(known) => {
+                self.by_name.insert(known.namespace.name.clone(), known.namespace.clone());
+                self.by_id.insert(id, known)
+            }
+            None => self.by_id.remove(&id),
+        };
+        let Some(before) = before else { return };
+        let name = &before.namespace.name;
+        // Another namespace may have the name by now.
+        if self.by_id.get(&id).is_none_or(|now| now.namespace.name != *name)
+            && self.by_name.get(name).is_some_and(|named| named.id == id)
+        {
+            self.by_name.remove(name);
+        }
+    }
 }
 
 /// A namespace, and the row that says so.
@@ -105,24 +126,48 @@ impl SystemView {
         all
     }
 
+    /// Reads what was written since the last time; everything, if that is not known.
     fn read(&self, replica: &dyn Replica) -> Result<(), ReadError> {
         let _reading = self.reading.lock();
-        let (revision, rows) = (*replica.applied().borrow(), replica.rows());
-        let before = self.view.read().clone();
-        let mut view = View { level: cluster::feature_level(&*rows)?, ..View::default() };
-        for (id, row) in namespace::rows(&*rows)? {
-            let Ok(uuid) = Uuid::parse_str(&id) else { continue };
-            // Most rows are as they were: only what has changed is decoded.
-            let known = match before.by_id.get(&NamespaceId(uuid)).filter(|known| known.row == row) {
-                Some(known) => known.clone(),
-                None => Known { namespace: Arc::new(read_namespace(uuid, id, &row)?), row },
-            };
-            view.by_name.insert(known.namespace.name.clone(), known.namespace.clone());
-            view.by_id.insert(known.namespace.id, known);
+        // In this order: rows that are newer than the revision are shown sooner than they must be, and read once more.
+        let (revision, shown) = (*replica.applied().borrow(), *self.revision.borrow());
+        let (rows, written) = (replica.rows(), replica.written_since(shown, SystemTable::Namespace));
+        let level = cluster::feature_level(&*rows)?;
+        let whole = written.is_none();
+        let found: Vec<(Arc<str>, Option<Bytes>)> = match written {
+            Some(ids) => {
+                ids.into_iter().map(|id| Ok((id.clone(), namespace::row(&*rows, id)?))).collect::<Result<_, _>>()?
+            }
+            None => namespace::rows(&*rows)?.into_iter().map(|(id, row)| (id, Some(row))).collect(),
+        };
+        let found = self.decode(found)?;
+        let mut view = self.view.write();
+        if whole {
+            *view = View::default();
         }
-        *self.view.write() = Arc::new(view);
+        view.level = level;
+        for (id, known) in found {
+            view.set(id, known);
+        }
+        drop(view);
         self.revision.send_replace(revision);
         Ok(())
+    }
+
+    /// What rows say; those that are as they were are not decoded again. `None`: there is no such row.
+    fn decode(&self, rows: Vec<(Arc<str>, Option<Bytes>)>) -> Result<Vec<(NamespaceId, Option<Known>)>, ReadError> {
+        let view = self.view.read();
+        let mut found = Vec::with_capacity(rows.len());
+        for (id, row) in rows {
+            let Ok(uuid) = Uuid::parse_str(&id) else { continue };
+            let known = match (view.by_id.get(&NamespaceId(uuid)), row) {
+                (_, None) => None,
+                (Some(known), Some(row)) if known.row == row => Some(known.clone()),
+                (_, Some(row)) => Some(Known { namespace: Arc::new(read_namespace(uuid, id, &row)?), row }),
+            };
+            found.push((NamespaceId(uuid), known));
+        }
+        Ok(found)
     }
 
     /// Resolves once the view shows the system shard up to this index of its log.

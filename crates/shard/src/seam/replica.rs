@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use tenure_engine::{
     Process, QueueKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
-    rows::{ReadError, ReadyTask},
+    rows::{ReadError, ReadyTask, SystemTable},
 };
 use tenure_limits::ENTRY;
 use tokio::sync::watch;
@@ -64,6 +64,9 @@ pub trait Replica: Send + Sync + 'static {
     fn has_quorum(&self) -> bool;
     /// The last applied log index.
     fn applied(&self) -> watch::Receiver<u64>;
+    /// The keys of a system table's rows that the entries after `index` wrote, as far as they are applied here; `None` if
+    /// that is not known (any more).
+    fn written_since(&self, index: u64, table: SystemTable) -> Option<Vec<Arc<str>>>;
     /// The applied rows; each read sees the newest.
     fn rows(&self) -> Arc<dyn Rows>;
 }

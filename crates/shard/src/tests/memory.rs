@@ -40,6 +40,8 @@ pub(super) struct Log {
     pub(super) at_gate: AtomicU32,
     /// Execution states that were read from rows.
     pub(super) states_read: AtomicU32,
+    /// How often a whole table of the system shard was read.
+    pub(super) tables_read: AtomicU32,
     /// Entries that write a row of such a workflow wait.
     pub(super) busy: Mutex<BTreeSet<WorkflowKey>>,
     /// History cannot be read.
@@ -99,6 +101,7 @@ impl Cluster {
                 refuse: AtomicU32::new(0),
                 at_gate: AtomicU32::new(0),
                 states_read: AtomicU32::new(0),
+                tables_read: AtomicU32::new(0),
                 unreadable: AtomicBool::new(false),
                 ready_unreadable: AtomicBool::new(false),
                 busy: Mutex::default(),
@@ -283,6 +286,22 @@ impl Replica for LogReplica {
         self.log.applied.subscribe()
     }
 
+    /// Only of the last few entries, as a replica does.
+    fn written_since(&self, index: u64, table: SystemTable) -> Option<Vec<Arc<str>>> {
+        let entries = self.log.entries.lock();
+        let written = entries.get(usize::try_from(index).unwrap()..).filter(|written| written.len() <= 8)?;
+        let ops = written.iter().flat_map(|set| &set.ops);
+        let keys = ops.filter_map(|op| match op {
+            Op::Put(RowKey::System { table: of, key }, _) | Op::Delete(RowKey::System { table: of, key })
+                if *of == table =>
+            {
+                Some(key.clone())
+            }
+            _ => None,
+        });
+        Some(keys.collect())
+    }
+
     fn rows(&self) -> Arc<dyn Rows> {
         Arc::new(LogRows(self.log.clone()))
     }
@@ -323,6 +342,7 @@ impl StateReader for LogRows {
     }
 
     fn system_rows(&self, wanted: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
+        self.0.tables_read.fetch_add(1, Ordering::Relaxed);
         let rows = self.0.rows.lock();
         let of_table = rows.iter().filter_map(|(key, value)| match key {
             RowKey::System { table, key } if *table == wanted => Some((key.clone(), value.clone())),

@@ -1,4 +1,4 @@
-"""A pytest plugin: how several workers of pytest-xdist (`-n 2`) share the tests out.
+"""A pytest plugin: how several workers of pytest-xdist (`-n 3`) share the tests out.
 
 Each has servers of its own. Tests that share a fixture of their file stay on one worker, so that it is made once. Those
 marked `alone` have the machine to themselves.

@@ -114,13 +114,14 @@ async def fails_for_good_after_retries(s: Driver):
 
 @scenario
 async def two_of_one_parent(s: Driver):
-    await parent(s)
+    first, _ = await parent(s)
     await s.signal("s")
     await s.step(start_child(s, workflow_id=s.unique("child2"), task_queue={"name": s.unique("cq2")}))
     await s.step()
     await s.describe()
     await s.other("child2", "cq2").finish("out")
     await s.finish()
+    await first.closed()
 
 
 @scenario

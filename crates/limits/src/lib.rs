@@ -84,6 +84,13 @@ limits! {
     /// Bytes of events that a reset reapplies to the new run.
     pub const REAPPLIED: usize = 24 << 20;
 
+    /// Entries of the system shard of which a replica remembers what they wrote; a node whose view is further behind reads all
+    /// rows.
+    pub const RECENT_ENTRIES: usize = 256;
+
+    /// Bytes of rows of such entries.
+    pub const RECENT_BYTES: usize = 1 << 20;
+
     /// Bytes of one message on the peer port: a forwarded request, or a frame with the entries of several groups.
     pub const FRAME: usize = 64 << 20;
 

@@ -28,6 +28,8 @@ const MET: &[(&str, &str, &str)] = &[
     ("LIST_PAGE", "crates/shard/src/tests/gather.rs", "a_page_of_large_items_is_closed_early"),
     ("LIST_TOKEN", "crates/shard/src/tests/gather.rs", "a_token_has_a_largest_size"),
     ("REAPPLIED", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
+    ("RECENT_ENTRIES", "crates/raft/src/recent.rs", "what_is_remembered_is_bounded_in_number_and_in_bytes"),
+    ("RECENT_BYTES", "crates/raft/src/recent.rs", "what_is_remembered_is_bounded_in_number_and_in_bytes"),
     ("FRAME", "crates/engine/src/codec/mod.rs", "what_is_no_value_is_refused"),
     ("UNANSWERED", "crates/raft/tests/groups/cluster.rs", "large_entries_move_no_leaders"),
     ("SNAPSHOT_CHUNK", "crates/raft/tests/groups/compaction.rs", "a_follower_behind_a_purged_log_gets_a_snapshot"),

@@ -113,7 +113,7 @@ pub struct Group(Arc<Inner>);
 /// How far a replica has applied its log, and what the last entries wrote.
 pub(crate) struct Applied {
     pub(crate) index: watch::Receiver<u64>,
-    pub(crate) recent: Recent,
+    pub(crate) recent: Option<Recent>,
 }
 
 struct Inner {
@@ -254,9 +254,10 @@ impl Group {
         self.0.applied.index.clone()
     }
 
-    /// The encoded rows of the entries after `index` that are applied here; `None` if that is not known (any more).
+    /// The encoded rows of the entries after `index` that are applied here; `None` if that is not known (any more), as for
+    /// every shard but the system shard.
     pub fn written_since(&self, index: u64) -> Option<Vec<Bytes>> {
-        self.0.applied.recent.since(index)
+        self.0.applied.recent.as_ref()?.since(index)
     }
 
     /// Fingerprint of the rows here; equal on all replicas that applied the same index. Reads them all.

@@ -3,11 +3,7 @@
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
-
-/// Entries that are remembered.
-const ENTRIES: usize = 256;
-/// Bytes of their rows that are.
-const BYTES: usize = 1 << 20;
+use tenure_limits::{RECENT_BYTES, RECENT_ENTRIES};
 
 /// The rows of the last entries that were applied. Cheap to clone.
 #[derive(Clone)]
@@ -26,11 +22,12 @@ impl Recent {
         Recent(Arc::new(Mutex::new(Inner { after: applied, entries: VecDeque::new(), bytes: 0 })))
     }
 
-    pub(crate) fn add(&self, index: u64, rows: Bytes) {
+    /// Copies the rows: they may be a part of a large frame, which would stay in memory with them.
+    pub(crate) fn add(&self, index: u64, rows: &[u8]) {
         let mut inner = self.0.lock();
         inner.bytes += rows.len();
-        inner.entries.push_back((index, rows));
-        while inner.entries.len() > ENTRIES || inner.bytes > BYTES {
+        inner.entries.push_back((index, Bytes::copy_from_slice(rows)));
+        while inner.entries.len() > RECENT_ENTRIES || inner.bytes > RECENT_BYTES {
             let Some((oldest, rows)) = inner.entries.pop_front() else { break };
             inner.after = oldest;
             inner.bytes -= rows.len();
@@ -68,8 +65,8 @@ mod tests {
         assert_eq!(recent.since(9), None);
         assert_eq!(recent.since(10), Some(vec![]));
         // 12 wrote nothing.
-        recent.add(11, rows(11));
-        recent.add(13, rows(13));
+        recent.add(11, &rows(11));
+        recent.add(13, &rows(13));
         assert_eq!(recent.since(10), Some(vec![rows(11), rows(13)]));
         assert_eq!(recent.since(12), Some(vec![rows(13)]));
         assert_eq!(recent.since(13), Some(vec![]));
@@ -81,14 +78,14 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded_in_number_and_in_bytes() {
         let recent = Recent::new(0);
-        for index in 1..=ENTRIES as u64 + 5 {
-            recent.add(index, rows(index));
+        for index in 1..=RECENT_ENTRIES as u64 + 5 {
+            recent.add(index, &rows(index));
         }
         assert_eq!(recent.since(4), None);
-        assert_eq!(recent.since(5).unwrap().len(), ENTRIES);
-        recent.add(1000, vec![0; BYTES].into());
+        assert_eq!(recent.since(5).unwrap().len(), RECENT_ENTRIES);
+        recent.add(1000, &vec![0; RECENT_BYTES]);
         assert_eq!(recent.since(999).unwrap().len(), 1);
-        recent.add(1001, rows(1));
+        recent.add(1001, &rows(1));
         assert_eq!(recent.since(999), None);
         assert_eq!(recent.since(1000), Some(vec![rows(1)]));
     }

@@ -13,6 +13,7 @@ use openraft::{
 };
 use parking_lot::RwLock;
 use std::{io, sync::Arc, time::Instant};
+use tenure_engine::system::cluster::SYSTEM_SHARD;
 use tenure_storage::{ShardId, ShardRows, Storage};
 use tokio::sync::watch;
 
@@ -53,7 +54,7 @@ pub(crate) struct StateMachine {
     rows: Rows,
     log: AppliedLog,
     applied: watch::Sender<u64>,
-    recent: Recent,
+    recent: Option<Recent>,
     metrics: Metrics,
 }
 
@@ -62,12 +63,12 @@ impl StateMachine {
     pub(crate) fn new(shard: ShardId, storage: Storage, rows: Rows, applied: watch::Sender<u64>) -> io::Result<Self> {
         let log = AppliedLog::from_row(rows.current().applied())?;
         applied.send_replace(log.index());
-        let recent = Recent::new(log.index());
+        let recent = (shard == SYSTEM_SHARD).then(|| Recent::new(log.index()));
         Ok(StateMachine { shard, storage, rows, log, applied, recent, metrics: Metrics::new() })
     }
 
-    /// What the last entries wrote.
-    pub(crate) fn recent(&self) -> Recent {
+    /// What the last entries wrote; only of the system shard, whose rows are followed.
+    pub(crate) fn recent(&self) -> Option<Recent> {
         self.recent.clone()
     }
 
@@ -136,7 +137,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             }
             self.write(written.iter().map(|(_, rows)| rows.clone()).collect()).await?;
             for (index, rows) in written.drain(..) {
-                self.recent.add(index, rows);
+                if let Some(recent) = &self.recent {
+                    recent.add(index, &rows);
+                }
             }
             self.applied.send_replace(self.log.index());
             for responder in responders.drain(..) {
@@ -179,7 +182,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         *self.rows.0.write() = new.clone();
         self.storage.install(self.shard, &old, &new).await?;
         self.log = log;
-        self.recent.replaced(self.log.index());
+        if let Some(recent) = &self.recent {
+            recent.replaced(self.log.index());
+        }
         self.applied.send_replace(self.log.index());
         tracing::info!(shard = self.shard, applied = self.log.index(), "snapshot installed");
         Ok(())

@@ -14,6 +14,7 @@ AT_ONCE = 16
 
 @pytest.mark.tenure
 @pytest.mark.own_cluster
+@pytest.mark.timeout(200)
 async def test_what_was_created_at_one_node_is_known_at_another(tmp_path, request):
     """Acknowledged here is known there: by the name in a request, and by what the namespace was told since."""
     first, queue = unique("space"), unique("q")

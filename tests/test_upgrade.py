@@ -15,7 +15,8 @@ from harness.fleet import Fleet, Pace, Workers
 
 pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(400)]
 
-ORDERS = 120
+# Enough for load from the first to the last roll, also where other tests keep the machine busy.
+ORDERS = 180
 # The highest level that today's build knows.
 LEVEL = 3
 

@@ -3,7 +3,7 @@
 pub use crate::poll::{Credit, Poll};
 
 use crate::{
-    activity::state::BeatAnswer,
+    activity::state::HeartbeatAnswer,
     chain::start::Start,
     id::{Process, ProposalId, Stamp},
     key::{QueueKey, RunKey},
@@ -102,12 +102,12 @@ pub enum ShardCommand {
         token: TaskToken,
     },
     /// Takes a message from another subject's outbox.
-    Deliver {
+    Receive {
         from: Subject,
         message: Box<OutboxMessage>,
     },
     /// Takes the receiver's answer to a message of the subject's outbox.
-    Delivered {
+    Acknowledge {
         instance: Uuid,
         stamp: Stamp,
         receipt: Receipt,
@@ -209,7 +209,7 @@ pub enum Reply {
     },
     /// A poll response that lacks nothing but the namespace's name.
     ActivityTaskStarted(Box<api::PollActivityTaskQueueResponse>),
-    ActivityHeartbeat(BeatAnswer),
+    ActivityHeartbeat(HeartbeatAnswer),
     /// The workflow's options after the change.
     WorkflowOptions(Box<WorkflowExecutionOptions>),
     /// The activity's options after the change.

@@ -435,7 +435,7 @@ impl Sim {
 
     /// Delivers the message to its receiver; `None` if that turns it away for now.
     pub fn try_deliver(&mut self, from: &RunKey, message: &OutboxMessage) -> Option<Receipt> {
-        let command = ShardCommand::Deliver { from: from.into(), message: Box::new(message.clone()) };
+        let command = ShardCommand::Receive { from: from.into(), message: Box::new(message.clone()) };
         let Address::Lane(to) = &message.to;
         match self.run_for(to.workflow().expect("a workflow"), command) {
             Ok(Reply::Received(receipt)) => Some(receipt),
@@ -446,7 +446,7 @@ impl Sim {
 
     /// Delivers the receipt to the sender.
     pub fn delivered(&mut self, from: &RunKey, stamp: Stamp, receipt: Receipt) {
-        let command = ShardCommand::Delivered { instance: from.run_id, stamp, receipt };
+        let command = ShardCommand::Acknowledge { instance: from.run_id, stamp, receipt };
         self.run_for(from.workflow.clone(), command).expect("a receipt is always taken");
     }
 

@@ -7,8 +7,8 @@ use crate::{
     budget::Slot,
     client::{Caller, Client},
     deadline::Deadline,
-    delivery::Handover,
-    erased::{AnyLocalRequest, AnyRequest, Delivered, EncodedResponse, Handler, Respond},
+    erased::{AnyLocalRequest, AnyRequest, EncodedResponse, Handler, Outgoing, Respond},
+    handover::Handovers,
     observe::Observed,
     rpc::Method,
     validate::Admission,
@@ -268,11 +268,11 @@ impl Frontend {
         };
         let outcome = outcome.unwrap_or_else(|| nothing_more(kind, EncodedResponse::default));
         observed.answered(&outcome);
-        let Delivered { body, deliveries } =
-            request.deliver(outcome?, self.shards(), self.token_key(deadline.at).await?)?;
+        let Outgoing { body, handovers } =
+            request.hand_over(outcome?, self.shards(), self.token_key(deadline.at).await?)?;
         let mut response = Response::new(body);
-        if !deliveries.is_empty() {
-            response.extensions_mut().insert(Handover::new(deliveries));
+        if !handovers.is_empty() {
+            response.extensions_mut().insert(Handovers::new(handovers));
         }
         Ok(response)
     }

@@ -12,7 +12,7 @@ use prost::{DecodeError, Message};
 use std::sync::Arc;
 use tenure_api::{common::v1::SearchAttributes, error::ApiError};
 use tenure_engine::token::TaskToken;
-use tenure_shard::{CommandError, Delivery, PollResponse, ShardId, Shards, TokenKey, TokenUse};
+use tenure_shard::{CommandError, Handover, PollResponse, ShardId, Shards, TokenKey, TokenUse};
 use tokio::time::Instant;
 
 /// How a method is served.
@@ -62,7 +62,7 @@ pub(crate) trait AnyRequest: Send + Sync {
 
     /// Binds the fate of the started tasks in a response to that of its body, and takes out those that their owner gave
     /// up meanwhile; suits the body to the request's client.
-    fn deliver(&self, response: EncodedResponse, shards: &Shards, key: TokenKey) -> Result<Delivered, ApiError>;
+    fn hand_over(&self, response: EncodedResponse, shards: &Shards, key: TokenKey) -> Result<Outgoing, ApiError>;
 }
 
 /// A response as it travels, from the leader that made it to its client: nodes on the way decode nothing of it.
@@ -75,10 +75,10 @@ pub(crate) struct EncodedResponse {
 }
 
 /// A response that is about to be sent.
-pub(crate) struct Delivered {
+pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
     /// To be told what becomes of the body.
-    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) handovers: Vec<Handover>,
 }
 
 /// What an RPC answers with.
@@ -170,25 +170,25 @@ impl<R: Rpc> AnyRequest for Led<R> {
         self.request.encode_to_vec().into()
     }
 
-    fn deliver(&self, response: EncodedResponse, shards: &Shards, key: TokenKey) -> Result<Delivered, ApiError> {
+    fn hand_over(&self, response: EncodedResponse, shards: &Shards, key: TokenKey) -> Result<Outgoing, ApiError> {
         let unreadable = |error| ApiError::internal(format!("the response cannot be read: {error}"));
         let EncodedResponse { mut body, tasks } = response;
-        let mut deliveries = Vec::new();
+        let mut handovers = Vec::new();
         for token in tasks {
             let in_body = key.seal(TokenUse::Task, &token.encode());
-            let delivery = match R::REDELIVERS_TASKS {
-                true => shards.deliver_again(token),
-                false => shards.deliver(token),
+            let handover = match R::REDELIVERS_TASKS {
+                true => shards.hand_over_again(token),
+                false => shards.hand_over(token),
             };
-            match delivery {
-                Some(delivery) => deliveries.push(delivery),
+            match handover {
+                Some(handover) => handovers.push(handover),
                 None => body = R::withdraw(body, &in_body).map_err(unreadable)?,
             }
         }
         if let Some(client) = &self.client {
             body = self.request.suit(body, client).map_err(unreadable)?;
         }
-        Ok(Delivered { body, deliveries })
+        Ok(Outgoing { body, handovers })
     }
 }
 

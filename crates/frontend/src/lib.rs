@@ -10,12 +10,12 @@ mod budget;
 mod call;
 mod client;
 mod deadline;
-mod delivery;
 mod erased;
 mod forward;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod grpc;
+mod handover;
 mod message;
 mod observe;
 mod pace;
@@ -33,7 +33,7 @@ use tenure_shard::Shards;
 use tokio_util::sync::CancellationToken;
 
 pub use budget::Capacity;
-pub use delivery::{DeliveryLayer, DeliveryService};
+pub use handover::{HandoverLayer, HandoverService};
 pub use services::{Services, set_serving};
 
 /// What can be set about the API's face.

@@ -1,6 +1,6 @@
 //! All gRPC services of the API's port: the API itself, health, reflection.
 
-use crate::{DeliveryLayer, Frontend, grpc::ApiService, test_service::TimeSkipping};
+use crate::{Frontend, HandoverLayer, grpc::ApiService, test_service::TimeSkipping};
 use tenure_api::{
     operatorservice::v1::operator_service_server::OperatorServiceServer,
     testservice::v1::test_service_server::TestServiceServer,
@@ -19,7 +19,7 @@ pub struct Services {
     /// Says NOT_SERVING until told otherwise by [`set_serving`].
     pub health: HealthReporter,
     /// To be put around the routes: it ties tasks to the responses that carry them.
-    pub layer: DeliveryLayer,
+    pub layer: HandoverLayer,
 }
 
 impl Frontend {
@@ -63,7 +63,7 @@ impl Frontend {
             let test = TestServiceServer::new(TimeSkipping(time.clone()));
             routes.add_service(test.accept_compressed(CompressionEncoding::Gzip).max_decoding_message_size(QUESTION));
         }
-        Services { routes: routes.routes(), health, layer: DeliveryLayer }
+        Services { routes: routes.routes(), health, layer: HandoverLayer }
     }
 }
 

@@ -17,7 +17,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("UNCONFIRMED", "crates/shard/src/owner/starts.rs", "no_more_old_starts_are_checked_than_there_is_room_for"),
     (
         "UNTOLD",
-        "crates/shard/src/node/deliveries.rs",
+        "crates/shard/src/node/handovers.rs",
         "what_an_owner_has_not_heard_of_is_kept_and_told_again_up_to_a_limit",
     ),
     ("COUNTED_TASKS", "crates/shard/src/tests/mod.rs", "a_backlog_is_counted_no_further_than_to_the_limit"),

@@ -19,7 +19,7 @@ pub use leader::handle::LeaderHandle;
 pub use leader::history::{HistoryPage, HistoryRequest, PageToken};
 pub use leader::updates::{UpdateProgress, UpdateWithStart};
 pub use node::attempts::{AttemptError, Attempted, Attempts, Leader};
-pub use node::deliveries::Delivery;
+pub use node::handovers::Handover;
 pub use node::list_token::malformed_page_token;
 pub use node::polled::PollResponse;
 pub use node::shards::{ListPage, Shards};

@@ -41,7 +41,7 @@ pub struct Options {
     pub update_wait: Duration,
     /// An owner is asked to start a task for this long after the poll ended: the start may have been committed.
     pub start_grace: Duration,
-    /// A started task whose delivery is not confirmed for this long is checked.
+    /// A started task whose handover is not confirmed for this long is checked.
     pub confirm_within: Duration,
     /// It is checked as often for this long; after that, by a leader that knows that it was never confirmed, once in each
     /// [`Options::sweep_interval`].
@@ -64,7 +64,7 @@ pub struct Options {
     pub on_fatal: FatalHook,
 }
 
-/// [`Options::checked_often_for`], and how long a start is checked at all of whose delivery the leader may have heard before.
+/// [`Options::checked_often_for`], and how long a start is checked at all of whose handover the leader may have heard before.
 pub(crate) const CHECKED_OFTEN_FOR: Duration = Duration::from_secs(30);
 
 /// Bytes that each takes in memory, about. There may be twice as many timers for a while.

@@ -4,7 +4,7 @@ use super::{
     close::remove,
     find::pending_mut,
     ready::make_ready,
-    state::{BeatAnswer, DueAction, PendingActivity, due_until},
+    state::{HeartbeatAnswer, DueAction, PendingActivity, due_until},
 };
 use crate::{failures, proto::Encoded, txn::Txn};
 use prost::Message;
@@ -20,16 +20,16 @@ use tenure_api::{
 const LARGE_DETAILS: usize = 512;
 
 /// Records a heartbeat. The answer says what the worker has to know: that it should stop, or that operators intervened.
-pub(crate) fn record_heartbeat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -> BeatAnswer {
+pub(crate) fn record_heartbeat(txn: &mut Txn<'_, '_>, id: i64, details: Option<&Payloads>) -> HeartbeatAnswer {
     let now = txn.now();
     if details.is_some_and(|details| details.encoded_len() > LARGE_DETAILS) {
         txn.state.activities.spill(id);
     }
     let Some(mut activity) = pending_mut(txn, id) else {
-        return BeatAnswer { cancel_requested: true, ..BeatAnswer::default() };
+        return HeartbeatAnswer { cancel_requested: true, ..HeartbeatAnswer::default() };
     };
     activity.record_heartbeat(now, details);
-    BeatAnswer {
+    HeartbeatAnswer {
         cancel_requested: activity.cancel_requested_event_id.is_some(),
         paused: activity.control.is_paused(),
         reset: activity.control.is_reset(),

@@ -121,7 +121,7 @@ pub struct Heartbeat {
 
 /// The answer to a heartbeat, for the worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BeatAnswer {
+pub struct HeartbeatAnswer {
     pub cancel_requested: bool,
     pub paused: bool,
     /// Whether the attempt was reset to count as the first.

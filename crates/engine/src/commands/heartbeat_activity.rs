@@ -6,7 +6,7 @@ use super::{
     finish::finish,
 };
 use crate::{
-    activity::{self, BeatAnswer},
+    activity::{self, HeartbeatAnswer},
     command::{ActivityRef, Reply},
 };
 use prost::Message;
@@ -22,7 +22,7 @@ pub(super) fn run(
     let id = activity::find_started(&txn, activity)?;
     if request.details.as_ref().is_some_and(|details| details.encoded_len() > txn.limits().blob_size) {
         fail_activity::too_large(&mut txn, id, "Heartbeat details exceed size limit.", &request.identity);
-        let answer = BeatAnswer { cancel_requested: true, ..BeatAnswer::default() };
+        let answer = HeartbeatAnswer { cancel_requested: true, ..HeartbeatAnswer::default() };
         return Ok(finish(txn, Reply::ActivityHeartbeat(answer)));
     }
     let answer = activity::record_heartbeat(&mut txn, id, request.details.as_ref());

@@ -1,19 +1,19 @@
 //! One file per verb of [`ShardCommand`]: finds the run, checks what depends on its state, and lets the sub-machines
 //! do the rest.
 
+mod acknowledge;
 mod answer;
 mod call;
 mod cancel_activity;
 mod complete_activity;
 mod complete_workflow_task;
 mod delete_workflow;
-mod deliver;
-mod delivered;
 mod fail_activity;
 mod fail_workflow_task;
 mod finish;
 mod heartbeat_activity;
 mod pause_activity;
+mod receive;
 pub(crate) mod request_cancel_workflow;
 mod reset_activity;
 mod reset_history;
@@ -70,8 +70,8 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> VerbResult
         UpdateActivityOptions(of) => update_activity_options::run(call, of.run_id, &of.request),
         UpdateQueueConfig { queue, request } => update_queue_config::run(call, queue, request),
         ReturnTask { token } => return_task::run(call, token),
-        Deliver { from, message } => deliver::run(call, from, message),
-        Delivered { instance, stamp, receipt } => delivered::run(call, *instance, *stamp, *receipt),
+        Receive { from, message } => receive::run(call, from, message),
+        Acknowledge { instance, stamp, receipt } => acknowledge::run(call, *instance, *stamp, *receipt),
         TimerDue { instance } => timer_due::run(call, *instance),
     }
 }

@@ -1,7 +1,7 @@
 //! RecordActivityTaskHeartbeat, by token and by id.
 
 use super::prelude::*;
-use tenure_engine::activity::BeatAnswer;
+use tenure_engine::activity::HeartbeatAnswer;
 
 impl Rpc for api::RecordActivityTaskHeartbeatRequest {
     type Response = api::RecordActivityTaskHeartbeatResponse;
@@ -17,7 +17,7 @@ impl Rpc for api::RecordActivityTaskHeartbeatRequest {
 
     async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
         let workflow = token.run.workflow.clone();
-        let BeatAnswer { cancel_requested, paused, reset } =
+        let HeartbeatAnswer { cancel_requested, paused, reset } =
             heartbeat(call, workflow, ActivityRef::Token(token), self).await?;
         Ok(Self::Response { cancel_requested, activity_paused: paused, activity_reset: reset })
     }
@@ -43,7 +43,7 @@ impl Rpc for api::RecordActivityTaskHeartbeatByIdRequest {
             identity: self.identity.clone(),
             ..Default::default()
         };
-        let BeatAnswer { cancel_requested, paused, reset } =
+        let HeartbeatAnswer { cancel_requested, paused, reset } =
             heartbeat(call, workflow, activity, Arc::new(request)).await?;
         Ok(Self::Response { cancel_requested, activity_paused: paused, activity_reset: reset })
     }
@@ -54,7 +54,7 @@ async fn heartbeat(
     workflow: WorkflowKey,
     activity: ActivityRef,
     request: Arc<api::RecordActivityTaskHeartbeatRequest>,
-) -> Result<BeatAnswer, CommandError> {
+) -> Result<HeartbeatAnswer, CommandError> {
     match call.execute(workflow, ShardCommand::HeartbeatActivity { activity, request }).await? {
         Reply::ActivityHeartbeat(answer) => Ok(answer),
         reply => Err(unexpected(&reply)),

@@ -3,7 +3,7 @@
 //!
 //! What a home loses of offers, their owners find by their sweeps (`owner/dispatch.rs`). A poll and a task that wait
 //! beside each other are matched by the notice of either; [`Home::tick`] looks again. A poll whose answer is lost has
-//! a deadline, and its task an owner that checks its delivery (`owner/starts.rs`).
+//! a deadline, and its task an owner that checks its handover (`owner/starts.rs`).
 
 pub(crate) mod queue;
 

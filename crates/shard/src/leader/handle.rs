@@ -151,13 +151,13 @@ impl LeaderHandle {
     }
 
     /// Waits for a task, or a query, of a queue that is homed here. `None`: nothing came in time. Dropping the future
-    /// takes the poll back. A task's delivery is to be confirmed ([`crate::Shards::deliver`]).
+    /// takes the poll back. A task's handover is to be confirmed ([`crate::Shards::hand_over`]).
     pub async fn poll(&self, request: PollRequest) -> Result<Option<PollResponse>, CommandError> {
         Ok(self.0.home.poll(request).await?.map(Polled::hand_over))
     }
 
     /// The response for a task that was started for the caller of a command, together with it. `process` holds the
-    /// caller's connection and confirms the delivery; `key` seals its tokens. `None` where it cannot be made: the task is returned after a
+    /// caller's connection and confirms the handover; `key` seals its tokens. `None` where it cannot be made: the task is returned after a
     /// while.
     pub fn workflow_task_response(
         &self,

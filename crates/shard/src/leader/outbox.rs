@@ -359,10 +359,10 @@ impl Outbox {
         let Some(value) = self.context.rows.get(&row)? else { return Ok(()) };
         let message: OutboxMessage = codec::decode(&value).map_err(|e| ReadError::corrupt(row, e))?;
         let to = self.context.router().mesh.shard_of(key.to.slot());
-        let request = Request::Deliver { to, from: key.from.clone(), message };
+        let request = Request::Receive { to, from: key.from.clone(), message };
         let served = self.context.router().ask_once(to, request).await;
         let Some(Served::Answer(Answer::Received(receipt))) = served else { return Err(NotDelivered::NoAnswer(to)) };
-        let command = ShardCommand::Delivered { instance: key.from.instance, stamp, receipt };
+        let command = ShardCommand::Acknowledge { instance: key.from.instance, stamp, receipt };
         self.executions.execute(own(key.from.lane.clone(), command)).await?;
         Ok(())
     }
@@ -370,7 +370,7 @@ impl Outbox {
     /// Takes a message for a subject of this shard.
     pub(crate) async fn receive(self: &Arc<Self>, from: Subject, message: OutboxMessage) -> Served {
         let Address::Lane(to) = message.to.clone();
-        let command = ShardCommand::Deliver { from, message: Box::new(message) };
+        let command = ShardCommand::Receive { from, message: Box::new(message) };
         match self.executions.execute(own(to, command)).await {
             Ok(Reply::Received(receipt)) => Served::Answer(Answer::Received(receipt)),
             Ok(reply) => Served::refused(Code::Internal, format!("no receipt but {reply:?}")),

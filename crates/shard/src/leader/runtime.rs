@@ -162,19 +162,19 @@ impl LeaderRuntime {
             Request::StartQuery { token, sticky } => self.owner.queries.serve_start(token, sticky).await,
             Request::ReturnQuery { token } => self.owner.queries.returned(&token),
             Request::StickyUnavailable { tasks, queries, .. } => self.owner.sticky_unavailable(tasks, queries).await,
-            Request::Delivered { starts, .. } => {
+            Request::Confirm { starts, .. } => {
                 self.owner.starts.confirmed(&starts);
                 Served::Answer(Answer::Done)
             }
             Request::Return { token, proposal, .. } => self.owner.starts.return_task(token, proposal).await,
-            Request::Deliver { from, message, .. } => self.outbox.receive(from, message).await,
+            Request::Receive { from, message, .. } => self.outbox.receive(from, message).await,
             Request::Backlog { queue, .. } => self.questions.serve_backlog(queue).await,
             Request::Step(request) => self.questions.serve(request).await,
             Request::ReadIndex { .. } => match self.context.replica.linearizable().await {
                 Ok(()) => Served::Answer(Answer::ReadIndex(*self.context.replica.applied().borrow())),
                 Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),
             },
-            Request::CheckDelivery { .. }
+            Request::CheckHandover { .. }
             | Request::EndPolls { .. }
             | Request::KnownLevel
             | Request::FollowSystem { .. } => Served::refused(Code::Internal, "asked of a leader what a node knows"),

@@ -3,7 +3,7 @@
 use crate::{
     node::{
         context::{Engine, NodeContext},
-        deliveries::{Deliveries, StartName},
+        handovers::{Handovers, StartName},
         leaders::Leaders,
         polled::{PollResponse, Served},
         router::{Router, Serve},
@@ -27,12 +27,12 @@ use tokio::{sync::mpsc, time::timeout};
 pub(crate) struct LocalNode {
     pub(crate) context: Arc<NodeContext>,
     pub(crate) leaders: Leaders,
-    pub(crate) deliveries: Arc<Deliveries>,
+    pub(crate) handovers: Arc<Handovers>,
     pub(crate) workers: Arc<Workers>,
 }
 
 impl LocalNode {
-    /// Makes a node that leads nothing yet, and the queue of deliveries of which owners are to be told.
+    /// Makes a node that leads nothing yet, and the queue of handovers of which owners are to be told.
     pub(crate) fn new(
         mesh: Arc<dyn Mesh>,
         options: Options,
@@ -43,7 +43,7 @@ impl LocalNode {
             let router = Router::new(mesh, options.call_timeout, node.clone());
             LocalNode {
                 leaders: Leaders::new(router.clone()),
-                deliveries: Arc::new(Deliveries::new(router.clone(), confirm)),
+                handovers: Arc::new(Handovers::new(router.clone(), confirm)),
                 workers: Arc::default(),
                 context: Arc::new(NodeContext::new(Arc::new(SystemView::new(router.clone())), router, options, engine)),
             }
@@ -80,8 +80,8 @@ impl Serve for LocalNode {
     fn serve(self: Arc<Self>, request: Request) -> BoxFuture<'static, Served> {
         Box::pin(async move {
             let shard = match &request {
-                Request::CheckDelivery { token, process } => {
-                    return Served::Answer(Answer::Delivery(self.deliveries.check(token, *process)));
+                Request::CheckHandover { token, process } => {
+                    return Served::Answer(Answer::Handover(self.handovers.check(token, *process)));
                 }
                 Request::EndPolls { namespace, worker } => {
                     self.workers.end_polls(namespace, worker);
@@ -103,10 +103,10 @@ impl Serve for LocalNode {
                 Request::Start(start) => start.owner,
                 Request::StartQuery { token, .. } | Request::ReturnQuery { token } => token.shard,
                 Request::StickyUnavailable { owner, .. }
-                | Request::Delivered { owner, .. }
+                | Request::Confirm { owner, .. }
                 | Request::Return { owner, .. }
                 | Request::Backlog { owner, .. } => *owner,
-                Request::Deliver { to, .. } => *to,
+                Request::Receive { to, .. } => *to,
                 Request::ReadIndex { shard } => *shard,
                 Request::Step(step) => step.shard,
                 Request::CreateTokenSecret | Request::RaiseLevel => SYSTEM_SHARD,

@@ -2,8 +2,8 @@
 
 pub(crate) mod attempts;
 pub(crate) mod context;
-pub(crate) mod deliveries;
 pub(crate) mod gather;
+pub(crate) mod handovers;
 pub(crate) mod leaders;
 pub(crate) mod list_token;
 pub(crate) mod local;

@@ -55,7 +55,7 @@ impl Polled {
         Polled { body, taken: Some(taken), router }
     }
 
-    /// Hands the response on; from now on the next one in line answers for its delivery.
+    /// Hands the response on; from now on the next one in line answers for its handover.
     pub(crate) fn hand_over(mut self) -> PollResponse {
         let task = match self.taken.take() {
             Some(Taken::Task(token)) => Some(token),

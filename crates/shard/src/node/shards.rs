@@ -5,8 +5,8 @@ use crate::{
     node::{
         attempts::Attempts,
         context::Engine,
-        deliveries::{self, Delivery},
         gather::Gather,
+        handovers::{self, Handover},
         list_token::{ListToken, malformed_page_token},
         local::LocalNode,
         polled::Served,
@@ -60,7 +60,7 @@ impl Shards {
     pub(crate) fn with_engine(mesh: Arc<dyn Mesh>, options: Options, engine: Engine) -> Shards {
         let (node, confirmed) = LocalNode::new(mesh, options, engine);
         let on_fatal = node.context.options.on_fatal.clone();
-        on_fatal.spawn("confirmations", deliveries::confirm_deliveries(Arc::downgrade(&node.deliveries), confirmed));
+        on_fatal.spawn("confirmations", handovers::confirm_handovers(Arc::downgrade(&node.handovers), confirmed));
         on_fatal.spawn(
             "the view of the system shard",
             system_view::follow(Arc::downgrade(&node.context.system), node.context.options.known_level),
@@ -190,13 +190,13 @@ impl Shards {
 
     /// To be called on the node that holds the worker's connection, before a started task is sent. `None`: the owner
     /// has given the task up meanwhile, it must not be sent.
-    pub fn deliver(&self, token: TaskToken) -> Option<Delivery> {
-        self.node.deliveries.deliver(token)
+    pub fn hand_over(&self, token: TaskToken) -> Option<Handover> {
+        self.node.handovers.hand_over(token)
     }
 
-    /// As [`Shards::deliver`], for a task that its caller may ask for again when the answer was lost.
-    pub fn deliver_again(&self, token: TaskToken) -> Option<Delivery> {
-        self.node.deliveries.deliver_again(token)
+    /// As [`Shards::hand_over`], for a task that its caller may ask for again when the answer was lost.
+    pub fn hand_over_again(&self, token: TaskToken) -> Option<Handover> {
+        self.node.handovers.hand_over_again(token)
     }
 
     /// Ends all leaders that are here; their calls fail with `NotLeader`.

@@ -1,8 +1,8 @@
-//! The owner's side of delivery: starts that nobody has confirmed yet are checked, and returned if they were lost
+//! The owner's side of handovers: starts that nobody has confirmed yet are checked, and returned if they were lost
 //! on the way. A new leader does not know which were confirmed, and checks all tasks that were started a short while ago.
 //!
 //! The notice is the confirmation of the process that holds the poll, which repeats it until it is heard
-//! (`node/deliveries.rs`). The sweep is [`Starts::tick`]: it asks soon at first, and then once in a while, for as long
+//! (`node/handovers.rs`). The sweep is [`Starts::tick`]: it asks soon at first, and then once in a while, for as long
 //! as the start is the task's last and nothing was heard of it.
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     owner::dispatch::Dispatch,
     seam::{
         error::CommandError,
-        messages::{Answer, DeliveryState, Request, StartRequest, new_proposal_id},
+        messages::{Answer, HandoverState, Request, StartRequest, new_proposal_id},
     },
 };
 use metrics::counter;
@@ -110,7 +110,7 @@ impl Starts {
         }
     }
 
-    /// The starts whose delivery is to be checked now; they are checked again later if they stay.
+    /// The starts whose handover is to be checked now; they are checked again later if they stay.
     fn overdue(&self) -> Vec<(TaskToken, Process)> {
         let now = Instant::now();
         let options = self.context.options();
@@ -291,30 +291,30 @@ impl Starts {
     /// Checks the starts that were not confirmed in time; called now and then.
     pub(crate) fn tick(self: &Arc<Self>) {
         for (token, process) in self.overdue() {
-            tokio::spawn(self.clone().check_delivery(token, process));
+            tokio::spawn(self.clone().check_handover(token, process));
         }
     }
 
-    async fn check_delivery(self: Arc<Self>, token: TaskToken, process: Process) {
+    async fn check_handover(self: Arc<Self>, token: TaskToken, process: Process) {
         let alive = self.context.router().mesh.is_alive(process.node);
         let state = if alive {
-            let request = Request::CheckDelivery { token: token.clone(), process };
+            let request = Request::CheckHandover { token: token.clone(), process };
             match self.context.router().ask(process.node, request).await {
-                Ok(Served::Answer(Answer::Delivery(state))) => Some(state),
+                Ok(Served::Answer(Answer::Handover(state))) => Some(state),
                 _ => None,
             }
         } else {
             None
         };
         match (state, token.kind) {
-            (Some(DeliveryState::Sending), _) => {}
-            (Some(DeliveryState::Sent), _) => self.confirmed(&[token.stamp]),
-            (Some(DeliveryState::Unseen), _) | (Some(DeliveryState::Broken) | None, TaskKind::Workflow) => {
+            (Some(HandoverState::Sending), _) => {}
+            (Some(HandoverState::Sent), _) => self.confirmed(&[token.stamp]),
+            (Some(HandoverState::Unseen), _) | (Some(HandoverState::Broken) | None, TaskKind::Workflow) => {
                 // A worker that has it after all holds a stale token.
                 self.return_task(token, new_proposal_id()).await;
             }
             // A part of it was sent: its timeouts decide.
-            (Some(DeliveryState::Broken), TaskKind::Activity) => self.confirmed(&[token.stamp]),
+            (Some(HandoverState::Broken), TaskKind::Activity) => self.confirmed(&[token.stamp]),
             // It may be running where nobody can ask now; its timeouts may decide before somebody can.
             (None, TaskKind::Activity) => {
                 if !self.is_running(&token) {

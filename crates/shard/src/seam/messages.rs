@@ -140,7 +140,7 @@ pub(crate) enum Request {
     },
     /// The poll's node to the owner: these starts reached their workers.
     #[n(5)]
-    Delivered {
+    Confirm {
         #[n(0)]
         owner: ShardId,
         #[n(1)]
@@ -158,7 +158,7 @@ pub(crate) enum Request {
     },
     /// The sender's shard to the receiver's: a message of a subject's outbox.
     #[n(7)]
-    Deliver {
+    Receive {
         #[n(0)]
         to: ShardId,
         #[n(1)]
@@ -168,7 +168,7 @@ pub(crate) enum Request {
     },
     /// Owner to the process that holds the poll: what became of this?
     #[n(8)]
-    CheckDelivery {
+    CheckHandover {
         #[n(0)]
         token: TaskToken,
         #[n(1)]
@@ -251,7 +251,7 @@ pub(crate) struct StartRequest {
     scheduled_event_id: i64,
     #[n(6)]
     pub(crate) proposal: ProposalId,
-    /// The process that holds the poll, and will confirm the delivery.
+    /// The process that holds the poll, and will confirm the handover.
     #[n(7)]
     pub(crate) process: Process,
     /// The queue that the task was offered in.
@@ -328,7 +328,7 @@ pub(crate) enum Answer {
         response: Bytes,
     },
     #[n(6)]
-    Delivery(#[n(0)] DeliveryState),
+    Handover(#[n(0)] HandoverState),
     #[n(7)]
     Backlog(#[n(0)] u64),
     #[n(8)]
@@ -361,7 +361,7 @@ impl From<CommandError> for Answer {
 /// What a node knows of a start that it should hand to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
-pub(crate) enum DeliveryState {
+pub(crate) enum HandoverState {
     #[n(0)]
     Sent,
     /// It is being sent.

@@ -4,7 +4,7 @@ use crate::{
     PageToken, QueryToken, Question,
     node::list_token::ListToken,
     seam::{
-        messages::{Answer, DeliveryState, Offered, Request, StartRequest, TaskKey},
+        messages::{Answer, HandoverState, Offered, Request, StartRequest, TaskKey},
         question::{Budget, Item, Part, Step, StepRequest},
         replica::NotLeader,
     },
@@ -142,10 +142,10 @@ fn requests() -> Vec<Request> {
         Request::StartQuery { token: query_token(), sticky: true },
         Request::ReturnQuery { token: query_token() },
         Request::StickyUnavailable { owner: 1, tasks: vec![(run(), STAMP)], queries: vec![query_token()] },
-        Request::Delivered { owner: 1, starts: vec![STAMP] },
+        Request::Confirm { owner: 1, starts: vec![STAMP] },
         Request::Return { owner: 1, token: task_token(), proposal: ProposalId(u128::MAX) },
-        Request::Deliver { to: 1, from: run().into(), message },
-        Request::CheckDelivery { token: task_token(), process: PROCESS },
+        Request::Receive { to: 1, from: run().into(), message },
+        Request::CheckHandover { token: task_token(), process: PROCESS },
         Request::Backlog { owner: 1, queue: queue() },
         Request::LastPoll { home: 1, queue: queue() },
         Request::ReadIndex { shard: 1 },
@@ -177,10 +177,10 @@ fn answers() -> Vec<Answer> {
         Answer::Obsolete,
         Answer::Started { response: Bytes::from_static(b"r"), token: task_token() },
         Answer::QueryStarted { response: Bytes::from_static(b"r") },
-        Answer::Delivery(DeliveryState::Sent),
-        Answer::Delivery(DeliveryState::Sending),
-        Answer::Delivery(DeliveryState::Broken),
-        Answer::Delivery(DeliveryState::Unseen),
+        Answer::Handover(HandoverState::Sent),
+        Answer::Handover(HandoverState::Sending),
+        Answer::Handover(HandoverState::Broken),
+        Answer::Handover(HandoverState::Unseen),
         Answer::Backlog(1),
         Answer::LastPoll(Some(Duration::from_millis(1500))),
         Answer::LastPoll(None),
@@ -209,10 +209,10 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Request::StartQuery { .. }
         | Request::ReturnQuery { .. }
         | Request::StickyUnavailable { .. }
-        | Request::Delivered { .. }
+        | Request::Confirm { .. }
         | Request::Return { .. }
-        | Request::Deliver { .. }
-        | Request::CheckDelivery { .. }
+        | Request::Receive { .. }
+        | Request::CheckHandover { .. }
         | Request::Backlog { .. }
         | Request::LastPoll { .. }
         | Request::ReadIndex { .. }
@@ -231,7 +231,7 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Answer::Obsolete
         | Answer::Started { .. }
         | Answer::QueryStarted { .. }
-        | Answer::Delivery(_)
+        | Answer::Handover(_)
         | Answer::Backlog(_)
         | Answer::LastPoll(_)
         | Answer::ReadIndex(_)

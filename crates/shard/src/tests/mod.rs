@@ -442,7 +442,7 @@ async fn a_waiting_poll_gets_a_task_of_another_shard_on_another_node() {
     let response = polling.await.unwrap().unwrap().expect("a task");
     assert_eq!(workflow_of(&response), &*workflow.workflow_id);
     assert_eq!(decoded(response.history.as_ref().unwrap()).len(), 1);
-    cluster.node(2).deliver(token(&response)).expect("not refused").sent();
+    cluster.node(2).hand_over(token(&response)).expect("not refused").sent();
 }
 
 #[tokio::test]
@@ -461,7 +461,7 @@ async fn offers_are_made_again_where_the_home_moves() {
     while seen.len() < workflows.len() {
         let response = home.poll_workflow(poll(&queue, 2, SOON)).await.unwrap().expect("a task");
         assert!(seen.insert(workflow_of(&response).to_owned()), "a task is handed out once");
-        cluster.node(2).deliver(token(&response)).expect("not refused").sent();
+        cluster.node(2).hand_over(token(&response)).expect("not refused").sent();
     }
 }
 
@@ -522,12 +522,12 @@ async fn check_returned(lose: impl FnOnce(&Cluster, &PollWorkflowTaskQueueRespon
     let again = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("the task again");
     assert_eq!(workflow_of(&again), &*workflow.workflow_id);
     assert_ne!(token(&again).stamp, token(&lost).stamp, "the old token is stale");
-    assert!(cluster.node(2).deliver(token(&lost)).is_none(), "what was returned is not sent");
+    assert!(cluster.node(2).hand_over(token(&lost)).is_none(), "what was returned is not sent");
 }
 
 #[tokio::test]
 async fn a_task_whose_delivery_was_dropped_is_returned() {
-    check_returned(|cluster, lost| drop(cluster.node(2).deliver(token(lost)))).await;
+    check_returned(|cluster, lost| drop(cluster.node(2).hand_over(token(lost)))).await;
 }
 
 #[tokio::test]
@@ -542,7 +542,7 @@ async fn a_delivered_task_is_not_returned() {
     let (workflow, queue) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 1));
     leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
     let response = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
-    cluster.node(1).deliver(token(&response)).unwrap().sent();
+    cluster.node(1).hand_over(token(&response)).unwrap().sent();
     let nothing = leader.poll_workflow(poll(&queue, 1, Duration::from_secs(3))).await.unwrap();
     assert!(nothing.is_none());
 }
@@ -617,7 +617,7 @@ async fn a_backlog_beyond_the_window_is_dispatched_whole() {
     let mut order = Vec::new();
     for _ in &workflows {
         let response = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
-        cluster.node(1).deliver(token(&response)).unwrap().sent();
+        cluster.node(1).hand_over(token(&response)).unwrap().sent();
         order.push(workflow_of(&response).to_owned());
     }
     let expected: Vec<String> = workflows.iter().map(|w| w.workflow_id.to_string()).collect();
@@ -659,7 +659,7 @@ async fn a_backlog_is_what_waits_in_all_shards_and_leaves_no_row_behind() {
     while waiting > 0 {
         assert_eq!(home.backlog(&queue, Instant::now() + SOON).await.unwrap(), waiting);
         let response = home.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
-        cluster.node(1).deliver(token(&response)).unwrap().sent();
+        cluster.node(1).hand_over(token(&response)).unwrap().sent();
         waiting -= 1;
     }
     assert_eq!(home.backlog(&queue, Instant::now() + SOON).await.unwrap(), 0);

@@ -97,7 +97,7 @@ async fn step(cluster: &Cluster, workflow: &WorkflowKey, queue: &str, commands: 
     let leader = super::leader(cluster, node, home).await;
     let task = leader.poll_workflow(poll(&key, node, SOON)).await.unwrap().expect("a task");
     assert_eq!(super::workflow_of(&task), &*workflow.workflow_id);
-    cluster.node(node).deliver(token(&task)).expect("not refused").sent();
+    cluster.node(node).hand_over(token(&task)).expect("not refused").sent();
     let request = api::RespondWorkflowTaskCompletedRequest { commands, ..Default::default() };
     let command = ShardCommand::CompleteWorkflowTask { token: token(&task), request: Arc::new(request) };
     run(cluster, workflow, command).await;

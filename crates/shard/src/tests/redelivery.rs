@@ -44,9 +44,9 @@ async fn is_dispatched_again(leader: &LeaderHandle) -> bool {
 async fn an_activity_that_an_earlier_process_may_have_sent_is_not_dispatched_again() {
     let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), transition);
     let (leader, token) = activity_for_node_2(&cluster).await;
-    let delivery = cluster.node(2).deliver(token).expect("not refused");
+    let handover = cluster.node(2).hand_over(token).expect("not refused");
     // It crashes before it has told anybody.
-    std::mem::forget(delivery);
+    std::mem::forget(handover);
     cluster.boot(Process { node: 2, boot: 1 }, &options(), transition);
     assert!(!is_dispatched_again(&leader).await, "a worker may have it");
 }
@@ -57,7 +57,7 @@ async fn an_activity_that_never_got_to_its_process_is_dispatched_again() {
     let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), transition);
     let (leader, token) = activity_for_node_2(&cluster).await;
     assert!(is_dispatched_again(&leader).await);
-    assert!(cluster.node(2).deliver(token).is_none(), "what was returned is not sent");
+    assert!(cluster.node(2).hand_over(token).is_none(), "what was returned is not sent");
 }
 
 async fn run_all(leader: LeaderHandle, commands: Vec<Envelope>) -> Vec<Result<Reply, CommandError>> {
@@ -171,7 +171,7 @@ async fn a_home_that_cannot_reach_the_owner_goes_on_with_the_task_when_it_can() 
     owner.execute(envelope(&workflow, start)).await.unwrap();
     check_cut_off(&cluster, &home, &q).await;
     let task = home.poll_workflow(poll(&q, 2, SOON)).await.unwrap().expect("the task");
-    cluster.node(2).deliver(token(&task)).expect("not refused").sent();
+    cluster.node(2).hand_over(token(&task)).expect("not refused").sent();
     complete(&owner, &workflow, completion(&task)).await;
     let asked = query(&owner, &workflow, SOON);
     check_cut_off(&cluster, &home, &q).await;

@@ -97,7 +97,7 @@ fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> 
                 effects.push(Effect::TimerArmed { subject: own.clone(), due: None });
             }
         }
-        ShardCommand::Deliver { from, message } => {
+        ShardCommand::Receive { from, message } => {
             let Body::ParentClosed { initiated_event_id, .. } = message.body else { panic!("nobody sends others") };
             let heard = (from.clone(), initiated_event_id);
             if !bell.heard.contains(&heard) {
@@ -105,7 +105,7 @@ fn engine(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> 
             }
             reply = Reply::Received(Receipt::Done);
         }
-        ShardCommand::Delivered { instance, stamp, .. } => {
+        ShardCommand::Acknowledge { instance, stamp, .. } => {
             assert_eq!(*instance, own.instance);
             ops.push(Op::Delete(RowKey::Outbox { from: own.clone(), stamp: *stamp }));
         }

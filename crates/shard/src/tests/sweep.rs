@@ -85,7 +85,7 @@ async fn tasks_behind_a_window_that_could_not_be_filled_are_dispatched_all_the_s
     while seen.len() < TASKS {
         let task = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
         seen.insert(workflow_of(&task).to_owned());
-        cluster.node(1).deliver(token(&task)).expect("not refused").sent();
+        cluster.node(1).hand_over(token(&task)).expect("not refused").sent();
         if seen.len() == 4 {
             log.ready_unreadable.store(false, Ordering::Relaxed);
         }
@@ -115,14 +115,14 @@ async fn a_start_that_was_never_confirmed_is_asked_after_for_as_long_as_it_runs(
     cluster.cut.lock().clear();
     let acts = queue(TaskKind::Activity, "acts");
     leader.poll_activity(poll(&acts, 1, SOON)).await.unwrap().expect("the activity again");
-    assert!(cluster.node(2).deliver(token).is_none(), "what was returned is not sent");
+    assert!(cluster.node(2).hand_over(token).is_none(), "what was returned is not sent");
 }
 
 /// F20: the other side of it.
 #[tokio::test]
 async fn an_activity_that_a_worker_has_is_not_dispatched_again_however_late_its_owner_asks() {
     let (cluster, leader, token) = start_lost_while_cut_off().await;
-    cluster.node(2).deliver(token).expect("not refused").sent();
+    cluster.node(2).hand_over(token).expect("not refused").sent();
     cluster.cut.lock().clear();
     let acts = queue(TaskKind::Activity, "acts");
     let again = leader.poll_activity(poll(&acts, 1, Duration::from_secs(2))).await.unwrap();

@@ -85,7 +85,7 @@ pub(super) async fn take(cluster: &Cluster, leader: &LeaderHandle, queue: &Queue
     request.sticky = &*queue.name == "sticky";
     let task = leader.poll_workflow(request).await.unwrap().expect("a task");
     if task.query.is_none() {
-        cluster.node(1).deliver(token(&task)).expect("not refused").sent();
+        cluster.node(1).hand_over(token(&task)).expect("not refused").sent();
     }
     task
 }
@@ -111,7 +111,7 @@ async fn next_leader_polls(sent: bool) -> Option<PollWorkflowTaskQueueResponse> 
     let (cluster, before, _, queue) = started_on(cluster).await;
     let task = before.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
     if sent {
-        cluster.node(1).deliver(token(&task)).unwrap().sent();
+        cluster.node(1).hand_over(token(&task)).unwrap().sent();
     }
     cluster.logs[&1].lead(2);
     let after = leader(&cluster, 2, 1).await;

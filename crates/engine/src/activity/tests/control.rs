@@ -62,7 +62,7 @@ impl Test {
         format!("{:?} {} {ready} {due:?}", info.state(), info.attempt)
     }
 
-    fn answer(&mut self, task: &Task) -> crate::activity::BeatAnswer {
+    fn answer(&mut self, task: &Task) -> crate::activity::HeartbeatAnswer {
         let request = RecordActivityTaskHeartbeatRequest { details: payloads("d"), ..Default::default() };
         let command = ShardCommand::HeartbeatActivity { activity: by_token(task), request: Arc::new(request) };
         match self.send(command) {

@@ -1,6 +1,6 @@
 //! On the node that holds the workers' connections: what became of the started tasks that came here.
 //!
-//! An owner hears of a delivery by a confirmation, which is repeated until it is heard; what an owner hears of nothing,
+//! An owner hears of a handover by a confirmation, which is repeated until it is heard; what an owner hears of nothing,
 //! it asks after (`owner/starts.rs`). What was not heard is remembered, so that an owner that asks late is not told of an
 //! activity, which must not be sent twice, that it was never seen.
 
@@ -8,7 +8,7 @@ use crate::{
     node::polled::{Served, Taken},
     node::router::Router,
     owner::starts::OLDEST_CHECKED,
-    seam::messages::{Answer, DeliveryState, Request},
+    seam::messages::{Answer, HandoverState, Request},
     seam::replica::ShardId,
 };
 use metrics::counter;
@@ -43,7 +43,7 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) type StartName = (ShardId, Stamp);
 
 /// What this process knows of starts that were made for it.
-pub(crate) struct Deliveries {
+pub(crate) struct Handovers {
     router: Arc<Router>,
     known: Mutex<Known>,
     confirm: mpsc::UnboundedSender<StartName>,
@@ -57,14 +57,14 @@ struct Known {
 }
 
 struct Start {
-    state: DeliveryState,
+    state: HandoverState,
     at: Instant,
     /// The owner is to hear of it, and has not answered yet.
     untold: bool,
 }
 
 impl Start {
-    fn new(state: DeliveryState, untold: bool) -> Start {
+    fn new(state: HandoverState, untold: bool) -> Start {
         Start { state, at: Instant::now(), untold }
     }
 
@@ -72,15 +72,15 @@ impl Start {
         let age = now.duration_since(self.at);
         match self.state {
             _ if self.untold => true,
-            DeliveryState::Sending => true,
-            DeliveryState::Sent => age < SENT_REMEMBERED,
-            DeliveryState::Broken | DeliveryState::Unseen => age < REMEMBERED,
+            HandoverState::Sending => true,
+            HandoverState::Sent => age < SENT_REMEMBERED,
+            HandoverState::Broken | HandoverState::Unseen => age < REMEMBERED,
         }
     }
 }
 
 impl Known {
-    fn state(&self, name: &StartName) -> Option<DeliveryState> {
+    fn state(&self, name: &StartName) -> Option<HandoverState> {
         self.starts.get(name).map(|start| start.state)
     }
 
@@ -104,15 +104,15 @@ impl Known {
 ///
 /// Dropped otherwise, the task is returned: no byte of it was sent.
 #[must_use]
-pub struct Delivery {
-    deliveries: Arc<Deliveries>,
+pub struct Handover {
+    handovers: Arc<Handovers>,
     token: Option<TaskToken>,
 }
 
-impl Deliveries {
-    /// What was sent goes to `confirm`, for [`confirm_deliveries`].
+impl Handovers {
+    /// What was sent goes to `confirm`, for [`confirm_handovers`].
     pub(crate) fn new(router: Arc<Router>, confirm: mpsc::UnboundedSender<StartName>) -> Self {
-        Deliveries { router, known: Mutex::default(), confirm }
+        Handovers { router, known: Mutex::default(), confirm }
     }
 
     fn name(&self, token: &TaskToken) -> StartName {
@@ -121,9 +121,9 @@ impl Deliveries {
 
     /// An owner asks what became of a start that was made for a process of this node. What was not seen yet is not sent
     /// from now on. Of an earlier process nothing is known: it may have sent it.
-    pub(crate) fn check(&self, token: &TaskToken, process: Process) -> DeliveryState {
+    pub(crate) fn check(&self, token: &TaskToken, process: Process) -> HandoverState {
         if process != self.router.mesh.process() {
-            return DeliveryState::Broken;
+            return HandoverState::Broken;
         }
         let name = self.name(token);
         let mut known = self.known.lock();
@@ -131,43 +131,43 @@ impl Deliveries {
             return state;
         }
         if known.forgotten.get(&name.0).is_some_and(|last| name.1 <= *last) {
-            return DeliveryState::Broken;
+            return HandoverState::Broken;
         }
-        known.starts.insert(name, Start::new(DeliveryState::Unseen, false));
-        DeliveryState::Unseen
+        known.starts.insert(name, Start::new(HandoverState::Unseen, false));
+        HandoverState::Unseen
     }
 
     /// Begins to hand a task out. `None`: it was refused before, or handed out by a retry already; once is enough.
-    pub(crate) fn deliver(self: &Arc<Self>, token: TaskToken) -> Option<Delivery> {
-        self.deliver_if(token, |known| known.is_none())
+    pub(crate) fn hand_over(self: &Arc<Self>, token: TaskToken) -> Option<Handover> {
+        self.hand_over_if(token, |known| known.is_none())
     }
 
-    /// As [`Deliveries::deliver`], for a caller that asks again for what it did not get whole: the task may have been
+    /// As [`Handovers::hand_over`], for a caller that asks again for what it did not get whole: the task may have been
     /// sent.
-    pub(crate) fn deliver_again(self: &Arc<Self>, token: TaskToken) -> Option<Delivery> {
-        self.deliver_if(token, |known| matches!(known, None | Some(DeliveryState::Sent)))
+    pub(crate) fn hand_over_again(self: &Arc<Self>, token: TaskToken) -> Option<Handover> {
+        self.hand_over_if(token, |known| matches!(known, None | Some(HandoverState::Sent)))
     }
 
-    fn deliver_if(
+    fn hand_over_if(
         self: &Arc<Self>,
         token: TaskToken,
-        may: impl FnOnce(Option<DeliveryState>) -> bool,
-    ) -> Option<Delivery> {
+        may: impl FnOnce(Option<HandoverState>) -> bool,
+    ) -> Option<Handover> {
         let name = self.name(&token);
         let mut known = self.known.lock();
         if !may(known.state(&name)) {
             return None;
         }
-        known.starts.insert(name, Start::new(DeliveryState::Sending, false));
-        Some(Delivery { deliveries: self.clone(), token: Some(token) })
+        known.starts.insert(name, Start::new(HandoverState::Sending, false));
+        Some(Handover { handovers: self.clone(), token: Some(token) })
     }
 
-    fn set(&self, name: StartName, state: DeliveryState) {
+    fn set(&self, name: StartName, state: HandoverState) {
         self.known.lock().starts.insert(name, Start::new(state, false));
     }
 
     /// Keeps what became of a start in mind until its owner has heard that it need not be returned.
-    fn tell(&self, name: StartName, state: DeliveryState) {
+    fn tell(&self, name: StartName, state: HandoverState) {
         self.known.lock().starts.insert(name, Start::new(state, true));
         // Nobody listens when the process ends; the owner finds out by itself.
         _ = self.confirm.send(name);
@@ -192,50 +192,47 @@ impl Deliveries {
     }
 }
 
-impl Delivery {
+impl Handover {
     /// The response was handed over whole.
     pub fn sent(mut self) {
         if let Some(token) = self.token.take() {
-            self.deliveries.tell(self.deliveries.name(&token), DeliveryState::Sent);
+            self.handovers.tell(self.handovers.name(&token), HandoverState::Sent);
         }
     }
 
     /// Some bytes may have gone out, but not all: a workflow task is returned, an activity is left to its timeouts.
     pub fn broken(mut self) {
         if let Some(token) = self.token.take() {
-            let name = self.deliveries.name(&token);
+            let name = self.handovers.name(&token);
             match token.kind {
                 TaskKind::Workflow => {
-                    self.deliveries.set(name, DeliveryState::Broken);
-                    self.deliveries.router.give_back(Taken::Task(token));
+                    self.handovers.set(name, HandoverState::Broken);
+                    self.handovers.router.give_back(Taken::Task(token));
                 }
-                TaskKind::Activity => self.deliveries.tell(name, DeliveryState::Broken),
+                TaskKind::Activity => self.handovers.tell(name, HandoverState::Broken),
             }
         }
     }
 }
 
-impl Drop for Delivery {
+impl Drop for Handover {
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
-            self.deliveries.set(self.deliveries.name(&token), DeliveryState::Unseen);
-            self.deliveries.router.give_back(Taken::Task(token));
+            self.handovers.set(self.handovers.name(&token), HandoverState::Unseen);
+            self.handovers.router.give_back(Taken::Task(token));
         }
     }
 }
 
-/// Tells owners of deliveries, many at once.
-pub(crate) async fn confirm_deliveries(
-    deliveries: Weak<Deliveries>,
-    mut confirmed: mpsc::UnboundedReceiver<StartName>,
-) {
+/// Tells owners of handovers, many at once.
+pub(crate) async fn confirm_handovers(handovers: Weak<Handovers>, mut confirmed: mpsc::UnboundedReceiver<StartName>) {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         let first = tokio::select! {
             first = confirmed.recv() => first,
             _ = looks.tick() => {
-                let Some(deliveries) = deliveries.upgrade() else { return };
-                deliveries.look();
+                let Some(handovers) = handovers.upgrade() else { return };
+                handovers.look();
                 continue;
             }
         };
@@ -246,15 +243,15 @@ pub(crate) async fn confirm_deliveries(
         while let Ok((owner, stamp)) = confirmed.try_recv() {
             by_owner.entry(owner).or_default().push(stamp);
         }
-        let Some(deliveries) = deliveries.upgrade() else { return };
+        let Some(handovers) = handovers.upgrade() else { return };
         for (owner, starts) in by_owner {
-            let deliveries = deliveries.clone();
+            let handovers = handovers.clone();
             tokio::spawn(async move {
                 let names: Vec<StartName> = starts.iter().map(|stamp| (owner, *stamp)).collect();
-                let request = Request::Delivered { owner, starts };
-                let asked = deliveries.router.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await;
+                let request = Request::Confirm { owner, starts };
+                let asked = handovers.router.ask_leader(owner, request, Instant::now() + CONFIRM_WITHIN).await;
                 if matches!(asked, Ok(Served::Answer(Answer::Done))) {
-                    deliveries.told(&names);
+                    handovers.told(&names);
                 }
             });
         }
@@ -280,7 +277,7 @@ mod tests {
         for counter in 0..=most + 1 {
             let at = now - HOUR + Duration::from_millis(counter);
             // The first was heard of.
-            let start = Start { at, ..Start::new(DeliveryState::Sent, counter > 0) };
+            let start = Start { at, ..Start::new(HandoverState::Sent, counter > 0) };
             known.starts.insert(name(counter), start);
         }
         let again = known.look(now);

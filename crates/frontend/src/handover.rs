@@ -8,43 +8,43 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
-use tenure_shard::Delivery;
+use tenure_shard::Handover;
 use tonic::body::Body as TonicBody;
 use tower::{Layer, Service};
 
 /// Deliveries of the tasks that a response carries, in its extensions. Lost with the response, they return the tasks.
 #[derive(Clone)]
-pub(crate) struct Handover(Arc<Mutex<Vec<Delivery>>>);
+pub(crate) struct Handovers(Arc<Mutex<Vec<Handover>>>);
 
-impl Handover {
-    pub(crate) fn new(deliveries: Vec<Delivery>) -> Handover {
-        Handover(Arc::new(Mutex::new(deliveries)))
+impl Handovers {
+    pub(crate) fn new(handovers: Vec<Handover>) -> Handovers {
+        Handovers(Arc::new(Mutex::new(handovers)))
     }
 
-    fn take(self) -> Vec<Delivery> {
+    fn take(self) -> Vec<Handover> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Watches the bodies of responses that carry a task; without it, every task would be returned.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct DeliveryLayer;
+pub struct HandoverLayer;
 
-impl<S> Layer<S> for DeliveryLayer {
-    type Service = DeliveryService<S>;
+impl<S> Layer<S> for HandoverLayer {
+    type Service = HandoverService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        DeliveryService { inner }
+        HandoverService { inner }
     }
 }
 
-/// See [`DeliveryLayer`].
+/// See [`HandoverLayer`].
 #[derive(Clone, Debug)]
-pub struct DeliveryService<S> {
+pub struct HandoverService<S> {
     inner: S,
 }
 
-impl<S, R> Service<R> for DeliveryService<S>
+impl<S, R> Service<R> for HandoverService<S>
 where
     S: Service<R, Response = http::Response<TonicBody>>,
     S::Future: Send + 'static,
@@ -61,8 +61,8 @@ where
         let response = self.inner.call(request);
         Box::pin(async move {
             let mut response = response.await?;
-            Ok(match response.extensions_mut().remove::<Handover>().map(Handover::take) {
-                Some(deliveries) => response.map(|body| TonicBody::new(Watched::new(body, deliveries))),
+            Ok(match response.extensions_mut().remove::<Handovers>().map(Handovers::take) {
+                Some(handovers) => response.map(|body| TonicBody::new(Watched::new(body, handovers))),
                 None => response,
             })
         })
@@ -85,13 +85,13 @@ trait Fate: Unpin {
     fn broken(self);
 }
 
-impl Fate for Vec<Delivery> {
+impl Fate for Vec<Handover> {
     fn sent(self) {
-        self.into_iter().for_each(Delivery::sent);
+        self.into_iter().for_each(Handover::sent);
     }
 
     fn broken(self) {
-        self.into_iter().for_each(Delivery::broken);
+        self.into_iter().for_each(Handover::broken);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A message from another run's outbox arrives; `delivered.rs` is its twin at the sender.
+//! A message from another run's outbox arrives; `acknowledge.rs` is its twin at the sender.
 
 use super::{
     call::{Call, Stop, VerbResult, unchanged},

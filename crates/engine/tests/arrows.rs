@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vital", &[]),
     ("peer", &["limits", "vital"]),
     ("engine", &["api", "limits"]),
+    ("filter", &["limits"]),
     ("queue", &["api", "limits"]),
     ("storage", &["api", "engine", "limits", "vital"]),
     ("raft", &["api", "engine", "storage", "peer", "limits", "vital"]),
@@ -219,8 +220,8 @@ fn the_sdk_has_no_server_below_it() {
 }
 
 #[test]
-fn engine_and_queue_have_neither_runtime_nor_database_below_them() {
-    for pure in ["tenure-engine", "tenure-queue"] {
+fn the_pure_crates_have_neither_runtime_nor_database_below_them() {
+    for pure in ["tenure-engine", "tenure-filter", "tenure-queue"] {
         let tree = cargo(&["tree", "--package", pure, "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
         assert!(tree.starts_with(pure), "{tree}");
         for line in tree.lines() {

@@ -91,6 +91,18 @@ limits! {
     /// Bytes of rows of such entries.
     pub const RECENT_BYTES: usize = 1 << 20;
 
+    /// Bytes of the query of a list or a count.
+    pub const FILTER: usize = 256 << 10;
+
+    /// Words and operators of a query, values aside: about five for each comparison.
+    pub const FILTER_WORDS: usize = 5_000;
+
+    /// Parentheses and negations of a query within each other.
+    pub const FILTER_DEPTH: usize = 50;
+
+    /// Length of a value's key in an index, in bytes of the value; what goes on after them is compared in the record.
+    pub const INDEXED_VALUE: usize = 256;
+
     /// Bytes of one message on the peer port: a forwarded request, or a frame with the entries of several groups.
     pub const FRAME: usize = 64 << 20;
 
@@ -170,6 +182,7 @@ const _: () = assert!(2 * (CALLS + WAITS) < PEER_STREAMS as usize);
 const _: () = assert!(
     CALLS * SMALL_CALL + WAITS * SMALL_WAIT + REQUEST_BYTES + Memory::of(DEFAULT_MEMORY).total() <= DEFAULT_MEMORY
 );
+const _: () = assert!(FILTER < MESSAGE && INDEXED_VALUE < FILTER);
 const _: () = assert!(SMALL_VALUE < MESSAGE && LIST_PAGE < MESSAGE && LIST_TOKEN < MESSAGE);
 // An entry's commands may all be tried again, by a caller each, while as many new ones come.
 const _: () = assert!(2 * BATCH_COMMANDS <= REMEMBERED_PROPOSALS);

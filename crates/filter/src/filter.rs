@@ -1,0 +1,122 @@
+//! A query as a whole: what is asked for, in which order, and how it is counted.
+
+use crate::{
+    Attribute, Attributes, Condition, FilterError, Indexes, Plan, Predicate, Record, Test, Type, Value, check,
+    condition::quoted_name, encode, evaluate, names, plan, syntax,
+};
+use std::fmt;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    condition: Option<Condition>,
+    order_by: Vec<(Attribute, bool)>,
+    group_by: Option<Attribute>,
+}
+
+impl Filter {
+    /// Reads a query. Its length, its depth and its words are limited (`tenure-limits`); no text makes it panic.
+    pub fn parse(text: &str, attributes: &Attributes) -> Result<Filter, FilterError> {
+        let query = syntax::parse(text)?;
+        let condition = query.condition.as_ref().map(|expr| check::condition(expr, attributes)).transpose()?;
+        if query.group_by.len() > 1 {
+            return Err(FilterError::unsupported("'GROUP BY' clause supports only a single field"));
+        }
+        let group_by = query.group_by.first().map(|expr| check::attribute(expr, attributes)).transpose()?;
+        if let Some(by) = group_by.as_ref().filter(|by| !matches!(by.kind, Type::Keyword | Type::Bool)) {
+            let reason = format_args!("'GROUP BY' clause is not supported for search attribute {}", by.alias);
+            return Err(FilterError::unsupported(reason).of(&by.alias));
+        }
+        let mut order_by = Vec::new();
+        for (expr, descending) in &query.order_by {
+            let by = check::attribute(expr, attributes)?;
+            if by.kind == Type::Text {
+                let reason = format_args!("unable to sort by search attribute type {}", by.kind);
+                return Err(FilterError::unsupported(reason).of(&by.alias));
+            }
+            order_by.push((by, *descending));
+        }
+        Ok(Filter { condition, order_by, group_by })
+    }
+
+    /// A filter of a condition alone.
+    pub fn of(condition: Condition) -> Filter {
+        Filter { condition: Some(condition), ..Filter::default() }
+    }
+
+    /// What the query says; none if it leaves out nothing.
+    pub fn condition(&self) -> Option<&Condition> {
+        self.condition.as_ref()
+    }
+
+    /// What to sort by, the first first, and whether descending. Without any, it is the order of
+    /// [`position`](encode::position).
+    pub fn order_by(&self) -> &[(Attribute, bool)] {
+        &self.order_by
+    }
+
+    /// The attribute whose values a count tells apart.
+    pub fn group_by(&self) -> Option<&Attribute> {
+        self.group_by.as_ref()
+    }
+
+    /// What a record has to fit: also to be in no namespace division, unless the query names that attribute anywhere.
+    pub fn whole_condition(&self) -> Option<Condition> {
+        let mut tests = Vec::new();
+        self.condition.iter().for_each(|condition| condition.tests(&mut tests));
+        let named = tests.into_iter().map(|test| &test.attribute);
+        let mut named = named.chain(self.group_by.iter()).chain(self.order_by.iter().map(|(by, _)| by));
+        if named.any(|attribute| attribute.field == names::NAMESPACE_DIVISION) {
+            return self.condition.clone();
+        }
+        let field = names::NAMESPACE_DIVISION.to_owned();
+        let attribute = Attribute { alias: field.clone(), field, kind: Type::Keyword };
+        let divided = Condition::Test(Test { attribute, predicate: Predicate::IsNull { negated: false } });
+        Some(match self.condition.clone() {
+            Some(condition) => condition.and(divided),
+            None => divided,
+        })
+    }
+
+    /// Whether a record fits.
+    pub fn matches(&self, record: &dyn Record) -> bool {
+        self.whole_condition().is_none_or(|condition| evaluate::holds(&condition, record) == Some(true))
+    }
+
+    /// How the records that fit are found best.
+    pub fn plan(&self, indexes: &dyn Indexes) -> Plan {
+        plan::plan(self, indexes)
+    }
+
+    /// Bytes that compare as the records do in the order asked for. What is missing comes last, or first where it is
+    /// descending; what is equal goes by its position, backwards if the first attribute is descending.
+    pub fn sort_key(&self, record: &dyn Record) -> Vec<u8> {
+        let time = |field| match record.value(field) {
+            Value::Datetime(time) => Some(time),
+            _ => None,
+        };
+        let run_id = match record.value(names::RUN_ID) {
+            Value::Keyword(id) => id,
+            _ => "",
+        };
+        let position = encode::position(time(names::CLOSE_TIME), time(names::START_TIME).unwrap_or(0), run_id);
+        let parts = self.order_by.iter().map(|(by, descending)| (encode::key(record.value(&by.field)), *descending));
+        let backwards = self.order_by.first().is_some_and(|(_, descending)| *descending);
+        let parts = parts.chain([(position, backwards)]);
+        parts
+            .flat_map(|(bytes, flipped)| bytes.into_iter().map(move |byte| if flipped { !byte } else { byte }))
+            .collect()
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let condition = self.condition.iter().map(ToString::to_string);
+        let group = self.group_by.iter().map(|by| format!("GROUP BY {}", quoted_name(&by.alias)));
+        let keys = self
+            .order_by
+            .iter()
+            .map(|(by, descending)| format!("{}{}", quoted_name(&by.alias), if *descending { " DESC" } else { "" }));
+        let order = (!self.order_by.is_empty()).then(|| format!("ORDER BY {}", keys.collect::<Vec<_>>().join(", ")));
+        f.write_str(&condition.chain(group).chain(order).collect::<Vec<_>>().join(" "))
+    }
+}

@@ -3,6 +3,7 @@
 mod encodings;
 mod limits;
 mod properties;
+mod reference;
 
 use crate::{Attributes, Record, Type, Value, system};
 use std::collections::BTreeMap;

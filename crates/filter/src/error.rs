@@ -18,9 +18,20 @@ pub struct FilterError {
     position: Option<Position>,
 }
 
+/// Characters of a message, and of an attribute's name: both may repeat what a query says, and go in the headers of a
+/// response.
+const LONGEST: usize = 1_000;
+
+fn cut(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
 impl FilterError {
     pub(crate) fn new(message: impl Into<String>) -> FilterError {
-        FilterError { message: message.into(), attribute: None, position: None }
+        FilterError { message: cut(message.into()), attribute: None, position: None }
     }
 
     pub(crate) fn malformed(reason: impl fmt::Display) -> FilterError {
@@ -43,7 +54,7 @@ impl FilterError {
     }
 
     pub(crate) fn of(mut self, attribute: &str) -> FilterError {
-        self.attribute.get_or_insert_with(|| attribute.to_owned());
+        self.attribute.get_or_insert_with(|| cut(attribute.to_owned()));
         self
     }
 

@@ -38,8 +38,10 @@ fn test_holds(test: &Test, value: Value<'_>) -> Option<bool> {
         }
         Predicate::Compare(comparison, literal) => compare(value, literal).map(|order| comparison.fits(order)),
         Predicate::In { values, negated } => {
-            let mut orders = values.iter().map(|literal| compare(value, literal));
-            let found = orders.try_fold(false, |found, order| Some(found || order? == Ordering::Equal))?;
+            if is_null(value) {
+                return None;
+            }
+            let found = values.iter().any(|literal| compare(value, literal) == Some(Ordering::Equal));
             Some(found != *negated)
         }
         Predicate::Between { low, high, negated } => {

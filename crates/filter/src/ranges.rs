@@ -40,13 +40,18 @@ pub(crate) fn of(condition: &Condition, attribute: &Attribute, has_nulls: bool) 
 
 impl Ranges {
     pub(crate) fn intersect(&self, other: &Ranges) -> Ranges {
-        let pairs = self.list.iter().flat_map(|a| other.list.iter().map(move |b| (a, b)));
-        let common = pairs.map(|(a, b)| KeyRange {
-            start: a.start.clone().max(b.start.clone()),
-            end: a.end.clone().min(b.end.clone()),
-            is_point: a.is_point || b.is_point,
-        });
-        let list = common.filter(|range| !range.is_empty()).collect();
+        let (mut ours, mut theirs) = (self.list.iter().peekable(), other.list.iter().peekable());
+        let mut list = Vec::new();
+        while let (Some(a), Some(b)) = (ours.peek(), theirs.peek()) {
+            let (start, end) = (a.start.clone().max(b.start.clone()), a.end.clone().min(b.end.clone()));
+            let common = KeyRange { start, end, is_point: a.is_point || b.is_point };
+            // What ends first has nothing in common with what follows in the other list.
+            let next = if a.end <= b.end { ours.next() } else { theirs.next() };
+            debug_assert!(next.is_some());
+            if !common.is_empty() {
+                list.push(common);
+            }
+        }
         Ranges { list, exact: self.exact && other.exact }
     }
 }

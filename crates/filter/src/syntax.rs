@@ -66,6 +66,7 @@ pub(crate) fn parse(text: &str) -> Result<Query, FilterError> {
     let mut tokens = Tokenizer::new(&Language, text)
         .tokenize_with_location()
         .map_err(|error| FilterError::malformed(format_args!("syntax error: {}", error.message)).at(error.location))?;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
     check_size(&tokens)?;
     for token in &mut tokens {
         match token.token {
@@ -78,20 +79,19 @@ pub(crate) fn parse(text: &str) -> Result<Query, FilterError> {
     clauses(&mut parser)
 }
 
-/// Holds words and nesting to the limits before anything is built of them.
+/// Holds words, values and nesting to the limits before anything is built of them.
 fn check_size(tokens: &[TokenWithSpan]) -> Result<(), FilterError> {
     let (mut words, mut depth) = (0, 0_usize);
     for token in tokens {
         match &token.token {
-            Token::Whitespace(_) | Token::Comma | Token::Number(..) => continue,
-            Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) => continue,
+            Token::Comma => continue,
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
             _ => {}
         }
         words += 1;
         if words > FILTER_WORDS {
-            let reason = format_args!("more than {FILTER_WORDS} words and operators");
+            let reason = format_args!("more than {FILTER_WORDS} words, values and operators");
             return Err(FilterError::malformed(reason).at(token.span.start));
         }
         if depth > FILTER_DEPTH {
@@ -234,7 +234,7 @@ impl Dialect for Language {
     }
 
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
-        Some(Ok(precedence(&parser.peek_token().token, &parser.peek_nth_token(1).token)))
+        Some(Ok(precedence(&parser.peek_token_ref().token, &parser.peek_nth_token_ref(1).token)))
     }
 }
 

@@ -25,16 +25,20 @@ fn a_long_query_is_refused() {
 #[test]
 fn a_query_of_many_words_is_refused() {
     let chain = |tests: usize, word: &str| vec!["CustomInt = 1"; tests].join(word);
-    // A name, an operator, and the word between two.
-    let most = FILTER_WORDS.div_ceil(3);
+    // A name, an operator, a value, and the word between two.
+    let most = FILTER_WORDS.div_ceil(4);
     for word in [" AND ", " OR "] {
         let filter = parse(&chain(most, word)).unwrap();
         assert_eq!(parse(&filter.to_string()).unwrap(), filter);
-        is_refused(&chain(most + 1, word), "words and operators");
+        is_refused(&chain(most + 1, word), "words, values and operators");
     }
     is_refused(&"CustomInt = ".repeat(FILTER_WORDS / 2), "syntax error");
-    let values = vec!["'some workflow id that is not short'"; 6_000].join(", ");
-    parse(&format!("WorkflowId IN ({values})")).unwrap();
+    is_refused(&"- ".repeat(FILTER_WORDS + 1), "words, values and operators");
+    let list =
+        |values: usize| format!("WorkflowId IN ({})", vec!["'some workflow id, not a short one'"; values].join(", "));
+    // Besides them: a name, an operator, and the parentheses.
+    parse(&list(FILTER_WORDS - 4)).unwrap();
+    is_refused(&list(FILTER_WORDS - 3), "words, values and operators");
 }
 
 #[test]
@@ -47,6 +51,17 @@ fn a_deep_query_is_refused() {
     is_refused(&"(".repeat(4_000), "levels");
     let steps = |depth: usize| format!("{}CustomInt = 1{}", "CustomInt = 1 AND (".repeat(depth), ")".repeat(depth));
     parse(&steps(FILTER_DEPTH - 2)).unwrap();
+}
+
+#[test]
+fn messages_are_short_whatever_they_repeat() {
+    let long = "x".repeat(100_000);
+    for query in
+        [format!("{long} = 1"), format!("StartTime > '{long}'"), format!("CustomInt = 1 '{long}'"), format!("`{long}")]
+    {
+        let error = parse(&query).unwrap_err();
+        assert!(error.to_string().len() < 2_500, "{}", error.to_string().len());
+    }
 }
 
 /// Pieces of queries, in any order.

@@ -1,7 +1,8 @@
 //! What a query's names and values mean: sqlparser's expressions become conditions, or are refused.
 
 use crate::{
-    Attribute, Attributes, Comparison, Condition, FilterError, Literal, Predicate, Test, Type, names, syntax, times,
+    Attribute, Attributes, Comparison, Condition, FilterError, Literal, Predicate, Test, Type, Words, names, syntax,
+    times,
 };
 use sqlparser::{
     ast::{BinaryOperator, Expr, InTarget, Spanned, UnaryOperator, Value},
@@ -186,7 +187,7 @@ fn literal(attribute: &Attribute, expr: &Expr) -> Result<Literal, FilterError> {
             let alias = &attribute.alias;
             Err(FilterError::invalid(format_args!("no tokens found filtering on Text type search attribute {alias}")))
         }
-        (Type::Text, Raw::Text(text)) => Ok(Literal::Text(text)),
+        (Type::Text, Raw::Text(text)) => Ok(Literal::Words(Words::new(text))),
         (kind, raw) => {
             let (alias, shown, of) = (&attribute.alias, raw.shown(), raw.kind());
             Err(FilterError::invalid(format_args!(

@@ -1,6 +1,6 @@
 //! What a filter says, once names and values are known; and how it is written.
 
-use crate::{Attribute, Type, names, times};
+use crate::{Attribute, Type, names, times, words};
 use std::fmt;
 
 /// A condition on a record.
@@ -62,8 +62,27 @@ pub enum Literal {
     Double(f64),
     /// Nanoseconds since 1970.
     Datetime(i64),
-    /// Of keywords, keyword lists and texts.
+    /// Of keywords and keyword lists.
     Text(String),
+    /// Of texts.
+    Words(Words),
+}
+
+/// What a text is asked for: one of these phrases, each of words that follow each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Words {
+    text: String,
+    phrases: Vec<Vec<String>>,
+}
+
+impl Words {
+    pub fn new(text: String) -> Words {
+        Words { phrases: words::phrases(&text), text }
+    }
+
+    pub fn phrases(&self) -> &[Vec<String>] {
+        &self.phrases
+    }
 }
 
 impl Condition {
@@ -214,7 +233,7 @@ impl fmt::Display for Shown<'_> {
                 shown if shown.ends_with('Z') => f.write_str(&quoted(&shown)),
                 number => f.write_str(&number),
             },
-            Literal::Text(text) => f.write_str(&quoted(text)),
+            Literal::Text(text) | Literal::Words(Words { text, .. }) => f.write_str(&quoted(text)),
         }
     }
 }

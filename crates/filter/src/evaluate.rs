@@ -2,7 +2,7 @@
 //! opposite holds. Only of keyword lists and texts, what is missing contains nothing.
 
 use crate::{Comparison, Condition, Literal, Predicate, Record, Test, Value, words};
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 /// `None` is undecided.
 pub(crate) fn holds(condition: &Condition, record: &dyn Record) -> Option<bool> {
@@ -65,12 +65,13 @@ pub(crate) fn is_null(value: Value<'_>) -> bool {
 }
 
 fn has(value: Value<'_>, literal: &Literal) -> bool {
-    let Literal::Text(wanted) = literal else { return false };
-    match value {
-        Value::KeywordList(list) => list.contains(wanted),
-        Value::Text(text) => {
+    match (value, literal) {
+        (Value::KeywordList(list), Literal::Text(wanted)) => list.contains(wanted),
+        (Value::Text(text), Literal::Words(wanted)) => {
             let text = words::words(text);
-            words::phrases(wanted).iter().any(|phrase| words::contains(&text, phrase))
+            let known: BTreeSet<&String> = text.iter().collect();
+            let mut phrases = wanted.phrases().iter();
+            phrases.any(|phrase| known.contains(&phrase[0]) && words::contains(&text, phrase))
         }
         _ => false,
     }

@@ -34,7 +34,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use condition::{Comparison, Condition, Literal, Predicate, Test};
+pub use condition::{Comparison, Condition, Literal, Predicate, Test, Words};
 pub use encode::KeyRange;
 pub use error::{FilterError, Position};
 pub use filter::Filter;

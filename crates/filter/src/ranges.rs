@@ -3,7 +3,6 @@
 use crate::{
     Attribute, Comparison, Condition, Literal, Predicate, Test, Type, Value,
     encode::{self, KeyRange},
-    words,
 };
 
 /// Sorted ranges without overlap, and whether whatever has a key in them fits. Whatever fits has a key in them.
@@ -134,9 +133,9 @@ fn outside(ranges: &[KeyRange]) -> Vec<KeyRange> {
 }
 
 fn equal(attribute: &Attribute, literal: &Literal) -> Ranges {
-    if let (Type::Text, Literal::Text(text)) = (attribute.kind, literal) {
+    if let Literal::Words(words) = literal {
         // A record that has a phrase has its first word.
-        let phrases = words::phrases(text);
+        let phrases = words.phrases();
         let exact = phrases.iter().all(|phrase| phrase.len() == 1 && encode::is_whole(&phrase[0]));
         let points = phrases.iter().map(|phrase| KeyRange::point(encode::key(Value::Keyword(&phrase[0]))));
         return union(points.collect(), exact);
@@ -183,6 +182,8 @@ fn place(attribute: &Attribute, literal: &Literal) -> (Vec<u8>, bool) {
         (_, Literal::Int(number)) => (encode::key(Value::Int(*number)), true),
         (_, Literal::Double(number)) => (encode::key(Value::Double(*number)), true),
         (_, Literal::Datetime(time)) => (encode::key(Value::Datetime(*time)), true),
+        // No parsed filter compares a text so.
+        (_, Literal::Words(_)) => (encode::key(Value::Null), false),
         (_, Literal::Text(text)) => (encode::key(Value::Keyword(text)), encode::is_whole(text)),
     }
 }

@@ -86,6 +86,8 @@ fn check_size(tokens: &[TokenWithSpan]) -> Result<(), FilterError> {
         match &token.token {
             Token::Comma => continue,
             Token::LParen => depth += 1,
+            // Each of these may be a word of a text that is asked for.
+            Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => words += text.matches(' ').count(),
             Token::RParen => depth = depth.saturating_sub(1),
             _ => {}
         }

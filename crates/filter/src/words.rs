@@ -9,11 +9,11 @@ pub fn words(text: &str) -> Vec<String> {
     lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// What a query asks a text for: one of these phrases, each of words that follow each other.
+/// The phrases of a query's value, none of which is empty.
 pub(crate) fn phrases(query: &str) -> Vec<Vec<String>> {
     query.split(' ').map(words).filter(|phrase| !phrase.is_empty()).collect()
 }
 
 pub(crate) fn contains(words: &[String], phrase: &[String]) -> bool {
-    !phrase.is_empty() && words.windows(phrase.len()).any(|window| window == phrase)
+    words.windows(phrase.len()).any(|window| window == phrase)
 }

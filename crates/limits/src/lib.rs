@@ -94,7 +94,7 @@ limits! {
     /// Bytes of the query of a list or a count.
     pub const FILTER: usize = 256 << 10;
 
-    /// Words, values and operators of a query: about four for each comparison, and one for each value of a list.
+    /// Words, values and operators of a query: about four for each comparison, and one for each value of a list and each word of a text.
     pub const FILTER_WORDS: usize = 5_000;
 
     /// Parentheses and negations of a query within each other.

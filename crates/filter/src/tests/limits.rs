@@ -35,9 +35,10 @@ fn a_query_of_many_words_is_refused() {
     is_refused(&"CustomInt = ".repeat(FILTER_WORDS / 2), "syntax error");
     is_refused(&"- ".repeat(FILTER_WORDS + 1), "words, values and operators");
     let list =
-        |values: usize| format!("WorkflowId IN ({})", vec!["'some workflow id, not a short one'"; values].join(", "));
+        |values: usize| format!("WorkflowId IN ({})", vec!["'some-workflow-id-that-is-not-short'"; values].join(", "));
     // Besides them: a name, an operator, and the parentheses.
     parse(&list(FILTER_WORDS - 4)).unwrap();
+    is_refused(&format!("CustomText = '{}'", "word ".repeat(FILTER_WORDS)), "words, values and operators");
     is_refused(&list(FILTER_WORDS - 3), "words, values and operators");
 }
 

@@ -4,7 +4,7 @@
 use super::{CUSTOM, Owned, Run, attributes};
 use crate::{
     Access, Attribute, Comparison, Condition, Filter, Index, Indexes, KeyRange, Literal, Predicate, Record, Test, Type,
-    encode,
+    Words, encode,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +41,7 @@ fn literal(kind: Type) -> BoxedStrategy<Literal> {
         }
         Type::Datetime => int().prop_map(Literal::Datetime).boxed(),
         Type::Keyword | Type::KeywordList => keyword().prop_map(Literal::Text).boxed(),
-        Type::Text => text().prop_map(Literal::Text).boxed(),
+        Type::Text => text().prop_map(|text| Literal::Words(Words::new(text))).boxed(),
     }
 }
 

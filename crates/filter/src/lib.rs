@@ -23,6 +23,8 @@ pub mod encode;
 mod error;
 mod evaluate;
 mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod names;
 mod plan;
 mod ranges;

@@ -82,26 +82,33 @@ impl Plan {
     }
 }
 
-/// Rows that could be read, and what is then left to check.
+/// How many ranges of an index are estimated; others are taken to have as many rows on average.
+const ESTIMATED_RANGES: usize = 32;
+
+/// Rows that could be read.
 struct Candidate {
     attribute: Attribute,
-    ranges: Ranges,
-    residual: Vec<Condition>,
+    ranges: Vec<KeyRange>,
+    /// Numbers of the parts of the condition that need no check then.
+    served: Vec<usize>,
+    rows: u64,
+    is_sorted: bool,
 }
 
 pub(crate) fn plan(filter: &Filter, indexes: &dyn Indexes) -> Plan {
     let parts = filter.whole_condition().map_or_else(Vec::new, |condition| condition.without_not(false).into_all());
-    let scan = Plan {
-        access: Access::Scan,
-        residual: all_of(parts.clone()),
-        is_sorted: filter.order_by().is_empty(),
-        rows: indexes.total(),
-    };
-    let found = candidates(filter, &parts, indexes).into_iter().map(|candidate| candidate.plan(filter, indexes));
-    // Sorting costs about as much as reading once more; of equals an index goes first.
-    let cost = |plan: &Plan| plan.rows.saturating_mul(if plan.is_sorted { 1 } else { 2 });
-    let best = found.min_by_key(cost);
-    best.filter(|best| cost(best) <= cost(&scan)).unwrap_or(scan)
+    let is_sorted = filter.order_by().is_empty();
+    let rows = indexes.total();
+    let best = candidates(filter, &parts, indexes).into_iter().min_by_key(|c| cost(c.rows, c.is_sorted));
+    match best.filter(|best| cost(best.rows, best.is_sorted) < cost(rows, is_sorted)) {
+        Some(best) => best.plan(filter, parts),
+        None => Plan { access: Access::Scan, residual: all_of(parts), is_sorted, rows },
+    }
+}
+
+/// Sorting costs about as much as reading once more.
+fn cost(rows: u64, is_sorted: bool) -> u64 {
+    rows.saturating_mul(if is_sorted { 1 } else { 2 })
 }
 
 fn all_of(mut parts: Vec<Condition>) -> Option<Condition> {
@@ -116,48 +123,66 @@ fn candidates(filter: &Filter, parts: &[Condition], indexes: &dyn Indexes) -> Ve
     let mut candidates = Vec::new();
     for attribute in named.into_values() {
         let Some(index) = indexes.index(&attribute.field) else { continue };
-        let narrowed = parts
-            .iter()
-            .enumerate()
-            .filter_map(|(at, part)| ranges::of(part, attribute, index.has_nulls).map(|ranges| (at, ranges)));
+        let narrow = |(at, part)| ranges::of(part, attribute, index.has_nulls).map(|ranges| (at, ranges));
+        let narrowed = parts.iter().enumerate().filter_map(narrow);
+        if attribute.is_many() {
+            // A record has several keys, and the parts may be about different ones.
+            candidates.extend(narrowed.map(|(at, ranges)| candidate(filter, indexes, attribute, ranges, &[at])));
+            continue;
+        }
         let narrowed: Vec<_> = narrowed.collect();
-        let groups: Vec<&[(usize, Ranges)]> = match attribute.is_many() {
-            true => narrowed.chunks(1).collect(),
-            false if narrowed.is_empty() => Vec::new(),
-            false => vec![&narrowed],
-        };
-        candidates.extend(groups.into_iter().filter_map(|group| candidate(attribute, group, parts)));
+        let served: Vec<_> = narrowed.iter().filter(|(_, ranges)| ranges.exact).map(|(at, _)| *at).collect();
+        if let Some(ranges) = narrowed.into_iter().map(|(_, ranges)| ranges).reduce(|a, b| a.intersect(&b)) {
+            let ranges = Ranges { exact: true, ..ranges };
+            candidates.push(candidate(filter, indexes, attribute, ranges, &served));
+        }
     }
     if let [(attribute, _)] = filter.order_by()
         && !attribute.is_many()
         && indexes.index(&attribute.field).is_some_and(|index| index.has_nulls)
     {
-        let ranges = Ranges { list: vec![KeyRange::all()], exact: false };
-        candidates.push(Candidate { attribute: attribute.clone(), ranges, residual: parts.to_vec() });
+        let all = Ranges { list: vec![KeyRange::all()], exact: true };
+        candidates.push(candidate(filter, indexes, attribute, all, &[]));
     }
     candidates
 }
 
-/// What some of the parts narrow, each by its number.
-fn candidate(attribute: &Attribute, group: &[(usize, Ranges)], parts: &[Condition]) -> Option<Candidate> {
-    let ranges = group.iter().map(|(_, ranges)| ranges.clone()).reduce(|a, b| a.intersect(&b))?;
-    let is_served = |at: usize| group.iter().any(|(served, ranges)| *served == at && ranges.exact);
-    let residual = parts.iter().enumerate().filter(|(at, _)| !is_served(*at)).map(|(_, part)| part.clone());
-    Some(Candidate { attribute: attribute.clone(), ranges, residual: residual.collect() })
+/// The rows of some ranges, which serve these parts if they are exact.
+fn candidate(
+    filter: &Filter,
+    indexes: &dyn Indexes,
+    attribute: &Attribute,
+    ranges: Ranges,
+    served: &[usize],
+) -> Candidate {
+    let rows = estimate(&ranges.list, |range| indexes.estimate(&attribute.field, range));
+    let is_sorted = match filter.order_by() {
+        // The rows of one key are in the order of their positions.
+        [] => is_one_key(&ranges.list),
+        [(by, _)] => by.field == attribute.field && !attribute.is_many(),
+        _ => false,
+    };
+    let served = if ranges.exact { served.to_vec() } else { Vec::new() };
+    Candidate { attribute: attribute.clone(), ranges: ranges.list, served, rows, is_sorted }
+}
+
+fn is_one_key(ranges: &[KeyRange]) -> bool {
+    matches!(ranges, [] | [KeyRange { is_point: true, .. }])
+}
+
+fn estimate(ranges: &[KeyRange], rows: impl Fn(&KeyRange) -> u64) -> u64 {
+    let step = ranges.len().div_ceil(ESTIMATED_RANGES).max(1);
+    let known = ranges.iter().step_by(step).map(rows).fold(0, u64::saturating_add);
+    known.saturating_mul(step as u64)
 }
 
 impl Candidate {
-    fn plan(self, filter: &Filter, indexes: &dyn Indexes) -> Plan {
-        let field = self.attribute.field.clone();
-        let rows = self.ranges.list.iter().map(|range| indexes.estimate(&field, range)).fold(0, u64::saturating_add);
-        let repeats =
-            self.attribute.is_many() && !matches!(&self.ranges.list[..], [] | [KeyRange { is_point: true, .. }]);
-        let (is_sorted, reverse) = match filter.order_by() {
-            [] => (matches!(&self.ranges.list[..], [] | [KeyRange { is_point: true, .. }]), false),
-            [(by, descending)] => (by.field == field && !self.attribute.is_many(), *descending),
-            _ => (false, false),
-        };
-        let access = Access::Index { field, ranges: self.ranges.list, reverse: reverse && is_sorted, repeats };
-        Plan { access, residual: all_of(self.residual), is_sorted, rows }
+    fn plan(self, filter: &Filter, parts: Vec<Condition>) -> Plan {
+        let Candidate { attribute, ranges, served, rows, is_sorted } = self;
+        let backwards = matches!(filter.order_by(), [(_, true)]);
+        let repeats = attribute.is_many() && !is_one_key(&ranges);
+        let access = Access::Index { field: attribute.field, ranges, reverse: backwards && is_sorted, repeats };
+        let left = parts.into_iter().enumerate().filter(|(at, _)| !served.contains(at)).map(|(_, part)| part);
+        Plan { access, residual: all_of(left.collect()), is_sorted, rows }
     }
 }

@@ -1,7 +1,7 @@
 //! Whatever a query is made of, it is answered soon, and nothing panics.
 
 use super::attributes;
-use crate::{Filter, FilterError};
+use crate::{Filter, FilterError, Index, Indexes, KeyRange};
 use proptest::prelude::*;
 use tenure_limits::{FILTER, FILTER_DEPTH, FILTER_WORDS};
 
@@ -52,6 +52,39 @@ fn a_deep_query_is_refused() {
     is_refused(&"(".repeat(4_000), "levels");
     let steps = |depth: usize| format!("{}CustomInt = 1{}", "CustomInt = 1 AND (".repeat(depth), ")".repeat(depth));
     parse(&steps(FILTER_DEPTH - 2)).unwrap();
+}
+
+/// An index of everything, and many records.
+struct Everything;
+
+impl Indexes for Everything {
+    fn index(&self, _: &str) -> Option<Index> {
+        Some(Index { has_nulls: true })
+    }
+
+    fn estimate(&self, _: &str, range: &KeyRange) -> u64 {
+        range.start.len() as u64
+    }
+
+    fn total(&self) -> u64 {
+        u64::MAX
+    }
+}
+
+#[test]
+fn the_largest_queries_are_planned() {
+    let chain = |test: &str, words: usize, word: &str| vec![test; FILTER_WORDS / words].join(word);
+    let list = (0..FILTER_WORDS / 2 - 8).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    for query in [
+        chain("CustomList = 'a'", 4, " AND "),
+        chain("CustomInt != 1", 4, " OR "),
+        chain("NOT CustomText = 'a'", 5, " AND "),
+        format!("CustomInt IN ({list}) AND CustomInt NOT IN ({list})"),
+        format!("CustomInt NOT IN ({list}) OR NOT CustomInt IN ({list})"),
+    ] {
+        let plan = parse(&query).unwrap().plan(&Everything);
+        assert!(plan.explain().starts_with("read "), "{}", plan.explain());
+    }
 }
 
 #[test]

@@ -4,13 +4,17 @@ use crate::{
     Attribute, Attributes, Condition, FilterError, Indexes, Plan, Predicate, Record, Test, Type, Value, check,
     condition::quoted_name, encode, evaluate, names, plan, syntax,
 };
+use sqlparser::ast::{Expr, Spanned};
 use std::fmt;
 
+/// What a query asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     condition: Option<Condition>,
     order_by: Vec<(Attribute, bool)>,
     group_by: Option<Attribute>,
+    /// Whether the query names the namespace division, so that runs of any may fit.
+    any_division: bool,
 }
 
 impl Filter {
@@ -18,29 +22,28 @@ impl Filter {
     pub fn parse(text: &str, attributes: &Attributes) -> Result<Filter, FilterError> {
         let query = syntax::parse(text)?;
         let condition = query.condition.as_ref().map(|expr| check::condition(expr, attributes)).transpose()?;
-        if query.group_by.len() > 1 {
-            return Err(FilterError::unsupported("'GROUP BY' clause supports only a single field"));
+        if let Some(second) = query.group_by.get(1) {
+            let error = FilterError::unsupported("'GROUP BY' clause supports only a single field");
+            return Err(error.at(second.span().start));
         }
-        let group_by = query.group_by.first().map(|expr| check::attribute(expr, attributes)).transpose()?;
-        if let Some(by) = group_by.as_ref().filter(|by| !matches!(by.kind, Type::Keyword | Type::Bool)) {
-            let reason = format_args!("'GROUP BY' clause is not supported for search attribute {}", by.alias);
-            return Err(FilterError::unsupported(reason).of(&by.alias));
-        }
-        let mut order_by = Vec::new();
-        for (expr, descending) in &query.order_by {
-            let by = check::attribute(expr, attributes)?;
-            if by.kind == Type::Text {
-                let reason = format_args!("unable to sort by search attribute type {}", by.kind);
-                return Err(FilterError::unsupported(reason).of(&by.alias));
-            }
-            order_by.push((by, *descending));
-        }
-        Ok(Filter { condition, order_by, group_by })
+        let group_by = query.group_by.first().map(|expr| group_key(expr, attributes)).transpose()?;
+        let order_by = query.order_by.iter().map(|(expr, descending)| Ok((sort_key(expr, attributes)?, *descending)));
+        let order_by = order_by.collect::<Result<_, _>>()?;
+        Ok(Filter::new(condition, order_by, group_by))
     }
 
     /// A filter of a condition alone.
     pub fn of(condition: Condition) -> Filter {
-        Filter { condition: Some(condition), ..Filter::default() }
+        Filter::new(Some(condition), Vec::new(), None)
+    }
+
+    fn new(condition: Option<Condition>, order_by: Vec<(Attribute, bool)>, group_by: Option<Attribute>) -> Filter {
+        let mut tests = Vec::new();
+        condition.iter().for_each(|condition| condition.tests(&mut tests));
+        let named = tests.into_iter().map(|test| &test.attribute);
+        let mut named = named.chain(&group_by).chain(order_by.iter().map(|(by, _)| by));
+        let any_division = named.any(|attribute| attribute.field == names::NAMESPACE_DIVISION);
+        Filter { condition, order_by, group_by, any_division }
     }
 
     /// What the query says; none if it leaves out nothing.
@@ -61,11 +64,7 @@ impl Filter {
 
     /// What a record has to fit: also to be in no namespace division, unless the query names that attribute anywhere.
     pub fn whole_condition(&self) -> Option<Condition> {
-        let mut tests = Vec::new();
-        self.condition.iter().for_each(|condition| condition.tests(&mut tests));
-        let named = tests.into_iter().map(|test| &test.attribute);
-        let mut named = named.chain(self.group_by.iter()).chain(self.order_by.iter().map(|(by, _)| by));
-        if named.any(|attribute| attribute.field == names::NAMESPACE_DIVISION) {
+        if self.any_division {
             return self.condition.clone();
         }
         let field = names::NAMESPACE_DIVISION.to_owned();
@@ -79,7 +78,9 @@ impl Filter {
 
     /// Whether a record fits.
     pub fn matches(&self, record: &dyn Record) -> bool {
-        self.whole_condition().is_none_or(|condition| evaluate::holds(&condition, record) == Some(true))
+        let fits = |condition| evaluate::holds(condition, record) == Some(true);
+        let divided = || !evaluate::is_null(record.value(names::NAMESPACE_DIVISION));
+        (self.any_division || !divided()) && self.condition.as_ref().is_none_or(fits)
     }
 
     /// How the records that fit are found best.
@@ -106,6 +107,24 @@ impl Filter {
             .flat_map(|(bytes, flipped)| bytes.into_iter().map(move |byte| if flipped { !byte } else { byte }))
             .collect()
     }
+}
+
+fn group_key(expr: &Expr, attributes: &Attributes) -> Result<Attribute, FilterError> {
+    let by = check::attribute(expr, attributes)?;
+    if matches!(by.kind, Type::Keyword | Type::Bool) {
+        return Ok(by);
+    }
+    let reason = format_args!("'GROUP BY' clause is not supported for search attribute {}", by.alias);
+    Err(FilterError::unsupported(reason).at(expr.span().start).of(&by.alias))
+}
+
+fn sort_key(expr: &Expr, attributes: &Attributes) -> Result<Attribute, FilterError> {
+    let by = check::attribute(expr, attributes)?;
+    if by.kind != Type::Text {
+        return Ok(by);
+    }
+    let reason = format_args!("unable to sort by search attribute type {}", by.kind);
+    Err(FilterError::unsupported(reason).at(expr.span().start).of(&by.alias))
 }
 
 impl fmt::Display for Filter {

@@ -118,6 +118,8 @@ fn errors_tell_the_attribute_and_the_place() {
     let message =
         "invalid query: invalid expression: unable to parse datetime 'x', in what is asked of CloseTime (at column 25)";
     check("CloseTime > 5 OR NOT (   CloseTime < 'x')", Some("CloseTime"), &message.replace("25", "38"));
+    let message = "invalid query: operation is not supported: 'GROUP BY' clause is not supported for search attribute StartTime (at column 10)";
+    check("GROUP BY StartTime", Some("StartTime"), message);
     check("CustomInt = ", None, "invalid query: malformed SQL query: syntax error at the end");
     check("CustomInt 5", None, "invalid query: malformed SQL query: syntax error near '5' (at column 11)");
 }

@@ -4,7 +4,7 @@ use super::{
     close::remove,
     find::pending_mut,
     ready::make_ready,
-    state::{HeartbeatAnswer, DueAction, PendingActivity, due_until},
+    state::{DueAction, HeartbeatAnswer, PendingActivity, due_until},
 };
 use crate::{failures, proto::Encoded, txn::Txn};
 use prost::Message;

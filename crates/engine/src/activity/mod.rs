@@ -22,7 +22,7 @@ mod tests;
 
 pub use control::Control;
 pub use describe::pending_infos;
-pub use state::{ActivityKey, ActivityPhase, HeartbeatAnswer, Heartbeat, PendingActivity, StartedAttempt};
+pub use state::{ActivityKey, ActivityPhase, Heartbeat, HeartbeatAnswer, PendingActivity, StartedAttempt};
 pub use timeouts::Timeouts;
 
 pub(crate) use attempts::{fire_due, record_heartbeat, retry};

@@ -30,9 +30,9 @@ pub async fn copy(cx: ActivityContext, disk: Disk) -> Result<Copied> {
 #[workflow]
 pub async fn backup(cx: WorkflowContext, disk: Disk) -> Result<Copied> {
     let hours = Duration::from_secs(3600);
-    // A worker that is silent for a second is given up, and the next attempt starts elsewhere.
+    // A worker that is silent for three seconds is given up, and the next attempt starts elsewhere.
     let policy = RetryPolicy::default().initial_interval(Duration::from_millis(100));
-    cx.activity(copy, disk).start_to_close(hours).heartbeat_timeout(Duration::from_secs(1)).retry(policy).await
+    cx.activity(copy, disk).start_to_close(hours).heartbeat_timeout(Duration::from_secs(3)).retry(policy).await
 }
 
 pub fn worker(client: Client, task_queue: &str) -> Worker {

@@ -10,7 +10,7 @@ pub(crate) mod queue;
 use crate::{
     leader::context::LeaderContext,
     node::{
-        attempts::{Attempted, Attempts},
+        attempts::Attempted,
         polled::{Polled, Served},
     },
     seam::{
@@ -311,8 +311,7 @@ impl Home {
     async fn start_at_owner(&self, task: &Offered, key: &TaskKey, poll: &WaitingPoll) -> StartResult {
         let proposal = new_proposal_id();
         let router = self.context.router();
-        let mut attempts =
-            Attempts::new(router.clone(), key.shard, poll.request.deadline + self.context.options().start_grace);
+        let mut attempts = router.attempts(key.shard, poll.request.deadline + self.context.options().start_grace);
         // It may have been started although no answer came.
         let mut in_doubt = false;
         while let Some(owner) = attempts.next().await

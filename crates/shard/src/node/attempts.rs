@@ -2,8 +2,8 @@
 //! else in a process has to know that leaders change while they are asked.
 
 use crate::{
-    node::router::Router,
-    seam::replica::{NodeId, ShardId},
+    node::shard_leaders::{AttemptError, Leader, ShardLeaders},
+    seam::replica::ShardId,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -11,40 +11,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// The first and the longest pause between two attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-
-/// Where a shard's leader is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leader {
-    /// In this process, and ready.
-    Here,
-    /// At another node, in this term as far as this node knows.
-    At { node: NodeId, term: u64 },
-}
-
-impl Leader {
-    /// True for a leader at the same node in the same term or an earlier one: whoever said in `denied` that it does not
-    /// lead would say so again.
-    pub(crate) fn is_denied_by(self, denied: Leader) -> bool {
-        match (self, denied) {
-            (Leader::At { node, term }, Leader::At { node: denying, term: in_term }) => {
-                node == denying && term <= in_term
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Why an attempt gave no answer; another one may.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AttemptError {
-    /// Whoever was asked does not lead (any more), in the term that it knows. Where it led while it was asked, the
-    /// request may have been carried out.
-    #[error("the leader is changing")]
-    NotLeader(Leader),
-    /// No answer came; the request may have been carried out.
-    #[error("no answer from node {node}, its leader: {cause}")]
-    NoAnswer { node: NodeId, cause: String },
-}
 
 /// The result of [`Attempts::run`].
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +32,7 @@ pub enum Attempted<T> {
 /// }
 /// ```
 pub struct Attempts {
-    router: Arc<Router>,
+    leaders: Arc<ShardLeaders>,
     shard: ShardId,
     deadline: Instant,
     last: Option<AttemptError>,
@@ -75,8 +41,8 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    pub(crate) fn new(router: Arc<Router>, shard: ShardId, deadline: Instant) -> Attempts {
-        Attempts { router, shard, deadline, last: None, pause: FIRST_PAUSE, late: false }
+    pub(crate) fn new(leaders: Arc<ShardLeaders>, shard: ShardId, deadline: Instant) -> Attempts {
+        Attempts { leaders, shard, deadline, last: None, pause: FIRST_PAUSE, late: false }
     }
 
     /// The leader to ask: as soon as one is known the first time, and later after a pause, each twice as long as the one
@@ -98,7 +64,7 @@ impl Attempts {
                 denied = Some(*leader);
             }
         }
-        self.router.find_leader(self.shard, self.deadline, denied).await.ok()
+        self.leaders.find(self.shard, self.deadline, denied).await.ok()
     }
 
     /// Runs an attempt at a leader that [`Attempts::next`] named. It is given up when that is replaced: it may be paused,
@@ -108,7 +74,7 @@ impl Attempts {
         leader: Leader,
         attempt: impl Future<Output = Result<T, AttemptError>>,
     ) -> Attempted<T> {
-        let attempt = timeout_at(self.deadline, self.router.while_leading(self.shard, leader, attempt)).await;
+        let attempt = timeout_at(self.deadline, self.leaders.while_leading(self.shard, leader, attempt)).await;
         match attempt {
             Ok(Ok(answer)) => Attempted::Answered(answer),
             Ok(Err(error)) => {

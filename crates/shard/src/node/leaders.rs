@@ -19,19 +19,16 @@ impl Leaders {
         self.here.read().get(&shard).cloned()
     }
 
-    pub(crate) fn leads(&self, shard: ShardId, term: u64) -> bool {
-        self.here.read().get(&shard).is_some_and(|leader| leader.context.term == term)
-    }
-
     pub(crate) fn all(&self) -> Vec<Arc<LeaderRuntime>> {
         self.here.read().values().cloned().collect()
     }
 
     pub(crate) fn set(&self, shard: ShardId, leader: Option<Arc<LeaderRuntime>>) {
+        let term = leader.as_ref().map(|leader| leader.context.term);
         match leader {
             Some(leader) => _ = self.here.write().insert(shard, leader),
             None => _ = self.here.write().remove(&shard),
         }
-        self.router.leaders_changed();
+        self.router.leads_here(shard, term);
     }
 }

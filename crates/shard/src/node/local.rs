@@ -13,7 +13,7 @@ use crate::{
     options::Options,
     seam::{
         messages::{Answer, Request},
-        replica::{Mesh, SYSTEM_SHARD, ShardId},
+        replica::{Mesh, SYSTEM_SHARD},
     },
 };
 use bytes::Bytes;
@@ -73,10 +73,6 @@ impl LocalNode {
 }
 
 impl Serve for LocalNode {
-    fn leads(&self, shard: ShardId, term: u64) -> bool {
-        self.leaders.leads(shard, term)
-    }
-
     fn serve(self: Arc<Self>, request: Request) -> BoxFuture<'static, Served> {
         Box::pin(async move {
             let shard = match &request {

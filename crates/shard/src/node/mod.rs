@@ -10,6 +10,7 @@ pub(crate) mod local;
 pub(crate) mod merge;
 pub(crate) mod polled;
 pub(crate) mod router;
+pub(crate) mod shard_leaders;
 pub(crate) mod shards;
 pub(crate) mod share;
 pub(crate) mod supervisor;

@@ -2,69 +2,59 @@
 
 use crate::{
     node::{
-        attempts::{AttemptError, Attempted, Attempts, Leader},
+        attempts::{Attempted, Attempts},
         polled::{Polled, Served, Taken},
+        shard_leaders::{AttemptError, Leader, ShardLeaders},
     },
     seam::{
         error::NoLeader,
         messages::{Answer, Request},
-        replica::{CallFailed, Leadership, Mesh, NodeId, NotLeader, Replica, SYSTEM_SHARD, ShardId},
+        replica::{CallFailed, Mesh, NodeId, NotLeader, Replica, SYSTEM_SHARD, ShardId},
     },
 };
 use futures::future::BoxFuture;
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Weak},
     time::Duration,
 };
 use tenure_engine::codec;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::Instant;
 
-/// A node that said it does not lead may be coming up; it is asked again after this time if nothing changes.
-const COMING_UP: Duration = Duration::from_millis(25);
 /// A call to a leader that still leads is given up after this time, and made again.
 const LEADER_CALL: Duration = Duration::from_secs(10);
 
 /// Asks nodes and leaders; there is one per process.
 pub(crate) struct Router {
     pub(crate) mesh: Arc<dyn Mesh>,
-    replicas: BTreeMap<ShardId, Arc<dyn Replica>>,
+    leadership: Arc<ShardLeaders>,
     call_timeout: Duration,
     /// This node.
     here: Weak<dyn Serve>,
-    /// Counts how often a leader came or went here.
-    leaders_here: watch::Sender<u64>,
 }
 
 /// Answers what is asked of a node, or of a leader that is here.
 pub(crate) trait Serve: Send + Sync {
     /// Boxed, because serving may ask in turn.
     fn serve(self: Arc<Self>, request: Request) -> BoxFuture<'static, Served>;
-
-    /// True if this node leads the shard in that term and is ready to.
-    fn leads(&self, shard: ShardId, term: u64) -> bool;
 }
 
 impl Router {
     pub(crate) fn new(mesh: Arc<dyn Mesh>, call_timeout: Duration, here: Weak<dyn Serve>) -> Arc<Router> {
-        let replicas = mesh.replicas().into_iter().map(|replica| (replica.shard(), replica)).collect();
-        Arc::new(Router { mesh, replicas, call_timeout, here, leaders_here: watch::Sender::new(0) })
+        let leadership = Arc::new(ShardLeaders::new(mesh.node(), mesh.replicas()));
+        Arc::new(Router { mesh, leadership, call_timeout, here })
     }
 
     pub(crate) fn replicas(&self) -> impl Iterator<Item = &Arc<dyn Replica>> {
-        self.replicas.values()
+        self.leadership.replicas()
     }
 
     pub(crate) fn replica(&self, shard: ShardId) -> Option<&Arc<dyn Replica>> {
-        self.replicas.get(&shard)
+        self.leadership.replica(shard)
     }
 
     /// All shards but the system shard.
     pub(crate) fn data_shards(&self) -> Vec<ShardId> {
-        self.replicas.keys().copied().filter(|shard| *shard != SYSTEM_SHARD).collect()
+        self.replicas().map(|replica| replica.shard()).filter(|shard| *shard != SYSTEM_SHARD).collect()
     }
 
     /// What a node says that does not lead the shard (any more).
@@ -102,69 +92,6 @@ impl Router {
         })
     }
 
-    /// To be called when a leader is ready here, or has ended.
-    pub(crate) fn leaders_changed(&self) {
-        self.leaders_here.send_modify(|changes| *changes += 1);
-    }
-
-    /// Waits until a leader is known. Where one said that it does not lead, another one is waited for, but not for long,
-    /// because it may have come up by now.
-    pub(crate) async fn find_leader(
-        &self,
-        shard: ShardId,
-        deadline: Instant,
-        denied: Option<Leader>,
-    ) -> Result<Leader, NoLeader> {
-        let no_leader = NoLeader { shard };
-        let mut leadership = self.replica(shard).ok_or(no_leader)?.leadership();
-        let mut here = self.leaders_here.subscribe();
-        let patience = deadline.min(Instant::now() + COMING_UP);
-        loop {
-            here.mark_unchanged();
-            let now = *leadership.borrow_and_update();
-            let found = self.leader_of(shard, now);
-            let is_denied = found.zip(denied).is_some_and(|(found, denied)| found.is_denied_by(denied));
-            let wake = if is_denied { patience } else { deadline };
-            match found {
-                Some(found) if !is_denied || Instant::now() >= patience => return Ok(found),
-                None if Instant::now() >= deadline => return Err(no_leader),
-                _ => {}
-            }
-            tokio::select! {
-                gone = leadership.changed() => if gone.is_err() { return Err(no_leader) },
-                _ = here.changed() => {}
-                () = sleep_until(wake) => {}
-            }
-        }
-    }
-
-    fn leader_of(&self, shard: ShardId, now: Leadership) -> Option<Leader> {
-        if now.is_leader {
-            return self.here.upgrade()?.leads(shard, now.term).then_some(Leader::Here);
-        }
-        let node = now.leader.filter(|leader| *leader != self.mesh.node())?;
-        Some(Leader::At { node, term: now.term })
-    }
-
-    /// Runs an attempt at a leader, no longer than that is known to lead. (One that is here ends its calls itself.)
-    pub(crate) async fn while_leading<T>(
-        &self,
-        shard: ShardId,
-        leader: Leader,
-        attempt: impl Future<Output = Result<T, AttemptError>>,
-    ) -> Result<T, AttemptError> {
-        let (Leader::At { node, term }, Some(replica)) = (leader, self.replica(shard)) else { return attempt.await };
-        let mut leadership = replica.leadership();
-        tokio::select! {
-            biased;
-            outcome = attempt => outcome,
-            // An error means that the replica is gone, and with it what was known.
-            _ = leadership.wait_for(|now| (now.leader, now.term) != (Some(node), term)) => {
-                Err(AttemptError::NoAnswer { node, cause: "it was replaced".into() })
-            }
-        }
-    }
-
     /// Asks a leader.
     pub(crate) async fn ask_at(self: &Arc<Self>, leader: Leader, request: Request) -> Result<Served, AttemptError> {
         let node = match leader {
@@ -182,9 +109,18 @@ impl Router {
 
     /// Asks a shard's leader once; `None` if there is nobody to ask, or no answer.
     pub(crate) async fn ask_once(self: &Arc<Self>, shard: ShardId, request: Request) -> Option<Served> {
-        let now = *self.replica(shard)?.leadership().borrow();
-        let leader = self.leader_of(shard, now)?;
-        self.while_leading(shard, leader, self.ask_at(leader, request)).await.ok()
+        let leader = self.leadership.known(shard)?;
+        self.leadership.while_leading(shard, leader, self.ask_at(leader, request)).await.ok()
+    }
+
+    /// To be called when a leader of that term is ready here, or with `None` when it has ended.
+    pub(crate) fn leads_here(&self, shard: ShardId, term: Option<u64>) {
+        self.leadership.set_ready(shard, term);
+    }
+
+    /// The attempts to reach a shard's leader.
+    pub(crate) fn attempts(&self, shard: ShardId, deadline: Instant) -> Attempts {
+        Attempts::new(self.leadership.clone(), shard, deadline)
     }
 
     /// Asks a shard's leader until it answers. For requests that may be repeated.
@@ -194,7 +130,7 @@ impl Router {
         request: Request,
         deadline: Instant,
     ) -> Result<Served, NoLeader> {
-        let mut attempts = Attempts::new(self.clone(), shard, deadline);
+        let mut attempts = self.attempts(shard, deadline);
         while let Some(leader) = attempts.next().await {
             let attempt = self.ask_at(leader, request.clone());
             if let Attempted::Answered(served) = attempts.run(leader, attempt).await {

@@ -99,7 +99,7 @@ impl Shards {
 
     /// The attempts to reach a shard's leader.
     pub fn attempts(&self, shard: ShardId, deadline: Instant) -> Attempts {
-        Attempts::new(self.node.context.router.clone(), shard, deadline)
+        self.node.context.router.attempts(shard, deadline)
     }
 
     /// The leader of a shard if it is here and ready.

@@ -1,7 +1,7 @@
 //! Attempts to reach a leader.
 
 use super::{leader, memory::Cluster, options};
-use crate::node::attempts::{AttemptError, Attempted, Attempts, Leader};
+use crate::{AttemptError, Attempted, Attempts, Leader};
 use std::time::Duration;
 use tenure_engine::transition::transition;
 use tokio::time::Instant;

@@ -81,7 +81,7 @@ impl ApiError {
 
     /// The error with a message of `errordetails` attached.
     #[must_use]
-    pub fn with<M: Message + Name>(mut self, detail: &M) -> Self {
+    pub fn with_detail<M: Message + Name>(mut self, detail: &M) -> Self {
         self.detail = Some((M::full_name(), detail.encode_to_vec().into()));
         self
     }
@@ -89,7 +89,7 @@ impl ApiError {
     /// RESOURCE_EXHAUSTED with what is exhausted, and in whose scope; clients try again after a while.
     pub fn exhausted(cause: ResourceExhaustedCause, scope: ResourceExhaustedScope, message: impl Into<String>) -> Self {
         let detail = details::ResourceExhaustedFailure { cause: cause.into(), scope: scope.into() };
-        Self::new(Code::ResourceExhausted, message).with(&detail)
+        Self::new(Code::ResourceExhausted, message).with_detail(&detail)
     }
 
     pub fn invalid_argument(message: impl Into<String>) -> Self {
@@ -98,7 +98,7 @@ impl ApiError {
 
     /// NOT_FOUND with the detail `NotFoundFailure`, as the reference server sends it.
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self::new(Code::NotFound, message).with(&details::NotFoundFailure::default())
+        Self::new(Code::NotFound, message).with_detail(&details::NotFoundFailure::default())
     }
 
     pub fn failed_precondition(message: impl Into<String>) -> Self {

@@ -12,7 +12,7 @@ use crate::{
     subject::{Lane, Subject},
     time::Timestamp,
     token::TaskToken,
-    update::status::Found,
+    update::status::FoundUpdate,
 };
 use std::sync::Arc;
 use tenure_api::{
@@ -189,7 +189,7 @@ pub enum Reply {
     /// The update's status, and the run to wait at.
     Update {
         run_id: Uuid,
-        found: Found,
+        found: FoundUpdate,
     },
     UpdateWithStart {
         run_id: Uuid,
@@ -197,7 +197,7 @@ pub enum Reply {
         started: bool,
         /// The run's status (`WorkflowExecutionStatus`).
         status: i32,
-        found: Found,
+        found: FoundUpdate,
     },
     WorkflowTaskStarted(Box<WorkflowTaskStarted>),
     WorkflowTaskCompleted {

@@ -47,7 +47,7 @@ pub struct Ids {
 
 impl Ids {
     /// `seed` is random and `stamp.counter` is past all that this term has used; the caller moves its own counter
-    /// to [`Ids::used_to`] afterwards.
+    /// to [`Ids::next_counter`] afterwards.
     pub fn new(seed: u128, stamp: Stamp) -> Self {
         Ids { seed, drawn: 0, stamp }
     }
@@ -78,7 +78,7 @@ impl Ids {
     }
 
     /// The first counter that was not drawn.
-    pub fn used_to(&self) -> u64 {
+    pub fn next_counter(&self) -> u64 {
         self.stamp.counter
     }
 }

@@ -296,7 +296,7 @@ impl Sim {
         };
         let envelope = Envelope { lane: workflow.into(), proposal, origin: Process::default(), command };
         let transition = transition(&self.rows, &envelope, &mut cx)?;
-        self.counter = ids.used_to();
+        self.counter = ids.next_counter();
         if let Some(copy) = &transition.copy {
             let mut begin = HistoryCopy::BEGIN;
             while let Some((writes, next)) = copy.piece(&self.rows, begin)? {

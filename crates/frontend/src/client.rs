@@ -80,7 +80,7 @@ impl Client {
         }
         let version = &self.version;
         let message = format!("Client version {version} is not supported. Server supports {name} versions: {range}");
-        Err(ApiError::failed_precondition(message).with(&ClientVersionNotSupportedFailure {
+        Err(ApiError::failed_precondition(message).with_detail(&ClientVersionNotSupportedFailure {
             client_version: version.clone(),
             client_name: self.name.clone(),
             supported_versions: (*range).to_owned(),
@@ -100,7 +100,7 @@ impl Client {
         }
         let message =
             format!("Server version {REFERENCE_VERSION} is not supported. Client supports server versions: {range}");
-        Err(ApiError::failed_precondition(message).with(&ServerVersionNotSupportedFailure {
+        Err(ApiError::failed_precondition(message).with_detail(&ServerVersionNotSupportedFailure {
             server_version: REFERENCE_VERSION.to_owned(),
             client_supported_server_versions: range.clone(),
         }))

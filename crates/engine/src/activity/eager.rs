@@ -37,13 +37,13 @@ pub(crate) fn started_by(
 }
 
 /// The tokens of started activities whose workers have sent no heartbeat since the start.
-pub fn unheard<'a>(
+pub fn without_heartbeat<'a>(
     run: &'a RunKey,
     state: &'a ExecutionState,
 ) -> impl Iterator<Item = (TaskToken, &'a StartedAttempt)> + 'a {
     let started = state.activities.values().filter_map(|activity| Some((activity, activity.started()?)));
-    let unheard = started.filter(|(activity, started)| !activity.has_heartbeat_since(started));
-    unheard.map(move |(activity, started)| (token(run, activity, started), started))
+    let without_heartbeat = started.filter(|(activity, started)| !activity.has_heartbeat_since(started));
+    without_heartbeat.map(move |(activity, started)| (token(run, activity, started), started))
 }
 
 /// The poll response for a started activity; `scheduled` is its scheduled event. `None` if that start is no longer

@@ -29,7 +29,7 @@ pub(crate) use attempts::{fire_due, record_heartbeat, retry};
 pub(crate) use cancel::request_cancel;
 pub(crate) use close::{close, close_unstarted, forget_all};
 pub(crate) use describe::poll_response;
-pub use eager::{response_to, unheard};
+pub use eager::{response_to, without_heartbeat};
 pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use find::{find, find_started};
 pub(crate) use operations::{Selection, UnpauseOptions, matching, pause, reset, unpause};

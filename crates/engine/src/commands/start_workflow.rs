@@ -160,7 +160,7 @@ pub(super) fn may_follow(start: &Start, closed_id: Uuid, closed: &ExecutionState
 }
 
 fn already_started(message: String, run_id: Uuid, state: &ExecutionState) -> ApiError {
-    ApiError::new(Code::AlreadyExists, message).with(&WorkflowExecutionAlreadyStartedFailure {
+    ApiError::new(Code::AlreadyExists, message).with_detail(&WorkflowExecutionAlreadyStartedFailure {
         start_request_id: state.info.request_ids.first().map(|r| r.request_id.to_string()).unwrap_or_default(),
         run_id: run_id.to_string(),
         first_execution_run_id: state.info.first_run_id.to_string(),

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     command::Reply,
     txn::Txn,
-    update::{self, Found},
+    update::{self, FoundUpdate},
     workflow_task,
 };
 use tenure_api::{error::ApiError, update::v1::Request, workflowservice::v1::UpdateWorkflowExecutionRequest};
@@ -29,7 +29,7 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Option<Uuid>, request: &UpdateWork
 }
 
 /// Admits a new update, and ensures that a workflow task carries it to the worker.
-pub(super) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, ApiError> {
+pub(super) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<FoundUpdate, ApiError> {
     if !txn.state.is_running() {
         return Err(already_completed());
     }

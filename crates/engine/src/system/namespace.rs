@@ -199,12 +199,12 @@ pub fn description(id: Arc<str>, row: &[u8]) -> Result<api::DescribeNamespaceRes
 /// The reference server's NOT_FOUND for a namespace.
 pub fn not_found(name: &str) -> ApiError {
     ApiError::new(Code::NotFound, format!("Namespace {name} is not found."))
-        .with(&NamespaceNotFoundFailure { namespace: name.into() })
+        .with_detail(&NamespaceNotFoundFailure { namespace: name.into() })
 }
 
 fn already_exists(name: &str) -> ApiError {
     ApiError::new(Code::AlreadyExists, format!("Namespace \"{name}\" already exists"))
-        .with(&NamespaceAlreadyExistsFailure {})
+        .with_detail(&NamespaceAlreadyExistsFailure {})
 }
 
 fn check_retention(retention: Option<prost_types::Duration>) -> Result<(), ApiError> {

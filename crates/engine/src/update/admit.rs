@@ -3,7 +3,7 @@
 use super::{
     exhausted, find,
     state::{PendingUpdate, UpdatePhase},
-    status::{Found, UpdateStatus},
+    status::{FoundUpdate, UpdateStatus},
 };
 use crate::{proto::Encoded, rows::ReadError, txn::Txn};
 use prost::Message;
@@ -18,13 +18,13 @@ pub(crate) fn update_id(request: &Request) -> &str {
 }
 
 /// The update of the same id, if the run has it already.
-pub(crate) fn same_update(txn: &Txn<'_, '_>, request: &Request) -> Result<Option<Found>, ReadError> {
+pub(crate) fn same_update(txn: &Txn<'_, '_>, request: &Request) -> Result<Option<FoundUpdate>, ReadError> {
     find(txn.rows, &txn.run, &txn.state, update_id(request))
 }
 
 /// Admits a new update to a running run, within its limits. The caller ensures that a workflow task carries it to the
 /// worker.
-pub(crate) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, ApiError> {
+pub(crate) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<FoundUpdate, ApiError> {
     check_limits(txn)?;
     let updates = &mut txn.state.updates;
     updates.admissions += 1;
@@ -36,7 +36,7 @@ pub(crate) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<Found, A
     } else {
         updates.in_flight.insert(admission, update);
     }
-    Ok(Found { admission, status: Ok(UpdateStatus::admitted()) })
+    Ok(FoundUpdate { admission, status: Ok(UpdateStatus::admitted()) })
 }
 
 fn check_limits(txn: &Txn<'_, '_>) -> Result<(), ApiError> {

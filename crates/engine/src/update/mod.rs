@@ -14,7 +14,7 @@ pub(crate) use admit::{admit, same_update, update_id};
 pub(crate) use messages::{Inbox, check_form, command, leaves_no_trace, read_rejections, read_rest};
 pub(crate) use state::row;
 pub use state::{Accepted, CompletedUpdate, PendingUpdate, UpdatePhase, Updates};
-pub use status::{Found, UpdateStatus};
+pub use status::{FoundUpdate, UpdateStatus};
 pub use with_start::{start_failed, update_failed, update_refused};
 
 use crate::{
@@ -44,7 +44,7 @@ pub fn find(
     run: &RunKey,
     state: &ExecutionState,
     update_id: &str,
-) -> Result<Option<Found>, ReadError> {
+) -> Result<Option<FoundUpdate>, ReadError> {
     if let Some((admission, update)) = state.updates.find(update_id) {
         let status = match &update.phase {
             UpdatePhase::Admitted(_) | UpdatePhase::Sent(..) | UpdatePhase::Reapplied { .. } => {
@@ -54,14 +54,14 @@ pub fn find(
             UpdatePhase::Accepted(accepted) => Ok(UpdateStatus::completed(&run_closed(), &accepted.request_id)),
             UpdatePhase::Aborted { followed } => Err(aborted(*followed)),
         };
-        return Ok(Some(Found { admission, status }));
+        return Ok(Some(FoundUpdate { admission, status }));
     }
     let Some(completed) = completed(rows, run, update_id)? else { return Ok(None) };
     let event = rows.event(run, completed.completed_event_id)?;
     match event.and_then(|event| event.attributes) {
         Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(a)) => {
             let status = UpdateStatus::completed(&a.outcome.unwrap_or_default(), &completed.accepted.request_id);
-            Ok(Some(Found { admission: 0, status: Ok(status) }))
+            Ok(Some(FoundUpdate { admission: 0, status: Ok(status) }))
         }
         _ => Err(ReadError::corrupt(row(run, update_id), "its event is not there")),
     }
@@ -97,7 +97,7 @@ fn exhausted(cause: ResourceExhaustedCause, message: impl Into<String>) -> ApiEr
 
 pub(crate) fn not_ready(why: &str) -> ApiError {
     let message = format!("Unable to perform workflow execution update due to {why}.");
-    ApiError::failed_precondition(message).with(&WorkflowNotReadyFailure::default())
+    ApiError::failed_precondition(message).with_detail(&WorkflowNotReadyFailure::default())
 }
 
 fn server_failure(kind: &str, message: &str) -> Outcome {

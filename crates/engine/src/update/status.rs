@@ -17,7 +17,7 @@ pub struct UpdateStatus {
 
 /// An update as it is found in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundUpdate {
     /// The number that distinguishes this admission from others of the same update id; zero once the outcome is in
     /// history.
     pub admission: i64,

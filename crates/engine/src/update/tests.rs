@@ -1,4 +1,4 @@
-use super::{Found, UpdateStatus, messages};
+use super::{FoundUpdate, UpdateStatus, messages};
 use crate::{
     chain::Start,
     command::{Reply, RunRequest, ShardCommand, StartTask, WorkflowTaskStarted},
@@ -45,7 +45,7 @@ pub(crate) fn update_command(id: &str) -> ShardCommand {
     ShardCommand::UpdateWorkflow(RunRequest { run_id: None, request: update_request(id) })
 }
 
-fn update(sim: &mut Sim, id: &str) -> Result<Found, ApiError> {
+fn update(sim: &mut Sim, id: &str) -> Result<FoundUpdate, ApiError> {
     match sim.run(update_command(id)) {
         Ok(Reply::Update { found, .. }) => Ok(found),
         Err(Refused::Api(error)) => Err(error),
@@ -682,7 +682,7 @@ fn a_large_request_has_a_row_of_its_own() {
     assert_eq!(Request::decode(&*carried.value).unwrap(), sent);
 }
 
-fn with_start(sim: &mut Sim, id: &str, conflict: Conflict) -> Result<(bool, Found), ApiError> {
+fn with_start(sim: &mut Sim, id: &str, conflict: Conflict) -> Result<(bool, FoundUpdate), ApiError> {
     let request =
         api::StartWorkflowExecutionRequest { workflow_id_conflict_policy: conflict.into(), ..start_request() };
     let start = Box::new(Start::new(request).unwrap());

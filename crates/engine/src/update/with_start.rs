@@ -24,7 +24,7 @@ pub fn update_failed(error: &ApiError) -> ApiError {
 
 fn failed(error: &ApiError, statuses: Vec<OperationStatus>) -> ApiError {
     ApiError::new(error.code, "Update-with-Start could not be executed.")
-        .with(&MultiOperationExecutionFailure { statuses })
+        .with_detail(&MultiOperationExecutionFailure { statuses })
 }
 
 fn status(error: &ApiError) -> OperationStatus {

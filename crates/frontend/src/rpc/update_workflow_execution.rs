@@ -55,7 +55,7 @@ pub(super) fn admit_update(
     if stage(request.wait_policy) == Stage::Admitted {
         let message = "UpdateWorkflowExecution issued asynchronously and waiting on update admitted is not supported.";
         let detail = PermissionDeniedFailure::default();
-        return Err(ApiError::new(Code::PermissionDenied, message).with(&detail));
+        return Err(ApiError::new(Code::PermissionDenied, message).with_detail(&detail));
     }
     if !update.completion_callbacks.is_empty() {
         return Err(match update.request_id.is_empty() {

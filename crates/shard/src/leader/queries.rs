@@ -398,7 +398,7 @@ fn query_result(answer: WorkflowQueryResult, limit: usize) -> QueryResult {
         Ok(QueryResultType::Answered) => Ok(answer),
         Ok(QueryResultType::Failed) => {
             let failure = failure.filter(|failure| failure.encoded_len() <= MAX_QUERY_FAILURE);
-            Err(ApiError::new(Code::InvalidArgument, error_message).with(&QueryFailedFailure { failure }))
+            Err(ApiError::new(Code::InvalidArgument, error_message).with_detail(&QueryFailedFailure { failure }))
         }
         _ => Err(ApiError::invalid_argument("Invalid QueryResultType on the query's completion.")),
     }
@@ -422,7 +422,8 @@ fn waits_for_first_task(state: &ExecutionState) -> bool {
 
 /// Whether a worker can have, or get, a state to answer from.
 fn answerable(state: &ExecutionState) -> Result<(), ApiError> {
-    let not_ready = |message: &str| ApiError::failed_precondition(message).with(&WorkflowNotReadyFailure::default());
+    let not_ready =
+        |message: &str| ApiError::failed_precondition(message).with_detail(&WorkflowNotReadyFailure::default());
     let task = &state.workflow_task;
     let never_ran = task.last_completed_started_event_id == 0;
     if !state.is_running() && never_ran {

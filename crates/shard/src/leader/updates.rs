@@ -21,7 +21,7 @@ use tenure_engine::{
     Envelope, Reply, RunKey, WorkflowKey,
     proto::Encoded,
     rows::ReadError,
-    update::{self, Found, UpdateStatus},
+    update::{self, FoundUpdate, UpdateStatus},
 };
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -202,7 +202,7 @@ impl Updates {
         &self,
         mut listener: Listener,
         name: Name,
-        found: Found,
+        found: FoundUpdate,
         wanted: Stage,
     ) -> Result<UpdateProgress, CommandError> {
         // Not earlier where the caller's deadline is: clients ask again for what has not come yet, so that they would
@@ -228,7 +228,7 @@ impl Updates {
     }
 
     /// The update as rows have it; `None` if its run does not know it any more.
-    fn look(&self, name: &Name) -> Result<Option<Found>, ReadError> {
+    fn look(&self, name: &Name) -> Result<Option<FoundUpdate>, ReadError> {
         match self.context.rows.execution(&name.run)? {
             Some(state) => update::find(&*self.context.rows, &name.run, &state, &name.update_id),
             None => Ok(None),

@@ -258,7 +258,7 @@ impl Starts {
             {
                 expect(token, started.process, started.at);
             }
-            for (token, started) in activity::unheard(&run, &state) {
+            for (token, started) in activity::without_heartbeat(&run, &state) {
                 expect(token, started.process, started.at);
             }
         }
@@ -327,7 +327,9 @@ impl Starts {
     /// False for a start of an activity that has ended, or whose worker was heard of.
     fn is_running(&self, token: &TaskToken) -> bool {
         match self.context.rows.execution(&token.run) {
-            Ok(Some(state)) => activity::unheard(&token.run, &state).any(|(running, _)| running.stamp == token.stamp),
+            Ok(Some(state)) => {
+                activity::without_heartbeat(&token.run, &state).any(|(running, _)| running.stamp == token.stamp)
+            }
             Ok(None) => false,
             Err(error) => {
                 tracing::error!(shard = self.context.shard, %error, "a state cannot be read");

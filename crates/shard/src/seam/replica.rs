@@ -83,7 +83,7 @@ pub struct Chunk {
 pub trait Rows: StateReader + Send + Sync {
     /// The first timer rows in order of their due time.
     fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError>;
-    /// Ready tasks of a queue in (priority, stamp) order, from behind `after` on.
+    /// Ready tasks of a queue in (priority, stamp) order, strictly after `after`.
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError>;
     /// The queues that have ready tasks.
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError>;

@@ -173,7 +173,7 @@ fn answers() -> Vec<Answer> {
         Answer::NotLeader(NotLeader { leader: Some(1), term: 2 }),
         Answer::NotLeader(NotLeader { leader: None, term: 2 }),
         Answer::Refused(refused.clone()),
-        Answer::Refused(refused.with(&NotFoundFailure { current_cluster: "c".into(), ..Default::default() })),
+        Answer::Refused(refused.with_detail(&NotFoundFailure { current_cluster: "c".into(), ..Default::default() })),
         Answer::Obsolete,
         Answer::Started { response: Bytes::from_static(b"r"), token: task_token() },
         Answer::QueryStarted { response: Bytes::from_static(b"r") },

@@ -2,7 +2,7 @@
 //! something.
 
 use super::{
-    NAMESPACE, SOON,
+    NAMESPACE, TIMEOUT,
     engine::{RUN, engine},
     eventually, leader,
     memory::Cluster,
@@ -135,7 +135,7 @@ async fn list(
     token: &[u8],
     size: usize,
 ) -> Result<ListPage, ApiError> {
-    cluster.node(node).list(question.clone(), token, size, Instant::now() + SOON).await
+    cluster.node(node).list(question.clone(), token, size, Instant::now() + TIMEOUT).await
 }
 
 /// All pages; something happens between them.
@@ -198,7 +198,7 @@ async fn a_page_goes_on_at_the_leader_that_comes() {
     expected.extend(put_tasks(&cluster, 2, &queue, "w", 30, 1));
     expected.sort();
     let question = Question::Ready(ReadyTasks { rows: 10, ..ReadyTasks::all(&queue) });
-    cluster.node(1).token_key(Instant::now() + SOON).await.unwrap();
+    cluster.node(1).token_key(Instant::now() + TIMEOUT).await.unwrap();
     cluster.cut.lock().insert((1, 2));
     let asking = tokio::spawn({
         let (cluster, question) = (cluster.clone(), question.clone());
@@ -245,7 +245,7 @@ async fn a_backlog_is_asked_for_in_the_form_that_all_nodes_know() {
         let backlogs = requests.iter().filter(|request| matches!(request, Request::Backlog { .. })).count();
         (backlogs, requests.iter().filter(|request| matches!(request, Request::Step(_))).count())
     };
-    assert_eq!(home.backlog(&queue, Instant::now() + SOON).await.unwrap(), 0);
+    assert_eq!(home.backlog(&queue, Instant::now() + TIMEOUT).await.unwrap(), 0);
     assert_eq!(asked(), (1, 0));
     let node = NodeRow { identity: Uuid::from_u128(1), peer_address: "p".into(), api_address: "a".into() };
     let map = ClusterMap::found(Uuid::from_u128(1), FeatureLevel::MANY_SHARDS, [(1, node)].into(), 2).unwrap();
@@ -254,8 +254,8 @@ async fn a_backlog_is_asked_for_in_the_form_that_all_nodes_know() {
             cluster.logs[&SYSTEM_SHARD].put(key, value);
         }
     }
-    cluster.node(1).namespaces(Instant::now() + SOON).await.unwrap();
-    assert_eq!(home.backlog(&queue, Instant::now() + SOON).await.unwrap(), 0);
+    cluster.node(1).namespaces(Instant::now() + TIMEOUT).await.unwrap();
+    assert_eq!(home.backlog(&queue, Instant::now() + TIMEOUT).await.unwrap(), 0);
     assert_eq!(asked(), (0, 1));
 }
 
@@ -264,7 +264,7 @@ async fn tokens_that_are_made_up_or_of_another_question_are_refused() {
     let (cluster, queue, _) = uneven();
     let all = Question::Ready(ReadyTasks::all(&queue));
     let token = list(&cluster, 1, &all, &[], 5).await.unwrap().next_page_token;
-    let key = cluster.node(1).token_key(Instant::now() + SOON).await.unwrap();
+    let key = cluster.node(1).token_key(Instant::now() + TIMEOUT).await.unwrap();
     let sealed = |places| key.seal(TokenUse::ListPage, &ListToken::new(&all, places).encode().unwrap());
     let content = key.open(TokenUse::ListPage, &token).unwrap();
     let mut altered = token.to_vec();
@@ -323,7 +323,7 @@ async fn no_more_shards_are_asked_at_once_than_may_be() {
     for shard in 1..=40 {
         leader(&cluster, 2, shard).await;
     }
-    cluster.node(1).token_key(Instant::now() + SOON).await.unwrap();
+    cluster.node(1).token_key(Instant::now() + TIMEOUT).await.unwrap();
     cluster.hold_answers();
     let asking = tokio::spawn({
         let cluster = cluster.clone();

@@ -51,7 +51,7 @@ impl LeaderHandle {
         if token.is_empty() {
             return Bytes::new();
         }
-        let key = self.0.context.node.token_key(Instant::now() + SOON).await.unwrap();
+        let key = self.0.context.node.token_key(Instant::now() + TIMEOUT).await.unwrap();
         Bytes::copy_from_slice(key.open(purpose, token).expect("a sealed token"))
     }
 
@@ -79,7 +79,7 @@ impl LeaderHandle {
 }
 
 const NAMESPACE: NamespaceId = NamespaceId(Uuid::from_u128(1));
-const SOON: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn options() -> Options {
     // Without the sweep, so that each test is of its notice; those of the sweep have their own.
@@ -115,7 +115,7 @@ async fn leader(cluster: &Cluster, node: NodeId, shard: ShardId) -> LeaderHandle
 
 /// Looks until there is something to see.
 async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(seen) = look() {
             return seen;
@@ -356,7 +356,7 @@ async fn with_the_term_goes_every_waiting_call() {
         async move { old.execute(envelope).await.map(|_| ()) }
     });
     let polling = tokio::spawn({
-        let (old, request) = (old.clone(), poll(&queue, 1, SOON));
+        let (old, request) = (old.clone(), poll(&queue, 1, TIMEOUT));
         async move { old.poll_workflow(request).await.map(|_| ()) }
     });
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -435,7 +435,7 @@ async fn a_waiting_poll_gets_a_task_of_another_shard_on_another_node() {
     let (owner, home) = (leader(&cluster, 1, 1).await, leader(&cluster, 2, 2).await);
     let (workflow, queue) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 2));
     let polling = tokio::spawn({
-        let request = poll(&queue, 2, SOON);
+        let request = poll(&queue, 2, TIMEOUT);
         async move { home.poll_workflow(request).await }
     });
     owner.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
@@ -459,7 +459,7 @@ async fn offers_are_made_again_where_the_home_moves() {
     let home = leader(&cluster, 2, 2).await;
     let mut seen = std::collections::BTreeSet::new();
     while seen.len() < workflows.len() {
-        let response = home.poll_workflow(poll(&queue, 2, SOON)).await.unwrap().expect("a task");
+        let response = home.poll_workflow(poll(&queue, 2, TIMEOUT)).await.unwrap().expect("a task");
         assert!(seen.insert(workflow_of(&response).to_owned()), "a task is handed out once");
         cluster.node(2).hand_over(token(&response)).expect("not refused").sent();
     }
@@ -474,7 +474,7 @@ async fn a_new_owner_offers_what_it_finds_in_rows() {
     let workflow = workflow_in(&cluster, 1, "w");
     owner.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
     cluster.logs[&1].lead(2);
-    let response = home.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+    let response = home.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("a task");
     assert_eq!(workflow_of(&response), &*workflow.workflow_id);
 }
 
@@ -484,7 +484,7 @@ async fn a_poll_that_was_given_up_never_gets_a_task() {
     let leader = leader(&cluster, 1, 1).await;
     let (workflow, queue) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 1));
     let given_up = tokio::spawn({
-        let (leader, request) = (leader.clone(), poll(&queue, 1, SOON));
+        let (leader, request) = (leader.clone(), poll(&queue, 1, TIMEOUT));
         async move { leader.poll_workflow(request).await }
     });
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -492,7 +492,7 @@ async fn a_poll_that_was_given_up_never_gets_a_task() {
     assert!(given_up.await.unwrap_err().is_cancelled());
     leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let response = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+    let response = leader.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("a task");
     assert_eq!(workflow_of(&response), &*workflow.workflow_id);
     let started = row(&workflow.run(engine::RUN), "started");
     assert_eq!(entries_with(&cluster.logs[&1], &started), 1, "it was started once");
@@ -517,9 +517,9 @@ async fn check_returned(lose: impl FnOnce(&Cluster, &PollWorkflowTaskQueueRespon
     let queue = QueueKey { namespace: NAMESPACE, kind: TaskKind::Workflow, name: "queue".into() };
     let workflow = workflow_in(&cluster, 1, "w");
     leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
-    let lost = leader.poll_workflow(poll(&queue, 2, SOON)).await.unwrap().expect("a task");
+    let lost = leader.poll_workflow(poll(&queue, 2, TIMEOUT)).await.unwrap().expect("a task");
     lose(&cluster, &lost);
-    let again = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("the task again");
+    let again = leader.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("the task again");
     assert_eq!(workflow_of(&again), &*workflow.workflow_id);
     assert_ne!(token(&again).stamp, token(&lost).stamp, "the old token is stale");
     assert!(cluster.node(2).hand_over(token(&lost)).is_none(), "what was returned is not sent");
@@ -541,7 +541,7 @@ async fn a_delivered_task_is_not_returned() {
     let leader = leader(&cluster, 1, 1).await;
     let (workflow, queue) = (workflow_in(&cluster, 1, "w"), queue_in(&cluster, 1));
     leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
-    let response = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+    let response = leader.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("a task");
     cluster.node(1).hand_over(token(&response)).unwrap().sent();
     let nothing = leader.poll_workflow(poll(&queue, 1, Duration::from_secs(3))).await.unwrap();
     assert!(nothing.is_none());
@@ -554,9 +554,9 @@ async fn a_task_of_a_node_that_died_is_returned() {
     let queue = QueueKey { namespace: NAMESPACE, kind: TaskKind::Workflow, name: "queue".into() };
     let workflow = workflow_in(&cluster, 1, "w");
     leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
-    leader.poll_workflow(poll(&queue, 2, SOON)).await.unwrap().expect("a task");
+    leader.poll_workflow(poll(&queue, 2, TIMEOUT)).await.unwrap().expect("a task");
     cluster.kill(2);
-    leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("the task again");
+    leader.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("the task again");
 }
 
 #[tokio::test]
@@ -567,7 +567,7 @@ async fn a_start_whose_reply_was_lost_is_found_again() {
     owner.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
     cluster.deaf.lock().insert(1);
     let polling = tokio::spawn({
-        let request = poll(&queue, 2, SOON);
+        let request = poll(&queue, 2, TIMEOUT);
         async move { home.poll_workflow(request).await }
     });
     let started = row(&workflow.run(engine::RUN), "started");
@@ -582,7 +582,7 @@ async fn a_start_whose_reply_was_lost_is_found_again() {
 /// The node of the home dies while the owner starts the task. Nobody has to ask for it.
 #[tokio::test]
 async fn a_start_whose_caller_dies_meanwhile_returns_at_once() {
-    let cluster = Cluster::start(&[1], 1, |_| 1, &Options { confirm_within: 2 * SOON, ..options() }, engine);
+    let cluster = Cluster::start(&[1], 1, |_| 1, &Options { confirm_within: 2 * TIMEOUT, ..options() }, engine);
     let leader = leader(&cluster, 1, 1).await;
     let log = &cluster.logs[&1];
     let queue = QueueKey { namespace: NAMESPACE, kind: TaskKind::Workflow, name: "queue".into() };
@@ -601,7 +601,7 @@ async fn a_start_whose_caller_dies_meanwhile_returns_at_once() {
     log.open_gate();
     let started = row(&workflow.run(engine::RUN), "started");
     eventually(|| (entries_with(log, &started) == 1).then_some(())).await;
-    let again = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("the task again");
+    let again = leader.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("the task again");
     assert_eq!(workflow_of(&again), &*workflow.workflow_id);
 }
 
@@ -616,7 +616,7 @@ async fn a_backlog_beyond_the_window_is_dispatched_whole() {
     }
     let mut order = Vec::new();
     for _ in &workflows {
-        let response = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+        let response = leader.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("a task");
         cluster.node(1).hand_over(token(&response)).unwrap().sent();
         order.push(workflow_of(&response).to_owned());
     }
@@ -657,12 +657,12 @@ async fn a_backlog_is_what_waits_in_all_shards_and_leaves_no_row_behind() {
         }
     }
     while waiting > 0 {
-        assert_eq!(home.backlog(&queue, Instant::now() + SOON).await.unwrap(), waiting);
-        let response = home.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+        assert_eq!(home.backlog(&queue, Instant::now() + TIMEOUT).await.unwrap(), waiting);
+        let response = home.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("a task");
         cluster.node(1).hand_over(token(&response)).unwrap().sent();
         waiting -= 1;
     }
-    assert_eq!(home.backlog(&queue, Instant::now() + SOON).await.unwrap(), 0);
+    assert_eq!(home.backlog(&queue, Instant::now() + TIMEOUT).await.unwrap(), 0);
     let of_queue = |key: &RowKey| matches!(key, RowKey::Ready { .. } | RowKey::QueueConfig(_));
     assert_eq!(cluster.logs.values().map(|log| log.count(of_queue)).sum::<usize>(), 0);
 }

@@ -1,6 +1,6 @@
 //! Messages between workflows, with the real engine, while leaders come and go.
 
-use super::{NAMESPACE, SOON, envelope, eventually, memory::Cluster, options, poll, token, workflow_in};
+use super::{NAMESPACE, TIMEOUT, envelope, eventually, memory::Cluster, options, poll, token, workflow_in};
 use crate::{CommandError, HistoryRequest, LeaderHandle, NodeId, Options};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{sync::Arc, time::Duration};
@@ -50,7 +50,7 @@ async fn history(cluster: &Cluster, workflow: &WorkflowKey) -> Vec<HistoryEvent>
             wait_new_event: false,
             close_event_only: false,
             page: None,
-            deadline: Instant::now() + SOON,
+            deadline: Instant::now() + TIMEOUT,
         };
         match leader_of(cluster, workflow).await.history(request).await {
             Ok(page) => return super::decoded(&page.history),
@@ -62,7 +62,7 @@ async fn history(cluster: &Cluster, workflow: &WorkflowKey) -> Vec<HistoryEvent>
 
 /// Waits for as many events of a type.
 async fn wait_for(cluster: &Cluster, workflow: &WorkflowKey, event: EventType, count: usize) -> Vec<HistoryEvent> {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let events = history(cluster, workflow).await;
         if events.iter().filter(|e| e.event_type() == event).count() >= count {
@@ -95,7 +95,7 @@ async fn step(cluster: &Cluster, workflow: &WorkflowKey, queue: &str, commands: 
     let home = cluster.node(1).shard_of(key.slot());
     let node = cluster.logs[&home].leader();
     let leader = super::leader(cluster, node, home).await;
-    let task = leader.poll_workflow(poll(&key, node, SOON)).await.unwrap().expect("a task");
+    let task = leader.poll_workflow(poll(&key, node, TIMEOUT)).await.unwrap().expect("a task");
     assert_eq!(super::workflow_of(&task), &*workflow.workflow_id);
     cluster.node(node).hand_over(token(&task)).expect("not refused").sent();
     let request = api::RespondWorkflowTaskCompletedRequest { commands, ..Default::default() };

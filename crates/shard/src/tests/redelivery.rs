@@ -2,7 +2,7 @@
 //! somebody may have it.
 
 use super::{
-    SOON, envelope, leader,
+    TIMEOUT, envelope, leader,
     memory::Cluster,
     options, poll, queue_in as queue_of, token,
     whole::{answer, complete, completion, query, queue, schedule, signal_request, start_request, started_on, take},
@@ -30,7 +30,7 @@ async fn activity_for_node_2(cluster: &Arc<Cluster>) -> (LeaderHandle, TaskToken
     let commands = vec![schedule(false)];
     complete(&leader, &workflow, api::RespondWorkflowTaskCompletedRequest { commands, ..completion(&task) }).await;
     let acts = queue(TaskKind::Activity, "acts");
-    let activity = leader.poll_activity(poll(&acts, 2, SOON)).await.unwrap().expect("an activity");
+    let activity = leader.poll_activity(poll(&acts, 2, TIMEOUT)).await.unwrap().expect("an activity");
     (leader, TaskToken::decode(&activity.task_token).unwrap())
 }
 
@@ -92,9 +92,9 @@ async fn the_next_leader_knows_every_command_of_an_entry_that_is_tried_again() {
 async fn a_workflow_task_of_an_earlier_process_is_returned() {
     let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), transition);
     let (_, leader, _, q) = started_on(cluster.clone()).await;
-    let lost = leader.poll_workflow(poll(&q, 2, SOON)).await.unwrap().expect("a task");
+    let lost = leader.poll_workflow(poll(&q, 2, TIMEOUT)).await.unwrap().expect("a task");
     cluster.boot(Process { node: 2, boot: 1 }, &options(), transition);
-    let again = leader.poll_workflow(poll(&q, 1, SOON)).await.unwrap().expect("the task again");
+    let again = leader.poll_workflow(poll(&q, 1, TIMEOUT)).await.unwrap().expect("the task again");
     assert_ne!(again.task_token, lost.task_token);
 }
 
@@ -155,9 +155,9 @@ async fn the_next_leader_asks_after_tasks_that_a_completion_started() {
     cluster.logs[&1].lead(2);
     let after = leader(&cluster, 2, 1).await;
     let (q, acts) = (queue(TaskKind::Workflow, "q"), queue(TaskKind::Activity, "acts"));
-    let task = after.poll_workflow(poll(&q, 1, SOON)).await.unwrap().expect("the task");
+    let task = after.poll_workflow(poll(&q, 1, TIMEOUT)).await.unwrap().expect("the task");
     assert_eq!(task.attempt, 1);
-    after.poll_activity(poll(&acts, 1, SOON)).await.unwrap().expect("the activity");
+    after.poll_activity(poll(&acts, 1, TIMEOUT)).await.unwrap().expect("the activity");
 }
 
 /// F14.
@@ -170,12 +170,12 @@ async fn a_home_that_cannot_reach_the_owner_goes_on_with_the_task_when_it_can() 
     let start = ShardCommand::StartWorkflow(Box::new(Start::new(start_request(&workflow, &q.name)).unwrap()));
     owner.execute(envelope(&workflow, start)).await.unwrap();
     check_cut_off(&cluster, &home, &q).await;
-    let task = home.poll_workflow(poll(&q, 2, SOON)).await.unwrap().expect("the task");
+    let task = home.poll_workflow(poll(&q, 2, TIMEOUT)).await.unwrap().expect("the task");
     cluster.node(2).hand_over(token(&task)).expect("not refused").sent();
     complete(&owner, &workflow, completion(&task)).await;
-    let asked = query(&owner, &workflow, SOON);
+    let asked = query(&owner, &workflow, TIMEOUT);
     check_cut_off(&cluster, &home, &q).await;
-    let on_its_own = home.poll_workflow(poll(&q, 2, SOON)).await.unwrap().expect("the query");
+    let on_its_own = home.poll_workflow(poll(&q, 2, TIMEOUT)).await.unwrap().expect("the query");
     answer(&owner, &on_its_own, "here");
     assert_eq!(asked.await.unwrap().unwrap(), "here");
 }
@@ -199,6 +199,6 @@ async fn a_started_task_whose_response_cannot_be_made_is_returned() {
     unreadable.store(true, Ordering::Relaxed);
     assert!(leader.poll_workflow(poll(&q, 1, Duration::from_secs(1))).await.unwrap().is_none());
     unreadable.store(false, Ordering::Relaxed);
-    let task = leader.poll_workflow(poll(&q, 1, SOON)).await.unwrap().expect("the task");
+    let task = leader.poll_workflow(poll(&q, 1, TIMEOUT)).await.unwrap().expect("the task");
     assert_eq!(task.attempt, 1, "it did not have to time out");
 }

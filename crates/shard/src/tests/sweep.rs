@@ -1,7 +1,7 @@
 //! Notices that were lost, without any change of leaders: the sweep finds what they were about.
 
 use super::{
-    SOON, engine, envelope, leader,
+    TIMEOUT, engine, envelope, leader,
     memory::Cluster,
     options, poll, queue_in, token,
     whole::{
@@ -21,12 +21,12 @@ use tenure_engine::{QueueKey, ShardCommand, TaskKind, chain::Start, token::TaskT
 use tokio::time::Instant;
 
 fn sweeping() -> Options {
-    Options { sweep_interval: Duration::from_millis(200), query_look_again: 2 * SOON, ..options() }
+    Options { sweep_interval: Duration::from_millis(200), query_look_again: 2 * TIMEOUT, ..options() }
 }
 
 /// Waits until something waits at the queue's home.
 async fn waits_at_home(home: &LeaderHandle, q: &QueueKey) {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + TIMEOUT;
     while home.describe_queue(q).await.unwrap().backlog_age.is_zero() {
         assert!(Instant::now() < deadline, "nothing waits at the home");
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -83,7 +83,7 @@ async fn tasks_behind_a_window_that_could_not_be_filled_are_dispatched_all_the_s
     log.ready_unreadable.store(true, Ordering::Relaxed);
     let mut seen = BTreeSet::new();
     while seen.len() < TASKS {
-        let task = leader.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+        let task = leader.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("a task");
         seen.insert(workflow_of(&task).to_owned());
         cluster.node(1).hand_over(token(&task)).expect("not refused").sent();
         if seen.len() == 4 {
@@ -103,7 +103,7 @@ async fn start_lost_while_cut_off() -> (Arc<Cluster>, LeaderHandle, TaskToken) {
     complete(&leader, &workflow, api::RespondWorkflowTaskCompletedRequest { commands, ..completion(&task) }).await;
     cluster.cut.lock().insert((1, 2));
     let acts = queue(TaskKind::Activity, "acts");
-    let activity = leader.poll_activity(poll(&acts, 2, SOON)).await.unwrap().expect("an activity");
+    let activity = leader.poll_activity(poll(&acts, 2, TIMEOUT)).await.unwrap().expect("an activity");
     tokio::time::sleep(often * 3).await;
     (cluster, leader, TaskToken::decode(&activity.task_token).unwrap())
 }
@@ -114,7 +114,7 @@ async fn a_start_that_was_never_confirmed_is_asked_after_for_as_long_as_it_runs(
     let (cluster, leader, token) = start_lost_while_cut_off().await;
     cluster.cut.lock().clear();
     let acts = queue(TaskKind::Activity, "acts");
-    leader.poll_activity(poll(&acts, 1, SOON)).await.unwrap().expect("the activity again");
+    leader.poll_activity(poll(&acts, 1, TIMEOUT)).await.unwrap().expect("the activity again");
     assert!(cluster.node(2).hand_over(token).is_none(), "what was returned is not sent");
 }
 
@@ -136,7 +136,7 @@ async fn a_query_that_waits_for_a_task_goes_on_its_own_when_the_run_is_reset() {
     let first = take(&cluster, &leader, &q).await;
     complete(&leader, &workflow, completion(&first)).await;
     signal(&leader, &workflow, "s").await;
-    let asked = query(&leader, &workflow, SOON);
+    let asked = query(&leader, &workflow, TIMEOUT);
     tokio::time::sleep(Duration::from_millis(30)).await;
     let run = token(&first).run;
     let request = api::ResetWorkflowExecutionRequest {

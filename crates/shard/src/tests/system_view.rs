@@ -1,6 +1,6 @@
 //! What a node knows of the system shard.
 
-use super::{SOON, leader, memory::Cluster, options};
+use super::{TIMEOUT, leader, memory::Cluster, options};
 use futures::future::join_all;
 use std::sync::{Arc, atomic::Ordering};
 use tenure_api::{namespace::v1::UpdateNamespaceInfo, workflowservice::v1 as api};
@@ -27,7 +27,7 @@ async fn a_change_that_is_acknowledged_is_known_to_all_nodes() {
     let system = leader(&cluster, 1, SYSTEM_SHARD).await;
     let run = |command| system.execute_system(crate::new_proposal_id(), command);
     run(register("n")).await.unwrap();
-    let id = cluster.node(1).namespace("n", Instant::now() + SOON).await.unwrap().expect("registered").id;
+    let id = cluster.node(1).namespace("n", Instant::now() + TIMEOUT).await.unwrap().expect("registered").id;
     for number in 0..1000 {
         let description = format!("told {number}");
         let info = UpdateNamespaceInfo { description: description.clone(), ..Default::default() };
@@ -53,7 +53,7 @@ async fn a_change_is_read_without_all_that_was_there_before() {
         let name = format!("n{number}");
         system.execute_system(crate::new_proposal_id(), register(&name)).await.unwrap();
         for node in NODES {
-            let known = cluster.node(node).namespace(&name, Instant::now() + SOON).await.unwrap();
+            let known = cluster.node(node).namespace(&name, Instant::now() + TIMEOUT).await.unwrap();
             assert!(known.is_some(), "{name} at node {node}");
         }
     }
@@ -71,7 +71,7 @@ async fn changes_that_come_in_a_crowd_are_all_known() {
     assert!(registered.iter().all(Result::is_ok));
     for node in NODES {
         for name in &names {
-            let known = cluster.node(node).namespace(name, Instant::now() + SOON).await.unwrap();
+            let known = cluster.node(node).namespace(name, Instant::now() + TIMEOUT).await.unwrap();
             assert!(known.is_some(), "{name} at node {node}");
         }
     }

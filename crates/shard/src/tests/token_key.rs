@@ -1,6 +1,6 @@
 //! The cluster's key for tokens: one, whoever asks.
 
-use super::{SOON, memory::Cluster, options};
+use super::{TIMEOUT, memory::Cluster, options};
 use crate::{SYSTEM_SHARD, TokenUse};
 use std::time::Duration;
 use tenure_engine::{Op, RowKey, rows::SystemTable, transition::transition};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 #[tokio::test]
 async fn all_nodes_have_one_key_for_tokens_whoever_asks_first_and_leads() {
     let cluster = Cluster::start(&[1, 2, 3], 1, |_| 2, &options(), transition);
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + TIMEOUT;
     let nodes = [1, 2, 3, 1].map(|node| cluster.node(node));
     let asked = nodes.iter().map(|node| node.token_key(deadline));
     let keys: Vec<_> = futures::future::join_all(asked).await.into_iter().map(Result::unwrap).collect();

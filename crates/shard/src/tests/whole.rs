@@ -1,7 +1,7 @@
 //! A leader with the real engine over rows in memory: poll responses, history and queries.
 
 use super::{
-    NAMESPACE, SOON, decoded, envelope, eventually, leader, memory::Cluster, options, poll, queue_in, token,
+    NAMESPACE, TIMEOUT, decoded, envelope, eventually, leader, memory::Cluster, options, poll, queue_in, token,
     workflow_in,
 };
 use crate::{CommandError, HistoryPage, HistoryRequest, LeaderHandle, Options, PageToken, QueryToken};
@@ -81,7 +81,7 @@ fn normal(name: &str) -> TaskQueue {
 
 /// Polls, and confirms the delivery.
 pub(super) async fn take(cluster: &Cluster, leader: &LeaderHandle, queue: &QueueKey) -> PollWorkflowTaskQueueResponse {
-    let mut request = poll(queue, 1, SOON);
+    let mut request = poll(queue, 1, TIMEOUT);
     request.sticky = &*queue.name == "sticky";
     let task = leader.poll_workflow(request).await.unwrap().expect("a task");
     if task.query.is_none() {
@@ -109,13 +109,13 @@ async fn a_row_that_cannot_be_read_fails_its_commands_and_is_named() {
 async fn next_leader_polls(sent: bool) -> Option<PollWorkflowTaskQueueResponse> {
     let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), transition);
     let (cluster, before, _, queue) = started_on(cluster).await;
-    let task = before.poll_workflow(poll(&queue, 1, SOON)).await.unwrap().expect("a task");
+    let task = before.poll_workflow(poll(&queue, 1, TIMEOUT)).await.unwrap().expect("a task");
     if sent {
         cluster.node(1).hand_over(token(&task)).unwrap().sent();
     }
     cluster.logs[&1].lead(2);
     let after = leader(&cluster, 2, 1).await;
-    let wait = if sent { Duration::from_secs(3) } else { SOON };
+    let wait = if sent { Duration::from_secs(3) } else { TIMEOUT };
     after.poll_workflow(poll(&queue, 2, wait)).await.unwrap()
 }
 
@@ -195,7 +195,7 @@ fn read(workflow: &WorkflowKey) -> HistoryRequest {
         wait_new_event: false,
         close_event_only: false,
         page: None,
-        deadline: Instant::now() + SOON,
+        deadline: Instant::now() + TIMEOUT,
     }
 }
 
@@ -381,7 +381,7 @@ async fn history_reads_backwards_in_pages() {
 #[tokio::test]
 async fn a_query_rides_on_the_pending_workflow_task() {
     let (cluster, leader, workflow, q) = started(&options()).await;
-    let asked = query(&leader, &workflow, SOON);
+    let asked = query(&leader, &workflow, TIMEOUT);
     tokio::time::sleep(Duration::from_millis(30)).await;
     let task = take(&cluster, &leader, &q).await;
     assert!(task.query.is_none());
@@ -402,7 +402,7 @@ async fn a_query_rides_on_the_pending_workflow_task() {
 async fn a_query_that_came_during_a_task_goes_on_its_own_after_it() {
     let (cluster, leader, workflow, q) = started(&options()).await;
     let task = take(&cluster, &leader, &q).await;
-    let asked = query(&leader, &workflow, SOON);
+    let asked = query(&leader, &workflow, TIMEOUT);
     tokio::time::sleep(Duration::from_millis(30)).await;
     complete(&leader, &workflow, completion(&task)).await;
     let on_its_own = take(&cluster, &leader, &q).await;
@@ -419,8 +419,8 @@ async fn a_query_that_got_lost_on_its_way_is_asked_again() {
         started(&Options { query_look_again: Duration::from_millis(200), ..options() }).await;
     let task = take(&cluster, &leader, &q).await;
     complete(&leader, &workflow, completion(&task)).await;
-    let asked = query(&leader, &workflow, SOON);
-    let deadline = Instant::now() + SOON;
+    let asked = query(&leader, &workflow, TIMEOUT);
+    let deadline = Instant::now() + TIMEOUT;
     while leader.describe_queue(&q).await.unwrap().backlog_age.is_zero() {
         assert!(Instant::now() < deadline, "the query waits at its home");
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -434,11 +434,11 @@ async fn a_query_that_got_lost_on_its_way_is_asked_again() {
 /// F15.
 #[tokio::test]
 async fn a_query_that_waits_for_a_task_goes_on_its_own_when_the_run_closes() {
-    let (cluster, leader, workflow, q) = started(&Options { query_look_again: 2 * SOON, ..options() }).await;
+    let (cluster, leader, workflow, q) = started(&Options { query_look_again: 2 * TIMEOUT, ..options() }).await;
     let task = take(&cluster, &leader, &q).await;
     complete(&leader, &workflow, completion(&task)).await;
     signal(&leader, &workflow, "s").await;
-    let asked = query(&leader, &workflow, SOON);
+    let asked = query(&leader, &workflow, TIMEOUT);
     tokio::time::sleep(Duration::from_millis(30)).await;
     leader.execute(envelope(&workflow, ShardCommand::TerminateWorkflow(RunRequest::default()))).await.unwrap();
     let on_its_own = take(&cluster, &leader, &q).await;
@@ -474,7 +474,7 @@ async fn who_waits_for_a_result_reads_no_state_at_each_transition() {
 async fn a_worker_answers_the_queries_that_it_was_asked_and_no_others() {
     let cluster = Cluster::start(&[1, 2], 1, |_| 1, &options(), transition);
     let (cluster, before, workflow, q) = started_on(cluster).await;
-    let first = query(&before, &workflow, SOON);
+    let first = query(&before, &workflow, TIMEOUT);
     tokio::time::sleep(Duration::from_millis(30)).await;
     let task = take(&cluster, &before, &q).await;
     let (id, _) = task.queries.first_key_value().expect("a query rides along");
@@ -482,7 +482,7 @@ async fn a_worker_answers_the_queries_that_it_was_asked_and_no_others() {
     let after = leader(&cluster, 2, 1).await;
     assert!(matches!(first.await.unwrap(), Err(CommandError::NotLeader(_))));
     let other = start_on(&after, workflow_in(&cluster, 1, "other")).await;
-    let second = query(&after, &other, SOON);
+    let second = query(&after, &other, TIMEOUT);
     tokio::time::sleep(Duration::from_millis(30)).await;
     let secret = WorkflowQueryResult {
         result_type: QueryResultType::Answered as i32,
@@ -511,7 +511,7 @@ async fn a_closed_run_answers_queries_unless_the_caller_wants_none() {
         api::RespondWorkflowTaskCompletedRequest { commands: vec![end()], ..completion(&task) },
     )
     .await;
-    let asked = query(&leader, &workflow, SOON);
+    let asked = query(&leader, &workflow, TIMEOUT);
     let on_its_own = take(&cluster, &leader, &q).await;
     answer(&leader, &on_its_own, "after the end");
     assert_eq!(asked.await.unwrap().unwrap(), "after the end");
@@ -520,7 +520,7 @@ async fn a_closed_run_answers_queries_unless_the_caller_wants_none() {
         query_reject_condition: QueryRejectCondition::NotOpen as i32,
         ..Default::default()
     };
-    let response = leader.query(&workflow, None, &request, Instant::now() + SOON).await.unwrap();
+    let response = leader.query(&workflow, None, &request, Instant::now() + TIMEOUT).await.unwrap();
     assert!(response.query_rejected.is_some());
 }
 
@@ -564,11 +564,11 @@ async fn an_activity_goes_to_a_worker_of_its_queue() {
     let commands = vec![schedule(false)];
     complete(&leader, &workflow, api::RespondWorkflowTaskCompletedRequest { commands, ..completion(&task) }).await;
     let activities = queue(TaskKind::Activity, "acts");
-    let activity = leader.poll_activity(poll(&activities, 1, SOON)).await.unwrap().expect("an activity");
+    let activity = leader.poll_activity(poll(&activities, 1, TIMEOUT)).await.unwrap().expect("an activity");
     assert_eq!(activity.activity_id, "a");
     assert_eq!(activity.workflow_execution.unwrap().workflow_id, *workflow.workflow_id);
     let description = leader.describe_queue(&activities).await.unwrap();
     assert_eq!(description.pollers[0].identity, "worker");
-    assert_eq!(leader.backlog(&activities, Instant::now() + SOON).await.unwrap(), 0);
+    assert_eq!(leader.backlog(&activities, Instant::now() + TIMEOUT).await.unwrap(), 0);
     eventually(|| (description.add_rate > 0.0).then_some(())).await;
 }

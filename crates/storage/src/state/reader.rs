@@ -158,7 +158,7 @@ impl StateReader for View<'_> {
 }
 
 impl View<'_> {
-    /// Timers that are due at `until` or before, the earliest first, from behind `after` on.
+    /// Timers that are due at `until` or before, the earliest first, strictly after `after`.
     pub fn timers_until(
         &self,
         until: Timestamp,
@@ -186,7 +186,7 @@ impl View<'_> {
         Ok(timers)
     }
 
-    /// Ready tasks of a queue in the order in which they should start, from behind `after` on.
+    /// Ready tasks of a queue in the order in which they should start, strictly after `after`.
     pub fn ready_tasks(
         &self,
         queue: &QueueKey,

@@ -4,6 +4,7 @@ use crate::{limits::Limits, retry::timeout_name};
 use prost::Message;
 use tenure_api::{
     enums::v1::TimeoutType,
+    error::ApiError,
     failure::v1::{self as api, Failure, failure::FailureInfo},
     nested::Cause,
     text::prefix,
@@ -47,6 +48,15 @@ pub(crate) fn within_limit(failure: Failure, limits: &Limits) -> Failure {
     }
     let cause = truncated(&failure, TRUNCATED_FAILURE_SIZE.min(limits.blob_size));
     Failure { cause: Some(cause.into()), ..server(TOO_LARGE, true) }
+}
+
+/// Refuses what a worker reports of an attempt that failed unless it is an application failure, as the reference server
+/// does.
+pub fn check_of_activity(failure: Option<&Failure>) -> Result<(), ApiError> {
+    match failure.map(|failure| &failure.failure_info) {
+        None | Some(Some(FailureInfo::ApplicationFailureInfo(_))) => Ok(()),
+        Some(_) => Err(ApiError::invalid_argument("Failure must have ApplicationFailureInfo.")),
+    }
 }
 
 /// The failures that the response to a failed attempt reports, because parts of the request were over the limit.

@@ -292,13 +292,6 @@ fn non_retryable_types_fail_at_once() {
     "#]]);
 }
 
-#[test]
-fn only_application_failures_are_taken() {
-    let mut t = Test::with([schedule(|_| ())]);
-    let task = t.poll();
-    refused(t.fail(by_token(&task), Failure::default()), "Failure must have ApplicationFailureInfo.");
-}
-
 /// Runs one activity with timeouts of (schedule-to-close, schedule-to-start, start-to-close, heartbeat) seconds, at
 /// most two attempts, each polled as soon as it is ready and given one heartbeat, for half a minute.
 #[track_caller]

@@ -8,8 +8,7 @@ use crate::{activity, command::ActivityRef, failures, proposals::ProposalResult,
 use prost::Message;
 use tenure_api::{
     enums::v1::RetryState,
-    error::ApiError,
-    failure::v1::{Failure, failure::FailureInfo},
+    failure::v1::Failure,
     history::v1::{ActivityTaskFailedEventAttributes, history_event::Attributes},
     workflowservice::v1::RespondActivityTaskFailedRequest,
 };
@@ -19,11 +18,7 @@ pub(super) fn run(
     activity: &ActivityRef,
     request: &RespondActivityTaskFailedRequest,
 ) -> VerbResult {
-    if let Some(failure) = &request.failure
-        && !matches!(failure.failure_info, Some(FailureInfo::ApplicationFailureInfo(_)))
-    {
-        return Err(ApiError::invalid_argument("Failure must have ApplicationFailureInfo.").into());
-    }
+    debug_assert!(failures::check_of_activity(request.failure.as_ref()).is_ok(), "checked where the request came in");
     let mut txn = call.open_activity(activity)?;
     let id = activity::find_started(&txn, activity)?;
     let details = request.last_heartbeat_details.as_ref();

@@ -1,7 +1,7 @@
 //! RespondActivityTaskFailed, by token and by id.
 
 use super::prelude::*;
-use tenure_engine::failures::oversized;
+use tenure_engine::failures::{check_of_activity, oversized};
 
 impl Rpc for api::RespondActivityTaskFailedRequest {
     type Response = api::RespondActivityTaskFailedResponse;
@@ -13,7 +13,9 @@ impl Rpc for api::RespondActivityTaskFailedRequest {
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<TaskToken, ApiError> {
         admission.length(&self.identity, "Identity")?;
-        admission.task_token(&self.task_token, TaskKind::Activity)
+        let token = admission.task_token(&self.task_token, TaskKind::Activity)?;
+        check_of_activity(self.failure.as_ref())?;
+        Ok(token)
     }
 
     async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
@@ -35,7 +37,9 @@ impl Rpc for api::RespondActivityTaskFailedByIdRequest {
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<ActivityTarget, ApiError> {
         admission.length(&self.identity, "Identity")?;
-        admission.activity(&self.workflow_id, &self.run_id, &self.activity_id).map(ActivityTarget)
+        let target = admission.activity(&self.workflow_id, &self.run_id, &self.activity_id)?;
+        check_of_activity(self.failure.as_ref())?;
+        Ok(ActivityTarget(target))
     }
 
     async fn run(self: Arc<Self>, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {

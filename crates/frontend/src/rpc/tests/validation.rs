@@ -6,6 +6,7 @@ use tenure_api::{
     common::v1::{Memo, Payload, Payloads, Priority, RetryPolicy, WorkflowExecution, WorkflowType},
     enums::v1::{TaskQueueKind, TaskQueueType, WorkflowIdConflictPolicy, WorkflowIdReusePolicy},
     error::Code,
+    failure::v1::{Failure, failure::FailureInfo},
     query::v1::WorkflowQuery,
     taskqueue::v1::{RateLimit, TaskQueue},
     update::v1::UpdateRef,
@@ -508,6 +509,30 @@ fn task_tokens() {
         TaskKind::Activity, TaskKind::Workflow;
         RespondActivityTaskCompletedRequest, RespondActivityTaskFailedRequest, RespondActivityTaskCanceledRequest,
         RecordActivityTaskHeartbeatRequest
+    );
+}
+
+#[test]
+fn only_application_failures_of_activities_are_taken() {
+    let check_both = |failure: Option<Failure>, message: &str| {
+        let task_token = token(OURS, TaskKind::Activity);
+        let (workflow_id, activity_id) = ("w".to_owned(), "a".to_owned());
+        let by_id = api::RespondActivityTaskFailedByIdRequest {
+            workflow_id,
+            activity_id,
+            failure: failure.clone(),
+            ..Default::default()
+        };
+        check(by_id, message);
+        check(api::RespondActivityTaskFailedRequest { task_token, failure, ..Default::default() }, message);
+    };
+    let of = |failure_info| Some(Failure { failure_info, ..Default::default() });
+    check_both(None, "");
+    check_both(of(Some(FailureInfo::ApplicationFailureInfo(Default::default()))), "");
+    check_both(of(None), "Failure must have ApplicationFailureInfo.");
+    check_both(
+        of(Some(FailureInfo::ServerFailureInfo(Default::default()))),
+        "Failure must have ApplicationFailureInfo.",
     );
 }
 

@@ -25,7 +25,7 @@ use crate::{
 use minicbor::{Decode, Encode};
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
-    common::v1::{Payloads, Priority, WorkerVersionStamp},
+    common::v1::{Payloads, Priority, WorkerVersionCapabilities, WorkerVersionStamp},
     enums::v1::{RetryState, TimeoutType},
     failure::v1::{Failure, failure::FailureInfo},
     history::v1::ActivityTaskScheduledEventAttributes,
@@ -217,7 +217,7 @@ impl PendingActivity {
         self.phase = ActivityPhase::Started(started);
         self.last_worker_identity = poll.identity.as_str().into();
         self.last_worker_version = poll.worker_version.as_ref().map(|version| {
-            let (build_id, use_versioning) = (version.build_id.clone(), version.use_versioning);
+            let WorkerVersionCapabilities { build_id, use_versioning, .. } = version.decode();
             Encoded::of(&WorkerVersionStamp { build_id, use_versioning })
         });
     }

@@ -45,7 +45,7 @@ use events::{scheduled_attributes, started_attributes, timed_out, transient_hist
 use prost::Message;
 use std::time::Duration;
 use tenure_api::{
-    common::v1::WorkerVersionStamp,
+    common::v1::{WorkerVersionCapabilities, WorkerVersionStamp},
     enums::v1::{SuggestContinueAsNewReason as Suggest, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause as Cause},
     error::ApiError,
     failure::v1::{Failure, ResetWorkflowFailureInfo, failure::FailureInfo},
@@ -262,9 +262,9 @@ fn begin(txn: &mut Txn<'_, '_>, poll: &Poll, worker_has_cache: bool) -> Workflow
     };
     if !task.transient {
         let mut attributes = started_attributes(task.scheduled_event_id, &started);
-        attributes.worker_version = poll.worker_version.as_ref().map(|worker| WorkerVersionStamp {
-            build_id: worker.build_id.clone(),
-            use_versioning: worker.use_versioning,
+        attributes.worker_version = poll.worker_version.as_ref().map(|version| {
+            let WorkerVersionCapabilities { build_id, use_versioning, .. } = version.decode();
+            WorkerVersionStamp { build_id, use_versioning }
         });
         let id = txn.add_event(Attributes::WorkflowTaskStartedEventAttributes(attributes));
         debug_assert_eq!(id, started.event_id, "a started event is never buffered");

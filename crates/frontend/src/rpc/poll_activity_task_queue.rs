@@ -1,7 +1,7 @@
 //! PollActivityTaskQueue.
 
 use super::prelude::*;
-use tenure_engine::command::Poll;
+use tenure_engine::{command::Poll, proto::Encoded};
 use tenure_shard::PollRequest;
 
 impl Rpc for api::PollActivityTaskQueueRequest {
@@ -31,8 +31,8 @@ impl Rpc for api::PollActivityTaskQueueRequest {
             identity: self.identity.clone(),
             process: call.origin,
             queue: target.name.to_string(),
-            worker_version: self.worker_version_capabilities.clone(),
-            deployment: self.deployment_options.clone(),
+            worker_version: self.worker_version_capabilities.as_ref().map(Encoded::of),
+            deployment: self.deployment_options.as_ref().map(Encoded::of),
         };
         let queue_rate = self.task_queue_metadata.as_ref().and_then(|metadata| metadata.max_tasks_per_second);
         // What is no number limits nothing.

@@ -1,7 +1,7 @@
 //! PollWorkflowTaskQueue.
 
 use super::prelude::*;
-use tenure_engine::command::Poll;
+use tenure_engine::{command::Poll, proto::Encoded};
 use tenure_shard::PollRequest;
 
 impl Rpc for api::PollWorkflowTaskQueueRequest {
@@ -31,8 +31,8 @@ impl Rpc for api::PollWorkflowTaskQueueRequest {
             identity: self.identity.clone(),
             process: call.origin,
             queue: target.name.to_string(),
-            worker_version: self.worker_version_capabilities.clone(),
-            deployment: self.deployment_options.clone(),
+            worker_version: self.worker_version_capabilities.as_ref().map(Encoded::of),
+            deployment: self.deployment_options.as_ref().map(Encoded::of),
         };
         let sticky = is_sticky(self.task_queue.as_ref());
         let deadline = call.deadline;

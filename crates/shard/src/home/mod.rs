@@ -29,7 +29,9 @@ use std::{
 };
 use tenure_api::taskqueue::v1::{PollerInfo, TaskQueueConfig};
 use tenure_engine::{
-    ProposalId, QueueKey, queue_config,
+    ProposalId, QueueKey,
+    proto::Encoded,
+    queue_config,
     rows::{ReadError, ReadyTask},
 };
 use tenure_queue::{LimitSource, Match, Next, PollId, Pollers};
@@ -431,7 +433,7 @@ impl Home {
                 identity: identity.to_owned(),
                 last_access_time: Some((wall - now.saturating_duration_since(poller.last_access)).into()),
                 rate_per_second: poller.details.queue_rate.unwrap_or(UNLIMITED),
-                deployment_options: poller.details.deployment.clone(),
+                deployment_options: poller.details.deployment.as_ref().map(Encoded::decode),
                 ..Default::default()
             });
             description.pollers = pollers.collect();
@@ -457,7 +459,10 @@ enum StartResult {
 
 fn start_request(task: &Offered, key: &TaskKey, poll: &WaitingPoll, proposal: ProposalId) -> Request {
     match task {
-        Offered::Task(task) => Request::Start(StartRequest::new(key.shard, task, &poll.request.poll, proposal)),
+        Offered::Task(task) => {
+            let (task, poll) = (task.clone(), poll.request.poll.clone());
+            Request::Start(StartRequest { owner: key.shard, task, poll, proposal })
+        }
         Offered::Query { token, .. } => Request::StartQuery { token: token.clone(), sticky: poll.request.sticky },
     }
 }

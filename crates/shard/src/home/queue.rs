@@ -4,8 +4,8 @@ use crate::{
     node::polled::Polled,
     seam::messages::{Offered, TaskKey},
 };
-use tenure_api::taskqueue::v1::TaskQueueConfig;
-use tenure_engine::{QueueKey, command::Poll};
+use tenure_api::{deployment::v1::WorkerDeploymentOptions, taskqueue::v1::TaskQueueConfig};
+use tenure_engine::{QueueKey, command::Poll, proto::Encoded};
 use tenure_queue::{Match, Matcher, PollId, Pollers, Rate, RateLimit};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -37,7 +37,7 @@ pub(super) struct HomeQueue {
 
 /// What a worker said of itself.
 pub(super) struct PollerDetails {
-    pub(super) deployment: Option<tenure_api::deployment::v1::WorkerDeploymentOptions>,
+    pub(super) deployment: Option<Encoded<WorkerDeploymentOptions>>,
     pub(super) queue_rate: Option<f64>,
 }
 

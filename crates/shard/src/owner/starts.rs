@@ -32,7 +32,10 @@ use tenure_api::{
 };
 use tenure_engine::{
     Envelope, Process, ProposalId, QueueKey, Reply, RunKey, ShardCommand, Stamp, TaskKind, Timestamp, activity,
-    command::WorkflowTaskStarted, rows::ReadError, token::TaskToken, workflow_task::started_token,
+    command::{StartTask, WorkflowTaskStarted},
+    rows::{ReadError, ReadyTask},
+    token::TaskToken,
+    workflow_task::started_token,
 };
 use tenure_limits::UNCONFIRMED;
 use tokio::time::Instant;
@@ -134,36 +137,34 @@ impl Starts {
             Ok(key) => key,
             Err(error) => return Served::refused(Code::Unavailable, format!("the key of tokens: {error}")),
         };
-        let start = match request.start() {
-            Ok(start) => start,
-            Err(error) => return Served::refused(Code::Internal, error.to_string()),
-        };
-        let queue =
-            QueueKey { namespace: request.workflow.namespace, kind: request.kind, name: request.offered_queue.clone() };
-        self.dispatch.ready.starting(&queue, request.stamp);
-        let command = match request.kind {
+        let StartRequest { task, poll, proposal, .. } = request;
+        let process = poll.process;
+        let start = StartTask::of(&task, poll);
+        let ReadyTask { queue, stamp, run, .. } = task;
+        self.dispatch.ready.starting(&queue, stamp);
+        let command = match queue.kind {
             TaskKind::Workflow => ShardCommand::StartWorkflowTask(start),
             TaskKind::Activity => ShardCommand::StartActivityTask(start),
         };
-        let envelope = Envelope { proposal: request.proposal, ..own(request.workflow, command) };
+        let envelope = Envelope { proposal, ..own(run.workflow, command) };
         let reply = match self.executions.execute(envelope).await {
             Ok(reply) => reply,
             Err(CommandError::NotLeader(not_leader)) => {
                 // It may stay the leader after all.
-                self.dispatch.ready.not_started(&queue, request.stamp);
+                self.dispatch.ready.not_started(&queue, stamp);
                 return Served::Answer(Answer::NotLeader(not_leader));
             }
             Err(CommandError::Api(error)) if error.code == Code::NotFound => {
                 // Whatever the window thought: this task is no more.
-                self.dispatch.task_gone(&queue, request.stamp);
+                self.dispatch.task_gone(&queue, stamp);
                 return Served::Answer(Answer::Obsolete);
             }
             Err(CommandError::Api(error)) => {
-                self.dispatch.ready.not_started(&queue, request.stamp);
+                self.dispatch.ready.not_started(&queue, stamp);
                 return Served::Answer(Answer::Refused(error));
             }
         };
-        match self.started(reply, &queue, request.process, key) {
+        match self.started(reply, &queue, process, key) {
             Some(polled) => Served::Started(polled),
             // What was offered is no more; it is offered anew once it was returned.
             None => Served::Answer(Answer::Obsolete),

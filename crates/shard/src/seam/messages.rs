@@ -8,13 +8,12 @@ use crate::{
 };
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
-use prost::Message;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tenure_api::error::ApiError;
 use tenure_engine::{
-    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, Subject, TaskKind, Timestamp, WorkflowKey,
+    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, Subject, TaskKind, Timestamp,
     codec::field,
-    command::{Poll, StartTask},
+    command::Poll,
     outbox::{OutboxMessage, Receipt},
     rows::ReadyTask,
     token::TaskToken,
@@ -239,67 +238,14 @@ pub(crate) enum Request {
 pub(crate) struct StartRequest {
     #[n(0)]
     pub(crate) owner: ShardId,
+    /// The task as it was offered.
     #[n(1)]
-    pub(crate) kind: TaskKind,
+    pub(crate) task: ReadyTask,
+    /// Its process will confirm the handover.
     #[n(2)]
-    pub(crate) workflow: WorkflowKey,
-    #[cbor(n(3), with = "field")]
-    pub(crate) run_id: Uuid,
-    #[n(4)]
-    pub(crate) stamp: Stamp,
-    #[n(5)]
-    scheduled_event_id: i64,
-    #[n(6)]
+    pub(crate) poll: Poll,
+    #[n(3)]
     pub(crate) proposal: ProposalId,
-    /// The process that holds the poll, and will confirm the handover.
-    #[n(7)]
-    pub(crate) process: Process,
-    /// The queue that the task was offered in.
-    #[cbor(n(8), with = "field")]
-    pub(crate) offered_queue: Arc<str>,
-    #[n(9)]
-    identity: String,
-    #[n(10)]
-    queue: String,
-    #[cbor(n(11), with = "field")]
-    worker_version: Option<Bytes>,
-    #[cbor(n(12), with = "field")]
-    deployment: Option<Bytes>,
-}
-
-impl StartRequest {
-    pub(crate) fn new(owner: ShardId, task: &ReadyTask, poll: &Poll, proposal: ProposalId) -> Self {
-        StartRequest {
-            owner,
-            kind: task.queue.kind,
-            workflow: task.run.workflow.clone(),
-            run_id: task.run.run_id,
-            stamp: task.stamp,
-            scheduled_event_id: task.scheduled_event_id,
-            proposal,
-            process: poll.process,
-            offered_queue: task.queue.name.clone(),
-            identity: poll.identity.clone(),
-            queue: poll.queue.clone(),
-            worker_version: poll.worker_version.as_ref().map(|v| v.encode_to_vec().into()),
-            deployment: poll.deployment.as_ref().map(|d| d.encode_to_vec().into()),
-        }
-    }
-
-    pub(crate) fn start(&self) -> Result<StartTask, prost::DecodeError> {
-        Ok(StartTask {
-            run_id: self.run_id,
-            stamp: self.stamp,
-            scheduled_event_id: self.scheduled_event_id,
-            poll: Poll {
-                identity: self.identity.clone(),
-                process: self.process,
-                queue: self.queue.clone(),
-                worker_version: self.worker_version.clone().map(Message::decode).transpose()?,
-                deployment: self.deployment.clone().map(Message::decode).transpose()?,
-            },
-        })
-    }
 }
 
 #[derive(Clone, Debug, Encode, Decode)]

@@ -111,8 +111,8 @@ fn requests() -> Vec<Request> {
         identity: "worker".into(),
         process: PROCESS,
         queue: "q".into(),
-        worker_version: Some(WorkerVersionCapabilities { build_id: "b".into(), ..Default::default() }),
-        deployment: Some(WorkerDeploymentOptions { deployment_name: "d".into(), ..Default::default() }),
+        worker_version: Some(Encoded::of(&WorkerVersionCapabilities { build_id: "b".into(), ..Default::default() })),
+        deployment: Some(Encoded::of(&WorkerDeploymentOptions { deployment_name: "d".into(), ..Default::default() })),
     };
     let query = Offered::Query { queue: queue(), sticky: true, token: query_token(), at: Timestamp(1) };
     let key = query.key(1);
@@ -129,7 +129,8 @@ fn requests() -> Vec<Request> {
         },
     };
     let bare = Poll { worker_version: None, deployment: None, ..poll.clone() };
-    let start = |poll| Request::Start(StartRequest::new(1, &task(), poll, ProposalId(u128::MAX)));
+    let proposal = ProposalId(u128::MAX);
+    let start = |poll| Request::Start(StartRequest { owner: 1, task: task(), poll, proposal });
     vec![
         Request::Offer {
             home: 1,
@@ -137,8 +138,8 @@ fn requests() -> Vec<Request> {
             offered: vec![Offered::Task(task()), query],
             revoked: vec![(queue(), key)],
         },
-        start(&poll),
-        start(&bare),
+        start(poll),
+        start(bare),
         Request::StartQuery { token: query_token(), sticky: true },
         Request::ReturnQuery { token: query_token() },
         Request::StickyUnavailable { owner: 1, tasks: vec![(run(), STAMP)], queries: vec![query_token()] },

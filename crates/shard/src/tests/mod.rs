@@ -588,7 +588,8 @@ async fn a_start_whose_caller_dies_meanwhile_returns_at_once() {
     let queue = QueueKey { namespace: NAMESPACE, kind: TaskKind::Workflow, name: "queue".into() };
     let workflow = workflow_in(&cluster, 1, "w");
     leader.execute(envelope(&workflow, start(&queue.name))).await.unwrap();
-    let request = StartRequest::new(1, &log.first_ready(&queue), &Poll::default(), new_proposal_id());
+    let request =
+        StartRequest { owner: 1, task: log.first_ready(&queue), poll: Poll::default(), proposal: new_proposal_id() };
     let request = codec::encode(&Request::Start(request));
     log.close_gate();
     let call = tokio::spawn({

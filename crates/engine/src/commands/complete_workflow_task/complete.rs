@@ -8,6 +8,7 @@ use crate::{
     command::Poll,
     id::{Process, Stamp},
     proposals::ProposalResult,
+    proto::Encoded,
     state::Sticky,
     txn::Txn,
     update::{self, Inbox},
@@ -137,10 +138,9 @@ impl NextTask {
 
 /// The poll for the next task, on behalf of the worker that completes this one.
 fn poll(request: &RespondWorkflowTaskCompletedRequest, process: Process) -> Poll {
-    let capabilities = |stamp: &WorkerVersionStamp| WorkerVersionCapabilities {
-        build_id: stamp.build_id.clone(),
-        use_versioning: stamp.use_versioning,
-        ..Default::default()
+    let capabilities = |stamp: &WorkerVersionStamp| {
+        let (build_id, use_versioning) = (stamp.build_id.clone(), stamp.use_versioning);
+        Encoded::of(&WorkerVersionCapabilities { build_id, use_versioning, ..Default::default() })
     };
     Poll {
         identity: request.identity.clone(),

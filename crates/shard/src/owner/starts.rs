@@ -96,6 +96,9 @@ impl Starts {
     /// Expects the confirmation of a start, and checks it until it comes.
     fn expect(&self, token: TaskToken, process: Process, told_before: bool) {
         let now = Instant::now();
+        let mut unconfirmed = self.unconfirmed.lock();
+        // A new leader finds starts of its own, too, when it looks for those of the last one.
+        let told_before = told_before && unconfirmed.get(&token.stamp).is_none_or(|start| start.told_before);
         let start = Unconfirmed {
             process,
             check_at: now + self.context.options().confirm_within,
@@ -103,7 +106,7 @@ impl Starts {
             told_before,
             token,
         };
-        self.unconfirmed.lock().insert(start.token.stamp, start);
+        unconfirmed.insert(start.token.stamp, start);
     }
 
     pub(crate) fn confirmed(&self, starts: &[Stamp]) {

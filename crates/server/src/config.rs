@@ -80,7 +80,8 @@ impl Default for Listen {
     }
 }
 
-/// What the nodes of a cluster must agree on. Fixed when the cluster is created; a later change of these keys is refused.
+/// What the nodes of a cluster must agree on. Members and shards are fixed when the cluster is founded: a node that is
+/// given other members is refused at its start, and another number of shards is ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
@@ -88,7 +89,7 @@ pub struct Cluster {
     pub members: BTreeMap<String, String>,
     /// Shards that carry workflows, 1 to 1024; the system shard comes on top.
     pub shards: u32,
-    /// Namespaces that are registered when the cluster is created.
+    /// Namespaces that are registered at every start where they are not there.
     pub namespaces: Vec<String>,
     /// How long those namespaces keep closed workflows.
     #[serde(with = "humantime_serde")]
@@ -197,7 +198,7 @@ pub struct Runtime {
     /// How often leaders check what they offered to others and started for them, in case a notice was lost.
     #[serde(with = "humantime_serde")]
     pub sweep_interval: Duration,
-    /// How long a graceful stop may take before the rest is cut off.
+    /// How long a graceful stop waits until other nodes have taken over the shards, and then again for calls in flight.
     #[serde(with = "humantime_serde")]
     pub stop_timeout: Duration,
 }

@@ -32,6 +32,10 @@ impl Config {
             ("limits.suggest_continue_as_new_updates", self.limits.suggest_continue_as_new_updates),
             ("limits.suggest_continue_as_new_size", self.limits.suggest_continue_as_new_size),
             ("limits.history_count", usize::try_from(self.limits.history_count).unwrap_or(0)),
+            (
+                "limits.suggest_continue_as_new_count",
+                usize::try_from(self.limits.suggest_continue_as_new_count).unwrap_or(0),
+            ),
         ] {
             require(value > 0, key, || "must be more than 0".into())?;
         }

@@ -58,6 +58,11 @@ fn what_is_refused_is_named() {
             &[],
             "`raft.lease`: must be three heartbeats or more, or every hiccup is an election",
         ),
+        (
+            "[limits]\nsuggest_continue_as_new_count = 0",
+            &[],
+            "`limits.suggest_continue_as_new_count`: must be more than 0",
+        ),
         ("node = 3", &[], "`node`: invalid type: integer `3`, expected struct Node"),
     ] {
         refused(toml, env, message);

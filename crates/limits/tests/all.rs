@@ -69,7 +69,7 @@ const NOT_MET: &[(&str, &str)] = &[
 ];
 
 fn read(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let path = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("run with cargo")).join("../..").join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

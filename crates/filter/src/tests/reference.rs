@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use std::{collections::BTreeMap, fs, path::Path};
 
 fn read(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let path = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("run with cargo")).join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -19,8 +19,10 @@ impl FeatureLevel {
     pub const INFO_ROWS: FeatureLevel = FeatureLevel(2);
     /// The level at which nodes ask leaders for steps of answers to questions that go to many shards.
     pub const MANY_SHARDS: FeatureLevel = FeatureLevel(3);
+    /// The level at which runs have records and rows in indexes, and leaders answer lists and counts.
+    pub const LISTS: FeatureLevel = FeatureLevel(4);
     /// The highest level that this build knows.
-    pub const KNOWN: FeatureLevel = FeatureLevel::MANY_SHARDS;
+    pub const KNOWN: FeatureLevel = FeatureLevel::LISTS;
 }
 
 /// The level of a cluster before anything of it was read.

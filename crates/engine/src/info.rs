@@ -129,6 +129,11 @@ impl Info {
         Info { value: Arc::new(value), bytes: 0, changed: true, in_core: true }
     }
 
+    /// Whether both are the same value, unchanged since one was copied from the other.
+    pub(crate) fn is_same(a: &Info, b: &Info) -> bool {
+        Arc::ptr_eq(&a.value, &b.value)
+    }
+
     /// The bytes of its own row; zero if it has none.
     pub(crate) fn row_bytes(&self) -> usize {
         if self.in_core { 0 } else { self.bytes }

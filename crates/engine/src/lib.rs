@@ -55,6 +55,7 @@ pub mod token;
 pub mod transition;
 mod txn;
 pub mod update;
+pub mod visibility;
 pub mod workflow_task;
 
 pub use command::{Envelope, Reply, ShardCommand};

@@ -4,8 +4,8 @@
 use crate::{
     codec::field,
     id::Stamp,
-    key::{QueueKey, RunKey, WorkflowKey},
-    subject::Subject,
+    key::{NamespaceId, QueueKey, RunKey, WorkflowKey},
+    subject::{Subject, SubjectKind},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -75,6 +75,12 @@ pub enum RowKey {
     QueueConfig(QueueKey),
     /// The part of a run's state that its start fixed: an [`ExecutionInfo`](crate::info::ExecutionInfo).
     Info(RunKey),
+    /// The record of a subject, which lists show, by its [`position`](tenure_filter::encode::position). Of runs it is a
+    /// [`RunRecord`](crate::visibility::RunRecord).
+    Record { kind: SubjectKind, namespace: NamespaceId, position: Bytes },
+    /// A row of the index of an attribute: one of the value's [`keys`](tenure_filter::encode::keys), and the position of
+    /// the record. The value is the subject's slot.
+    Index { kind: SubjectKind, namespace: NamespaceId, field: Arc<str>, place: Bytes },
 }
 
 /// A task that may be handed to a worker, as it waits in its queue.
@@ -125,6 +131,9 @@ impl RowKey {
                 RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => queue.name.len(),
                 RowKey::System { key, .. } => key.len(),
                 RowKey::Clock => 0,
+                // Nothing of these is escaped, but for the names of attributes.
+                RowKey::Record { position, .. } => position.len().div_ceil(2),
+                RowKey::Index { field, place, .. } => field.len() + place.len().div_ceil(2),
             }
     }
 }
@@ -144,7 +153,9 @@ impl RowKey {
             | RowKey::Clock
             | RowKey::System { .. }
             | RowKey::QueueConfig(_)
-            | RowKey::Info(_) => None,
+            | RowKey::Info(_)
+            | RowKey::Record { .. }
+            | RowKey::Index { .. } => None,
         }
     }
 }
@@ -193,6 +204,8 @@ impl fmt::Display for RowKey {
             RowKey::Clock => f.write_str("the shard's clock"),
             RowKey::QueueConfig(queue) => write!(f, "the configuration of queue '{}'", queue.name),
             RowKey::System { table, key } => write!(f, "row '{key}' of the system table {table:?}"),
+            RowKey::Record { position, .. } => write!(f, "the record at {}", position.escape_ascii()),
+            RowKey::Index { field, place, .. } => write!(f, "row {} of the index of {field}", place.escape_ascii()),
         }
     }
 }

@@ -84,6 +84,9 @@ pub struct ExecutionState {
     pub pending_at_close: Option<Encoded<DescribeWorkflowExecutionResponse>>,
     #[cbor(n(20), skip_if = "is_default")]
     pub reset: Resets,
+    /// Whether the run has a record and rows in indexes, for lists.
+    #[cbor(n(21), skip_if = "is_default")]
+    pub(crate) listed: bool,
 }
 
 /// The queue of the worker that has the run in its cache.
@@ -131,6 +134,7 @@ impl ExecutionState {
             removal: Removal::default(),
             pending_at_close: None,
             reset: Resets::default(),
+            listed: false,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     command::Reply,
     copy::{self, HistoryCopy},
     events::{self, BUFFERED, history_len},
+    feature_level::FeatureLevel,
     id::{ProposalId, Stamp},
     info::ExecutionInfo,
     key::{QueueKey, RunKey, TaskKind},
@@ -20,6 +21,7 @@ use crate::{
     subject::{Subject, WrittenState},
     time::Timestamp,
     transition::types::{Context, Effect, Transition},
+    visibility,
     workflow_task::{
         events::{scheduled_event, started_event},
         state::TaskPhase,
@@ -391,11 +393,12 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.write_ready_tasks();
         self.arm_timer_row();
         let level = self.cx.level;
-        let Txn { run, mut state, mut ops, effects, other_runs, copy, .. } = self;
+        let Txn { run, mut state, mut ops, effects, other_runs, copy, before, .. } = self;
         for (kind, pending) in state.pending() {
             ops.extend(pending.take_writes(&run, kind));
         }
         ops.extend(state.info.take_write(&run, level));
+        ops.extend(list_writes(&run, before.as_deref(), &mut state, level));
         let core = state.encode();
         let bytes = state.is_running().then(|| state.memory(core.len()));
         ops.push(Op::Put(RowKey::Execution(run.clone()), core));
@@ -416,6 +419,9 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.ops.extend(self.state.proposals.take_writes(&self.run));
         if self.state.info.has_row() {
             self.ops.push(Op::Delete(RowKey::Info(self.run.clone())));
+        }
+        if self.state.listed {
+            self.ops.extend(visibility::writes(&self.run, self.before.as_deref(), None));
         }
         self.ops.push(Op::Delete(RowKey::Execution(self.run.clone())));
         self.ops.extend(self.state.timer_row.map(|due| Op::Delete(RowKey::Timer { due, subject: (&self.run).into() })));
@@ -481,4 +487,19 @@ impl<'a, 'c> Txn<'a, 'c> {
         self.effects.push(Effect::TimerArmed { subject: (&self.run).into(), due });
         self.state.timer_row = due;
     }
+}
+
+/// The writes by which lists come to know what has become of a run; from then on they know it.
+fn list_writes(
+    run: &RunKey,
+    before: Option<&ExecutionState>,
+    state: &mut ExecutionState,
+    level: FeatureLevel,
+) -> Vec<Op> {
+    let known = before.filter(|before| before.listed);
+    if level < FeatureLevel::LISTS || known.is_some_and(|before| !visibility::is_changed(before, state)) {
+        return Vec::new();
+    }
+    state.listed = true;
+    visibility::writes(run, known, Some(state))
 }

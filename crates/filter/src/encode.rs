@@ -45,13 +45,13 @@ pub fn keys(value: Value<'_>) -> Vec<Vec<u8>> {
 }
 
 /// A run's place in the order of lists: those that run come first, then those that were closed last, of these those that
-/// were started last, and then by run id.
-pub fn position(closed: Option<i64>, started: i64, run_id: &str) -> Vec<u8> {
+/// were started last, and then by run id, which is the last of the bytes.
+pub fn position(closed: Option<i64>, started: i64, run_id: [u8; 16]) -> Vec<u8> {
     let descending = |time: i64| int(time).map(|byte| !byte);
     let mut position = vec![u8::from(closed.is_some())];
     position.extend(closed.into_iter().flat_map(descending));
     position.extend(descending(started));
-    put_text(&mut position, run_id);
+    position.extend(run_id);
     position
 }
 

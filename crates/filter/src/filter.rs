@@ -1,7 +1,7 @@
 //! A query as a whole: what is asked for, in which order, and how it is counted.
 
 use crate::{
-    Attribute, Attributes, Condition, FilterError, Indexes, Plan, Predicate, Record, Test, Type, Value, check,
+    Attribute, Attributes, Condition, FilterError, Indexes, Plan, Predicate, Record, Test, Type, check,
     condition::quoted_name, encode, evaluate, names, plan, syntax,
 };
 use sqlparser::ast::{Expr, Spanned};
@@ -91,18 +91,9 @@ impl Filter {
     /// Bytes that compare as the records do in the order asked for. What is missing comes last, or first where it is
     /// descending; what is equal goes by its position, backwards if the first attribute is descending.
     pub fn sort_key(&self, record: &dyn Record) -> Vec<u8> {
-        let time = |field| match record.value(field) {
-            Value::Datetime(time) => Some(time),
-            _ => None,
-        };
-        let run_id = match record.value(names::RUN_ID) {
-            Value::Keyword(id) => id,
-            _ => "",
-        };
-        let position = encode::position(time(names::CLOSE_TIME), time(names::START_TIME).unwrap_or(0), run_id);
         let parts = self.order_by.iter().map(|(by, descending)| (encode::key(record.value(&by.field)), *descending));
         let backwards = self.order_by.first().is_some_and(|(_, descending)| *descending);
-        let parts = parts.chain([(position, backwards)]);
+        let parts = parts.chain([(record.position(), backwards)]);
         parts
             .flat_map(|(bytes, flipped)| bytes.into_iter().map(move |byte| if flipped { !byte } else { byte }))
             .collect()

@@ -40,7 +40,7 @@ pub use condition::{Comparison, Condition, Literal, Predicate, Test, Words};
 pub use encode::KeyRange;
 pub use error::{FilterError, Position};
 pub use filter::Filter;
-pub use names::{Attribute, Attributes, status_name, system};
+pub use names::{Attribute, Attributes, is_fixed, status_name, system};
 pub use plan::{Access, Index, Indexes, Plan};
 pub use types::{Record, Type, Value};
 pub use words::words;

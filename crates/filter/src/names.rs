@@ -7,52 +7,65 @@ use std::collections::BTreeMap;
 pub(crate) const NAMESPACE_DIVISION: &str = "TemporalNamespaceDivision";
 pub(crate) const STATUS: &str = "ExecutionStatus";
 pub(crate) const DURATION: &str = "ExecutionDuration";
-pub(crate) const CLOSE_TIME: &str = "CloseTime";
-pub(crate) const START_TIME: &str = "StartTime";
-pub(crate) const RUN_ID: &str = "RunId";
 
 const PREFIX: &str = "Temporal";
 
+/// Where the values of a system attribute come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Only the server sets it, from what it knows of a run.
+    Fixed,
+    /// Runs can be given it.
+    Given,
+}
+
+use Origin::{Fixed, Given};
+
 /// The attributes of every namespace, as `temporal operator search-attribute list` shows them.
-const SYSTEM: [(&str, Type); 33] = [
-    ("BatcherNamespace", Type::Keyword),
-    ("BatcherUser", Type::Keyword),
-    ("BinaryChecksums", Type::KeywordList),
-    ("BuildIds", Type::KeywordList),
-    (CLOSE_TIME, Type::Datetime),
-    (DURATION, Type::Int),
-    (STATUS, Type::Keyword),
-    ("ExecutionTime", Type::Datetime),
-    ("HistoryLength", Type::Int),
-    ("HistorySizeBytes", Type::Int),
-    ("ParentRunId", Type::Keyword),
-    ("ParentWorkflowId", Type::Keyword),
-    ("RootRunId", Type::Keyword),
-    ("RootWorkflowId", Type::Keyword),
-    (RUN_ID, Type::Keyword),
-    (START_TIME, Type::Datetime),
-    ("StateTransitionCount", Type::Int),
-    ("TaskQueue", Type::Keyword),
-    ("TemporalChangeVersion", Type::KeywordList),
-    ("TemporalExternalPayloadCount", Type::Int),
-    ("TemporalExternalPayloadSizeBytes", Type::Int),
-    (NAMESPACE_DIVISION, Type::Keyword),
-    ("TemporalPauseInfo", Type::KeywordList),
-    ("TemporalReportedProblems", Type::KeywordList),
-    ("TemporalSchedulePaused", Type::Bool),
-    ("TemporalScheduledById", Type::Keyword),
-    ("TemporalScheduledStartTime", Type::Datetime),
-    ("TemporalUsedWorkerDeploymentVersions", Type::KeywordList),
-    ("TemporalWorkerDeployment", Type::Keyword),
-    ("TemporalWorkerDeploymentVersion", Type::Keyword),
-    ("TemporalWorkflowVersioningBehavior", Type::Keyword),
-    ("WorkflowId", Type::Keyword),
-    ("WorkflowType", Type::Keyword),
+const SYSTEM: [(&str, Type, Origin); 33] = [
+    ("BatcherNamespace", Type::Keyword, Given),
+    ("BatcherUser", Type::Keyword, Given),
+    ("BinaryChecksums", Type::KeywordList, Given),
+    ("BuildIds", Type::KeywordList, Given),
+    ("CloseTime", Type::Datetime, Fixed),
+    (DURATION, Type::Int, Fixed),
+    (STATUS, Type::Keyword, Fixed),
+    ("ExecutionTime", Type::Datetime, Fixed),
+    ("HistoryLength", Type::Int, Fixed),
+    ("HistorySizeBytes", Type::Int, Fixed),
+    ("ParentRunId", Type::Keyword, Fixed),
+    ("ParentWorkflowId", Type::Keyword, Fixed),
+    ("RootRunId", Type::Keyword, Fixed),
+    ("RootWorkflowId", Type::Keyword, Fixed),
+    ("RunId", Type::Keyword, Fixed),
+    ("StartTime", Type::Datetime, Fixed),
+    ("StateTransitionCount", Type::Int, Fixed),
+    ("TaskQueue", Type::Keyword, Fixed),
+    ("TemporalChangeVersion", Type::KeywordList, Given),
+    ("TemporalExternalPayloadCount", Type::Int, Fixed),
+    ("TemporalExternalPayloadSizeBytes", Type::Int, Fixed),
+    (NAMESPACE_DIVISION, Type::Keyword, Given),
+    ("TemporalPauseInfo", Type::KeywordList, Given),
+    ("TemporalReportedProblems", Type::KeywordList, Given),
+    ("TemporalSchedulePaused", Type::Bool, Given),
+    ("TemporalScheduledById", Type::Keyword, Given),
+    ("TemporalScheduledStartTime", Type::Datetime, Given),
+    ("TemporalUsedWorkerDeploymentVersions", Type::KeywordList, Fixed),
+    ("TemporalWorkerDeployment", Type::Keyword, Fixed),
+    ("TemporalWorkerDeploymentVersion", Type::Keyword, Fixed),
+    ("TemporalWorkflowVersioningBehavior", Type::Keyword, Fixed),
+    ("WorkflowId", Type::Keyword, Fixed),
+    ("WorkflowType", Type::Keyword, Fixed),
 ];
 
 /// The attributes of every namespace, with their types.
 pub fn system() -> impl Iterator<Item = (&'static str, Type)> {
-    SYSTEM.into_iter()
+    SYSTEM.into_iter().map(|(name, kind, _)| (name, kind))
+}
+
+/// Whether it is an attribute of every namespace that only the server sets.
+pub fn is_fixed(name: &str) -> bool {
+    SYSTEM.iter().any(|(system, _, origin)| *system == name && *origin == Fixed)
 }
 
 /// A search attribute that a query names.

@@ -14,6 +14,12 @@ pub enum Type {
     KeywordList,
 }
 
+impl Type {
+    /// All types.
+    pub const ALL: [Type; 7] =
+        [Type::Text, Type::Keyword, Type::Int, Type::Double, Type::Bool, Type::Datetime, Type::KeywordList];
+}
+
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -48,4 +54,7 @@ pub enum Value<'a> {
 pub trait Record {
     /// The value of an attribute by its field, as [`Attribute::field`](crate::Attribute) tells it.
     fn value(&self, field: &str) -> Value<'_>;
+
+    /// The run's [`position`](crate::encode::position).
+    fn position(&self) -> Vec<u8>;
 }

@@ -40,8 +40,8 @@ impl Family {
     /// The family of a key without incarnation; `None` for a table that this build does not know.
     pub(crate) fn of(key: &[u8]) -> Option<Family> {
         match *key.first()? {
-            table::APPLIED..=table::QUEUE_CONFIG => Some(Family::Rows),
-            table::TIMER | table::READY | table::OUTBOX => Some(Family::Index),
+            table::APPLIED..=table::RECORD => Some(Family::Rows),
+            table::TIMER | table::READY | table::OUTBOX | table::INDEX => Some(Family::Index),
             table::HISTORY => Some(Family::History),
             _ => None,
         }
@@ -59,9 +59,12 @@ pub(crate) mod table {
     pub(crate) const REQUEST_ID: u8 = 6;
     // 7 was a counter for each queue.
     pub(crate) const QUEUE_CONFIG: u8 = 8;
+    pub(crate) const RECORD: u8 = 9;
     pub(crate) const TIMER: u8 = 64;
     pub(crate) const READY: u8 = 65;
     pub(crate) const OUTBOX: u8 = 66;
+    /// Rows of the indexes of attributes.
+    pub(crate) const INDEX: u8 = 67;
     pub(crate) const HISTORY: u8 = 128;
 }
 
@@ -181,6 +184,10 @@ impl KeyWriter {
         })
     }
 
+    fn list(self, kind: SubjectKind, namespace: NamespaceId) -> Self {
+        self.u8(kind.0).uuid(namespace.0)
+    }
+
     pub(crate) fn row(self, key: &RowKey) -> Self {
         match key {
             RowKey::Execution(run) => self.run(run),
@@ -195,6 +202,8 @@ impl KeyWriter {
             RowKey::QueueConfig(queue) => self.queue(queue),
             RowKey::Clock => self,
             RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
+            RowKey::Record { kind, namespace, position } => self.list(*kind, *namespace).raw(position),
+            RowKey::Index { kind, namespace, field, place } => self.list(*kind, *namespace).str(field).raw(place),
         }
     }
 }
@@ -211,6 +220,8 @@ fn table_of(key: &RowKey) -> u8 {
         RowKey::Clock => table::CLOCK,
         RowKey::System { .. } => table::SYSTEM,
         RowKey::QueueConfig(_) => table::QUEUE_CONFIG,
+        RowKey::Record { .. } => table::RECORD,
+        RowKey::Index { .. } => table::INDEX,
     }
 }
 

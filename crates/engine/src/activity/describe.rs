@@ -1,7 +1,7 @@
 //! A pending activity as the API shows it: to the worker that polled it, and in descriptions of the execution.
 
 use super::{
-    state::{ActivityPhase, PendingActivity, StartedAttempt},
+    state::{ActivityKey, ActivityPhase, PendingActivity, StartedAttempt},
     timeouts::to_proto,
 };
 use crate::{
@@ -29,8 +29,8 @@ pub fn pending_infos(state: &ExecutionState) -> Vec<PendingActivityInfo> {
 
 /// The types of the activities that are paused.
 pub(crate) fn paused_types(state: &ExecutionState) -> BTreeSet<Arc<str>> {
-    let paused = state.activities.values().filter(|activity| activity.control.is_paused());
-    paused.map(|activity| activity.activity_type.clone()).collect()
+    let paused = state.activities.range(ActivityKey::Paused..=ActivityKey::Paused);
+    paused.filter_map(|(_, id)| state.activities.get(id)).map(|activity| activity.activity_type.clone()).collect()
 }
 
 fn pending_info(activity: &PendingActivity) -> PendingActivityInfo {

@@ -134,6 +134,8 @@ pub enum ActivityKey {
     Id(Arc<str>),
     /// The activity's earliest deadline.
     Due(Timestamp),
+    /// It is paused.
+    Paused,
 }
 
 impl Keyed for PendingActivity {
@@ -141,7 +143,8 @@ impl Keyed for PendingActivity {
 
     fn keys(&self) -> impl IntoIterator<Item = ActivityKey> {
         let due = self.next_due().map(|(at, _)| ActivityKey::Due(at));
-        [Some(ActivityKey::Id(self.activity_id.clone())), due].into_iter().flatten()
+        let paused = self.control.is_paused().then_some(ActivityKey::Paused);
+        [Some(ActivityKey::Id(self.activity_id.clone())), due, paused].into_iter().flatten()
     }
 
     fn heap_bytes(&self) -> usize {

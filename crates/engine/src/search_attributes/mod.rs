@@ -12,16 +12,17 @@ use tenure_api::{
     namespace::v1::NamespaceConfig,
 };
 
+use names::system_type;
 pub(crate) use names::{column_type, free_column, type_name};
-pub use names::{columns, is_reserved, system};
-use names::{is_fixed, system_type};
+pub use names::{columns, is_reserved, list_field, list_type, system};
+use tenure_filter::is_fixed;
 
 /// The limit in bytes of one value.
 const MAX_VALUE_SIZE: usize = 2 << 10;
 /// The limit in bytes of all search attributes of a workflow.
 const MAX_TOTAL_SIZE: usize = 40 << 10;
 /// The key of the metadata that names a value's type.
-const TYPE: &str = "type";
+pub(crate) const TYPE: &str = "type";
 
 /// The search attributes that a namespace's own workflows may have besides those of every namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,50 +1,10 @@
 //! The names and types of search attributes: those of every namespace, and the columns that a namespace can name.
 
 use tenure_api::enums::v1::IndexedValueType as Type;
+use tenure_filter::Type as ListType;
 
 /// The prefix of names that belong to the server.
 const RESERVED_PREFIX: &str = "Temporal";
-
-/// The attributes that only the server sets.
-const FIXED: [(&str, Type); 22] = [
-    ("CloseTime", Type::Datetime),
-    ("ExecutionDuration", Type::Int),
-    ("ExecutionStatus", Type::Keyword),
-    ("ExecutionTime", Type::Datetime),
-    ("HistoryLength", Type::Int),
-    ("HistorySizeBytes", Type::Int),
-    ("ParentRunId", Type::Keyword),
-    ("ParentWorkflowId", Type::Keyword),
-    ("RootRunId", Type::Keyword),
-    ("RootWorkflowId", Type::Keyword),
-    ("RunId", Type::Keyword),
-    ("StartTime", Type::Datetime),
-    ("StateTransitionCount", Type::Int),
-    ("TaskQueue", Type::Keyword),
-    ("TemporalExternalPayloadCount", Type::Int),
-    ("TemporalExternalPayloadSizeBytes", Type::Int),
-    ("TemporalUsedWorkerDeploymentVersions", Type::KeywordList),
-    ("TemporalWorkerDeployment", Type::Keyword),
-    ("TemporalWorkerDeploymentVersion", Type::Keyword),
-    ("TemporalWorkflowVersioningBehavior", Type::Keyword),
-    ("WorkflowId", Type::Keyword),
-    ("WorkflowType", Type::Keyword),
-];
-
-/// The attributes that every namespace has and workflows can be given.
-const COMMON: [(&str, Type); 11] = [
-    ("BatcherNamespace", Type::Keyword),
-    ("BatcherUser", Type::Keyword),
-    ("BinaryChecksums", Type::KeywordList),
-    ("BuildIds", Type::KeywordList),
-    ("TemporalChangeVersion", Type::KeywordList),
-    ("TemporalNamespaceDivision", Type::Keyword),
-    ("TemporalPauseInfo", Type::KeywordList),
-    ("TemporalReportedProblems", Type::KeywordList),
-    ("TemporalScheduledById", Type::Keyword),
-    ("TemporalScheduledStartTime", Type::Datetime),
-    ("TemporalSchedulePaused", Type::Bool),
-];
 
 /// The number of columns that a namespace has of each type.
 const COLUMNS: [(Type, u8); 7] = [
@@ -59,7 +19,7 @@ const COLUMNS: [(Type, u8); 7] = [
 
 /// The search attributes of every namespace.
 pub fn system() -> impl Iterator<Item = (&'static str, Type)> {
-    FIXED.into_iter().chain(COMMON)
+    tenure_filter::system().map(|(name, kind)| (name, api_type(kind)))
 }
 
 /// The columns of every namespace, by the names that aliases are given to: `Keyword01`.
@@ -70,10 +30,6 @@ pub fn columns() -> impl Iterator<Item = (String, Type)> {
 /// Whether a namespace's own attribute may not have this name.
 pub fn is_reserved(name: &str) -> bool {
     name.starts_with(RESERVED_PREFIX) || system_type(name).is_some()
-}
-
-pub(super) fn is_fixed(name: &str) -> bool {
-    FIXED.iter().any(|(fixed, _)| *fixed == name)
 }
 
 pub(super) fn system_type(name: &str) -> Option<Type> {
@@ -98,16 +54,43 @@ fn column(kind: Type, n: u8) -> String {
     format!("{}{n:02}", type_name(kind))
 }
 
-/// The name of a type in values and columns: `KeywordList`.
-pub(crate) fn type_name(kind: Type) -> &'static str {
+/// The type in the language of lists; `None` for a type that is none.
+pub fn list_type(kind: Type) -> Option<ListType> {
+    Some(match kind {
+        Type::Unspecified => return None,
+        Type::Text => ListType::Text,
+        Type::Keyword => ListType::Keyword,
+        Type::Int => ListType::Int,
+        Type::Double => ListType::Double,
+        Type::Bool => ListType::Bool,
+        Type::Datetime => ListType::Datetime,
+        Type::KeywordList => ListType::KeywordList,
+    })
+}
+
+fn api_type(kind: ListType) -> Type {
     match kind {
-        Type::Unspecified => "Unspecified",
-        Type::Text => "Text",
-        Type::Keyword => "Keyword",
-        Type::Int => "Int",
-        Type::Double => "Double",
-        Type::Bool => "Bool",
-        Type::Datetime => "Datetime",
-        Type::KeywordList => "KeywordList",
+        ListType::Text => Type::Text,
+        ListType::Keyword => Type::Keyword,
+        ListType::Int => Type::Int,
+        ListType::Double => Type::Double,
+        ListType::Bool => Type::Bool,
+        ListType::Datetime => Type::Datetime,
+        ListType::KeywordList => Type::KeywordList,
+    }
+}
+
+/// The name of a type in values and columns: `KeywordList`.
+pub(crate) fn type_name(kind: Type) -> String {
+    list_type(kind).map_or_else(|| "Unspecified".to_owned(), |kind| kind.to_string())
+}
+
+/// The name that lists have for an attribute of this name and type: a name that was removed and given to an attribute of
+/// another type is another one.
+pub fn list_field(name: &str, kind: ListType) -> String {
+    if tenure_filter::system().any(|system| system == (name, kind)) {
+        name.to_owned()
+    } else {
+        format!("{kind}:{name}")
     }
 }

@@ -24,7 +24,7 @@ fn error(name: &str, value: Payload) -> String {
 
 #[track_caller]
 fn check(name: &str, json: &str, shown: &str) {
-    let kind = registry().type_of(name).map_or("", type_name);
+    let kind = registry().type_of(name).map_or_else(String::new, type_name);
     let expected = match shown {
         "" => String::new(),
         shown => format!("invalid value for search attribute {name} of type {kind}: {shown}"),

@@ -31,6 +31,7 @@ use crate::{
     token::TaskToken,
     transition::Context,
     update::{PendingUpdate, state::CompletedUpdate},
+    visibility::RecordRow,
     workflow_task::state::{Build, TaskFailure},
 };
 use bytes::Bytes;
@@ -51,7 +52,7 @@ mod kept;
 
 use kept::{Form, check_kept, check_read, form, write_new};
 
-const FORMS: [Form; 22] = [
+const FORMS: [Form; 23] = [
     form::<PendingActivity>("activity"),
     form::<Encoded<HistoryEvent>>("buffered_event"),
     form::<PendingChild>("child"),
@@ -68,6 +69,7 @@ const FORMS: [Form; 22] = [
     form::<Vec<Proposal>>("proposals"),
     form::<QueueConfigRow>("queue_config"),
     form::<ReadyTask>("ready_task"),
+    form::<RecordRow>("record"),
     form::<ShardRow>("shard"),
     form::<Recent>("system_proposals"),
     form::<TaskToken>("task_token"),
@@ -127,11 +129,14 @@ fn written() -> Vec<(&'static str, Bytes)> {
                 RowKey::Pending { kind: PendingKind::Proposals, .. } => "proposals",
                 RowKey::Current(_) => "current_run",
                 RowKey::Ready { .. } => "ready_task",
+                RowKey::Record { .. } => "record",
                 RowKey::Outbox { .. } => "message",
                 RowKey::QueueConfig(_) => "queue_config",
                 RowKey::RequestId { request_id, .. } if request_id.starts_with("update/") => "completed_update",
                 // Encoded messages of the API, ids, and rows whose key says all.
-                RowKey::History { .. } | RowKey::RequestId { .. } | RowKey::Timer { .. } => continue,
+                RowKey::History { .. } | RowKey::RequestId { .. } | RowKey::Timer { .. } | RowKey::Index { .. } => {
+                    continue;
+                }
                 RowKey::Clock | RowKey::System { .. } => continue,
             };
             written.push((name, value.clone()));

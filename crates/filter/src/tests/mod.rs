@@ -5,7 +5,7 @@ mod limits;
 mod properties;
 mod reference;
 
-use crate::{Attributes, Record, Type, Value, system};
+use crate::{Attributes, Record, Type, Value, encode::position, system};
 use std::collections::BTreeMap;
 
 /// A value of its own.
@@ -38,6 +38,16 @@ impl Record for Run {
             Some(Owned::List(list)) => Value::KeywordList(list),
             Some(Owned::Text(text)) => Value::Text(text),
         }
+    }
+
+    fn position(&self) -> Vec<u8> {
+        let time = |field| match self.values.get(field) {
+            Some(Owned::Datetime(time)) => Some(*time),
+            _ => None,
+        };
+        let mut id = [0; 16];
+        id.iter_mut().zip(self.id.bytes()).for_each(|(to, byte)| *to = byte);
+        position(time("CloseTime"), time("StartTime").unwrap_or(0), id)
     }
 }
 

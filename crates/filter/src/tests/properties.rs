@@ -216,7 +216,7 @@ proptest! {
         claimed in prop_oneof![Just(0), Just(1_000_000_u64)],
     ) {
         for (n, run) in runs.iter_mut().enumerate() {
-            run.values.insert("RunId".to_owned(), Owned::Keyword(n.to_string()));
+            run.id = n.to_string();
         }
         let filter = Filter::parse(&with_order(&condition, &order), &attributes()).unwrap();
         let mut expected: Vec<usize> = (0..runs.len()).filter(|n| filter.matches(&runs[*n])).collect();

@@ -7,12 +7,14 @@ use crate::{
     outbox::Body,
     removal::Removal,
     reset::Resets,
-    rows::{ReadyTask, RowKey, StateReader},
+    rows::{Op, ReadyTask, RowKey, StateReader},
     state::ExecutionState,
     testing::{Sim, workflow},
     transition::Effect,
     update::UpdatePhase,
+    visibility::{self, RunRecord},
 };
+use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use tenure_api::{
     enums::v1::EventType,
@@ -33,7 +35,7 @@ pub(super) fn closed(sim: &Sim) -> Vec<(RunKey, ExecutionState)> {
     let closed = runs(sim).filter(|(_, state)| !state.is_running());
     let fixed = |state: &ExecutionState| {
         let mut state = state.clone();
-        (state.transitions, state.timer_row) = (0, None);
+        (state.transitions, state.timer_row, state.listed) = (0, None, false);
         (state.removal, state.reset) = (Removal::default(), Resets::default());
         state
     };
@@ -84,6 +86,31 @@ pub(super) fn check(sim: &Sim, signals: &BTreeMap<Uuid, usize>) {
         check_tasks(sim, run, &state);
     }
     check_queues(sim);
+    check_lists(sim);
+}
+
+/// Lists know of each run what it is, and of no other.
+fn check_lists(sim: &Sim) {
+    let listed = |key: &RowKey| matches!(key, RowKey::Record { .. } | RowKey::Index { .. });
+    let shown = |key: &RowKey, value: &Bytes| match key {
+        RowKey::Record { .. } => {
+            let mut info = RunRecord::decode(value).expect("a record").info().clone();
+            // Messages that are answered later count, too.
+            info.state_transition_count = 0;
+            format!("{info:?}")
+        }
+        _ => format!("{value:?}"),
+    };
+    let rows = sim.rows.rows().filter(|(key, _)| listed(key));
+    let found: BTreeMap<_, _> = rows.map(|(key, value)| (key.clone(), shown(key, value))).collect();
+    let mut expected = BTreeMap::new();
+    for (run, state) in runs(sim).filter(|(_, state)| state.listed) {
+        for op in visibility::writes(run, None, Some(&state)) {
+            let Op::Put(key, value) = op else { panic!("nothing was there") };
+            expected.insert(key.clone(), shown(&key, &value));
+        }
+    }
+    assert_eq!(found, expected);
 }
 
 /// The events of a run, whether they are in history yet or not.

@@ -1,0 +1,88 @@
+//! What lists find a run by: its record, and its rows in the indexes of attributes. They are written in the transition
+//! that changes what they say, so a list is as true as a read.
+
+mod record;
+mod value;
+
+#[cfg(test)]
+pub(crate) use record::RecordRow;
+pub use record::RunRecord;
+
+use crate::{
+    activity::describe::paused_types,
+    describe,
+    info::Info,
+    key::RunKey,
+    row::{Op, RowKey},
+    state::ExecutionState,
+    subject::SubjectKind,
+};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use tenure_api::workflow::v1::WorkflowExecutionInfo;
+use tenure_filter::Record;
+
+/// Whether what lists show of a run has changed.
+pub(crate) fn is_changed(before: &ExecutionState, after: &ExecutionState) -> bool {
+    before.status() != after.status()
+        || before.is_deleted() != after.is_deleted()
+        || !Info::is_same(&before.info, &after.info)
+        || before.workflow_task.reported_failure != after.workflow_task.reported_failure
+        || paused_types(before) != paused_types(after)
+}
+
+/// The writes by which the rows of one state of a run become those of another. `None` is a run that lists do not know.
+pub(crate) fn writes(run: &RunKey, before: Option<&ExecutionState>, after: Option<&ExecutionState>) -> Vec<Op> {
+    let of = |state: Option<&ExecutionState>| state.map(|state| rows(run, state)).unwrap_or_default();
+    let (old, new) = (of(before), of(after));
+    let gone = old.keys().filter(|key| !new.contains_key(key)).cloned().map(Op::Delete);
+    let mut writes: Vec<_> = gone.collect();
+    let written = new.into_iter().filter(|(key, value)| old.get(key) != Some(value));
+    writes.extend(written.map(|(key, value)| Op::Put(key, value)));
+    writes
+}
+
+/// The record, and the rows in indexes. A run of a namespace division is only in the index of divisions, so that the other
+/// indexes have what queries without one look for, and nothing else.
+fn rows(run: &RunKey, state: &ExecutionState) -> BTreeMap<RowKey, Bytes> {
+    if state.is_deleted() {
+        return BTreeMap::new();
+    }
+    let (kind, namespace) = (SubjectKind::RUN, run.workflow.namespace);
+    let record = RunRecord::new(listed(run, state));
+    let position = record.position();
+    let slot = Bytes::copy_from_slice(&run.workflow.slot().to_be_bytes());
+    let index = |(field, key): (String, Vec<u8>)| {
+        let place = [key, position.clone()].concat().into();
+        (RowKey::Index { kind, namespace, field: field.into(), place }, slot.clone())
+    };
+    let mut rows: BTreeMap<_, _> = record.index_keys().map(index).collect();
+    rows.insert(RowKey::Record { kind, namespace, position: position.clone().into() }, record.encode());
+    rows
+}
+
+/// The part of a run's description that lists show. Like the reference server's, they count events and bytes of a run once
+/// it is closed.
+fn listed(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
+    let info = describe::info(run, state);
+    let open = state.is_running();
+    let counted = |number: i64| if open { 0 } else { number };
+    WorkflowExecutionInfo {
+        execution: info.execution,
+        r#type: info.r#type,
+        start_time: info.start_time,
+        close_time: info.close_time,
+        status: info.status,
+        history_length: counted(info.history_length),
+        parent_execution: info.parent_execution,
+        execution_time: info.execution_time,
+        memo: info.memo,
+        search_attributes: info.search_attributes,
+        task_queue: info.task_queue,
+        state_transition_count: counted(info.state_transition_count),
+        history_size_bytes: counted(info.history_size_bytes),
+        execution_duration: info.execution_duration,
+        root_execution: info.root_execution,
+        ..Default::default()
+    }
+}

@@ -1,8 +1,8 @@
 //! A query as a whole: what is asked for, in which order, and how it is counted.
 
 use crate::{
-    Attribute, Attributes, Condition, FilterError, Indexes, Plan, Predicate, Record, Test, Type, check,
-    condition::quoted_name, encode, evaluate, names, plan, syntax,
+    Attribute, Attributes, Condition, FilterError, Indexes, Plan, Record, Type, check, condition::quoted_name, encode,
+    evaluate, names, plan, syntax,
 };
 use sqlparser::ast::{Expr, Spanned};
 use std::fmt;
@@ -62,25 +62,16 @@ impl Filter {
         self.group_by.as_ref()
     }
 
-    /// What a record has to fit: also to be in no namespace division, unless the query names that attribute anywhere.
-    pub fn whole_condition(&self) -> Option<Condition> {
-        if self.any_division {
-            return self.condition.clone();
-        }
-        let field = names::NAMESPACE_DIVISION.to_owned();
-        let attribute = Attribute { alias: field.clone(), field, kind: Type::Keyword };
-        let divided = Condition::Test(Test { attribute, predicate: Predicate::IsNull { negated: false } });
-        Some(match self.condition.clone() {
-            Some(condition) => condition.and(divided),
-            None => divided,
-        })
+    /// Whether the query names the namespace division anywhere; else it finds only runs without one.
+    pub fn names_division(&self) -> bool {
+        self.any_division
     }
 
     /// Whether a record fits.
     pub fn matches(&self, record: &dyn Record) -> bool {
         let fits = |condition| evaluate::holds(condition, record) == Some(true);
-        let divided = || !evaluate::is_null(record.value(names::NAMESPACE_DIVISION));
-        (self.any_division || !divided()) && self.condition.as_ref().is_none_or(fits)
+        let is_divided = || !evaluate::is_null(record.value(names::NAMESPACE_DIVISION));
+        (self.any_division || !is_divided()) && self.condition.as_ref().is_none_or(fits)
     }
 
     /// How the records that fit are found best.

@@ -1,8 +1,9 @@
 //! How the records that fit a filter are found: which index, which of its keys, what is left to check and to sort.
 
 use crate::{
-    Attribute, Condition, Filter, KeyRange, Record,
+    Attribute, Condition, Filter, KeyRange, Predicate, Record, Test, Type,
     evaluate::holds,
+    names::NAMESPACE_DIVISION,
     ranges::{self, Ranges},
 };
 use std::{collections::BTreeMap, fmt::Write};
@@ -15,7 +16,8 @@ pub struct Index {
     pub has_nulls: bool,
 }
 
-/// What there is to find records by.
+/// What there is to find records by. Only the index of `TemporalNamespaceDivision` has rows of runs of a division: the others
+/// have what queries look for that do not name it.
 pub trait Indexes {
     /// The index of an attribute, by its field; none if there is none, or if it is not filled yet.
     fn index(&self, field: &str) -> Option<Index>;
@@ -32,15 +34,25 @@ pub trait Indexes {
 pub enum Access {
     /// All records, by their position.
     Scan,
-    /// The rows of an index in these ranges, one range after the other.
+    /// The rows of an index in these ranges.
     Index {
         field: String,
         ranges: Vec<KeyRange>,
-        /// Whether they are read backwards, the last range first.
-        reverse: bool,
+        order: Order,
         /// Whether a record may come several times.
         repeats: bool,
     },
+}
+
+/// How the rows of several ranges follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// One range after the other.
+    Forwards,
+    /// The last range first, and the last row of each.
+    Backwards,
+    /// By their positions: each range has the rows of one key, which are in this order, and they are merged.
+    Merged,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -65,9 +77,13 @@ impl Plan {
         let mut text = match &self.access {
             Access::Scan => "scan all runs".to_owned(),
             Access::Index { ranges, .. } if ranges.is_empty() => "read nothing: no run can fit".to_owned(),
-            Access::Index { field, ranges, reverse, repeats } => {
+            Access::Index { field, ranges, order, repeats } => {
                 let points = ranges.iter().filter(|range| range.is_point).count();
-                let backwards = if *reverse { ", backwards" } else { "" };
+                let backwards = match order {
+                    Order::Backwards => ", backwards",
+                    Order::Merged if points > 1 => ", merged",
+                    Order::Forwards | Order::Merged => "",
+                };
                 let once = if *repeats { ", each run once" } else { "" };
                 let others = ranges.len() - points;
                 format!("read the index of {field}: {points} values, {others} ranges{backwards}{once}")
@@ -85,6 +101,9 @@ impl Plan {
 /// How many ranges of an index are estimated; others are taken to have as many rows on average.
 const ESTIMATED_RANGES: usize = 32;
 
+/// The most ranges that are merged.
+const MERGED_RANGES: usize = 64;
+
 /// Rows that could be read.
 struct Candidate {
     attribute: Attribute,
@@ -96,14 +115,25 @@ struct Candidate {
 }
 
 pub(crate) fn plan(filter: &Filter, indexes: &dyn Indexes) -> Plan {
-    let parts = filter.whole_condition().map_or_else(Vec::new, |condition| condition.without_not(false).into_all());
+    let parts = filter.condition().map_or_else(Vec::new, |condition| condition.clone().without_not(false).into_all());
     let is_sorted = filter.order_by().is_empty();
     let rows = indexes.total();
     let best = candidates(filter, &parts, indexes).into_iter().min_by_key(|c| cost(c.rows, c.is_sorted));
     match best.filter(|best| cost(best.rows, best.is_sorted) < cost(rows, is_sorted)) {
         Some(best) => best.plan(filter, parts),
-        None => Plan { access: Access::Scan, residual: all_of(parts), is_sorted, rows },
+        None => {
+            let undivided = (!filter.names_division()).then(undivided);
+            let residual = all_of(parts.into_iter().chain(undivided).collect());
+            Plan { access: Access::Scan, residual, is_sorted, rows }
+        }
     }
+}
+
+/// To be in no namespace division.
+fn undivided() -> Condition {
+    let field = NAMESPACE_DIVISION.to_owned();
+    let attribute = Attribute { alias: field.clone(), field, kind: Type::Keyword };
+    Condition::Test(Test { attribute, predicate: Predicate::IsNull { negated: false } })
 }
 
 /// Sorting costs about as much as reading once more.
@@ -121,7 +151,8 @@ fn candidates(filter: &Filter, parts: &[Condition], indexes: &dyn Indexes) -> Ve
     let named: BTreeMap<&str, &Attribute> =
         tests.iter().map(|test| (test.attribute.field.as_str(), &test.attribute)).collect();
     let mut candidates = Vec::new();
-    for attribute in named.into_values() {
+    let usable = |attribute: &Attribute| (attribute.field == NAMESPACE_DIVISION) == filter.names_division();
+    for attribute in named.into_values().filter(|attribute| usable(attribute)) {
         let Some(index) = indexes.index(&attribute.field) else { continue };
         let narrow = |(at, part)| ranges::of(part, attribute, index.has_nulls).map(|ranges| (at, ranges));
         let narrowed = parts.iter().enumerate().filter_map(narrow);
@@ -139,6 +170,7 @@ fn candidates(filter: &Filter, parts: &[Condition], indexes: &dyn Indexes) -> Ve
     }
     if let [(attribute, _)] = filter.order_by()
         && !attribute.is_many()
+        && usable(attribute)
         && indexes.index(&attribute.field).is_some_and(|index| index.has_nulls)
     {
         let all = Ranges { list: vec![KeyRange::all()], exact: true };
@@ -157,8 +189,7 @@ fn candidate(
 ) -> Candidate {
     let rows = estimate(&ranges.list, |range| indexes.estimate(&attribute.field, range));
     let is_sorted = match filter.order_by() {
-        // The rows of one key are in the order of their positions.
-        [] => is_one_key(&ranges.list),
+        [] => can_be_merged(&ranges.list),
         [(by, _)] => by.field == attribute.field && !attribute.is_many(),
         _ => false,
     };
@@ -166,8 +197,9 @@ fn candidate(
     Candidate { attribute: attribute.clone(), ranges: ranges.list, served, rows, is_sorted }
 }
 
-fn is_one_key(ranges: &[KeyRange]) -> bool {
-    matches!(ranges, [] | [KeyRange { is_point: true, .. }])
+/// Whether each range has one key, whose rows are in the order of their positions, and they are not too many.
+fn can_be_merged(ranges: &[KeyRange]) -> bool {
+    ranges.len() <= MERGED_RANGES && ranges.iter().all(|range| range.is_point)
 }
 
 fn estimate(ranges: &[KeyRange], rows: impl Fn(&KeyRange) -> u64) -> u64 {
@@ -179,9 +211,13 @@ fn estimate(ranges: &[KeyRange], rows: impl Fn(&KeyRange) -> u64) -> u64 {
 impl Candidate {
     fn plan(self, filter: &Filter, parts: Vec<Condition>) -> Plan {
         let Candidate { attribute, ranges, served, rows, is_sorted } = self;
-        let backwards = matches!(filter.order_by(), [(_, true)]);
-        let repeats = attribute.is_many() && !is_one_key(&ranges);
-        let access = Access::Index { field: attribute.field, ranges, reverse: backwards && is_sorted, repeats };
+        let order = match filter.order_by() {
+            [] if is_sorted => Order::Merged,
+            [(_, true)] if is_sorted => Order::Backwards,
+            _ => Order::Forwards,
+        };
+        let repeats = attribute.is_many() && !matches!(&ranges[..], [] | [KeyRange { is_point: true, .. }]);
+        let access = Access::Index { field: attribute.field, ranges, order, repeats };
         let left = parts.into_iter().enumerate().filter(|(at, _)| !served.contains(at)).map(|(_, part)| part);
         Plan { access, residual: all_of(left.collect()), is_sorted, rows }
     }

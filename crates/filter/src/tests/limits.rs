@@ -78,7 +78,7 @@ fn the_largest_queries_are_planned() {
     for query in [
         chain("CustomList = 'a'", 4, " AND "),
         chain("CustomInt != 1", 4, " OR "),
-        chain("NOT CustomText = 'a'", 5, " AND "),
+        chain("NOT CustomBool = true", 5, " AND "),
         format!("CustomInt IN ({list}) AND CustomInt NOT IN ({list})"),
         format!("CustomInt NOT IN ({list}) OR NOT CustomInt IN ({list})"),
     ] {

@@ -112,6 +112,10 @@ pub enum ShardCommand {
         stamp: Stamp,
         receipt: Receipt,
     },
+    /// Makes a run known to lists that was there before they were.
+    ListRun {
+        run_id: Uuid,
+    },
     /// Fires what is due of the subject, whose timer row is.
     TimerDue {
         instance: Uuid,

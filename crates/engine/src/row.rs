@@ -67,6 +67,9 @@ pub enum RowKey {
     /// A message for another subject; rows of one sender sort by stamp. The value is an
     /// [`OutboxMessage`](crate::outbox::OutboxMessage).
     Outbox { from: Subject, stamp: Stamp },
+    /// How far the runs that were there before lists were are known to these: a
+    /// [`Filling`](crate::visibility::Filling).
+    ListFill,
     /// The shard's last recorded time; a new leader's clock never goes below it.
     Clock,
     /// A row of the system shard.
@@ -79,7 +82,7 @@ pub enum RowKey {
     /// [`RunRecord`](crate::visibility::RunRecord).
     Record { kind: SubjectKind, namespace: NamespaceId, position: Bytes },
     /// A row of the index of an attribute: one of the value's [`keys`](tenure_filter::encode::keys), and the position of
-    /// the record. The value is the subject's slot.
+    /// the record. The value is the slot of the subject, and the length of the position.
     Index { kind: SubjectKind, namespace: NamespaceId, field: Arc<str>, place: Bytes },
 }
 
@@ -130,7 +133,7 @@ impl RowKey {
                 RowKey::RequestId { workflow, request_id } => workflow.workflow_id.len() + request_id.len(),
                 RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => queue.name.len(),
                 RowKey::System { key, .. } => key.len(),
-                RowKey::Clock => 0,
+                RowKey::Clock | RowKey::ListFill => 0,
                 // Nothing of these is escaped, but for the names of attributes.
                 RowKey::Record { position, .. } => position.len().div_ceil(2),
                 RowKey::Index { field, place, .. } => field.len() + place.len().div_ceil(2),
@@ -151,6 +154,7 @@ impl RowKey {
             | RowKey::Ready { .. }
             | RowKey::Outbox { .. }
             | RowKey::Clock
+            | RowKey::ListFill
             | RowKey::System { .. }
             | RowKey::QueueConfig(_)
             | RowKey::Info(_)
@@ -202,6 +206,7 @@ impl fmt::Display for RowKey {
             RowKey::Ready { queue, .. } => write!(f, "a task of queue '{}'", queue.name),
             RowKey::Outbox { from, .. } => write!(f, "a message of {from}"),
             RowKey::Clock => f.write_str("the shard's clock"),
+            RowKey::ListFill => f.write_str("how far the shard's lists are filled"),
             RowKey::QueueConfig(queue) => write!(f, "the configuration of queue '{}'", queue.name),
             RowKey::System { table, key } => write!(f, "row '{key}' of the system table {table:?}"),
             RowKey::Record { position, .. } => write!(f, "the record at {}", position.escape_ascii()),

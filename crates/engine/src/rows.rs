@@ -3,9 +3,9 @@
 pub use crate::row::{CurrentRun, Op, PendingKind, ReadyTask, RowKey, SystemTable, WriteSet};
 
 use crate::{
-    key::RunKey,
+    key::{NamespaceId, RunKey},
     state::ExecutionState,
-    subject::{Subject, SubjectState},
+    subject::{Subject, SubjectKind, SubjectState},
 };
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
@@ -31,6 +31,25 @@ pub trait StateReader {
     fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError>;
     /// The rows of a system table in key order.
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError>;
+}
+
+/// A table of rows for lists, each in the order of its keys' last part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListTable<'a> {
+    pub kind: SubjectKind,
+    pub namespace: NamespaceId,
+    /// The attribute whose index it is, whose rows are [`RowKey::Index`] by their places; `None` for the records, which are
+    /// [`RowKey::Record`] by their positions.
+    pub field: Option<&'a str>,
+}
+
+/// A part of a table, from `start` up to `end` without it; an empty `end` is behind all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListRange {
+    pub start: Vec<u8>,
+    pub end: Vec<u8>,
+    /// Whether the last rows come first.
+    pub reverse: bool,
 }
 
 /// The error for a row that could not be read or decoded. The shard stops serving: rows that cannot be read are not

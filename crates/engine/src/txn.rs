@@ -412,6 +412,18 @@ impl<'a, 'c> Txn<'a, 'c> {
         whole
     }
 
+    /// Ends the transaction over a run of which nothing changed but that lists know it.
+    pub(crate) fn finish_listed(self, reply: Reply) -> Transition {
+        let Txn { cx, run, mut state, before, .. } = self;
+        let mut ops: Vec<_> = state.info.take_write(&run, cx.level).into_iter().collect();
+        ops.extend(list_writes(&run, before.as_deref(), &mut state, cx.level));
+        let core = state.encode();
+        let bytes = state.is_running().then(|| state.memory(core.len()));
+        ops.push(Op::Put(RowKey::Execution(run.clone()), core));
+        let written = WrittenState { subject: run.into(), state: Arc::new(state), bytes };
+        Transition { reply, writes: WriteSet { ops }, states: vec![written], effects: Vec::new(), copy: None }
+    }
+
     /// Ends the transaction over a run that is removed: deletes its last rows.
     pub(crate) fn finish_removed(mut self, reply: Reply) -> Transition {
         debug_assert!(!self.state.is_running(), "only closed runs go");

@@ -81,7 +81,8 @@ impl KeyRange {
         KeyRange::point(vec![NULL])
     }
 
-    pub(crate) fn all() -> KeyRange {
+    /// All keys.
+    pub fn all() -> KeyRange {
         KeyRange::between(vec![VALUE], vec![NULL + 1])
     }
 

@@ -38,17 +38,22 @@ impl Filter {
     }
 
     fn new(condition: Option<Condition>, order_by: Vec<(Attribute, bool)>, group_by: Option<Attribute>) -> Filter {
-        let mut tests = Vec::new();
-        condition.iter().for_each(|condition| condition.tests(&mut tests));
-        let named = tests.into_iter().map(|test| &test.attribute);
-        let mut named = named.chain(&group_by).chain(order_by.iter().map(|(by, _)| by));
-        let any_division = named.any(|attribute| attribute.field == names::NAMESPACE_DIVISION);
-        Filter { condition, order_by, group_by, any_division }
+        let mut filter = Filter { condition, order_by, group_by, any_division: false };
+        filter.any_division = filter.attributes().iter().any(|named| named.field == names::NAMESPACE_DIVISION);
+        filter
     }
 
     /// What the query says; none if it leaves out nothing.
     pub fn condition(&self) -> Option<&Condition> {
         self.condition.as_ref()
+    }
+
+    /// The attributes that the query names, each as often as it does.
+    pub fn attributes(&self) -> Vec<&Attribute> {
+        let mut tests = Vec::new();
+        self.condition.iter().for_each(|condition| condition.tests(&mut tests));
+        let named = tests.into_iter().map(|test| &test.attribute);
+        named.chain(&self.group_by).chain(self.order_by.iter().map(|(by, _)| by)).collect()
     }
 
     /// What to sort by, the first first, and whether descending. Without any, it is the order of

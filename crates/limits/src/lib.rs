@@ -77,6 +77,13 @@ limits! {
     /// as many.
     pub const LIST_PAGE: usize = 2 << 20;
 
+    /// Rows that a shard sorts for one step of a list, where no index has them in the order that is asked for; and runs that it
+    /// remembers so that a count has each once.
+    pub const SORTED_ROWS: usize = 20_000;
+
+    /// Groups of a count.
+    pub const GROUPS: usize = 10_000;
+
     /// Bytes of the page token of a list over many shards, before it is sealed: a place of each shard. A page whose token
     /// would have more is refused.
     pub const LIST_TOKEN: usize = 1 << 20;

@@ -26,6 +26,8 @@ const MET: &[(&str, &str, &str)] = &[
     ("STEP_ROWS", "crates/shard/src/tests/gather.rs", "a_leader_reads_no_more_rows_for_a_step_than_it_may"),
     ("PAGE_STEPS", "crates/shard/src/tests/gather.rs", "a_page_that_is_far_to_seek_is_given_out_with_what_it_has"),
     ("LIST_PAGE", "crates/shard/src/tests/gather.rs", "a_page_of_large_items_is_closed_early"),
+    ("SORTED_ROWS", "crates/shard/src/tests/lists.rs", "what_no_index_has_in_order_is_sorted_up_to_a_limit"),
+    ("GROUPS", "crates/shard/src/tests/lists.rs", "a_count_has_so_many_groups_and_no_more"),
     ("LIST_TOKEN", "crates/shard/src/tests/gather.rs", "a_token_has_a_largest_size"),
     ("REAPPLIED", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
     ("RECENT_ENTRIES", "crates/raft/src/recent.rs", "what_is_remembered_is_bounded_in_number_and_in_bytes"),

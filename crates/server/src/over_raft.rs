@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
     Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
-    rows::{ReadError, ReadyTask, SystemTable},
+    rows::{ListRange, ListTable, ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
 };
 use tenure_peer::{
@@ -17,9 +17,9 @@ use tenure_peer::{
 };
 use tenure_raft::{Group, Node};
 use tenure_shard::{
-    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, ShardId, Shards,
+    CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, ShardId, Shards,
 };
-use tenure_storage::{HistoryChunk, ReadyAfter, ShardReader, write_set};
+use tenure_storage::{HistoryChunk, ReadyAfter, ShardReader, View, write_set};
 use tenure_vital::FatalHook;
 use tokio::{sync::watch, time::Instant};
 use tonic::{Request, Status};
@@ -225,6 +225,36 @@ impl Rows for StoredRows {
 
     fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
         Ok(self.0.view()?.history_before(run, from, max_bytes)?.into_iter().map(chunk).collect())
+    }
+
+    fn runs(&self, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError> {
+        self.0.view()?.runs(after, limit)
+    }
+
+    fn lists(&self) -> Result<Box<dyn ListRows + '_>, ReadError> {
+        Ok(Box::new(StoredLists(self.0.view()?)))
+    }
+}
+
+/// A shard's rows for lists, of one moment.
+struct StoredLists<'a>(View<'a>);
+
+impl ListRows for StoredLists<'_> {
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        self.0.get(key)
+    }
+
+    fn rows(
+        &self,
+        table: &ListTable<'_>,
+        range: &ListRange,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.0.list_rows(table, range, visit)
+    }
+
+    fn bytes(&self, table: &ListTable<'_>, range: &ListRange) -> u64 {
+        self.0.list_bytes(table, range)
     }
 }
 

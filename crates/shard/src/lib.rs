@@ -19,6 +19,7 @@ pub use leader::handle::LeaderHandle;
 pub use leader::history::{HistoryPage, HistoryRequest, PageToken};
 pub use leader::updates::{UpdateProgress, UpdateWithStart};
 pub use node::attempts::{Attempted, Attempts};
+pub use node::gather::Counted;
 pub use node::handovers::Handover;
 pub use node::list_token::malformed_page_token;
 pub use node::polled::PollResponse;
@@ -31,9 +32,10 @@ pub use options::Options;
 pub use seam::error::{CommandError, NoLeader};
 pub use seam::messages::new_proposal_id;
 pub use seam::query_token::QueryToken;
-pub use seam::question::{Item, Question};
+pub use seam::question::{GroupValue, Item, ListAttribute, ListQuery, Question};
 pub use seam::replica::{
-    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, SYSTEM_SHARD, ShardId,
+    CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, SYSTEM_SHARD,
+    ShardId,
 };
 pub use tenure_queue::LimitSource;
 pub use time::virtual_time::{Skipping, Unbalanced, VirtualTime};

@@ -7,7 +7,7 @@
 use tenure_engine::{
     id::Stamp,
     key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey},
-    rows::{PendingKind, RowKey, SystemTable},
+    rows::{ListTable, PendingKind, RowKey, SystemTable},
     subject::{Lane, Subject, SubjectKind},
     time::Timestamp,
 };
@@ -40,7 +40,7 @@ impl Family {
     /// The family of a key without incarnation; `None` for a table that this build does not know.
     pub(crate) fn of(key: &[u8]) -> Option<Family> {
         match *key.first()? {
-            table::APPLIED..=table::RECORD => Some(Family::Rows),
+            table::APPLIED..=table::LIST_FILL => Some(Family::Rows),
             table::TIMER | table::READY | table::OUTBOX | table::INDEX => Some(Family::Index),
             table::HISTORY => Some(Family::History),
             _ => None,
@@ -60,6 +60,7 @@ pub(crate) mod table {
     // 7 was a counter for each queue.
     pub(crate) const QUEUE_CONFIG: u8 = 8;
     pub(crate) const RECORD: u8 = 9;
+    pub(crate) const LIST_FILL: u8 = 10;
     pub(crate) const TIMER: u8 = 64;
     pub(crate) const READY: u8 = 65;
     pub(crate) const OUTBOX: u8 = 66;
@@ -188,6 +189,15 @@ impl KeyWriter {
         self.u8(kind.0).uuid(namespace.0)
     }
 
+    /// Begins the keys of a table of lists.
+    pub(crate) fn list_table(incarnation: u64, of: &ListTable<'_>) -> Self {
+        let list = |table| KeyWriter::on_disk(incarnation, table).list(of.kind, of.namespace);
+        match of.field {
+            Some(field) => list(table::INDEX).str(field),
+            None => list(table::RECORD),
+        }
+    }
+
     pub(crate) fn row(self, key: &RowKey) -> Self {
         match key {
             RowKey::Execution(run) => self.run(run),
@@ -200,7 +210,7 @@ impl KeyWriter {
             RowKey::Ready { queue, priority, stamp } => self.queue(queue).u8(*priority).stamp(*stamp),
             RowKey::Outbox { from, stamp } => self.message(from, *stamp),
             RowKey::QueueConfig(queue) => self.queue(queue),
-            RowKey::Clock => self,
+            RowKey::Clock | RowKey::ListFill => self,
             RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
             RowKey::Record { kind, namespace, position } => self.list(*kind, *namespace).raw(position),
             RowKey::Index { kind, namespace, field, place } => self.list(*kind, *namespace).str(field).raw(place),
@@ -218,6 +228,7 @@ fn table_of(key: &RowKey) -> u8 {
         RowKey::Ready { .. } => table::READY,
         RowKey::Outbox { .. } => table::OUTBOX,
         RowKey::Clock => table::CLOCK,
+        RowKey::ListFill => table::LIST_FILL,
         RowKey::System { .. } => table::SYSTEM,
         RowKey::QueueConfig(_) => table::QUEUE_CONFIG,
         RowKey::Record { .. } => table::RECORD,
@@ -305,6 +316,14 @@ impl<'a> KeyReader<'a> {
         Some(QueueKey { namespace, kind, name: self.str()?.into() })
     }
 
+    /// The key of a core row, or of what follows it.
+    pub(crate) fn run(&mut self) -> Option<RunKey> {
+        self.take::<2>()?;
+        let namespace = NamespaceId(self.uuid()?);
+        let workflow = WorkflowKey { namespace, workflow_id: self.str()?.into() };
+        Some(workflow.run(self.uuid()?))
+    }
+
     fn subject(&mut self) -> Option<Subject> {
         let (kind, namespace) = (SubjectKind(self.u8()?), NamespaceId(self.uuid()?));
         let lane = Lane { kind, namespace, id: self.str()?.into() };
@@ -326,6 +345,15 @@ impl<'a> KeyReader<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn fields() -> impl Strategy<Value = Arc<str>> {
+        "[\0a]{0,2}".prop_map(Into::into)
+    }
+
+    fn bytes() -> impl Strategy<Value = bytes::Bytes> {
+        prop::collection::vec(0..2_u8, 0..3).prop_map(Into::into)
+    }
 
     fn workflows() -> impl Strategy<Value = WorkflowKey> {
         // Short strings over few letters, zero among them, so that prefixes of one another are common.
@@ -380,7 +408,14 @@ mod tests {
             }),
             (subjects(), stamps()).prop_map(|(from, stamp)| RowKey::Outbox { from, stamp }),
             queues().prop_map(RowKey::QueueConfig),
+            (workflows(), bytes()).prop_map(|(of, position)| {
+                RowKey::Record { kind: SubjectKind::RUN, namespace: of.namespace, position }
+            }),
+            (workflows(), fields(), bytes()).prop_map(|(of, field, place)| {
+                RowKey::Index { kind: SubjectKind::RUN, namespace: of.namespace, field, place }
+            }),
             Just(RowKey::Clock),
+            Just(RowKey::ListFill),
             "[ab]{0,3}".prop_map(|key| RowKey::System { table: SystemTable::Namespace, key: key.into() }),
         ]
     }

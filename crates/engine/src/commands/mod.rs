@@ -12,6 +12,7 @@ mod fail_activity;
 mod fail_workflow_task;
 mod finish;
 mod heartbeat_activity;
+mod list_run;
 mod pause_activity;
 mod receive;
 pub(crate) mod request_cancel_workflow;
@@ -72,6 +73,7 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> VerbResult
         ReturnTask { token } => return_task::run(call, token),
         Receive { from, message } => receive::run(call, from, message),
         Acknowledge { instance, stamp, receipt } => acknowledge::run(call, *instance, *stamp, *receipt),
+        ListRun { run_id } => list_run::run(call, *run_id),
         TimerDue { instance } => timer_due::run(call, *instance),
     }
 }

@@ -42,12 +42,12 @@ fn a_workflow_that_sleeps_once() {
     let task = sim.poll();
     sim.complete(&task, vec![complete_workflow()]).unwrap();
     expect![[r#"
-        10: put Current, put RequestId, put History, put Ready, put Record, put Index, put Index, put Index, put Index, put Execution
+        11: put Current, put RequestId, put History, put Ready, put Record, put Index, put Index, put Index, put Index, put Index, put Execution
         4: put History, del Ready, put Timer, put Execution
         4: put History, del Timer, put Timer, put Execution
         4: put History, put Ready, del Timer, put Execution
         4: put History, del Ready, put Timer, put Execution
-        15: put History, del Timer, put Timer, del Record, del Index, del Index, del Index, del Index, put Record, put Index, put Index, put Index, put Index, put Index, put Execution
+        16: put History, del Timer, put Timer, del Record, del Index, del Index, del Index, del Index, del Index, put Record, put Index, put Index, put Index, put Index, put Index, put Execution
     "#]]
     .assert_eq(&entries(&sim));
 }
@@ -67,13 +67,13 @@ fn a_workflow_with_one_activity() {
     let task = sim.poll();
     sim.complete(&task, vec![complete_workflow()]).unwrap();
     expect![[r#"
-        10: put Current, put RequestId, put History, put Ready, put Record, put Index, put Index, put Index, put Index, put Execution
+        11: put Current, put RequestId, put History, put Ready, put Record, put Index, put Index, put Index, put Index, put Index, put Execution
         4: put History, del Ready, put Timer, put Execution
         3: put History, put Ready, put Execution
         2: del Ready, put Execution
         3: put History, put Ready, put Execution
         3: put History, del Ready, put Execution
-        15: put History, del Timer, put Timer, del Record, del Index, del Index, del Index, del Index, put Record, put Index, put Index, put Index, put Index, put Index, put Execution
+        16: put History, del Timer, put Timer, del Record, del Index, del Index, del Index, del Index, del Index, put Record, put Index, put Index, put Index, put Index, put Index, put Execution
     "#]]
     .assert_eq(&entries(&sim));
     expect![[r#"

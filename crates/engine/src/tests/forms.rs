@@ -31,7 +31,7 @@ use crate::{
     token::TaskToken,
     transition::Context,
     update::{PendingUpdate, state::CompletedUpdate},
-    visibility::RecordRow,
+    visibility::{Filling, RecordRow},
     workflow_task::state::{Build, TaskFailure},
 };
 use bytes::Bytes;
@@ -52,7 +52,7 @@ mod kept;
 
 use kept::{Form, check_kept, check_read, form, write_new};
 
-const FORMS: [Form; 23] = [
+const FORMS: [Form; 24] = [
     form::<PendingActivity>("activity"),
     form::<Encoded<HistoryEvent>>("buffered_event"),
     form::<PendingChild>("child"),
@@ -60,6 +60,7 @@ const FORMS: [Form; 23] = [
     form::<CompletedUpdate>("completed_update"),
     form::<CurrentRun>("current_run"),
     form::<ExecutionState>("execution"),
+    form::<Filling>("filling"),
     form::<ExecutionInfo>("info"),
     form::<ClusterMap>("map"),
     form::<OutboxMessage>("message"),
@@ -110,6 +111,8 @@ fn written() -> Vec<(&'static str, Bytes)> {
     written.push(("task_token", task_token.encode()));
     let config = QueueConfigRow { config: Bytes::from_static(b"c"), set_by: ProposalId(u128::MAX) };
     written.push(("queue_config", codec::encode(&config)));
+    let filling = Filling { after: Some(workflow().run(Uuid::from_u128(1))), done: true };
+    written.push(("filling", codec::encode(&filling)));
     written.extend(of_proposals());
     written.extend(with_all_fields());
     for sim in properties::played() {
@@ -137,7 +140,7 @@ fn written() -> Vec<(&'static str, Bytes)> {
                 RowKey::History { .. } | RowKey::RequestId { .. } | RowKey::Timer { .. } | RowKey::Index { .. } => {
                     continue;
                 }
-                RowKey::Clock | RowKey::System { .. } => continue,
+                RowKey::Clock | RowKey::ListFill | RowKey::System { .. } => continue,
             };
             written.push((name, value.clone()));
         }

@@ -6,7 +6,7 @@ mod value;
 
 #[cfg(test)]
 pub(crate) use record::RecordRow;
-pub use record::RunRecord;
+pub use record::{RunRecord, Shown};
 
 use crate::{
     activity::describe::paused_types,
@@ -18,9 +18,20 @@ use crate::{
     subject::SubjectKind,
 };
 use bytes::Bytes;
+use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 use tenure_api::workflow::v1::WorkflowExecutionInfo;
 use tenure_filter::Record;
+
+/// How far the runs of before are known to lists; the value of [`RowKey::ListFill`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Filling {
+    /// The last run that is known, in the order of core rows.
+    #[n(0)]
+    pub after: Option<RunKey>,
+    #[n(1)]
+    pub done: bool,
+}
 
 /// Whether what lists show of a run has changed.
 pub(crate) fn is_changed(before: &ExecutionState, after: &ExecutionState) -> bool {
@@ -45,20 +56,34 @@ pub(crate) fn writes(run: &RunKey, before: Option<&ExecutionState>, after: Optio
 /// The record, and the rows in indexes. A run of a namespace division is only in the index of divisions, so that the other
 /// indexes have what queries without one look for, and nothing else.
 fn rows(run: &RunKey, state: &ExecutionState) -> BTreeMap<RowKey, Bytes> {
-    if state.is_deleted() {
-        return BTreeMap::new();
-    }
+    if state.is_deleted() { BTreeMap::new() } else { rows_of(run, listed(run, state)) }
+}
+
+/// The rows of a run of which lists show this.
+pub fn rows_of(run: &RunKey, info: WorkflowExecutionInfo) -> BTreeMap<RowKey, Bytes> {
     let (kind, namespace) = (SubjectKind::RUN, run.workflow.namespace);
-    let record = RunRecord::new(listed(run, state));
+    let record = RunRecord::new(info);
     let position = record.position();
-    let slot = Bytes::copy_from_slice(&run.workflow.slot().to_be_bytes());
+    let value = index_value(run.workflow.slot(), &position);
     let index = |(field, key): (String, Vec<u8>)| {
         let place = [key, position.clone()].concat().into();
-        (RowKey::Index { kind, namespace, field: field.into(), place }, slot.clone())
+        (RowKey::Index { kind, namespace, field: field.into(), place }, value.clone())
     };
     let mut rows: BTreeMap<_, _> = record.index_keys().map(index).collect();
     rows.insert(RowKey::Record { kind, namespace, position: position.clone().into() }, record.encode());
     rows
+}
+
+/// The value of a row in an index: the slot, and the number of bytes of the position at the end of its place.
+fn index_value(slot: u16, position: &[u8]) -> Bytes {
+    let length = u8::try_from(position.len()).expect("a position is short");
+    [&slot.to_be_bytes()[..], &[length]].concat().into()
+}
+
+/// The position of the record that a row of an index leads to, by the row's place and value.
+pub fn position_of<'a>(place: &'a [u8], value: &[u8]) -> &'a [u8] {
+    let length = value.get(2).copied().map_or(0, usize::from);
+    &place[place.len().saturating_sub(length)..]
 }
 
 /// The part of a run's description that lists show. Like the reference server's, they count events and bytes of a run once

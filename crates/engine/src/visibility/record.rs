@@ -3,6 +3,7 @@
 use super::value::{Owned, value_of};
 use crate::{
     codec::{self, DecodeError, field, is_default},
+    key::{NamespaceId, RunKey, WorkflowKey},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -10,14 +11,16 @@ use minicbor::{Decode, Encode};
 use prost::Message;
 use std::collections::BTreeMap;
 use tenure_api::{common::v1::WorkflowExecution, workflow::v1::WorkflowExecutionInfo};
-use tenure_filter::{Record, Value, encode};
+use tenure_filter::{Index, Record, Value, encode};
 
 /// The attribute by which runs are kept apart from those that a query finds without naming it.
 const DIVISION: &str = "TemporalNamespaceDivision";
 
-/// The attributes of every run that have an index. A run without a value has no row in it.
-const INDEXED: [&str; 6] =
-    ["CloseTime", "ExecutionStatus", "ParentWorkflowId", "StartTime", "WorkflowId", "WorkflowType"];
+/// The attributes that every run has a row for in an index, even if it has no value.
+const OF_ALL: [&str; 5] = ["CloseTime", "ExecutionStatus", "StartTime", "WorkflowId", "WorkflowType"];
+
+/// The attributes of runs that only those with a value have a row for.
+const OF_SOME: [&str; 1] = ["ParentWorkflowId"];
 
 /// The value of [`RowKey::Record`](crate::RowKey::Record).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -36,6 +39,15 @@ pub(crate) struct RecordRow {
 /// The size in bytes of an encoded memo beyond which a record does without: it would be written again with each change.
 /// An [`ExecutionInfo`](crate::info::ExecutionInfo) that has such a one has a row of its own.
 const LARGE_MEMO: usize = 1 << 10;
+
+/// What a list shows of a run.
+#[derive(Debug)]
+pub enum Shown {
+    /// The encoded [`WorkflowExecutionInfo`].
+    Whole(Bytes),
+    /// The run's info has the memo.
+    WithoutMemo(Box<RunRecord>),
+}
 
 /// A run as lists know it.
 #[derive(Clone, Debug)]
@@ -69,28 +81,40 @@ impl RunRecord {
         Ok(RunRecord { attributes: attributes_of(&info), info, memo_apart })
     }
 
+    /// What a list shows of a run, from the value of a [`RowKey::Record`](crate::RowKey::Record).
+    pub fn shown(row: &[u8]) -> Result<Shown, DecodeError> {
+        let RecordRow { info, memo_apart, .. } = codec::decode(row)?;
+        if memo_apart { Ok(Shown::WithoutMemo(Box::new(RunRecord::decode(row)?))) } else { Ok(Shown::Whole(info)) }
+    }
+
+    /// The run, of a namespace.
+    pub fn run(&self, namespace: NamespaceId) -> RunKey {
+        let execution = self.info.execution.clone().unwrap_or_default();
+        let workflow = WorkflowKey { namespace, workflow_id: execution.workflow_id.into() };
+        workflow.run(execution.run_id.parse().unwrap_or_default())
+    }
+
     /// What lists show of the run.
     pub fn info(&self) -> &WorkflowExecutionInfo {
         &self.info
     }
 
-    /// Whether the memo has to be read from the run's info.
-    pub fn is_memo_apart(&self) -> bool {
-        self.memo_apart
-    }
-
     /// The keys that indexes have for the run, by the names of their attributes.
     pub fn index_keys(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
         let divided = self.is_divided();
-        let fixed = INDEXED.into_iter().map(|field| (field, self.value(field)));
-        let all = fixed.chain(self.attributes.iter().map(|(field, value)| (field.as_str(), value.as_value())));
-        let indexed = all.filter(move |(field, value)| *value != Value::Null && (!divided || *field == DIVISION));
+        let of_all = OF_ALL.into_iter().map(|field| (field, self.value(field)));
+        let of_some = OF_SOME.into_iter().map(|field| (field, self.value(field)));
+        let given = self.attributes.iter().map(|(field, value)| (field.as_str(), value.as_value()));
+        let all = of_all.chain(of_some.chain(given).filter(|(_, value)| *value != Value::Null));
+        let indexed = all.filter(move |(field, _)| !divided || *field == DIVISION);
         indexed.flat_map(|(field, value)| encode::keys(value).into_iter().map(move |key| (field.to_owned(), key)))
     }
 
-    /// Whether an attribute has an index: all have that runs are given.
-    pub fn is_indexed(field: &str) -> bool {
-        INDEXED.contains(&field) || !tenure_filter::is_fixed(field)
+    /// The index of an attribute, if it has one: all have that runs are given.
+    pub fn index(field: &str) -> Option<Index> {
+        let has_nulls = OF_ALL.contains(&field);
+        let indexed = has_nulls || OF_SOME.contains(&field) || !tenure_filter::is_fixed(field);
+        indexed.then_some(Index { has_nulls })
     }
 
     fn is_divided(&self) -> bool {

@@ -10,6 +10,7 @@ mod execute_multi_operation;
 mod get_system_info;
 mod get_workflow_execution_history;
 mod links;
+mod lists;
 mod operate_activities;
 mod poll_activity_task_queue;
 mod poll_nexus_task_queue;
@@ -226,6 +227,11 @@ fn served() -> Vec<(String, Handler)> {
         led::<api::ListTaskQueuePartitionsRequest>(),
         led::<api::UpdateTaskQueueConfigRequest>(),
         led::<api::ShutdownWorkerRequest>(),
+        local::<api::ListWorkflowExecutionsRequest>(),
+        local::<api::ScanWorkflowExecutionsRequest>(),
+        local::<api::ListOpenWorkflowExecutionsRequest>(),
+        local::<api::ListClosedWorkflowExecutionsRequest>(),
+        local::<api::CountWorkflowExecutionsRequest>(),
         local::<api::DescribeNamespaceRequest>(),
         local::<api::ListNamespacesRequest>(),
         local::<api::GetSystemInfoRequest>(),

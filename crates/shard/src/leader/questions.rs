@@ -1,7 +1,7 @@
 //! A leader's part of the answer to a question that goes to many shards, in bounded steps.
 
 use crate::{
-    leader::context::LeaderContext,
+    leader::{context::LeaderContext, fill::Fill, lists},
     node::polled::Served,
     owner::dispatch::Dispatch,
     seam::{
@@ -12,17 +12,18 @@ use crate::{
 };
 use std::sync::Arc;
 use tenure_api::error::ApiError;
-use tenure_engine::QueueKey;
+use tenure_engine::{FeatureLevel, QueueKey};
 
 /// Answers for the rows of one shard.
 pub(crate) struct Questions {
     context: Arc<LeaderContext>,
     dispatch: Arc<Dispatch>,
+    fill: Arc<Fill>,
 }
 
 impl Questions {
-    pub(crate) fn new(context: Arc<LeaderContext>, dispatch: Arc<Dispatch>) -> Questions {
-        Questions { context, dispatch }
+    pub(crate) fn new(context: Arc<LeaderContext>, dispatch: Arc<Dispatch>, fill: Arc<Fill>) -> Questions {
+        Questions { context, dispatch, fill }
     }
 
     pub(crate) async fn serve(self: &Arc<Self>, request: StepRequest) -> Served {
@@ -42,6 +43,9 @@ impl Questions {
 
     /// Reads at a point after a barrier: the step shows all that was acknowledged before it was asked for.
     async fn step(self: &Arc<Self>, request: StepRequest) -> Result<Step, CommandError> {
+        if request.question.level() >= FeatureLevel::LISTS {
+            self.fill.done().await?;
+        }
         self.context.barrier().await?;
         // Only now, so that a shard whose quorum is slow keeps no other shard's steps waiting.
         let permit = self.context.node.steps.clone().acquire_owned().await.expect("it is never closed");
@@ -60,6 +64,15 @@ impl Questions {
             Question::Backlog { queue } => {
                 Ok(Step { part: Part::Count(self.dispatch.ready.backlog(queue, rows)?), next: None })
             }
+            Question::List(query) => {
+                let lists = rows.lists()?;
+                lists::page(&*lists, query, request.after.as_deref(), request.budget)
+            }
+            Question::Count(query) => {
+                let lists = rows.lists()?;
+                lists::count(&*lists, query, request.after.as_deref(), request.budget)
+            }
+            Question::Explain(query) => lists::explain(&*rows.lists()?, query),
             #[cfg(test)]
             Question::Ready(ready) => ready.step(rows, request.after.as_deref(), request.budget),
         }

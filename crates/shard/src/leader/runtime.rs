@@ -6,6 +6,7 @@ use crate::{
         admission::Admission,
         context::{BuildError, LeaderContext},
         executions::{Effects, Executions},
+        fill::Fill,
         history::Histories,
         outbox::{Outbox, OutboxWindow},
         questions::Questions,
@@ -21,7 +22,7 @@ use crate::{
     },
     seam::{
         messages::{Answer, Request},
-        replica::Replica,
+        replica::{Replica, SYSTEM_SHARD},
     },
 };
 use metrics::{gauge, histogram};
@@ -43,6 +44,7 @@ pub(crate) struct LeaderRuntime {
     pub(crate) updates: Updates,
     pub(crate) owner: Owner,
     pub(crate) home: Arc<Home>,
+    fill: Arc<Fill>,
     questions: Arc<Questions>,
     timers: Arc<Timers>,
     outbox: Arc<Outbox>,
@@ -93,12 +95,14 @@ impl LeaderRuntime {
         let executions = Arc::new(Executions::new(context.clone(), effects));
         let admission = Arc::new(Admission::new(context.clone(), executions.clone()));
         let waiters = Arc::new(Waiters::default());
+        let fill = Arc::new(Fill::new(context.clone(), executions.clone()));
         let owner = Owner::new(context.clone(), executions.clone(), loaded.ready, waiters.clone());
         LeaderRuntime {
             system: Arc::new(System::new(context.clone(), executions.clone())),
             histories: Histories::new(context.clone(), waiters.clone()),
             updates: Updates::new(context.clone(), admission.clone()),
-            questions: Arc::new(Questions::new(context.clone(), owner.dispatch.clone())),
+            questions: Arc::new(Questions::new(context.clone(), owner.dispatch.clone(), fill.clone())),
+            fill,
             owner,
             home: Arc::new(Home::new(context.clone())),
             timers: Arc::new(Timers::new(context.clone(), executions.clone(), loaded.timers)),
@@ -115,6 +119,9 @@ impl LeaderRuntime {
         on_fatal.spawn("a leader's timers", self.timers.clone().run());
         on_fatal.spawn("a leader's outbox", self.outbox.clone().run());
         on_fatal.spawn("a leader's ticks", self.clone().run_ticks());
+        if self.context.shard != SYSTEM_SHARD {
+            on_fatal.spawn("a leader's filling of lists", self.fill.clone().run());
+        }
         self.owner.start();
     }
 

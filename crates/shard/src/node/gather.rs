@@ -10,7 +10,7 @@ use crate::{
     seam::{
         error::NoLeader,
         messages::{Answer, Request},
-        question::{Budget, Item, Part, Question, Step, StepRequest},
+        question::{Budget, GroupValue, Item, Part, Question, Step, StepRequest, too_many_groups},
         replica::ShardId,
     },
 };
@@ -18,14 +18,22 @@ use futures::{
     future,
     stream::{self, Stream, StreamExt, TryStreamExt},
 };
-use std::{sync::Arc, time::Duration};
-use tenure_api::error::ApiError;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tenure_api::error::{ApiError, Code};
 use tenure_engine::FeatureLevel;
-use tenure_limits::{PAGE_STEPS, SHARDS_ASKED};
+use tenure_limits::{GROUPS, PAGE_STEPS, SHARDS_ASKED};
 use tokio::time::Instant;
 
 /// So much before its caller's deadline a question fails, so that the caller hears which shard it was.
 const MARGIN: Duration = Duration::from_millis(100);
+
+/// What was counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub count: u64,
+    /// For each value, if the query told values apart.
+    pub groups: BTreeMap<GroupValue, u64>,
+}
 
 /// A question on its way to the shards.
 pub(crate) struct Gather {
@@ -52,11 +60,41 @@ impl Gather {
         parts.try_fold(begin, |merged, part| future::ready(merge(merged, part))).await
     }
 
+    /// What all shards have counted.
+    pub(crate) async fn count(&self) -> Result<Counted, ApiError> {
+        self.fold(Counted::default(), |mut counted, part| {
+            match part {
+                Part::Count(count) => counted.count = counted.count.saturating_add(count),
+                Part::Groups(groups) => {
+                    for (value, count) in groups {
+                        counted.count = counted.count.saturating_add(count);
+                        *counted.groups.entry(value).or_default() += count;
+                    }
+                }
+                _ => return Err(ApiError::internal("something else where a count was asked for")),
+            }
+            if counted.groups.len() > GROUPS { Err(too_many_groups()) } else { Ok(counted) }
+        })
+        .await
+    }
+
+    /// What all shards tell of how they answer, each text with how many shards say so.
+    pub(crate) async fn texts(&self) -> Result<BTreeMap<String, u64>, ApiError> {
+        self.fold(BTreeMap::new(), |mut texts, part| match part {
+            Part::Text(text) => {
+                *texts.entry(text).or_default() += 1;
+                Ok(texts)
+            }
+            _ => Err(ApiError::internal("something else where a text was asked for")),
+        })
+        .await
+    }
+
     /// The sum of all shards' counts.
     pub(crate) async fn sum(&self) -> Result<u64, ApiError> {
         self.fold(0, |sum: u64, part| match part {
             Part::Count(count) => Ok(sum.saturating_add(count)),
-            Part::Items(_) => Err(ApiError::internal("items where a count was asked for")),
+            _ => Err(ApiError::internal("something else where a count was asked for")),
         })
         .await
     }
@@ -96,12 +134,13 @@ impl Gather {
         let Wanted { cursor, shard, after, budget } = wanted;
         match self.step(shard, after, budget).await? {
             Step { part: Part::Items(items), next } => Ok((cursor, items, next)),
-            Step { part: Part::Count(_), .. } => Err(ApiError::internal("a count where items were asked for")),
+            _ => Err(ApiError::internal("something else where items were asked for")),
         }
     }
 
     /// Asks a shard's leader for a step, again if leaders change.
     async fn step(&self, shard: ShardId, after: After, budget: Budget) -> Result<Step, ApiError> {
+        self.check_level()?;
         let request =
             self.request(StepRequest { shard, question: self.question.clone(), after: after.clone(), budget });
         let served = self.node.router.ask_leader(shard, request, self.deadline).await;
@@ -116,6 +155,19 @@ impl Gather {
             true => Ok(step),
             false => Err(ApiError::internal(format!("shard {shard} answers out of order"))),
         }
+    }
+
+    /// Leaders of an earlier build would not know the question.
+    fn check_level(&self) -> Result<(), ApiError> {
+        let (needed, level) = (self.question.level(), self.node.system.level());
+        if level >= needed || matches!(self.question, Question::Backlog { .. }) {
+            return Ok(());
+        }
+        let message = format!(
+            "the cluster has feature level {level}, and this needs {needed}: once all nodes run this version, an operator \
+             raises it with `tenure cluster upgrade`"
+        );
+        Err(ApiError::new(Code::FailedPrecondition, message))
     }
 
     /// The request in a form that all nodes of the cluster know.

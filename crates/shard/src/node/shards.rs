@@ -5,7 +5,7 @@ use crate::{
     node::{
         attempts::Attempts,
         context::Engine,
-        gather::Gather,
+        gather::{Counted, Gather},
         handovers::{self, Handover},
         list_token::{ListToken, malformed_page_token},
         local::LocalNode,
@@ -19,13 +19,13 @@ use crate::{
     seam::{
         error::NoLeader,
         messages::{Answer, Request},
-        question::{Item, Question},
+        question::{Item, ListQuery, Question},
         replica::{Mesh, NodeId, SYSTEM_SHARD, ShardId},
     },
     time::virtual_time::VirtualTime,
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tenure_api::error::ApiError;
 use tenure_engine::{FeatureLevel, NamespaceId, Process, token::TaskToken};
 use tokio::time::Instant;
@@ -171,6 +171,23 @@ impl Shards {
         let (items, places) = gather.page(places, size).await?;
         let next_page_token = key.seal(TokenUse::ListPage, &ListToken::new(&question, places).encode()?);
         Ok(ListPage { items, next_page_token })
+    }
+
+    /// How many subjects fit a query, all of them and for each value of the attribute by which it groups them.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a bad query and for too many groups, UNAVAILABLE if a shard does not answer by the caller's
+    /// deadline.
+    pub async fn count(&self, query: ListQuery, deadline: Instant) -> Result<Counted, ApiError> {
+        Gather::new(self.node.context.clone(), Question::Count(query), deadline).count().await
+    }
+
+    /// How shards find what fits a query: each way, with the number of shards that go it.
+    ///
+    /// # Errors
+    /// Those of [`Shards::count`].
+    pub async fn explain(&self, query: ListQuery, deadline: Instant) -> Result<BTreeMap<String, u64>, ApiError> {
+        Gather::new(self.node.context.clone(), Question::Explain(query), deadline).texts().await
     }
 
     /// To be held while a poll of this worker instance waits on this node.

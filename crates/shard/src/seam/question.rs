@@ -3,8 +3,10 @@
 use crate::seam::replica::ShardId;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
-use tenure_engine::{QueueKey, codec::field};
-use tenure_limits::STEP_ROWS;
+use tenure_api::error::ApiError;
+use tenure_engine::{FeatureLevel, NamespaceId, QueueKey, SubjectKind, codec::field};
+use tenure_filter::{Attributes, Filter, Type};
+use tenure_limits::{GROUPS, STEP_ROWS};
 
 /// A question that all shards are asked, each for what it has.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -15,10 +17,72 @@ pub enum Question {
         #[n(0)]
         queue: QueueKey,
     },
+    /// Which subjects fit a query, in its order? The parts are items: of runs, encoded `WorkflowExecutionInfo`s.
+    #[n(1)]
+    List(#[n(0)] ListQuery),
+    /// How many fit? The parts are counts, or groups where the query says so.
+    #[n(2)]
+    Count(#[n(0)] ListQuery),
+    /// How is such a question answered? The parts are texts.
+    #[n(3)]
+    Explain(#[n(0)] ListQuery),
     /// Asked by tests; the parts are items.
     #[cfg(test)]
     #[n(1000)]
     Ready(#[n(0)] crate::tests::gather::ReadyTasks),
+}
+
+/// Subjects of a namespace, those of one kind that fit a query.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ListQuery {
+    #[n(0)]
+    pub kind: SubjectKind,
+    #[n(1)]
+    pub namespace: NamespaceId,
+    #[n(2)]
+    pub query: String,
+    /// The namespace's own attributes that the query names.
+    #[n(3)]
+    pub attributes: Vec<ListAttribute>,
+}
+
+/// A namespace's own attribute, as the node that asks knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ListAttribute {
+    #[n(0)]
+    pub name: String,
+    /// Its name in records and indexes.
+    #[n(1)]
+    pub field: String,
+    /// The name of its type.
+    #[n(2)]
+    pub kind: String,
+}
+
+impl ListQuery {
+    /// The query, checked.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT with the reason.
+    pub fn filter(&self) -> Result<Filter, ApiError> {
+        let own = self.attributes.iter().filter_map(|attribute| {
+            let kind = Type::ALL.into_iter().find(|kind| kind.to_string() == attribute.kind)?;
+            Some((attribute.name.clone(), attribute.field.clone(), kind))
+        });
+        Filter::parse(&self.query, &Attributes::new(own)).map_err(|error| ApiError::invalid_argument(error.to_string()))
+    }
+}
+
+impl Question {
+    /// The feature level from which on leaders know the question.
+    pub(crate) fn level(&self) -> FeatureLevel {
+        match self {
+            Question::Backlog { .. } => FeatureLevel::MANY_SHARDS,
+            Question::List(_) | Question::Count(_) | Question::Explain(_) => FeatureLevel::LISTS,
+            #[cfg(test)]
+            Question::Ready(_) => FeatureLevel::FIRST,
+        }
+    }
 }
 
 /// A request for one step of a shard's answer.
@@ -77,6 +141,23 @@ pub(crate) enum Part {
     /// In the order of their places.
     #[n(1)]
     Items(#[n(0)] Vec<Item>),
+    /// How many there are of each value.
+    #[n(2)]
+    Groups(#[n(0)] Vec<(GroupValue, u64)>),
+    /// For people.
+    #[n(3)]
+    Text(#[n(0)] String),
+}
+
+/// A value that a count tells apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum GroupValue {
+    #[n(0)]
+    Null,
+    #[n(1)]
+    Bool(#[n(0)] bool),
+    #[n(2)]
+    Text(#[n(0)] String),
 }
 
 /// One thing that was asked for.
@@ -104,11 +185,16 @@ impl Step {
     pub(crate) fn follows(&self, after: Option<&Bytes>) -> bool {
         let items: &[Item] = match &self.part {
             Part::Items(items) => items,
-            Part::Count(_) => &[],
+            Part::Count(_) | Part::Groups(_) | Part::Text(_) => &[],
         };
         let places = after.into_iter().chain(items.iter().map(|item| &item.place));
         let last = items.last().map(|item| &item.place);
         let advances = self.next.as_ref().is_none_or(|next| Some(next) > after && Some(next) >= last);
         advances && places.is_sorted_by(|before, place| before < place)
     }
+}
+
+/// The refusal of a count with too many groups.
+pub(crate) fn too_many_groups() -> ApiError {
+    ApiError::invalid_argument(format!("GROUP BY makes more than {GROUPS} groups; ask for fewer runs"))
 }

@@ -4,11 +4,11 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use minicbor::{Decode, Encode};
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use tenure_engine::{
-    Process, QueueKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
+    Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
-    rows::{ReadError, ReadyTask, SystemTable},
+    rows::{ListRange, ListTable, ReadError, ReadyTask, SystemTable},
 };
 use tenure_limits::ENTRY;
 use tokio::sync::watch;
@@ -97,6 +97,25 @@ pub trait Rows: StateReader + Send + Sync {
     fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError>;
     /// The chunks that hold the events from `from` down to the first, the latest chunk first.
     fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError>;
+    /// The runs that there are, in some order, strictly after one.
+    fn runs(&self, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError>;
+    /// Rows for lists, as they are now.
+    fn lists(&self) -> Result<Box<dyn ListRows + '_>, ReadError>;
+}
+
+/// Rows for lists, all of one moment.
+pub trait ListRows {
+    /// The value of a row.
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
+    /// Visits rows of a table in order, each with the last part of its key, for as long as `visit` says so.
+    fn rows(
+        &self,
+        table: &ListTable<'_>,
+        range: &ListRange,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>;
+    /// About how many bytes a part of a table takes.
+    fn bytes(&self, table: &ListTable<'_>, range: &ListRange) -> u64;
 }
 
 /// The other nodes, and where the shards are.

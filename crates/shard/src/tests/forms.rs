@@ -5,7 +5,7 @@ use crate::{
     node::list_token::ListToken,
     seam::{
         messages::{Answer, HandoverState, Offered, Request, StartRequest, TaskKey},
-        question::{Budget, Item, Part, Step, StepRequest},
+        question::{Budget, GroupValue, Item, ListAttribute, ListQuery, Part, Step, StepRequest},
         replica::NotLeader,
     },
 };
@@ -19,7 +19,8 @@ use tenure_api::{
     workflowservice::v1::SignalWorkflowExecutionRequest,
 };
 use tenure_engine::{
-    FeatureLevel, NamespaceId, Process, ProposalId, QueueKey, RunKey, Stamp, TaskKind, Timestamp, WorkflowKey, codec,
+    FeatureLevel, NamespaceId, Process, ProposalId, QueueKey, RunKey, Stamp, SubjectKind, TaskKind, Timestamp,
+    WorkflowKey, codec,
     command::Poll,
     outbox::{Body, OutboxMessage, Receipt, Target},
     proto::Encoded,
@@ -162,8 +163,21 @@ fn requests() -> Vec<Request> {
             after: Some(PLACE),
             budget: Budget { items: 2, bytes: 3, rows: 4 },
         }),
+        step(Question::List(list_query())),
+        step(Question::Count(list_query())),
+        step(Question::Explain(list_query())),
         Request::CheckOffers { home: 1, offers: vec![(queue(), TaskKey::of_task(&task(), 1))] },
     ]
+}
+
+fn step(question: Question) -> Request {
+    Request::Step(StepRequest { shard: 1, question, after: None, budget: Budget::OF_COUNT })
+}
+
+fn list_query() -> ListQuery {
+    let attribute = ListAttribute { name: "a".into(), field: "Keyword:a".into(), kind: "Keyword".into() };
+    let namespace = queue().namespace;
+    ListQuery { kind: SubjectKind::RUN, namespace, query: "a = 'b'".into(), attributes: vec![attribute] }
 }
 
 /// All answers, with all that they may carry.
@@ -198,6 +212,15 @@ fn answers() -> Vec<Answer> {
             part: Part::Items(vec![Item { place: PLACE, value: Bytes::from_static(b"v") }]),
             next: Some(PLACE),
         }),
+        Answer::Step(Step {
+            part: Part::Groups(vec![
+                (GroupValue::Null, 1),
+                (GroupValue::Bool(true), 2),
+                (GroupValue::Text("t".into()), 3),
+            ]),
+            next: None,
+        }),
+        Answer::Step(Step { part: Part::Text("t".into()), next: None }),
         Answer::Missing(vec![TaskKey::of_task(&task(), 1)]),
     ]
 }

@@ -1,7 +1,7 @@
 //! A cluster in memory: replication is perfect, leaders move when they are told to.
 
 use crate::{
-    CallFailed, Chunk, Leadership, Mesh, NodeId, NotLeader, Options, Replica, Rows, ShardId, Shards,
+    CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, Options, Replica, Rows, ShardId, Shards,
     node::context::Engine, seam::replica::ProposeError,
 };
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use prost::Message;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -20,7 +21,7 @@ use tenure_api::history::v1::{History, HistoryEvent};
 use tenure_engine::{
     Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WorkflowKey, WriteSet, codec,
     outbox::{OutboxEntry, OutboxMessage},
-    rows::{ReadError, ReadyTask, SystemTable},
+    rows::{ListRange, ListTable, ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
 };
 use tokio::sync::{Semaphore, watch};
@@ -437,6 +438,64 @@ impl Rows for LogRows {
             take
         });
         Ok(taken.collect())
+    }
+
+    fn runs(&self, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError> {
+        let rows = self.0.rows.lock();
+        let runs = rows.keys().filter_map(|key| match key {
+            RowKey::Execution(run) if after.is_none_or(|after| run > after) => Some(run.clone()),
+            _ => None,
+        });
+        Ok(runs.take(limit).collect())
+    }
+
+    fn lists(&self) -> Result<Box<dyn ListRows + '_>, ReadError> {
+        Ok(Box::new(LogLists(self.0.rows.lock().clone())))
+    }
+}
+
+/// Rows of one moment.
+pub(super) struct LogLists(pub(super) BTreeMap<RowKey, Bytes>);
+
+impl ListRows for LogLists {
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn rows(
+        &self,
+        table: &ListTable<'_>,
+        range: &ListRange,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let of_table = self.0.iter().filter_map(|(key, value)| match (key, table.field) {
+            (RowKey::Record { kind, namespace, position }, None)
+                if (*kind, *namespace) == (table.kind, table.namespace) =>
+            {
+                Some((position, value))
+            }
+            (RowKey::Index { kind, namespace, field, place }, Some(of))
+                if (*kind, *namespace, &**field) == (table.kind, table.namespace, of) =>
+            {
+                Some((place, value))
+            }
+            _ => None,
+        });
+        let within = |key: &[u8]| key >= &range.start[..] && (range.end.is_empty() || key < &range.end[..]);
+        let mut found: Vec<_> = of_table.filter(|(key, _)| within(key)).collect();
+        if range.reverse {
+            found.reverse();
+        }
+        for (key, value) in found {
+            if visit(key, value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, _: &ListTable<'_>, _: &ListRange) -> u64 {
+        0
     }
 }
 

@@ -5,6 +5,7 @@ mod cache;
 mod engine;
 mod forms;
 pub(crate) mod gather;
+mod lists;
 mod memory;
 mod outbox;
 mod redelivery;

@@ -6,8 +6,8 @@ use crate::{
     key::{self, Family, INCARNATION, KeyReader, KeyWriter, table},
 };
 use bytes::Bytes;
-use rocksdb::{DB, DBRawIterator, ReadOptions, Snapshot};
-use std::sync::Arc;
+use rocksdb::{DB, DBRawIterator, Range, ReadOptions, Snapshot};
+use std::{ops::ControlFlow, sync::Arc};
 use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
     codec,
@@ -15,7 +15,7 @@ use tenure_engine::{
     key::{QueueKey, RunKey},
     outbox::{OutboxEntry, OutboxMessage},
     proto::event_in,
-    rows::{PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
+    rows::{ListRange, ListTable, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
     state::ExecutionState,
     subject::Subject,
     time::Timestamp,
@@ -315,6 +315,66 @@ impl View<'_> {
         Ok(chunks)
     }
 
+    /// Visits rows of a table of lists in order, each with the last part of its key, for as long as `visit` says so.
+    pub fn list_rows(
+        &self,
+        table: &ListTable<'_>,
+        range: &ListRange,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let prefix = KeyWriter::list_table(self.incarnation.number, table).finish();
+        let bounds = bounds(&prefix, range);
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(bounds.0..bounds.1);
+        self.pin(&mut options);
+        let family = if table.field.is_some() { Family::Index } else { Family::Rows };
+        let mut scan = self.db().raw_iterator_cf_opt(self.state.family(family), options);
+        if range.reverse {
+            scan.seek_to_last()
+        } else {
+            scan.seek_to_first()
+        }
+        while let Some((key, value)) = scan.item() {
+            if visit(&key[prefix.len()..], value).is_break() {
+                return Ok(());
+            }
+            if range.reverse { scan.prev() } else { scan.next() }
+        }
+        ended(&scan)
+    }
+
+    /// The approximate bytes on disk of a part of a table of lists, without what is not flushed yet.
+    pub fn list_bytes(&self, table: &ListTable<'_>, range: &ListRange) -> u64 {
+        let prefix = KeyWriter::list_table(self.incarnation.number, table).finish();
+        let (start, end) = bounds(&prefix, range);
+        let family = if table.field.is_some() { Family::Index } else { Family::Rows };
+        self.db().get_approximate_sizes_cf(self.state.family(family), &[Range::new(&start, &end)]).into_iter().sum()
+    }
+
+    /// The runs that have a core row, in the order of these, strictly after one.
+    pub fn runs(&self, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError> {
+        let prefix = self.prefix(table::EXECUTION).finish();
+        let mut scan = self.scan(Family::Rows, &prefix);
+        let behind = |run: &RunKey| {
+            let of_run = self.prefix(table::EXECUTION).run(run).finish();
+            key::after_prefix(&of_run).expect("an incarnation is never the last number")
+        };
+        match after {
+            Some(run) => scan.seek(behind(run)),
+            None => scan.seek_to_first(),
+        }
+        let mut runs = Vec::new();
+        while runs.len() < limit
+            && let Some(key) = scan.key()
+        {
+            let run = KeyReader::new(&key[prefix.len()..]).run().ok_or_else(|| malformed("core row", key))?;
+            scan.seek(behind(&run));
+            runs.push(run);
+        }
+        ended(&scan)?;
+        Ok(runs)
+    }
+
     /// What spilled out of a run's core row, by event id.
     fn spilled(&self, run: &RunKey, kind: PendingKind) -> Result<Vec<(i64, Bytes)>, ReadError> {
         let prefix = self.prefix(table::EXECUTION).pending(run, kind).finish();
@@ -349,6 +409,16 @@ impl View<'_> {
         self.pin(&mut options);
         self.db().raw_iterator_cf_opt(self.state.family(family), options)
     }
+}
+
+/// The first key on disk of a part of a table, and the first one behind it.
+fn bounds(prefix: &[u8], range: &ListRange) -> (Vec<u8>, Vec<u8>) {
+    let end = if range.end.is_empty() {
+        key::after_prefix(prefix).expect("an incarnation is never the last number")
+    } else {
+        [prefix, &range.end].concat()
+    };
+    ([prefix, &range.start].concat(), end)
 }
 
 /// The least key behind this one.

@@ -1,0 +1,172 @@
+//! ListWorkflowExecutions, ScanWorkflowExecutions, ListOpenWorkflowExecutions, ListClosedWorkflowExecutions and
+//! CountWorkflowExecutions. Any node answers them: it asks all shards.
+
+use super::prelude::*;
+use crate::Frontend;
+use std::{collections::BTreeMap, fmt::Write};
+use tenure_api::{
+    common::v1::Payload,
+    enums::v1::WorkflowExecutionStatus as Status,
+    filter::v1::StartTimeFilter,
+    workflowservice::v1::{
+        count_workflow_executions_response::AggregationGroup, list_closed_workflow_executions_request as closed,
+        list_open_workflow_executions_request as open,
+    },
+};
+use tenure_engine::{
+    SubjectKind,
+    search_attributes::{list_field, list_type},
+};
+use tenure_filter::{Attributes, Filter};
+use tenure_shard::{GroupValue, ListAttribute, ListQuery, Namespace, Question};
+use tokio::time::Instant;
+
+/// Runs on a page, at most and unless the request says otherwise. (The number is the reference server's.)
+const PAGE_SIZE: usize = 1000;
+
+/// The response of all lists of runs, whose items are the bytes that shards have.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct EncodedRuns {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    executions: Vec<Bytes>,
+    #[prost(bytes = "bytes", tag = "2")]
+    next_page_token: Bytes,
+}
+
+impl LocalRpc for api::ListWorkflowExecutionsRequest {
+    type Response = EncodedRuns;
+
+    async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<EncodedRuns, ApiError> {
+        let Self { namespace, page_size, next_page_token, query } = self;
+        list(frontend, &namespace, query, page_size, &next_page_token, deadline).await
+    }
+}
+
+impl LocalRpc for api::ScanWorkflowExecutionsRequest {
+    type Response = EncodedRuns;
+
+    async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<EncodedRuns, ApiError> {
+        let Self { namespace, page_size, next_page_token, query } = self;
+        list(frontend, &namespace, query, page_size, &next_page_token, deadline).await
+    }
+}
+
+impl LocalRpc for api::ListOpenWorkflowExecutionsRequest {
+    type Response = EncodedRuns;
+
+    async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<EncodedRuns, ApiError> {
+        let mut query = "ExecutionStatus = 'Running'".to_owned();
+        put_times(&mut query, "StartTime", self.start_time_filter.as_ref())?;
+        match &self.filters {
+            Some(open::Filters::ExecutionFilter(of)) => put_equal(&mut query, "WorkflowId", &of.workflow_id),
+            Some(open::Filters::TypeFilter(of)) => put_equal(&mut query, "WorkflowType", &of.name),
+            None => {}
+        }
+        list(frontend, &self.namespace, query, self.maximum_page_size, &self.next_page_token, deadline).await
+    }
+}
+
+impl LocalRpc for api::ListClosedWorkflowExecutionsRequest {
+    type Response = EncodedRuns;
+
+    async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<EncodedRuns, ApiError> {
+        let mut query = "CloseTime IS NOT NULL".to_owned();
+        put_times(&mut query, "CloseTime", self.start_time_filter.as_ref())?;
+        match &self.filters {
+            Some(closed::Filters::ExecutionFilter(of)) => put_equal(&mut query, "WorkflowId", &of.workflow_id),
+            Some(closed::Filters::TypeFilter(of)) => put_equal(&mut query, "WorkflowType", &of.name),
+            Some(closed::Filters::StatusFilter(of)) => match of.status() {
+                Status::Unspecified | Status::Running => {
+                    return Err(ApiError::invalid_argument("Status filter has to be of a closed workflow."));
+                }
+                _ => drop(write!(query, " AND ExecutionStatus = {}", of.status)),
+            },
+            None => {}
+        }
+        list(frontend, &self.namespace, query, self.maximum_page_size, &self.next_page_token, deadline).await
+    }
+}
+
+fn put_equal(query: &mut String, attribute: &str, text: &str) {
+    let quoted = text.replace('\\', "\\\\").replace('\'', "''");
+    let _ = write!(query, " AND {attribute} = '{quoted}'");
+}
+
+fn put_times(query: &mut String, attribute: &str, times: Option<&StartTimeFilter>) -> Result<(), ApiError> {
+    let nanos = |time: Option<&prost_types::Timestamp>| time.map(|time| tenure_engine::Timestamp::from_proto(time).0);
+    let Some(times) = times else { return Ok(()) };
+    let (earliest, latest) = (nanos(times.earliest_time.as_ref()), nanos(times.latest_time.as_ref()));
+    if let (Some(earliest), Some(latest)) = (earliest, latest)
+        && earliest > latest
+    {
+        let message = "EarliestTime in StartTimeFilter should not be larger than LatestTime.";
+        return Err(ApiError::invalid_argument(message));
+    }
+    for (comparison, time) in [(">=", earliest), ("<=", latest)] {
+        if let Some(time) = time {
+            let _ = write!(query, " AND {attribute} {comparison} {time}");
+        }
+    }
+    Ok(())
+}
+
+async fn list(
+    frontend: &Frontend,
+    namespace: &str,
+    query: String,
+    page_size: i32,
+    page_token: &[u8],
+    deadline: Instant,
+) -> Result<EncodedRuns, ApiError> {
+    let query = list_query(&*frontend.namespace(namespace, deadline).await?, query)?;
+    let size = usize::try_from(page_size).ok().filter(|size| (1..=PAGE_SIZE).contains(size)).unwrap_or(PAGE_SIZE);
+    let page = frontend.shards().list(Question::List(query), page_token, size, deadline).await?;
+    let executions = page.items.into_iter().map(|item| item.value).collect();
+    Ok(EncodedRuns { executions, next_page_token: page.next_page_token })
+}
+
+/// The runs of a namespace that fit a query.
+fn list_query(namespace: &Namespace, query: String) -> Result<ListQuery, ApiError> {
+    let own = || {
+        namespace.search_attributes.custom().iter().filter_map(|(name, kind)| {
+            let kind = list_type(*kind)?;
+            Some((name.clone(), list_field(name, kind), kind))
+        })
+    };
+    let filter = Filter::parse(&query, &Attributes::new(own()))
+        .map_err(|error| ApiError::invalid_argument(error.to_string()))?;
+    let named = filter.attributes();
+    let attributes = own()
+        .filter(|(name, ..)| named.iter().any(|attribute| attribute.alias == *name))
+        .map(|(name, field, kind)| ListAttribute { name, field, kind: kind.to_string() })
+        .collect();
+    Ok(ListQuery { kind: SubjectKind::RUN, namespace: namespace.id, query, attributes })
+}
+
+impl LocalRpc for api::CountWorkflowExecutionsRequest {
+    type Response = api::CountWorkflowExecutionsResponse;
+
+    async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
+        let query = list_query(&*frontend.namespace(&self.namespace, deadline).await?, self.query)?;
+        let counted = frontend.shards().count(query, deadline).await?;
+        let mut groups: Vec<_> = counted.groups.into_iter().collect();
+        // The largest first.
+        groups.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let groups = groups
+            .into_iter()
+            .map(|(value, count)| AggregationGroup { group_values: vec![payload(&value)], count: count as i64 });
+        Ok(Self::Response { count: counted.count as i64, groups: groups.collect() })
+    }
+}
+
+/// A value as search attributes are shown.
+fn payload(value: &GroupValue) -> Payload {
+    let (kind, data) = match value {
+        GroupValue::Null => ("Keyword", "null".to_owned()),
+        GroupValue::Bool(value) => ("Bool", value.to_string()),
+        GroupValue::Text(text) => ("Keyword", serde_json::Value::from(text.as_str()).to_string()),
+    };
+    let metadata: BTreeMap<String, Bytes> =
+        [("encoding".to_owned(), "json/plain".into()), ("type".to_owned(), kind.into())].into();
+    Payload { metadata: metadata.into_iter().collect(), data: data.into(), ..Default::default() }
+}

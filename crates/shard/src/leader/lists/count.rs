@@ -1,0 +1,257 @@
+//! A step of a count: how many runs fit, all of them or for each value of an attribute.
+
+use super::{
+    cursor::{Cursor, just_after},
+    reading::{NoIndexes, Reading, ShardIndexes, list_range},
+};
+use crate::{
+    node::list_token::malformed_page_token,
+    seam::{
+        error::CommandError,
+        question::{Budget, GroupValue, ListQuery, Part, Step, too_many_groups},
+        replica::ListRows,
+    },
+};
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashSet};
+use tenure_engine::{
+    rows::{ListRange, ReadError},
+    visibility::{RunRecord, position_of},
+};
+use tenure_filter::{Access, Index, Indexes, KeyRange, Order, Plan, Record, Value, status_name};
+use tenure_limits::{GROUPS, INDEXED_VALUE, SORTED_ROWS};
+
+/// The attribute that every run has a value of, and few different ones: its index is the smallest with all runs.
+const STATUS: &str = "ExecutionStatus";
+
+/// Where a count goes on begins with which rows it goes through: those of the records, or those of an index, whose name
+/// follows.
+const RECORDS: u8 = 0;
+const INDEX: u8 = 1;
+
+/// Counts some of the runs that fit, those whose rows come after a place.
+pub(crate) fn count(
+    rows: &dyn ListRows,
+    query: &ListQuery,
+    after: Option<&[u8]>,
+    budget: Budget,
+) -> Result<Step, CommandError> {
+    let reading = Reading::new(rows, query)?;
+    let (plan, after) = match after {
+        None => (plan(&reading), None),
+        Some(after) => resumed(&reading, after).ok_or_else(malformed_page_token)?,
+    };
+    if let Access::Index { field, ranges, repeats: true, .. } = &plan.access {
+        return match once_each(&reading, &plan, field, ranges)? {
+            Some(counted) => Ok(counted.step(None)),
+            None => walk(&reading, &reading.filter.plan(&NoIndexes), None, budget),
+        };
+    }
+    walk(&reading, &plan, after, budget)
+}
+
+fn plan(reading: &Reading<'_>) -> Plan {
+    let filter = &reading.filter;
+    let grouped = filter.group_by().map_or(STATUS, |by| &by.field);
+    let all = filter.condition().is_none() && !filter.names_division();
+    if all && RunRecord::index(grouped).is_some_and(|index| index.has_nulls) {
+        let ranges = vec![KeyRange::all()];
+        let access = Access::Index { field: grouped.to_owned(), ranges, order: Order::Forwards, repeats: false };
+        return Plan { access, residual: None, is_sorted: true, rows: 0 };
+    }
+    filter.plan(&reading.indexes())
+}
+
+/// The plan of the steps before, whatever would be best by now: its rows are the ones that have an order to go on in.
+fn resumed<'p>(reading: &Reading<'_>, after: &'p [u8]) -> Option<(Plan, Option<&'p [u8]>)> {
+    let (tag, rest) = after.split_first()?;
+    match *tag {
+        RECORDS => Some((reading.filter.plan(&NoIndexes), Some(rest))),
+        INDEX => {
+            let end = rest.iter().position(|byte| *byte == 0)?;
+            let (field, place) = (std::str::from_utf8(&rest[..end]).ok()?, &rest[end + 1..]);
+            let fixed = plan(reading);
+            let same = |plan: &Plan| matches!(&plan.access, Access::Index { field: of, .. } if of == field);
+            let plan =
+                if same(&fixed) { fixed } else { reading.filter.plan(&OnlyIndex { field, of: reading.indexes() }) };
+            same(&plan).then_some((plan, Some(place)))
+        }
+        _ => None,
+    }
+}
+
+/// One index, which is best.
+struct OnlyIndex<'a> {
+    field: &'a str,
+    of: ShardIndexes<'a>,
+}
+
+impl Indexes for OnlyIndex<'_> {
+    fn index(&self, field: &str) -> Option<Index> {
+        self.of.index(field).filter(|_| field == self.field)
+    }
+
+    fn estimate(&self, _: &str, _: &KeyRange) -> u64 {
+        0
+    }
+
+    fn total(&self) -> u64 {
+        u64::MAX
+    }
+}
+
+/// What was counted.
+enum Counted {
+    All(u64),
+    Groups(BTreeMap<GroupValue, u64>),
+}
+
+impl Counted {
+    fn new(reading: &Reading<'_>) -> Counted {
+        match reading.filter.group_by() {
+            Some(_) => Counted::Groups(BTreeMap::new()),
+            None => Counted::All(0),
+        }
+    }
+
+    fn step(self, next: Option<Vec<u8>>) -> Step {
+        let part = match self {
+            Counted::All(count) => Part::Count(count),
+            Counted::Groups(groups) => Part::Groups(groups.into_iter().collect()),
+        };
+        Step { part, next: next.map(Bytes::from) }
+    }
+
+    fn add(&mut self, group: Option<GroupValue>) -> Result<(), CommandError> {
+        match self {
+            Counted::All(count) => *count += 1,
+            Counted::Groups(groups) => {
+                *groups.entry(group.unwrap_or(GroupValue::Null)).or_default() += 1;
+                if groups.len() > GROUPS {
+                    return Err(too_many_groups().into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Goes through rows in the order of their keys.
+fn walk(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budget) -> Result<Step, CommandError> {
+    let start = after.map(just_after).unwrap_or_default();
+    let (tag, field, ranges) = match &plan.access {
+        Access::Scan => (vec![RECORDS], None, vec![ListRange::default()]),
+        Access::Index { field, ranges, .. } => {
+            let tag = [&[INDEX], field.as_bytes(), &[0]].concat();
+            (tag, Some(field.as_str()), ranges.iter().map(|range| list_range(range, false)).collect())
+        }
+    };
+    let mut counted = Counted::new(reading);
+    let mut groups = Grouping::new(reading, plan, field);
+    let mut read = 0;
+    for mut range in ranges {
+        range.start = range.start.max(start.clone());
+        let mut cursor = Cursor::new(reading.rows, reading.table(field), range);
+        while let Some((place, value)) = cursor.next()? {
+            read += 1;
+            let position = if field.is_some() { position_of(&place, &value) } else { &place };
+            let record = field.is_none().then_some(&value);
+            if let Some(group) = groups.of(&place, position, record)? {
+                counted.add(group)?;
+            }
+            if read >= budget.rows {
+                return Ok(counted.step(Some([tag, place].concat())));
+            }
+        }
+    }
+    Ok(counted.step(None))
+}
+
+/// Counts runs of which an index has several rows, each once; `None` if these are too many to remember.
+fn once_each(
+    reading: &Reading<'_>,
+    plan: &Plan,
+    field: &str,
+    ranges: &[KeyRange],
+) -> Result<Option<Counted>, CommandError> {
+    let (mut counted, mut seen) = (Counted::new(reading), HashSet::new());
+    let mut groups = Grouping::new(reading, plan, None);
+    for range in ranges {
+        let mut cursor = Cursor::new(reading.rows, reading.table(Some(field)), list_range(range, false));
+        while let Some((place, value)) = cursor.next()? {
+            let position = position_of(&place, &value);
+            if !seen.insert(position.to_vec()) {
+                continue;
+            }
+            if seen.len() > SORTED_ROWS {
+                return Ok(None);
+            }
+            if let Some(group) = groups.of(&place, position, None)? {
+                counted.add(group)?;
+            }
+        }
+    }
+    Ok(Some(counted))
+}
+
+/// Tells whether a run fits and which group it belongs to, and reads its record only if that is needed.
+struct Grouping<'r, 'a> {
+    reading: &'r Reading<'a>,
+    plan: &'r Plan,
+    /// Whether the rows are those of the index of the groups' attribute.
+    by_key: bool,
+    /// The last key, without the position, and the group of all rows with it.
+    last: Option<(Vec<u8>, GroupValue)>,
+}
+
+impl<'r, 'a> Grouping<'r, 'a> {
+    fn new(reading: &'r Reading<'a>, plan: &'r Plan, field: Option<&str>) -> Self {
+        let by = reading.filter.group_by().map(|by| by.field.as_str());
+        Grouping { reading, plan, by_key: by.is_some() && by == field, last: None }
+    }
+
+    /// `None` if it does not fit; else its group, if there are groups.
+    fn of(
+        &mut self,
+        place: &[u8],
+        position: &[u8],
+        record: Option<&Bytes>,
+    ) -> Result<Option<Option<GroupValue>>, ReadError> {
+        let by = self.reading.filter.group_by();
+        if self.plan.residual.is_none() && by.is_none() {
+            return Ok(Some(None));
+        }
+        let key = &place[..place.len() - position.len()];
+        if self.plan.residual.is_none()
+            && self.by_key
+            && let Some((last, group)) = &self.last
+            && last == key
+        {
+            return Ok(Some(Some(group.clone())));
+        }
+        let row = match record {
+            Some(row) => row.clone(),
+            None => self.reading.record_row(position)?,
+        };
+        let record = self.reading.record(position, &row)?;
+        if !self.plan.fits(&record) {
+            return Ok(None);
+        }
+        let group = by.map(|by| group_of(&by.field, record.value(&by.field)));
+        // The key of a long text does not tell all of it.
+        let is_whole = !matches!(&group, Some(GroupValue::Text(text)) if text.len() > INDEXED_VALUE);
+        self.last = group.clone().filter(|_| self.by_key && is_whole).map(|group| (key.to_vec(), group));
+        Ok(Some(group))
+    }
+}
+
+fn group_of(field: &str, value: Value<'_>) -> GroupValue {
+    match value {
+        Value::Bool(value) => GroupValue::Bool(value),
+        Value::Keyword(text) => GroupValue::Text(text.to_owned()),
+        Value::Int(status) if field == STATUS => {
+            GroupValue::Text(status_name(status).map_or_else(|| status.to_string(), str::to_owned))
+        }
+        _ => GroupValue::Null,
+    }
+}

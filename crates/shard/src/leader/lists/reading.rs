@@ -1,0 +1,112 @@
+//! What every step stands on: rows of one moment, and what is asked of them.
+
+use crate::seam::{error::CommandError, question::ListQuery, replica::ListRows};
+use bytes::Bytes;
+use std::ops::ControlFlow;
+use tenure_engine::{
+    NamespaceId, RowKey, SubjectKind,
+    rows::{ListRange, ListTable, ReadError},
+    visibility::RunRecord,
+};
+use tenure_filter::{Filter, Index, Indexes, KeyRange};
+
+/// What a list or a count reads: rows of one moment, and what is asked of them.
+pub(super) struct Reading<'a> {
+    pub(super) rows: &'a dyn ListRows,
+    pub(super) query: &'a ListQuery,
+    pub(super) filter: Filter,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(rows: &'a dyn ListRows, query: &'a ListQuery) -> Result<Self, CommandError> {
+        Ok(Reading { rows, query, filter: query.filter()? })
+    }
+
+    pub(super) fn table<'f>(&self, field: Option<&'f str>) -> ListTable<'f> {
+        ListTable { kind: self.query.kind, namespace: self.query.namespace, field }
+    }
+
+    pub(super) fn indexes(&self) -> ShardIndexes<'_> {
+        ShardIndexes { rows: self.rows, kind: self.query.kind, namespace: self.query.namespace }
+    }
+
+    pub(super) fn record_key(&self, position: &[u8]) -> RowKey {
+        let position = Bytes::copy_from_slice(position);
+        RowKey::Record { kind: self.query.kind, namespace: self.query.namespace, position }
+    }
+
+    /// The value of the record that a row of an index leads to.
+    pub(super) fn record_row(&self, position: &[u8]) -> Result<Bytes, ReadError> {
+        let key = self.record_key(position);
+        self.rows.get(&key)?.ok_or_else(|| ReadError::corrupt(key, "an index has a row of it, and it is not there"))
+    }
+
+    pub(super) fn record(&self, position: &[u8], row: &[u8]) -> Result<RunRecord, ReadError> {
+        RunRecord::decode(row).map_err(|error| ReadError::corrupt(self.record_key(position), error))
+    }
+}
+
+/// Rows that are counted one by one before the size of their files is asked.
+const COUNTED: u64 = 64;
+
+/// The least bytes of a row on disk.
+const INDEX_ROW: u64 = 24;
+const RECORD_ROW: u64 = 128;
+
+/// The indexes of a shard's rows.
+pub(super) struct ShardIndexes<'a> {
+    pub(super) rows: &'a dyn ListRows,
+    pub(super) kind: SubjectKind,
+    pub(super) namespace: NamespaceId,
+}
+
+impl ShardIndexes<'_> {
+    /// Only a guess: what is on its way to disk is counted up to [`COUNTED`], and a failed read is none.
+    fn guess(&self, field: Option<&str>, range: &ListRange, row: u64) -> u64 {
+        let table = ListTable { kind: self.kind, namespace: self.namespace, field };
+        let mut counted = 0;
+        let visited = self.rows.rows(&table, range, &mut |_, _| {
+            counted += 1;
+            if counted < COUNTED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        if visited.is_err() || counted < COUNTED {
+            return counted;
+        }
+        counted.max(self.rows.bytes(&table, range) / row)
+    }
+}
+
+impl Indexes for ShardIndexes<'_> {
+    fn index(&self, field: &str) -> Option<Index> {
+        RunRecord::index(field)
+    }
+
+    fn estimate(&self, field: &str, range: &KeyRange) -> u64 {
+        self.guess(Some(field), &list_range(range, false), INDEX_ROW)
+    }
+
+    fn total(&self) -> u64 {
+        self.guess(None, &ListRange::default(), RECORD_ROW)
+    }
+}
+
+/// No index at all: all records are walked.
+pub(super) struct NoIndexes;
+
+impl Indexes for NoIndexes {
+    fn index(&self, _: &str) -> Option<Index> {
+        None
+    }
+
+    fn estimate(&self, _: &str, _: &KeyRange) -> u64 {
+        u64::MAX
+    }
+
+    fn total(&self) -> u64 {
+        0
+    }
+}
+
+pub(super) fn list_range(range: &KeyRange, reverse: bool) -> ListRange {
+    ListRange { start: range.start.clone(), end: range.end.clone(), reverse }
+}

@@ -1,0 +1,120 @@
+//! The rows of a plan, walked in the order of the list.
+
+use super::{
+    cursor::{Cursor, just_after},
+    reading::{Reading, list_range},
+};
+use bytes::Bytes;
+use tenure_engine::{
+    rows::{ListRange, ReadError},
+    visibility::position_of,
+};
+use tenure_filter::{Access, KeyRange, Order};
+
+/// A row on the way through a plan's rows.
+pub(super) struct Found {
+    /// Its place in the order of the walk.
+    pub(super) place: Vec<u8>,
+    /// The record's position.
+    pub(super) position: Vec<u8>,
+    /// The record's value, if the walk goes through records.
+    pub(super) record: Option<Bytes>,
+}
+
+/// The rows of a plan whose order is that of the list.
+pub(super) enum Walk<'a> {
+    Records(Cursor<'a>),
+    /// The rows of single keys, merged by their positions.
+    Merged(Vec<Cursor<'a>>),
+    /// One after the other; the first is the next.
+    InRow {
+        cursors: Vec<Cursor<'a>>,
+        reverse: bool,
+    },
+}
+
+impl<'a> Walk<'a> {
+    /// Begins strictly after a place.
+    pub(super) fn new(reading: &Reading<'a>, access: &'a Access, after: Option<&[u8]>) -> Walk<'a> {
+        let Access::Index { field, ranges, order, .. } = access else {
+            let range = ListRange { start: after.map(just_after).unwrap_or_default(), ..ListRange::default() };
+            return Walk::Records(Cursor::new(reading.rows, reading.table(None), range));
+        };
+        let cursor = |range| Cursor::new(reading.rows, reading.table(Some(field)), range);
+        match order {
+            Order::Merged => {
+                let of_key = |range: &KeyRange| {
+                    let start = after.map(|after| just_after(&[&range.start, after].concat()));
+                    cursor(ListRange {
+                        start: start.unwrap_or_else(|| range.start.clone()),
+                        ..list_range(range, false)
+                    })
+                };
+                Walk::Merged(ranges.iter().map(of_key).collect())
+            }
+            Order::Forwards => {
+                let start = after.map(just_after).unwrap_or_default();
+                let left = ranges.iter().filter(|range| range.end > start);
+                let of_range = left.map(|range| {
+                    cursor(ListRange { start: range.start.clone().max(start.clone()), ..list_range(range, false) })
+                });
+                Walk::InRow { cursors: of_range.collect(), reverse: false }
+            }
+            Order::Backwards => {
+                let end = after.map(flipped);
+                let of_range = ranges.iter().rev().filter_map(|range| match &end {
+                    Some(end) if *end <= range.start => None,
+                    Some(end) => Some(ListRange { end: range.end.clone().min(end.clone()), ..list_range(range, true) }),
+                    None => Some(list_range(range, true)),
+                });
+                Walk::InRow { cursors: of_range.map(cursor).collect(), reverse: true }
+            }
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Found>, ReadError> {
+        match self {
+            Walk::Records(cursor) => Ok(cursor.next()?.map(|(position, record)| Found {
+                place: position.clone(),
+                position,
+                record: Some(record),
+            })),
+            Walk::Merged(cursors) => {
+                let mut least: Option<(usize, Vec<u8>)> = None;
+                for (n, cursor) in cursors.iter_mut().enumerate() {
+                    if let Some((place, value)) = cursor.head()? {
+                        let position = position_of(place, value);
+                        if least.as_ref().is_none_or(|(_, least)| position < &least[..]) {
+                            least = Some((n, position.to_vec()));
+                        }
+                    }
+                }
+                let Some((_, position)) = least else { return Ok(None) };
+                // A run that has several of the keys comes once.
+                for cursor in cursors {
+                    if cursor.head()?.is_some_and(|(place, value)| position_of(place, value) == position) {
+                        cursor.next()?;
+                    }
+                }
+                Ok(Some(Found { place: position.clone(), position, record: None }))
+            }
+            Walk::InRow { cursors, reverse } => {
+                while let Some(cursor) = cursors.first_mut() {
+                    let Some((place, value)) = cursor.next()? else {
+                        cursors.remove(0);
+                        continue;
+                    };
+                    let position = position_of(&place, &value).to_vec();
+                    let place = if *reverse { flipped(&place) } else { place };
+                    return Ok(Some(Found { place, position, record: None }));
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Bytes that compare the other way round as long as none begins another.
+fn flipped(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|byte| !byte).collect()
+}

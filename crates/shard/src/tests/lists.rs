@@ -1,0 +1,69 @@
+//! Steps of lists and counts over rows in memory.
+
+use super::{NAMESPACE, memory::LogLists};
+use crate::{
+    leader::lists::{count, page},
+    seam::question::{Budget, ListQuery, Part},
+};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use tenure_api::{
+    common::v1::{WorkflowExecution, WorkflowType},
+    enums::v1::WorkflowExecutionStatus as Status,
+    workflow::v1::WorkflowExecutionInfo,
+};
+use tenure_engine::{RowKey, SubjectKind, Timestamp, WorkflowKey, visibility};
+use tenure_limits::{GROUPS, SORTED_ROWS};
+use uuid::Uuid;
+
+/// Rows of runs, of which every second is closed.
+fn runs(count: usize) -> LogLists {
+    let rows = (0..count).flat_map(|n| {
+        let workflow = WorkflowKey { namespace: NAMESPACE, workflow_id: format!("w{n}").into() };
+        let run = workflow.run(Uuid::from_u128(n as u128 + 1));
+        let time = |seconds: usize| Some(Timestamp(seconds as i64 * 1_000_000_000).to_proto());
+        let closed = n % 2 == 1;
+        let info = WorkflowExecutionInfo {
+            execution: Some(WorkflowExecution {
+                workflow_id: run.workflow.workflow_id.to_string(),
+                run_id: run.run_id.to_string(),
+            }),
+            r#type: Some(WorkflowType { name: format!("T{n}") }),
+            start_time: time(n),
+            close_time: time(n + 1).filter(|_| closed),
+            status: if closed { Status::Completed } else { Status::Running }.into(),
+            task_queue: "q".to_owned(),
+            ..Default::default()
+        };
+        visibility::rows_of(&run, info)
+    });
+    LogLists(rows.collect::<BTreeMap<RowKey, Bytes>>())
+}
+
+fn query(text: &str) -> ListQuery {
+    ListQuery { kind: SubjectKind::RUN, namespace: NAMESPACE, query: text.to_owned(), attributes: Vec::new() }
+}
+
+const BUDGET: Budget = Budget { items: 10, bytes: 1 << 20, rows: 100 };
+
+#[test]
+fn what_no_index_has_in_order_is_sorted_up_to_a_limit() {
+    let all = runs(SORTED_ROWS);
+    let step = page(&all, &query("ORDER BY TaskQueue"), None, BUDGET).unwrap();
+    assert!(matches!(&step.part, Part::Items(items) if items.len() == 10));
+    let more = runs(SORTED_ROWS + 1);
+    let refused = page(&more, &query("ORDER BY TaskQueue"), None, BUDGET).unwrap_err();
+    let cause =
+        "unable to sort by TaskQueue: no index has all runs by TaskQueue, and a shard has more than 20000 of them";
+    assert!(refused.to_string().contains(cause), "{refused}");
+    page(&more, &query("ORDER BY WorkflowId DESC"), None, BUDGET).unwrap();
+}
+
+#[test]
+fn a_count_has_so_many_groups_and_no_more() {
+    const ALL: Budget = Budget { rows: u64::MAX, ..Budget::OF_COUNT };
+    let step = count(&runs(GROUPS), &query("GROUP BY WorkflowType"), None, ALL).unwrap();
+    assert!(matches!(&step.part, Part::Groups(groups) if groups.len() == GROUPS));
+    let refused = count(&runs(GROUPS + 1), &query("GROUP BY WorkflowType"), None, ALL).unwrap_err();
+    assert!(refused.to_string().contains("GROUP BY makes more than 10000 groups"), "{refused}");
+}

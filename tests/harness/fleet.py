@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 
@@ -188,6 +189,31 @@ class Fleet:
                 kind = {"declined": "PaymentFailed", "late": "NotPickedUp"}[order.case]
                 assert failure.application_failure_info.type == kind, where
                 assert happened.count("ActivityTaskCompleted") == {"declined": 1, "late": 2}[order.case], where
+
+        await self.check_lists()
+
+    async def check_lists(self) -> None:
+        """Any node lists and counts the orders as their histories are."""
+        api = self.random.choice(self.doors).api
+        query, listed, token = f"TaskQueue = '{self.queue}'", {}, b""
+        while True:
+            page = await api.call("ListWorkflowExecutions", w.ListWorkflowExecutionsRequest(
+                namespace=self.namespace, query=query, page_size=37, next_page_token=token))
+            for info in page.executions:
+                assert info.execution.run_id not in listed, f"{info.execution} comes twice"
+                listed[info.execution.run_id] = (info.execution.workflow_id, info.status, info.history_length)
+            if not (token := page.next_page_token):
+                break
+        status = {"happy": WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED}
+        failed = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
+        assert listed == {order.run: (order.id, status.get(order.case, failed), len(order.events)) for order in self.orders}
+        counted = await api.call("CountWorkflowExecutions", w.CountWorkflowExecutionsRequest(
+            namespace=self.namespace, query=f"{query} GROUP BY ExecutionStatus"))
+        groups = {json.loads(group.group_values[0].data): group.count for group in counted.groups}
+        happy = sum(order.case == "happy" for order in self.orders)
+        expected = {"Completed": happy, "Failed": len(self.orders) - happy}
+        assert groups == {status: count for status, count in expected.items() if count}
+        assert counted.count == len(self.orders)
 
     async def ask_all(self, sample: int) -> None:
         """Queries some closed orders, through any node."""

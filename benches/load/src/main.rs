@@ -29,6 +29,8 @@ struct Arguments {
     work: Kind,
     #[command(flatten)]
     pace: Offered,
+    #[command(flatten)]
+    search: work::Search,
     /// Seconds for which load is offered
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
@@ -65,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let deadline = Duration::from_secs_f64(arguments.deadline);
     let channels = work::connect(&arguments.addresses, arguments.connections).context("connecting")?;
-    let work = Arc::new(Work::new(arguments.work, &arguments.namespace, channels, deadline));
+    let work = Arc::new(Work::new(arguments.work, &arguments.namespace, channels, deadline, arguments.search));
     work.prepare(arguments.pollers).await.context("before the load")?;
 
     let pace = match arguments.pace {

@@ -2,17 +2,18 @@
 
 use crate::worker::{self, Completions};
 use anyhow::Context;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 use tenure_api::{
-    common::v1::{WorkflowExecution, WorkflowType},
+    common::v1::{Payload, SearchAttributes, WorkflowExecution, WorkflowType},
     enums::v1::WorkflowIdConflictPolicy,
     taskqueue::v1::TaskQueue,
     workflowservice::v1::{
-        SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest, workflow_service_client::WorkflowServiceClient,
+        CountWorkflowExecutionsRequest, ListWorkflowExecutionsRequest, SignalWorkflowExecutionRequest,
+        StartWorkflowExecutionRequest, TerminateWorkflowExecutionRequest, workflow_service_client::WorkflowServiceClient,
     },
 };
 use tokio::task::JoinSet;
@@ -39,11 +40,41 @@ pub enum Kind {
     Replace,
     /// A signal to one of a thousand workflows that no worker takes up
     Signal,
+    /// The start of a workflow of one of 20 types with one of 5,000 values of the attribute `Customer`, and for nine of ten
+    /// its end: what `list` and `count` look for
+    Catalogue,
+    /// A page of the list of a query
+    List,
+    /// The count of a query
+    Count,
+}
+
+/// Types of workflows in a catalogue, and values of their attribute.
+const TYPES: u64 = 20;
+const CUSTOMERS: u64 = 5_000;
+
+/// What is looked for.
+#[derive(Args, Clone, Default)]
+pub struct Search {
+    /// The query of `list` and `count`; `{n}` in it stands for the number of the unit, `{t}` and `{c}` for its type and its
+    /// customer in a catalogue
+    #[arg(long, default_value = "")]
+    query: String,
+    /// Runs on the page of a `list`
+    #[arg(long, default_value_t = 20)]
+    page_size: i32,
+    /// Pages of a `list` that are read one after the other, as one unit
+    #[arg(long, default_value_t = 1)]
+    pages: u32,
+    /// What the workflow ids of a `catalogue` begin with
+    #[arg(long)]
+    name: Option<String>,
 }
 
 pub struct Work {
     kind: Kind,
     namespace: String,
+    search: Search,
     /// Unlike any other load's.
     name: String,
     services: Vec<Service>,
@@ -62,10 +93,11 @@ pub fn connect(addresses: &[String], connections: usize) -> anyhow::Result<Vec<S
 }
 
 impl Work {
-    pub fn new(kind: Kind, namespace: &str, services: Vec<Service>, deadline: Duration) -> Work {
+    pub fn new(kind: Kind, namespace: &str, services: Vec<Service>, deadline: Duration, search: Search) -> Work {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let name = format!("load-{}", now.as_millis());
-        Work { kind, namespace: namespace.to_owned(), name, services, deadline, completions: Arc::default() }
+        let name = search.name.clone().unwrap_or_else(|| format!("load-{}", now.as_millis()));
+        let namespace = namespace.to_owned();
+        Work { kind, namespace, search, name, services, deadline, completions: Arc::default() }
     }
 
     /// Starts what the units need: a worker, or the workflows that are signaled.
@@ -87,7 +119,7 @@ impl Work {
                     started.map_err(|code| anyhow::anyhow!("a start failed: {code:?}"))?;
                 }
             }
-            Kind::Start | Kind::Replace => {}
+            Kind::Start | Kind::Replace | Kind::Catalogue | Kind::List | Kind::Count => {}
         }
         Ok(())
     }
@@ -106,7 +138,63 @@ impl Work {
             Kind::Start => self.start(number, id, false).await,
             Kind::Replace => self.start(number, format!("{}-{}", self.name, number % REPLACED), true).await,
             Kind::Signal => self.signal(number).await,
+            Kind::Catalogue => {
+                let id = format!("{}-{number}", self.name);
+                self.start(number, id.clone(), false).await?;
+                if number % 10 == 0 { Ok(()) } else { self.terminate(number, id).await }
+            }
+            Kind::List => self.list(number).await,
+            Kind::Count => self.count(number).await,
         }
+    }
+
+    fn query(&self, number: u64) -> String {
+        // Numbers that follow each other are not neighbours in any order.
+        let number = number.wrapping_mul(7919) % 100_000;
+        let (kind, customer) = ((number % TYPES).to_string(), (number % CUSTOMERS).to_string());
+        self.search.query.replace("{n}", &number.to_string()).replace("{t}", &kind).replace("{c}", &customer)
+    }
+
+    async fn list(&self, number: u64) -> Result<(), Code> {
+        let mut request = ListWorkflowExecutionsRequest {
+            namespace: self.namespace.clone(),
+            page_size: self.search.page_size,
+            query: self.query(number),
+            ..Default::default()
+        };
+        for _ in 0..self.search.pages {
+            let answer = self.service(number).list_workflow_executions(self.request(request.clone())).await;
+            request.next_page_token = answer.map_err(|status| status.code())?.into_inner().next_page_token;
+        }
+        Ok(())
+    }
+
+    async fn count(&self, number: u64) -> Result<(), Code> {
+        let request = CountWorkflowExecutionsRequest { namespace: self.namespace.clone(), query: self.query(number) };
+        let answer = self.service(number).count_workflow_executions(self.request(request)).await;
+        answer.map(drop).map_err(|status| status.code())
+    }
+
+    async fn terminate(&self, number: u64, workflow_id: String) -> Result<(), Code> {
+        let request = TerminateWorkflowExecutionRequest {
+            namespace: self.namespace.clone(),
+            workflow_execution: Some(WorkflowExecution { workflow_id, ..Default::default() }),
+            ..Default::default()
+        };
+        let answer = self.service(number).terminate_workflow_execution(self.request(request)).await;
+        answer.map(drop).map_err(|status| status.code())
+    }
+
+    /// The type and the attributes of a workflow in a catalogue; others are all alike.
+    fn described(&self, number: u64) -> (String, Option<SearchAttributes>) {
+        if !matches!(self.kind, Kind::Catalogue) {
+            return ("load".to_owned(), None);
+        }
+        let metadata = [("encoding", "json/plain"), ("type", "Keyword")].map(|(key, value)| (key.to_owned(), value.into()));
+        let data = format!("\"c{}\"", number % CUSTOMERS).into();
+        let payload = Payload { metadata: metadata.into(), data, ..Default::default() };
+        let indexed_fields = [("Customer".to_owned(), payload)].into();
+        (format!("load{}", number % TYPES), Some(SearchAttributes { indexed_fields }))
     }
 
     fn signaled(&self, number: u64) -> String {
@@ -127,11 +215,13 @@ impl Work {
     async fn start(&self, number: u64, workflow_id: String, replace: bool) -> Result<(), Code> {
         let policy =
             if replace { WorkflowIdConflictPolicy::TerminateExisting } else { WorkflowIdConflictPolicy::Unspecified };
+        let (name, search_attributes) = self.described(number);
         let request = StartWorkflowExecutionRequest {
             namespace: self.namespace.clone(),
             request_id: format!("{workflow_id}-{number}"),
             workflow_id,
-            workflow_type: Some(WorkflowType { name: "load".to_owned() }),
+            workflow_type: Some(WorkflowType { name }),
+            search_attributes,
             task_queue: Some(TaskQueue { name: self.name.clone(), ..Default::default() }),
             workflow_id_conflict_policy: policy as i32,
             identity: "load".to_owned(),

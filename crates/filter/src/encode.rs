@@ -7,6 +7,10 @@ use tenure_limits::INDEXED_VALUE;
 const VALUE: u8 = 1;
 const NULL: u8 = 2;
 
+/// What a position begins with.
+pub(crate) const OPEN: u8 = 0;
+pub(crate) const CLOSED: u8 = 1;
+
 /// After the bytes of a text: it ends here, or what follows was cut off. A zero within a text is `ZERO`.
 const END: [u8; 2] = [0, 1];
 const CUT: [u8; 2] = [0, 2];
@@ -48,7 +52,7 @@ pub fn keys(value: Value<'_>) -> Vec<Vec<u8>> {
 /// were started last, and then by run id, which is the last of the bytes.
 pub fn position(closed: Option<i64>, started: i64, run_id: [u8; 16]) -> Vec<u8> {
     let descending = |time: i64| int(time).map(|byte| !byte);
-    let mut position = vec![u8::from(closed.is_some())];
+    let mut position = vec![if closed.is_some() { CLOSED } else { OPEN }];
     position.extend(closed.into_iter().flat_map(descending));
     position.extend(descending(started));
     position.extend(run_id);

@@ -41,6 +41,6 @@ pub use encode::KeyRange;
 pub use error::{FilterError, Position};
 pub use filter::Filter;
 pub use names::{Attribute, Attributes, is_fixed, status_name, system};
-pub use plan::{Access, Index, Indexes, Order, Plan};
+pub use plan::{Access, Index, Indexes, Order, Part, Plan};
 pub use types::{Record, Type, Value};
 pub use words::words;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 /// The attribute whose absence is implied where a query does not name it.
 pub(crate) const NAMESPACE_DIVISION: &str = "TemporalNamespaceDivision";
+pub(crate) const CLOSE_TIME: &str = "CloseTime";
 pub(crate) const STATUS: &str = "ExecutionStatus";
 pub(crate) const DURATION: &str = "ExecutionDuration";
 
@@ -27,7 +28,7 @@ const SYSTEM: [(&str, Type, Origin); 33] = [
     ("BatcherUser", Type::Keyword, Given),
     ("BinaryChecksums", Type::KeywordList, Given),
     ("BuildIds", Type::KeywordList, Given),
-    ("CloseTime", Type::Datetime, Fixed),
+    (CLOSE_TIME, Type::Datetime, Fixed),
     (DURATION, Type::Int, Fixed),
     (STATUS, Type::Keyword, Fixed),
     ("ExecutionTime", Type::Datetime, Fixed),
@@ -131,6 +132,9 @@ const STATUSES: [(&str, &str); 9] = [
     ("TimedOut", "TIMED_OUT"),
     ("Paused", "PAUSED"),
 ];
+
+/// Running and Paused: the statuses of runs that are not closed.
+pub(crate) const OPEN_STATUSES: [i64; 2] = [1, 8];
 
 /// The name of a status in queries and in the groups of a count.
 pub fn status_name(number: i64) -> Option<&'static str> {

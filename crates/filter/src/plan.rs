@@ -1,9 +1,10 @@
 //! How the records that fit a filter are found: which index, which of its keys, what is left to check and to sort.
 
 use crate::{
-    Attribute, Condition, Filter, KeyRange, Predicate, Record, Test, Type,
+    Attribute, Comparison, Condition, Filter, KeyRange, Literal, Predicate, Record, Test, Type,
+    encode::{CLOSED, OPEN},
     evaluate::holds,
-    names::NAMESPACE_DIVISION,
+    names::{CLOSE_TIME, NAMESPACE_DIVISION, OPEN_STATUSES, STATUS},
     ranges::{self, Ranges},
 };
 use std::{collections::BTreeMap, fmt::Write};
@@ -55,9 +56,51 @@ pub enum Order {
     Merged,
 }
 
+/// What is read of the records, or of the rows of each key that is merged, by their positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    All,
+    /// Runs that are open.
+    Open,
+    Closed,
+}
+
+impl Part {
+    /// The bytes of positions, from the first up to the second without it.
+    pub fn positions(self) -> (&'static [u8], &'static [u8]) {
+        match self {
+            Part::All => (&[], &[CLOSED + 1]),
+            Part::Open => (&[OPEN], &[CLOSED]),
+            Part::Closed => (&[CLOSED], &[CLOSED + 1]),
+        }
+    }
+
+    /// A part that all runs are in for which this holds.
+    fn of(part: &Condition) -> Part {
+        let Condition::Test(Test { attribute, predicate }) = part else { return Part::All };
+        let of_statuses = |values: &[Literal]| {
+            let is_open = |value: &Literal| matches!(value, Literal::Int(status) if OPEN_STATUSES.contains(status));
+            match values.iter().filter(|value| is_open(value)).count() {
+                0 => Part::Closed,
+                open if open == values.len() => Part::Open,
+                _ => Part::All,
+            }
+        };
+        match (attribute.field.as_str(), predicate) {
+            (CLOSE_TIME, Predicate::IsNull { negated: false }) => Part::Open,
+            (CLOSE_TIME, _) => Part::Closed,
+            (STATUS, Predicate::Compare(Comparison::Equal, value)) => of_statuses(std::slice::from_ref(value)),
+            (STATUS, Predicate::In { values, negated: false }) => of_statuses(values),
+            _ => Part::All,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub access: Access,
+    /// What is read of it, unless ranges are read one after the other. (What is left to check still has to be.)
+    pub part: Part,
     /// What is to be checked of the records that come, if anything.
     pub residual: Option<Condition>,
     /// Whether they come in the order that is asked for; else they are sorted by [`Filter::sort_key`].
@@ -74,15 +117,21 @@ impl Plan {
 
     /// For people, a line for each step.
     pub fn explain(&self) -> String {
+        let part = match self.part {
+            Part::All => "",
+            Part::Open => ", those of open runs",
+            Part::Closed => ", those of closed runs",
+        };
         let mut text = match &self.access {
-            Access::Scan => "scan all runs".to_owned(),
+            Access::Scan => format!("scan all runs{part}"),
             Access::Index { ranges, .. } if ranges.is_empty() => "read nothing: no run can fit".to_owned(),
             Access::Index { field, ranges, order, repeats } => {
                 let points = ranges.iter().filter(|range| range.is_point).count();
                 let backwards = match order {
-                    Order::Backwards => ", backwards",
-                    Order::Merged if points > 1 => ", merged",
-                    Order::Forwards | Order::Merged => "",
+                    Order::Backwards => ", backwards".to_owned(),
+                    Order::Merged if points > 1 => format!(", merged{part}"),
+                    Order::Merged => part.to_owned(),
+                    Order::Forwards => String::new(),
                 };
                 let once = if *repeats { ", each run once" } else { "" };
                 let others = ranges.len() - points;
@@ -118,13 +167,14 @@ pub(crate) fn plan(filter: &Filter, indexes: &dyn Indexes) -> Plan {
     let parts = filter.condition().map_or_else(Vec::new, |condition| condition.clone().without_not(false).into_all());
     let is_sorted = filter.order_by().is_empty();
     let rows = indexes.total();
-    let best = candidates(filter, &parts, indexes).into_iter().min_by_key(|c| cost(c.rows, c.is_sorted));
+    let part = parts.iter().map(Part::of).find(|part| *part != Part::All).unwrap_or(Part::All);
+    let best = candidates(filter, &parts, part, indexes).into_iter().min_by_key(|c| cost(c.rows, c.is_sorted));
     match best.filter(|best| cost(best.rows, best.is_sorted) < cost(rows, is_sorted)) {
-        Some(best) => best.plan(filter, parts),
+        Some(best) => best.plan(filter, parts, part),
         None => {
             let undivided = (!filter.names_division()).then(undivided);
             let residual = all_of(parts.into_iter().chain(undivided).collect());
-            Plan { access: Access::Scan, residual, is_sorted, rows }
+            Plan { access: Access::Scan, part, residual, is_sorted, rows }
         }
     }
 }
@@ -145,7 +195,7 @@ fn all_of(mut parts: Vec<Condition>) -> Option<Condition> {
     if parts.len() > 1 { Some(Condition::All(parts)) } else { parts.pop() }
 }
 
-fn candidates(filter: &Filter, parts: &[Condition], indexes: &dyn Indexes) -> Vec<Candidate> {
+fn candidates(filter: &Filter, parts: &[Condition], part: Part, indexes: &dyn Indexes) -> Vec<Candidate> {
     let mut tests = Vec::new();
     parts.iter().for_each(|part| part.tests(&mut tests));
     let named: BTreeMap<&str, &Attribute> =
@@ -158,14 +208,14 @@ fn candidates(filter: &Filter, parts: &[Condition], indexes: &dyn Indexes) -> Ve
         let narrowed = parts.iter().enumerate().filter_map(narrow);
         if attribute.is_many() {
             // A record has several keys, and the parts may be about different ones.
-            candidates.extend(narrowed.map(|(at, ranges)| candidate(filter, indexes, attribute, ranges, &[at])));
+            candidates.extend(narrowed.map(|(at, ranges)| candidate(filter, part, indexes, attribute, ranges, &[at])));
             continue;
         }
         let narrowed: Vec<_> = narrowed.collect();
         let served: Vec<_> = narrowed.iter().filter(|(_, ranges)| ranges.exact).map(|(at, _)| *at).collect();
         if let Some(ranges) = narrowed.into_iter().map(|(_, ranges)| ranges).reduce(|a, b| a.intersect(&b)) {
             let ranges = Ranges { exact: true, ..ranges };
-            candidates.push(candidate(filter, indexes, attribute, ranges, &served));
+            candidates.push(candidate(filter, part, indexes, attribute, ranges, &served));
         }
     }
     if let [(attribute, _)] = filter.order_by()
@@ -174,7 +224,7 @@ fn candidates(filter: &Filter, parts: &[Condition], indexes: &dyn Indexes) -> Ve
         && indexes.index(&attribute.field).is_some_and(|index| index.has_nulls)
     {
         let all = Ranges { list: vec![KeyRange::all()], exact: true };
-        candidates.push(candidate(filter, indexes, attribute, all, &[]));
+        candidates.push(candidate(filter, part, indexes, attribute, all, &[]));
     }
     candidates
 }
@@ -182,14 +232,22 @@ fn candidates(filter: &Filter, parts: &[Condition], indexes: &dyn Indexes) -> Ve
 /// The rows of some ranges, which serve these parts if they are exact.
 fn candidate(
     filter: &Filter,
+    part: Part,
     indexes: &dyn Indexes,
     attribute: &Attribute,
     ranges: Ranges,
     served: &[usize],
 ) -> Candidate {
-    let rows = estimate(&ranges.list, |range| indexes.estimate(&attribute.field, range));
+    let merged = filter.order_by().is_empty() && can_be_merged(&ranges.list);
+    let rows = estimate(&ranges.list, |range| match (merged, part.positions()) {
+        (true, (start, end)) => {
+            let (start, end) = ([&range.start, start].concat(), [&range.start, end].concat());
+            indexes.estimate(&attribute.field, &KeyRange { start, end, is_point: true })
+        }
+        (false, _) => indexes.estimate(&attribute.field, range),
+    });
     let is_sorted = match filter.order_by() {
-        [] => can_be_merged(&ranges.list),
+        [] => merged,
         [(by, _)] => by.field == attribute.field && !attribute.is_many(),
         _ => false,
     };
@@ -209,7 +267,7 @@ fn estimate(ranges: &[KeyRange], rows: impl Fn(&KeyRange) -> u64) -> u64 {
 }
 
 impl Candidate {
-    fn plan(self, filter: &Filter, parts: Vec<Condition>) -> Plan {
+    fn plan(self, filter: &Filter, parts: Vec<Condition>, part: Part) -> Plan {
         let Candidate { attribute, ranges, served, rows, is_sorted } = self;
         let order = match filter.order_by() {
             [] if is_sorted => Order::Merged,
@@ -219,6 +277,6 @@ impl Candidate {
         let repeats = attribute.is_many() && !matches!(&ranges[..], [] | [KeyRange { is_point: true, .. }]);
         let access = Access::Index { field: attribute.field, ranges, order, repeats };
         let left = parts.into_iter().enumerate().filter(|(at, _)| !served.contains(at)).map(|(_, part)| part);
-        Plan { access, residual: all_of(left.collect()), is_sorted, rows }
+        Plan { access, part, residual: all_of(left.collect()), is_sorted, rows }
     }
 }

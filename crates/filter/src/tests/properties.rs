@@ -3,8 +3,8 @@
 
 use super::{CUSTOM, Owned, Run, attributes};
 use crate::{
-    Access, Attribute, Comparison, Condition, Filter, Index, Indexes, KeyRange, Literal, Order, Predicate, Record,
-    Test, Type, Words, encode,
+    Access, Attribute, Comparison, Condition, Filter, Index, Indexes, KeyRange, Literal, Order, Plan, Predicate,
+    Record, Test, Type, Words, encode,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +85,8 @@ fn condition() -> impl Strategy<Value = Condition> {
         predicate(attribute.kind)
             .prop_map(move |predicate| Condition::Test(Test { attribute: attribute.clone(), predicate }))
     });
+    // What tells open runs from closed ones.
+    let test = prop_oneof![4 => test, 1 => of_time(), 1 => of_status()];
     test.prop_recursive(4, 12, 2, |inner| {
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(a, b)| a.and(b)),
@@ -92,6 +94,24 @@ fn condition() -> impl Strategy<Value = Condition> {
             inner.prop_map(|inner| !inner),
         ]
     })
+}
+
+fn of_time() -> impl Strategy<Value = Condition> {
+    let attribute = Attribute { alias: "CloseTime".into(), field: "CloseTime".into(), kind: Type::Datetime };
+    predicate(Type::Datetime)
+        .prop_map(move |predicate| Condition::Test(Test { attribute: attribute.clone(), predicate }))
+}
+
+fn of_status() -> impl Strategy<Value = Condition> {
+    let attribute = Attribute { alias: "ExecutionStatus".into(), field: "ExecutionStatus".into(), kind: Type::Keyword };
+    let status = || (1..=8_i64).prop_map(Literal::Int);
+    let comparison = prop::sample::select(vec![Comparison::Equal, Comparison::NotEqual, Comparison::Less]);
+    let predicate = prop_oneof![
+        (comparison, status()).prop_map(|(comparison, status)| Predicate::Compare(comparison, status)),
+        (prop::collection::vec(status(), 1..4), any::<bool>())
+            .prop_map(|(values, negated)| Predicate::In { values, negated }),
+    ];
+    predicate.prop_map(move |predicate| Condition::Test(Test { attribute: attribute.clone(), predicate }))
 }
 
 fn run() -> impl Strategy<Value = Run> {
@@ -111,6 +131,11 @@ fn run() -> impl Strategy<Value = Run> {
         let fields = CUSTOM.iter().map(|(_, field, _)| (*field).to_owned());
         let mut values: BTreeMap<String, Owned> =
             fields.zip([a, b, c, d, e, f, g]).filter_map(|(field, value)| Some((field, value?))).collect();
+        let status = match (&closed, started.rem_euclid(6)) {
+            (None, n) => [1, 8][n as usize % 2],
+            (Some(_), n) => 2 + n,
+        };
+        values.insert("ExecutionStatus".to_owned(), Owned::Int(status));
         values.extend(closed.map(|time| ("CloseTime".to_owned(), time)));
         values.extend(division.map(|division| (DIVISION.to_owned(), Owned::Keyword(division))));
         values.insert("StartTime".to_owned(), Owned::Datetime(started));
@@ -155,9 +180,11 @@ impl Rows {
         Rows { indexes: indexes.collect(), positions, claimed }
     }
 
-    fn read(&self, access: &Access, runs: &[Run]) -> Vec<usize> {
-        let Access::Index { field, ranges, order, repeats } = access else {
-            return self.positions.iter().map(|(_, n)| *n).collect();
+    fn read(&self, plan: &Plan, runs: &[Run]) -> Vec<usize> {
+        let (first, end) = plan.part.positions();
+        let in_part = |position: &[u8]| first <= position && position < end;
+        let Access::Index { field, ranges, order, repeats } = &plan.access else {
+            return self.positions.iter().filter(|(position, _)| in_part(position)).map(|(_, n)| *n).collect();
         };
         let rows = &self.indexes[field].1;
         let mut found: Vec<usize> = Vec::new();
@@ -169,6 +196,7 @@ impl Rows {
             Order::Backwards => found.reverse(),
             Order::Merged => {
                 assert!(ranges.iter().all(|range| range.is_point));
+                found.retain(|n| in_part(&runs[*n].position()));
                 found.sort_by_key(|n| runs[*n].position());
             }
         }
@@ -235,7 +263,7 @@ proptest! {
 
         let rows = Rows::of(&runs, &kept, claimed);
         let plan = filter.plan(&rows);
-        let mut found = rows.read(&plan.access, &runs);
+        let mut found = rows.read(&plan, &runs);
         found.retain(|n| plan.fits(&runs[*n]));
         if !plan.is_sorted {
             found.sort_by_key(|n| filter.sort_key(&runs[*n]));

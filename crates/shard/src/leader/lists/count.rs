@@ -18,7 +18,7 @@ use tenure_engine::{
     rows::{ListRange, ReadError},
     visibility::{RunRecord, position_of},
 };
-use tenure_filter::{Access, Index, Indexes, KeyRange, Order, Plan, Record, Value, status_name};
+use tenure_filter::{Access, Index, Indexes, KeyRange, Order, Part as PlanPart, Plan, Record, Value, status_name};
 use tenure_limits::{GROUPS, INDEXED_VALUE, SORTED_ROWS};
 
 /// The attribute that every run has a value of, and few different ones: its index is the smallest with all runs.
@@ -57,7 +57,7 @@ fn plan(reading: &Reading<'_>) -> Plan {
     if all && RunRecord::index(grouped).is_some_and(|index| index.has_nulls) {
         let ranges = vec![KeyRange::all()];
         let access = Access::Index { field: grouped.to_owned(), ranges, order: Order::Forwards, repeats: false };
-        return Plan { access, residual: None, is_sorted: true, rows: 0 };
+        return Plan { access, part: PlanPart::All, residual: None, is_sorted: true, rows: 0 };
     }
     filter.plan(&reading.indexes())
 }
@@ -140,7 +140,10 @@ impl Counted {
 fn walk(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budget) -> Result<Step, CommandError> {
     let start = after.map(just_after).unwrap_or_default();
     let (tag, field, ranges) = match &plan.access {
-        Access::Scan => (vec![RECORDS], None, vec![ListRange::default()]),
+        Access::Scan => {
+            let (start, end) = plan.part.positions();
+            (vec![RECORDS], None, vec![ListRange { start: start.to_vec(), end: end.to_vec(), reverse: false }])
+        }
         Access::Index { field, ranges, .. } => {
             let tag = [&[INDEX], field.as_bytes(), &[0]].concat();
             (tag, Some(field.as_str()), ranges.iter().map(|range| list_range(range, false)).collect())

@@ -84,7 +84,7 @@ impl Filling {
 
 /// The rows come in the order of the list.
 fn in_order(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budget) -> Result<Step, ReadError> {
-    let mut walk = Walk::new(reading, &plan.access, after);
+    let mut walk = Walk::new(reading, plan, after);
     let mut filling = Filling::new(budget);
     while let Some(found) = walk.next()? {
         filling.read += 1;

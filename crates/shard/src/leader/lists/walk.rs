@@ -9,7 +9,7 @@ use tenure_engine::{
     rows::{ListRange, ReadError},
     visibility::position_of,
 };
-use tenure_filter::{Access, KeyRange, Order};
+use tenure_filter::{Access, KeyRange, Order, Plan};
 
 /// A row on the way through a plan's rows.
 pub(super) struct Found {
@@ -35,20 +35,19 @@ pub(super) enum Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Begins strictly after a place.
-    pub(super) fn new(reading: &Reading<'a>, access: &'a Access, after: Option<&[u8]>) -> Walk<'a> {
-        let Access::Index { field, ranges, order, .. } = access else {
-            let range = ListRange { start: after.map(just_after).unwrap_or_default(), ..ListRange::default() };
+    pub(super) fn new(reading: &Reading<'a>, plan: &'a Plan, after: Option<&[u8]>) -> Walk<'a> {
+        let (first, end) = plan.part.positions();
+        let first = after.map(just_after).unwrap_or_default().max(first.to_vec());
+        let Access::Index { field, ranges, order, .. } = &plan.access else {
+            let range = ListRange { start: first, end: end.to_vec(), reverse: false };
             return Walk::Records(Cursor::new(reading.rows, reading.table(None), range));
         };
         let cursor = |range| Cursor::new(reading.rows, reading.table(Some(field)), range);
         match order {
             Order::Merged => {
                 let of_key = |range: &KeyRange| {
-                    let start = after.map(|after| just_after(&[&range.start, after].concat()));
-                    cursor(ListRange {
-                        start: start.unwrap_or_else(|| range.start.clone()),
-                        ..list_range(range, false)
-                    })
+                    let key = |position: &[u8]| [&range.start, position].concat();
+                    cursor(ListRange { start: key(&first), end: key(end), reverse: false })
                 };
                 Walk::Merged(ranges.iter().map(of_key).collect())
             }

@@ -1,0 +1,96 @@
+"""Lists and counts over many runs on three local nodes, beside the reference server: times of each kind of query.
+
+    benches/lists [--runs 200000] [--reference-runs 20000] [--times 400]
+
+Fills each server with a catalogue (20 types, 5,000 customers, a tenth of the runs open), and then asks one thing after the
+other. Of the cluster it also prints the rate of starts and the bytes on disk of a run.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from harness.cluster import TARGET, TEMPORAL, Cluster, Oracle  # noqa: E402
+
+LOAD = Path(os.environ.get("TENURE_LOAD") or TARGET / "release" / "tenure-load")
+
+QUERIES = {
+    "first page of all": dict(),
+    "type and status": dict(query="WorkflowType = 'load{t}' AND ExecutionStatus = 'Terminated'"),
+    "open of a type": dict(query="WorkflowType = 'load{t}' AND ExecutionStatus = 'Running'"),
+    "a keyword attribute": dict(query="Customer = 'c{c}'"),
+    "a workflow id": dict(query="WorkflowId = 'run-{n}'"),
+    "a prefix of ids": dict(query="WorkflowId STARTS_WITH 'run-{n}'"),
+    "started lately": dict(query="StartTime > '2020-01-01T00:00:00Z'"),
+    "ten pages of 100": dict(pages=10, page_size=100),
+    "count of all by status": dict(work="count", query="GROUP BY ExecutionStatus"),
+    "count of a type": dict(work="count", query="WorkflowType = 'load{t}'"),
+    "count of a type by status": dict(work="count", query="WorkflowType = 'load{t}' GROUP BY ExecutionStatus"),
+}
+
+
+def load(addresses: list[str], work: str, **options) -> dict:
+    arguments = [LOAD, "--addresses", ",".join(addresses), "--work", work, "--deadline", "60"]
+    for name, value in options.items():
+        arguments += [f"--{name.replace('_', '-')}", value]
+    done = subprocess.run([str(argument) for argument in arguments], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def fill(name: str, addresses: list[str], runs: int) -> None:
+    command = ["operator", "search-attribute", "create", "--name", "Customer", "--type", "Keyword"]
+    subprocess.run([TEMPORAL, *command, "--address", addresses[0]], check=True, capture_output=True)
+    began = time.monotonic()
+    done = load(addresses, "catalogue", name="run", count=runs, seconds=7200, in_flight=64)
+    say(f"{name}: {done['done']} runs in {time.monotonic() - began:.0f} s, {done['per_second']:.0f}/s, failed {done['failed']}")
+
+
+def ask(name: str, addresses: list[str], times: int) -> dict[str, dict]:
+    answers = {}
+    for what, options in QUERIES.items():
+        work = options.get("work", "list")
+        rest = {key: value for key, value in options.items() if key != "work"}
+        load(addresses, work, count=20, seconds=60, in_flight=1, **rest)
+        answers[what] = load(addresses, work, count=times, seconds=60, in_flight=1, **rest)
+        told = answers[what]
+        say(f"{name:10} {what:28} p50 {told['p50_ms']:8.2f} ms  p99 {told['p99_ms']:8.2f} ms  max {told['max_ms']:8.2f} ms"
+            f"  {told['done']} answers, failed {told['failed']}")
+    return answers
+
+
+def size(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=200_000)
+    parser.add_argument("--reference-runs", type=int, default=20_000, help="0: without the reference server")
+    parser.add_argument("--times", type=int, default=400, help="answers to each query")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tenure-lists-") as name:
+        directory = Path(name)
+        with Cluster(directory / "cluster") as cluster:
+            fill("tenure", cluster.addresses, arguments.runs)
+            state = sum(size(path) for path in (directory / "cluster").rglob("state"))
+            say(f"tenure: {state / arguments.runs / len(cluster.nodes):.0f} bytes of rows on a node's disk for each run")
+            ask("tenure", cluster.addresses, arguments.times)
+        if arguments.reference_runs:
+            with Oracle(directory / "reference", file=True, configuration={"frontend.namespaceRPS.visibility": 100_000}) as reference:
+                fill("reference", reference.addresses, arguments.reference_runs)
+                ask("reference", reference.addresses, arguments.times)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tenure_api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use tenure_api::{
+    operatorservice::v1::operator_service_client::OperatorServiceClient,
+    workflowservice::v1::workflow_service_client::WorkflowServiceClient,
+};
 use tonic::{
     Code, Request, Response, Status,
     transport::{Channel, Endpoint},
@@ -19,6 +22,9 @@ use tonic::{
 
 /// The API's client on one address.
 pub type Service = WorkflowServiceClient<Channel>;
+
+/// The client of the API's operator service on one address.
+pub type Operator = OperatorServiceClient<Channel>;
 
 /// How long a call may take: one attempt, and all of them.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +52,7 @@ type ResponseFuture<R> = Pin<Box<dyn Future<Output = Result<Response<R>, Status>
 /// Connections to the addresses of a cluster. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    addresses: Arc<[(String, Service)]>,
+    addresses: Arc<[(String, Channel)]>,
     /// Index of the address that calls go to.
     current: Arc<AtomicUsize>,
     extras: Arc<Extras>,
@@ -69,8 +75,8 @@ const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
 impl Connection {
     /// Connects when it is first used. An address is `host:port`, with `http://` or `https://` or without.
     pub(crate) fn lazy(addresses: Vec<String>, security: &Security, extras: Extras) -> Result<Self, ClientError> {
-        let services = addresses.into_iter().map(|address| service(address, security));
-        let addresses = services.collect::<Result<Arc<[_]>, _>>()?;
+        let channels = addresses.into_iter().map(|address| channel(address, security));
+        let addresses = channels.collect::<Result<Arc<[_]>, _>>()?;
         if addresses.is_empty() {
             return Err(ClientError::Invalid("no address to connect to".to_owned()));
         }
@@ -96,6 +102,40 @@ impl Connection {
         patience: Patience,
         rpc: impl Fn(Service, Request<Q>) -> ResponseFuture<R>,
     ) -> Result<R, ClientError> {
+        self.respond(method, request, patience, rpc).await.map(Response::into_inner)
+    }
+
+    /// The same, with the metadata that came along with the answer.
+    pub async fn respond<Q: Clone, R>(
+        &self,
+        method: &'static str,
+        request: Q,
+        patience: Patience,
+        rpc: impl Fn(Service, Request<Q>) -> ResponseFuture<R>,
+    ) -> Result<Response<R>, ClientError> {
+        let rpc = |channel, request| rpc(Service::new(channel).max_decoding_message_size(LARGEST_MESSAGE), request);
+        self.at_any_address(method, request, patience, rpc).await
+    }
+
+    /// The same as [`Self::call`], for the operator service.
+    pub async fn operate<Q: Clone, R>(
+        &self,
+        method: &'static str,
+        request: Q,
+        patience: Patience,
+        rpc: impl Fn(Operator, Request<Q>) -> ResponseFuture<R>,
+    ) -> Result<R, ClientError> {
+        let rpc = |channel, request| rpc(Operator::new(channel), request);
+        self.at_any_address(method, request, patience, rpc).await.map(Response::into_inner)
+    }
+
+    async fn at_any_address<Q: Clone, R>(
+        &self,
+        method: &'static str,
+        request: Q,
+        patience: Patience,
+        rpc: impl Fn(Channel, Request<Q>) -> ResponseFuture<R>,
+    ) -> Result<Response<R>, ClientError> {
         let began = Instant::now();
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(20))
@@ -105,11 +145,11 @@ impl Connection {
             .build();
         for tried in 1.. {
             let at = self.current.load(Ordering::Relaxed);
-            let (address, service) = &self.addresses[at % self.addresses.len()];
+            let (address, channel) = &self.addresses[at % self.addresses.len()];
             let remaining = patience.total.saturating_sub(began.elapsed());
             let mut request = Request::new(request.clone());
             self.extras.apply(method, request.metadata_mut())?;
-            let status = match attempt(service, request, patience.attempt.min(remaining), &rpc).await {
+            let status = match attempt(channel, request, patience.attempt.min(remaining), &rpc).await {
                 Ok(answer) => return Ok(answer),
                 Err(status) if !worth_another_try(&status) => return Err(status.into()),
                 Err(status) => status,
@@ -144,7 +184,7 @@ impl Connection {
     }
 }
 
-fn service(address: String, security: &Security) -> Result<(String, Service), ClientError> {
+fn channel(address: String, security: &Security) -> Result<(String, Channel), ClientError> {
     let (scheme, host) = address.split_once("://").unwrap_or(("", &address));
     let invalid = |why: &dyn std::fmt::Display| ClientError::Invalid(format!("the address {address:?}: {why}"));
     let endpoint = |scheme: &str| Endpoint::from_shared(format!("{scheme}://{host}")).map_err(|error| invalid(&error));
@@ -166,20 +206,20 @@ fn service(address: String, security: &Security) -> Result<(String, Service), Cl
         .keep_alive_timeout(Duration::from_secs(5))
         .keep_alive_while_idle(true)
         .connect_lazy();
-    Ok((address, Service::new(channel).max_decoding_message_size(LARGEST_MESSAGE)))
+    Ok((address, channel))
 }
 
 async fn attempt<Q, R>(
-    service: &Service,
+    channel: &Channel,
     mut request: Request<Q>,
     time: Duration,
-    rpc: &impl Fn(Service, Request<Q>) -> ResponseFuture<R>,
-) -> Result<R, Status> {
+    rpc: &impl Fn(Channel, Request<Q>) -> ResponseFuture<R>,
+) -> Result<Response<R>, Status> {
     request.set_timeout(time);
     // The deadline is the server's to keep; a server that is gone is noticed here.
-    let kept = tokio::time::timeout(time + Duration::from_millis(500), rpc(service.clone(), request));
+    let kept = tokio::time::timeout(time + Duration::from_millis(500), rpc(channel.clone(), request));
     match kept.await {
-        Ok(answer) => answer.map(Response::into_inner),
+        Ok(answer) => answer,
         Err(_) => Err(Status::deadline_exceeded("no answer in time")),
     }
 }
@@ -192,12 +232,16 @@ fn worth_another_try(status: &Status) -> bool {
         || status.source().is_some()
 }
 
-/// `rpc!(connection, method, request, patience)` calls a method of the workflow service.
+/// `rpc!(connection, method, request, patience)` calls a method of the workflow service. With `operate` in front it is one
+/// of the operator service; with `respond`, the answer comes with its metadata.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! rpc {
     ($connection:expr, $method:ident, $request:expr, $patience:expr) => {
-        $connection.call(stringify!($method), $request, $patience, |mut service, request| {
+        $crate::rpc!(call $connection, $method, $request, $patience)
+    };
+    ($way:ident $connection:expr, $method:ident, $request:expr, $patience:expr) => {
+        $connection.$way(stringify!($method), $request, $patience, |mut service, request| {
             ::std::boxed::Box::pin(async move { service.$method(request).await })
         })
     };

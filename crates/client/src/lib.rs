@@ -23,7 +23,7 @@ mod tls;
 
 pub use args::RetryPolicy;
 pub use client::{Client, ClientBuilder};
-pub use connection::{Connection, Patience, Service};
+pub use connection::{Connection, Operator, Patience, Service};
 pub use data::{
     Args, Binary, Data, DataConverter, DataError, IntoArgs, Json, PayloadCodec, PayloadConverter, Raw, Read,
 };

@@ -57,7 +57,9 @@ impl UnaryService<GetSystemInfoRequest> for Fake {
     fn call(&mut self, request: Request<GetSystemInfoRequest>) -> Self::Future {
         self.heard.lock().unwrap().push(request.metadata().clone());
         let answer = GetSystemInfoResponse { server_version: self.name.to_owned(), ..Default::default() };
-        ready(Ok(Response::new(answer)))
+        let mut response = Response::new(answer);
+        response.metadata_mut().insert("x-from", self.name.parse().unwrap());
+        ready(Ok(response))
     }
 }
 
@@ -131,6 +133,18 @@ async fn calls_go_to_an_address_that_answers() {
     let error = ask(&impatient).await.unwrap_err();
     assert!(error.is_unreachable(), "{error}");
     assert!(error.to_string().contains(&two.address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn metadata_of_an_answer_comes_along_for_those_who_ask() {
+    let node = Node::start("it");
+    let client = builder([&node]).connect().await.unwrap();
+    let request = GetSystemInfoRequest::default();
+    let answer = rpc!(respond client.connection(), get_system_info, request, client.short()).await.unwrap();
+    assert_eq!(
+        (answer.metadata().get("x-from").unwrap().to_str().unwrap(), answer.get_ref().server_version.as_str()),
+        ("it", "it")
+    );
 }
 
 #[tokio::test]

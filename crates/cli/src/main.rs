@@ -2,9 +2,15 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod api;
 mod cluster;
+mod namespace;
 mod output;
+mod search_attribute;
 mod server;
+mod show;
+mod task_queue;
+mod workflow;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -19,9 +25,15 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 #[derive(Parser)]
 #[command(name = "tenure", version, propagate_version = true, max_term_width = 110)]
 #[command(after_help = "\
-Try it:     tenure server start-dev
-A cluster:  tenure server --config node.toml     on each node
-Look at it: tenure cluster status
+Try it:        tenure server start-dev
+A cluster:     tenure server --config node.toml     on each node
+Look at it:    tenure cluster status
+What it does:  tenure workflow list, tenure workflow show WORKFLOW_ID
+
+Commands about workflows, namespaces, task queues and search attributes ask the gRPC API at --address, or at the
+addresses in TENURE_ADDRESS, of Tenure or of any server that speaks that API; TENURE_NAMESPACE names the namespace.
+`tenure cluster` asks a node at its peer address, --address or TENURE_PEER_ADDRESS.
+Tables and colours are for terminals (NO_COLOR turns colours off), --json is for programs.
 
 Exit codes: 0 done; 1 failed, with the reason on standard error; 2 wrong usage or configuration.")]
 struct Cli {
@@ -33,12 +45,20 @@ struct Cli {
 enum Noun {
     Server(server::Args),
     Cluster(cluster::Args),
+    Workflow(workflow::Args),
+    Namespace(namespace::Args),
+    TaskQueue(task_queue::Args),
+    SearchAttribute(search_attribute::Args),
 }
 
 fn main() {
     let done = match Cli::parse().noun {
         Noun::Server(args) => server::run(args),
-        Noun::Cluster(args) => cluster::run(args),
+        Noun::Cluster(args) => block_on(cluster::run(args)),
+        Noun::Workflow(args) => block_on(workflow::run(args)),
+        Noun::Namespace(args) => block_on(namespace::run(args)),
+        Noun::TaskQueue(args) => block_on(task_queue::run(args)),
+        Noun::SearchAttribute(args) => block_on(search_attribute::run(args)),
     };
     let code = match done {
         Ok(()) => 0,
@@ -54,6 +74,11 @@ fn main() {
     // Not a return: that runs the destructors of RocksDB's globals, and a thread that still closes a database then
     // aborts the process over a mutex that is gone.
     signal_hook::low_level::exit(code)
+}
+
+/// Runs a command that talks to servers.
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
 }
 
 /// The caller has to change how it calls.

@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shard", &["api", "engine", "filter", "queue", "limits", "vital"]),
     ("frontend", &["api", "engine", "filter", "peer", "queue", "shard", "limits"]),
     ("server", &["api", "engine", "storage", "peer", "queue", "raft", "shard", "frontend", "limits", "vital"]),
-    ("cli", &["server", "peer"]),
+    ("cli", &["api", "client", "server", "peer"]),
     ("client", &["api"]),
     ("sdk-macros", &[]),
     ("sdk", &["api", "client", "sdk-macros"]),

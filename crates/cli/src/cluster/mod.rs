@@ -6,6 +6,7 @@ mod status;
 mod transfer_leader;
 mod upgrade;
 
+use crate::api::root_cause;
 use anyhow::Context;
 use clap::Subcommand;
 use std::time::Duration;
@@ -28,24 +29,21 @@ enum Verb {
     Upgrade(upgrade::Args),
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match args.verb {
-            Verb::Status(args) => status::run(args).await,
-            Verb::TransferLeader(args) => transfer_leader::run(args).await,
-            Verb::Partition(args) => partition::run(args).await,
-            Verb::Locate(args) => locate::run(args).await,
-            Verb::Upgrade(args) => upgrade::run(args).await,
-        }
-    })
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    match args.verb {
+        Verb::Status(args) => status::run(args).await,
+        Verb::TransferLeader(args) => transfer_leader::run(args).await,
+        Verb::Partition(args) => partition::run(args).await,
+        Verb::Locate(args) => locate::run(args).await,
+        Verb::Upgrade(args) => upgrade::run(args).await,
+    }
 }
 
 /// Which node to ask.
 #[derive(clap::Args)]
 struct Target {
     /// Peer address of any node of the cluster.
-    #[arg(long, short, value_name = "HOST:PORT", default_value = "127.0.0.1:7234", env = "TENURE_ADDRESS")]
+    #[arg(long, short, value_name = "HOST:PORT", default_value = "127.0.0.1:7234", env = "TENURE_PEER_ADDRESS")]
     address: String,
     /// Seconds that a node has for its answer.
     #[arg(long, default_value_t = 3.0)]
@@ -74,13 +72,4 @@ async fn connect(address: &str, timeout: Duration) -> anyhow::Result<AdminClient
 /// What a node answered when it refused.
 fn refused(status: tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("{}", status.message())
-}
-
-/// tonic's transport errors say "transport error"; what happened is at the bottom of the chain.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

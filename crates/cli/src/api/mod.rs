@@ -1,0 +1,111 @@
+//! How commands reach the API: its addresses, the namespace, how long they try.
+
+mod input;
+mod trouble;
+
+pub(crate) use input::{Input, key_value};
+pub(crate) use trouble::root_cause;
+
+use crate::{Usage, show::progress};
+use std::time::Duration;
+use tenure_api::workflowservice::v1 as api;
+use tenure_client::{Client, ClientBuilder, ClientError, Patience, rpc};
+
+/// Which cluster to ask.
+#[derive(clap::Args)]
+pub(crate) struct Server {
+    /// Addresses of the cluster's gRPC API; with several, calls go to the next one when one does not answer.
+    #[arg(long, value_name = "HOST:PORT,...", default_value = "127.0.0.1:7233", env = "TENURE_ADDRESS")]
+    #[arg(value_delimiter = ',', help_heading = "Server")]
+    address: Vec<String>,
+    /// Seconds that a call is tried for.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, help_heading = "Server")]
+    timeout: f64,
+}
+
+/// Which cluster to ask, and what of it.
+#[derive(clap::Args)]
+pub(crate) struct Target {
+    #[command(flatten)]
+    server: Server,
+    /// The namespace.
+    #[arg(long, short, default_value = "default", env = "TENURE_NAMESPACE", help_heading = "Server")]
+    namespace: String,
+}
+
+impl Server {
+    pub(crate) async fn reach(&self) -> anyhow::Result<Api> {
+        Api::of(self.builder()?).await
+    }
+
+    /// Reaches the API for a command that is about a namespace itself.
+    pub(crate) async fn reach_at(&self, namespace: &str) -> anyhow::Result<Api> {
+        Api::of(self.builder()?.namespace(namespace)).await
+    }
+
+    fn builder(&self) -> anyhow::Result<ClientBuilder> {
+        let deadline = Duration::try_from_secs_f64(self.timeout).ok().filter(|deadline| !deadline.is_zero());
+        let deadline = deadline.ok_or_else(|| Usage("--timeout must be a number of seconds above zero".to_owned()))?;
+        Ok(Client::builder(self.address.iter().map(|address| address.trim())).deadline(deadline))
+    }
+}
+
+impl Target {
+    pub(crate) async fn reach(&self) -> anyhow::Result<Api> {
+        self.reach_with(|builder| builder).await
+    }
+
+    /// Reaches the API with a client that has something of its own.
+    pub(crate) async fn reach_with(&self, with: impl FnOnce(ClientBuilder) -> ClientBuilder) -> anyhow::Result<Api> {
+        Api::of(with(self.server.builder()?.namespace(&self.namespace))).await
+    }
+}
+
+/// The API of a cluster that has answered.
+pub(crate) struct Api {
+    pub(crate) client: Client,
+}
+
+/// How long a server has to say that it is there. Calls themselves may wait longer, while leaders change.
+const TO_GREET: Patience = Patience { attempt: Duration::from_secs(2), total: Duration::from_secs(3) };
+
+impl Api {
+    async fn of(builder: ClientBuilder) -> anyhow::Result<Self> {
+        let client = builder.lazy().map_err(|error| Usage(error.to_string()))?;
+        let there = rpc!(client.connection(), get_system_info, api::GetSystemInfoRequest::default(), TO_GREET);
+        match progress::waiting("waiting for a server", there).await {
+            // Another error is an answer; what is asked next shows whether it matters.
+            Err(error @ ClientError::Unreachable { .. }) => Err(trouble::explain(error, client.namespace())),
+            _ => Ok(Api { client }),
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> String {
+        self.client.namespace().to_owned()
+    }
+
+    pub(crate) fn identity(&self) -> String {
+        self.client.identity().to_owned()
+    }
+
+    /// Waits for an answer; `what` is said if it takes long, and errors say what to do about them.
+    pub(crate) async fn ask<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, ClientError>>,
+    ) -> anyhow::Result<T> {
+        progress::waiting(what, call).await.map_err(|error| trouble::explain(error, self.client.namespace()))
+    }
+}
+
+/// `ask!(api, "counting", count_workflow_executions, request)` calls a method of the workflow service; with `operate` in
+/// front, one of the operator service.
+macro_rules! ask {
+    ($api:expr, $what:expr, $method:ident, $request:expr) => {
+        $crate::api::ask!(call $api, $what, $method, $request)
+    };
+    ($way:ident $api:expr, $what:expr, $method:ident, $request:expr) => {
+        $api.ask($what, tenure_client::rpc!($way $api.client.connection(), $method, $request, $api.client.short()))
+    };
+}
+pub(crate) use ask;

@@ -1,0 +1,123 @@
+//! Errors of the API for people: what happened, and what to do about it.
+
+use crate::show::text::clean;
+use std::fmt;
+use tenure_client::ClientError;
+use tonic::{Code, Status};
+
+/// A call that failed.
+#[derive(Debug)]
+struct Trouble {
+    cause: String,
+    advice: Option<String>,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)?;
+        self.advice.iter().try_for_each(|advice| write!(f, "\n  {advice}"))
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// The error with its advice, if there is any to give.
+pub(crate) fn explain(error: ClientError, namespace: &str) -> anyhow::Error {
+    let (cause, advice) = match &error {
+        ClientError::Unreachable { addresses, seconds, last } => unreachable(addresses, *seconds, last),
+        ClientError::Status(status) => (said(status), advice(&error, status, namespace)),
+        _ => (clean(&error.to_string()).into_owned(), None),
+    };
+    Trouble { cause, advice }.into()
+}
+
+/// What a server said, with the code by its name in the API.
+fn said(status: &Status) -> String {
+    let message = if status.message().is_empty() { status.code().description() } else { status.message() };
+    format!("{} ({})", clean(message), name(status.code()))
+}
+
+fn unreachable(addresses: &str, seconds: u64, last: &Status) -> (String, Option<String>) {
+    // Without a source a server has said it.
+    let Some(broken) = std::error::Error::source(last) else {
+        return (format!("no answer from {} within {seconds} s: {}", clean(addresses), said(last)), None);
+    };
+    let cause = format!("no server answers at {}: {}", clean(addresses), clean(&root_cause(broken)));
+    let advice = "is one running there? --address or TENURE_ADDRESS name others (gRPC, by default port 7233), \
+        `tenure server start-dev` starts one";
+    (cause, Some(advice.to_owned()))
+}
+
+fn advice(error: &ClientError, status: &Status, namespace: &str) -> Option<String> {
+    let advice = match status.code() {
+        _ if error.is_namespace_not_found() => {
+            format!("`tenure namespace list` shows what there is, `tenure namespace create {namespace}` makes it")
+        }
+        Code::NotFound => "`tenure workflow list` shows what there is; --namespace names another namespace".to_owned(),
+        Code::Unimplemented => "this server cannot do that; newer ones may".to_owned(),
+        Code::PermissionDenied | Code::Unauthenticated => "the server does not let you".to_owned(),
+        _ => return None,
+    };
+    Some(clean(&advice).into_owned())
+}
+
+/// `NotFound` as `NOT_FOUND`.
+fn name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+/// tonic's transport errors say "transport error"; what happened is at the bottom of the chain.
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(error: impl Into<ClientError>, expected: Expect) {
+        expected.assert_eq(&format!("{:#}", explain(error.into(), "shop")));
+    }
+
+    #[test]
+    fn errors_name_their_cause_and_what_to_do() {
+        check(
+            Status::not_found("workflow not found for ID: a\x1b[31m"),
+            expect![[r#"
+            workflow not found for ID: a\u{1b}[31m (NOT_FOUND)
+              `tenure workflow list` shows what there is; --namespace names another namespace"#]],
+        );
+        check(
+            Status::unimplemented("DeleteNamespace is not implemented"),
+            expect![[r#"
+            DeleteNamespace is not implemented (UNIMPLEMENTED)
+              this server cannot do that; newer ones may"#]],
+        );
+        check(Status::invalid_argument("invalid query"), expect!["invalid query (INVALID_ARGUMENT)"]);
+        let refused = std::io::Error::other("Connection refused (os error 111)");
+        let last = Status::from_error(Box::new(refused));
+        check(
+            ClientError::Unreachable { addresses: "a:1, b:2".to_owned(), seconds: 3, last },
+            expect![[r#"
+            no server answers at a:1, b:2: Connection refused (os error 111)
+              is one running there? --address or TENURE_ADDRESS name others (gRPC, by default port 7233), `tenure server start-dev` starts one"#]],
+        );
+        let last = Status::unavailable("shard 3 has no leader");
+        check(
+            ClientError::Unreachable { addresses: "a:1".to_owned(), seconds: 30, last },
+            expect!["no answer from a:1 within 30 s: shard 3 has no leader (UNAVAILABLE)"],
+        );
+    }
+}

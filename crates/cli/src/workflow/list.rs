@@ -1,0 +1,238 @@
+//! `tenure workflow list`: the workflows that a filter finds.
+
+use super::plan;
+use crate::{
+    api::{Api, Target, ask},
+    output,
+    show::{
+        json, status,
+        style::Tone,
+        table::{Cell, Column, Table},
+        text, time,
+    },
+};
+use std::time::SystemTime;
+use tenure_api::{
+    enums::v1::WorkflowExecutionStatus as Status,
+    time::{duration_from_proto, time_from_proto},
+    workflow::v1::WorkflowExecutionInfo,
+    workflowservice::v1::{ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse},
+};
+
+/// List workflows, newest first.
+///
+/// Times are UTC; the duration of a workflow that runs is the time since its start.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tenure workflow list
+  tenure workflow list --query 'ExecutionStatus = \"Running\" AND WorkflowType = \"Order\"' --limit 100
+  tenure workflow list --query 'WorkflowId STARTS_WITH \"order-\" AND StartTime > \"2026-11-29T00:00:00Z\"' --wide
+  tenure workflow list --all --json | jq -r .execution.workflowId")]
+pub(crate) struct Args {
+    /// A list filter, for example 'ExecutionStatus = \"Failed\"'; without it, all workflows.
+    #[arg(long, short, value_name = "FILTER", default_value = "", hide_default_value = true)]
+    query: String,
+    /// How many to list, at most.
+    #[arg(long, short, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+    /// List all of them.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Show run id, task queue, end and number of events as well.
+    #[arg(long)]
+    wide: bool,
+    /// Show how the server finds them (index or scan, for each shard) instead of what it finds.
+    #[arg(long)]
+    explain: bool,
+    /// Print JSON, a line for each.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Workflows of one page, which is as much as comes to the terminal at once.
+const PAGE: u64 = 200;
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    if args.explain {
+        return plan::of_list(&args.target, args.query, args.json).await;
+    }
+    let api = args.target.reach().await?;
+    let mut table = Table::new(columns(args.wide));
+    let mut request =
+        ListWorkflowExecutionsRequest { namespace: api.namespace(), query: args.query, ..Default::default() };
+    let most = if args.all { u64::MAX } else { args.limit };
+    let mut listed = 0;
+    loop {
+        request.page_size = i32::try_from(PAGE.min(most - listed)).unwrap_or(i32::MAX);
+        let page = turn(&api, &request, listed).await?;
+        listed += page.executions.len() as u64;
+        if args.json {
+            page.executions.iter().try_for_each(json::print_line)?;
+        } else {
+            print(&mut table, &page.executions, args.wide)?;
+        }
+        request.next_page_token = page.next_page_token;
+        if request.next_page_token.is_empty() {
+            break;
+        }
+        if listed >= most {
+            output::note("There may be more: --limit NUMBER or --all lists them, `tenure workflow count` counts them.");
+            break;
+        }
+    }
+    if listed == 0 && !args.json {
+        output::note(format_args!("No workflows found in the namespace {}.", text::clean(api.client.namespace())));
+    }
+    Ok(())
+}
+
+async fn turn(
+    api: &Api,
+    request: &ListWorkflowExecutionsRequest,
+    listed: u64,
+) -> anyhow::Result<ListWorkflowExecutionsResponse> {
+    let what = format!("listing, {} so far", text::count(listed));
+    ask!(api, &what, list_workflow_executions, request.clone()).await
+}
+
+fn print(table: &mut Table, found: &[WorkflowExecutionInfo], wide: bool) -> anyhow::Result<()> {
+    let now = SystemTime::now();
+    for info in found {
+        table.row(row(info, wide, now));
+    }
+    if table.is_empty() { Ok(()) } else { table.print_page() }
+}
+
+const BASE: [Column; 5] = [
+    Column::new("STATUS"),
+    Column::long("WORKFLOW ID"),
+    Column::long("TYPE"),
+    Column::new("STARTED"),
+    Column::number("DURATION"),
+];
+
+const WIDE: [Column; 9] = {
+    let [status, id, kind, started, duration] = BASE;
+    let (run, queue) = (Column::new("RUN ID"), Column::long("TASK QUEUE"));
+    [status, id, run, kind, queue, started, Column::new("CLOSED"), duration, Column::number("EVENTS")]
+};
+
+fn columns(wide: bool) -> &'static [Column] {
+    if wide { &WIDE } else { &BASE }
+}
+
+fn row(info: &WorkflowExecutionInfo, wide: bool, now: SystemTime) -> Vec<Cell> {
+    let execution = info.execution.clone().unwrap_or_default();
+    let kind = info.r#type.as_ref().map_or("", |kind| &kind.name);
+    let status = status::of_workflow(info.status());
+    let started = time::stamp(info.start_time).into();
+    if !wide {
+        return vec![status, execution.workflow_id.into(), kind.into(), started, duration(info, now)];
+    }
+    vec![
+        status,
+        execution.workflow_id.into(),
+        execution.run_id.into(),
+        kind.into(),
+        Cell::from(&info.task_queue),
+        started,
+        time::stamp(info.close_time).into(),
+        duration(info, now),
+        if info.history_length > 0 { text::count(info.history_length).into() } else { Cell::default() },
+    ]
+}
+
+/// How long the run took; of one that goes on, how long it has been running.
+fn duration(info: &WorkflowExecutionInfo, now: SystemTime) -> Cell {
+    if info.status() == Status::Running {
+        return time::between(info.start_time, now)
+            .map(|so_far| Cell::toned(time::span(so_far), Tone::Faint))
+            .unwrap_or_default();
+    }
+    let told = duration_from_proto(info.execution_duration);
+    let end = time_from_proto(info.close_time);
+    let took = told.or_else(|| time::between(info.execution_time.or(info.start_time), end?));
+    took.map(|took| time::span(took).into()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::show::table::Screen;
+    use expect_test::{Expect, expect};
+    use prost_types::Timestamp;
+    use std::time::Duration;
+    use tenure_api::common::v1::{WorkflowExecution, WorkflowType};
+
+    fn info(id: &str, status: Status, took: Option<i64>) -> WorkflowExecutionInfo {
+        let at = |seconds| Some(Timestamp { seconds: 1_764_444_386 + seconds, nanos: 0 });
+        WorkflowExecutionInfo {
+            execution: Some(WorkflowExecution { workflow_id: id.to_owned(), run_id: format!("run-of-{}", id.len()) }),
+            r#type: Some(WorkflowType { name: "Order".to_owned() }),
+            status: status.into(),
+            start_time: at(0),
+            close_time: took.and_then(at),
+            task_queue: "orders".to_owned(),
+            history_length: took.unwrap_or_default() * 10,
+            ..Default::default()
+        }
+    }
+
+    fn check(width: Option<u16>, wide: bool, expected: Expect) {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_444_386 + 3700);
+        let mut table = Table::on(Screen { width, colours: false }, columns(wide));
+        let long = format!("order-{}-\u{1b}[2J", "of-somebody".repeat(4));
+        let found = [
+            info("order-1", Status::Running, None),
+            info(&long, Status::Failed, Some(125)),
+            info("b", Status::ContinuedAsNew, Some(1)),
+        ];
+        for info in &found {
+            table.row(row(info, wide, now));
+        }
+        expected.assert_eq(&(table.page() + "\n"));
+    }
+
+    #[test]
+    fn workflows_are_rows() {
+        check(
+            None,
+            false,
+            expect![[r#"
+            STATUS          WORKFLOW ID                                                   TYPE   STARTED              DURATION
+            Running         order-1                                                       Order  2025-11-29 19:26:26     1h 1m
+            Failed          order-of-somebodyof-somebodyof-somebodyof-somebody-\u{1b}[2J  Order  2025-11-29 19:26:26     2m 5s
+            ContinuedAsNew  b                                                             Order  2025-11-29 19:26:26      1.0s
+        "#]],
+        );
+        check(
+            None,
+            true,
+            expect![[r#"
+            STATUS          WORKFLOW ID                                                   RUN ID     TYPE   TASK QUEUE  STARTED              CLOSED               DURATION  EVENTS
+            Running         order-1                                                       run-of-7   Order  orders      2025-11-29 19:26:26                          1h 1m
+            Failed          order-of-somebodyof-somebodyof-somebodyof-somebody-\u{1b}[2J  run-of-55  Order  orders      2025-11-29 19:26:26  2025-11-29 19:28:31     2m 5s   1,250
+            ContinuedAsNew  b                                                             run-of-1   Order  orders      2025-11-29 19:26:26  2025-11-29 19:26:27      1.0s      10
+        "#]],
+        );
+    }
+
+    #[test]
+    fn rows_fit_a_terminal() {
+        check(
+            Some(80),
+            false,
+            expect![[r#"
+                STATUS          WORKFLOW ID                 TYPE   STARTED              DURATION
+                Running         order-1                     Order  2025-11-29 19:26:26     1h 1m
+                Failed          order-of-somebodyof-somebo  Order  2025-11-29 19:26:26     2m 5s
+                                dyof-somebodyof-somebody-\
+                                u{1b}[2J
+                ContinuedAsNew  b                           Order  2025-11-29 19:26:26      1.0s
+            "#]],
+        );
+    }
+}

@@ -1,0 +1,42 @@
+//! How the server finds what a list filter asks for. It is told in the metadata of the answer, to those who ask for it in
+//! the metadata of the request.
+
+use crate::{api::Target, output, show::text};
+use anyhow::Context;
+use serde_json::json;
+use tenure_api::workflowservice::v1::ListWorkflowExecutionsRequest;
+use tenure_client::rpc;
+use tonic::metadata::MetadataMap;
+
+const ASK: &str = "tenure-explain";
+const TOLD: &str = "tenure-plan-bin";
+
+pub(crate) async fn of_list(target: &Target, query: String, json: bool) -> anyhow::Result<()> {
+    let api = target.reach_with(|builder| builder.header(ASK, "1")).await?;
+    let request =
+        ListWorkflowExecutionsRequest { namespace: api.namespace(), query, page_size: 1, ..Default::default() };
+    let call = rpc!(respond api.client.connection(), list_workflow_executions, request, api.client.short());
+    let answer = api.ask("asking for the plan", call).await?;
+    let plan = told(answer.metadata()).context("this server does not tell how it finds what a filter asks for")?;
+    if json { output::document(&json!({ "plan": plan })) } else { output::line(text::clean_lines(&plan)) }
+}
+
+/// The plan that an answer carries.
+fn told(metadata: &MetadataMap) -> Option<String> {
+    let plan = metadata.get_bin(TOLD)?.to_bytes().ok()?;
+    Some(String::from_utf8_lossy(&plan).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::metadata::MetadataValue;
+
+    #[test]
+    fn a_plan_is_read_from_metadata() {
+        let mut metadata = MetadataMap::new();
+        assert_eq!(told(&metadata), None);
+        metadata.insert_bin(TOLD, MetadataValue::from_bytes(b"shard 1: index on WorkflowType\nshard 2: scan"));
+        assert_eq!(told(&metadata).unwrap(), "shard 1: index on WorkflowType\nshard 2: scan");
+    }
+}

@@ -30,10 +30,11 @@ A cluster:     tenure server --config node.toml     on each node
 Look at it:    tenure cluster status
 What it does:  tenure workflow list, tenure workflow show WORKFLOW_ID
 
-Commands about workflows, namespaces, task queues and search attributes ask the gRPC API at --address, or at the
-addresses in TENURE_ADDRESS, of Tenure or of any server that speaks that API; TENURE_NAMESPACE names the namespace.
-`tenure cluster` asks a node at its peer address, --address or TENURE_PEER_ADDRESS.
-Tables and colours are for terminals (NO_COLOR turns colours off), --json is for programs.
+Commands about workflows, namespaces, task queues and search attributes ask the gRPC API at
+--address or TENURE_ADDRESS, of Tenure or of any server that speaks that API; TENURE_NAMESPACE
+names the namespace. `tenure cluster` asks a node at its peer address, --address or
+TENURE_PEER_ADDRESS. Tables and colours are for terminals (NO_COLOR turns colours off), --json is
+for programs.
 
 Exit codes: 0 done; 1 failed, with the reason on standard error; 2 wrong usage or configuration.")]
 struct Cli {

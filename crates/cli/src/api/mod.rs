@@ -55,6 +55,12 @@ impl Target {
         self.reach_with(|builder| builder).await
     }
 
+    /// Reaches the API for histories as they are kept. To other clients servers show, behind that, events of a workflow
+    /// task's later attempts, which may come to nothing; they go by the name of the official command.
+    pub(crate) async fn reach_for_histories(&self) -> anyhow::Result<Api> {
+        self.reach_with(|builder| builder.header("client-name", "temporal-cli").header("client-version", "1.9.1")).await
+    }
+
     /// Reaches the API with a client that has something of its own.
     pub(crate) async fn reach_with(&self, with: impl FnOnce(ClientBuilder) -> ClientBuilder) -> anyhow::Result<Api> {
         Api::of(with(self.server.builder()?.namespace(&self.namespace))).await

@@ -21,7 +21,9 @@ use tenure_api::{
     workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
 };
 
-/// Show what a workflow is doing: its status, what it waits for, what failed last and when it is tried again.
+/// Show what a workflow is doing now.
+///
+/// Its status, what it waits for, which attempt of an activity this is, what failed last and when it is tried again.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -27,10 +27,10 @@ use tenure_api::{
 Examples:
   tenure workflow list
   tenure workflow list --query 'ExecutionStatus = \"Running\" AND WorkflowType = \"Order\"' --limit 100
-  tenure workflow list --query 'WorkflowId STARTS_WITH \"order-\" AND StartTime > \"2026-11-29T00:00:00Z\"' --wide
+  tenure workflow list --query 'WorkflowId STARTS_WITH \"order-\"' --wide
   tenure workflow list --all --json | jq -r .execution.workflowId")]
 pub(crate) struct Args {
-    /// A list filter, for example 'ExecutionStatus = \"Failed\"'; without it, all workflows.
+    /// A list filter, for example 'ExecutionStatus = "Failed"'; without it, all workflows.
     #[arg(long, short, value_name = "FILTER", default_value = "", hide_default_value = true)]
     query: String,
     /// How many to list, at most.

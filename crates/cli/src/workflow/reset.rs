@@ -82,7 +82,7 @@ fn parse_point(text: &str) -> Result<Point, &'static str> {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let exclude: Vec<i32> = args.exclude.iter().map(|&it| ResetReapplyExcludeType::from(it).into()).collect();
-    let api = args.target.reach().await?;
+    let api = args.target.reach_for_histories().await?;
     let execution = match args.which.chosen() {
         Chosen::One(execution) => execution,
         Chosen::Many(query) => {

@@ -17,8 +17,9 @@ use tenure_api::{
 };
 use tenure_client::rpc;
 
-/// Show the history of a workflow: what happened, when (UTC), and the main thing about it.
+/// Show the history of a workflow.
 ///
+/// A line for each event: when it happened (UTC), and the main thing about it; `of N` names the event that began it.
 /// With --json it is what SDKs replay: {"events": [...]}, payloads as they are; with --follow, a line for each event.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -42,7 +43,7 @@ pub(crate) struct Args {
 const COLUMNS: [Column; 4] = [Column::number("ID"), Column::new("TIME"), Column::new("EVENT"), Column::long("WHAT")];
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let api = args.target.reach().await?;
+    let api = args.target.reach_for_histories().await?;
     let mut request = GetWorkflowExecutionHistoryRequest {
         namespace: api.namespace(),
         execution: Some(args.which.execution()),

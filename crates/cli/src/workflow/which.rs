@@ -44,21 +44,22 @@ pub(crate) struct Which {
 
 /// Many workflows, as a batch operation of the server.
 #[derive(clap::Args)]
-#[command(next_help_heading = "Many workflows")]
 pub(crate) struct Many {
     /// All workflows that this list filter finds, as a batch operation, which goes on in the server.
-    #[arg(long, short, value_name = "FILTER", conflicts_with_all = ["id", "workflow_id", "run_id"])]
+    #[arg(help_heading = MANY, long, short, value_name = "FILTER", conflicts_with_all = ["id", "workflow_id", "run_id"])]
     pub(crate) query: Option<String>,
     /// Do not ask whether it shall be done.
-    #[arg(long, short, requires = "query")]
+    #[arg(help_heading = MANY, long, short, requires = "query")]
     pub(crate) yes: bool,
     /// Workflows a second, at most; by default what the server allows.
-    #[arg(long, value_name = "NUMBER", requires = "query")]
+    #[arg(help_heading = MANY, long, value_name = "NUMBER", requires = "query")]
     pub(crate) rate: Option<f32>,
     /// Print the batch operation's id instead of waiting for its end.
-    #[arg(long, requires = "query")]
+    #[arg(help_heading = MANY, long, requires = "query")]
     pub(crate) no_wait: bool,
 }
+
+const MANY: &str = "Many workflows";
 
 /// What the caller chose.
 pub(crate) enum Chosen<'a> {

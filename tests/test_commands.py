@@ -1,0 +1,408 @@
+"""Our own command's nouns that speak the API, on our three nodes and on the reference server."""
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import time
+import uuid
+
+import pytest
+import pytest_asyncio
+from temporalio.client import WorkflowHistory
+
+from harness.cluster import BINARY
+from harness.hand import Hand, activity, complete_workflow
+from harness.ports import free_ports
+from harness.rpc import Api, payload, start_request, unique
+
+
+class Tenure:
+    """The command, at the addresses of a server; every call has all of them."""
+
+    def __init__(self, addresses: list[str]):
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("TENURE_")}
+        self.environment |= {"TENURE_ADDRESS": ",".join(addresses), "TERM": "xterm"}
+
+    async def __call__(self, *arguments: str, code: int = 0) -> str:
+        """What it prints; of a call that fails, what it says on standard error."""
+        child = await asyncio.create_subprocess_exec(
+            str(BINARY), *arguments, env=self.environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        out, err = (text.decode() for text in await asyncio.wait_for(child.communicate(), 60))
+        assert child.returncode == code, f"{arguments}: {child.returncode}\n{out}\n{err}"
+        assert not hostile(out + err), repr(out + err)
+        return err if code else out
+
+    async def json(self, *arguments: str):
+        return json.loads(await self(*arguments, "--json"))
+
+    async def lines(self, *arguments: str) -> list:
+        return [json.loads(line) for line in (await self(*arguments, "--json")).splitlines()]
+
+    def on_terminal(self, *arguments: str, columns: int = 80, **environment: str) -> str:
+        """What it prints on a terminal of its own."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        with subprocess.Popen([str(BINARY), *arguments], env=self.environment | environment,
+                              stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL) as child:
+            os.close(theirs)
+            printed = b""
+            while True:
+                try:
+                    printed += (part := os.read(ours, 4096))
+                except OSError:  # the other end is closed
+                    break
+                if not part:
+                    break
+            assert child.wait(30) == 0, printed
+        os.close(ours)
+        return printed.decode()
+
+
+def hostile(text: str) -> bool:
+    """Whether a terminal would act on it, but for the ends of lines."""
+    return re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text) is not None
+
+
+async def eventually(probe, seconds: float = 20):
+    """The first true answer; the lists of the reference server lag behind."""
+    deadline = time.monotonic() + seconds
+    while not (answer := await probe()):
+        assert time.monotonic() < deadline, "not in time"
+        await asyncio.sleep(0.2)
+    return answer
+
+
+@pytest.fixture
+def tenure(server) -> Tenure:
+    return Tenure(server.addresses)
+
+
+@pytest_asyncio.fixture
+async def api(server):
+    made = Api(server.addresses[0])
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def hand(api) -> Hand:
+    return Hand([api])
+
+
+# --- one workflow ---
+
+
+async def test_a_workflow_from_start_to_result(tenure, hand):
+    started = await tenure.json("workflow", "start", hand.id, "--type", "Greeting", "--task-queue", hand.queue,
+                                "--input", '{"name": "Ann"}', "--input", "5")
+    assert started["workflowId"] == hand.id and uuid.UUID(started["runId"])
+    assert hand.id in await tenure("workflow", "signal", hand.id, "--name", "go", "--input", '"now"')
+    result = asyncio.create_task(tenure.json("workflow", "result", hand.id))
+    await hand.step(complete_workflow("done"))
+    assert (await result)["result"] == "<binary/plain, 4 bytes>"
+
+    shown = await tenure("workflow", "show", hand.id)
+    assert re.search(r"^ *1  \d{4}-\d\d-\d\d \S+  WorkflowExecutionStarted +Greeting\(\{\"name\":\"Ann\"\}, 5\)$", shown, re.M)
+    assert re.search(r"WorkflowExecutionSignaled +go\(\"now\"\)$", shown, re.M)
+    assert "WorkflowExecutionCompleted" in await tenure("workflow", "show", "-w", hand.id, "--follow")
+    described = await tenure("workflow", "describe", hand.id)
+    assert re.search(r"^Status +Completed$", described, re.M) and re.search(r"^Type +Greeting$", described, re.M)
+
+
+async def test_a_history_in_json_is_what_sdks_replay(tenure, hand):
+    await hand.start()
+    await hand.step(complete_workflow("done"))
+    printed = await tenure("workflow", "show", hand.id, "--json")
+    history = WorkflowHistory.from_json(hand.id, printed)
+    assert [event.event_id for event in history.events] == [1, 2, 3, 4, 5]
+    assert history.events[0].workflow_execution_started_event_attributes.input == (await hand.events())[
+        0].workflow_execution_started_event_attributes.input
+    lines = await tenure.lines("workflow", "show", hand.id, "--follow")
+    assert lines == json.loads(printed)["events"]
+
+
+async def test_describe_tells_of_an_activity_that_fails(tenure, hand):
+    await hand.start()
+    await hand.step(activity("pay", hand.queue, type="charge", attempts=5, backoff_s=3600))
+    await hand.fail_activity(await hand.poll_activity(), "no money", "Declined")
+    shown = await tenure("workflow", "describe", hand.id)
+    assert re.search(r"^pay +charge +Scheduled +2 of 5 +in 59m \d+s +no money \(Declined\)$", shown, re.M), shown
+    pending = (await tenure.json("workflow", "describe", hand.id))["pendingActivities"]
+    assert (pending[0]["attempt"], pending[0]["lastFailure"]["message"]) == (2, "no money")
+    await hand.terminate()
+
+
+async def test_a_query_is_answered_by_a_worker(tenure, hand):
+    await hand.start()
+    await hand.step()
+    asked = asyncio.create_task(tenure("workflow", "query", hand.id, "--name", "status"))
+    task = await hand.poll()
+    await hand.answer_query(task, "fine")
+    assert await asked == "<binary/plain, 4 bytes>\n"
+    await hand.terminate()
+    refused = await tenure("workflow", "query", hand.id, "--name", "status", "--reject-if", "not-open", code=1)
+    assert "Terminated" in refused
+
+
+async def test_cancel_terminate_and_delete(tenure, hand):
+    await hand.start()
+    await tenure("workflow", "cancel", hand.id, "--reason", "out of beans")
+    await tenure("workflow", "terminate", hand.id, "--reason", "enough")
+    shown = await tenure("workflow", "show", hand.id)
+    assert "out of beans" in shown and re.search(r"WorkflowExecutionTerminated +enough by ", shown)
+    assert "terminated" in await tenure("workflow", "result", hand.id, code=1)
+    assert await tenure("workflow", "delete", hand.id) == f"deleted {hand.id}\n"
+
+    async def gone():
+        child = await asyncio.create_subprocess_exec(
+            str(BINARY), "workflow", "describe", hand.id, env=tenure.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return await child.wait() == 1
+    await eventually(gone, 60)  # the reference server takes its time
+    assert "(NOT_FOUND)" in await tenure("workflow", "describe", hand.id, code=1)
+
+
+async def test_reset_finds_the_task(tenure, hand):
+    await hand.start()
+    await hand.step()
+    await hand.signal("s")
+    await hand.step()
+    for to, event in [("first-task", 4), ("last-task", 8), ("4", 4)]:
+        run = hand.run if to != "4" else first["runId"]
+        reset = await tenure.json("workflow", "reset", hand.id, "--run-id", run, "--to", to)
+        assert (reset["workflowId"], reset["eventId"]) == (hand.id, event)
+        if to == "first-task":
+            first = reset
+    assert "must be first-task" in await tenure("workflow", "reset", hand.id, "--to", "somewhere", code=2)
+    await hand.terminate()
+
+
+# --- what terminals must not see, and what they may ---
+
+
+async def test_what_users_wrote_does_no_harm_to_terminals(tenure, api):
+    id = unique("\x1b[2J\x9b31m\u202e\r\nwf")
+    await api.call("StartWorkflowExecution", start_request(id, unique("q"), input={"payloads": [payload("x")]}))
+    # `Tenure` looks at all that is printed.
+    assert "\\u{1b}[2J\\u{9b}31m" in await tenure("workflow", "describe", "--workflow-id", id)
+    await tenure("workflow", "show", id)
+    described = await tenure.json("workflow", "describe", id)
+    assert described["workflowExecutionInfo"]["execution"]["workflowId"] == id
+    await tenure("workflow", "signal", id, "--name", "\x1b[2J")
+    assert "\\u{1b}[2J()" in await tenure("workflow", "show", id)
+    await tenure("workflow", "terminate", id)
+    await tenure("workflow", "terminate", id, code=1)
+
+
+async def test_colours_are_for_terminals(tenure, hand):
+    await hand.start()
+    shown = await asyncio.to_thread(tenure.on_terminal, "workflow", "describe", hand.id)
+    assert "\x1b[36mRunning\x1b[0m" in shown
+    assert "\x1b" not in await asyncio.to_thread(
+        lambda: tenure.on_terminal("workflow", "describe", hand.id, NO_COLOR="1"))
+    await hand.terminate()
+
+
+async def test_tables_fit_the_terminal(tenure, hand):
+    hand.id += "-" + "x" * 200
+    await hand.start()
+    await hand.signal("s" * 300)
+    shown = await asyncio.to_thread(lambda: tenure.on_terminal("workflow", "show", hand.id, columns=100, NO_COLOR="1"))
+    assert max(len(line) for line in shown.splitlines()) <= 100
+    assert max(len(line) for line in (await tenure("workflow", "show", hand.id)).splitlines()) > 300
+    await hand.terminate()
+
+
+# --- errors ---
+
+
+async def test_errors_say_what_to_do(tenure):
+    nobody = free_ports(1)[0]
+    error = await tenure("workflow", "list", "--address", f"127.0.0.1:{nobody}", code=1)
+    assert f"no server answers at 127.0.0.1:{nobody}: Connection refused" in error and "--address" in error
+    error = await tenure("workflow", "describe", "w", "--namespace", "nowhere", code=1)
+    assert "(NOT_FOUND)" in error and "tenure namespace create nowhere" in error
+    assert "text has quotes" in await tenure("workflow", "signal", "w", "--name", "s", "--input", "Ann", code=2)
+    assert "confirm it with --yes" in await tenure("workflow", "terminate", "--query", "WorkflowId = 'w'", code=2)
+    assert "confirm it with --yes" in await tenure("namespace", "delete", "default", code=2)
+
+
+async def test_an_address_that_does_not_answer_is_passed_over(tenure, hand):
+    await hand.start()
+    nobody = free_ports(1)[0]
+    addresses = f"127.0.0.1:{nobody},{tenure.environment['TENURE_ADDRESS']}"
+    assert hand.id in await tenure("workflow", "describe", hand.id, "--address", addresses)
+    await hand.terminate()
+
+
+# --- namespaces, task queues, search attributes ---
+
+
+async def test_a_namespace_is_created_listed_described_and_changed(tenure):
+    name = unique("space")
+    await tenure("namespace", "create", name, "--retention", "5d", "--description", "a shop", "--data", "team=orders")
+    assert "already" in await tenure("namespace", "create", name, code=1)
+    assert re.search(rf"^{name} +Registered +5d +a shop$", await tenure("namespace", "list"), re.M)
+    listed = await tenure.lines("namespace", "list")
+    assert name in [it["namespaceInfo"]["name"] for it in listed]
+    await tenure("namespace", "update", name, "--retention", "36h")
+    described = await tenure("namespace", "describe", name)
+    for fact in (rf"^Name +{name}$", "^Retention +1d 12h$", "^Description +a shop$", "^Data +team=orders$"):
+        assert re.search(fact, described, re.M), described
+
+
+@pytest.mark.needs("namespace-deletion")
+async def test_a_namespace_is_deleted(tenure):
+    name = unique("space")
+    await tenure("namespace", "create", name)
+    assert name in (await tenure.json("namespace", "delete", name, "--yes"))["deletedNamespace"]
+    assert "(NOT_FOUND)" in await tenure("namespace", "describe", name, code=1)
+
+
+async def test_a_task_queue_tells_its_backlog_and_pollers(tenure, hand):
+    await hand.start()
+
+    async def waiting():
+        return re.search("^workflow +1 ", await tenure("task-queue", "describe", hand.queue), re.M)
+    await eventually(waiting)
+    task = await hand.poll()
+    shown = await tenure("task-queue", "describe", "--task-queue", hand.queue)
+    assert re.search(r"^workflow +hand +\S+.* ago$", shown, re.M), shown
+    both = await tenure.json("task-queue", "describe", hand.queue)
+    assert both["workflow"]["pollers"][0]["identity"] == "hand" and "pollers" not in both["activity"]
+    await hand.complete(task, complete_workflow())
+
+
+async def test_search_attributes_are_added_listed_and_removed(tenure):
+    name = unique("space")
+    await tenure("namespace", "create", name)
+
+    async def listed() -> str:
+        return await tenure("search-attribute", "list", "--namespace", name)
+
+    async def added():
+        # A namespace is known to the reference server's registry a moment later.
+        return "Customer" in await listed()
+    await eventually_done(tenure, "search-attribute", "add", "Customer=Keyword", "Total=double", "--namespace", name)
+    await eventually(added)
+    assert re.search("^Total +Double +namespace$", await listed(), re.M)
+    assert re.search("^WorkflowType +Keyword +system$", await listed(), re.M)
+    await tenure("search-attribute", "remove", "Total", "--namespace", name)
+
+    async def removed():
+        return "Total" not in await listed()
+    await eventually(removed)
+    assert "there is no type" in await tenure("search-attribute", "add", "A=Number", "--namespace", name, code=2)
+
+
+async def eventually_done(tenure, *arguments: str, seconds: float = 20):
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await tenure(*arguments)
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.3)
+
+
+# --- lists and batches ---
+
+
+@pytest_asyncio.fixture
+async def some(api, tenure):
+    """The type of seven workflows, of which two are terminated, once the server lists them so."""
+    kind = unique("Kind")
+    for number in range(7):
+        await api.call("StartWorkflowExecution", start_request(f"{kind}-{number}", kind, type=kind))
+    for number in range(2):
+        await tenure("workflow", "terminate", f"{kind}-{number}")
+
+    async def counted():
+        query = f"WorkflowType = '{kind}' AND ExecutionStatus = 'Running'"
+        return await tenure("workflow", "count", "--query", query) == "5\n"
+    await eventually(counted)
+    yield kind
+
+
+@pytest.mark.needs("lists")
+async def test_workflows_are_listed_page_by_page(tenure, some):
+    query = f"WorkflowType = '{some}'"
+    newest_first = [f"{some}-{number}" for number in reversed(range(7))]
+    listed = await tenure.lines("workflow", "list", "--query", query, "--all")
+    assert sorted(it["execution"]["workflowId"] for it in listed) == sorted(newest_first)
+    running = await tenure.lines("workflow", "list", "--query", f"{query} AND ExecutionStatus = 'Running'")
+    assert [it["execution"]["workflowId"] for it in running] == newest_first[:5]
+    rows = (await tenure("workflow", "list", "--query", query)).splitlines()
+    assert rows[0].split() == ["STATUS", "WORKFLOW", "ID", "TYPE", "STARTED", "DURATION"]
+    assert len(rows) == 8 and sum(row.startswith("Terminated") for row in rows) == 2
+    assert len(await tenure.lines("workflow", "list", "--query", query, "--limit", "3")) == 3
+    assert await tenure("workflow", "list", "--query", "WorkflowType = 'none'") == ""
+    assert "(INVALID_ARGUMENT)" in await tenure("workflow", "list", "--query", "Nothing = 1", code=1)
+
+
+@pytest.mark.needs("lists")
+async def test_workflows_are_counted_in_groups(tenure, some):
+    query = f"WorkflowType = '{some}'"
+    assert await tenure("workflow", "count", "--query", query) == "7\n"
+    assert await tenure.json("workflow", "count", "--query", "WorkflowType = 'none'") == {"count": "0"}
+    groups = await tenure("workflow", "count", "--query", f"{query} GROUP BY ExecutionStatus")
+    assert [row.split() for row in groups.splitlines()] == [
+        ["GROUP", "COUNT"], ["Running", "5"], ["Terminated", "2"], ["(all)", "7"]]
+    found = await tenure.json("workflow", "count", "--query", f"{query} GROUP BY ExecutionStatus")
+    assert {group["groupValues"][0]: group["count"] for group in found["groups"]} == {"Running": "5", "Terminated": "2"}
+
+
+@pytest.mark.needs("lists")
+async def test_a_server_that_does_not_explain_is_said_to(server, tenure):
+    if server.addresses[0] == server.addresses[1]:
+        assert "does not tell how" in await tenure("workflow", "list", "--explain", code=1)
+
+
+@pytest.mark.needs("lists", "batches")
+async def test_many_workflows_are_signalled_terminated_and_deleted(tenure, some):
+    running = f"WorkflowType = '{some}' AND ExecutionStatus = 'Running'"
+    assert await tenure("workflow", "signal", "--query", running, "--name", "s", "--yes") == "signalled 5 workflows\n"
+    done = await tenure.json("workflow", "terminate", "--query", running, "--reason", "enough", "--yes")
+    assert (done["state"], done["completeOperationCount"]) == ("BATCH_OPERATION_STATE_COMPLETED", "5")
+    shown = await tenure("workflow", "show", f"{some}-6")
+    assert "WorkflowExecutionSignaled" in shown and "enough" in shown
+
+    async def all_closed():
+        return await tenure("workflow", "count", "--query", running) == "0\n"
+    await eventually(all_closed)
+    job = await tenure.json("workflow", "delete", "--query", f"WorkflowType = '{some}'", "--yes", "--no-wait")
+    assert uuid.UUID(job["jobId"])
+
+    async def all_gone():
+        return await tenure("workflow", "count", "--query", f"WorkflowType = '{some}'") == "0\n"
+    await eventually(all_gone, 60)
+
+
+@pytest.mark.needs("lists", "batches")
+async def test_many_workflows_are_reset_and_cancelled(tenure, api):
+    hand = Hand([api])
+    await hand.start()
+    await hand.step()
+
+    async def listed():
+        return await tenure("workflow", "count", "--query", f"WorkflowId = '{hand.id}'") == "1\n"
+    await eventually(listed)
+    query = f"WorkflowId = '{hand.id}' AND ExecutionStatus = 'Running'"
+    assert await tenure("workflow", "reset", "--query", query, "--to", "first-task", "--yes") == "reset 1 workflow\n"
+    assert (await hand.describe()).workflow_execution_info.execution.run_id != hand.run
+
+    async def one_runs():
+        return await tenure("workflow", "count", "--query", query) == "1\n"
+    await eventually(one_runs)
+    assert await tenure("workflow", "cancel", "--query", query, "--yes") == "asked to stop 1 workflow\n"
+    assert "WorkflowExecutionCancelRequested" in await tenure("workflow", "show", hand.id)
+    await hand.terminate()

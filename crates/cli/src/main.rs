@@ -3,6 +3,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod api;
+mod batch;
 mod cluster;
 mod namespace;
 mod output;
@@ -30,11 +31,10 @@ A cluster:     tenure server --config node.toml     on each node
 Look at it:    tenure cluster status
 What it does:  tenure workflow list, tenure workflow show WORKFLOW_ID
 
-Commands about workflows, namespaces, task queues and search attributes ask the gRPC API at
---address or TENURE_ADDRESS, of Tenure or of any server that speaks that API; TENURE_NAMESPACE
-names the namespace. `tenure cluster` asks a node at its peer address, --address or
-TENURE_PEER_ADDRESS. Tables and colours are for terminals (NO_COLOR turns colours off), --json is
-for programs.
+All but `server` and `cluster` ask the gRPC API, of Tenure or of any server that speaks it, at
+--address or TENURE_ADDRESS; TENURE_NAMESPACE names the namespace. `tenure cluster` asks a node at
+its peer address, --address or TENURE_PEER_ADDRESS. Tables and colours are for terminals (NO_COLOR
+turns colours off), --json is for programs.
 
 Exit codes: 0 done; 1 failed, with the reason on standard error; 2 wrong usage or configuration.")]
 struct Cli {
@@ -47,6 +47,7 @@ enum Noun {
     Server(server::Args),
     Cluster(cluster::Args),
     Workflow(workflow::Args),
+    Batch(batch::Args),
     Namespace(namespace::Args),
     TaskQueue(task_queue::Args),
     SearchAttribute(search_attribute::Args),
@@ -57,6 +58,7 @@ fn main() {
         Noun::Server(args) => server::run(args),
         Noun::Cluster(args) => block_on(cluster::run(args)),
         Noun::Workflow(args) => block_on(workflow::run(args)),
+        Noun::Batch(args) => block_on(batch::run(args)),
         Noun::Namespace(args) => block_on(namespace::run(args)),
         Noun::TaskQueue(args) => block_on(task_queue::run(args)),
         Noun::SearchAttribute(args) => block_on(search_attribute::run(args)),

@@ -53,7 +53,9 @@ fn advice(error: &ClientError, status: &Status, namespace: &str) -> Option<Strin
         _ if error.is_namespace_not_found() => {
             format!("`tenure namespace list` shows what there is, `tenure namespace create {namespace}` makes it")
         }
-        Code::NotFound => "`tenure workflow list` shows what there is; --namespace names another namespace".to_owned(),
+        Code::NotFound if status.message().contains("not found") => {
+            "`tenure workflow list` shows what there is; --namespace names another namespace".to_owned()
+        }
         Code::Unimplemented => "this server cannot do that; newer ones may".to_owned(),
         Code::PermissionDenied | Code::Unauthenticated => "the server does not let you".to_owned(),
         _ => return None,

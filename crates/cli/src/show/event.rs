@@ -6,6 +6,7 @@ use tenure_api::{
     common::v1::{Payload, WorkflowExecution},
     enums::v1::EventType,
     history::v1::{HistoryEvent, history_event::Attributes},
+    taskqueue::v1::TaskQueue,
     update::v1::{Outcome, Request, outcome},
 };
 
@@ -71,11 +72,10 @@ fn main(attributes: &Attributes) -> String {
         }
         MarkerRecordedEventAttributes(a) => words([a.marker_name.clone(), failure::line(a.failure.as_ref())]),
 
-        WorkflowTaskScheduledEventAttributes(a) => match (&a.task_queue, a.attempt) {
-            (Some(queue), attempt) if attempt > 1 => format!("on {}, attempt {attempt}", queue.name),
-            (Some(queue), _) => format!("on {}", queue.name),
-            (None, _) => String::new(),
-        },
+        WorkflowTaskScheduledEventAttributes(a) => {
+            let attempt = if a.attempt > 1 { format!("attempt {}", a.attempt) } else { String::new() };
+            words([queue(a.task_queue.as_ref()), attempt])
+        }
         WorkflowTaskStartedEventAttributes(a) => by(&a.identity),
         WorkflowTaskCompletedEventAttributes(a) => by(&a.identity),
         WorkflowTaskFailedEventAttributes(a) => {
@@ -175,6 +175,15 @@ fn call(name: Option<&String>, args: &str) -> String {
     format!("{}({args})", name.map_or("", String::as_str))
 }
 
+/// A queue by the name that users gave it: a sticky one's own is made up.
+fn queue(queue: Option<&TaskQueue>) -> String {
+    match queue {
+        None => String::new(),
+        Some(queue) if queue.normal_name.is_empty() => format!("on {}", queue.name),
+        Some(queue) => format!("on {}, sticky", queue.normal_name),
+    }
+}
+
 fn by(identity: &str) -> String {
     if identity.is_empty() { String::new() } else { format!("by {identity}") }
 }
@@ -216,7 +225,6 @@ mod tests {
     use tenure_api::{
         common::v1::{ActivityType, Payloads},
         history::v1 as api,
-        taskqueue::v1::TaskQueue,
     };
     use tenure_client::{DataConverter, Failure};
 

@@ -29,7 +29,7 @@ pub(crate) struct Bar(ProgressBar);
 impl Bar {
     pub(crate) fn new(what: &str) -> Self {
         let bar = ProgressBar::no_length().with_message(what.to_owned());
-        bar.set_style(style("{msg} {wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} to go"));
+        bar.set_style(style("{msg} {wide_bar} {human_pos} of {human_len} ({elapsed})"));
         Bar(bar)
     }
 

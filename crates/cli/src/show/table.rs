@@ -16,17 +16,24 @@ pub(crate) struct Column {
     right: bool,
     /// Whether its cells may be broken into lines where the terminal is narrow.
     breaks: bool,
+    /// What its cells have at least, so that later pages find room.
+    least: u16,
 }
 
 impl Column {
     /// Short words or times, which stay in one piece.
     pub(crate) const fn new(heading: &'static str) -> Self {
-        Column { heading, right: false, breaks: false }
+        Column { heading, right: false, breaks: false, least: 0 }
     }
 
     /// Names and texts, of any length.
     pub(crate) const fn long(heading: &'static str) -> Self {
         Column { breaks: true, ..Column::new(heading) }
+    }
+
+    /// The same, with room for words of so many characters.
+    pub(crate) const fn at_least(self, least: u16) -> Self {
+        Column { least, ..self }
     }
 
     /// Numbers.
@@ -129,7 +136,8 @@ impl Table {
         let mut widths = table.column_max_content_widths();
         for (at, width) in widths.iter_mut().enumerate() {
             let before = self.widths.as_ref().and_then(|widths| widths.get(at)).copied().unwrap_or_default();
-            *width = before.max(width.saturating_add(self.gap_behind(at)));
+            let least = self.columns.get(at).map_or(0, |column| column.least);
+            *width = before.max((*width).max(least).saturating_add(self.gap_behind(at)));
         }
         while self.screen.width.is_some_and(|width| widths.iter().copied().map(u32::from).sum::<u32>() > width.into()) {
             let breaking = widths.iter_mut().zip(&self.columns).filter(|(_, column)| column.breaks);

@@ -19,6 +19,7 @@ use tenure_api::{
         StartBatchOperationRequest, start_batch_operation_request::Operation,
     },
 };
+use tenure_client::rpc;
 use uuid::Uuid;
 
 /// What is done, in the forms that sentences need: `terminate`, `terminating`, `terminated`.
@@ -51,13 +52,20 @@ pub(crate) async fn run(
         operation: Some(operation),
         ..Default::default()
     };
-    ask!(api, "starting a batch operation", start_batch_operation, request).await?;
+    let start = async {
+        match rpc!(api.client.connection(), start_batch_operation, request, api.client.short()).await {
+            // A second try may find what the first one began: nobody else has this id.
+            Err(error) if error.is_already_exists() => Ok(()),
+            started => started.map(drop),
+        }
+    };
+    api.ask("starting a batch operation", start).await?;
     if many.no_wait {
         return started(&job, json);
     }
     let end = tokio::select! {
         end = wait(api, &job, words) => end?,
-        _ = tokio::signal::ctrl_c() => bail!("the batch operation {job} goes on in the server"),
+        _ = tokio::signal::ctrl_c() => bail!("the batch operation goes on; `tenure batch stop {job}` stops it"),
     };
     report(&end, words, json)
 }

@@ -2,14 +2,9 @@
 
 use super::{
     batch::{self, Words},
-    which::{Chosen, Which},
+    which::{Chosen, Which, done},
 };
-use crate::{
-    api::{Target, ask},
-    output,
-    show::text::clean,
-};
-use serde_json::json;
+use crate::api::{Target, ask};
 use tenure_api::{
     batch::v1::BatchOperationCancellation,
     workflowservice::v1::{RequestCancelWorkflowExecutionRequest, start_batch_operation_request::Operation},
@@ -52,8 +47,5 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         ..Default::default()
     };
     ask!(api, WORDS.doing, request_cancel_workflow_execution, request).await?;
-    if args.json {
-        return output::document(&json!({ "workflowId": execution.workflow_id }));
-    }
-    output::line(format_args!("asked {} to stop", clean(&execution.workflow_id)))
+    done(&execution, WORDS.done, args.json)
 }

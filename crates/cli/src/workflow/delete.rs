@@ -2,14 +2,9 @@
 
 use super::{
     batch::{self, Words},
-    which::{Chosen, Which},
+    which::{Chosen, Which, done},
 };
-use crate::{
-    api::{Target, ask},
-    output,
-    show::text::clean,
-};
-use serde_json::json;
+use crate::api::{Target, ask};
 use tenure_api::{
     batch::v1::BatchOperationDeletion,
     workflowservice::v1::{DeleteWorkflowExecutionRequest, start_batch_operation_request::Operation},
@@ -45,8 +40,5 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let request =
         DeleteWorkflowExecutionRequest { namespace: api.namespace(), workflow_execution: Some(execution.clone()) };
     ask!(api, WORDS.doing, delete_workflow_execution, request).await?;
-    if args.json {
-        return output::document(&json!({ "workflowId": execution.workflow_id }));
-    }
-    output::line(format_args!("deleted {}", clean(&execution.workflow_id)))
+    done(&execution, WORDS.done, args.json)
 }

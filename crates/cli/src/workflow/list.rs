@@ -79,7 +79,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             break;
         }
         if listed >= most {
-            output::note("There may be more: --limit NUMBER or --all lists them, `tenure workflow count` counts them.");
+            output::note("There may be more: see --limit, --all, and `tenure workflow count`.");
             break;
         }
     }
@@ -114,11 +114,18 @@ const BASE: [Column; 5] = [
     Column::number("DURATION"),
 ];
 
-const WIDE: [Column; 9] = {
-    let [status, id, kind, started, duration] = BASE;
-    let (run, queue) = (Column::new("RUN ID"), Column::long("TASK QUEUE"));
-    [status, id, run, kind, queue, started, Column::new("CLOSED"), duration, Column::number("EVENTS")]
-};
+/// Too much for a narrow terminal, unless everything may be broken but words.
+const WIDE: [Column; 9] = [
+    Column::new("STATUS"),
+    Column::long("WORKFLOW ID"),
+    Column::long("RUN ID"),
+    Column::long("TYPE"),
+    Column::long("TASK QUEUE"),
+    Column::long("STARTED"),
+    Column::long("CLOSED"),
+    Column::number("DURATION"),
+    Column::number("EVENTS"),
+];
 
 fn columns(wide: bool) -> &'static [Column] {
     if wide { &WIDE } else { &BASE }
@@ -222,6 +229,23 @@ mod tests {
 
     #[test]
     fn rows_fit_a_terminal() {
+        check(
+            Some(100),
+            true,
+            expect![[r#"
+            STATUS          WORKFLOW ID  RUN ID     TYPE   TASK QUEUE  STARTED      CLOSED      DURATION  EVENTS
+            Running         order-1      run-of-7   Order  orders      2025-11-29                  1h 1m
+                                                                       19:26:26
+            Failed          order-of-so  run-of-55  Order  orders      2025-11-29   2025-11-29     2m 5s   1,250
+                            mebodyof-so                                19:26:26     19:28:31
+                            mebodyof-so
+                            mebodyof-so
+                            mebody-\u{1
+                            b}[2J
+            ContinuedAsNew  b            run-of-1   Order  orders      2025-11-29   2025-11-29      1.0s      10
+                                                                       19:26:26     19:26:27
+        "#]],
+        );
         check(
             Some(80),
             false,

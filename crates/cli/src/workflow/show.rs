@@ -40,7 +40,8 @@ pub(crate) struct Args {
     target: Target,
 }
 
-const COLUMNS: [Column; 4] = [Column::number("ID"), Column::new("TIME"), Column::new("EVENT"), Column::long("WHAT")];
+const COLUMNS: [Column; 4] =
+    [Column::number("ID").at_least(3), Column::new("TIME"), Column::new("EVENT").at_least(26), Column::long("WHAT")];
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let api = args.target.reach_for_histories().await?;

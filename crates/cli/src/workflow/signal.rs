@@ -2,14 +2,9 @@
 
 use super::{
     batch::{self, Words},
-    which::{Chosen, Which},
+    which::{Chosen, Which, done},
 };
-use crate::{
-    api::{Input, Target, ask},
-    output,
-    show::text::clean,
-};
-use serde_json::json;
+use crate::api::{Input, Target, ask};
 use tenure_api::{
     batch::v1::BatchOperationSignal,
     workflowservice::v1::{SignalWorkflowExecutionRequest, start_batch_operation_request::Operation},
@@ -62,8 +57,5 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         ..Default::default()
     };
     ask!(api, WORDS.doing, signal_workflow_execution, request).await?;
-    if args.json {
-        return output::document(&json!({ "workflowId": execution.workflow_id }));
-    }
-    output::line(format_args!("signalled {}", clean(&execution.workflow_id)))
+    done(&execution, WORDS.done, args.json)
 }

@@ -1,9 +1,9 @@
 //! `tenure workflow start`: starts a workflow.
 
-use super::which::execution_facts;
 use crate::{
     api::{Input, Target, ask},
     output,
+    show::facts::Facts,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -67,5 +67,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     if args.json {
         return output::document(&json!({ "workflowId": workflow_id, "runId": run_id }));
     }
-    execution_facts(&workflow_id, &run_id).print()
+    let mut facts = Facts::default();
+    facts.add("Workflow id", &workflow_id).add("Run id", &run_id);
+    facts.print()
 }

@@ -2,14 +2,9 @@
 
 use super::{
     batch::{self, Words},
-    which::{Chosen, Which},
+    which::{Chosen, Which, done},
 };
-use crate::{
-    api::{Target, ask},
-    output,
-    show::text::clean,
-};
-use serde_json::json;
+use crate::api::{Target, ask};
 use tenure_api::{
     batch::v1::BatchOperationTermination,
     workflowservice::v1::{TerminateWorkflowExecutionRequest, start_batch_operation_request::Operation},
@@ -52,8 +47,5 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         ..Default::default()
     };
     ask!(api, WORDS.doing, terminate_workflow_execution, request).await?;
-    if args.json {
-        return output::document(&json!({ "workflowId": execution.workflow_id }));
-    }
-    output::line(format_args!("terminated {}", clean(&execution.workflow_id)))
+    done(&execution, WORDS.done, args.json)
 }

@@ -1,6 +1,7 @@
 //! Which workflow a command is about, or which ones.
 
-use crate::show::facts::Facts;
+use crate::{output, show::text::clean};
+use serde_json::json;
 use tenure_api::common::v1::WorkflowExecution;
 
 /// One workflow.
@@ -89,9 +90,10 @@ fn execution(id: &Option<String>, option: &Option<String>, run_id: &Option<Strin
     WorkflowExecution { workflow_id, run_id: run_id.clone().unwrap_or_default() }
 }
 
-/// What an execution is called.
-pub(crate) fn execution_facts(workflow_id: &str, run_id: &str) -> Facts {
-    let mut facts = Facts::default();
-    facts.add("Workflow id", workflow_id).add("Run id", run_id);
-    facts
+/// Says what was done to one workflow.
+pub(crate) fn done(execution: &WorkflowExecution, what: &str, json: bool) -> anyhow::Result<()> {
+    if json {
+        return output::document(&json!({ "workflowId": execution.workflow_id }));
+    }
+    output::line(format_args!("{what} {}", clean(&execution.workflow_id)))
 }

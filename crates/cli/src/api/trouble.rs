@@ -96,6 +96,10 @@ mod tests {
     #[test]
     fn errors_name_their_cause_and_what_to_do() {
         check(
+            Status::not_found("workflow execution already completed"),
+            expect!["workflow execution already completed (NOT_FOUND)"],
+        );
+        check(
             Status::not_found("workflow not found for ID: a\x1b[31m"),
             expect![[r#"
             workflow not found for ID: a\u{1b}[31m (NOT_FOUND)

@@ -109,7 +109,7 @@ async fn wait(api: &Api, job: &str, words: &Words) -> anyhow::Result<DescribeBat
         if now.state() != State::Running {
             return Ok(now);
         }
-        if began.elapsed() > Duration::from_secs(1) {
+        if began.elapsed() > Duration::from_secs(1) && now.total_operation_count > 0 {
             let bar = bar.get_or_insert_with(|| Bar::new(words.doing));
             bar.at(now.complete_operation_count + now.failure_operation_count, now.total_operation_count);
         }

@@ -228,11 +228,27 @@ async def test_errors_say_what_to_do(tenure):
     nobody = free_ports(1)[0]
     error = await tenure("workflow", "list", "--address", f"127.0.0.1:{nobody}", code=1)
     assert f"no server answers at 127.0.0.1:{nobody}: Connection refused" in error and "--address" in error
+    error = await tenure("workflow", "query", unique("w"), "--name", "q", code=1)
+    assert "(NOT_FOUND)" in error and "tenure workflow list" in error
     error = await tenure("workflow", "describe", "w", "--namespace", "nowhere", code=1)
     assert "(NOT_FOUND)" in error and "tenure namespace create nowhere" in error
     assert "text has quotes" in await tenure("workflow", "signal", "w", "--name", "s", "--input", "Ann", code=2)
     assert "confirm it with --yes" in await tenure("workflow", "terminate", "--query", "WorkflowId = 'w'", code=2)
     assert "confirm it with --yes" in await tenure("namespace", "delete", "default", code=2)
+
+
+async def test_what_has_no_answer_in_time_is_told_from_what_is_not_there(tenure, hand):
+    await hand.start()
+    error = await tenure("workflow", "query", hand.id, "--name", "q", "--timeout", "1", code=1)
+    assert "no answer from" in error and "within 1 s" in error
+    await hand.terminate()
+
+
+@pytest.mark.tenure
+async def test_ports_that_are_not_the_apis_are_told_so(tenure, cluster):
+    for address in (cluster.nodes[0].peer, cluster.nodes[0].http):
+        error = await tenure("workflow", "list", "--address", address, code=1)
+        assert f"what listens at {address} does not speak the API" in error
 
 
 async def test_an_address_that_does_not_answer_is_passed_over(tenure, hand):
@@ -381,6 +397,11 @@ async def test_many_workflows_are_signalled_terminated_and_deleted(tenure, some)
     await eventually(all_closed)
     job = await tenure.json("workflow", "delete", "--query", f"WorkflowType = '{some}'", "--yes", "--no-wait")
     assert uuid.UUID(job["jobId"])
+
+    shown = await tenure("batch", "describe", job["jobId"])
+    assert re.search("^Operation +DeleteWorkflow$", shown, re.M)
+    assert job["jobId"] in await tenure("batch", "list")
+    await tenure("batch", "stop", str(uuid.uuid4()), code=1)
 
     async def all_gone():
         return await tenure("workflow", "count", "--query", f"WorkflowType = '{some}'") == "0\n"

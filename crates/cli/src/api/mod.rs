@@ -10,6 +10,7 @@ use crate::{Usage, show::progress};
 use std::time::Duration;
 use tenure_api::workflowservice::v1 as api;
 use tenure_client::{Client, ClientBuilder, ClientError, Patience, rpc};
+use tonic::Code;
 
 /// Which cluster to ask.
 #[derive(clap::Args)]
@@ -80,8 +81,11 @@ impl Api {
         let client = builder.lazy().map_err(|error| Usage(error.to_string()))?;
         let there = rpc!(client.connection(), get_system_info, api::GetSystemInfoRequest::default(), TO_GREET);
         match progress::waiting("waiting for a server", there).await {
-            // Another error is an answer; what is asked next shows whether it matters.
             Err(error @ ClientError::Unreachable { .. }) => Err(trouble::explain(error, client.namespace())),
+            Err(error) if error.code() == Some(Code::Unimplemented) => {
+                Err(trouble::not_the_api(&client.connection().addresses()))
+            }
+            // Another error is an answer; what is asked next shows whether it matters.
             _ => Ok(Api { client }),
         }
     }
@@ -92,6 +96,12 @@ impl Api {
 
     pub(crate) fn identity(&self) -> String {
         self.client.identity().to_owned()
+    }
+
+    /// The patience for what may take the server long: one attempt has all the time there is.
+    pub(crate) fn patient(&self) -> Patience {
+        let Patience { total, .. } = self.client.short();
+        Patience { attempt: total, total }
     }
 
     /// Waits for an answer; `what` is said if it takes long, and errors say what to do about them.

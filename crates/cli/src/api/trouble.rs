@@ -1,9 +1,9 @@
 //! Errors of the API for people: what happened, and what to do about it.
 
 use crate::show::text::clean;
-use std::fmt;
+use std::{error::Error, fmt};
 use tenure_client::ClientError;
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 
 /// A call that failed.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-impl std::error::Error for Trouble {}
+impl Error for Trouble {}
 
 /// The error with its advice, if there is any to give.
 pub(crate) fn explain(error: ClientError, namespace: &str) -> anyhow::Error {
@@ -38,14 +38,29 @@ fn said(status: &Status) -> String {
 }
 
 fn unreachable(addresses: &str, seconds: u64, last: &Status) -> (String, Option<String>) {
-    // Without a source a server has said it.
-    let Some(broken) = std::error::Error::source(last) else {
-        return (format!("no answer from {} within {seconds} s: {}", clean(addresses), said(last)), None);
+    let addresses = clean(addresses);
+    let (cause, advice) = match last.source() {
+        // Without a source a server has said it.
+        None => (format!("no answer from {addresses} within {seconds} s: {}", said(last)), None),
+        Some(broken) if chain(broken).any(|error| error.is::<TimeoutExpired>()) => {
+            let advice =
+                "--timeout gives it longer; a query waits for a worker, and `tenure task-queue describe` shows them";
+            (format!("no answer from {addresses} within {seconds} s"), Some(advice))
+        }
+        Some(broken) => {
+            let advice = "is one running there? --address or TENURE_ADDRESS name others (gRPC, by default port 7233), \
+                `tenure server start-dev` starts one";
+            (format!("no server answers at {addresses}: {}", clean(&root_cause(broken))), Some(advice))
+        }
     };
-    let cause = format!("no server answers at {}: {}", clean(addresses), clean(&root_cause(broken)));
-    let advice = "is one running there? --address or TENURE_ADDRESS name others (gRPC, by default port 7233), \
-        `tenure server start-dev` starts one";
-    (cause, Some(advice.to_owned()))
+    (cause, advice.map(str::to_owned))
+}
+
+/// The error of a server that does not even know what it would say of itself.
+pub(crate) fn not_the_api(addresses: &str) -> anyhow::Error {
+    let cause = format!("what listens at {} does not speak the API", clean(addresses));
+    let advice = "gRPC is at port 7233 by default; 7234 is for peers and `tenure cluster`, 8233 for HTTP".to_owned();
+    Trouble { cause, advice: Some(advice) }.into()
 }
 
 fn advice(error: &ClientError, status: &Status, namespace: &str) -> Option<String> {
@@ -76,12 +91,13 @@ fn name(code: Code) -> String {
 }
 
 /// tonic's transport errors say "transport error"; what happened is at the bottom of the chain.
-pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
+pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map_or_else(String::new, ToString::to_string)
+}
+
+/// An error and what it came from.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| error.source())
 }
 
 #[cfg(test)]
@@ -119,6 +135,13 @@ mod tests {
             expect![[r#"
             no server answers at a:1, b:2: Connection refused (os error 111)
               is one running there? --address or TENURE_ADDRESS name others (gRPC, by default port 7233), `tenure server start-dev` starts one"#]],
+        );
+        let last = Status::from_error(Box::new(TimeoutExpired(())));
+        check(
+            ClientError::Unreachable { addresses: "a:1".to_owned(), seconds: 3, last },
+            expect![[r#"
+            no answer from a:1 within 3 s
+              --timeout gives it longer; a query waits for a worker, and `tenure task-queue describe` shows them"#]],
         );
         let last = Status::unavailable("shard 3 has no leader");
         check(

@@ -1,9 +1,16 @@
 //! Events of histories: their names, and the main thing about each. The match names every kind of attributes, so that one
 //! that is new does not compile until it is thought about.
 
-use super::{failure, payload::brief, status::word, style::Tone, table::Cell, time};
+use super::{
+    failure,
+    payload::{brief, brief_fields, brief_one},
+    status::word,
+    style::Tone,
+    table::Cell,
+    time,
+};
 use tenure_api::{
-    common::v1::{Payload, WorkflowExecution},
+    common::v1::WorkflowExecution,
     enums::v1::EventType,
     history::v1::{HistoryEvent, history_event::Attributes},
     taskqueue::v1::TaskQueue,
@@ -63,12 +70,12 @@ fn main(attributes: &Attributes) -> String {
         WorkflowExecutionPausedEventAttributes(a) => words([a.reason.clone(), by(&a.identity)]),
         WorkflowExecutionUnpausedEventAttributes(a) => words([a.reason.clone(), by(&a.identity)]),
         WorkflowExecutionTimeSkippingTransitionedEventAttributes(a) => time::exact(a.target_time),
-        WorkflowPropertiesModifiedEventAttributes(a) => fields(a.upserted_memo.as_ref().map(|memo| &memo.fields)),
+        WorkflowPropertiesModifiedEventAttributes(a) => brief_fields(a.upserted_memo.as_ref().map(|memo| &memo.fields)),
         WorkflowPropertiesModifiedExternallyEventAttributes(a) => {
-            fields(a.upserted_memo.as_ref().map(|memo| &memo.fields))
+            brief_fields(a.upserted_memo.as_ref().map(|memo| &memo.fields))
         }
         UpsertWorkflowSearchAttributesEventAttributes(a) => {
-            fields(a.search_attributes.as_ref().map(|it| &it.indexed_fields))
+            brief_fields(a.search_attributes.as_ref().map(|it| &it.indexed_fields))
         }
         MarkerRecordedEventAttributes(a) => words([a.marker_name.clone(), failure::line(a.failure.as_ref())]),
 
@@ -153,12 +160,12 @@ fn main(attributes: &Attributes) -> String {
         NexusOperationScheduledEventAttributes(a) => words([
             a.endpoint.clone(),
             a.service.clone(),
-            call(Some(&a.operation), &a.input.as_ref().map(one).unwrap_or_default()),
+            call(Some(&a.operation), &a.input.as_ref().map(brief_one).unwrap_or_default()),
         ]),
         NexusOperationStartedEventAttributes(_)
         | NexusOperationCancelRequestedEventAttributes(_)
         | NexusOperationCancelRequestCompletedEventAttributes(_) => String::new(),
-        NexusOperationCompletedEventAttributes(a) => a.result.as_ref().map(one).unwrap_or_default(),
+        NexusOperationCompletedEventAttributes(a) => a.result.as_ref().map(brief_one).unwrap_or_default(),
         NexusOperationFailedEventAttributes(a) => failure::line(a.failure.as_ref()),
         NexusOperationTimedOutEventAttributes(a) => failure::line(a.failure.as_ref()),
         NexusOperationCanceledEventAttributes(a) => failure::line(a.failure.as_ref()),
@@ -196,15 +203,6 @@ fn id(execution: Option<&WorkflowExecution>) -> String {
     execution.map(|execution| execution.workflow_id.clone()).unwrap_or_default()
 }
 
-fn one(payload: &Payload) -> String {
-    brief(Some(&tenure_api::common::v1::Payloads { payloads: vec![payload.clone()] }))
-}
-
-fn fields<'a>(fields: Option<impl IntoIterator<Item = (&'a String, &'a Payload)>>) -> String {
-    let field = |(name, payload)| format!("{name} = {}", one(payload));
-    fields.into_iter().flatten().map(field).collect::<Vec<_>>().join(", ")
-}
-
 fn update(request: Option<&Request>) -> String {
     let input = request.and_then(|request| request.input.as_ref());
     input.map(|input| call(Some(&input.name), &brief(input.args.as_ref()))).unwrap_or_default()
@@ -223,7 +221,7 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
     use tenure_api::{
-        common::v1::{ActivityType, Payloads},
+        common::v1::{ActivityType, Payload, Payloads},
         history::v1 as api,
     };
     use tenure_client::{DataConverter, Failure};

@@ -36,12 +36,27 @@ pub(crate) fn described(payload: &Payload) -> String {
 /// Payloads for a cell of a table, cut where they are long.
 pub(crate) fn brief(payloads: Option<&Payloads>) -> String {
     let payloads = payloads.map_or(&[][..], |payloads| &payloads.payloads);
+    brief_list(payloads)
+}
+
+/// One payload for a cell of a table, cut where it is long.
+pub(crate) fn brief_one(payload: &Payload) -> String {
+    brief_list(std::slice::from_ref(payload))
+}
+
+fn brief_list(payloads: &[Payload]) -> String {
     let all = payloads.iter().map(full).collect::<Vec<_>>().join(", ");
     shorten(&all, BRIEF).into_owned()
 }
 
-/// How many characters of a payload a table shows.
+/// How many characters of payloads a table shows.
 const BRIEF: usize = 120;
+
+/// Payloads by their names, each cut where it is long.
+pub(crate) fn brief_fields<'a>(fields: Option<impl IntoIterator<Item = (&'a String, &'a Payload)>>) -> String {
+    let field = |(name, payload)| format!("{name} = {}", brief_one(payload));
+    fields.into_iter().flatten().map(field).collect::<Vec<_>>().join(", ")
+}
 
 #[cfg(test)]
 mod tests {

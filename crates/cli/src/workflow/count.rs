@@ -1,7 +1,7 @@
 //! `tenure workflow count`: how many workflows a filter finds.
 
 use crate::{
-    api::{Target, ask},
+    api::Target,
     output,
     show::{
         json, payload,
@@ -10,6 +10,7 @@ use crate::{
     },
 };
 use tenure_api::workflowservice::v1::{CountWorkflowExecutionsRequest, CountWorkflowExecutionsResponse};
+use tenure_client::rpc;
 
 /// Count workflows, all together or by groups.
 #[derive(clap::Args)]
@@ -32,7 +33,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let api = args.target.reach().await?;
     let request = CountWorkflowExecutionsRequest { namespace: api.namespace(), query: args.query };
-    let found = ask!(api, "counting", count_workflow_executions, request).await?;
+    let call = rpc!(api.client.connection(), count_workflow_executions, request, api.patient());
+    let found = api.ask("counting", call).await?;
     if args.json {
         return output::document(&with_zero(json::readable(&found)?));
     }

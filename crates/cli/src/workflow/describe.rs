@@ -6,15 +6,17 @@ use crate::{
     output,
     show::{
         facts::Facts,
-        failure, json, payload, status,
+        failure, json,
+        payload::brief_fields,
+        status,
         style::Tone,
         table::{Cell, Column, Table},
         text, time,
     },
 };
-use std::{collections::BTreeMap, time::SystemTime};
+use std::time::SystemTime;
 use tenure_api::{
-    common::v1::{Payload, WorkflowExecution},
+    common::v1::WorkflowExecution,
     enums::v1::PendingActivityState,
     time::duration_from_proto,
     workflow::v1::{PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionInfo},
@@ -86,17 +88,17 @@ fn facts(found: &DescribeWorkflowExecutionResponse, now: SystemTime) -> Facts {
             "Root",
             if info.root_execution == info.execution { String::new() } else { of(info.root_execution.as_ref()) },
         )
-        .add("First run", if info.first_run_id == facts_run(info) { "" } else { &info.first_run_id })
+        .add("First run", if info.first_run_id == run_id_of(info) { "" } else { &info.first_run_id })
         .add("History", history(info));
     limits(&mut facts, found, now);
     facts
-        .add("Memo", fields(info.memo.as_ref().map(|memo| &memo.fields)))
-        .add("Search attributes", fields(info.search_attributes.as_ref().map(|it| &it.indexed_fields)))
+        .add("Memo", brief_fields(info.memo.as_ref().map(|memo| &memo.fields)))
+        .add("Search attributes", brief_fields(info.search_attributes.as_ref().map(|it| &it.indexed_fields)))
         .add("Workflow task", workflow_task(found.pending_workflow_task.as_ref(), now));
     facts
 }
 
-fn facts_run(info: &WorkflowExecutionInfo) -> &str {
+fn run_id_of(info: &WorkflowExecutionInfo) -> &str {
     info.execution.as_ref().map_or("", |execution| &execution.run_id)
 }
 
@@ -132,11 +134,6 @@ fn history(info: &WorkflowExecutionInfo) -> String {
     let (events, bytes) = (text::count(info.history_length), text::count(info.history_size_bytes));
     let unit = if info.history_length == 1 { "event" } else { "events" };
     format!("{events} {unit}, {bytes} bytes, {} state transitions", text::count(info.state_transition_count))
-}
-
-fn fields(fields: Option<&BTreeMap<String, Payload>>) -> String {
-    let field = |(name, value): (&String, &Payload)| format!("{name} = {}", payload::full(value));
-    fields.into_iter().flatten().map(field).collect::<Vec<_>>().join(", ")
 }
 
 fn workflow_task(task: Option<&PendingWorkflowTaskInfo>, now: SystemTime) -> Cell {

@@ -2,7 +2,7 @@
 
 use super::plan;
 use crate::{
-    api::{Api, Target, ask},
+    api::{Api, Target},
     output,
     show::{
         json, status,
@@ -18,6 +18,7 @@ use tenure_api::{
     workflow::v1::WorkflowExecutionInfo,
     workflowservice::v1::{ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse},
 };
+use tenure_client::rpc;
 
 /// List workflows: those that run, newest first, then those that were closed last.
 ///
@@ -95,7 +96,8 @@ async fn turn(
     listed: u64,
 ) -> anyhow::Result<ListWorkflowExecutionsResponse> {
     let what = format!("listing, {} so far", text::count(listed));
-    ask!(api, &what, list_workflow_executions, request.clone()).await
+    let call = rpc!(api.client.connection(), list_workflow_executions, request.clone(), api.patient());
+    api.ask(&what, call).await
 }
 
 fn print(table: &mut Table, found: &[WorkflowExecutionInfo], wide: bool) -> anyhow::Result<()> {

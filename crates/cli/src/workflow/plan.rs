@@ -15,7 +15,7 @@ pub(crate) async fn of_list(target: &Target, query: String, json: bool) -> anyho
     let api = target.reach_with(|builder| builder.header(ASK, "1")).await?;
     let request =
         ListWorkflowExecutionsRequest { namespace: api.namespace(), query, page_size: 1, ..Default::default() };
-    let call = rpc!(respond api.client.connection(), list_workflow_executions, request, api.client.short());
+    let call = rpc!(respond api.client.connection(), list_workflow_executions, request, api.patient());
     let answer = api.ask("asking for the plan", call).await?;
     let plan = told(answer.metadata()).context("this server does not tell how it finds what a filter asks for")?;
     if json { output::document(&json!({ "plan": plan })) } else { output::line(text::clean_lines(&plan)) }

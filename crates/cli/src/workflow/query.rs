@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         query_reject_condition: condition.into(),
     };
     // The caller's patience, not a worker's: nobody may be there to answer.
-    let call = rpc!(api.client.connection(), query_workflow, request, api.client.short());
+    let call = rpc!(api.client.connection(), query_workflow, request, api.patient());
     let answer = api.ask("waiting for a worker", call).await?;
     if let Some(rejected) = &answer.query_rejected {
         let status = status::word(rejected.status().as_str_name(), "WORKFLOW_EXECUTION_STATUS_");

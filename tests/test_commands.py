@@ -12,8 +12,14 @@ import termios
 import time
 import uuid
 
+import grpc
 import pytest
 import pytest_asyncio
+from temporalio.api.workflowservice.v1 import request_response_pb2 as w
+from temporalio.api.workflowservice.v1.service_pb2_grpc import (
+    WorkflowServiceServicer,
+    add_WorkflowServiceServicer_to_server,
+)
 from temporalio.client import WorkflowHistory
 
 from harness.cluster import BINARY
@@ -343,8 +349,8 @@ async def some(api, tenure):
         await tenure("workflow", "terminate", f"{kind}-{number}")
 
     async def counted():
-        query = f"WorkflowType = '{kind}' AND ExecutionStatus = 'Running'"
-        return await tenure("workflow", "count", "--query", query) == "5\n"
+        groups = await tenure("workflow", "count", "--query", f"WorkflowType = '{kind}' GROUP BY ExecutionStatus")
+        return [row.split() for row in groups.splitlines()[1:-1]] == [["Running", "5"], ["Terminated", "2"]]
     await eventually(counted)
     yield kind
 
@@ -381,6 +387,36 @@ async def test_workflows_are_counted_in_groups(tenure, some):
 async def test_a_server_that_does_not_explain_is_said_to(server, tenure):
     if server.addresses[0] == server.addresses[1]:
         assert "does not tell how" in await tenure("workflow", "list", "--explain", code=1)
+
+
+class Explaining(WorkflowServiceServicer):
+    """A server that tells how it finds what a list asks for, to those who want to know."""
+
+    async def GetSystemInfo(self, request, context):
+        return w.GetSystemInfoResponse()
+
+    async def ListWorkflowExecutions(self, request, context):
+        if ("tenure-explain", "1") in context.invocation_metadata():
+            plan = f"{request.query}\n  shard 1: index on WorkflowType\x1b[31m"
+            context.set_trailing_metadata([("tenure-plan-bin", plan.encode())])
+        return w.ListWorkflowExecutionsResponse()
+
+
+@pytest.mark.tenure
+async def test_a_plan_is_shown_where_the_server_tells_it():
+    serving = grpc.aio.server()
+    add_WorkflowServiceServicer_to_server(Explaining(), serving)
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    serving.add_insecure_port(address)
+    await serving.start()
+    try:
+        tenure = Tenure([address])
+        query = "WorkflowType = 'Order'"
+        shown = await tenure("workflow", "list", "--explain", "--query", query)
+        assert shown == f"{query}\n  shard 1: index on WorkflowType\\u{{1b}}[31m\n"
+        assert (await tenure.json("workflow", "list", "--explain"))["plan"].endswith("WorkflowType\x1b[31m")
+    finally:
+        await serving.stop(None)
 
 
 @pytest.mark.needs("lists", "batches")

@@ -22,7 +22,8 @@ use tenure_client::rpc;
 
 /// List workflows: those that run, newest first, then those that were closed last.
 ///
-/// ORDER BY in a filter sorts otherwise, on servers that can. Times are UTC; the duration of a workflow that runs is the time since its start.
+/// ORDER BY in a filter sorts otherwise, on servers that can. Times are UTC; the duration of a workflow that runs is the
+/// time since its start.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -5,7 +5,7 @@
 use crate::{
     Frontend,
     budget::Slot,
-    client::{Caller, Client},
+    client::{Caller, Client, PLAN},
     deadline::Deadline,
     erased::{AnyLocalRequest, AnyRequest, EncodedResponse, Handler, Outgoing, Respond},
     handover::Handovers,
@@ -31,7 +31,7 @@ use tenure_shard::{
     SYSTEM_SHARD, ShardId, Shards, TokenKey, TokenUse, WorkerPoll, new_proposal_id,
 };
 use tokio::time::{Instant, timeout_at};
-use tonic::{Response, Status};
+use tonic::{Response, Status, metadata::MetadataValue};
 use uuid::Uuid;
 
 /// The namespace of requests that act in none.
@@ -104,11 +104,22 @@ pub(crate) trait LocalRpc: Message + Name + Default + 'static {
         None
     }
 
+    /// The query of a list or a count, for a caller that wants to know how it is answered.
+    fn search(&self) -> Option<Search> {
+        None
+    }
+
     fn answer(
         self,
         frontend: &Frontend,
         deadline: Instant,
     ) -> impl Future<Output = Result<Self::Response, ApiError>> + Send;
+}
+
+/// A query in a namespace.
+pub(crate) struct Search {
+    pub(crate) namespace: String,
+    pub(crate) query: String,
 }
 
 /// How a request says which namespace it acts in.
@@ -292,15 +303,24 @@ impl Frontend {
         }
         let deadline = self.deadline(kind, arrived, timeout);
         let worker = self.worker(request.polling_worker());
+        let explained = if client.explains { request.search() } else { None };
+        let mut plan = None;
         let answer = async {
             client.check()?;
+            if let Some(search) = explained {
+                plan = Some(self.explain(search, deadline.at).await?);
+            }
             let answer = timeout_at(deadline.at, request.answer(self, deadline.at)).await;
             answer.unwrap_or_else(|_| Err(too_late(method, "no answer in time", deadline.caller_set_it)))
         };
         let outcome = self.until_ended(kind, worker, answer).await;
         let outcome = outcome.unwrap_or_else(|| nothing_more(kind, Bytes::new));
         observed.answered(&outcome);
-        Ok(Response::new(outcome?))
+        let mut response = Response::new(outcome?);
+        if let Some(plan) = plan {
+            response.metadata_mut().insert_bin(PLAN, MetadataValue::from_bytes(plan.as_bytes()));
+        }
+        Ok(response)
     }
 
     /// Until when a request is to be answered whose caller waits that long.

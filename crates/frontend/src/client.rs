@@ -14,6 +14,10 @@ const VERSION: &str = "client-version";
 const SUPPORTED_SERVERS: &str = "supported-server-versions";
 const SUPPORTED_FEATURES: &str = "supported-features";
 
+/// By this header a client asks how its list or count is answered, and in this one it is told. They are this server's own.
+const EXPLAIN: &str = "tenure-explain";
+pub(crate) const PLAN: &str = "tenure-plan-bin";
+
 /// The feature of clients that go on to the run that a close event names.
 const FOLLOWS_NEXT_RUN: &str = "follows-next-run-id";
 
@@ -48,6 +52,8 @@ pub(crate) struct Client {
     supported_servers: String,
     /// It looks into close events for the run that comes next.
     pub(crate) follows_next_run: bool,
+    /// It wants to know how a list or a count is answered.
+    pub(crate) explains: bool,
 }
 
 impl Client {
@@ -58,6 +64,7 @@ impl Client {
             version: text(VERSION).to_owned(),
             supported_servers: text(SUPPORTED_SERVERS).to_owned(),
             follows_next_run: text(SUPPORTED_FEATURES).split(',').any(|feature| feature == FOLLOWS_NEXT_RUN),
+            explains: text(EXPLAIN) == "1",
         }
     }
 

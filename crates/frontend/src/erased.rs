@@ -2,7 +2,7 @@
 
 use crate::{
     Frontend,
-    call::{Call, Kind, LocalRpc, PollingWorker, Rpc, Scope, Target},
+    call::{Call, Kind, LocalRpc, PollingWorker, Rpc, Scope, Search, Target},
     client::Client,
     validate::Admission,
 };
@@ -109,6 +109,7 @@ impl From<Option<PollResponse>> for EncodedResponse {
 pub(crate) trait AnyLocalRequest: Send {
     fn kind(&self) -> Kind;
     fn polling_worker(&self) -> Option<PollingWorker<'_>>;
+    fn search(&self) -> Option<Search>;
     fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>>;
 }
 
@@ -199,6 +200,10 @@ impl<R: LocalRpc> AnyLocalRequest for Local<R> {
 
     fn polling_worker(&self) -> Option<PollingWorker<'_>> {
         self.0.polling_worker()
+    }
+
+    fn search(&self) -> Option<Search> {
+        self.0.search()
     }
 
     fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>> {

@@ -2,7 +2,7 @@
 //! CountWorkflowExecutions. Any node answers them: it asks all shards.
 
 use super::prelude::*;
-use crate::Frontend;
+use crate::{Frontend, call::Search};
 use std::{collections::BTreeMap, fmt::Write};
 use tenure_api::{
     common::v1::Payload,
@@ -36,6 +36,10 @@ pub(crate) struct EncodedRuns {
 impl LocalRpc for api::ListWorkflowExecutionsRequest {
     type Response = EncodedRuns;
 
+    fn search(&self) -> Option<Search> {
+        Some(Search { namespace: self.namespace.clone(), query: self.query.clone() })
+    }
+
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<EncodedRuns, ApiError> {
         let Self { namespace, page_size, next_page_token, query } = self;
         list(frontend, &namespace, query, page_size, &next_page_token, deadline).await
@@ -44,6 +48,10 @@ impl LocalRpc for api::ListWorkflowExecutionsRequest {
 
 impl LocalRpc for api::ScanWorkflowExecutionsRequest {
     type Response = EncodedRuns;
+
+    fn search(&self) -> Option<Search> {
+        Some(Search { namespace: self.namespace.clone(), query: self.query.clone() })
+    }
 
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<EncodedRuns, ApiError> {
         let Self { namespace, page_size, next_page_token, query } = self;
@@ -125,6 +133,20 @@ async fn list(
     Ok(EncodedRuns { executions, next_page_token: page.next_page_token })
 }
 
+impl Frontend {
+    /// Tells how shards find what a query asks for.
+    pub(crate) async fn explain(&self, search: Search, deadline: Instant) -> Result<String, ApiError> {
+        let Search { namespace, query } = search;
+        let query = list_query(&*self.namespace(&namespace, deadline).await?, query)?;
+        let ways = self.shards().explain(query, deadline).await?;
+        let told = ways.into_iter().map(|(way, shards)| {
+            let shards = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
+            format!("{shards}:\n{way}")
+        });
+        Ok(told.collect::<Vec<_>>().join("\n\n"))
+    }
+}
+
 /// The runs of a namespace that fit a query.
 fn list_query(namespace: &Namespace, query: String) -> Result<ListQuery, ApiError> {
     let own = || {
@@ -145,6 +167,10 @@ fn list_query(namespace: &Namespace, query: String) -> Result<ListQuery, ApiErro
 
 impl LocalRpc for api::CountWorkflowExecutionsRequest {
     type Response = api::CountWorkflowExecutionsResponse;
+
+    fn search(&self) -> Option<Search> {
+        Some(Search { namespace: self.namespace.clone(), query: self.query.clone() })
+    }
 
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
         let query = list_query(&*frontend.namespace(&self.namespace, deadline).await?, self.query)?;

@@ -98,6 +98,9 @@ limits! {
     /// Bytes of rows of such entries.
     pub const RECENT_BYTES: usize = 1 << 20;
 
+    /// Search attributes that a namespace has of its own.
+    pub const SEARCH_ATTRIBUTES: usize = 1_000;
+
     /// Bytes of the query of a list or a count.
     pub const FILTER: usize = 256 << 10;
 

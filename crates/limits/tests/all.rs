@@ -32,6 +32,11 @@ const MET: &[(&str, &str, &str)] = &[
     ("REAPPLIED", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
     ("RECENT_ENTRIES", "crates/raft/src/recent.rs", "what_is_remembered_is_bounded_in_number_and_in_bytes"),
     ("RECENT_BYTES", "crates/raft/src/recent.rs", "what_is_remembered_is_bounded_in_number_and_in_bytes"),
+    (
+        "SEARCH_ATTRIBUTES",
+        "crates/engine/src/system/namespace/tests.rs",
+        "a_namespace_has_so_many_search_attributes_of_its_own",
+    ),
     ("FILTER", "crates/filter/src/tests/limits.rs", "a_long_query_is_refused"),
     ("FILTER_WORDS", "crates/filter/src/tests/limits.rs", "a_query_of_many_words_is_refused"),
     ("FILTER_DEPTH", "crates/filter/src/tests/limits.rs", "a_deep_query_is_refused"),

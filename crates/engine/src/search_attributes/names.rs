@@ -6,8 +6,9 @@ use tenure_filter::Type as ListType;
 /// The prefix of names that belong to the server.
 const RESERVED_PREFIX: &str = "Temporal";
 
-/// The number of columns that a namespace has of each type.
-const COLUMNS: [(Type, u8); 7] = [
+/// The number of columns of each type that are shown, whether a namespace uses them or not: as many as the reference server
+/// has at all. Here there are more.
+const COLUMNS: [(Type, u16); 7] = [
     (Type::Bool, 3),
     (Type::Datetime, 3),
     (Type::Double, 3),
@@ -22,7 +23,7 @@ pub fn system() -> impl Iterator<Item = (&'static str, Type)> {
     tenure_filter::system().map(|(name, kind)| (name, api_type(kind)))
 }
 
-/// The columns of every namespace, by the names that aliases are given to: `Keyword01`.
+/// The columns that are shown of every namespace, by the names that aliases are given to: `Keyword01`.
 pub fn columns() -> impl Iterator<Item = (String, Type)> {
     COLUMNS.into_iter().flat_map(|(kind, count)| (1..=count).map(move |n| (column(kind, n), kind)))
 }
@@ -36,21 +37,22 @@ pub(super) fn system_type(name: &str) -> Option<Type> {
     system().find(|(system, _)| *system == name).map(|(_, kind)| kind)
 }
 
+/// The type of a column: its name is that of its type, and a number.
 pub(crate) fn column_type(name: &str) -> Option<Type> {
-    columns().find(|(column, _)| column == name).map(|(_, kind)| kind)
+    let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = &name[kind.len()..];
+    let canonical = |n: u16| n > 0 && number == format!("{n:02}");
+    let kind = COLUMNS.into_iter().map(|(of, _)| of).find(|of| type_name(*of) == kind)?;
+    number.parse().is_ok_and(canonical).then_some(kind)
 }
 
-/// The first column of a type that is not taken.
-///
-/// # Errors
-///
-/// The number of columns of that type, all of which are taken.
-pub(crate) fn free_column(kind: Type, is_taken: impl Fn(&str) -> bool) -> Result<String, u8> {
-    let count = COLUMNS.iter().find(|(of, _)| *of == kind).map_or(0, |(_, count)| *count);
-    (1..=count).map(|n| column(kind, n)).find(|name| !is_taken(name)).ok_or(count)
+/// The first column of a type that is not taken; `None` for a type that has none.
+pub(crate) fn free_column(kind: Type, is_taken: impl Fn(&str) -> bool) -> Option<String> {
+    COLUMNS.iter().find(|(of, _)| *of == kind)?;
+    (1..=u16::MAX).map(|n| column(kind, n)).find(|name| !is_taken(name))
 }
 
-fn column(kind: Type, n: u8) -> String {
+fn column(kind: Type, n: u16) -> String {
     format!("{}{n:02}", type_name(kind))
 }
 

@@ -19,6 +19,7 @@ use tenure_api::{
     replication::v1 as replication,
     workflowservice::v1 as api,
 };
+use tenure_limits::SEARCH_ATTRIBUTES;
 use uuid::Uuid;
 
 /// The shortest time for which a closed execution may be kept.
@@ -148,6 +149,9 @@ fn name_columns(aliases: &mut BTreeMap<String, String>, wanted: &BTreeMap<String
             aliases.remove(column);
         } else if aliases.contains_key(column) {
             return Err(ApiError::invalid_argument("Custom search attribute field name already allocated."));
+        } else if aliases.len() >= SEARCH_ATTRIBUTES {
+            let message = format!("A namespace cannot have more than {SEARCH_ATTRIBUTES} custom search attributes.");
+            return Err(ApiError::invalid_argument(message));
         } else {
             aliases.insert(column.clone(), name.clone());
         }

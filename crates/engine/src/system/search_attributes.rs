@@ -12,6 +12,7 @@ use tenure_api::{
     error::ApiError,
     operatorservice::v1::{AddSearchAttributesRequest, RemoveSearchAttributesRequest},
 };
+use tenure_limits::SEARCH_ATTRIBUTES;
 
 /// Adds search attributes. Those that the namespace has already stay what they are.
 pub(super) fn add(
@@ -25,10 +26,15 @@ pub(super) fn add(
             if name.is_empty() || aliases.values().any(|alias| alias == name) {
                 continue;
             }
-            let column = free_column(kind, |column| aliases.contains_key(column)).map_err(|limit| {
-                let kind = type_name(kind);
+            if aliases.len() >= SEARCH_ATTRIBUTES {
+                return Err(ApiError::invalid_argument(format!(
+                    "Unable to create search attributes: a namespace cannot have more than {SEARCH_ATTRIBUTES}."
+                )));
+            }
+            let column = free_column(kind, |column| aliases.contains_key(column)).ok_or_else(|| {
                 ApiError::invalid_argument(format!(
-                    "Unable to create search attributes: cannot have more than {limit} search attribute of type {kind}."
+                    "Unable to create search attributes: cannot have more than 0 search attribute of type {}.",
+                    type_name(kind)
                 ))
             })?;
             aliases.insert(column, name.to_owned());

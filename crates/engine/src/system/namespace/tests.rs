@@ -222,8 +222,19 @@ mod search_attributes {
             )
         };
         check(&[("A", 0)], &over(0, "Unspecified"));
-        check(&[("A", 3), ("B", 3), ("C", 3), ("D", 3)], &over(3, "Int"));
         assert_eq!(there(&rows), []);
+    }
+
+    #[test]
+    fn a_namespace_has_so_many_search_attributes_of_its_own() {
+        let rows = orders();
+        let names: Vec<_> = (0..=SEARCH_ATTRIBUTES).map(|n| (format!("A{n}"), 1 + n as i32 % 7)).collect();
+        let wanted: Vec<_> = names.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+        let refused = "Unable to create search attributes: a namespace cannot have more than 1000.";
+        assert_eq!(add(&rows, &wanted), refused);
+        assert_eq!(add(&rows, &wanted[1..]), "");
+        assert_eq!(there(&rows).len(), SEARCH_ATTRIBUTES);
+        assert_eq!(add(&rows, &wanted[..1]), refused);
     }
 
     #[test]

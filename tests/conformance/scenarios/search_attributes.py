@@ -98,7 +98,6 @@ async def added_and_removed(s: Driver):
     "system": {"search_attributes": {"WorkflowId": 2}},
     "common": {"search_attributes": {"BuildIds": 7}},
     "prefix": {"search_attributes": {"TemporalAnything": 2}},
-    "too-many": {"search_attributes": {"A": 3, "B": 3, "C": 3, "D": 3}},
 })
 async def bad_addition(s: Driver, changed: dict):
     await refused(s.call("AddSearchAttributes", **({"search_attributes": {"A": 2}} | changed)))

@@ -19,6 +19,9 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 # The name of a namespace that is being deleted ends with the beginning of its id.
 DELETED = re.compile(r"-deleted-[0-9a-f]{5}")
 
+# Where in a query an error is, and which attribute it is about: ours tell it after the reference server's words.
+PLACE = re.compile(r"(?:, in what is asked of \w+)? \(at (?:line \d+, )?column \d+\)$")
+
 # Fields that measure the server and not the semantics.
 MEASURED = {
     "approximate_backlog_age", "execution_duration", "history_size_bytes", "last_access_time", "rate_per_second",
@@ -48,7 +51,7 @@ class Normal:
         self.vague: set[str] = set()
 
     def text(self, value: str, kind: str = "id") -> str:
-        value = DELETED.sub("-deleted", value.replace(f"-{self.token}", ""))
+        value = DELETED.sub("-deleted", PLACE.sub("", value.replace(f"-{self.token}", "")))
         return UUID.sub(lambda found: self.name(found.group(), kind), value)
 
     def name(self, value: str, kind: str) -> str:

@@ -16,6 +16,9 @@ from temporalio.api.update.v1 import message_pb2 as _updates  # noqa: F401
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
+# The identity of the reference server's own worker: its process and host.
+WORKER = re.compile(r"^\d+@[^@]*@$")
+
 # The name of a namespace that is being deleted ends with the beginning of its id.
 DELETED = re.compile(r"-deleted-[0-9a-f]{5}")
 
@@ -51,6 +54,8 @@ class Normal:
         self.vague: set[str] = set()
 
     def text(self, value: str, kind: str = "id") -> str:
+        if WORKER.match(value):
+            return "its own worker"
         value = DELETED.sub("-deleted", PLACE.sub("", value.replace(f"-{self.token}", "")))
         return UUID.sub(lambda found: self.name(found.group(), kind), value)
 

@@ -1,6 +1,5 @@
 """The official CLI against any node: each command to the next address."""
 
-import itertools
 import json
 import os
 import subprocess
@@ -9,32 +8,11 @@ import urllib.request
 
 import pytest
 
-from harness.cluster import BINARY, TEMPORAL, wait_until
+from harness.cli import Cli
+from harness.cluster import BINARY, wait_until
 from harness.ports import free_ports
 from harness.rpc import unique
 from orders import order_worker
-
-
-class Cli:
-    def __init__(self, addresses: list[str]):
-        self.addresses = itertools.cycle(addresses)
-
-    async def __call__(self, *arguments: str, fails: bool = False, text: bool = False):
-        """What the command prints, as JSON unless `text`."""
-        import asyncio
-
-        command = [str(TEMPORAL), *arguments, "--address", next(self.addresses), "--command-timeout", "30s"]
-        if not text:
-            command += ["-o", "json"]
-        child = await asyncio.create_subprocess_exec(
-            *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
-        )
-        out, err = await child.communicate()
-        if fails:
-            assert child.returncode != 0, out.decode()
-            return err.decode()
-        assert child.returncode == 0, f"{' '.join(arguments)}: {err.decode()}\n{out.decode()}"
-        return out.decode() if text else json.loads(out or b"null")
 
 
 @pytest.fixture

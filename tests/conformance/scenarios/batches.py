@@ -50,7 +50,7 @@ async def apart(s: Driver) -> Driver:
 
 
 async def runs(s: Driver, *names: str, **fields) -> list[Driver]:
-    """Unrecorded, so that histories are compared only where a scenario describes their run: those of deleted ones stay a while."""
+    """Unrecorded, so that a run's history is compared only where it is described: those of deleted runs stay a while."""
     hands = [s.other(name, queue=f"q-{name}") for name in names]
     for hand in hands:
         hand.run = (await hand.peek.start(type=type_of(s), request_id=hand.id, **fields)).run_id

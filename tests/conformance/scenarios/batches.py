@@ -371,6 +371,38 @@ async def odd_start(s: Driver, changed: dict):
     await refused(begin(s, **({"visibility_query": "WorkflowType = 'Nobody'"} | TERMINATE | changed)))
 
 
+OTHERWISE = {"termination_operation": None}
+
+
+@cases({
+    "bad-query": {"visibility_query": "nonsense"},
+    "unknown-attribute": {"visibility_query": "NoSuch = 1"},
+    "group-by": {"visibility_query": "WorkflowType = 'Nobody' GROUP BY ExecutionStatus"},
+    "negative-rate": {"max_operations_per_second": -1.0},
+    "no-workflow-id": {"visibility_query": "", "executions": [{"run_id": NONE}]},
+    "unknown-workflow": {"visibility_query": "", "executions": [{"workflow_id": "there-is-none"}]},
+    "long-signal-name": {"signal_operation": {"signal": LONG}} | OTHERWISE,
+    "empty-post-operation": {"reset_operation": {
+        "options": {"first_workflow_task": {}}, "post_reset_operations": [{}]}} | OTHERWISE,
+    "activity-options-without-type": {"update_activity_options_operation": NEW_OPTIONS} | OTHERWISE,
+    "activities-of-their-own": {"cancel_activities_operation": {"identity": "operator"}} | OTHERWISE,
+})
+async def odd_ending(s: Driver, changed: dict):
+    """What such batches, which are accepted, come to; there is one open run."""
+    s = await apart(s)
+    (hand,) = await runs(s, "a")
+    await refused(batch(s, **({"visibility_query": query(s)} | TERMINATE | changed)))
+    await hand.describe()
+
+
+@scenario
+async def targets_by_their_kind(s: Driver):
+    s = await apart(s)
+    (hand,) = await runs(s, "a")
+    await batch(s, target_executions=[{"type": 1, "business_id": hand.id}], **TERMINATE)
+    await hand.describe()
+
+
 @cases({"unknown": {"job_id": "there-is-none"}, "no-job-id": {"job_id": ""}, "no-namespace": {"namespace": ""},
         "unknown-namespace": {"namespace": "there-is-none"}, "long-job-id": {"job_id": LONG}})
 async def bad_description(s: Driver, changed: dict):

@@ -1,6 +1,6 @@
 //! A run's record: what lists show of it, and what filters and indexes see of it.
 
-use super::value::{Owned, value_of};
+use super::value::{Owned, show_plainly, value_of};
 use crate::{
     codec::{self, DecodeError, field, is_default},
     key::{NamespaceId, RunKey, WorkflowKey},
@@ -62,6 +62,9 @@ pub struct RunRecord {
 impl RunRecord {
     /// The record of what lists show of a run.
     pub(crate) fn new(mut info: WorkflowExecutionInfo) -> RunRecord {
+        for payload in info.search_attributes.iter_mut().flat_map(|all| all.indexed_fields.values_mut()) {
+            show_plainly(payload);
+        }
         let memo_apart = info.memo.take_if(|memo| memo.encoded_len() > LARGE_MEMO).is_some();
         RunRecord { attributes: attributes_of(&info), info, memo_apart }
     }

@@ -35,10 +35,34 @@ impl Owned {
 /// The name in lists and the value of an attribute that a run was given; `None` if it has no value, or one that is not of
 /// the type that it says.
 pub(crate) fn value_of(name: &str, payload: &Payload) -> Option<(String, Owned)> {
+    let (kind, value) = typed(payload)?;
+    Some((list_field(name, kind), value))
+}
+
+fn typed(payload: &Payload) -> Option<(Type, Owned)> {
     let named = std::str::from_utf8(payload.metadata.get(TYPE)?).ok()?;
     let kind = Type::ALL.into_iter().find(|kind| kind.to_string() == named)?;
-    let value = owned(kind, serde_json::from_slice(&payload.data).ok()?)?;
-    Some((list_field(name, kind), value))
+    Some((kind, owned(kind, serde_json::from_slice(&payload.data).ok()?)?))
+}
+
+/// Writes a value as lists show it, however it was given.
+pub(super) fn show_plainly(payload: &mut Payload) {
+    let Some((_, value)) = typed(payload) else { return };
+    let json = match value {
+        Owned::Bool(value) => value.into(),
+        Owned::Int(number) => number.into(),
+        // A whole number has no point.
+        Owned::Double(number) if number.fract() == 0.0 && number.abs() < 1e15 => (number as i64).into(),
+        Owned::Double(number) => number.into(),
+        Owned::Datetime(nanos) => match jiff::Timestamp::from_nanosecond(nanos.into()) {
+            Ok(time) => time.to_string().into(),
+            Err(_) => return,
+        },
+        Owned::Keyword(text) | Owned::Text(text) => text.into(),
+        Owned::KeywordList(list) => list.into(),
+    };
+    let json: Json = json;
+    payload.data = json.to_string().into();
 }
 
 /// A list of one value stands for that value, except as a list of keywords.

@@ -1,9 +1,9 @@
-//! ListWorkflowExecutions, ScanWorkflowExecutions, ListOpenWorkflowExecutions, ListClosedWorkflowExecutions and
-//! CountWorkflowExecutions. Any node answers them: it asks all shards.
+//! ListWorkflowExecutions, ScanWorkflowExecutions, ListOpenWorkflowExecutions, ListClosedWorkflowExecutions,
+//! ListArchivedWorkflowExecutions and CountWorkflowExecutions. Any node answers them: it asks all shards.
 
 use super::prelude::*;
 use crate::{Frontend, call::Search};
-use std::{collections::BTreeMap, fmt::Write};
+use std::{cmp::Reverse, collections::BTreeMap, fmt::Write};
 use tenure_api::{
     common::v1::Payload,
     enums::v1::WorkflowExecutionStatus as Status,
@@ -17,12 +17,15 @@ use tenure_engine::{
     SubjectKind,
     search_attributes::{list_field, list_type},
 };
-use tenure_filter::{Attributes, Filter};
+use tenure_filter::{Attributes, Filter, status_name};
 use tenure_shard::{GroupValue, ListAttribute, ListQuery, Namespace, Question};
 use tokio::time::Instant;
 
 /// Runs on a page, at most and unless the request says otherwise. (The number is the reference server's.)
 const PAGE_SIZE: usize = 1000;
+
+/// Runs that a page of an archive may have. (The number is the reference server's.)
+const ARCHIVED_PAGE_SIZE: i32 = 10_000;
 
 /// The response of all lists of runs, whose items are the bytes that shards have.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -83,15 +86,35 @@ impl LocalRpc for api::ListClosedWorkflowExecutionsRequest {
         match &self.filters {
             Some(closed::Filters::ExecutionFilter(of)) => put_equal(&mut query, "WorkflowId", &of.workflow_id),
             Some(closed::Filters::TypeFilter(of)) => put_equal(&mut query, "WorkflowType", &of.name),
-            Some(closed::Filters::StatusFilter(of)) => match of.status() {
-                Status::Unspecified | Status::Running => {
-                    return Err(ApiError::invalid_argument("Status filter has to be of a closed workflow."));
+            Some(closed::Filters::StatusFilter(of)) => {
+                if [Status::Unspecified as i32, Status::Running as i32].contains(&of.status) {
+                    let message = "StatusFilter must be specified and must be not Running.";
+                    return Err(ApiError::invalid_argument(message));
                 }
-                _ => drop(write!(query, " AND ExecutionStatus = {}", of.status)),
-            },
+                let unknown = || {
+                    let number = of.status;
+                    let message =
+                        format!("invalid query: invalid expression: invalid ExecutionStatus value '{number}'");
+                    ApiError::invalid_argument(message)
+                };
+                put_equal(&mut query, "ExecutionStatus", status_name(of.status.into()).ok_or_else(unknown)?);
+            }
             None => {}
         }
         list(frontend, &self.namespace, query, self.maximum_page_size, &self.next_page_token, deadline).await
+    }
+}
+
+impl LocalRpc for api::ListArchivedWorkflowExecutionsRequest {
+    type Response = api::ListArchivedWorkflowExecutionsResponse;
+
+    /// There is no archive.
+    async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
+        frontend.namespace(&self.namespace, deadline).await?;
+        if self.page_size > ARCHIVED_PAGE_SIZE {
+            return Err(ApiError::invalid_argument(format!("PageSize is larger than allowed {ARCHIVED_PAGE_SIZE}.")));
+        }
+        Err(ApiError::invalid_argument("Cluster is not configured for visibility archival."))
     }
 }
 
@@ -176,13 +199,19 @@ impl LocalRpc for api::CountWorkflowExecutionsRequest {
         let query = list_query(&*frontend.namespace(&self.namespace, deadline).await?, self.query)?;
         let counted = frontend.shards().count(query, deadline).await?;
         let mut groups: Vec<_> = counted.groups.into_iter().collect();
-        // The largest first.
-        groups.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        // Statuses in the order of their numbers, others with the largest first.
+        groups.sort_by_cached_key(|(value, count)| (status_number(value), Reverse(*count), value.clone()));
         let groups = groups
             .into_iter()
             .map(|(value, count)| AggregationGroup { group_values: vec![payload(&value)], count: count as i64 });
         Ok(Self::Response { count: counted.count as i64, groups: groups.collect() })
     }
+}
+
+/// The number of a status; the same for all that is none.
+fn status_number(value: &GroupValue) -> i64 {
+    let named = |number: &i64| matches!(value, GroupValue::Text(text) if status_name(*number) == Some(text));
+    (0..).take_while(|number| status_name(*number).is_some()).find(named).unwrap_or(i64::MAX)
 }
 
 /// A value as search attributes are shown.

@@ -231,6 +231,7 @@ fn served() -> Vec<(String, Handler)> {
         local::<api::ScanWorkflowExecutionsRequest>(),
         local::<api::ListOpenWorkflowExecutionsRequest>(),
         local::<api::ListClosedWorkflowExecutionsRequest>(),
+        local::<api::ListArchivedWorkflowExecutionsRequest>(),
         local::<api::CountWorkflowExecutionsRequest>(),
         local::<api::DescribeNamespaceRequest>(),
         local::<api::ListNamespacesRequest>(),

@@ -104,8 +104,10 @@ def directory():
 @pytest.fixture(scope="session")
 def cluster(request, directory):
     """Three nodes that all tests share; whoever wants to hurt nodes starts some of its own."""
-    kind = Oracle if request.config.getoption("--target") == "oracle" else Cluster
-    with kind(directory / "shared") as running:
+    oracle = request.config.getoption("--target") == "oracle"
+    # A shard for each node to lead: what more of them do while nothing happens adds up over all workers.
+    shared = directory / "shared"
+    with Oracle(shared) if oracle else Cluster(shared, settings="[cluster]\nshards = 3\n") as running:
         request.config.stash[SERVERS] = running
         yield running
 

@@ -133,15 +133,20 @@ LONG_CUT = 36
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("long", [0, 1], ids=["long_there", "long_back"])
-async def test_f14_f20_what_got_lost_on_a_one_way_is_done_when_it_is_open_again(own, seed, say, long):
-    """Between two nodes, each of which leads owners and homes: first in one direction, then in the other."""
+async def test_f14_f20_what_got_lost_on_a_one_way_is_done_when_it_is_open_again(own, tmp_path, seed, say):
+    """Between two nodes, each of which leads owners and homes: first in one direction, then in the other. In one cluster the
+    first cut is the long one, in the other the second, at the same time: most of it is waiting."""
+    with Cluster(tmp_path / "second", settings=SWEEP_OFTEN) as second:
+        await asyncio.gather(cut_both_ways(own, seed, say, long=0), cut_both_ways(second, seed, say, long=1))
+
+
+async def cut_both_ways(own, seed, say, long: int) -> None:
     async with Crowd(own, seed, start_to_close=3600) as crowd:
         one, other = crowd.random.sample(own.nodes, 2)
         await crowd.start()
         for turn, (mute, deaf) in enumerate([(one, other), (other, one)]):
             lasts = LONG_CUT if turn == long else 4
-            say(f"node {mute.number} is not heard by node {deaf.number} for {lasts} s")
+            say(f"{'first' if long == 0 else 'second'} cut long: node {mute.number} is not heard by node {deaf.number} for {lasts} s")
             await asyncio.to_thread(own.cut_one_way, mute, deaf)
             opens = time.monotonic() + lasts
             await crowd.start()

@@ -63,7 +63,7 @@ async def unended(channel: grpc.aio.Channel) -> None:
         yield bytes(3 * MIB)
         await asyncio.sleep(60)
 
-    await channel.stream_unary(METHOD)(messages(), timeout=5)
+    await channel.stream_unary(METHOD)(messages(), timeout=2)
 
 
 async def swollen(channel: grpc.aio.Channel) -> None:

@@ -1,7 +1,7 @@
 """A pytest plugin: how several workers of pytest-xdist (`-n 3`) share the tests out.
 
 Each has servers of its own. Tests that share a fixture of their file stay on one worker, so that it is made once. Those
-marked `alone` have the machine to themselves.
+marked `late` come when most is done; those marked `alone` have the machine to themselves.
 """
 
 import fcntl
@@ -43,9 +43,14 @@ def directory_of(config) -> Path | None:
 
 def pytest_collection_modifyitems(config, items):
     """Other tests fit in beside those that may take longest; one of them at the end would keep its worker busy alone.
-    What wants to be alone comes when the other workers have hardly anything left."""
+    What wants little beside it, or nothing, comes when the other workers have hardly anything left."""
+
+    def place(item):
+        late = item.get_closest_marker("late") is not None
+        return not is_alone(item), not late, allowed_seconds(item), group_of(item) is not None
+
     if directory_of(config):
-        items.sort(key=lambda item: (not is_alone(item), allowed_seconds(item), group_of(item) is not None), reverse=True)
+        items.sort(key=place, reverse=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,8 +68,8 @@ def group_of(item) -> str | None:
     if not any(fixture.scope == "module" for fixture in made.values()):
         return None
     # A fixture is made anew for each of its parameters.
-    parameters = [str(item.callspec.params[name]) for name, fixture in sorted(made.items())
-                  if fixture.params and fixture.scope != "function"]
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    parameters = [str(given[name]) for name, fixture in sorted(made.items()) if name in given and fixture.scope != "function"]
     return " ".join([str(item.path), *parameters])
 
 

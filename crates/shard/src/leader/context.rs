@@ -7,8 +7,11 @@ use crate::{
     seam::replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
     time::clock::Clock,
 };
-use std::sync::Arc;
-use tenure_engine::{WriteSet, rows::ReadError};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use tenure_engine::{FeatureLevel, RowKey, WriteSet, rows::ReadError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,10 +23,15 @@ pub(crate) struct LeaderContext {
     pub(crate) rows: Arc<dyn Rows>,
     pub(crate) node: Arc<NodeContext>,
     pub(crate) clock: Clock,
+    /// Whether the shard has begun to have lists: from then on all its leaders put runs into them, whatever this node has
+    /// heard of the cluster's feature level.
+    lists: AtomicBool,
     /// Cancelled when leadership goes; all calls and tasks end with it.
     pub(crate) ended: CancellationToken,
     _counted: Counted,
 }
+
+const BEFORE_LISTS: FeatureLevel = FeatureLevel(FeatureLevel::LISTS.0 - 1);
 
 /// Why a leader could not come up.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +56,24 @@ impl LeaderContext {
         let clock = Clock::start(&*rows, node.options.virtual_time.as_ref())?;
         // The new leader's time is on record before anything is told by it; and the entry proves the leadership.
         replica.propose(term, &WriteSet { ops: clock.record().into_iter().collect() }).await?;
+        let lists = rows.get(&RowKey::ListFill)?.is_some().into();
         let (shard, ended, _counted) = (replica.shard(), CancellationToken::new(), node.leaders.enter());
-        Ok(Arc::new(LeaderContext { shard, term, replica, rows, node, clock, ended, _counted }))
+        Ok(Arc::new(LeaderContext { shard, term, replica, rows, node, clock, lists, ended, _counted }))
+    }
+
+    /// The level of the forms that commands may write. It reaches that of lists when the filling begins, and not by itself:
+    /// a run is either put into lists by the command that starts it, or found by the filling.
+    pub(crate) fn level(&self) -> FeatureLevel {
+        let known = self.node.system.level();
+        if self.has_lists() { known.max(FeatureLevel::LISTS) } else { known.min(BEFORE_LISTS) }
+    }
+
+    pub(crate) fn has_lists(&self) -> bool {
+        self.lists.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn begin_lists(&self) {
+        self.lists.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn options(&self) -> &Options {

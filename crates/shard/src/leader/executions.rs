@@ -7,6 +7,7 @@ use crate::{
     seam::{error::CommandError, messages::new_proposal_id},
     time::virtual_time::InFlight,
 };
+use futures::future::join_all;
 use metrics::histogram;
 use parking_lot::Mutex;
 use rand::Rng;
@@ -24,6 +25,7 @@ use tenure_engine::{
 };
 use tenure_limits::{BATCH_COMMANDS, ENTRY};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use uuid::Uuid;
 
 /// What a command is answered with.
 type CommandResult = Result<Reply, CommandError>;
@@ -92,6 +94,13 @@ impl Executions {
     /// Commands of a lane that wait for those before them.
     pub(crate) fn waiting(&self, lane: &Lane) -> usize {
         self.lanes.lock().get(lane).map_or(0, VecDeque::len)
+    }
+
+    /// Waits for the commands of all lanes that are there now.
+    pub(crate) async fn drain(self: &Arc<Self>) {
+        let lanes: Vec<Lane> = self.lanes.lock().keys().cloned().collect();
+        let last = |lane| self.execute(own(lane, ShardCommand::ListRun { run_id: Uuid::nil() }));
+        join_all(lanes.into_iter().map(last)).await;
     }
 
     /// Commands that nobody waits for any more, and that did not run yet, never do.
@@ -195,7 +204,7 @@ impl Executions {
                 now: self.context.clock.now(),
                 ids: &mut ids,
                 limits: &self.context.options().limits,
-                level: self.context.node.system.level(),
+                level: self.context.level(),
                 retention: namespace.as_ref().and_then(|namespace| namespace.retention()),
                 search_attributes: namespace.as_ref().map_or(&unknown, |namespace| &namespace.search_attributes),
                 origin: envelope.origin,

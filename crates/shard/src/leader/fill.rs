@@ -13,7 +13,9 @@ use futures::{StreamExt, stream};
 use metrics::{counter, gauge};
 use std::{sync::Arc, time::Duration};
 use tenure_api::error::ApiError;
-use tenure_engine::{FeatureLevel, Op, RowKey, RunKey, ShardCommand, WriteSet, codec, visibility::Filling};
+use tenure_engine::{
+    FeatureLevel, Op, RowKey, RunKey, ShardCommand, WriteSet, codec, rows::ReadError, visibility::Filling,
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -70,7 +72,11 @@ impl Fill {
     }
 
     async fn fill(&self) {
-        while self.context.node.system.level() < FeatureLevel::LISTS {
+        while !self.context.has_lists() && self.context.node.system.level() < FeatureLevel::LISTS {
+            sleep(WAIT).await;
+        }
+        while let Err(error) = self.begin().await {
+            tracing::warn!(shard = self.context.shard, %error, "lists could not be begun; trying again");
             sleep(WAIT).await;
         }
         let begin = Instant::now();
@@ -90,21 +96,32 @@ impl Fill {
         }
     }
 
+    /// From here on commands put the runs that they start into lists; those of before are all there to be found.
+    async fn begin(&self) -> Result<(), CommandError> {
+        if self.context.rows.get(&RowKey::ListFill)?.is_none() {
+            let ops = vec![Op::Put(RowKey::ListFill, codec::encode(&Filling::default()))];
+            self.context.replica.propose(self.context.term, &WriteSet { ops }).await?;
+        }
+        self.context.begin_lists();
+        self.executions.drain().await;
+        Ok(())
+    }
+
     /// Makes the next runs known. `true` if there are no more.
     async fn piece(&self) -> Result<bool, CommandError> {
         let rows = self.context.rows.clone();
         let read = move || {
             let filling = match rows.get(&RowKey::ListFill)? {
-                Some(row) => codec::decode::<Filling>(&row)
-                    .map_err(|error| tenure_engine::rows::ReadError::corrupt(RowKey::ListFill, error))?,
+                Some(row) => {
+                    codec::decode::<Filling>(&row).map_err(|error| ReadError::corrupt(RowKey::ListFill, error))?
+                }
                 None => Filling::default(),
             };
             let runs = if filling.done { Vec::new() } else { rows.runs(filling.after.as_ref(), PIECE)? };
             Ok((filling, runs))
         };
-        let read: Result<(Filling, Vec<RunKey>), tenure_engine::rows::ReadError> = tokio::task::spawn_blocking(read)
-            .await
-            .unwrap_or_else(|error| Err(tenure_engine::rows::ReadError::Storage(error.to_string())));
+        let read: Result<(Filling, Vec<RunKey>), ReadError> =
+            tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(ReadError::Storage(error.to_string())));
         let (filling, runs) = read?;
         if !filling.done {
             let last = runs.last().cloned();

@@ -464,8 +464,7 @@ impl Frontend {
 
     /// What seals and opens the tokens of this cluster.
     pub(crate) async fn token_key(&self, deadline: Instant) -> Result<TokenKey, ApiError> {
-        let key = self.shards().token_key(deadline).await;
-        key.map_err(|cause| ApiError::unavailable(format!("the key of tokens: {cause}")))
+        self.shards().token_key(deadline).await
     }
 
     /// After this the namespaces are known here as they were acknowledged before the call.

@@ -3,7 +3,6 @@
 use crate::{
     node::{context::NodeContext, router::Router, share::Counted, token_key::TokenKey},
     options::Options,
-    seam::error::NoLeader,
     seam::replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
     time::clock::Clock,
 };
@@ -11,6 +10,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+use tenure_api::error::ApiError;
 use tenure_engine::{FeatureLevel, RowKey, WriteSet, rows::ReadError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,7 @@ impl LeaderContext {
     }
 
     /// What seals the tokens that this leader gives out.
-    pub(crate) async fn token_key(&self) -> Result<TokenKey, NoLeader> {
+    pub(crate) async fn token_key(&self) -> Result<TokenKey, ApiError> {
         self.node.token_key(Instant::now() + self.options().call_timeout).await
     }
 

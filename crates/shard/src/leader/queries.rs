@@ -272,7 +272,7 @@ impl Queries {
         let obsolete = || Served::Answer(Answer::Obsolete);
         let key = match self.context.token_key().await {
             Ok(key) => key,
-            Err(error) => return Served::refused(Code::Unavailable, format!("the key of tokens: {error}")),
+            Err(error) => return Served::Answer(Answer::Refused(error)),
         };
         if token.term != self.context.term {
             return obsolete();

@@ -9,9 +9,9 @@ use crate::{
         token_key::{KnownKey, TokenKey},
     },
     options::Options,
-    seam::error::NoLeader,
 };
 use std::sync::Arc;
+use tenure_api::error::ApiError;
 use tenure_engine::{
     Envelope, Transition,
     transition::{Context, Refused},
@@ -57,7 +57,11 @@ impl NodeContext {
     }
 
     /// What seals and opens the tokens of this cluster. A node that does not know it yet asks the system shard's leader.
-    pub(crate) async fn token_key(&self, deadline: Instant) -> Result<TokenKey, NoLeader> {
-        self.token_key.get(&self.router, deadline).await
+    ///
+    /// # Errors
+    /// UNAVAILABLE if that does not answer in time.
+    pub(crate) async fn token_key(&self, deadline: Instant) -> Result<TokenKey, ApiError> {
+        let key = self.token_key.get(&self.router, deadline).await;
+        key.map_err(|cause| ApiError::unavailable(format!("the key of tokens: {cause}")))
     }
 }

@@ -140,7 +140,7 @@ impl Shards {
     }
 
     /// What seals and opens the tokens of this cluster. A node that does not know it yet asks the system shard's leader.
-    pub async fn token_key(&self, deadline: Instant) -> Result<TokenKey, NoLeader> {
+    pub async fn token_key(&self, deadline: Instant) -> Result<TokenKey, ApiError> {
         self.node.context.token_key(deadline).await
     }
 
@@ -158,7 +158,7 @@ impl Shards {
         size: usize,
         deadline: Instant,
     ) -> Result<ListPage, ApiError> {
-        let key = self.token_key(deadline).await.map_err(|error| ApiError::unavailable(error.to_string()))?;
+        let key = self.token_key(deadline).await?;
         let shards = self.data_shards();
         let places = if page_token.is_empty() {
             shards.into_iter().map(|shard| (shard, None)).collect()

@@ -138,7 +138,7 @@ impl Starts {
     pub(crate) async fn serve(self: &Arc<Self>, request: StartRequest) -> Served {
         let key = match self.context.token_key().await {
             Ok(key) => key,
-            Err(error) => return Served::refused(Code::Unavailable, format!("the key of tokens: {error}")),
+            Err(error) => return Served::Answer(Answer::Refused(error)),
         };
         let StartRequest { task, poll, proposal, .. } = request;
         let process = poll.process;

@@ -1,6 +1,7 @@
 """Lists and counts over many runs on three local nodes, beside the reference server: times of each kind of query.
 
-    benches/lists [--runs 200000] [--reference-runs 20000] [--times 400]
+    benches/load/run lists [--runs 200000] [--reference-runs 20000] [--times 400]
+    benches/load/run lists --starts 3
 
 Fills each server with a catalogue (20 types, 5,000 customers, a tenth of the runs open), and then asks one thing after the
 other. Of the cluster it also prints the rate of starts and the bytes on disk of a run.
@@ -9,13 +10,14 @@ other. Of the cluster it also prints the rate of starts and the bytes on disk of
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
 
 from harness.cluster import TARGET, TEMPORAL, Cluster, Oracle  # noqa: E402
 
@@ -69,6 +71,23 @@ def ask(name: str, addresses: list[str], times: int) -> dict[str, dict]:
     return answers
 
 
+def starts(directory: Path, rounds: int, seconds: int) -> None:
+    """Starts each second by nodes that put runs into lists, and by nodes that know nothing of these, in turns."""
+    rates: dict[str, list[float]] = {"without lists": [], "with lists": []}
+    for number in range(rounds):
+        for name, told in (("without lists", rates["without lists"]), ("with lists", rates["with lists"])):
+            cluster = Cluster(directory / f"{name}-{number}")
+            for node in cluster.nodes:
+                if name == "without lists":
+                    node.environment["TENURE_KNOWN_LEVEL"] = "3"
+            with cluster:
+                load(cluster.addresses, "start", seconds=2, in_flight=64)
+                told.append(load(cluster.addresses, "start", seconds=seconds, in_flight=64)["per_second"])
+            say(f"{name}: {told[-1]:.0f} starts/s")
+    ratio = statistics.median(rates["with lists"]) / statistics.median(rates["without lists"])
+    say(f"starts with lists: {ratio:.0%} of those without, by the medians")
+
+
 def size(directory: Path) -> int:
     return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
 
@@ -78,9 +97,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200_000)
     parser.add_argument("--reference-runs", type=int, default=20_000, help="0: without the reference server")
     parser.add_argument("--times", type=int, default=400, help="answers to each query")
+    parser.add_argument("--starts", type=int, default=0, metavar="ROUNDS",
+                        help="instead: the rate of starts with and without lists (a build with the feature fault-injection)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tenure-lists-") as name:
         directory = Path(name)
+        if arguments.starts:
+            return starts(directory, arguments.starts, 10)
         with Cluster(directory / "cluster") as cluster:
             fill("tenure", cluster.addresses, arguments.runs)
             state = sum(size(path) for path in (directory / "cluster").rglob("state"))

@@ -10,7 +10,7 @@ use crate::{
     seam::{
         error::NoLeader,
         messages::{Answer, Request},
-        question::{Budget, GroupValue, Item, Part, Question, Step, StepRequest, too_many_groups},
+        question::{Budget, GroupValue, Groups, Item, Part, Question, Step, StepRequest},
         replica::ShardId,
     },
 };
@@ -21,7 +21,7 @@ use futures::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::error::{ApiError, Code};
 use tenure_engine::FeatureLevel;
-use tenure_limits::{GROUPS, PAGE_STEPS, SHARDS_ASKED};
+use tenure_limits::{PAGE_STEPS, SHARDS_ASKED};
 use tokio::time::Instant;
 
 /// So much before its caller's deadline a question fails, so that the caller hears which shard it was.
@@ -62,20 +62,22 @@ impl Gather {
 
     /// What all shards have counted.
     pub(crate) async fn count(&self) -> Result<Counted, ApiError> {
-        self.fold(Counted::default(), |mut counted, part| {
+        let begin = (0, Groups::default());
+        let merged = self.fold(begin, |(mut all, mut merged): (u64, Groups), part| {
             match part {
-                Part::Count(count) => counted.count = counted.count.saturating_add(count),
+                Part::Count(count) => all = all.saturating_add(count),
                 Part::Groups(groups) => {
                     for (value, count) in groups {
-                        counted.count = counted.count.saturating_add(count);
-                        *counted.groups.entry(value).or_default() += count;
+                        all = all.saturating_add(count);
+                        merged.add(value, count)?;
                     }
                 }
                 _ => return Err(ApiError::internal("something else where a count was asked for")),
             }
-            if counted.groups.len() > GROUPS { Err(too_many_groups()) } else { Ok(counted) }
-        })
-        .await
+            Ok((all, merged))
+        });
+        let (count, groups) = merged.await?;
+        Ok(Counted { count, groups: groups.counts })
     }
 
     /// What all shards tell of how they answer, each text with how many shards say so.

@@ -3,10 +3,11 @@
 use crate::seam::replica::ShardId;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
+use std::collections::BTreeMap;
 use tenure_api::error::ApiError;
 use tenure_engine::{FeatureLevel, NamespaceId, QueueKey, SubjectKind, codec::field};
 use tenure_filter::{Attributes, Filter, Type};
-use tenure_limits::{GROUPS, STEP_ROWS};
+use tenure_limits::{GROUPS, LIST_PAGE, STEP_ROWS};
 
 /// A question that all shards are asked, each for what it has.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -194,7 +195,32 @@ impl Step {
     }
 }
 
-/// The refusal of a count with too many groups.
-pub(crate) fn too_many_groups() -> ApiError {
-    ApiError::invalid_argument(format!("GROUP BY makes more than {GROUPS} groups; ask for fewer runs"))
+/// How many there are of each value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Groups {
+    pub(crate) counts: BTreeMap<GroupValue, u64>,
+    bytes: usize,
+}
+
+impl Groups {
+    /// # Errors
+    /// INVALID_ARGUMENT for more groups than a count may have, or than fit into an answer.
+    pub(crate) fn add(&mut self, value: GroupValue, count: u64) -> Result<(), ApiError> {
+        if let Some(known) = self.counts.get_mut(&value) {
+            *known = known.saturating_add(count);
+            return Ok(());
+        }
+        self.bytes += match &value {
+            GroupValue::Text(text) => text.len(),
+            GroupValue::Null | GroupValue::Bool(_) => 0,
+        };
+        self.counts.insert(value, count);
+        if self.counts.len() <= GROUPS && self.bytes <= LIST_PAGE {
+            return Ok(());
+        }
+        let message = format!(
+            "GROUP BY makes more than {GROUPS} groups, or more than {LIST_PAGE} bytes of them; ask for fewer runs"
+        );
+        Err(ApiError::invalid_argument(message))
+    }
 }

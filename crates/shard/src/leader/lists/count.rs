@@ -8,18 +8,19 @@ use crate::{
     node::list_token::malformed_page_token,
     seam::{
         error::CommandError,
-        question::{Budget, GroupValue, ListQuery, Part, Step, too_many_groups},
+        question::{Budget, GroupValue, Groups, ListQuery, Part, Step},
         replica::ListRows,
     },
 };
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use tenure_api::error::ApiError;
 use tenure_engine::{
     rows::{ListRange, ReadError},
     visibility::{RunRecord, position_of},
 };
 use tenure_filter::{Access, Index, Indexes, KeyRange, Order, Part as PlanPart, Plan, Record, Value, status_name};
-use tenure_limits::{GROUPS, INDEXED_VALUE, SORTED_ROWS};
+use tenure_limits::{INDEXED_VALUE, SORTED_ROWS};
 
 /// The attribute that every run has a value of, and few different ones: its index is the smallest with all runs.
 const STATUS: &str = "ExecutionStatus";
@@ -104,13 +105,13 @@ impl Indexes for OnlyIndex<'_> {
 /// What was counted.
 enum Counted {
     All(u64),
-    Groups(BTreeMap<GroupValue, u64>),
+    Groups(Groups),
 }
 
 impl Counted {
     fn new(reading: &Reading<'_>) -> Counted {
         match reading.filter.group_by() {
-            Some(_) => Counted::Groups(BTreeMap::new()),
+            Some(_) => Counted::Groups(Groups::default()),
             None => Counted::All(0),
         }
     }
@@ -118,20 +119,15 @@ impl Counted {
     fn step(self, next: Option<Vec<u8>>) -> Step {
         let part = match self {
             Counted::All(count) => Part::Count(count),
-            Counted::Groups(groups) => Part::Groups(groups.into_iter().collect()),
+            Counted::Groups(groups) => Part::Groups(groups.counts.into_iter().collect()),
         };
         Step { part, next: next.map(Bytes::from) }
     }
 
-    fn add(&mut self, group: Option<GroupValue>) -> Result<(), CommandError> {
+    fn add(&mut self, group: Option<GroupValue>) -> Result<(), ApiError> {
         match self {
             Counted::All(count) => *count += 1,
-            Counted::Groups(groups) => {
-                *groups.entry(group.unwrap_or(GroupValue::Null)).or_default() += 1;
-                if groups.len() > GROUPS {
-                    return Err(too_many_groups().into());
-                }
-            }
+            Counted::Groups(groups) => groups.add(group.unwrap_or(GroupValue::Null), 1)?,
         }
         Ok(())
     }

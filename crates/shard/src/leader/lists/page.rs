@@ -168,7 +168,7 @@ fn sorted(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budg
             let record = reading.record(&position, &row)?;
             let key = reading.filter.sort_key(&record);
             if plan.fits(&record) && after.is_none_or(|after| &key[..] > after) {
-                first.insert(key, (position, row));
+                first.insert(key, position);
                 if first.len() as u64 > budget.items.max(1) {
                     first.pop_last();
                 }
@@ -178,8 +178,9 @@ fn sorted(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budg
     let full = first.len() as u64 >= budget.items.max(1);
     let mut filling = Filling::new(budget);
     let mut last = None;
-    for (place, (position, row)) in first {
+    for (place, position) in first {
         last = Some(place.clone());
+        let row = reading.record_row(&position)?;
         let item = Item { place: place.into(), value: shown(reading, &position, &row)? };
         filling.bytes += item.size() as u64;
         filling.items.push(item);

@@ -12,11 +12,12 @@ use std::{
     },
 };
 use tenure_engine::{
-    NamespaceId,
+    NamespaceId, RowKey, StateReader, codec,
     system::{
         cluster::{self, ClusterMap, SLOTS, SYSTEM_SHARD},
         namespace,
     },
+    visibility::Filling,
 };
 use tenure_peer::{
     Cut, Slot, UpgradeHandler,
@@ -102,6 +103,20 @@ impl AdminService {
             applied_index: status.applied_index,
             role: status.role.to_owned(),
             voters: status.voters,
+            lists_filled_percent: lists_filled(group, slots),
+        }
+    }
+}
+
+/// How far the shard's lists are filled, by the slot that this replica knows it to be at.
+fn lists_filled(group: &Group, (first, last): (u32, u32)) -> Option<u32> {
+    let row = group.reader().get(&RowKey::ListFill).ok()??;
+    match codec::decode::<Filling>(&row).ok()? {
+        Filling { done: true, .. } => Some(100),
+        Filling { after: None, .. } => Some(0),
+        Filling { after: Some(run), .. } => {
+            let passed = u32::from(run.workflow.slot()).saturating_sub(first);
+            Some((100 * passed / (last - first + 1)).min(99))
         }
     }
 }

@@ -53,6 +53,8 @@ struct ShardView {
     leader: u64,
     term: u64,
     committed: u64,
+    /// How far the runs of before an upgrade are put into lists; absent if the shard has none.
+    lists_filled_percent: Option<u32>,
     replicas: Vec<ReplicaView>,
 }
 
@@ -139,6 +141,7 @@ fn shard_view(replicas: &[(u64, &ShardStatus)]) -> ShardView {
         leader,
         term: source.term,
         committed: source.committed_index,
+        lists_filled_percent: source.lists_filled_percent,
         replicas,
     }
 }
@@ -182,6 +185,15 @@ fn print(view: &View) -> anyhow::Result<()> {
         row(&mut shards, cells);
     }
     output::line(shards)?;
+    let filling = view.shards.iter().filter_map(|shard| Some((shard.shard, shard.lists_filled_percent?)));
+    let filling: Vec<_> = filling.filter(|(_, percent)| *percent < 100).collect();
+    if !filling.is_empty() {
+        let each: Vec<_> = filling.iter().map(|(shard, percent)| format!("{shard} ({percent} %)")).collect();
+        let each = each.join(", ");
+        output::line(format_args!(
+            "\nRuns of before are being put into the lists of shard {each}: until then, it lists nothing."
+        ))?;
+    }
     let known = view.nodes.iter().map(|node| node.known_feature_level).min().flatten();
     match (view.feature_level, known) {
         (Some(level), Some(known)) if level < known => output::line(format_args!(

@@ -46,7 +46,7 @@ def recorded() -> dict[str, dict]:
 # So many at a time leave little to others, and some have a second for what must be done.
 @pytest.mark.late
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("played", "name"), halves(), indirect=["played"], ids=SCENARIOS)
+@pytest.mark.parametrize(("played", "name"), halves(), indirect=["played"], ids=SCENARIOS, scope="module")
 def test_scenario(name, played, recorded, request):
     assert name in recorded, "scripts/conformance --record records it"
     _, awaited = LISTS.awaits(name)

@@ -21,6 +21,7 @@ pub use leader::updates::{UpdateProgress, UpdateWithStart};
 pub use node::attempts::{Attempted, Attempts};
 pub use node::gather::Counted;
 pub use node::handovers::Handover;
+pub use node::list_query::list_query;
 pub use node::list_token::malformed_page_token;
 pub use node::polled::PollResponse;
 pub use node::shard_leaders::{AttemptError, Leader};

@@ -13,12 +13,8 @@ use tenure_api::{
         list_open_workflow_executions_request as open,
     },
 };
-use tenure_engine::{
-    SubjectKind,
-    search_attributes::{list_field, list_type},
-};
-use tenure_filter::{Attributes, Filter, status_name};
-use tenure_shard::{GroupValue, ListAttribute, ListQuery, Namespace, Question};
+use tenure_filter::status_name;
+use tenure_shard::{GroupValue, Question, list_query};
 use tokio::time::Instant;
 
 /// Runs on a page, at most and unless the request says otherwise. (The number is the reference server's.)
@@ -168,24 +164,6 @@ impl Frontend {
         });
         Ok(told.collect::<Vec<_>>().join("\n\n"))
     }
-}
-
-/// The runs of a namespace that fit a query.
-fn list_query(namespace: &Namespace, query: String) -> Result<ListQuery, ApiError> {
-    let own = || {
-        namespace.search_attributes.custom().iter().filter_map(|(name, kind)| {
-            let kind = list_type(*kind)?;
-            Some((name.clone(), list_field(name, kind), kind))
-        })
-    };
-    let filter = Filter::parse(&query, &Attributes::new(own()))
-        .map_err(|error| ApiError::invalid_argument(error.to_string()))?;
-    let named = filter.attributes();
-    let attributes = own()
-        .filter(|(name, ..)| named.iter().any(|attribute| attribute.alias == *name))
-        .map(|(name, field, kind)| ListAttribute { name, field, kind: kind.to_string() })
-        .collect();
-    Ok(ListQuery { kind: SubjectKind::RUN, namespace: namespace.id, query, attributes })
 }
 
 impl LocalRpc for api::CountWorkflowExecutionsRequest {

@@ -5,6 +5,7 @@ pub(crate) mod context;
 pub(crate) mod gather;
 pub(crate) mod handovers;
 pub(crate) mod leaders;
+pub(crate) mod list_query;
 pub(crate) mod list_token;
 pub(crate) mod local;
 pub(crate) mod merge;

@@ -4,6 +4,7 @@ pub use crate::poll::{Credit, Poll};
 
 use crate::{
     activity::state::HeartbeatAnswer,
+    batch::state::Advance,
     chain::start::Start,
     id::{Process, ProposalId, Stamp},
     key::{QueueKey, RunKey},
@@ -116,6 +117,11 @@ pub enum ShardCommand {
     ListRun {
         run_id: Uuid,
     },
+    /// Starts a batch job; runs in the job's lane, as all that is done to it.
+    StartBatch(Arc<api::StartBatchOperationRequest>),
+    StopBatch(Arc<api::StopBatchOperationRequest>),
+    /// Records how far the batch job has come.
+    AdvanceBatch(Advance),
     /// Fires what is due of the subject, whose timer row is.
     TimerDue {
         instance: Uuid,
@@ -169,6 +175,8 @@ pub enum ActivityRef {
 #[derive(Clone, Debug)]
 pub enum Reply {
     Done,
+    /// The subject's timer row stays as it is, though it is due: it is to be fired again after a while.
+    TimerKept,
     WorkflowStarted {
         run_id: Uuid,
         /// The first run of the chain.

@@ -10,6 +10,7 @@
 
 pub mod activity;
 mod bad_command;
+pub mod batch;
 pub mod chain;
 pub mod checks;
 mod child;

@@ -44,6 +44,10 @@ pub struct Limits {
     pub updates: usize,
     /// Updates from which workers are advised to continue as new.
     pub suggest_continue_as_new_updates: usize,
+    /// Batch jobs of one namespace that may run at once.
+    pub batch_operations: usize,
+    /// Operations of one batch job in a second, at most and unless its request asks for fewer.
+    pub batch_operations_per_second: u32,
 }
 
 impl Default for Limits {
@@ -66,6 +70,8 @@ impl Default for Limits {
             updates_in_flight: 10,
             updates: 2000,
             suggest_continue_as_new_updates: 1800,
+            batch_operations: 1,
+            batch_operations_per_second: 50,
         }
     }
 }

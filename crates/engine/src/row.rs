@@ -5,7 +5,7 @@ use crate::{
     codec::field,
     id::Stamp,
     key::{NamespaceId, QueueKey, RunKey, WorkflowKey},
-    subject::{Subject, SubjectKind},
+    subject::{Lane, Subject, SubjectKind},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -23,6 +23,17 @@ pub enum PendingKind {
     Update,
     /// Pages of remembered proposals; `id` counts them.
     Proposals,
+}
+
+/// The rows of a batch job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BatchPart {
+    /// The core row: how far the job is, a [`BatchState`](crate::batch::BatchState).
+    State,
+    /// The request that started the job, encoded.
+    Request,
+    /// A page of the job's targets, by its number: [`BatchTarget`](crate::batch::BatchTarget)s.
+    Targets(u64),
 }
 
 /// Tables of the system shard, each keyed by a string.
@@ -84,6 +95,8 @@ pub enum RowKey {
     /// A row of the index of an attribute: one of the value's [`keys`](tenure_filter::encode::keys), and the position of
     /// the record. The value is the slot of the subject, and the length of the position.
     Index { kind: SubjectKind, namespace: NamespaceId, field: Arc<str>, place: Bytes },
+    /// A row of a batch job.
+    Batch { namespace: NamespaceId, job_id: Arc<str>, part: BatchPart },
 }
 
 /// A task that may be handed to a worker, as it waits in its queue.
@@ -133,6 +146,7 @@ impl RowKey {
                 RowKey::RequestId { workflow, request_id } => workflow.workflow_id.len() + request_id.len(),
                 RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => queue.name.len(),
                 RowKey::System { key, .. } => key.len(),
+                RowKey::Batch { job_id, .. } => job_id.len(),
                 RowKey::Clock | RowKey::ListFill => 0,
                 // Nothing of these is escaped, but for the names of attributes.
                 RowKey::Record { position, .. } => position.len().div_ceil(2),
@@ -146,6 +160,9 @@ impl RowKey {
     pub fn core_of(&self) -> Option<Subject> {
         match self {
             RowKey::Execution(run) => Some(run.into()),
+            RowKey::Batch { namespace, job_id, part: BatchPart::State } => {
+                Some(Lane::of_batch(*namespace, job_id).instance(Uuid::nil()))
+            }
             RowKey::Pending { .. }
             | RowKey::Current(_)
             | RowKey::History { .. }
@@ -159,7 +176,8 @@ impl RowKey {
             | RowKey::QueueConfig(_)
             | RowKey::Info(_)
             | RowKey::Record { .. }
-            | RowKey::Index { .. } => None,
+            | RowKey::Index { .. }
+            | RowKey::Batch { .. } => None,
         }
     }
 }
@@ -210,6 +228,7 @@ impl fmt::Display for RowKey {
             RowKey::QueueConfig(queue) => write!(f, "the configuration of queue '{}'", queue.name),
             RowKey::System { table, key } => write!(f, "row '{key}' of the system table {table:?}"),
             RowKey::Record { position, .. } => write!(f, "the record at {}", position.escape_ascii()),
+            RowKey::Batch { job_id, part, .. } => write!(f, "{part:?} of batch job '{job_id}'"),
             RowKey::Index { field, place, .. } => write!(f, "row {} of the index of {field}", place.escape_ascii()),
         }
     }

@@ -1,7 +1,7 @@
 //! Subjects: owners of rows, of a timer row and of an outbox, whose commands run one at a time.
 //!
-//! A run of a workflow is one, and so will be whatever else lives by itself (schedules, activities of their own, batch
-//! jobs). Leaders know subjects by these names alone (in lanes, timers, messages, decoded states); what a timer or a
+//! A run of a workflow is one, a batch job is another, and so will be whatever else lives by itself (schedules, activities of
+//! their own). Leaders know subjects by these names alone (in lanes, timers, messages, decoded states); what a timer or a
 //! message means to a subject depends on its kind.
 
 use crate::{
@@ -20,6 +20,8 @@ pub struct SubjectKind(#[n(0)] pub u8);
 impl SubjectKind {
     /// The kind of the runs of workflows.
     pub const RUN: SubjectKind = SubjectKind(0);
+    /// The kind of batch jobs.
+    pub const BATCH: SubjectKind = SubjectKind(1);
 }
 
 /// A queue of commands that run one at a time: a workflow id with all of its runs.
@@ -48,6 +50,11 @@ impl Lane {
     /// The slot of everything in the lane.
     pub fn slot(&self) -> u16 {
         slot(self.namespace, &self.id)
+    }
+
+    /// The lane of a batch job.
+    pub fn of_batch(namespace: NamespaceId, job_id: &str) -> Lane {
+        Lane { kind: SubjectKind::BATCH, namespace, id: job_id.into() }
     }
 
     /// The lane's subject with this instance.
@@ -90,6 +97,7 @@ impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             SubjectKind::RUN => write!(f, "workflow '{}'", self.id),
+            SubjectKind::BATCH => write!(f, "batch job '{}'", self.id),
             SubjectKind(kind) => write!(f, "'{}' of kind {kind}", self.id),
         }
     }

@@ -73,6 +73,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "activity/describe.rs",
             "activity/state.rs",
             "activity/timeouts.rs",
+            "batch/state.rs",
             "chain/state.rs",
             "child/describe.rs",
             "child/state.rs",
@@ -100,6 +101,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         NOUNS,
         &[
             "activity/",
+            "batch/",
             "chain/",
             "child/",
             "external/",

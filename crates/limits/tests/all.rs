@@ -37,6 +37,7 @@ const MET: &[(&str, &str, &str)] = &[
         "crates/engine/src/system/namespace/tests.rs",
         "a_namespace_has_so_many_search_attributes_of_its_own",
     ),
+    ("BATCH_TARGETS", "crates/engine/src/batch/tests.rs", "a_job_has_no_more_targets_than_it_may"),
     ("FILTER", "crates/filter/src/tests/limits.rs", "a_long_query_is_refused"),
     ("FILTER_WORDS", "crates/filter/src/tests/limits.rs", "a_query_of_many_words_is_refused"),
     ("FILTER_DEPTH", "crates/filter/src/tests/limits.rs", "a_deep_query_is_refused"),

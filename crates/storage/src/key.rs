@@ -6,8 +6,8 @@
 
 use tenure_engine::{
     id::Stamp,
-    key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey},
-    rows::{ListTable, PendingKind, RowKey, SystemTable},
+    key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey, slot},
+    rows::{BatchPart, ListTable, PendingKind, RowKey, SystemTable},
     subject::{Lane, Subject, SubjectKind},
     time::Timestamp,
 };
@@ -40,7 +40,7 @@ impl Family {
     /// The family of a key without incarnation; `None` for a table that this build does not know.
     pub(crate) fn of(key: &[u8]) -> Option<Family> {
         match *key.first()? {
-            table::APPLIED..=table::LIST_FILL => Some(Family::Rows),
+            table::APPLIED..=table::BATCH => Some(Family::Rows),
             table::TIMER | table::READY | table::OUTBOX | table::INDEX => Some(Family::Index),
             table::HISTORY => Some(Family::History),
             _ => None,
@@ -61,6 +61,8 @@ pub(crate) mod table {
     pub(crate) const QUEUE_CONFIG: u8 = 8;
     pub(crate) const RECORD: u8 = 9;
     pub(crate) const LIST_FILL: u8 = 10;
+    /// Rows of batch jobs.
+    pub(crate) const BATCH: u8 = 11;
     pub(crate) const TIMER: u8 = 64;
     pub(crate) const READY: u8 = 65;
     pub(crate) const OUTBOX: u8 = 66;
@@ -185,6 +187,16 @@ impl KeyWriter {
         })
     }
 
+    fn batch(self, namespace: NamespaceId, job_id: &str, part: BatchPart) -> Self {
+        let slot = slot(namespace, job_id).to_be_bytes();
+        let job = self.raw(&slot).uuid(namespace.0).str(job_id);
+        match part {
+            BatchPart::State => job.u8(0),
+            BatchPart::Request => job.u8(1),
+            BatchPart::Targets(page) => job.u8(2).u64(page),
+        }
+    }
+
     fn list(self, kind: SubjectKind, namespace: NamespaceId) -> Self {
         self.u8(kind.0).uuid(namespace.0)
     }
@@ -210,6 +222,7 @@ impl KeyWriter {
             RowKey::Ready { queue, priority, stamp } => self.queue(queue).u8(*priority).stamp(*stamp),
             RowKey::Outbox { from, stamp } => self.message(from, *stamp),
             RowKey::QueueConfig(queue) => self.queue(queue),
+            RowKey::Batch { namespace, job_id, part } => self.batch(*namespace, job_id, *part),
             RowKey::Clock | RowKey::ListFill => self,
             RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
             RowKey::Record { kind, namespace, position } => self.list(*kind, *namespace).raw(position),
@@ -233,6 +246,7 @@ fn table_of(key: &RowKey) -> u8 {
         RowKey::QueueConfig(_) => table::QUEUE_CONFIG,
         RowKey::Record { .. } => table::RECORD,
         RowKey::Index { .. } => table::INDEX,
+        RowKey::Batch { .. } => table::BATCH,
     }
 }
 
@@ -388,6 +402,11 @@ mod tests {
         (0..1000_u64, 0..1000_u64).prop_map(|(term, counter)| Stamp { term, counter })
     }
 
+    fn parts() -> impl Strategy<Value = BatchPart> {
+        let targets = prop_oneof![0..3_u64, any::<u64>()].prop_map(BatchPart::Targets);
+        prop_oneof![Just(BatchPart::State), Just(BatchPart::Request), targets]
+    }
+
     fn rows() -> impl Strategy<Value = RowKey> {
         prop_oneof![
             runs().prop_map(RowKey::Execution),
@@ -414,6 +433,8 @@ mod tests {
             (workflows(), fields(), bytes()).prop_map(|(of, field, place)| {
                 RowKey::Index { kind: SubjectKind::RUN, namespace: of.namespace, field, place }
             }),
+            (workflows(), parts())
+                .prop_map(|(of, part)| { RowKey::Batch { namespace: of.namespace, job_id: of.workflow_id, part } }),
             Just(RowKey::Clock),
             Just(RowKey::ListFill),
             "[ab]{0,3}".prop_map(|key| RowKey::System { table: SystemTable::Namespace, key: key.into() }),

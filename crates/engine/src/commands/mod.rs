@@ -3,6 +3,7 @@
 
 mod acknowledge;
 mod answer;
+pub(crate) mod batch;
 mod call;
 mod cancel_activity;
 mod complete_activity;
@@ -40,6 +41,7 @@ pub(crate) use call::{Call, Stop, unchanged};
 
 use crate::command::ShardCommand;
 use call::VerbResult;
+use tenure_api::error::ApiError;
 
 /// Runs a command by its verb, one line each.
 pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> VerbResult {
@@ -73,6 +75,11 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> VerbResult
         ReturnTask { token } => return_task::run(call, token),
         Receive { from, message } => receive::run(call, from, message),
         Acknowledge { instance, stamp, receipt } => acknowledge::run(call, *instance, *stamp, *receipt),
+        StartBatch(_) | StopBatch(_) | AdvanceBatch(_) => Err(ApiError::internal(format!(
+            "a command for a batch job, not for workflow '{}'",
+            call.workflow.workflow_id
+        ))
+        .into()),
         ListRun { run_id } => list_run::run(call, *run_id),
         TimerDue { instance } => timer_due::run(call, *instance),
     }

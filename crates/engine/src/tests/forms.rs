@@ -4,6 +4,7 @@ use super::properties;
 use crate::{
     FeatureLevel,
     activity::state::PendingActivity,
+    batch::{BatchState, BatchTarget, Phase, Stopped, TargetRun},
     child::state::{Execution, Lineage, PendingChild},
     codec,
     id::{Ids, Process, ProposalId, Stamp},
@@ -18,6 +19,7 @@ use crate::{
     rows::{CurrentRun, Op, PendingKind, ReadyTask, RowKey, SystemTable},
     search_attributes::Registry,
     state::ExecutionState,
+    subject::Lane,
     system::{
         self, SystemCommand,
         cluster::{ClusterMap, ClusterRow, NodeRow, ShardRow},
@@ -38,12 +40,13 @@ use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
     activity::v1::ActivityOptions,
+    batch::v1::BatchOperationInfo,
     common::v1::{Memo, Priority, SearchAttributes, WorkerVersionStamp},
     error::ApiError,
     history::v1::{ActivityTaskScheduledEventAttributes, HistoryEvent},
     sdk::v1::UserMetadata,
     workflow::v1::WorkflowExecutionOptions,
-    workflowservice::v1::{RegisterNamespaceRequest, UpdateNamespaceRequest},
+    workflowservice::v1::{RegisterNamespaceRequest, StartBatchOperationRequest, UpdateNamespaceRequest},
 };
 use uuid::Uuid;
 
@@ -52,8 +55,12 @@ mod kept;
 
 use kept::{Form, check_kept, check_read, form, write_new};
 
-const FORMS: [Form; 24] = [
+const FORMS: [Form; 28] = [
     form::<PendingActivity>("activity"),
+    form::<Encoded<BatchOperationInfo>>("batch_record"),
+    form::<Encoded<StartBatchOperationRequest>>("batch_request"),
+    form::<BatchState>("batch_state"),
+    form::<Vec<BatchTarget>>("batch_targets"),
     form::<Encoded<HistoryEvent>>("buffered_event"),
     form::<PendingChild>("child"),
     form::<ClusterRow>("cluster"),
@@ -114,6 +121,7 @@ fn written() -> Vec<(&'static str, Bytes)> {
     let filling = Filling { after: Some(workflow().run(Uuid::from_u128(1))), done: true };
     written.push(("filling", codec::encode(&filling)));
     written.extend(of_proposals());
+    written.extend(of_a_batch_job());
     written.extend(with_all_fields());
     for sim in properties::played() {
         for op in sim.log.iter().flat_map(|entry| &entry.ops) {
@@ -140,7 +148,7 @@ fn written() -> Vec<(&'static str, Bytes)> {
                 RowKey::History { .. } | RowKey::RequestId { .. } | RowKey::Timer { .. } | RowKey::Index { .. } => {
                     continue;
                 }
-                RowKey::Clock | RowKey::ListFill | RowKey::System { .. } => continue,
+                RowKey::Clock | RowKey::ListFill | RowKey::System { .. } | RowKey::Batch { .. } => continue,
             };
             written.push((name, value.clone()));
         }
@@ -197,6 +205,40 @@ fn with_all_fields() -> Vec<(&'static str, Bytes)> {
         message(signal),
         message(cancel),
     ]
+}
+
+/// The rows of a batch job, with all that they may have.
+fn of_a_batch_job() -> Vec<(&'static str, Bytes)> {
+    let job = BatchState {
+        id: Uuid::from_u128(1),
+        operation: 13,
+        identity: "i".into(),
+        started_at: Timestamp(1),
+        closed_at: Some(Timestamp(2)),
+        phase: Phase::Stopped,
+        total: 3,
+        place: Some(Bytes::from_static(b"p")),
+        complete: 1,
+        failed: 1,
+        first_page: 1,
+        timer: Timestamp(3),
+        proposal: ProposalId(u128::MAX),
+        stopped: Some(Stopped { proposal: ProposalId(1), reason: "r".into(), identity: "i".into() }),
+        cause: Some("c".into()),
+    };
+    let bare = |phase| BatchState { phase, closed_at: None, place: None, stopped: None, cause: None, ..job.clone() };
+    let phases = [Phase::Finding, Phase::Working, Phase::Completed, Phase::Failed].map(bare);
+    let runs = [TargetRun::Run(Uuid::from_u128(1)), TargetRun::Missing, TargetRun::Invalid];
+    let targets = runs.map(|run| BatchTarget { workflow_id: "w".into(), run }).to_vec();
+    let lane = Lane::of_batch(workflow().namespace, "j");
+    let mut rows = vec![
+        ("batch_request", codec::encode(&Encoded::of(&StartBatchOperationRequest::default()))),
+        ("batch_targets", codec::encode(&targets)),
+        ("batch_record", job.record(&lane).1),
+        ("batch_state", codec::encode(&job)),
+    ];
+    rows.extend(phases.iter().map(|job| ("batch_state", codec::encode(job))));
+    rows
 }
 
 /// A page of answers of each kind.

@@ -10,7 +10,7 @@ use crate::{
     outbox::OutboxEntry,
     rows::{ReadError, ReadyTask, WriteSet},
     search_attributes::Registry,
-    subject::{Subject, WrittenState},
+    subject::{Lane, Subject, WrittenState},
     time::Timestamp,
     update::status::UpdateStatus,
 };
@@ -88,6 +88,11 @@ pub enum Effect {
         /// The admission of the update; its id alone may be used again after a rejection.
         admission: i64,
         status: Result<UpdateStatus, ApiError>,
+    },
+    /// The batch job is to be worked on, or no more.
+    BatchChanged {
+        job: Lane,
+        running: bool,
     },
     /// The settings of a queue by operators have changed.
     QueueConfigured {

@@ -1,6 +1,7 @@
 //! The RPCs, one file each (twins by token and by id, and close relatives, share one), and the services that they
 //! make up. Adding an RPC: a file that implements `Rpc` (or `LocalRpc`) for its request, and a line in `served` below.
 
+mod batches;
 mod callbacks;
 mod change_namespace;
 mod delete_workflow_execution;
@@ -52,7 +53,7 @@ use tenure_api::{
     operatorservice::v1 as operator,
     workflowservice::v1 as api,
 };
-use tenure_engine::{Envelope, Reply, ShardCommand, WorkflowKey, command::ActivityRef};
+use tenure_engine::{Envelope, Lane, Reply, ShardCommand, WorkflowKey, command::ActivityRef};
 use tenure_limits::DECODED;
 use tenure_shard::{CommandError, ShardId, Shards};
 
@@ -89,10 +90,10 @@ impl Target for ActivityTarget {
 
 impl Call {
     /// Runs a command. An error that the command was applied with is an error all the same.
-    async fn execute(&self, workflow: WorkflowKey, command: ShardCommand) -> Result<Reply, CommandError> {
+    async fn execute(&self, lane: impl Into<Lane>, command: ShardCommand) -> Result<Reply, CommandError> {
         match self
             .leader
-            .execute(Envelope { lane: workflow.into(), proposal: self.proposal, origin: self.origin, command })
+            .execute(Envelope { lane: lane.into(), proposal: self.proposal, origin: self.origin, command })
             .await?
         {
             Reply::Failed(error) => Err(error.into()),
@@ -101,8 +102,8 @@ impl Call {
     }
 
     /// Runs a command that has nothing to answer.
-    async fn done(&self, workflow: WorkflowKey, command: ShardCommand) -> Result<(), CommandError> {
-        match self.execute(workflow, command).await? {
+    async fn done(&self, lane: impl Into<Lane>, command: ShardCommand) -> Result<(), CommandError> {
+        match self.execute(lane, command).await? {
             Reply::Done => Ok(()),
             reply => Err(unexpected(&reply)),
         }
@@ -227,6 +228,10 @@ fn served() -> Vec<(String, Handler)> {
         led::<api::ListTaskQueuePartitionsRequest>(),
         led::<api::UpdateTaskQueueConfigRequest>(),
         led::<api::ShutdownWorkerRequest>(),
+        led::<api::StartBatchOperationRequest>(),
+        led::<api::StopBatchOperationRequest>(),
+        led::<api::DescribeBatchOperationRequest>(),
+        local::<api::ListBatchOperationsRequest>(),
         local::<api::ListWorkflowExecutionsRequest>(),
         local::<api::ScanWorkflowExecutionsRequest>(),
         local::<api::ListOpenWorkflowExecutionsRequest>(),

@@ -31,6 +31,8 @@ impl Config {
             ("limits.updates", self.limits.updates),
             ("limits.suggest_continue_as_new_updates", self.limits.suggest_continue_as_new_updates),
             ("limits.suggest_continue_as_new_size", self.limits.suggest_continue_as_new_size),
+            ("limits.batch_operations", self.limits.batch_operations),
+            ("limits.batch_operations_per_second", self.limits.batch_operations_per_second as usize),
             ("limits.history_count", usize::try_from(self.limits.history_count).unwrap_or(0)),
             (
                 "limits.suggest_continue_as_new_count",

@@ -22,7 +22,7 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_engine::{
-    Envelope, Limits, Process, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey,
+    Envelope, Lane, Limits, Process, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey,
     command::WorkflowTaskStarted,
     rows::ReadError,
     state::ExecutionState,
@@ -194,6 +194,21 @@ impl LeaderHandle {
     /// The worker of a sticky queue that is homed here goes: its tasks move to their normal queues at once.
     pub fn worker_gone(&self, sticky: &QueueKey) {
         self.0.home.worker_gone(sticky);
+    }
+
+    /// Checks what a batch job that is to be started depends on besides its own state: that its query can be asked, and
+    /// that the namespace has room for another job. Of two that are started at the same time, both may find room.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT, RESOURCE_EXHAUSTED; UNAVAILABLE if a shard does not answer by the caller's deadline.
+    pub async fn admit_batch(
+        &self,
+        lane: &Lane,
+        proposal: ProposalId,
+        request: &api::StartBatchOperationRequest,
+        deadline: Instant,
+    ) -> Result<(), CommandError> {
+        self.0.batches.admit(lane, proposal, request, deadline).await
     }
 
     /// Ends the polls of a worker instance, on whatever nodes they wait, and those that are still on their way. A node

@@ -1,6 +1,7 @@
 //! What a leader does of its own: it runs commands and timers, delivers its outbox, and answers reads, waits and queries.
 
 pub(crate) mod admission;
+pub(crate) mod batches;
 pub(crate) mod cache;
 pub(crate) mod context;
 pub(crate) mod executions;

@@ -1,7 +1,7 @@
 //! A leader's part of the answer to a question that goes to many shards, in bounded steps.
 
 use crate::{
-    leader::{context::LeaderContext, fill::Fill, lists},
+    leader::{batches, context::LeaderContext, fill::Fill, lists},
     node::polled::Served,
     owner::dispatch::Dispatch,
     seam::{
@@ -71,6 +71,9 @@ impl Questions {
             Question::Count(query) => {
                 let lists = rows.lists()?;
                 lists::count(&*lists, query, request.after.as_deref(), request.budget)
+            }
+            Question::Batches { namespace } => {
+                batches::page(&*rows.lists()?, *namespace, request.after.as_deref(), request.budget)
             }
             Question::Explain(query) => lists::explain(&*rows.lists()?, query),
             #[cfg(test)]

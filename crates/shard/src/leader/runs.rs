@@ -2,7 +2,7 @@
 
 use crate::seam::{error::CommandError, replica::Rows};
 use std::sync::Arc;
-use tenure_api::error::ApiError;
+use tenure_api::error::{ApiError, Code};
 use tenure_engine::{
     RowKey, RunKey, WorkflowKey, codec,
     rows::{CurrentRun, ReadError},
@@ -26,6 +26,15 @@ pub(crate) fn find_run(
         Some(state) if !state.is_deleted() => Ok((run, state)),
         _ if current => Err(no_workflow(workflow).into()),
         _ => Err(no_run(&run).into()),
+    }
+}
+
+/// The current run of a workflow; `None` if there is none. To be called after a barrier.
+pub(crate) fn find_current(rows: &dyn Rows, workflow: &WorkflowKey) -> Result<Option<Uuid>, CommandError> {
+    match find_run(rows, workflow, None) {
+        Ok((run, _)) => Ok(Some(run.run_id)),
+        Err(CommandError::Api(error)) if error.code == Code::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

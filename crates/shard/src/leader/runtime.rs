@@ -4,6 +4,7 @@ use crate::{
     home::Home,
     leader::{
         admission::Admission,
+        batches::{Batches, Operations},
         context::{BuildError, LeaderContext},
         executions::{Effects, Executions},
         fill::Fill,
@@ -45,6 +46,8 @@ pub(crate) struct LeaderRuntime {
     pub(crate) owner: Owner,
     pub(crate) home: Arc<Home>,
     fill: Arc<Fill>,
+    pub(crate) batches: Arc<Batches>,
+    operations: Operations,
     questions: Arc<Questions>,
     timers: Arc<Timers>,
     outbox: Arc<Outbox>,
@@ -103,6 +106,8 @@ impl LeaderRuntime {
             updates: Updates::new(context.clone(), admission.clone()),
             questions: Arc::new(Questions::new(context.clone(), owner.dispatch.clone(), fill.clone())),
             fill,
+            batches: Arc::new(Batches::new(context.clone(), executions.clone())),
+            operations: Operations::new(context.clone(), admission.clone()),
             owner,
             home: Arc::new(Home::new(context.clone())),
             timers: Arc::new(Timers::new(context.clone(), executions.clone(), loaded.timers)),
@@ -177,6 +182,8 @@ impl LeaderRuntime {
             Request::Receive { from, message, .. } => self.outbox.receive(from, message).await,
             Request::Backlog { queue, .. } => self.questions.serve_backlog(queue).await,
             Request::Step(request) => self.questions.serve(request).await,
+            Request::Operate(request) => self.operations.serve(request).await,
+            Request::CurrentRun { workflow, .. } => self.operations.serve_current_run(&workflow).await,
             Request::ReadIndex { .. } => match self.context.replica.linearizable().await {
                 Ok(()) => Served::Answer(Answer::ReadIndex(*self.context.replica.applied().borrow())),
                 Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),
@@ -204,6 +211,7 @@ impl Effects for LeaderRuntime {
             Effect::UpdateAdvanced { run, update_id, admission, status } => {
                 self.updates.advanced(run, update_id, admission, status);
             }
+            Effect::BatchChanged { job, running } => self.batches.changed(job, running),
             Effect::QueueConfigured { queue, config } => self.home.configured(&queue, &config),
         }
     }

@@ -17,13 +17,15 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tenure_engine::{ShardCommand, Subject, Timestamp, rows::ReadError};
+use tenure_engine::{Reply, ShardCommand, Subject, Timestamp, rows::ReadError};
 use tokio::{sync::Notify, time::Instant};
 
 /// A timer whose command failed is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
 /// One that came while the leadership was being handed over is tried again after this time.
 const HANDING_OVER: Duration = Duration::from_millis(100);
+/// One whose row stays though it is due is fired again after this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Unreadable rows are read again after this time.
 const RELOAD: Duration = Duration::from_secs(1);
 
@@ -232,6 +234,7 @@ impl Timers {
         let command = ShardCommand::TimerDue { instance: subject.instance };
         let lane = subject.lane.clone();
         let again = match self.executions.execute(own(lane, command)).await {
+            Ok(Reply::TimerKept) => Some(self.context.clock.now().plus(LOOK_AGAIN)),
             Ok(_) => {
                 counter!("tenure_timers_fired_total").increment(1);
                 histogram!("tenure_timers_lateness_seconds").record(self.context.clock.now().since(due));

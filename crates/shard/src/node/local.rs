@@ -105,6 +105,8 @@ impl Serve for LocalNode {
                 Request::Receive { to, .. } => *to,
                 Request::ReadIndex { shard } => *shard,
                 Request::Step(step) => step.shard,
+                Request::Operate(operate) => operate.shard,
+                Request::CurrentRun { shard, .. } => *shard,
                 Request::CreateTokenSecret | Request::RaiseLevel => SYSTEM_SHARD,
             };
             match self.leaders.local(shard) {

@@ -9,12 +9,13 @@ use crate::{
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
-use tenure_api::error::ApiError;
+use tenure_api::{error::ApiError, workflowservice::v1::StartBatchOperationRequest};
 use tenure_engine::{
-    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, Subject, TaskKind, Timestamp,
+    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, Subject, TaskKind, Timestamp, WorkflowKey,
     codec::field,
     command::Poll,
     outbox::{OutboxMessage, Receipt},
+    proto::Encoded,
     rows::ReadyTask,
     token::TaskToken,
 };
@@ -231,6 +232,32 @@ pub(crate) enum Request {
         #[n(1)]
         offers: Vec<(QueueKey, TaskKey)>,
     },
+    /// A batch job's leader to that of a target: do the job's operation to it. From [`FeatureLevel::LISTS`] on.
+    #[n(19)]
+    Operate(#[n(0)] OperateRequest),
+    /// A batch job's leader to that of a workflow: which is its current run? From [`FeatureLevel::LISTS`] on.
+    #[n(20)]
+    CurrentRun {
+        #[n(0)]
+        shard: ShardId,
+        #[n(1)]
+        workflow: WorkflowKey,
+    },
+}
+
+/// A request to do a batch job's operation to a run. However often it is made, it acts once.
+#[derive(Clone, Debug, Encode, Decode)]
+pub(crate) struct OperateRequest {
+    #[n(0)]
+    pub(crate) shard: ShardId,
+    #[n(1)]
+    pub(crate) run: RunKey,
+    /// Names what is done to this target of this job.
+    #[cbor(n(2), with = "field")]
+    pub(crate) operation_id: Uuid,
+    /// The request that started the job, without its targets.
+    #[n(3)]
+    pub(crate) request: Encoded<StartBatchOperationRequest>,
 }
 
 /// A request to start a task for a poll.
@@ -293,6 +320,9 @@ pub(crate) enum Answer {
     /// Offers that the home does not hold.
     #[n(13)]
     Missing(#[n(0)] Vec<TaskKey>),
+    /// The current run of a workflow; `None` if there is none.
+    #[n(14)]
+    CurrentRun(#[cbor(n(0), with = "field")] Option<Uuid>),
 }
 
 impl From<CommandError> for Answer {

@@ -27,6 +27,12 @@ pub enum Question {
     /// How is such a question answered? The parts are texts.
     #[n(3)]
     Explain(#[n(0)] ListQuery),
+    /// Which batch jobs has a namespace? The parts are items: encoded `BatchOperationInfo`s.
+    #[n(4)]
+    Batches {
+        #[n(0)]
+        namespace: NamespaceId,
+    },
     /// Asked by tests; the parts are items.
     #[cfg(test)]
     #[n(1000)]
@@ -79,7 +85,9 @@ impl Question {
     pub(crate) fn level(&self) -> FeatureLevel {
         match self {
             Question::Backlog { .. } => FeatureLevel::MANY_SHARDS,
-            Question::List(_) | Question::Count(_) | Question::Explain(_) => FeatureLevel::LISTS,
+            Question::List(_) | Question::Count(_) | Question::Explain(_) | Question::Batches { .. } => {
+                FeatureLevel::LISTS
+            }
             #[cfg(test)]
             Question::Ready(_) => FeatureLevel::FIRST,
         }

@@ -4,7 +4,7 @@ use crate::{
     PageToken, QueryToken, Question,
     node::list_token::ListToken,
     seam::{
-        messages::{Answer, HandoverState, Offered, Request, StartRequest, TaskKey},
+        messages::{Answer, HandoverState, Offered, OperateRequest, Request, StartRequest, TaskKey},
         question::{Budget, GroupValue, Item, ListAttribute, ListQuery, Part, Step, StepRequest},
         replica::NotLeader,
     },
@@ -16,7 +16,7 @@ use tenure_api::{
     deployment::v1::WorkerDeploymentOptions,
     error::{ApiError, Code},
     errordetails::v1::NotFoundFailure,
-    workflowservice::v1::SignalWorkflowExecutionRequest,
+    workflowservice::v1::{SignalWorkflowExecutionRequest, StartBatchOperationRequest},
 };
 use tenure_engine::{
     FeatureLevel, NamespaceId, Process, ProposalId, QueueKey, RunKey, Stamp, SubjectKind, TaskKind, Timestamp,
@@ -167,6 +167,14 @@ fn requests() -> Vec<Request> {
         step(Question::Count(list_query())),
         step(Question::Explain(list_query())),
         Request::CheckOffers { home: 1, offers: vec![(queue(), TaskKey::of_task(&task(), 1))] },
+        step(Question::Batches { namespace: queue().namespace }),
+        Request::Operate(OperateRequest {
+            shard: 1,
+            run: run(),
+            operation_id: Uuid::from_u128(2),
+            request: Encoded::of(&StartBatchOperationRequest { reason: "r".into(), ..Default::default() }),
+        }),
+        Request::CurrentRun { shard: 1, workflow: workflow() },
     ]
 }
 
@@ -222,6 +230,8 @@ fn answers() -> Vec<Answer> {
         }),
         Answer::Step(Step { part: Part::Text("t".into()), next: None }),
         Answer::Missing(vec![TaskKey::of_task(&task(), 1)]),
+        Answer::CurrentRun(Some(Uuid::from_u128(1))),
+        Answer::CurrentRun(None),
     ]
 }
 
@@ -246,7 +256,9 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Request::RaiseLevel
         | Request::FollowSystem { .. }
         | Request::Step(_)
-        | Request::CheckOffers { .. } => {}
+        | Request::CheckOffers { .. }
+        | Request::Operate(_)
+        | Request::CurrentRun { .. } => {}
     }
     match answer {
         Answer::Done
@@ -262,7 +274,8 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Answer::Received(_)
         | Answer::Level(_)
         | Answer::Step(_)
-        | Answer::Missing(_) => {}
+        | Answer::Missing(_)
+        | Answer::CurrentRun(_) => {}
     }
 }
 

@@ -197,6 +197,11 @@ impl Log {
         self.rows.lock().get(key).cloned()
     }
 
+    /// The chunks of a run's history.
+    pub(super) fn history_of(self: &Arc<Self>, run: &RunKey) -> Vec<Bytes> {
+        LogRows(self.clone()).chunks(run).into_iter().map(|chunk| chunk.events).collect()
+    }
+
     pub(super) fn put(&self, key: RowKey, value: Bytes) {
         self.rows.lock().insert(key, value);
     }

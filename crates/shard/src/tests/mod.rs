@@ -1,6 +1,7 @@
 //! A leader over rows in memory, with an engine of a few lines.
 
 mod attempts;
+mod batches;
 mod cache;
 mod engine;
 mod forms;

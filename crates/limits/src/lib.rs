@@ -103,6 +103,9 @@ limits! {
     /// Runs that one batch job does its operation to; one whose query finds more fails.
     pub const BATCH_TARGETS: usize = 1_000_000;
 
+    /// Batch jobs that one leader works at at once; the others wait.
+    pub const BATCH_JOBS: usize = 16;
+
     /// Bytes of the query of a list or a count.
     pub const FILTER: usize = 256 << 10;
 

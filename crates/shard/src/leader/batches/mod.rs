@@ -30,7 +30,11 @@ use tenure_engine::{
     batch::{self, Phase},
     rows::ReadError,
 };
-use tokio::time::{Instant, sleep};
+use tenure_limits::BATCH_JOBS;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 /// The wait after something failed that may go better the next time.
@@ -42,11 +46,13 @@ pub(crate) struct Batches {
     executions: Arc<Executions>,
     /// The running jobs, each with what ends its task.
     jobs: Mutex<HashMap<Lane, CancellationToken>>,
+    /// Permits to work at a job, which holds what its request says in memory.
+    places: Semaphore,
 }
 
 impl Batches {
     pub(crate) fn new(context: Arc<LeaderContext>, executions: Arc<Executions>) -> Batches {
-        Batches { context, executions, jobs: Mutex::default() }
+        Batches { context, executions, jobs: Mutex::default(), places: Semaphore::new(BATCH_JOBS) }
     }
 
     /// See [`LeaderHandle::admit_batch`](crate::LeaderHandle::admit_batch).
@@ -82,11 +88,21 @@ impl Batches {
     async fn run(self: Arc<Self>, lane: Lane, stop: CancellationToken) {
         tokio::select! {
             () = self.context.ended.cancelled() => {}
-            () = self.work_on(&lane, stop) => {}
+            () = self.in_its_turn(&lane, stop) => {}
         }
         let mut jobs = self.jobs.lock();
         jobs.remove(&lane);
         self.show(jobs.len());
+    }
+
+    async fn in_its_turn(&self, lane: &Lane, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            place = self.places.acquire() => {
+                let _place = place.expect("it is never closed");
+                self.work_on(lane, stop.clone()).await;
+            }
+        }
     }
 
     async fn work_on(&self, lane: &Lane, stop: CancellationToken) {

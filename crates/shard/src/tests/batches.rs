@@ -9,19 +9,21 @@ use prost::Message;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
-    batch::v1::{BatchOperationInfo, BatchOperationSignal, BatchOperationTermination},
+    batch::v1::{BatchOperationDeletion, BatchOperationInfo, BatchOperationSignal, BatchOperationTermination},
     common::v1::{Execution, WorkflowExecution},
     enums::v1::{EventType, ExecutionType},
+    error::{ApiError, Code},
     history::v1::History,
     workflowservice::v1::{
         RegisterNamespaceRequest, StartBatchOperationRequest, StopBatchOperationRequest,
-        start_batch_operation_request::Operation,
+        TerminateWorkflowExecutionRequest, start_batch_operation_request::Operation,
     },
 };
 use tenure_engine::{
-    Envelope, FeatureLevel, Lane, Limits, NamespaceId, RowKey, RunKey, ShardCommand, WorkflowKey,
+    Envelope, FeatureLevel, Lane, Limits, NamespaceId, RowKey, RunKey, ShardCommand, SubjectKind, WorkflowKey,
     batch::{BatchState, Phase},
     chain::Start,
+    command::RunRequest,
     rows::{BatchPart, CurrentRun},
     system::{
         SystemCommand,
@@ -79,13 +81,24 @@ impl World {
 
     /// Runs a command, however often leaders change.
     async fn run(&self, lane: impl Into<Lane>, command: ShardCommand) {
-        let lane = lane.into();
+        self.answer(lane.into(), command).await.unwrap();
+    }
+
+    /// Runs a command for a run that may be over by then.
+    async fn run_unless_gone(&self, lane: impl Into<Lane>, command: ShardCommand) {
+        match self.answer(lane.into(), command).await {
+            Ok(()) => {}
+            Err(error) => assert_eq!(error.code, Code::NotFound, "{error}"),
+        }
+    }
+
+    async fn answer(&self, lane: Lane, command: ShardCommand) -> Result<(), ApiError> {
         let envelope: Envelope = own(lane.clone(), command);
         loop {
             match self.leader_of(&lane).await.execute(envelope.clone()).await {
-                Ok(_) => return,
+                Ok(_) => return Ok(()),
                 Err(CommandError::NotLeader(_)) => tokio::time::sleep(Duration::from_millis(2)).await,
-                Err(CommandError::Api(error)) => panic!("{error}"),
+                Err(CommandError::Api(error)) => return Err(error),
             }
         }
     }
@@ -196,6 +209,30 @@ async fn each_target_is_operated_on_once_however_often_leaders_go() {
     let none = world.start_batch(of_all("none", terminate())).await;
     let job = world.closed(&none).await;
     assert_eq!((job.phase, job.total), (Phase::Completed, 0), "none is left");
+}
+
+/// What is closed meanwhile moves within the list that the job reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_that_are_closed_while_they_are_looked_for_are_found_once() {
+    const RUNS: usize = 1200;
+    let world = World::new(&fast()).await;
+    world.start_workflows(RUNS).await;
+    let moving = world.shake(Duration::from_millis(30));
+    let deletion = Operation::DeletionOperation(BatchOperationDeletion::default());
+    let (lane, ()) = futures::join!(world.start_batch(of_all("deletion", deletion)), async {
+        let ends = (0..RUNS).map(|number| {
+            let request = TerminateWorkflowExecutionRequest::default();
+            let command = ShardCommand::TerminateWorkflow(RunRequest::new(None, request));
+            world.run_unless_gone(world.workflow(number), command)
+        });
+        futures::future::join_all(ends).await;
+    });
+    let job = world.closed(&lane).await;
+    moving.abort();
+    assert_eq!((job.phase, job.total, job.complete, job.failed), (Phase::Completed, RUNS as u64, RUNS as u64, 0));
+    let records =
+        |log: &Arc<super::memory::Log>| log.count(|key| matches!(key, RowKey::Record { kind: SubjectKind::RUN, .. }));
+    assert_eq!(world.cluster.logs.values().map(records).sum::<usize>(), 0, "all are gone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

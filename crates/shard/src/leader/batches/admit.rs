@@ -30,7 +30,9 @@ pub(super) async fn admit(
     if !request.visibility_query.is_empty() {
         let namespace = context.node.system.by_id(lane.namespace);
         let namespace = namespace.ok_or_else(|| unavailable("the namespace is not known here yet"))?;
-        list_query(&namespace, query(request)).map_err(|error| {
+        // By itself, too: the error's place is one of it.
+        let asked = list_query(&namespace, request.visibility_query.clone());
+        asked.and_then(|_| list_query(&namespace, query(request))).map_err(|error| {
             let cause = error.message.strip_prefix("invalid query: ").unwrap_or(&error.message);
             ApiError::invalid_argument(format!("invalid visibility query: {cause}"))
         })?;

@@ -77,9 +77,10 @@ impl Work<'_> {
                 Outcome::NotDone => {}
             }
         }
+        self.0.advance(Advance::Results { from, complete, failed }).await?;
         counter!("tenure_batch_operations_total", "result" => "complete").increment(complete);
         counter!("tenure_batch_operations_total", "result" => "failed").increment(failed);
-        self.0.advance(Advance::Results { from, complete, failed }).await
+        Ok(())
     }
 
     async fn operate(&self, target: BatchTarget, operation_id: Uuid) -> (BatchTarget, Outcome) {

@@ -245,6 +245,15 @@ async def test_a_reset_that_cannot_be_has_failed(apis, kind):
         assert (found.state, counts(found)) == (COMPLETED, (1, 0, 1)), options
 
 
+async def test_options_of_runs_are_changed(apis, kind):
+    found = await run(apis, executions=[execution(f"{kind}-{number}") for number in range(2)],
+                      update_workflow_options_operation=b.BatchOperationUpdateWorkflowExecutionOptions(
+                          identity="me", workflow_execution_options=WorkflowExecutionOptions(),
+                          update_mask=FieldMask(paths=["versioning_override"])))
+    assert found.operation_type == Type.BATCH_OPERATION_TYPE_UPDATE_WORKFLOW_EXECUTION_OPTIONS
+    assert (found.state, counts(found), found.identity) == (COMPLETED, (2, 2, 0), "me")
+
+
 async def test_activities_are_unpaused_reset_and_changed(apis, hand):
     await hand.start()
     await hand.step(activity("a", hand.queue, start_to_close=60))
@@ -408,10 +417,17 @@ async def test_a_batch_goes_at_the_rate_that_it_asks_for(apis):
     assert time.monotonic() - began >= 19 / 10
 
 
+LOST = {
+    "termination": (dict(termination_operation=TERMINATE), "WorkflowExecutionTerminated"),
+    "signal": (dict(signal_operation=b.BatchOperationSignal(signal="s")), "WorkflowExecutionSignaled"),
+}
+
+
 @pytest.mark.tenure
 @pytest.mark.own_cluster
 @pytest.mark.timeout(900)
-async def test_a_batch_goes_through_the_loss_of_two_leaders(tmp_path, request, say):
+@pytest.mark.parametrize("operation", LOST)
+async def test_a_batch_goes_through_the_loss_of_two_leaders(tmp_path, request, say, operation):
     """With `--all` 10,000 runs, else some hundred."""
     count = 10_000 if request.config.getoption("--all") else 400
     settings = f"[limits]\nbatch_operations_per_second = {count // 20}\n"
@@ -419,13 +435,13 @@ async def test_a_batch_goes_through_the_loss_of_two_leaders(tmp_path, request, s
         request.node.servers = cluster
         apis = [Api(address) for address in cluster.addresses]
         try:
-            await terminations(cluster, apis, count, say)
+            await lose_two_leaders(cluster, apis, count, say, *LOST[operation])
         finally:
             for api in apis:
                 await api.close()
 
 
-async def terminations(cluster: Cluster, apis: list[Api], count: int, say) -> None:
+async def lose_two_leaders(cluster: Cluster, apis: list[Api], count: int, say, operation: dict, event: str) -> None:
     kind, room = unique("K"), asyncio.Semaphore(64)
 
     async def begin(number: int):
@@ -433,20 +449,20 @@ async def terminations(cluster: Cluster, apis: list[Api], count: int, say) -> No
             await apis[number % 3].call("StartWorkflowExecution", start_request(f"{kind}-{number}", "q", type=kind), 30)
 
     await asyncio.gather(*(begin(number) for number in range(count)))
-    job_id = await start(apis[0], visibility_query=f"WorkflowType = '{kind}'", termination_operation=TERMINATE)
+    job_id = await start(apis[0], visibility_query=f"WorkflowType = '{kind}'", **operation)
     began = time.monotonic()
     shard = cluster.locate(job_id)["shard"]
     for loss in (1, 2):
         found = await eventually(lambda: worked(apis, job_id, count * loss // 4), 120)
         leader = cluster.node(cluster.leaders()[shard])
         leader.kill()
-        say(f"{found.complete_operation_count} of {count} terminated: node {leader.number}, which leads the job, is killed")
+        say(f"{found.complete_operation_count} of {count} done: node {leader.number}, which leads the job, is killed")
         # The next one is lost when this one is back.
         await eventually(lambda: worked(apis, job_id, count * loss // 4 + count // 8), 120)
         leader.start()
         await asyncio.to_thread(leader.wait_ready)
     found = await eventually(lambda: over(apis, job_id), 300)
-    say(f"done after {time.monotonic() - began:.1f} s: total, complete, failed = {counts(found)}")
+    say(f"completed after {time.monotonic() - began:.1f} s: total, complete, failed = {counts(found)}")
     assert (found.state, counts(found)) == (COMPLETED, (count, count, 0))
 
     ends = collections.Counter()
@@ -457,7 +473,7 @@ async def terminations(cluster: Cluster, apis: list[Api], count: int, say) -> No
 
     await asyncio.gather(*(look(number) for number in range(count)))
     say(f"histories: {dict(ends)}")
-    assert ends == {("WorkflowExecutionStarted", "WorkflowTaskScheduled", "WorkflowExecutionTerminated"): count}
+    assert ends == {("WorkflowExecutionStarted", "WorkflowTaskScheduled", event): count}
 
 
 async def described(apis: list[Api], job_id: str):

@@ -100,6 +100,7 @@ limits! {
 
     /// Search attributes that a namespace has of its own.
     pub const SEARCH_ATTRIBUTES: usize = 1_000;
+
     /// Runs that one batch job does its operation to; one whose query finds more fails.
     pub const BATCH_TARGETS: usize = 1_000_000;
 

@@ -20,9 +20,9 @@ use xxhash_rust::xxh3::xxh3_128;
 /// The identity in history where the request gives none.
 const DEFAULT_IDENTITY: &str = "frontend-service";
 
-/// The id of what a job does to its target of this number. It is the same however often that is tried.
-pub fn operation_id(job: Uuid, target: u64) -> Uuid {
-    let name = [&job.into_bytes()[..], &target.to_be_bytes()].concat();
+/// The id of what a job does to a run. It is the same however often that is tried, and however often the job names the run.
+pub fn operation_id(job: Uuid, target: &RunKey) -> Uuid {
+    let name = [job.as_bytes(), target.run_id.as_bytes(), target.workflow.workflow_id.as_bytes()].concat();
     uuid::Builder::from_random_bytes(xxh3_128(&name).to_be_bytes()).into_uuid()
 }
 

@@ -9,7 +9,11 @@ use crate::{
     seam::error::CommandError,
 };
 use std::{collections::HashSet, sync::Arc};
-use tenure_api::{error::ApiError, workflowservice::v1::StartBatchOperationRequest};
+use tenure_api::{
+    batch::v1::{BatchOperationUnpauseActivities, batch_operation_unpause_activities::Activity},
+    error::ApiError,
+    workflowservice::v1::{StartBatchOperationRequest, start_batch_operation_request::Operation},
+};
 use tenure_engine::{
     Lane, ShardCommand,
     batch::{self, Advance, BatchState, is_of_open_runs},
@@ -59,10 +63,17 @@ impl Job {
 /// that is closed meanwhile.
 pub(super) fn query(request: &StartBatchOperationRequest) -> String {
     let asked = &request.visibility_query;
-    if request.operation.as_ref().is_some_and(is_of_open_runs) {
-        format!("({asked}) AND (ExecutionStatus = 'Running')")
-    } else {
-        format!("({asked})")
+    match &request.operation {
+        Some(Operation::UnpauseActivitiesOperation(BatchOperationUnpauseActivities {
+            activity: Some(Activity::Type(name)),
+            ..
+        })) => {
+            let name = name.replace('\\', "\\\\").replace('\'', "''");
+            let paused = format!("TemporalPauseInfo = 'property:activityType={name}'");
+            format!("({asked}) AND (ExecutionStatus = 'Running') AND ({paused})")
+        }
+        Some(operation) if is_of_open_runs(operation) => format!("({asked}) AND (ExecutionStatus = 'Running')"),
+        _ => format!("({asked})"),
     }
 }
 

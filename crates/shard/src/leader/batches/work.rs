@@ -11,7 +11,10 @@ use crate::{
 use futures::{StreamExt, stream};
 use metrics::counter;
 use std::time::Duration;
-use tenure_api::error::{ApiError, Code};
+use tenure_api::{
+    error::{ApiError, Code},
+    workflowservice::v1::start_batch_operation_request::Operation,
+};
 use tenure_engine::{
     RowKey, WorkflowKey,
     batch::{self, Advance, BatchState, BatchTarget, PAGE, TargetRun, operation_id},
@@ -64,7 +67,7 @@ impl Work<'_> {
             return Err(ReadError::corrupt(row, "it lacks targets of a job that is not done").into());
         }
         let chunk = targets.into_iter().skip(place).take(self.0.pace.in_a_second().clamp(1, CHUNK));
-        let operations = chunk.zip(from..).map(|(target, number)| self.operate(target, operation_id(job.id, number)));
+        let operations = chunk.map(|target| self.operate(target, job.id));
         let (mut complete, mut failed) = (0, 0);
         let mut outcomes = stream::iter(operations).buffer_unordered(AT_ONCE);
         while let Some((target, outcome)) = outcomes.next().await {
@@ -83,16 +86,20 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn operate(&self, target: BatchTarget, operation_id: Uuid) -> (BatchTarget, Outcome) {
+    async fn operate(&self, target: BatchTarget, job: Uuid) -> (BatchTarget, Outcome) {
         let outcome = match target.run {
             TargetRun::Run(run_id) => {
                 let workflow =
                     WorkflowKey { namespace: self.0.lane.namespace, workflow_id: target.workflow_id.clone() };
                 let shard = self.0.context.router().mesh.shard_of(workflow.slot());
                 let request = self.0.instructions.clone();
-                self.attempt(OperateRequest { shard, run: workflow.run(run_id), operation_id, request }).await
+                let run = workflow.run(run_id);
+                let operation_id = operation_id(job, &run);
+                self.attempt(OperateRequest { shard, run, operation_id, request }).await
             }
-            TargetRun::Missing if self.in_turn().await => Outcome::Complete,
+            TargetRun::Missing if self.in_turn().await => {
+                self.of_nothing(ApiError::not_found("there is no such workflow"))
+            }
             TargetRun::Invalid if self.in_turn().await => {
                 Outcome::Failed(ApiError::invalid_argument("Invalid WorkflowId or RunId."))
             }
@@ -113,7 +120,9 @@ impl Work<'_> {
             match self.0.context.router().ask_leader(shard, request, Instant::now() + PATIENCE).await {
                 Ok(Served::Answer(Answer::Done)) => return Outcome::Complete,
                 // It is closed, or was removed.
-                Ok(Served::Answer(Answer::Refused(error))) if error.code == Code::NotFound => return Outcome::Complete,
+                Ok(Served::Answer(Answer::Refused(error))) if error.code == Code::NotFound => {
+                    return self.of_nothing(error);
+                }
                 Ok(Served::Answer(Answer::Refused(error))) if passes(error.code) => last = error,
                 Ok(Served::Answer(Answer::Refused(error))) => return Outcome::Failed(error),
                 Ok(_) => return Outcome::Failed(ApiError::internal("an answer to something else")),
@@ -124,6 +133,14 @@ impl Work<'_> {
             wait = (wait * 2).min(LONGEST_WAIT);
         }
         Outcome::Failed(last)
+    }
+
+    /// What comes of a target that is not there: nothing is left to do, but for a reset.
+    fn of_nothing(&self, error: ApiError) -> Outcome {
+        match self.0.request.operation {
+            Some(Operation::ResetOperation(_)) => Outcome::Failed(error),
+            _ => Outcome::Complete,
+        }
     }
 
     /// Waits for the next turn; `false` if the job is stopped.

@@ -23,9 +23,10 @@ from temporalio.api.workflowservice.v1.service_pb2_grpc import (
 from temporalio.client import WorkflowHistory
 
 from harness.cluster import BINARY
+from harness.commands import request
 from harness.hand import Hand, activity, complete_workflow
 from harness.ports import free_ports
-from harness.rpc import Api, payload, start_request, unique
+from harness.rpc import Api, payload, seconds, start_request, unique
 
 
 class Tenure:
@@ -287,6 +288,26 @@ async def test_a_namespace_is_deleted(tenure):
     await tenure("namespace", "create", name)
     assert name in (await tenure.json("namespace", "delete", name, "--yes"))["deletedNamespace"]
     assert "(NOT_FOUND)" in await tenure("namespace", "describe", name, code=1)
+
+
+@pytest.mark.tenure
+async def test_a_deleted_namespace_tells_how_much_is_left(cluster, apis):
+    tenure, name = Tenure(cluster.addresses), unique("space")
+    await tenure("namespace", "create", name)
+    id = (await tenure.json("namespace", "describe", name))["namespaceInfo"]["id"]
+    # It stays for an hour, so that it can be looked at.
+    deleted = (await apis[0].call("DeleteNamespace", request(
+        "DeleteNamespace", namespace=name, namespace_delete_delay=seconds(3600)))).deleted_namespace
+
+    async def through(asked: str):
+        shown = await tenure("namespace", "describe", asked)
+        assert re.search(rf"^Name +{deleted}$", shown, re.M) and re.search("^State +Deleted$", shown, re.M), shown
+        assert re.search("^Left +", shown, re.M), shown
+        return re.search("^Left +nothing, but for its name$", shown, re.M)
+
+    await eventually(lambda: through(deleted))
+    await eventually(lambda: through(id))
+    assert (await tenure.json("namespace", "describe", id))["left"] == "nothing, but for its name"
 
 
 async def test_a_task_queue_tells_its_backlog_and_pollers(tenure, hand):

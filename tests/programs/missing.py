@@ -1,3 +1,3 @@
 """Features that Tenure lacks; the SDK programs that need one of them are skipped, except on the reference server."""
 
-MISSING: set[str] = {"namespace-deletion"}
+MISSING: set[str] = set()

@@ -122,6 +122,11 @@ pub enum ShardCommand {
     StopBatch(Arc<api::StopBatchOperationRequest>),
     /// Records how far the batch job has come.
     AdvanceBatch(Advance),
+    /// Takes a run out of a namespace that was deleted: ends one that is running, or removes the next piece of one that is
+    /// closed. In the lane of a batch job, removes the next piece of that.
+    ReclaimRun {
+        run_id: Uuid,
+    },
     /// Fires what is due of the subject, whose timer row is.
     TimerDue {
         instance: Uuid,

@@ -35,6 +35,7 @@ mod properties;
 mod proposals;
 pub mod proto;
 pub mod queue_config;
+pub mod reclaim;
 mod removal;
 mod replay;
 mod reset;

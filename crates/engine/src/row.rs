@@ -36,7 +36,7 @@ pub enum BatchPart {
     Targets(u64),
 }
 
-/// Tables of the system shard, each keyed by a string.
+/// Tables of the system shard, each keyed by a string; but for [`SystemTable::Reclaim`], which every other shard has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SystemTable {
     /// The cluster's row: cluster id, feature level.
@@ -53,6 +53,9 @@ pub enum SystemTable {
     Secret,
     /// Holds one row, with the answers of the last commands.
     Proposals,
+    /// Maps the id of a namespace that was deleted to what the shard has done about it: a
+    /// [`Reclaim`](crate::reclaim::Reclaim).
+    Reclaim,
 }
 
 /// The name of a row within a shard. The order here is not the order on disk.

@@ -95,7 +95,19 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     // What a transition reads and writes, and what goes in and out.
-    ("buffer", &["command.rs", "copy.rs", "outbox.rs", "queue_config.rs", "rows.rs", "transition/types.rs", "txn.rs"]),
+    (
+        "buffer",
+        &[
+            "command.rs",
+            "copy.rs",
+            "outbox.rs",
+            "queue_config.rs",
+            "reclaim.rs",
+            "rows.rs",
+            "transition/types.rs",
+            "txn.rs",
+        ],
+    ),
     // What becomes of each thing that a run has.
     (
         NOUNS,

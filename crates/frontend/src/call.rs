@@ -18,8 +18,10 @@ use prost::{DecodeError, Message, Name};
 use std::{future::Future, sync::Arc, time::Duration};
 use tenure_api::{
     common::v1::SearchAttributes,
+    enums::v1::NamespaceState,
     error::{ApiError, Code},
     nested,
+    workflowservice::v1 as api,
 };
 use tenure_engine::{
     NamespaceId, Process, ProposalId, QueueKey, WorkflowKey, chain::StartOptions, search_attributes::Registry,
@@ -48,6 +50,11 @@ pub(crate) trait Rpc: Message + Name + Default + 'static {
 
     fn kind(&self) -> Kind {
         Kind::Call
+    }
+
+    /// The states in which its namespace serves it.
+    fn allowed_states(&self) -> &'static [NamespaceState] {
+        namespace::SERVING
     }
 
     /// Other namespaces that it names; the request is refused if one does not exist.
@@ -106,6 +113,11 @@ pub(crate) trait LocalRpc: Message + Name + Default + 'static {
 
     /// The query of a list or a count, for a caller that wants to know how it is answered.
     fn search(&self) -> Option<Search> {
+        None
+    }
+
+    /// The namespace that it describes, for a caller that wants to know how far the removal of a deleted one is.
+    fn described(&self) -> Option<&api::DescribeNamespaceRequest> {
         None
     }
 
@@ -304,11 +316,15 @@ impl Frontend {
         let deadline = self.deadline(kind, arrived, timeout);
         let worker = self.worker(request.polling_worker());
         let explained = if client.explains { request.search() } else { None };
+        let described = if client.explains { request.described().cloned() } else { None };
         let mut plan = None;
         let answer = async {
             client.check()?;
             if let Some(search) = explained {
                 plan = Some(self.explain(search, deadline.at).await?);
+            }
+            if let Some(described) = described {
+                plan = self.left_of(&described, deadline.at).await?;
             }
             let answer = timeout_at(deadline.at, request.answer(self, deadline.at)).await;
             answer.unwrap_or_else(|_| Err(too_late(method, "no answer in time", deadline.caller_set_it)))
@@ -427,8 +443,8 @@ impl Frontend {
     ) -> Result<(ShardId, TokenKey), ApiError> {
         let token_key = self.token_key(deadline).await?;
         let namespace = match request.scope() {
-            Scope::Namespace(name) => self.namespace(name, deadline).await?.id,
-            Scope::Task { namespace: "", token } => namespace_of_token(token_key, token).unwrap_or(NO_NAMESPACE),
+            Scope::Namespace(name) => self.namespace_in(name, request.allowed_states(), deadline).await?.id,
+            Scope::Task { namespace: "", token } => self.namespace_of_token(token_key, token)?.unwrap_or(NO_NAMESPACE),
             Scope::Task { namespace, .. } => self.namespace(namespace, deadline).await?.id,
             Scope::Cluster => NO_NAMESPACE,
         };
@@ -473,8 +489,27 @@ impl Frontend {
         refreshed.map(drop).map_err(|cause| ApiError::unavailable(format!("namespaces: {cause}")))
     }
 
-    /// A namespace by name; NOT_FOUND if there is none.
+    /// The namespace of a task or a query; `None` for a token of neither.
+    fn namespace_of_token(&self, key: TokenKey, token: &[u8]) -> Result<Option<NamespaceId>, ApiError> {
+        let id = namespace_of_token(key, token);
+        match id.and_then(|id| self.shards().namespace_by_id(id)) {
+            Some(known) => Ok(Some(serving(known, namespace::SERVING)?.id)),
+            None => Ok(id),
+        }
+    }
+
+    /// A namespace by name; NOT_FOUND if there is none, FAILED_PRECONDITION if it was deleted.
     pub(crate) async fn namespace(&self, name: &str, deadline: Instant) -> Result<Arc<Namespace>, ApiError> {
+        self.namespace_in(name, namespace::SERVING, deadline).await
+    }
+
+    /// The same for a request that a namespace serves in these states.
+    async fn namespace_in(
+        &self,
+        name: &str,
+        allowed: &[NamespaceState],
+        deadline: Instant,
+    ) -> Result<Arc<Namespace>, ApiError> {
         if name.is_empty() {
             return Err(ApiError::invalid_argument("Namespace is empty."));
         }
@@ -483,8 +518,13 @@ impl Frontend {
         }
         let found = self.shards().namespace(name, deadline).await;
         let found = found.map_err(|cause| ApiError::unavailable(format!("namespace {name}: {cause}")))?;
-        found.ok_or_else(|| namespace::not_found(name))
+        serving(found.ok_or_else(|| namespace::not_found(name))?, allowed)
     }
+}
+
+/// Refuses a namespace that was deleted.
+fn serving(namespace: Arc<Namespace>, allowed: &[NamespaceState]) -> Result<Arc<Namespace>, ApiError> {
+    if namespace.is_deleted() { Err(namespace::deleted(&namespace.name, allowed)) } else { Ok(namespace) }
 }
 
 /// What waits for something to happen has a place among its like; everything else is work.

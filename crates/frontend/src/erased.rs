@@ -10,7 +10,10 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use prost::{DecodeError, Message};
 use std::sync::Arc;
-use tenure_api::{common::v1::SearchAttributes, error::ApiError};
+use tenure_api::{
+    common::v1::SearchAttributes, enums::v1::NamespaceState, error::ApiError,
+    workflowservice::v1::DescribeNamespaceRequest,
+};
 use tenure_engine::token::TaskToken;
 use tenure_shard::{CommandError, Handover, PollResponse, ShardId, Shards, TokenKey, TokenUse};
 use tokio::time::Instant;
@@ -41,6 +44,7 @@ impl Handler {
 pub(crate) trait AnyRequest: Send + Sync {
     fn scope(&self) -> Scope<'_>;
     fn kind(&self) -> Kind;
+    fn allowed_states(&self) -> &'static [NamespaceState];
     fn also_names(&self) -> Vec<&str>;
     fn search_attributes(&self) -> Vec<&SearchAttributes>;
     fn polling_worker(&self) -> Option<PollingWorker<'_>>;
@@ -110,6 +114,7 @@ pub(crate) trait AnyLocalRequest: Send {
     fn kind(&self) -> Kind;
     fn polling_worker(&self) -> Option<PollingWorker<'_>>;
     fn search(&self) -> Option<Search>;
+    fn described(&self) -> Option<&DescribeNamespaceRequest>;
     fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>>;
 }
 
@@ -129,6 +134,10 @@ impl<R: Rpc> AnyRequest for Led<R> {
 
     fn kind(&self) -> Kind {
         self.request.kind()
+    }
+
+    fn allowed_states(&self) -> &'static [NamespaceState] {
+        self.request.allowed_states()
     }
 
     fn also_names(&self) -> Vec<&str> {
@@ -204,6 +213,10 @@ impl<R: LocalRpc> AnyLocalRequest for Local<R> {
 
     fn search(&self) -> Option<Search> {
         self.0.search()
+    }
+
+    fn described(&self) -> Option<&DescribeNamespaceRequest> {
+        self.0.described()
     }
 
     fn answer(self: Box<Self>, frontend: &Frontend, deadline: Instant) -> BoxFuture<'_, Result<Bytes, ApiError>> {

@@ -98,6 +98,13 @@ limits! {
     /// Bytes of rows of such entries.
     pub const RECENT_BYTES: usize = 1 << 20;
 
+    /// Runs of a namespace that was deleted that the leader of a shard removes at once; after each it rests for as long as that
+    /// took.
+    pub const RECLAIMED_AT_ONCE: usize = 2;
+
+    /// How long a shard remembers a namespace that is gone, so that nothing that comes late begins in it.
+    pub const RECLAIM_REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
+
     /// Search attributes that a namespace has of its own.
     pub const SEARCH_ATTRIBUTES: usize = 1_000;
 

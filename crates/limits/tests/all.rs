@@ -29,6 +29,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("SORTED_ROWS", "crates/shard/src/tests/lists.rs", "what_no_index_has_in_order_is_sorted_up_to_a_limit"),
     ("GROUPS", "crates/shard/src/tests/lists.rs", "a_count_has_so_many_groups_and_no_more"),
     ("LIST_TOKEN", "crates/shard/src/tests/gather.rs", "a_token_has_a_largest_size"),
+    ("RECLAIM_REMEMBERED", "crates/shard/src/tests/reclaim.rs", "a_namespace_that_is_gone_is_remembered_for_a_while"),
     ("REAPPLIED", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
     ("RECENT_ENTRIES", "crates/raft/src/recent.rs", "what_is_remembered_is_bounded_in_number_and_in_bytes"),
     ("RECENT_BYTES", "crates/raft/src/recent.rs", "what_is_remembered_is_bounded_in_number_and_in_bytes"),
@@ -74,6 +75,7 @@ const MET: &[(&str, &str, &str)] = &[
 const NOT_MET: &[(&str, &str)] = &[
     ("LONG_COMMANDS", "what is beyond it waits, and is not refused"),
     ("BATCH_JOBS", "what is beyond it waits, and is not refused"),
+    ("RECLAIMED_AT_ONCE", "what is beyond it waits, and is not refused"),
     ("STEPS", "what is beyond it waits, and is not refused"),
 ];
 

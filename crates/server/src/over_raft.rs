@@ -5,7 +5,7 @@ use futures::{FutureExt, future::BoxFuture};
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
-    Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
+    NamespaceId, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
     rows::{ListRange, ListTable, ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
@@ -229,6 +229,14 @@ impl Rows for StoredRows {
 
     fn runs(&self, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError> {
         self.0.view()?.runs(after, limit)
+    }
+
+    fn runs_of(&self, namespace: NamespaceId, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError> {
+        self.0.view()?.runs_of(namespace, after, limit)
+    }
+
+    fn leftovers(&self, namespace: NamespaceId, limit: usize) -> Result<Vec<RowKey>, ReadError> {
+        self.0.view()?.leftovers(namespace, limit)
     }
 
     fn lists(&self) -> Result<Box<dyn ListRows + '_>, ReadError> {

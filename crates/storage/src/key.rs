@@ -134,6 +134,15 @@ impl KeyWriter {
         self.raw(&w.slot().to_be_bytes()).uuid(w.namespace.0).str(&w.workflow_id)
     }
 
+    /// Begins the keys of a namespace's rows in a slot.
+    pub(crate) fn in_slot(self, slot: u16, namespace: NamespaceId) -> Self {
+        self.raw(&slot.to_be_bytes()).namespace(namespace)
+    }
+
+    pub(crate) fn namespace(self, namespace: NamespaceId) -> Self {
+        self.uuid(namespace.0)
+    }
+
     pub(crate) fn run(self, r: &RunKey) -> Self {
         self.workflow(&r.workflow).uuid(r.run_id)
     }
@@ -184,6 +193,7 @@ impl KeyWriter {
             SystemTable::NamespaceName => 4,
             SystemTable::Secret => 5,
             SystemTable::Proposals => 6,
+            SystemTable::Reclaim => 7,
         })
     }
 
@@ -330,12 +340,23 @@ impl<'a> KeyReader<'a> {
         Some(QueueKey { namespace, kind, name: self.str()?.into() })
     }
 
+    /// The slot and the namespace that a key begins with.
+    pub(crate) fn slot(&mut self) -> Option<(u16, NamespaceId)> {
+        Some((u16::from_be_bytes(self.take()?), NamespaceId(self.uuid()?)))
+    }
+
+    pub(crate) fn workflow(&mut self) -> Option<WorkflowKey> {
+        let (_, namespace) = self.slot()?;
+        Some(WorkflowKey { namespace, workflow_id: self.str()?.into() })
+    }
+
     /// The key of a core row, or of what follows it.
     pub(crate) fn run(&mut self) -> Option<RunKey> {
-        self.take::<2>()?;
-        let namespace = NamespaceId(self.uuid()?);
-        let workflow = WorkflowKey { namespace, workflow_id: self.str()?.into() };
-        Some(workflow.run(self.uuid()?))
+        Some(self.workflow()?.run(self.uuid()?))
+    }
+
+    pub(crate) fn stamp(&mut self) -> Option<Stamp> {
+        Some(Stamp { term: self.u64()?, counter: self.u64()? })
     }
 
     fn subject(&mut self) -> Option<Subject> {

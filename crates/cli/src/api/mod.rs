@@ -1,5 +1,6 @@
 //! How commands reach the API: its addresses, the namespace, how long they try.
 
+pub(crate) mod asides;
 mod input;
 mod trouble;
 
@@ -41,7 +42,16 @@ impl Server {
 
     /// Reaches the API for a command that is about a namespace itself.
     pub(crate) async fn reach_at(&self, namespace: &str) -> anyhow::Result<Api> {
-        Api::of(self.builder()?.namespace(namespace)).await
+        self.reach_at_with(namespace, |builder| builder).await
+    }
+
+    /// The same with a client that has something of its own.
+    pub(crate) async fn reach_at_with(
+        &self,
+        namespace: &str,
+        with: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> anyhow::Result<Api> {
+        Api::of(with(self.builder()?.namespace(namespace))).await
     }
 
     fn builder(&self) -> anyhow::Result<ClientBuilder> {

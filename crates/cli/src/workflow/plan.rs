@@ -1,15 +1,18 @@
 //! How the server finds what a list filter asks for. It is told in the metadata of the answer, to those who ask for it in
 //! the metadata of the request.
 
-use crate::{api::Target, output, show::text};
+use crate::{
+    api::{
+        Target,
+        asides::{ASK, told},
+    },
+    output,
+    show::text,
+};
 use anyhow::Context;
 use serde_json::json;
 use tenure_api::workflowservice::v1::ListWorkflowExecutionsRequest;
 use tenure_client::rpc;
-use tonic::metadata::MetadataMap;
-
-const ASK: &str = "tenure-explain";
-const TOLD: &str = "tenure-plan-bin";
 
 pub(crate) async fn of_list(target: &Target, query: String, json: bool) -> anyhow::Result<()> {
     let api = target.reach_with(|builder| builder.header(ASK, "1")).await?;
@@ -19,24 +22,4 @@ pub(crate) async fn of_list(target: &Target, query: String, json: bool) -> anyho
     let answer = api.ask("asking for the plan", call).await?;
     let plan = told(answer.metadata()).context("this server does not tell how it finds what a filter asks for")?;
     if json { output::document(&json!({ "plan": plan })) } else { output::line(text::clean_lines(&plan)) }
-}
-
-/// The plan that an answer carries.
-fn told(metadata: &MetadataMap) -> Option<String> {
-    let plan = metadata.get_bin(TOLD)?.to_bytes().ok()?;
-    Some(String::from_utf8_lossy(&plan).into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tonic::metadata::MetadataValue;
-
-    #[test]
-    fn a_plan_is_read_from_metadata() {
-        let mut metadata = MetadataMap::new();
-        assert_eq!(told(&metadata), None);
-        metadata.insert_bin(TOLD, MetadataValue::from_bytes(b"shard 1: index on WorkflowType\nshard 2: scan"));
-        assert_eq!(told(&metadata).unwrap(), "shard 1: index on WorkflowType\nshard 2: scan");
-    }
 }

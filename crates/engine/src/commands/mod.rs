@@ -16,6 +16,8 @@ mod heartbeat_activity;
 mod list_run;
 mod pause_activity;
 mod receive;
+mod reclaim_run;
+mod reclaimed;
 pub(crate) mod request_cancel_workflow;
 mod reset_activity;
 mod reset_history;
@@ -38,6 +40,7 @@ mod update_workflow;
 pub(crate) mod update_workflow_options;
 
 pub(crate) use call::{Call, Stop, unchanged};
+pub use reclaimed::answer_of_reclaimed;
 
 use crate::command::ShardCommand;
 use call::VerbResult;
@@ -81,6 +84,7 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> VerbResult
         ))
         .into()),
         ListRun { run_id } => list_run::run(call, *run_id),
+        ReclaimRun { run_id } => reclaim_run::run(call, *run_id),
         TimerDue { instance } => timer_due::run(call, *instance),
     }
 }

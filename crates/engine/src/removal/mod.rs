@@ -44,6 +44,11 @@ pub(crate) fn fire_due(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
         txn.state.removal.due = Some(later);
         return Ok(txn.finish(Reply::Done));
     }
+    remove_piece(txn)
+}
+
+/// Removes a piece of a closed run, or the rest of it.
+pub(crate) fn remove_piece(mut txn: Txn<'_, '_>) -> Result<Transition, ReadError> {
     let rows = txn.rows.history_rows(&txn.run, i64::MIN, PIECE)?;
     let last_piece = rows.iter().map(|(_, events)| events.len()).sum::<usize>() < PIECE;
     for (first_event_id, events) in rows {

@@ -3,8 +3,11 @@
 pub mod cluster;
 pub mod namespace;
 pub(crate) mod proposals;
+mod reply;
 mod search_attributes;
 pub mod token_secret;
+
+pub use reply::SystemReply;
 
 use self::token_secret::TokenSecret;
 use crate::{
@@ -15,6 +18,7 @@ use crate::{
 };
 use std::sync::Arc;
 use tenure_api::{operatorservice::v1 as operator, workflowservice::v1 as api};
+use uuid::Uuid;
 
 /// A command for the system shard. Requests were validated for form by the frontend.
 #[derive(Clone, Debug)]
@@ -22,20 +26,15 @@ pub enum SystemCommand {
     RegisterNamespace(Arc<api::RegisterNamespaceRequest>),
     UpdateNamespace(Arc<api::UpdateNamespaceRequest>),
     DeprecateNamespace(Arc<api::DeprecateNamespaceRequest>),
+    DeleteNamespace(Arc<operator::DeleteNamespaceRequest>),
+    /// Forgets a namespace that was deleted. Whoever asks for it knows that nothing of it is left.
+    ForgetNamespace(Uuid),
     AddSearchAttributes(Arc<operator::AddSearchAttributesRequest>),
     RemoveSearchAttributes(Arc<operator::RemoveSearchAttributesRequest>),
     /// Records this secret if the cluster has none.
     CreateTokenSecret(TokenSecret),
     /// Raises the cluster's feature level, which never falls. Whoever asks for it knows that all nodes know the level.
     RaiseFeatureLevel(FeatureLevel),
-}
-
-/// The reply to a system command, sent once its entry is applied.
-#[derive(Clone, Debug)]
-pub enum SystemReply {
-    Done,
-    /// The namespace as it is now; the frontend adds what depends on the build (capabilities, limits).
-    Namespace(Box<api::DescribeNamespaceResponse>),
 }
 
 /// Runs one system command; the leader of the system shard runs them one at a time. Empty writes mean that nothing
@@ -65,6 +64,8 @@ fn run(
         SystemCommand::RegisterNamespace(request) => namespace::register(rows, request, cx),
         SystemCommand::UpdateNamespace(request) => namespace::update(rows, request),
         SystemCommand::DeprecateNamespace(request) => namespace::deprecate(rows, request),
+        SystemCommand::DeleteNamespace(request) => namespace::delete(rows, request, cx),
+        SystemCommand::ForgetNamespace(id) => namespace::forget(rows, *id, cx),
         SystemCommand::AddSearchAttributes(request) => search_attributes::add(rows, request),
         SystemCommand::RemoveSearchAttributes(request) => search_attributes::remove(rows, request),
         SystemCommand::CreateTokenSecret(proposed) => token_secret::create(rows, *proposed),

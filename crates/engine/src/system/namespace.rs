@@ -1,10 +1,16 @@
 //! Namespaces: registering and changing them, and reading them back.
 
-use super::SystemReply;
+mod deletion;
+
+pub use deletion::may_be_forgotten;
+pub(super) use deletion::{delete, forget};
+
+use super::reply::SystemReply;
 use crate::{
     codec::{self, field},
     key::NamespaceId,
     rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
+    time::Timestamp,
     transition::types::{Context, Refused},
 };
 use bytes::Bytes;
@@ -14,7 +20,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     enums::v1::{ArchivalState, NamespaceState, ReplicationState},
     error::{ApiError, Code},
-    errordetails::v1::{NamespaceAlreadyExistsFailure, NamespaceNotFoundFailure},
+    errordetails::v1::{NamespaceAlreadyExistsFailure, NamespaceInvalidStateFailure, NamespaceNotFoundFailure},
     namespace::v1 as ns,
     replication::v1 as replication,
     workflowservice::v1 as api,
@@ -35,6 +41,9 @@ pub(crate) struct NamespaceRow {
     /// the build that answers.
     #[cbor(n(0), with = "field")]
     description: Bytes,
+    /// When a namespace that was deleted may be forgotten; it is not before nothing of it is left.
+    #[n(1)]
+    forget_after: Option<Timestamp>,
 }
 
 /// Registers a namespace; ALREADY_EXISTS if the name is taken.
@@ -83,8 +92,7 @@ pub(super) fn register(
         }),
         ..Default::default()
     };
-    let name = RowKey::System { table: SystemTable::NamespaceName, key: request.namespace.as_str().into() };
-    let ops = vec![put(id, &description), Op::Put(name, codec::encode(&NamespaceId(id)))];
+    let ops = vec![put(id, &description), put_name(&request.namespace, id)];
     Ok((SystemReply::Done, WriteSet { ops }))
 }
 
@@ -206,6 +214,32 @@ pub fn not_found(name: &str) -> ApiError {
         .with_detail(&NamespaceNotFoundFailure { namespace: name.into() })
 }
 
+/// Whether the namespace was deleted, and is only there until nothing of it is left.
+pub fn is_deleted(description: &api::DescribeNamespaceResponse) -> bool {
+    description.namespace_info.as_ref().is_some_and(|info| info.state() == NamespaceState::Deleted)
+}
+
+/// The reference server's FAILED_PRECONDITION for a namespace that was deleted; `allowed` are the states in which it would
+/// do what it is asked for.
+pub fn deleted(name: &str, allowed: &[NamespaceState]) -> ApiError {
+    let state_name = |state: &NamespaceState| match state {
+        NamespaceState::Unspecified => "Unspecified",
+        NamespaceState::Registered => "Registered",
+        NamespaceState::Deprecated => "Deprecated",
+        NamespaceState::Deleted => "Deleted",
+    };
+    let must_be = allowed.iter().map(state_name).collect::<Vec<_>>().join(" or ");
+    let message = format!("Namespace has invalid state: Deleted. Must be {must_be}.");
+    ApiError::new(Code::FailedPrecondition, message).with_detail(&NamespaceInvalidStateFailure {
+        namespace: name.into(),
+        state: NamespaceState::Deleted.into(),
+        allowed_states: allowed.iter().map(|state| i32::from(*state)).collect(),
+    })
+}
+
+/// The states in which a namespace serves everything but starts.
+pub const SERVING: &[NamespaceState] = &[NamespaceState::Registered, NamespaceState::Deprecated];
+
 fn already_exists(name: &str) -> ApiError {
     ApiError::new(Code::AlreadyExists, format!("Namespace \"{name}\" already exists"))
         .with_detail(&NamespaceAlreadyExistsFailure {})
@@ -226,6 +260,9 @@ pub(super) fn change(
 ) -> Result<(SystemReply, WriteSet), Refused> {
     let id = id_of(rows, name)?.ok_or_else(|| not_found(name))?;
     let before = by_id(rows, id)?.ok_or_else(|| not_found(name))?;
+    if is_deleted(&before) {
+        return Err(deleted(name, SERVING).into());
+    }
     let mut after = before.clone();
     apply(&mut after)?;
     let ops = if after == before { vec![] } else { vec![put(id, &after)] };
@@ -237,22 +274,37 @@ fn key(id: Uuid) -> RowKey {
 }
 
 fn put(id: Uuid, description: &api::DescribeNamespaceResponse) -> Op {
-    let row = NamespaceRow { description: description.encode_to_vec().into() };
+    put_row(id, description, None)
+}
+
+fn put_row(id: Uuid, description: &api::DescribeNamespaceResponse, forget_after: Option<Timestamp>) -> Op {
+    let row = NamespaceRow { description: description.encode_to_vec().into(), forget_after };
     Op::Put(key(id), codec::encode(&row))
+}
+
+fn name_key(name: &str) -> RowKey {
+    RowKey::System { table: SystemTable::NamespaceName, key: name.into() }
+}
+
+fn put_name(name: &str, id: Uuid) -> Op {
+    Op::Put(name_key(name), codec::encode(&NamespaceId(id)))
 }
 
 /// The id of a namespace by its name.
 pub fn id_of(rows: &dyn StateReader, name: &str) -> Result<Option<Uuid>, ReadError> {
-    let key = RowKey::System { table: SystemTable::NamespaceName, key: name.into() };
+    let key = name_key(name);
     let Some(value) = rows.get(&key)? else { return Ok(None) };
     let id = codec::decode::<NamespaceId>(&value).map_err(|e| ReadError::corrupt(key, e))?;
     Ok(Some(id.0))
 }
 
 fn decode(key: &RowKey, value: &[u8]) -> Result<api::DescribeNamespaceResponse, ReadError> {
-    let corrupt = |cause: String| ReadError::corrupt(key.clone(), cause);
-    let row: NamespaceRow = codec::decode(value).map_err(|e| corrupt(e.to_string()))?;
-    Message::decode(row.description).map_err(|e: prost::DecodeError| corrupt(e.to_string()))
+    let row = decode_row(key, value)?;
+    Message::decode(row.description).map_err(|error: prost::DecodeError| ReadError::corrupt(key.clone(), error))
+}
+
+fn decode_row(key: &RowKey, value: &[u8]) -> Result<NamespaceRow, ReadError> {
+    codec::decode(value).map_err(|error| ReadError::corrupt(key.clone(), error))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Replies to recent system commands, for retries: a retry inside the server carries the first try's proposal id, and
 //! gets the first try's reply. All of them are in one row, because such commands are rare.
 
-use super::{SystemReply, namespace};
+use super::{namespace, reply::SystemReply};
 use crate::{
     codec::{self, field},
     id::ProposalId,

@@ -1,6 +1,6 @@
 //! The search attributes that a namespace adds to those of every namespace: names for free columns.
 
-use super::{SystemReply, namespace};
+use super::{namespace, reply::SystemReply};
 use crate::{
     rows::{StateReader, WriteSet},
     search_attributes::{column_type, free_column, is_reserved, type_name},

@@ -1,7 +1,7 @@
 //! The secret of the checksums by which the cluster recognizes its own tokens. It is made once, at random, and is the
 //! same on every node.
 
-use super::SystemReply;
+use super::reply::SystemReply;
 use crate::{
     codec,
     rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},

@@ -15,6 +15,7 @@ use crate::{
     proposals::{Proposal, ProposalResult, Proposals},
     proto::Encoded,
     queue_config::QueueConfigRow,
+    reclaim::Reclaim,
     retry::RetryPolicy,
     rows::{CurrentRun, Op, PendingKind, ReadyTask, RowKey, SystemTable},
     search_attributes::Registry,
@@ -44,6 +45,7 @@ use tenure_api::{
     common::v1::{Memo, Priority, SearchAttributes, WorkerVersionStamp},
     error::ApiError,
     history::v1::{ActivityTaskScheduledEventAttributes, HistoryEvent},
+    operatorservice::v1::DeleteNamespaceRequest,
     sdk::v1::UserMetadata,
     workflow::v1::WorkflowExecutionOptions,
     workflowservice::v1::{RegisterNamespaceRequest, StartBatchOperationRequest, UpdateNamespaceRequest},
@@ -55,7 +57,7 @@ mod kept;
 
 use kept::{Form, check_kept, check_read, form, write_new};
 
-const FORMS: [Form; 28] = [
+const FORMS: [Form; 29] = [
     form::<PendingActivity>("activity"),
     form::<Encoded<BatchOperationInfo>>("batch_record"),
     form::<Encoded<StartBatchOperationRequest>>("batch_request"),
@@ -77,6 +79,7 @@ const FORMS: [Form; 28] = [
     form::<Vec<Proposal>>("proposals"),
     form::<QueueConfigRow>("queue_config"),
     form::<ReadyTask>("ready_task"),
+    form::<Reclaim>("reclaim"),
     form::<RecordRow>("record"),
     form::<ShardRow>("shard"),
     form::<Recent>("system_proposals"),
@@ -120,6 +123,9 @@ fn written() -> Vec<(&'static str, Bytes)> {
     written.push(("queue_config", codec::encode(&config)));
     let filling = Filling { after: Some(workflow().run(Uuid::from_u128(1))), done: true };
     written.push(("filling", codec::encode(&filling)));
+    for done in [false, true] {
+        written.push(("reclaim", codec::encode(&Reclaim { since: Timestamp(1), done })));
+    }
     written.extend(of_proposals());
     written.extend(of_a_batch_job());
     written.extend(with_all_fields());
@@ -278,6 +284,10 @@ fn of_the_system_shard() -> Vec<(&'static str, Bytes)> {
             namespace: namespace(),
             ..Default::default()
         })),
+        SystemCommand::DeleteNamespace(Arc::new(DeleteNamespaceRequest {
+            namespace: namespace(),
+            ..Default::default()
+        })),
     ];
     for (number, command) in commands.iter().enumerate() {
         rows.apply(log.last().expect("the map's"));
@@ -306,6 +316,7 @@ fn of_the_system_shard() -> Vec<(&'static str, Bytes)> {
             SystemTable::NamespaceName => "namespace_id",
             SystemTable::Secret => "token_secret",
             SystemTable::Proposals => "system_proposals",
+            SystemTable::Reclaim => unreachable!("the system shard has none"),
         };
         written.push((name, value));
     }

@@ -151,3 +151,78 @@ fn a_long_history_goes_in_pieces() {
     let pieces = sim.log.len() - entries;
     assert!((10..=20).contains(&pieces), "{pieces} entries for 4 MiB in pieces of {}", removal::PIECE);
 }
+
+mod of_a_namespace {
+    use super::*;
+    use crate::{Reply, outbox::Receipt, transition::answer_of_reclaimed};
+    use tenure_api::{
+        command::v1::{StartChildWorkflowExecutionCommandAttributes, command::Attributes as Verb},
+        common::v1::WorkflowType,
+    };
+
+    fn reclaim(sim: &mut Sim, run_id: uuid::Uuid) {
+        sim.run(ShardCommand::ReclaimRun { run_id }).unwrap();
+    }
+
+    #[test]
+    fn runs_go_in_any_state_at_once() {
+        let mut sim = closed();
+        let first = sim.current_run().run_id;
+        let second = sim.start(start_request());
+        sim.signal("a");
+        let _started = sim.poll();
+        // One that is running is closed first, and hidden.
+        reclaim(&mut sim, second);
+        check_error(sim.terminate(), expect!["NotFound: workflow not found for ID: w"]);
+        reclaim(&mut sim, second);
+        assert!(!left(&sim).iter().any(|key| matches!(key, RowKey::Execution(run) if run.run_id == second)));
+        reclaim(&mut sim, first);
+        assert_eq!(left(&sim), []);
+        // What is not there is gone.
+        reclaim(&mut sim, first);
+    }
+
+    #[test]
+    fn a_long_history_goes_in_pieces() {
+        let mut sim = Sim::started();
+        let run = sim.current_run().run_id;
+        let large = "x".repeat(100 << 10);
+        for _ in 0..10 {
+            sim.signal(&large);
+        }
+        reclaim(&mut sim, run);
+        let mut pieces = 0;
+        while !left(&sim).is_empty() {
+            let before = left(&sim).len();
+            reclaim(&mut sim, run);
+            assert!(left(&sim).len() < before);
+            pieces += 1;
+        }
+        assert!(pieces > 3, "{pieces}");
+    }
+
+    #[test]
+    fn nothing_begins_and_what_ends_goes_on() {
+        let ends = |command: &ShardCommand| answer_of_reclaimed(command).is_none();
+        assert!(ends(&ShardCommand::TimerDue { instance: uuid::Uuid::nil() }));
+        assert!(ends(&ShardCommand::ReclaimRun { run_id: uuid::Uuid::nil() }));
+        let signal = ShardCommand::SignalWorkflow(RunRequest::default());
+        let refused = answer_of_reclaimed(&signal).unwrap().unwrap_err();
+        expect!["The namespace was deleted."].assert_eq(&refused.message);
+        // Whoever waits for an answer in another namespace gets one.
+        let mut parent = Sim::started();
+        let task = parent.poll();
+        let child = StartChildWorkflowExecutionCommandAttributes {
+            workflow_id: "c".into(),
+            workflow_type: Some(WorkflowType { name: "T".into() }),
+            ..Default::default()
+        };
+        parent.complete(&task, vec![Verb::StartChildWorkflowExecutionCommandAttributes(child)]).unwrap();
+        assert_eq!(parent.rows.outbox().len(), 1);
+        for (run, _, message) in parent.rows.outbox() {
+            let receive = ShardCommand::Receive { from: run.into(), message: Box::new(message) };
+            let reply = answer_of_reclaimed(&receive).unwrap().unwrap();
+            assert!(matches!(reply, Reply::Received(Receipt::Refused)), "{reply:?}");
+        }
+    }
+}

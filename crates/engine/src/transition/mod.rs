@@ -2,6 +2,7 @@
 
 pub(crate) mod types;
 
+pub use crate::commands::answer_of_reclaimed;
 pub use types::{Context, Effect, Refused, Transition};
 
 use crate::{

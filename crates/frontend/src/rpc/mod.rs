@@ -4,6 +4,7 @@
 mod batches;
 mod callbacks;
 mod change_namespace;
+mod delete_namespace;
 mod delete_workflow_execution;
 mod describe_task_queue;
 mod describe_workflow_execution;
@@ -245,6 +246,7 @@ fn served() -> Vec<(String, Handler)> {
         local::<api::GetSearchAttributesRequest>(),
         local::<api::RecordWorkerHeartbeatRequest>(),
         local::<api::PollNexusTaskQueueRequest>(),
+        led::<operator::DeleteNamespaceRequest>(),
         led::<operator::AddSearchAttributesRequest>(),
         led::<operator::RemoveSearchAttributesRequest>(),
         local::<operator::ListSearchAttributesRequest>(),

@@ -13,19 +13,53 @@ const PAGE: usize = 100;
 impl LocalRpc for api::DescribeNamespaceRequest {
     type Response = api::DescribeNamespaceResponse;
 
+    fn described(&self) -> Option<&api::DescribeNamespaceRequest> {
+        Some(self)
+    }
+
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
-        let all = namespaces(frontend, deadline).await?;
-        let found = if !self.id.is_empty() {
-            let id = Uuid::try_parse(&self.id).map_err(|_| ApiError::invalid_argument("Invalid namespace id."))?;
-            all.into_iter().find(|namespace| namespace.id == NamespaceId(id))
-        } else if !self.namespace.is_empty() {
-            all.into_iter().find(|namespace| namespace.name == self.namespace)
-        } else {
-            return Err(ApiError::invalid_argument("Namespace not set on request."));
-        };
-        let asked = if self.id.is_empty() { &self.namespace } else { &self.id };
-        let found = found.ok_or_else(|| namespace::not_found(asked))?;
+        let found = find(frontend, &self, deadline).await?;
         Ok(of_this_node(found.description.clone(), &frontend.options().limits))
+    }
+}
+
+/// The namespace that is to be described, whatever its state.
+async fn find(
+    frontend: &Frontend,
+    request: &api::DescribeNamespaceRequest,
+    deadline: Instant,
+) -> Result<Arc<Namespace>, ApiError> {
+    let all = namespaces(frontend, deadline).await?;
+    let found = if !request.id.is_empty() {
+        let id = Uuid::try_parse(&request.id).map_err(|_| ApiError::invalid_argument("Invalid namespace id."))?;
+        all.into_iter().find(|namespace| namespace.id == NamespaceId(id))
+    } else if !request.namespace.is_empty() {
+        all.into_iter().find(|namespace| namespace.name == request.namespace)
+    } else {
+        return Err(ApiError::invalid_argument("Namespace not set on request."));
+    };
+    let asked = if request.id.is_empty() { &request.namespace } else { &request.id };
+    found.ok_or_else(|| namespace::not_found(asked))
+}
+
+impl Frontend {
+    /// What is left of a namespace that was deleted, in words; `None` for any other one.
+    pub(crate) async fn left_of(
+        &self,
+        request: &api::DescribeNamespaceRequest,
+        deadline: Instant,
+    ) -> Result<Option<String>, ApiError> {
+        let namespace = find(self, request, deadline).await?;
+        if !namespace.is_deleted() {
+            return Ok(None);
+        }
+        let left = self.shards().left_of(namespace.id, deadline).await?;
+        let shards = if left.shards == 1 { "1 shard".to_owned() } else { format!("{} shards", left.shards) };
+        let runs = if left.runs == 1 { "1 workflow run".to_owned() } else { format!("{} workflow runs", left.runs) };
+        Ok(Some(match left.shards {
+            0 => "nothing, but for its name".to_owned(),
+            _ => format!("{runs}; {shards} not done"),
+        }))
     }
 }
 
@@ -43,7 +77,9 @@ impl LocalRpc for api::ListNamespacesRequest {
             }
         };
         let size = usize::try_from(self.page_size).ok().filter(|size| *size > 0).unwrap_or(PAGE);
-        let mut rest = all.into_iter().filter(|namespace| after.is_none_or(|after| namespace.id.0 > after)).peekable();
+        let shown =
+            |namespace: &Arc<Namespace>| !namespace.is_deleted() && after.is_none_or(|after| namespace.id.0 > after);
+        let mut rest = all.into_iter().filter(shown).peekable();
         let page: Vec<_> = rest.by_ref().take(size).collect();
         let next_page_token = match (rest.peek(), page.last()) {
             (Some(_), Some(last)) => key.seal(TokenUse::NamespacePage, last.id.0.as_bytes()),

@@ -5,7 +5,7 @@ use super::{
     prelude::*,
     start_workflow_execution::{limited, no_time_skipping, not_there},
 };
-use tenure_api::enums::v1::{EventType, WorkflowIdConflictPolicy as Conflict};
+use tenure_api::enums::v1::{EventType, NamespaceState, WorkflowIdConflictPolicy as Conflict};
 use tenure_engine::{
     chain::{IdPolicies, Start, StartOptions, start},
     checks::check_priority,
@@ -17,6 +17,10 @@ impl Rpc for api::SignalWithStartWorkflowExecutionRequest {
 
     fn scope(&self) -> Scope<'_> {
         Scope::Namespace(&self.namespace)
+    }
+
+    fn allowed_states(&self) -> &'static [NamespaceState] {
+        &[NamespaceState::Registered]
     }
 
     fn search_attributes(&self) -> Vec<&SearchAttributes> {

@@ -6,7 +6,10 @@ use super::{
     prelude::*,
 };
 use tenure_api::{
-    common::v1::TimeSkippingConfig, encoded::StartWorkflowExecutionResponse, enums::v1::EventType, error::Code,
+    common::v1::TimeSkippingConfig,
+    encoded::StartWorkflowExecutionResponse,
+    enums::v1::{EventType, NamespaceState},
+    error::Code,
 };
 use tenure_engine::{
     chain::{IdPolicies, Start, StartOptions, start},
@@ -19,6 +22,10 @@ impl Rpc for api::StartWorkflowExecutionRequest {
 
     fn scope(&self) -> Scope<'_> {
         Scope::Namespace(&self.namespace)
+    }
+
+    fn allowed_states(&self) -> &'static [NamespaceState] {
+        &[NamespaceState::Registered]
     }
 
     fn search_attributes(&self) -> Vec<&SearchAttributes> {

@@ -1,6 +1,7 @@
 //! What every part of one leader stands on.
 
 use crate::{
+    leader::reclaimed::Reclaimed,
     node::{context::NodeContext, router::Router, share::Counted, token_key::TokenKey},
     options::Options,
     seam::replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
@@ -26,6 +27,8 @@ pub(crate) struct LeaderContext {
     /// Whether the shard has begun to have lists: from then on all its leaders put runs into them, whatever this node has
     /// heard of the cluster's feature level.
     lists: AtomicBool,
+    /// The namespaces that were deleted.
+    pub(crate) reclaimed: Reclaimed,
     /// Cancelled when leadership goes; all calls and tasks end with it.
     pub(crate) ended: CancellationToken,
     _counted: Counted,
@@ -53,12 +56,13 @@ impl LeaderContext {
     ) -> Result<Arc<LeaderContext>, BuildError> {
         replica.linearizable().await?;
         let rows = replica.rows();
+        let reclaimed = Reclaimed::load(replica.shard(), &*rows)?;
         let clock = Clock::start(&*rows, node.options.virtual_time.as_ref())?;
         // The new leader's time is on record before anything is told by it; and the entry proves the leadership.
         replica.propose(term, &WriteSet { ops: clock.record().into_iter().collect() }).await?;
         let lists = rows.get(&RowKey::ListFill)?.is_some().into();
         let (shard, ended, _counted) = (replica.shard(), CancellationToken::new(), node.leaders.enter());
-        Ok(Arc::new(LeaderContext { shard, term, replica, rows, node, clock, lists, ended, _counted }))
+        Ok(Arc::new(LeaderContext { shard, term, replica, rows, node, clock, lists, reclaimed, ended, _counted }))
     }
 
     /// The level of the forms that commands may write. It reaches that of lists when the filling begins, and not by itself:

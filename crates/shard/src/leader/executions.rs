@@ -20,8 +20,10 @@ use std::{
 };
 use tenure_api::error::ApiError;
 use tenure_engine::{
-    Effect, Envelope, HistoryCopy, Ids, Lane, Process, Reply, ShardCommand, Stamp, WriteSet,
-    search_attributes::Registry, subject::WrittenState, transition::Context,
+    Effect, Envelope, HistoryCopy, Ids, Lane, Process, Reply, ShardCommand, Stamp, Transition, WriteSet,
+    search_attributes::Registry,
+    subject::WrittenState,
+    transition::{Context, Refused, answer_of_reclaimed},
 };
 use tenure_limits::{BATCH_COMMANDS, ENTRY};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -96,9 +98,10 @@ impl Executions {
         self.lanes.lock().get(lane).map_or(0, VecDeque::len)
     }
 
-    /// Waits for the commands of all lanes that are there now.
-    pub(crate) async fn drain(self: &Arc<Self>) {
-        let lanes: Vec<Lane> = self.lanes.lock().keys().cloned().collect();
+    /// Waits for the commands that are in such lanes now.
+    pub(crate) async fn drain(self: &Arc<Self>, such: impl Fn(&Lane) -> bool) {
+        let lanes: Vec<Lane> = self.lanes.lock().keys().filter(|lane| such(lane)).cloned().collect();
+        // A command of nothing, behind them.
         let last = |lane| self.execute(own(lane, ShardCommand::ListRun { run_id: Uuid::nil() }));
         join_all(lanes.into_iter().map(last)).await;
     }
@@ -210,7 +213,11 @@ impl Executions {
                 origin: envelope.origin,
                 credits: &[],
             };
-            let result = match (self.context.node.engine)(&overlay, &envelope, &mut context) {
+            let outcome = match self.answer_of_reclaimed(&envelope) {
+                Some(answer) => answer.map(unchanged).map_err(Refused::from),
+                None => (self.context.node.engine)(&overlay, &envelope, &mut context),
+            };
+            let result = match outcome {
                 Ok(transition) => {
                     let size = transition.writes.size();
                     if bytes > 0 && bytes + size > ENTRY {
@@ -239,6 +246,12 @@ impl Executions {
             evaluated.replies.push((reply, result));
         }
         evaluated
+    }
+
+    /// The answer to a command in a namespace that was deleted, if it comes to nothing there.
+    fn answer_of_reclaimed(&self, envelope: &Envelope) -> Option<Result<Reply, ApiError>> {
+        self.context.reclaimed.get(envelope.lane.namespace)?;
+        answer_of_reclaimed(&envelope.command)
     }
 
     /// Replicates what the commands wrote; then acts on the effects, and answers.
@@ -316,6 +329,10 @@ impl Drop for LaneEnd<'_> {
             tracing::error!(lane = %self.lane, commands = left.len(), "a lane ended early");
         }
     }
+}
+
+fn unchanged(reply: Reply) -> Transition {
+    Transition { reply, writes: WriteSet::default(), states: Vec::new(), effects: Vec::new(), copy: None }
 }
 
 /// The command reads whole histories. It runs alone, because what it has others read is copied ahead of its entry.

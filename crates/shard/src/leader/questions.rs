@@ -1,7 +1,7 @@
 //! A leader's part of the answer to a question that goes to many shards, in bounded steps.
 
 use crate::{
-    leader::{batches, context::LeaderContext, fill::Fill, lists},
+    leader::{batches, context::LeaderContext, fill::Fill, lists, reclaim},
     node::polled::Served,
     owner::dispatch::Dispatch,
     seam::{
@@ -74,6 +74,10 @@ impl Questions {
             }
             Question::Batches { namespace } => {
                 batches::page(&*rows.lists()?, *namespace, request.after.as_deref(), request.budget)
+            }
+            Question::Left { namespace, count: false } => Ok(reclaim::shards_left(&self.context, *namespace)),
+            Question::Left { namespace, count: true } => {
+                reclaim::left(&self.context, *namespace, request.after.as_deref(), request.budget)
             }
             Question::Explain(query) => lists::explain(&*rows.lists()?, query),
             #[cfg(test)]

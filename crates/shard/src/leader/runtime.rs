@@ -8,9 +8,11 @@ use crate::{
         context::{BuildError, LeaderContext},
         executions::{Effects, Executions},
         fill::Fill,
+        forget::Forget,
         history::Histories,
         outbox::{Outbox, OutboxWindow},
         questions::Questions,
+        reclaim::Reclaims,
         system::System,
         timers::{TimerWindow, Timers},
         updates::Updates,
@@ -48,6 +50,8 @@ pub(crate) struct LeaderRuntime {
     fill: Arc<Fill>,
     pub(crate) batches: Arc<Batches>,
     operations: Operations,
+    reclaims: Arc<Reclaims>,
+    forget: Arc<Forget>,
     questions: Arc<Questions>,
     timers: Arc<Timers>,
     outbox: Arc<Outbox>,
@@ -100,8 +104,11 @@ impl LeaderRuntime {
         let waiters = Arc::new(Waiters::default());
         let fill = Arc::new(Fill::new(context.clone(), executions.clone()));
         let owner = Owner::new(context.clone(), executions.clone(), loaded.ready, waiters.clone());
+        let system = Arc::new(System::new(context.clone(), executions.clone()));
         LeaderRuntime {
-            system: Arc::new(System::new(context.clone(), executions.clone())),
+            forget: Arc::new(Forget::new(context.clone(), system.clone())),
+            reclaims: Arc::new(Reclaims::new(context.clone(), executions.clone())),
+            system,
             histories: Histories::new(context.clone(), waiters.clone()),
             updates: Updates::new(context.clone(), admission.clone()),
             questions: Arc::new(Questions::new(context.clone(), owner.dispatch.clone(), fill.clone())),
@@ -124,8 +131,11 @@ impl LeaderRuntime {
         on_fatal.spawn("a leader's timers", self.timers.clone().run());
         on_fatal.spawn("a leader's outbox", self.outbox.clone().run());
         on_fatal.spawn("a leader's ticks", self.clone().run_ticks());
-        if self.context.shard != SYSTEM_SHARD {
+        if self.context.shard == SYSTEM_SHARD {
+            on_fatal.spawn("the end of namespaces", self.forget.clone().run());
+        } else {
             on_fatal.spawn("a leader's filling of lists", self.fill.clone().run());
+            on_fatal.spawn("a leader's removal of namespaces", self.reclaims.clone().run());
         }
         self.owner.start();
     }

@@ -10,7 +10,7 @@ use crate::{
     seam::{
         error::NoLeader,
         messages::{Answer, Request},
-        question::{Budget, GroupValue, Groups, Item, Part, Question, Step, StepRequest},
+        question::{Budget, GroupValue, Groups, Item, Part, Question, RUNS_LEFT, SHARDS_LEFT, Step, StepRequest},
         replica::ShardId,
     },
 };
@@ -33,6 +33,14 @@ pub struct Counted {
     pub count: u64,
     /// For each value, if the query told values apart.
     pub groups: BTreeMap<GroupValue, u64>,
+}
+
+/// What is left of a namespace that was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    pub runs: u64,
+    /// Shards that may still have something of it.
+    pub shards: u64,
 }
 
 /// A question on its way to the shards.
@@ -78,6 +86,13 @@ impl Gather {
         });
         let (count, groups) = merged.await?;
         Ok(Counted { count, groups: groups.counts })
+    }
+
+    /// What all shards have left of the namespace that the question is about.
+    pub(crate) async fn left(&self) -> Result<Left, ApiError> {
+        let groups = self.count().await?.groups;
+        let of = |group: &str| groups.get(&GroupValue::Text(group.into())).copied().unwrap_or(0);
+        Ok(Left { runs: of(RUNS_LEFT), shards: of(SHARDS_LEFT) })
     }
 
     /// What all shards tell of how they answer, each text with how many shards say so.

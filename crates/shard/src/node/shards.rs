@@ -5,7 +5,7 @@ use crate::{
     node::{
         attempts::Attempts,
         context::Engine,
-        gather::{Counted, Gather},
+        gather::{Counted, Gather, Left},
         handovers::{self, Handover},
         list_token::{ListToken, malformed_page_token},
         local::LocalNode,
@@ -188,6 +188,14 @@ impl Shards {
     /// Those of [`Shards::count`].
     pub async fn explain(&self, query: ListQuery, deadline: Instant) -> Result<BTreeMap<String, u64>, ApiError> {
         Gather::new(self.node.context.clone(), Question::Explain(query), deadline).texts().await
+    }
+
+    /// What is left of a namespace that was deleted.
+    ///
+    /// # Errors
+    /// UNAVAILABLE if a shard does not answer by the caller's deadline.
+    pub async fn left_of(&self, namespace: NamespaceId, deadline: Instant) -> Result<Left, ApiError> {
+        Gather::new(self.node.context.clone(), Question::Left { namespace, count: true }, deadline).left().await
     }
 
     /// To be held while a poll of this worker instance waits on this node.

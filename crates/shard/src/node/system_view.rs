@@ -39,6 +39,11 @@ pub struct Namespace {
 }
 
 impl Namespace {
+    /// Whether it was deleted, and is only there until nothing of it is left.
+    pub fn is_deleted(&self) -> bool {
+        namespace::is_deleted(&self.description)
+    }
+
     /// How long closed runs are kept.
     pub fn retention(&self) -> Option<Duration> {
         let config = self.description.config.as_ref()?;
@@ -124,6 +129,13 @@ impl SystemView {
         let mut all: Vec<_> = self.view.read().by_id.values().map(|known| known.namespace.clone()).collect();
         all.sort_by_key(|namespace| namespace.id);
         all
+    }
+
+    /// The namespaces that were deleted and are not forgotten yet.
+    pub(crate) fn deleted(&self) -> Vec<Arc<Namespace>> {
+        let view = self.view.read();
+        let deleted = view.by_id.values().filter(|known| known.namespace.is_deleted());
+        deleted.map(|known| known.namespace.clone()).collect()
     }
 
     /// Reads what was written since the last time; everything, if that is not known.

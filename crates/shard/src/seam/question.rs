@@ -33,11 +33,27 @@ pub enum Question {
         #[n(0)]
         namespace: NamespaceId,
     },
+    /// What is left of a namespace that was deleted? The parts are groups of runs ([`RUNS_LEFT`]) and of shards that are not
+    /// done ([`SHARDS_LEFT`]).
+    #[n(5)]
+    Left {
+        #[n(0)]
+        namespace: NamespaceId,
+        /// Whether runs are to be counted; without that the answer costs nothing.
+        #[n(1)]
+        count: bool,
+    },
     /// Asked by tests; the parts are items.
     #[cfg(test)]
     #[n(1000)]
     Ready(#[n(0)] crate::tests::gather::ReadyTasks),
 }
+
+/// The group of runs that a namespace still has.
+pub(crate) const RUNS_LEFT: &str = "runs";
+
+/// The group of shards that have not said yet that nothing of a namespace is left.
+pub(crate) const SHARDS_LEFT: &str = "shards";
 
 /// Subjects of a namespace, those of one kind that fit a query.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -85,9 +101,11 @@ impl Question {
     pub(crate) fn level(&self) -> FeatureLevel {
         match self {
             Question::Backlog { .. } => FeatureLevel::MANY_SHARDS,
-            Question::List(_) | Question::Count(_) | Question::Explain(_) | Question::Batches { .. } => {
-                FeatureLevel::LISTS
-            }
+            Question::List(_)
+            | Question::Count(_)
+            | Question::Explain(_)
+            | Question::Batches { .. }
+            | Question::Left { .. } => FeatureLevel::LISTS,
             #[cfg(test)]
             Question::Ready(_) => FeatureLevel::FIRST,
         }

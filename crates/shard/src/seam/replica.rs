@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use minicbor::{Decode, Encode};
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use tenure_engine::{
-    Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
+    NamespaceId, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
     rows::{ListRange, ListTable, ReadError, ReadyTask, SystemTable},
 };
@@ -99,6 +99,11 @@ pub trait Rows: StateReader + Send + Sync {
     fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError>;
     /// The runs that there are, in some order, strictly after one.
     fn runs(&self, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError>;
+    /// Those of a namespace, in the same order. It costs no more for the runs of others.
+    fn runs_of(&self, namespace: NamespaceId, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError>;
+    /// Rows of a namespace that belong to no run that there is, once there are no runs: current runs, request ids, histories,
+    /// ready tasks, and configurations of queues.
+    fn leftovers(&self, namespace: NamespaceId, limit: usize) -> Result<Vec<RowKey>, ReadError>;
     /// Rows for lists, as they are now.
     fn lists(&self) -> Result<Box<dyn ListRows + '_>, ReadError>;
 }

@@ -166,6 +166,7 @@ fn requests() -> Vec<Request> {
         step(Question::List(list_query())),
         step(Question::Count(list_query())),
         step(Question::Explain(list_query())),
+        step(Question::Left { namespace: queue().namespace, count: true }),
         Request::CheckOffers { home: 1, offers: vec![(queue(), TaskKey::of_task(&task(), 1))] },
         step(Question::Batches { namespace: queue().namespace }),
         Request::Operate(OperateRequest {

@@ -19,7 +19,8 @@ use std::{
 };
 use tenure_api::history::v1::{History, HistoryEvent};
 use tenure_engine::{
-    Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WorkflowKey, WriteSet, codec,
+    NamespaceId, Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WorkflowKey, WriteSet,
+    codec,
     outbox::{OutboxEntry, OutboxMessage},
     rows::{ListRange, ListTable, ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
@@ -217,6 +218,10 @@ impl Log {
     /// Rows whose keys are such.
     pub(super) fn count(&self, wanted: impl Fn(&RowKey) -> bool) -> usize {
         self.rows.lock().keys().filter(|key| wanted(key)).count()
+    }
+
+    pub(super) fn keys(&self) -> Vec<RowKey> {
+        self.rows.lock().keys().cloned().collect()
     }
 
     fn apply(&self, writes: &WriteSet) {
@@ -452,6 +457,22 @@ impl Rows for LogRows {
             _ => None,
         });
         Ok(runs.take(limit).collect())
+    }
+
+    fn runs_of(&self, namespace: NamespaceId, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError> {
+        let runs = self.runs(after, usize::MAX)?.into_iter();
+        Ok(runs.filter(|run| run.workflow.namespace == namespace).take(limit).collect())
+    }
+
+    fn leftovers(&self, namespace: NamespaceId, limit: usize) -> Result<Vec<RowKey>, ReadError> {
+        let rows = self.0.rows.lock();
+        let of_namespace = |key: &&RowKey| match key {
+            RowKey::Current(workflow) | RowKey::RequestId { workflow, .. } => workflow.namespace == namespace,
+            RowKey::History { run, .. } => run.workflow.namespace == namespace,
+            RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => queue.namespace == namespace,
+            _ => false,
+        };
+        Ok(rows.keys().filter(of_namespace).take(limit).cloned().collect())
     }
 
     fn lists(&self) -> Result<Box<dyn ListRows + '_>, ReadError> {

@@ -9,6 +9,7 @@ pub(crate) mod gather;
 mod lists;
 mod memory;
 mod outbox;
+mod reclaim;
 mod redelivery;
 mod subjects;
 mod sweep;

@@ -7,12 +7,12 @@ use crate::{
 };
 use bytes::Bytes;
 use rocksdb::{DB, DBRawIterator, Range, ReadOptions, Snapshot};
-use std::{ops::ControlFlow, sync::Arc};
+use std::{cmp::Ordering, ops::ControlFlow, sync::Arc};
 use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
     codec,
     id::Stamp,
-    key::{QueueKey, RunKey},
+    key::{NamespaceId, QueueKey, RunKey},
     outbox::{OutboxEntry, OutboxMessage},
     proto::event_in,
     rows::{ListRange, ListTable, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
@@ -375,6 +375,108 @@ impl View<'_> {
         Ok(runs)
     }
 
+    /// The runs of a namespace that have a core row, as [`View::runs`] gives them. Costs a seek for each slot that has runs.
+    pub fn runs_of(
+        &self,
+        namespace: NamespaceId,
+        after: Option<&RunKey>,
+        limit: usize,
+    ) -> Result<Vec<RunKey>, ReadError> {
+        let mut runs = Vec::new();
+        let begin = match after {
+            Some(run) => self.behind_run(run),
+            None => self.prefix(table::EXECUTION).in_slot(0, namespace).finish(),
+        };
+        self.slots(table::EXECUTION, namespace, begin, |key| {
+            let run = KeyReader::new(key).run().ok_or_else(|| malformed("core row", key))?;
+            let next = self.behind_run(&run);
+            runs.push(run);
+            Ok(Some(next).filter(|_| runs.len() < limit))
+        })?;
+        Ok(runs)
+    }
+
+    /// Rows of a namespace besides those that go with their runs: current runs, request ids, histories, ready tasks, and
+    /// configurations of queues.
+    pub fn leftovers(&self, namespace: NamespaceId, limit: usize) -> Result<Vec<RowKey>, ReadError> {
+        let mut rows = Vec::new();
+        type Parse = fn(&mut KeyReader<'_>) -> Option<RowKey>;
+        let by_slot: [(u8, Parse); 3] = [
+            (table::CURRENT, |key| Some(RowKey::Current(key.workflow()?))),
+            (table::REQUEST_ID, |key| {
+                let workflow = key.workflow()?;
+                Some(RowKey::RequestId { workflow, request_id: std::str::from_utf8(key.rest()).ok()?.into() })
+            }),
+            (table::HISTORY, |key| Some(RowKey::History { run: key.run()?, first_event_id: key.i64()? })),
+        ];
+        for (of, parse) in by_slot {
+            if rows.len() >= limit {
+                return Ok(rows);
+            }
+            let begin = self.prefix(of).in_slot(0, namespace).finish();
+            self.slots(of, namespace, begin, |key| {
+                let row = parse(&mut KeyReader::new(key)).ok_or_else(|| malformed("row", key))?;
+                let next = behind(KeyWriter::on_disk(self.incarnation.number, of).row(&row));
+                rows.push(row);
+                Ok(Some(next).filter(|_| rows.len() < limit))
+            })?;
+        }
+        let by_queue: [(u8, Parse); 2] = [
+            (table::QUEUE_CONFIG, |key| Some(RowKey::QueueConfig(key.queue()?))),
+            (table::READY, |key| Some(RowKey::Ready { queue: key.queue()?, priority: key.u8()?, stamp: key.stamp()? })),
+        ];
+        for (of, parse) in by_queue {
+            let prefix = self.prefix(of).namespace(namespace).finish();
+            let mut scan = self.scan(family_of(of), &prefix);
+            scan.seek_to_first();
+            while rows.len() < limit
+                && let Some(key) = scan.key()
+            {
+                let key = &key[INCARNATION + 1..];
+                rows.push(parse(&mut KeyReader::new(key)).ok_or_else(|| malformed("row", key))?);
+                scan.next();
+            }
+            ended(&scan)?;
+        }
+        Ok(rows)
+    }
+
+    fn behind_run(&self, run: &RunKey) -> Vec<u8> {
+        let of_run = self.prefix(table::EXECUTION).run(run).finish();
+        key::after_prefix(&of_run).expect("an incarnation is never the last number")
+    }
+
+    /// Visits the rows of a namespace in a table whose keys begin with a slot, from a key on. `visit` gets a row's own key, and
+    /// says from where to go on.
+    fn slots(
+        &self,
+        of: u8,
+        namespace: NamespaceId,
+        begin: Vec<u8>,
+        mut visit: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, ReadError>,
+    ) -> Result<(), ReadError> {
+        let prefix = self.prefix(of).finish();
+        let mut scan = self.scan(family_of(of), &prefix);
+        scan.seek(begin);
+        while let Some(key) = scan.key() {
+            let key = &key[prefix.len()..];
+            let (slot, found) = KeyReader::new(key).slot().ok_or_else(|| malformed("row", key))?;
+            let next = match found.cmp(&namespace) {
+                Ordering::Less => self.prefix(of).in_slot(slot, namespace).finish(),
+                Ordering::Equal => match visit(key)? {
+                    Some(next) => next,
+                    None => return Ok(()),
+                },
+                Ordering::Greater => match slot.checked_add(1) {
+                    Some(slot) => self.prefix(of).in_slot(slot, namespace).finish(),
+                    None => break,
+                },
+            };
+            scan.seek(next);
+        }
+        ended(&scan)
+    }
+
     /// What spilled out of a run's core row, by event id.
     fn spilled(&self, run: &RunKey, kind: PendingKind) -> Result<Vec<(i64, Bytes)>, ReadError> {
         let prefix = self.prefix(table::EXECUTION).pending(run, kind).finish();
@@ -419,6 +521,10 @@ fn bounds(prefix: &[u8], range: &ListRange) -> (Vec<u8>, Vec<u8>) {
         [prefix, &range.end].concat()
     };
     ([prefix, &range.start].concat(), end)
+}
+
+fn family_of(table: u8) -> Family {
+    Family::of(&[table]).expect("every table has a family")
 }
 
 /// The least key behind this one.

@@ -3,15 +3,17 @@
 use crate::common::*;
 use bytes::Bytes;
 use prost::Message;
+use std::collections::BTreeSet;
 use tenure_api::history::v1::{History, HistoryEvent};
 use tenure_engine::{
-    codec,
+    NamespaceId, QueueKey, TaskKind, WorkflowKey, codec,
     id::Stamp,
     rows::{Op, ReadyTask, RowKey, StateReader, SystemTable, WriteSet},
     subject::Subject,
     time::Timestamp,
 };
 use tenure_storage::{ReadyAfter, ShardRows, Storage, write_set};
+use uuid::Uuid;
 
 fn shard() -> (tempfile::TempDir, Storage, ShardRows) {
     let dir = tempfile::tempdir().unwrap();
@@ -209,4 +211,70 @@ fn rows_that_are_damaged_on_the_way_are_not_applied() {
     newer[0] = 9;
     rows.apply(&applied(2), [&newer[..]]).unwrap_err();
     assert_eq!(rows.reader().get(&RowKey::Clock).unwrap(), None);
+}
+
+/// Of a namespace among others, with one before and one behind it in every slot.
+#[test]
+fn the_rows_of_a_namespace_are_found_among_those_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(&dir);
+    let rows = storage.shard(1).unwrap().rows;
+    let workflow = |namespace: u128, id: usize| WorkflowKey {
+        namespace: NamespaceId(Uuid::from_u128(namespace)),
+        workflow_id: format!("w{id}").into(),
+    };
+    let (mut ops, mut expected) = (Vec::new(), BTreeSet::new());
+    for namespace in [1, 2, u128::MAX] {
+        for id in 0..50 {
+            let (workflow, history) = (workflow(namespace, id), id as i64);
+            for run in [0, u128::MAX] {
+                ops.push(put(RowKey::Execution(workflow.run(Uuid::from_u128(run))), "e"));
+                ops.push(put(RowKey::Info(workflow.run(Uuid::from_u128(run))), "i"));
+            }
+            let queue =
+                QueueKey { namespace: workflow.namespace, kind: TaskKind::Workflow, name: format!("q{id}").into() };
+            let leftovers = [
+                RowKey::Current(workflow.clone()),
+                RowKey::RequestId { workflow: workflow.clone(), request_id: "start/r".into() },
+                RowKey::History { run: workflow.run(Uuid::from_u128(1)), first_event_id: history },
+                RowKey::QueueConfig(queue.clone()),
+                RowKey::Ready { queue, priority: 3, stamp: Stamp { term: 1, counter: id as u64 } },
+            ];
+            if namespace == 2 {
+                expected.extend(leftovers.clone());
+            }
+            ops.extend(leftovers.into_iter().map(|key| put(key, "v")));
+        }
+    }
+    apply(&rows, 1, ops);
+    for namespace in [1, 2, 3, u128::MAX] {
+        let of = NamespaceId(Uuid::from_u128(namespace));
+        let mut found = Vec::new();
+        loop {
+            let some = rows.reader().view().unwrap().runs_of(of, found.last(), 7).unwrap();
+            if some.is_empty() {
+                break;
+            }
+            found.extend(some);
+        }
+        let all = rows.reader().view().unwrap().runs(None, usize::MAX).unwrap();
+        let expected: Vec<_> = all.into_iter().filter(|run| run.workflow.namespace == of).collect();
+        assert_eq!(expected.len(), if namespace == 3 { 0 } else { 100 });
+        assert_eq!(found, expected);
+    }
+    let (of, mut index) = (NamespaceId(Uuid::from_u128(2)), 1);
+    let mut found = BTreeSet::new();
+    loop {
+        let some = rows.reader().view().unwrap().leftovers(of, 7).unwrap();
+        if some.is_empty() {
+            break;
+        }
+        assert!(some.len() <= 7);
+        found.extend(some.iter().cloned());
+        index += 1;
+        apply(&rows, index, some.into_iter().map(Op::Delete).collect());
+    }
+    assert_eq!(found, expected);
+    let first = rows.reader().view().unwrap().leftovers(NamespaceId(Uuid::from_u128(1)), usize::MAX).unwrap();
+    assert_eq!(first.len(), expected.len());
 }

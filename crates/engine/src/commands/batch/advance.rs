@@ -64,7 +64,7 @@ fn complete_if_worked(call: &JobCall<'_, '_>, job: &mut BatchState) {
     }
 }
 
-fn close(call: &JobCall<'_, '_>, job: &mut BatchState, phase: Phase) {
+pub(super) fn close(call: &JobCall<'_, '_>, job: &mut BatchState, phase: Phase) {
     job.phase = phase;
     job.closed_at = Some(call.cx.now);
     job.timer = call.kept_until(call.cx.now);

@@ -3,6 +3,7 @@
 mod advance;
 mod call;
 mod change;
+mod reclaim;
 mod start;
 mod stop;
 mod timer_due;
@@ -23,6 +24,7 @@ pub(crate) fn dispatch(rows: &dyn StateReader, cx: &mut Context<'_>, envelope: &
         ShardCommand::StartBatch(request) => start::run(call, request),
         ShardCommand::StopBatch(request) => stop::run(call, request),
         ShardCommand::AdvanceBatch(advance) => advance::run(call, advance),
+        ShardCommand::ReclaimRun { .. } => reclaim::run(call),
         ShardCommand::TimerDue { .. } => timer_due::run(call),
         _ => Err(ApiError::internal(format!("a command that is not for {}", envelope.lane)).into()),
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Rows that one entry removes.
-const PIECE: u64 = 1000;
+pub(super) const PIECE: u64 = 1000;
 
 pub(super) fn run(call: JobCall<'_, '_>) -> VerbResult {
     let Some(before) = batch::read(call.rows, call.lane)?.filter(|job| job.timer <= call.cx.now) else {

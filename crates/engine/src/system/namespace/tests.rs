@@ -41,11 +41,16 @@ impl StateReader for Rows {
 
 /// Runs a command and applies it; `Err` is the API's code and message.
 fn run(rows: &Rows, proposal: u128, command: SystemCommand) -> Result<SystemReply, (Code, String)> {
+    run_at(rows, Timestamp(1), proposal, command)
+}
+
+/// The same at a time.
+fn run_at(rows: &Rows, now: Timestamp, proposal: u128, command: SystemCommand) -> Result<SystemReply, (Code, String)> {
     let mut ids = Ids::new(proposal, Stamp::default());
     let limits = Limits::default();
     let search_attributes = Registry::default();
     let mut cx = Context {
-        now: Timestamp(1),
+        now,
         ids: &mut ids,
         limits: &limits,
         level: FeatureLevel::KNOWN,
@@ -62,7 +67,7 @@ fn run(rows: &Rows, proposal: u128, command: SystemCommand) -> Result<SystemRepl
     for op in writes.ops {
         match op {
             Op::Put(key, value) => rows.0.borrow_mut().insert(key, value),
-            other => panic!("{other:?}"),
+            Op::Delete(key) => rows.0.borrow_mut().remove(&key),
         };
     }
     Ok(reply)
@@ -281,6 +286,8 @@ fn every_system_command_that_is_tried_again_gets_its_answer_and_does_nothing() {
     use tenure_api::{enums::v1::IndexedValueType, operatorservice::v1 as operator};
     let namespace = || "orders".to_owned();
     let first = registration("orders");
+    // The first that is drawn for the first proposal.
+    let id = Ids::new(1, Stamp::default()).uuid();
     // The next kind, and a command of it.
     let next = |command: &SystemCommand| match command {
         SystemCommand::RegisterNamespace(_) => {
@@ -306,7 +313,12 @@ fn every_system_command_that_is_tried_again_gets_its_answer_and_does_nothing() {
         }
         SystemCommand::RemoveSearchAttributes(_) => Some(SystemCommand::CreateTokenSecret(TokenSecret([1; 32]))),
         SystemCommand::CreateTokenSecret(_) => Some(SystemCommand::RaiseFeatureLevel(FeatureLevel::KNOWN)),
-        SystemCommand::RaiseFeatureLevel(_) => None,
+        SystemCommand::RaiseFeatureLevel(_) => {
+            let request = operator::DeleteNamespaceRequest { namespace: namespace(), ..Default::default() };
+            Some(SystemCommand::DeleteNamespace(Arc::new(request)))
+        }
+        SystemCommand::DeleteNamespace(_) => Some(SystemCommand::ForgetNamespace(id)),
+        SystemCommand::ForgetNamespace(_) => None,
     };
     let rows = Rows::default();
     let node = NodeRow { identity: Uuid::nil(), peer_address: String::new(), api_address: String::new() };
@@ -335,4 +347,139 @@ fn no_more_answers_are_remembered_than_there_is_room_for() {
     let key = RowKey::System { table: SystemTable::Proposals, key: "recent".into() };
     let bytes = rows.0.borrow()[&key].len();
     assert!(bytes < 40 * tenure_limits::REMEMBERED_SYSTEM_PROPOSALS, "{bytes} bytes");
+}
+
+mod deletion {
+    use super::*;
+    use expect_test::{Expect, expect};
+    use tenure_api::operatorservice::v1::DeleteNamespaceRequest;
+
+    const HOUR: i64 = 3_600_000_000_000;
+
+    fn deletion(namespace: &str, delay: i64) -> SystemCommand {
+        let namespace_delete_delay = Some(prost_types::Duration { seconds: delay, nanos: 0 });
+        let namespace = namespace.to_owned();
+        SystemCommand::DeleteNamespace(Arc::new(DeleteNamespaceRequest {
+            namespace,
+            namespace_delete_delay,
+            ..Default::default()
+        }))
+    }
+
+    fn by_id(id: &str) -> SystemCommand {
+        let namespace_id = id.to_owned();
+        SystemCommand::DeleteNamespace(Arc::new(DeleteNamespaceRequest { namespace_id, ..Default::default() }))
+    }
+
+    fn named(reply: Result<SystemReply, (Code, String)>) -> String {
+        match reply {
+            Ok(SystemReply::Namespace(namespace)) => namespace.namespace_info.unwrap().name,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn check(result: Result<SystemReply, (Code, String)>, expected: Expect) {
+        let (code, message) = result.unwrap_err();
+        expected.assert_eq(&format!("{code:?}: {message}"));
+    }
+
+    /// Two namespaces that had the same name, the first of which was deleted; the first one's id and new name.
+    fn renamed() -> (Rows, Uuid, String) {
+        let rows = Rows::default();
+        run(&rows, 1, registration("orders")).unwrap();
+        let id = id_of(&rows, "orders").unwrap().unwrap();
+        let name = named(run(&rows, 2, deletion("orders", 3600)));
+        assert_eq!(name, format!("orders-deleted-{}", &id.to_string()[..5]));
+        run(&rows, 3, registration("orders")).unwrap();
+        (rows, id, name)
+    }
+
+    #[test]
+    fn a_deleted_namespace_gives_its_name_away_at_once_and_keeps_its_id() {
+        let (rows, id, name) = renamed();
+        assert_ne!(id_of(&rows, "orders").unwrap(), Some(id));
+        assert_eq!(info(&rows, "orders").state(), NamespaceState::Registered);
+        assert_eq!(info(&rows, &name).state(), NamespaceState::Deleted);
+        assert_eq!(info(&rows, &name).id, id.to_string());
+    }
+
+    #[test]
+    fn it_is_changed_no_more() {
+        let (rows, _, name) = renamed();
+        let update = api::UpdateNamespaceRequest { namespace: name.clone(), ..Default::default() };
+        check(
+            run(&rows, 4, SystemCommand::UpdateNamespace(Arc::new(update))),
+            expect!["FailedPrecondition: Namespace has invalid state: Deleted. Must be Registered or Deprecated."],
+        );
+        let deprecate = api::DeprecateNamespaceRequest { namespace: name.clone(), ..Default::default() };
+        check(
+            run(&rows, 5, SystemCommand::DeprecateNamespace(Arc::new(deprecate))),
+            expect!["FailedPrecondition: Namespace has invalid state: Deleted. Must be Registered or Deprecated."],
+        );
+        let (code, _) = run(&rows, 6, registration(&name)).unwrap_err();
+        assert_eq!(code, Code::AlreadyExists);
+    }
+
+    #[test]
+    fn it_is_forgotten_when_its_delay_is_over() {
+        let (rows, id, name) = renamed();
+        run_at(&rows, Timestamp(HOUR), 4, SystemCommand::ForgetNamespace(id)).unwrap();
+        assert_eq!(id_of(&rows, &name).unwrap(), Some(id), "an hour after the first nanosecond is later");
+        run_at(&rows, Timestamp(HOUR + 1), 5, SystemCommand::ForgetNamespace(id)).unwrap();
+        assert_eq!(super::super::by_id(&rows, id).unwrap(), None);
+        assert_eq!(id_of(&rows, &name).unwrap(), None);
+        assert_eq!(info(&rows, "orders").state(), NamespaceState::Registered);
+    }
+
+    #[test]
+    fn deleted_again_it_keeps_its_name_and_goes_after_the_last_delay() {
+        let (rows, id, name) = renamed();
+        assert_eq!(named(run(&rows, 4, deletion(&name, 7200))), name);
+        assert_eq!(named(run(&rows, 5, by_id(&id.to_string()))), name);
+        run(&rows, 6, SystemCommand::ForgetNamespace(id)).unwrap();
+        assert_eq!(super::super::by_id(&rows, id).unwrap(), None);
+    }
+
+    #[test]
+    fn odd_delays_are_none_or_for_ever() {
+        for (delay, goes) in [(-1, true), (i64::MAX, false)] {
+            let (rows, id, name) = renamed();
+            run(&rows, 4, deletion(&name, delay)).unwrap();
+            run_at(&rows, Timestamp(i64::MAX - 1), 5, SystemCommand::ForgetNamespace(id)).unwrap();
+            assert_eq!(super::super::by_id(&rows, id).unwrap().is_none(), goes);
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_deleted_is_never_forgotten() {
+        let (rows, ..) = renamed();
+        let id = id_of(&rows, "orders").unwrap().unwrap();
+        run_at(&rows, Timestamp::MAX, 4, SystemCommand::ForgetNamespace(id)).unwrap();
+        assert_eq!(id_of(&rows, "orders").unwrap(), Some(id));
+    }
+
+    #[test]
+    fn one_that_is_not_there_is_not_found_by_what_was_asked_for() {
+        let rows = Rows::default();
+        check(run(&rows, 1, deletion("none", 0)), expect!["NotFound: Namespace none is not found."]);
+        check(run(&rows, 2, by_id("nonsense")), expect!["NotFound: Namespace nonsense is not found."]);
+        let id = "00000000-0000-0000-0000-000000000001";
+        check(
+            run(&rows, 3, by_id(id)),
+            expect!["NotFound: Namespace 00000000-0000-0000-0000-000000000001 is not found."],
+        );
+    }
+
+    #[test]
+    fn of_two_whose_new_names_would_be_the_same_one_gets_a_longer_one() {
+        let (rows, id, name) = renamed();
+        let other = Uuid::from_u128(id.as_u128() ^ 1);
+        for op in
+            [put_name("orders", other), put_row(other, &super::super::by_name(&rows, "orders").unwrap().unwrap(), None)]
+        {
+            let Op::Put(key, value) = op else { unreachable!() };
+            rows.0.borrow_mut().insert(key, value);
+        }
+        assert_eq!(named(run(&rows, 4, deletion("orders", 0))), format!("{name}{}", &id.to_string()[5..6]));
+    }
 }

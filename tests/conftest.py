@@ -34,6 +34,7 @@ def pytest_addoption(parser):
     parser.addoption("--before", metavar="BINARY", help="an earlier build, to upgrade from")
     parser.addoption("--all", action="store_true", help="all SDK programs, not only the short set")
     parser.addoption("--photographs", metavar="DIRECTORY", help="takes the documentation's pictures of the pages")
+    parser.addoption("--rounds", type=int, default=300, help="changes that are looked for in lists")
     parser.addoption("--missing", action="store_true", help="also what is listed as missing")
 
 

@@ -6,6 +6,7 @@ use crate::{
     data::{DataConverter, IntoArgs},
     definition::{IntoWorkflow, WorkflowDefinition},
     error::ClientError,
+    filter::Filter,
     handle::WorkflowHandle,
     outgoing::{Extras, Outgoing},
     pages::Executions,
@@ -246,17 +247,50 @@ impl Client {
         WorkflowHandle::new(self.clone(), workflow_id.into(), String::new(), String::new())
     }
 
-    /// Executions that a list filter finds, newest first. `""` finds all.
-    pub fn list(&self, filter: &str) -> Executions {
-        Executions::new(self.clone(), filter)
+    /// Executions that a filter finds: those that run, and then those that closed last. `""` finds all. A query may end in
+    /// `ORDER BY`.
+    pub fn list(&self, filter: impl Into<Filter>) -> Executions {
+        Executions::new(self.clone(), filter.into().to_string())
     }
 
-    /// How many executions a list filter finds.
-    pub async fn count(&self, filter: &str) -> Result<u64, ClientError> {
-        let request =
-            api::CountWorkflowExecutionsRequest { namespace: self.namespace().to_owned(), query: filter.to_owned() };
-        let answer = rpc!(self.connection(), count_workflow_executions, request, self.short()).await?;
+    /// How many executions a filter finds.
+    pub async fn count(&self, filter: impl Into<Filter>) -> Result<u64, ClientError> {
+        let answer = self.counted(filter.into().to_string()).await?;
         Ok(answer.count.try_into().unwrap_or_default())
+    }
+
+    /// How many executions a filter finds for each value of an attribute, the most first. The values are shown as text; what
+    /// has none is `None`.
+    ///
+    /// ```no_run
+    /// # use tenure_client::{Client, ClientError, attributes};
+    /// # async fn run(client: Client) -> Result<(), ClientError> {
+    /// for (status, count) in client.count_by(attributes::WORKFLOW_TYPE.eq("Order"), "ExecutionStatus").await? {
+    ///     println!("{}: {count}", status.as_deref().unwrap_or("none"));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn count_by(
+        &self,
+        filter: impl Into<Filter>,
+        attribute: &str,
+    ) -> Result<Vec<(Option<String>, u64)>, ClientError> {
+        let answer = self.counted(format!("{} GROUP BY `{}`", filter.into(), attribute.replace('`', "``"))).await?;
+        let groups = answer.groups.into_iter().map(|group| {
+            let value = group.group_values.first().and_then(|value| serde_json::from_slice(&value.data).ok());
+            let shown = match value {
+                None | Some(serde_json::Value::Null) => None,
+                Some(serde_json::Value::String(text)) => Some(text),
+                Some(other) => Some(other.to_string()),
+            };
+            (shown, group.count.try_into().unwrap_or_default())
+        });
+        Ok(groups.collect())
+    }
+
+    async fn counted(&self, query: String) -> Result<api::CountWorkflowExecutionsResponse, ClientError> {
+        let request = api::CountWorkflowExecutionsRequest { namespace: self.namespace().to_owned(), query };
+        rpc!(self.connection(), count_workflow_executions, request, self.short()).await
     }
 
     /// Finishes an activity from elsewhere, by the token that its context gave.

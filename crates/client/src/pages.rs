@@ -1,7 +1,14 @@
 //! What comes in pages: lists of executions, histories.
 
 use crate::{client::Client, connection::Patience, error::ClientError, handle::Description, rpc};
-use std::{collections::VecDeque, future::IntoFuture, pin::Pin};
+use futures_core::Stream;
+use std::{
+    collections::VecDeque,
+    future::IntoFuture,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
 use tenure_api::{
     history::v1::{History, HistoryEvent},
     workflowservice::v1 as api,
@@ -25,16 +32,15 @@ pub struct Executions {
     client: Client,
     request: Option<api::ListWorkflowExecutionsRequest>,
     found: VecDeque<Description>,
+    /// How many more are to be found.
+    left: usize,
 }
 
 impl Executions {
-    pub(crate) fn new(client: Client, filter: &str) -> Self {
-        let request = api::ListWorkflowExecutionsRequest {
-            namespace: client.namespace().to_owned(),
-            query: filter.to_owned(),
-            ..Default::default()
-        };
-        Executions { client, request: Some(request), found: VecDeque::new() }
+    pub(crate) fn new(client: Client, query: String) -> Self {
+        let namespace = client.namespace().to_owned();
+        let request = api::ListWorkflowExecutionsRequest { namespace, query, ..Default::default() };
+        Executions { client, request: Some(request), found: VecDeque::new(), left: usize::MAX }
     }
 
     /// How many executions one call brings, at most. Default: as many as the server likes.
@@ -43,6 +49,30 @@ impl Executions {
             request.page_size = executions.try_into().unwrap_or(i32::MAX);
         }
         self
+    }
+
+    /// So many, and no more. By itself it finds all.
+    pub fn limit(mut self, executions: usize) -> Self {
+        self.left = executions;
+        if executions == 0 {
+            self.request = None;
+        }
+        self
+    }
+
+    /// The same as a stream. It ends with the first error.
+    ///
+    /// ```no_run
+    /// use tokio_stream::StreamExt;
+    /// # async fn run(client: tenure_client::Client) -> Result<(), tenure_client::ClientError> {
+    /// let mut orders = client.list("WorkflowType = 'Order'").limit(10_000).stream();
+    /// while let Some(order) = orders.next().await {
+    ///     println!("{}", order?.workflow_id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn stream(self) -> ExecutionStream {
+        ExecutionStream { state: State::Ready(self) }
     }
 
     /// The next one, or `None` behind the last. After an error it may be called again.
@@ -57,9 +87,12 @@ impl Executions {
         let Some(request) = &mut self.request else { return Ok(()) };
         let (connection, patience) = (self.client.connection(), self.client.short());
         let page = rpc!(connection, list_workflow_executions, request.clone(), patience).await?;
-        self.found.extend(page.executions.into_iter().map(|info| Description::new(info, self.client.converter())));
+        let found = page.executions.into_iter().take(self.left);
+        let before = self.found.len();
+        self.found.extend(found.map(|info| Description::new(info, self.client.converter())));
+        self.left -= self.found.len() - before;
         request.next_page_token = page.next_page_token;
-        if request.next_page_token.is_empty() {
+        if request.next_page_token.is_empty() || self.left == 0 {
             self.request = None;
         }
         Ok(())
@@ -77,6 +110,52 @@ impl IntoFuture for Executions {
             }
             Ok(self.found.into())
         })
+    }
+}
+
+/// Executions that a filter finds, as a stream: [`Executions::stream`].
+pub struct ExecutionStream {
+    state: State,
+}
+
+type Turn = Pin<Box<dyn Future<Output = (Executions, Result<(), ClientError>)> + Send>>;
+
+enum State {
+    Ready(Executions),
+    Asking(Turn),
+    Ended,
+}
+
+impl Stream for ExecutionStream {
+    type Item = Result<Description, ClientError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match mem::replace(&mut self.state, State::Ended) {
+                State::Ready(mut list) => {
+                    if let Some(found) = list.found.pop_front() {
+                        self.state = State::Ready(list);
+                        return Poll::Ready(Some(Ok(found)));
+                    }
+                    if list.request.is_none() {
+                        return Poll::Ready(None);
+                    }
+                    self.state = State::Asking(Box::pin(async move {
+                        let turned = list.turn().await;
+                        (list, turned)
+                    }));
+                }
+                State::Asking(mut asking) => match asking.as_mut().poll(cx) {
+                    Poll::Pending => {
+                        self.state = State::Asking(asking);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready((list, Ok(()))) => self.state = State::Ready(list),
+                    Poll::Ready((_, Err(error))) => return Poll::Ready(Some(Err(error))),
+                },
+                State::Ended => return Poll::Ready(None),
+            }
+        }
     }
 }
 

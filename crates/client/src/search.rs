@@ -1,6 +1,6 @@
 //! Search attributes: names and values that list filters find.
 
-use crate::{DataConverter, data::DataError};
+use crate::{DataConverter, WorkflowExecutionStatus, data::DataError};
 use std::time::SystemTime;
 use tenure_api::common::v1 as common;
 
@@ -21,6 +21,19 @@ use tenure_api::common::v1 as common;
 pub struct SearchAttribute<T> {
     name: &'static str,
     value: fn(T) -> SearchValue,
+}
+
+impl<T> SearchAttribute<T> {
+    /// The name that the namespace knows it by.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl SearchAttribute<WorkflowExecutionStatus> {
+    pub(crate) const fn status(name: &'static str) -> Self {
+        SearchAttribute { name, value: |status| SearchValue::Keyword(status.as_str_name().to_owned()) }
+    }
 }
 
 macro_rules! kinds {

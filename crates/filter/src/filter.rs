@@ -62,6 +62,12 @@ impl Filter {
         &self.order_by
     }
 
+    /// The same without an order, of which a count makes nothing.
+    #[must_use]
+    pub fn unordered(self) -> Filter {
+        Filter { order_by: Vec::new(), ..self }
+    }
+
     /// The attribute whose values a count tells apart.
     pub fn group_by(&self) -> Option<&Attribute> {
         self.group_by.as_ref()

@@ -29,6 +29,8 @@ mod names;
 mod plan;
 mod ranges;
 mod syntax;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod times;
 mod types;
 mod words;

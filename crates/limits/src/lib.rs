@@ -77,8 +77,8 @@ limits! {
     /// as many.
     pub const LIST_PAGE: usize = 2 << 20;
 
-    /// Rows that a shard sorts for one step of a list, where no index has them in the order that is asked for; and runs that it
-    /// remembers so that a count has each once.
+    /// Rows that a shard sorts for one step of a list, where no index has them in the order that is asked for; and rows of a
+    /// count that may have a run several times.
     pub const SORTED_ROWS: usize = 20_000;
 
     /// Groups of a count.

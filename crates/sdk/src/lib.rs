@@ -123,10 +123,11 @@ pub use tenure_api::history::v1::{History, HistoryEvent};
 pub use tenure_client::Tls;
 pub use tenure_client::{
     ActivityDefinition, ActivityRef, Args, Binary, Client, ClientBuilder, ClientError, Data, DataConverter, DataError,
-    Description, Events, Executions, Failure, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, Json, Outgoing,
-    Payload, PayloadCodec, PayloadConverter, Query, Raw, RetryPolicy, RetryState, SearchAttribute, SearchKey,
-    SearchValue, Signal, StartWorkflow, TimeoutType, Update, UpdateHandle, WorkflowDefinition, WorkflowExecutionStatus,
-    WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowRef,
+    Description, Events, ExecutionStream, Executions, Failure, FailureKind, Filter, FilterValue, IntoActivity,
+    IntoArgs, IntoWorkflow, Json, Outgoing, Payload, PayloadCodec, PayloadConverter, Query, Raw, RetryPolicy,
+    RetryState, SearchAttribute, SearchKey, SearchValue, Signal, StartWorkflow, TimeoutType, Update, UpdateHandle,
+    WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+    WorkflowRef, attributes,
 };
 /// ```
 /// # use tenure_sdk::prelude::*;

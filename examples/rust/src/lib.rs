@@ -4,6 +4,7 @@
 //! `TENURE_ADDRESS` (several addresses are separated by commas), or at 127.0.0.1:7233. `docs/sdk.md` explains them.
 
 pub mod backup;
+pub mod find;
 pub mod hello;
 pub mod jobs;
 pub mod loyalty;

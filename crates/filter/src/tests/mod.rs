@@ -1,70 +1,14 @@
-//! Records and attributes for the tests of this crate.
+//! Tests of this crate.
 
 mod encodings;
 mod limits;
 mod properties;
 mod reference;
 
-use crate::{Attributes, Record, Type, Value, encode::position, system};
-use std::collections::BTreeMap;
-
-/// A value of its own.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Owned {
-    Bool(bool),
-    Int(i64),
-    Double(f64),
-    Datetime(i64),
-    Keyword(String),
-    List(Vec<String>),
-    Text(String),
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Run {
-    pub(crate) id: String,
-    pub(crate) values: BTreeMap<String, Owned>,
-}
-
-impl Record for Run {
-    fn value(&self, field: &str) -> Value<'_> {
-        match self.values.get(field) {
-            None => Value::Null,
-            Some(Owned::Bool(value)) => Value::Bool(*value),
-            Some(Owned::Int(number)) => Value::Int(*number),
-            Some(Owned::Double(number)) => Value::Double(*number),
-            Some(Owned::Datetime(time)) => Value::Datetime(*time),
-            Some(Owned::Keyword(text)) => Value::Keyword(text),
-            Some(Owned::List(list)) => Value::KeywordList(list),
-            Some(Owned::Text(text)) => Value::Text(text),
-        }
-    }
-
-    fn position(&self) -> Vec<u8> {
-        let time = |field| match self.values.get(field) {
-            Some(Owned::Datetime(time)) => Some(*time),
-            _ => None,
-        };
-        let mut id = [0; 16];
-        id.iter_mut().zip(self.id.bytes()).for_each(|(to, byte)| *to = byte);
-        position(time("CloseTime"), time("StartTime").unwrap_or(0), id)
-    }
-}
-
-/// A custom attribute of each type, whose fields are columns.
-pub(crate) const CUSTOM: [(&str, &str, Type); 7] = [
-    ("CustomBool", "Bool01", Type::Bool),
-    ("CustomDatetime", "Datetime01", Type::Datetime),
-    ("CustomDouble", "Double01", Type::Double),
-    ("CustomInt", "Int01", Type::Int),
-    ("CustomKeyword", "Keyword01", Type::Keyword),
-    ("CustomList", "KeywordList01", Type::KeywordList),
-    ("CustomText", "Text01", Type::Text),
-];
-
-pub(crate) fn attributes() -> Attributes {
-    Attributes::new(CUSTOM.map(|(alias, field, kind)| (alias.to_owned(), field.to_owned(), kind)))
-}
+use crate::{
+    Attributes, Type, system,
+    testing::{CUSTOM, DIVISION, Owned, Run, attributes},
+};
 
 #[test]
 fn names_of_the_system_are_known_with_and_without_their_prefix() {

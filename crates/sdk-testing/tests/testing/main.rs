@@ -4,6 +4,7 @@ mod cluster;
 mod determinism;
 mod features;
 mod histories;
+mod lists;
 mod time;
 
 use std::time::Duration;

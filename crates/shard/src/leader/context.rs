@@ -12,7 +12,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 use tenure_api::error::ApiError;
-use tenure_engine::{FeatureLevel, RowKey, WriteSet, rows::ReadError};
+use tenure_engine::{FeatureLevel, RowKey, WriteSet, codec, rows::ReadError, visibility::Filling};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,8 @@ pub(crate) struct LeaderContext {
     pub(crate) rows: Arc<dyn Rows>,
     pub(crate) node: Arc<NodeContext>,
     pub(crate) clock: Clock,
+    /// How far earlier leaders have filled the shard's lists, if they have begun.
+    pub(crate) filling: Option<Filling>,
     /// Whether the shard has begun to have lists: from then on all its leaders put runs into them, whatever this node has
     /// heard of the cluster's feature level.
     lists: AtomicBool,
@@ -57,12 +59,26 @@ impl LeaderContext {
         replica.linearizable().await?;
         let rows = replica.rows();
         let reclaimed = Reclaimed::load(replica.shard(), &*rows)?;
+        let filling = rows.get(&RowKey::ListFill)?.map(|row| codec::decode(&row)).transpose();
+        let filling = filling.map_err(|error| ReadError::corrupt(RowKey::ListFill, error))?;
         let clock = Clock::start(&*rows, node.options.virtual_time.as_ref())?;
         // The new leader's time is on record before anything is told by it; and the entry proves the leadership.
         replica.propose(term, &WriteSet { ops: clock.record().into_iter().collect() }).await?;
-        let lists = rows.get(&RowKey::ListFill)?.is_some().into();
+        let lists = filling.is_some().into();
         let (shard, ended, _counted) = (replica.shard(), CancellationToken::new(), node.leaders.enter());
-        Ok(Arc::new(LeaderContext { shard, term, replica, rows, node, clock, lists, reclaimed, ended, _counted }))
+        Ok(Arc::new(LeaderContext {
+            shard,
+            term,
+            replica,
+            rows,
+            node,
+            clock,
+            filling,
+            lists,
+            reclaimed,
+            ended,
+            _counted,
+        }))
     }
 
     /// The level of the forms that commands may write. It reaches that of lists when the filling begins, and not by itself:

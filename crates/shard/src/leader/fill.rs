@@ -43,7 +43,8 @@ pub(crate) struct Fill {
 
 impl Fill {
     pub(crate) fn new(context: Arc<LeaderContext>, executions: Arc<Executions>) -> Fill {
-        Fill { context, executions, progress: watch::Sender::new((0, false)) }
+        let is_done = context.filling.as_ref().is_some_and(|filling| filling.done);
+        Fill { context, executions, progress: watch::Sender::new((0, is_done)) }
     }
 
     pub(crate) async fn run(self: Arc<Self>) {
@@ -57,18 +58,20 @@ impl Fill {
     /// Returns once lists lack nothing.
     ///
     /// # Errors
-    /// UNAVAILABLE if they still do after a while.
-    pub(crate) async fn done(&self) -> Result<(), ApiError> {
+    /// UNAVAILABLE if they still do after a while; NotLeader if the leader is gone, so that the next one is asked.
+    pub(crate) async fn done(&self) -> Result<(), CommandError> {
         let mut progress = self.progress.subscribe();
-        let done = tokio::time::timeout(PATIENCE, progress.wait_for(|(_, done)| *done)).await;
-        if matches!(done, Ok(Ok(_))) {
-            return Ok(());
+        tokio::select! {
+            biased;
+            Ok(_) = progress.wait_for(|(_, done)| *done) => return Ok(()),
+            () = self.context.ended.cancelled() => return Err(self.context.not_leader().into()),
+            () = sleep(PATIENCE) => {}
         }
         let (runs, _) = *self.progress.borrow();
         let shard = self.context.shard;
-        Err(ApiError::unavailable(format!(
-            "shard {shard} is still putting the runs of before into its lists ({runs} since this leader came)"
-        )))
+        let message =
+            format!("shard {shard} is still putting the runs of before into its lists ({runs} since this leader came)");
+        Err(ApiError::unavailable(message).into())
     }
 
     async fn fill(&self) {

@@ -66,11 +66,15 @@ impl Questions {
             }
             Question::List(query) => {
                 let lists = rows.lists()?;
-                lists::page(&*lists, query, request.after.as_deref(), request.budget)
+                lists::page(&lists::Reading::new(&*lists, query)?, request.after.as_deref(), request.budget)
             }
             Question::Count(query) => {
                 let lists = rows.lists()?;
-                lists::count(&*lists, query, request.after.as_deref(), request.budget)
+                lists::count(lists::Reading::new(&*lists, query)?, request.after.as_deref(), request.budget)
+            }
+            Question::Explain(query) => {
+                let lists = rows.lists()?;
+                Ok(lists::explain(&lists::Reading::new(&*lists, query)?))
             }
             Question::Batches { namespace } => {
                 batches::page(&*rows.lists()?, *namespace, request.after.as_deref(), request.budget)
@@ -79,7 +83,6 @@ impl Questions {
             Question::Left { namespace, count: true } => {
                 reclaim::left(&self.context, *namespace, request.after.as_deref(), request.budget)
             }
-            Question::Explain(query) => lists::explain(&*rows.lists()?, query),
             #[cfg(test)]
             Question::Ready(ready) => ready.step(rows, request.after.as_deref(), request.budget),
         }

@@ -2,7 +2,7 @@
 
 use super::{NAMESPACE, memory::LogLists};
 use crate::{
-    leader::lists::{count, page},
+    leader::lists::{Reading, count, page},
     seam::question::{Budget, ListQuery, Part},
 };
 use bytes::Bytes;
@@ -49,21 +49,22 @@ const BUDGET: Budget = Budget { items: 10, bytes: 1 << 20, rows: 100 };
 #[test]
 fn what_no_index_has_in_order_is_sorted_up_to_a_limit() {
     let all = runs(SORTED_ROWS);
-    let step = page(&all, &query("ORDER BY TaskQueue"), None, BUDGET).unwrap();
+    let step = page(&Reading::new(&all, &query("ORDER BY TaskQueue")).unwrap(), None, BUDGET).unwrap();
     assert!(matches!(&step.part, Part::Items(items) if items.len() == 10));
     let more = runs(SORTED_ROWS + 1);
-    let refused = page(&more, &query("ORDER BY TaskQueue"), None, BUDGET).unwrap_err();
+    let refused = page(&Reading::new(&more, &query("ORDER BY TaskQueue")).unwrap(), None, BUDGET).unwrap_err();
     let cause =
         "unable to sort by TaskQueue: no index has all runs by TaskQueue, and a shard has more than 20000 of them";
     assert!(refused.to_string().contains(cause), "{refused}");
-    page(&more, &query("ORDER BY WorkflowId DESC"), None, BUDGET).unwrap();
+    page(&Reading::new(&more, &query("ORDER BY WorkflowId DESC")).unwrap(), None, BUDGET).unwrap();
 }
 
 #[test]
 fn a_count_has_so_many_groups_and_no_more() {
     const ALL: Budget = Budget { rows: u64::MAX, ..Budget::OF_COUNT };
-    let step = count(&runs(GROUPS), &query("GROUP BY WorkflowType"), None, ALL).unwrap();
+    let step = count(Reading::new(&runs(GROUPS), &query("GROUP BY WorkflowType")).unwrap(), None, ALL).unwrap();
     assert!(matches!(&step.part, Part::Groups(groups) if groups.len() == GROUPS));
-    let refused = count(&runs(GROUPS + 1), &query("GROUP BY WorkflowType"), None, ALL).unwrap_err();
+    let refused =
+        count(Reading::new(&runs(GROUPS + 1), &query("GROUP BY WorkflowType")).unwrap(), None, ALL).unwrap_err();
     assert!(refused.to_string().contains("GROUP BY makes more than 10000 groups"), "{refused}");
 }

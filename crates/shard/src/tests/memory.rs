@@ -215,7 +215,13 @@ impl Log {
         self.lead.lock().0
     }
 
-    /// Rows whose keys are such.
+    /// The rows whose keys are such.
+    pub(super) fn such(&self, wanted: impl Fn(&RowKey) -> bool) -> BTreeMap<RowKey, Bytes> {
+        let rows = self.rows.lock();
+        rows.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// How many rows have such keys.
     pub(super) fn count(&self, wanted: impl Fn(&RowKey) -> bool) -> usize {
         self.rows.lock().keys().filter(|key| wanted(key)).count()
     }

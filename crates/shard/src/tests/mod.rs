@@ -1,9 +1,11 @@
 //! A leader over rows in memory, with an engine of a few lines.
 
+mod any_list;
 mod attempts;
 mod batches;
 mod cache;
 mod engine;
+mod fill;
 mod forms;
 pub(crate) mod gather;
 mod lists;

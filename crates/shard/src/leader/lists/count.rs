@@ -2,14 +2,13 @@
 
 use super::{
     cursor::{Cursor, just_after},
-    reading::{NoIndexes, Reading, ShardIndexes, list_range},
+    reading::{NoIndexes, Reading, list_range, part_of},
 };
 use crate::{
     node::list_token::malformed_page_token,
     seam::{
         error::CommandError,
-        question::{Budget, GroupValue, Groups, ListQuery, Part, Step},
-        replica::ListRows,
+        question::{Budget, GroupValue, Groups, Part, Step},
     },
 };
 use bytes::Bytes;
@@ -32,36 +31,35 @@ const RECORDS: u8 = 0;
 const INDEX: u8 = 1;
 
 /// Counts some of the runs that fit, those whose rows come after a place.
-pub(crate) fn count(
-    rows: &dyn ListRows,
-    query: &ListQuery,
-    after: Option<&[u8]>,
-    budget: Budget,
-) -> Result<Step, CommandError> {
-    let reading = Reading::new(rows, query)?;
+pub(crate) fn count(reading: Reading<'_>, after: Option<&[u8]>, budget: Budget) -> Result<Step, CommandError> {
+    // Rows are walked in the order of their keys, whatever order is asked for.
+    let reading = &Reading { filter: reading.filter.unordered(), ..reading };
     let (plan, after) = match after {
-        None => (plan(&reading), None),
-        Some(after) => resumed(&reading, after).ok_or_else(malformed_page_token)?,
+        None => (plan(reading), None),
+        Some(after) => resumed(reading, after).ok_or_else(malformed_page_token)?,
     };
     if let Access::Index { field, ranges, repeats: true, .. } = &plan.access {
-        return match once_each(&reading, &plan, field, ranges)? {
+        return match once_each(reading, &plan, field, ranges)? {
             Some(counted) => Ok(counted.step(None)),
-            None => walk(&reading, &reading.filter.plan(&NoIndexes), None, budget),
+            None => walk(reading, &reading.filter.plan(&NoIndexes), None, budget),
         };
     }
-    walk(&reading, &plan, after, budget)
+    walk(reading, &plan, after, budget)
 }
 
 fn plan(reading: &Reading<'_>) -> Plan {
+    of_all(reading).unwrap_or_else(|| reading.filter.plan(&*reading.indexes))
+}
+
+/// The plan where all runs are counted.
+fn of_all(reading: &Reading<'_>) -> Option<Plan> {
     let filter = &reading.filter;
     let grouped = filter.group_by().map_or(STATUS, |by| &by.field);
     let all = filter.condition().is_none() && !filter.names_division();
-    if all && RunRecord::index(grouped).is_some_and(|index| index.has_nulls) {
-        let ranges = vec![KeyRange::all()];
-        let access = Access::Index { field: grouped.to_owned(), ranges, order: Order::Forwards, repeats: false };
-        return Plan { access, part: PlanPart::All, residual: None, is_sorted: true, rows: 0 };
-    }
-    filter.plan(&reading.indexes())
+    RunRecord::index(grouped).filter(|index| all && index.has_nulls)?;
+    let ranges = vec![KeyRange::all()];
+    let access = Access::Index { field: grouped.to_owned(), ranges, order: Order::Forwards, repeats: false };
+    Some(Plan { access, part: PlanPart::All, residual: None, is_sorted: true, rows: 0 })
 }
 
 /// The plan of the steps before, whatever would be best by now: its rows are the ones that have an order to go on in.
@@ -72,20 +70,21 @@ fn resumed<'p>(reading: &Reading<'_>, after: &'p [u8]) -> Option<(Plan, Option<&
         INDEX => {
             let end = rest.iter().position(|byte| *byte == 0)?;
             let (field, place) = (std::str::from_utf8(&rest[..end]).ok()?, &rest[end + 1..]);
-            let fixed = plan(reading);
-            let same = |plan: &Plan| matches!(&plan.access, Access::Index { field: of, .. } if of == field);
-            let plan =
-                if same(&fixed) { fixed } else { reading.filter.plan(&OnlyIndex { field, of: reading.indexes() }) };
-            same(&plan).then_some((plan, Some(place)))
+            let indexes = OnlyIndex { field, place, of: &*reading.indexes };
+            let plan = of_all(reading).unwrap_or_else(|| reading.filter.plan(&indexes));
+            let same = matches!(&plan.access, Access::Index { field: of, .. } if of == field);
+            same.then_some((plan, Some(place)))
         }
         _ => None,
     }
 }
 
-/// One index, which is best.
+/// One index, of which the rows are best that have a place: of an attribute with several keys a run, there are several
+/// choices of rows, but of these only those of one key are walked, and no two have the same.
 struct OnlyIndex<'a> {
     field: &'a str,
-    of: ShardIndexes<'a>,
+    place: &'a [u8],
+    of: &'a dyn Indexes,
 }
 
 impl Indexes for OnlyIndex<'_> {
@@ -93,8 +92,8 @@ impl Indexes for OnlyIndex<'_> {
         self.of.index(field).filter(|_| field == self.field)
     }
 
-    fn estimate(&self, _: &str, _: &KeyRange) -> u64 {
-        0
+    fn estimate(&self, _: &str, range: &KeyRange) -> u64 {
+        u64::from(!range.contains(self.place))
     }
 
     fn total(&self) -> u64 {
@@ -141,9 +140,13 @@ fn walk(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budget
             let (start, end) = plan.part.positions();
             (vec![RECORDS], None, vec![ListRange { start: start.to_vec(), end: end.to_vec(), reverse: false }])
         }
-        Access::Index { field, ranges, .. } => {
+        Access::Index { field, ranges, order, .. } => {
             let tag = [&[INDEX], field.as_bytes(), &[0]].concat();
-            (tag, Some(field.as_str()), ranges.iter().map(|range| list_range(range, false)).collect())
+            let of_range = |range| match order {
+                Order::Merged => part_of(range, plan.part.positions()),
+                Order::Forwards | Order::Backwards => list_range(range, false),
+            };
+            (tag, Some(field.as_str()), ranges.iter().map(of_range).collect())
         }
     };
     let mut counted = Counted::new(reading);
@@ -174,17 +177,18 @@ fn once_each(
     field: &str,
     ranges: &[KeyRange],
 ) -> Result<Option<Counted>, CommandError> {
-    let (mut counted, mut seen) = (Counted::new(reading), HashSet::new());
+    let (mut counted, mut seen, mut read) = (Counted::new(reading), HashSet::new(), 0);
     let mut groups = Grouping::new(reading, plan, None);
     for range in ranges {
         let mut cursor = Cursor::new(reading.rows, reading.table(Some(field)), list_range(range, false));
         while let Some((place, value)) = cursor.next()? {
+            read += 1;
+            if read > SORTED_ROWS {
+                return Ok(None);
+            }
             let position = position_of(&place, &value);
             if !seen.insert(position.to_vec()) {
                 continue;
-            }
-            if seen.len() > SORTED_ROWS {
-                return Ok(None);
             }
             if let Some(group) = groups.of(&place, position, None)? {
                 counted.add(group)?;

@@ -12,17 +12,12 @@ mod walk;
 
 pub(crate) use count::count;
 pub(crate) use page::page;
+pub(crate) use reading::Reading;
 
-use crate::seam::{
-    error::CommandError,
-    question::{ListQuery, Part, Step},
-    replica::ListRows,
-};
-use reading::Reading;
+use crate::seam::question::{Part, Step};
 
 /// Tells how a query is answered here.
-pub(crate) fn explain(rows: &dyn ListRows, query: &ListQuery) -> Result<Step, CommandError> {
-    let reading = Reading::new(rows, query)?;
-    let plan = reading.filter.plan(&reading.indexes());
-    Ok(Step { part: Part::Text(plan.explain()), next: None })
+pub(crate) fn explain(reading: &Reading<'_>) -> Step {
+    let plan = reading.filter.plan(&*reading.indexes);
+    Step { part: Part::Text(plan.explain()), next: None }
 }

@@ -7,8 +7,7 @@ use super::{
 };
 use crate::seam::{
     error::CommandError,
-    question::{Budget, Item, ListQuery, Part, Step},
-    replica::ListRows,
+    question::{Budget, Item, Part, Step},
 };
 use bytes::Bytes;
 use prost::Message;
@@ -24,24 +23,18 @@ use tenure_filter::{Access, KeyRange, Plan};
 use tenure_limits::SORTED_ROWS;
 
 /// The next items of the list, strictly after a place.
-pub(crate) fn page(
-    rows: &dyn ListRows,
-    query: &ListQuery,
-    after: Option<&[u8]>,
-    budget: Budget,
-) -> Result<Step, CommandError> {
-    let reading = Reading::new(rows, query)?;
-    let plan = reading.filter.plan(&reading.indexes());
+pub(crate) fn page(reading: &Reading<'_>, after: Option<&[u8]>, budget: Budget) -> Result<Step, CommandError> {
+    let plan = reading.filter.plan(&*reading.indexes);
     if plan.is_sorted {
-        return Ok(in_order(&reading, &plan, after, budget)?);
+        return Ok(in_order(reading, &plan, after, budget)?);
     }
     if !reading.filter.order_by().is_empty() {
-        return sorted(&reading, &plan, after, budget);
+        return sorted(reading, &plan, after, budget);
     }
-    if let Some(step) = by_position(&reading, &plan, after, budget)? {
+    if let Some(step) = by_position(reading, &plan, after, budget)? {
         return Ok(step);
     }
-    Ok(in_order(&reading, &reading.filter.plan(&NoIndexes), after, budget)?)
+    Ok(in_order(reading, &reading.filter.plan(&NoIndexes), after, budget)?)
 }
 
 /// What a step has put together.
@@ -106,21 +99,22 @@ fn by_position(
     budget: Budget,
 ) -> Result<Option<Step>, ReadError> {
     let Access::Index { field, ranges, .. } = &plan.access else { return Ok(None) };
-    let total = tenure_filter::Indexes::total(&reading.indexes());
+    let total = reading.indexes.total();
     // A walk through all records meets one that fits after `total / rows` others.
     if plan.rows.saturating_mul(plan.rows) / 8 > budget.items.saturating_mul(total) {
         return Ok(None);
     }
-    let mut positions = Vec::new();
+    let (mut positions, mut read) = (Vec::new(), 0);
     for range in ranges {
         let mut cursor = Cursor::new(reading.rows, reading.table(Some(field)), list_range(range, false));
         while let Some((place, value)) = cursor.next()? {
+            read += 1;
+            if read > SORTED_ROWS {
+                return Ok(None);
+            }
             let position = position_of(&place, &value);
             if after.is_none_or(|after| position > after) {
                 positions.push(position.to_vec());
-            }
-            if positions.len() > SORTED_ROWS {
-                return Ok(None);
             }
         }
     }

@@ -11,23 +11,31 @@ use tenure_engine::{
 use tenure_filter::{Filter, Index, Indexes, KeyRange};
 
 /// What a list or a count reads: rows of one moment, and what is asked of them.
-pub(super) struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     pub(super) rows: &'a dyn ListRows,
     pub(super) query: &'a ListQuery,
     pub(super) filter: Filter,
+    /// The indexes that plans choose from.
+    pub(super) indexes: Box<dyn Indexes + 'a>,
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(rows: &'a dyn ListRows, query: &'a ListQuery) -> Result<Self, CommandError> {
-        Ok(Reading { rows, query, filter: query.filter()? })
+    pub(crate) fn new(rows: &'a dyn ListRows, query: &'a ListQuery) -> Result<Self, CommandError> {
+        let indexes = ShardIndexes { rows, kind: query.kind, namespace: query.namespace };
+        Reading::by(Box::new(indexes), rows, query)
+    }
+
+    /// With the indexes that these say there are.
+    pub(crate) fn by(
+        indexes: Box<dyn Indexes + 'a>,
+        rows: &'a dyn ListRows,
+        query: &'a ListQuery,
+    ) -> Result<Self, CommandError> {
+        Ok(Reading { rows, query, filter: query.filter()?, indexes })
     }
 
     pub(super) fn table<'f>(&self, field: Option<&'f str>) -> ListTable<'f> {
         ListTable { kind: self.query.kind, namespace: self.query.namespace, field }
-    }
-
-    pub(super) fn indexes(&self) -> ShardIndexes<'_> {
-        ShardIndexes { rows: self.rows, kind: self.query.kind, namespace: self.query.namespace }
     }
 
     pub(super) fn record_key(&self, position: &[u8]) -> RowKey {
@@ -54,10 +62,10 @@ const INDEX_ROW: u64 = 24;
 const RECORD_ROW: u64 = 128;
 
 /// The indexes of a shard's rows.
-pub(super) struct ShardIndexes<'a> {
-    pub(super) rows: &'a dyn ListRows,
-    pub(super) kind: SubjectKind,
-    pub(super) namespace: NamespaceId,
+struct ShardIndexes<'a> {
+    rows: &'a dyn ListRows,
+    kind: SubjectKind,
+    namespace: NamespaceId,
 }
 
 impl ShardIndexes<'_> {
@@ -105,6 +113,12 @@ impl Indexes for NoIndexes {
     fn total(&self) -> u64 {
         0
     }
+}
+
+/// The rows of one key, those at the positions from the first up to the second without it.
+pub(super) fn part_of(key: &KeyRange, (first, end): (&[u8], &[u8])) -> ListRange {
+    let place = |position: &[u8]| [&key.start, position].concat();
+    ListRange { start: place(first), end: place(end), reverse: false }
 }
 
 pub(super) fn list_range(range: &KeyRange, reverse: bool) -> ListRange {

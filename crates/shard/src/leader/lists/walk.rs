@@ -2,7 +2,7 @@
 
 use super::{
     cursor::{Cursor, just_after},
-    reading::{Reading, list_range},
+    reading::{Reading, list_range, part_of},
 };
 use bytes::Bytes;
 use tenure_engine::{
@@ -45,10 +45,7 @@ impl<'a> Walk<'a> {
         let cursor = |range| Cursor::new(reading.rows, reading.table(Some(field)), range);
         match order {
             Order::Merged => {
-                let of_key = |range: &KeyRange| {
-                    let key = |position: &[u8]| [&range.start, position].concat();
-                    cursor(ListRange { start: key(&first), end: key(end), reverse: false })
-                };
+                let of_key = |range: &KeyRange| cursor(part_of(range, (&first, end)));
                 Walk::Merged(ranges.iter().map(of_key).collect())
             }
             Order::Forwards => {

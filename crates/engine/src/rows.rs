@@ -8,7 +8,7 @@ use crate::{
     subject::{Subject, SubjectKind, SubjectState},
 };
 use bytes::Bytes;
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::ControlFlow, sync::Arc};
 use tenure_api::{history::v1::HistoryEvent, text::prefix};
 
 /// Committed rows, as a transition reads them. All reads of one transition see the same rows.
@@ -51,6 +51,9 @@ pub struct ListRange {
     /// Whether the last rows come first.
     pub reverse: bool,
 }
+
+/// What looks at rows of such a table, each by the last part of its key and by its value, for as long as it says so.
+pub type ListVisit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// The error for a row that could not be read or decoded. The shard stops serving: rows that cannot be read are not
 /// guessed at.

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
     NamespaceId, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
-    rows::{ListRange, ListTable, ReadError, ReadyTask, SystemTable},
+    rows::{ListRange, ListTable, ListVisit, ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
 };
 use tenure_peer::{
@@ -252,12 +252,7 @@ impl ListRows for StoredLists<'_> {
         self.0.get(key)
     }
 
-    fn rows(
-        &self,
-        table: &ListTable<'_>,
-        range: &ListRange,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+    fn rows(&self, table: &ListTable<'_>, range: &ListRange, visit: &mut ListVisit<'_>) -> Result<(), ReadError> {
         self.0.list_rows(table, range, visit)
     }
 

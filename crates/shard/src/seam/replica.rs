@@ -4,11 +4,11 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use minicbor::{Decode, Encode};
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tenure_engine::{
     NamespaceId, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
-    rows::{ListRange, ListTable, ReadError, ReadyTask, SystemTable},
+    rows::{ListRange, ListTable, ListVisit, ReadError, ReadyTask, SystemTable},
 };
 use tenure_limits::ENTRY;
 use tokio::sync::watch;
@@ -113,12 +113,7 @@ pub trait ListRows {
     /// The value of a row.
     fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
     /// Visits rows of a table in order, each with the last part of its key, for as long as `visit` says so.
-    fn rows(
-        &self,
-        table: &ListTable<'_>,
-        range: &ListRange,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), ReadError>;
+    fn rows(&self, table: &ListTable<'_>, range: &ListRange, visit: &mut ListVisit<'_>) -> Result<(), ReadError>;
     /// About how many bytes a part of a table takes.
     fn bytes(&self, table: &ListTable<'_>, range: &ListRange) -> u64;
 }

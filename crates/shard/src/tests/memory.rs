@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use prost::Message;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -22,7 +21,7 @@ use tenure_engine::{
     NamespaceId, Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WorkflowKey, WriteSet,
     codec,
     outbox::{OutboxEntry, OutboxMessage},
-    rows::{ListRange, ListTable, ReadError, ReadyTask, SystemTable},
+    rows::{ListRange, ListTable, ListVisit, ReadError, ReadyTask, SystemTable},
     state::ExecutionState,
 };
 use tokio::sync::{Semaphore, watch};
@@ -494,12 +493,7 @@ impl ListRows for LogLists {
         Ok(self.0.get(key).cloned())
     }
 
-    fn rows(
-        &self,
-        table: &ListTable<'_>,
-        range: &ListRange,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+    fn rows(&self, table: &ListTable<'_>, range: &ListRange, visit: &mut ListVisit<'_>) -> Result<(), ReadError> {
         let of_table = self.0.iter().filter_map(|(key, value)| match (key, table.field) {
             (RowKey::Record { kind, namespace, position }, None)
                 if (*kind, *namespace) == (table.kind, table.namespace) =>

@@ -7,7 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use rocksdb::{DB, DBRawIterator, Range, ReadOptions, Snapshot};
-use std::{cmp::Ordering, ops::ControlFlow, sync::Arc};
+use std::{cmp::Ordering, sync::Arc};
 use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
     codec,
@@ -15,7 +15,7 @@ use tenure_engine::{
     key::{NamespaceId, QueueKey, RunKey},
     outbox::{OutboxEntry, OutboxMessage},
     proto::event_in,
-    rows::{ListRange, ListTable, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
+    rows::{ListRange, ListTable, ListVisit, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
     state::ExecutionState,
     subject::Subject,
     time::Timestamp,
@@ -320,7 +320,7 @@ impl View<'_> {
         &self,
         table: &ListTable<'_>,
         range: &ListRange,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut ListVisit<'_>,
     ) -> Result<(), ReadError> {
         let prefix = KeyWriter::list_table(self.incarnation.number, table).finish();
         let bounds = bounds(&prefix, range);

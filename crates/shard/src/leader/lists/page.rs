@@ -188,7 +188,7 @@ fn sorted(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budg
 fn too_many(reading: &Reading<'_>) -> ApiError {
     let order = reading.filter.order_by();
     let names: Vec<_> = order.iter().map(|(by, _)| by.alias.as_str()).collect();
-    let cause = match &order[..] {
+    let cause = match order {
         [(by, _)] if RunRecord::index(&by.field).is_none_or(|index| !index.has_nulls) => {
             format!("no index has all runs by {}", by.alias)
         }

@@ -36,8 +36,6 @@ pub(crate) struct LeaderContext {
     _counted: Counted,
 }
 
-const BEFORE_LISTS: FeatureLevel = FeatureLevel(FeatureLevel::LISTS.0 - 1);
-
 /// Why a leader could not come up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
@@ -81,11 +79,11 @@ impl LeaderContext {
         }))
     }
 
-    /// The level of the forms that commands may write. It reaches that of lists when the filling begins, and not by itself:
-    /// a run is either put into lists by the command that starts it, or found by the filling.
+    /// The level of the forms that commands may write. It falls in no shard that has lists: a run that a command below their
+    /// level started after the filling has passed it would never come into them.
     pub(crate) fn level(&self) -> FeatureLevel {
         let known = self.node.system.level();
-        if self.has_lists() { known.max(FeatureLevel::LISTS) } else { known.min(BEFORE_LISTS) }
+        if self.has_lists() { known.max(FeatureLevel::LISTS) } else { known }
     }
 
     pub(crate) fn has_lists(&self) -> bool {

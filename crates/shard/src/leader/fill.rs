@@ -99,7 +99,8 @@ impl Fill {
         }
     }
 
-    /// From here on commands put the runs that they start into lists; those of before are all there to be found.
+    /// From here on commands of all leaders put the runs that they start into lists, and those that began below that level are
+    /// through: what they started is there to be found.
     async fn begin(&self) -> Result<(), CommandError> {
         if self.context.rows.get(&RowKey::ListFill)?.is_none() {
             let ops = vec![Op::Put(RowKey::ListFill, codec::encode(&Filling::default()))];

@@ -16,8 +16,8 @@ LISTS = compare.load_lists()
 TOGETHER = {"counts": "lists"}
 
 
-def halves() -> list[tuple[int, str]]:
-    """Each scenario with the half that it is played in: one process has only one core, and two workers can take a half each."""
+def halves() -> dict[str, int]:
+    """The half in which each scenario is played: a process has only one core, and two workers can take a half each."""
 
     def group(name: str) -> str:
         first = name.split("/")[0]
@@ -27,15 +27,26 @@ def halves() -> list[tuple[int, str]]:
     for name, size in sizes.most_common():
         half[name] = load.index(min(load))
         load[half[name]] += size
-    return [(half[group(name)], name) for name in SCENARIOS]
+    return {name: half[group(name)] for name in SCENARIOS}
+
+
+HALVES = halves()
 
 
 @pytest.fixture(scope="module")
-async def played(request, cluster) -> dict[str, dict]:
-    """The records of all scenarios of a half that are to be tested, played together."""
-    calls = [item.callspec.params for item in request.session.items if "played" in item.fixturenames]
-    wanted = {params["name"] for params in calls if params["played"] == request.param}
-    return await play_all([SCENARIOS[name] for name in sorted(wanted)], cluster.addresses)
+def played(request, cluster):
+    """Gives the records of all scenarios of a half that are to be tested, which are played together when they are first asked
+    for."""
+    names = {item.callspec.params["name"] for item in request.session.items if "played" in item.fixturenames}
+    records = {}
+
+    async def records_of(half: int) -> dict[str, dict]:
+        if half not in records:
+            wanted = sorted(name for name in names if HALVES[name] == half)
+            records[half] = await play_all([SCENARIOS[name] for name in wanted], cluster.addresses)
+        return records[half]
+
+    return records_of
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +57,12 @@ def recorded() -> dict[str, dict]:
 # So many at a time leave little to others, and some have a second for what must be done.
 @pytest.mark.late
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("played", "name"), halves(), indirect=["played"], ids=SCENARIOS, scope="module")
-def test_scenario(name, played, recorded, request):
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.part(str(HALVES[name]))) for name in SCENARIOS])
+async def test_scenario(name, played, recorded, request):
     assert name in recorded, "scripts/conformance --record records it"
     _, awaited = LISTS.awaits(name)
-    diff = compare.difference(name, recorded[name], played[name], LISTS)
+    ours = (await played(HALVES[name]))[name]
+    diff = compare.difference(name, recorded[name], ours, LISTS)
     if diff and awaited and request.config.getoption("--target") == "cluster":
         pytest.xfail(f"waits for {awaited}")
     assert not diff, diff

@@ -68,9 +68,10 @@ def group_of(item) -> str | None:
     if not any(fixture.scope == "module" for fixture in made.values()):
         return None
     # A fixture is made anew for each of its parameters.
-    given = item.callspec.params if hasattr(item, "callspec") else {}
-    parameters = [str(given[name]) for name, fixture in sorted(made.items()) if name in given and fixture.scope != "function"]
-    return " ".join([str(item.path), *parameters])
+    parameters = [str(item.callspec.params[name]) for name, fixture in sorted(made.items())
+                  if fixture.params and fixture.scope != "function"]
+    part = item.get_closest_marker("part")
+    return " ".join([str(item.path), *parameters, *(part.args if part else [])])
 
 
 def is_alone(item) -> bool:

@@ -33,8 +33,7 @@ pub enum Question {
         #[n(0)]
         namespace: NamespaceId,
     },
-    /// What is left of a namespace that was deleted? The parts are groups of runs ([`RUNS_LEFT`]) and of shards that are not
-    /// done ([`SHARDS_LEFT`]).
+    /// What is left of a namespace that was deleted? The parts are groups: of runs, and of shards that are not done.
     #[n(5)]
     Left {
         #[n(0)]

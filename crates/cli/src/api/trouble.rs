@@ -42,7 +42,8 @@ fn unreachable(addresses: &str, seconds: u64, last: &Status) -> (String, Option<
     let (cause, advice) = match last.source() {
         // Without a source a server has said it.
         None => (format!("no answer from {addresses} within {seconds} s: {}", said(last)), None),
-        Some(broken) if chain(broken).any(|error| error.is::<TimeoutExpired>()) => {
+        // The time is over here, or a moment sooner there: then the server gives up the stream.
+        Some(broken) if last.code() == Code::Cancelled || chain(broken).any(|error| error.is::<TimeoutExpired>()) => {
             let advice =
                 "--timeout gives it longer; a query waits for a worker, and `tenure task-queue describe` shows them";
             (format!("no answer from {addresses} within {seconds} s"), Some(advice))
@@ -137,6 +138,14 @@ mod tests {
               is one running there? --address or TENURE_ADDRESS name others (gRPC, by default port 7233), `tenure server start-dev` starts one"#]],
         );
         let last = Status::from_error(Box::new(TimeoutExpired(())));
+        check(
+            ClientError::Unreachable { addresses: "a:1".to_owned(), seconds: 3, last },
+            expect![[r#"
+            no answer from a:1 within 3 s
+              --timeout gives it longer; a query waits for a worker, and `tenure task-queue describe` shows them"#]],
+        );
+        let mut last = Status::cancelled("h2 protocol error");
+        last.set_source(std::sync::Arc::new(std::io::Error::other("stream no longer needed")));
         check(
             ClientError::Unreachable { addresses: "a:1".to_owned(), seconds: 3, last },
             expect![[r#"

@@ -111,6 +111,16 @@ impl LeaderContext {
         self.router().not_leader(self.shard)
     }
 
+    /// Reads rows where that may take long.
+    pub(crate) async fn read<T: Send + 'static, E: From<ReadError> + Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Rows) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        let rows = self.rows.clone();
+        let reading = tokio::task::spawn_blocking(move || read(&*rows));
+        reading.await.unwrap_or_else(|error| Err(ReadError::Storage(error.to_string()).into()))
+    }
+
     /// Rows read afterwards show all that was acknowledged before the call.
     pub(crate) async fn barrier(&self) -> Result<(), NotLeader> {
         tokio::select! {

@@ -7,7 +7,7 @@ use crate::{
         context::LeaderContext,
         executions::{Executions, own},
     },
-    seam::error::CommandError,
+    seam::{error::CommandError, replica::Rows},
 };
 use futures::{StreamExt, stream};
 use metrics::{counter, gauge};
@@ -113,8 +113,7 @@ impl Fill {
 
     /// Makes the next runs known. `true` if there are no more.
     async fn piece(&self) -> Result<bool, CommandError> {
-        let rows = self.context.rows.clone();
-        let read = move || {
+        let read = |rows: &dyn Rows| {
             let filling = match rows.get(&RowKey::ListFill)? {
                 Some(row) => {
                     codec::decode::<Filling>(&row).map_err(|error| ReadError::corrupt(RowKey::ListFill, error))?
@@ -122,11 +121,9 @@ impl Fill {
                 None => Filling::default(),
             };
             let runs = if filling.done { Vec::new() } else { rows.runs(filling.after.as_ref(), PIECE)? };
-            Ok((filling, runs))
+            Ok::<_, ReadError>((filling, runs))
         };
-        let read: Result<(Filling, Vec<RunKey>), ReadError> =
-            tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(ReadError::Storage(error.to_string())));
-        let (filling, runs) = read?;
+        let (filling, runs) = self.context.read(read).await?;
         if !filling.done {
             let last = runs.last().cloned();
             let (count, done) = (runs.len() as u64, runs.len() < PIECE);

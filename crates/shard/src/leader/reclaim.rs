@@ -118,13 +118,8 @@ impl Reclaims {
     /// Removes all batch jobs that there are.
     async fn remove_jobs(&self, namespace: NamespaceId) -> Result<(), CommandError> {
         loop {
-            let rows = self.context.rows.clone();
-            let page = move || {
-                let budget = Budget { items: PIECE as u64, bytes: u64::MAX, rows: PIECE as u64 };
-                batches::page(&*rows.lists()?, namespace, None, budget)
-            };
-            let page = tokio::task::spawn_blocking(page).await;
-            let step = page.unwrap_or_else(|error| Err(ReadError::Storage(error.to_string()).into()))?;
+            let budget = Budget { items: PIECE as u64, bytes: u64::MAX, rows: PIECE as u64 };
+            let step = self.context.read(move |rows| batches::page(&*rows.lists()?, namespace, None, budget)).await?;
             let Part::Items(jobs) = step.part else { return Ok(()) };
             if jobs.is_empty() {
                 return Ok(());
@@ -147,9 +142,8 @@ impl Reclaims {
                 tracing::info!(shard = self.context.shard, %namespace, runs = *total, "removing a deleted namespace");
                 told = Instant::now();
             }
-            let rows = self.context.rows.clone();
             let from = after.take();
-            let runs = read(move || rows.runs_of(namespace, from.as_ref(), PIECE)).await?;
+            let runs = self.context.read(move |rows| rows.runs_of(namespace, from.as_ref(), PIECE)).await?;
             let Some(last) = runs.last().cloned() else { return Ok(*total - before) };
             after = Some(last);
             let mut removed = stream::iter(runs).map(|run| self.remove(run)).buffer_unordered(RECLAIMED_AT_ONCE);
@@ -176,8 +170,7 @@ impl Reclaims {
     /// Deletes rows that no run owns.
     async fn remove_leftovers(&self, namespace: NamespaceId) -> Result<(), CommandError> {
         loop {
-            let rows = self.context.rows.clone();
-            let keys = read(move || rows.leftovers(namespace, PIECE)).await?;
+            let keys = self.context.read(move |rows| rows.leftovers(namespace, PIECE)).await?;
             if keys.is_empty() {
                 return Ok(());
             }
@@ -187,8 +180,7 @@ impl Reclaims {
 
     /// Whether runs of the namespace have sent messages that are not received yet.
     async fn sends(&self, namespace: NamespaceId) -> Result<bool, CommandError> {
-        let rows = self.context.rows.clone();
-        let sends = read(move || {
+        let sends = self.context.read(move |rows| {
             let mut after = None;
             loop {
                 let entries = rows.outbox(after.as_ref(), PIECE)?;
@@ -199,7 +191,7 @@ impl Reclaims {
                 after = Some((last.from.clone(), last.stamp));
             }
         });
-        Ok(sends.await?)
+        sends.await
     }
 
     /// Deletes the rows of namespaces that are gone for so long that nothing of them can be on its way any more.
@@ -221,10 +213,6 @@ impl Reclaims {
     async fn propose(&self, ops: Vec<Op>) -> Result<(), CommandError> {
         Ok(self.context.propose(&mut WriteSet { ops }).await?)
     }
-}
-
-async fn read<T: Send + 'static>(read: impl FnOnce() -> Result<T, ReadError> + Send + 'static) -> Result<T, ReadError> {
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(ReadError::Storage(error.to_string())))
 }
 
 /// A place in a count of runs: how many there were before, so that places ascend, and the last of them.

@@ -1,6 +1,6 @@
 """Lists and counts over many runs on three local nodes, beside the reference server: times of each kind of query.
 
-    benches/load/run lists [--runs 200000] [--reference-runs 20000] [--times 400]
+    benches/load/run lists [--runs 200000 [1000000]] [--reference-runs 20000] [--times 400]
     benches/load/run lists --starts 3
 
 Fills each server with a catalogue (20 types, 5,000 customers, a tenth of the runs open), and then asks one thing after the
@@ -50,11 +50,14 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def fill(name: str, addresses: list[str], runs: int) -> None:
-    command = ["operator", "search-attribute", "create", "--name", "Customer", "--type", "Keyword"]
-    subprocess.run([TEMPORAL, *command, "--address", addresses[0]], check=True, capture_output=True)
+def fill(name: str, addresses: list[str], runs: int, there: int = 0) -> None:
+    """Brings a server that has some of the runs to so many."""
+    if not there:
+        command = ["operator", "search-attribute", "create", "--name", "Customer", "--type", "Keyword"]
+        subprocess.run([TEMPORAL, *command, "--address", addresses[0]], check=True, capture_output=True)
     began = time.monotonic()
-    done = load(addresses, "catalogue", name="run", count=runs, seconds=7200, in_flight=64)
+    prefix = f"later-{there}" if there else "run"
+    done = load(addresses, "catalogue", name=prefix, count=runs - there, seconds=7200, in_flight=64)
     say(f"{name}: {done['done']} runs in {time.monotonic() - began:.0f} s, {done['per_second']:.0f}/s, failed {done['failed']}")
 
 
@@ -94,7 +97,7 @@ def size(directory: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=200_000)
+    parser.add_argument("--runs", type=int, nargs="+", default=[200_000], help="how many there are, one number after the other")
     parser.add_argument("--reference-runs", type=int, default=20_000, help="0: without the reference server")
     parser.add_argument("--times", type=int, default=400, help="answers to each query")
     parser.add_argument("--starts", type=int, default=0, metavar="ROUNDS",
@@ -105,10 +108,13 @@ def main() -> None:
         if arguments.starts:
             return starts(directory, arguments.starts, 10)
         with Cluster(directory / "cluster") as cluster:
-            fill("tenure", cluster.addresses, arguments.runs)
-            state = sum(size(path) for path in (directory / "cluster").rglob("state"))
-            say(f"tenure: {state / arguments.runs / len(cluster.nodes):.0f} bytes of rows on a node's disk for each run")
-            ask("tenure", cluster.addresses, arguments.times)
+            there = 0
+            for runs in arguments.runs:
+                fill("tenure", cluster.addresses, runs, there)
+                there = runs
+                state = sum(size(path) for path in (directory / "cluster").rglob("state"))
+                say(f"tenure: {state / runs / len(cluster.nodes):.0f} bytes of rows on a node's disk for each run")
+                ask("tenure", cluster.addresses, arguments.times)
         if arguments.reference_runs:
             with Oracle(directory / "reference", file=True, configuration={"frontend.namespaceRPS.visibility": 100_000}) as reference:
                 fill("reference", reference.addresses, arguments.reference_runs)

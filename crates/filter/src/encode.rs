@@ -123,6 +123,18 @@ pub(crate) fn after(bytes: &[u8]) -> Vec<u8> {
     next
 }
 
+/// When the run was closed and when it was started, as its position tells; `None` if that is no position.
+pub fn times_of(position: &[u8]) -> Option<(Option<i64>, i64)> {
+    let (tag, mut rest) = position.split_first()?;
+    let mut time = || {
+        let (bytes, after) = rest.split_first_chunk()?;
+        rest = after;
+        Some((!u64::from_be_bytes(*bytes) ^ (1 << 63)).cast_signed())
+    };
+    let closed = if *tag == CLOSED { Some(time()?) } else { None };
+    Some((closed, time()?))
+}
+
 fn int(number: i64) -> [u8; 8] {
     (number.cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }

@@ -28,6 +28,11 @@ pub trait Indexes {
 
     /// About how many records there are.
     fn total(&self) -> u64;
+
+    /// The attributes whose values each row of an index tells, whatever attribute it is of.
+    fn covered(&self) -> &[&str] {
+        &[]
+    }
 }
 
 /// Which rows are read.
@@ -101,7 +106,9 @@ pub struct Plan {
     pub access: Access,
     /// What is read of it, unless ranges are read one after the other. (What is left to check still has to be.)
     pub part: Part,
-    /// What is to be checked of the records that come, if anything.
+    /// What is to be checked of the rows of the index, if anything, before their records are read.
+    pub covered: Option<Condition>,
+    /// What is to be checked of the records that come then, if anything.
     pub residual: Option<Condition>,
     /// Whether they come in the order that is asked for; else they are sorted by [`Filter::sort_key`].
     pub is_sorted: bool,
@@ -112,7 +119,12 @@ pub struct Plan {
 impl Plan {
     /// Whether a record that came fits the filter.
     pub fn fits(&self, record: &dyn Record) -> bool {
-        self.residual.as_ref().is_none_or(|condition| holds(condition, record) == Some(true))
+        self.may_fit(record) && self.residual.as_ref().is_none_or(|condition| holds(condition, record) == Some(true))
+    }
+
+    /// Whether the record of a row of the index can fit, by what the row tells.
+    pub fn may_fit(&self, row: &dyn Record) -> bool {
+        self.covered.as_ref().is_none_or(|condition| holds(condition, row) == Some(true))
     }
 
     /// For people, a line for each step.
@@ -139,6 +151,9 @@ impl Plan {
             }
         };
         let _ = write!(text, " (about {} rows)", self.rows);
+        if let Some(covered) = &self.covered {
+            let _ = write!(text, "\nread the runs of those with {covered}");
+        }
         if let Some(residual) = &self.residual {
             let _ = write!(text, "\nkeep those with {residual}");
         }
@@ -170,11 +185,11 @@ pub(crate) fn plan(filter: &Filter, indexes: &dyn Indexes) -> Plan {
     let part = parts.iter().map(Part::of).find(|part| *part != Part::All).unwrap_or(Part::All);
     let best = candidates(filter, &parts, part, indexes).into_iter().min_by_key(|c| cost(c.rows, c.is_sorted));
     match best.filter(|best| cost(best.rows, best.is_sorted) < cost(rows, is_sorted)) {
-        Some(best) => best.plan(filter, parts, part),
+        Some(best) => best.plan(filter, parts, part, indexes.covered()),
         None => {
             let undivided = (!filter.names_division()).then(undivided);
             let residual = all_of(parts.into_iter().chain(undivided).collect());
-            Plan { access: Access::Scan, part, residual, is_sorted, rows }
+            Plan { access: Access::Scan, part, covered: None, residual, is_sorted, rows }
         }
     }
 }
@@ -266,8 +281,15 @@ fn estimate(ranges: &[KeyRange], rows: impl Fn(&KeyRange) -> u64) -> u64 {
     known.saturating_mul(step as u64)
 }
 
+/// Whether it is about these attributes alone.
+fn is_covered(part: &Condition, covered: &[&str]) -> bool {
+    let mut tests = Vec::new();
+    part.tests(&mut tests);
+    tests.iter().all(|test| covered.contains(&test.attribute.field.as_str()))
+}
+
 impl Candidate {
-    fn plan(self, filter: &Filter, parts: Vec<Condition>, part: Part) -> Plan {
+    fn plan(self, filter: &Filter, parts: Vec<Condition>, part: Part, covered: &[&str]) -> Plan {
         let Candidate { attribute, ranges, served, rows, is_sorted } = self;
         let order = match filter.order_by() {
             [] if is_sorted => Order::Merged,
@@ -277,6 +299,7 @@ impl Candidate {
         let repeats = attribute.is_many() && !matches!(&ranges[..], [] | [KeyRange { is_point: true, .. }]);
         let access = Access::Index { field: attribute.field, ranges, order, repeats };
         let left = parts.into_iter().enumerate().filter(|(at, _)| !served.contains(at)).map(|(_, part)| part);
-        Plan { access, part, residual: all_of(left.collect()), is_sorted, rows }
+        let (covered, residual) = left.partition(|part| is_covered(part, covered));
+        Plan { access, part, covered: all_of(covered), residual: all_of(residual), is_sorted, rows }
     }
 }

@@ -1,9 +1,12 @@
 //! What lists find a run by: its record, and its rows in the indexes of attributes. They are written in the transition
 //! that changes what they say, so a list is as true as a read.
 
+mod index;
 mod record;
 mod value;
 
+use index::index_value;
+pub use index::{IndexRow, position_of};
 #[cfg(test)]
 pub(crate) use record::RecordRow;
 pub use record::{RunRecord, Shown};
@@ -64,7 +67,7 @@ pub fn rows_of(run: &RunKey, info: WorkflowExecutionInfo) -> BTreeMap<RowKey, By
     let (kind, namespace) = (SubjectKind::RUN, run.workflow.namespace);
     let record = RunRecord::new(info);
     let position = record.position();
-    let value = index_value(run.workflow.slot(), &position);
+    let value = index_value(run.workflow.slot(), &position, record.info().status);
     let index = |(field, key): (String, Vec<u8>)| {
         let place = [key, position.clone()].concat().into();
         (RowKey::Index { kind, namespace, field: field.into(), place }, value.clone())
@@ -72,18 +75,6 @@ pub fn rows_of(run: &RunKey, info: WorkflowExecutionInfo) -> BTreeMap<RowKey, By
     let mut rows: BTreeMap<_, _> = record.index_keys().map(index).collect();
     rows.insert(RowKey::Record { kind, namespace, position: position.clone().into() }, record.encode());
     rows
-}
-
-/// The value of a row in an index: the slot, and the number of bytes of the position at the end of its place.
-fn index_value(slot: u16, position: &[u8]) -> Bytes {
-    let length = u8::try_from(position.len()).expect("a position is short");
-    [&slot.to_be_bytes()[..], &[length]].concat().into()
-}
-
-/// The position of the record that a row of an index leads to, by the row's place and value.
-pub fn position_of<'a>(place: &'a [u8], value: &[u8]) -> &'a [u8] {
-    let length = value.get(2).copied().map_or(0, usize::from);
-    &place[place.len().saturating_sub(length)..]
 }
 
 /// The part of a run's description that lists show. Like the reference server's, they count events and bytes of a run once

@@ -9,7 +9,7 @@ use crate::{
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use prost::Message;
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 use tenure_api::{common::v1::WorkflowExecution, workflow::v1::WorkflowExecutionInfo};
 use tenure_filter::{Index, Record, Value, encode};
 
@@ -53,8 +53,9 @@ pub enum Shown {
 #[derive(Clone, Debug)]
 pub struct RunRecord {
     info: WorkflowExecutionInfo,
-    /// The search attributes that the run was given, and those that the server gave it, by their names in lists.
-    attributes: BTreeMap<String, Owned>,
+    /// The search attributes that the run was given, and those that the server gave it, by their names in lists; read when
+    /// they are asked for.
+    attributes: OnceCell<BTreeMap<String, Owned>>,
     /// Whether the memo is left out.
     memo_apart: bool,
 }
@@ -66,7 +67,7 @@ impl RunRecord {
             show_plainly(payload);
         }
         let memo_apart = info.memo.take_if(|memo| memo.encoded_len() > LARGE_MEMO).is_some();
-        RunRecord { attributes: attributes_of(&info), info, memo_apart }
+        RunRecord { attributes: OnceCell::new(), info, memo_apart }
     }
 
     /// The value of the run's [`RowKey::Record`](crate::RowKey::Record).
@@ -81,7 +82,7 @@ impl RunRecord {
         let RecordRow { info, memo_apart, .. } = codec::decode(row)?;
         let info = WorkflowExecutionInfo::decode(info)
             .map_err(|error| DecodeError::Malformed(minicbor::decode::Error::message(error)))?;
-        Ok(RunRecord { attributes: attributes_of(&info), info, memo_apart })
+        Ok(RunRecord { attributes: OnceCell::new(), info, memo_apart })
     }
 
     /// What a list shows of a run, from the value of a [`RowKey::Record`](crate::RowKey::Record).
@@ -107,7 +108,7 @@ impl RunRecord {
         let divided = self.is_divided();
         let of_all = OF_ALL.into_iter().map(|field| (field, self.value(field)));
         let of_some = OF_SOME.into_iter().map(|field| (field, self.value(field)));
-        let given = self.attributes.iter().map(|(field, value)| (field.as_str(), value.as_value()));
+        let given = self.attributes().iter().map(|(field, value)| (field.as_str(), value.as_value()));
         let all = of_all.chain(of_some.chain(given).filter(|(_, value)| *value != Value::Null));
         let indexed = all.filter(move |(field, _)| !divided || *field == DIVISION);
         indexed.flat_map(|(field, value)| encode::keys(value).into_iter().map(move |key| (field.to_owned(), key)))
@@ -121,7 +122,11 @@ impl RunRecord {
     }
 
     fn is_divided(&self) -> bool {
-        self.attributes.contains_key(DIVISION)
+        self.attributes().contains_key(DIVISION)
+    }
+
+    fn attributes(&self) -> &BTreeMap<String, Owned> {
+        self.attributes.get_or_init(|| attributes_of(&self.info))
     }
 
     /// A number that is known of closed runs only.
@@ -152,7 +157,7 @@ impl Record for RunRecord {
             "TaskQueue" => Value::Keyword(&info.task_queue),
             "WorkflowId" => workflow_id(info.execution.as_ref()),
             "WorkflowType" => info.r#type.as_ref().map_or(Value::Null, |kind| Value::Keyword(&kind.name)),
-            given => self.attributes.get(given).map_or(Value::Null, Owned::as_value),
+            given => self.attributes().get(given).map_or(Value::Null, Owned::as_value),
         }
     }
 

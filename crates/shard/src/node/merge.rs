@@ -11,11 +11,18 @@ use std::{
 };
 use tenure_limits::{LIST_PAGE, STEP_ROWS};
 
-/// Items that a shard is asked for at least, where a page has room for them.
-const LEAST_ITEMS: usize = 16;
+/// By so many standard deviations a shard is asked for more items than its share of a page: runs are spread over shards by
+/// chance, and a further step costs more than some items that the next page brings again.
+const DEVIATIONS: usize = 3;
 
 /// Where a shard's items go on: strictly after the place, or at their beginning.
 pub(crate) type After = Option<Bytes>;
+
+/// The items of a page that one of so many shards has, and hardly ever more.
+fn share_of(room: usize, shards: usize) -> usize {
+    let mean = room.div_ceil(shards);
+    (mean + DEVIATIONS * (mean.isqrt() + 1)).min(room)
+}
 
 /// A page in the making.
 pub(crate) struct Merge {
@@ -98,7 +105,7 @@ impl Merge {
         let room = self.size - self.items.len();
         let ahead: usize = self.cursors.iter().flat_map(|cursor| &cursor.ahead).map(Item::size).sum();
         let budget = Budget {
-            items: room.saturating_mul(2).div_ceil(shards).max(LEAST_ITEMS).min(room) as u64,
+            items: share_of(room, shards) as u64,
             bytes: (LIST_PAGE.saturating_sub(ahead) / shards) as u64,
             rows: STEP_ROWS as u64,
         };

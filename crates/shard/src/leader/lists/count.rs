@@ -1,8 +1,9 @@
 //! A step of a count: how many runs fit, all of them or for each value of an attribute.
 
 use super::{
-    cursor::{Cursor, just_after},
+    cursor::just_after,
     reading::{NoIndexes, Reading, list_range, part_of},
+    walk::Row,
 };
 use crate::{
     node::list_token::malformed_page_token,
@@ -12,11 +13,11 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::ControlFlow};
 use tenure_api::error::ApiError;
 use tenure_engine::{
     rows::{ListRange, ReadError},
-    visibility::{RunRecord, position_of},
+    visibility::{IndexRow, RunRecord},
 };
 use tenure_filter::{Access, Index, Indexes, KeyRange, Order, Part as PlanPart, Plan, Record, Value, status_name};
 use tenure_limits::{INDEXED_VALUE, SORTED_ROWS};
@@ -59,7 +60,7 @@ fn of_all(reading: &Reading<'_>) -> Option<Plan> {
     RunRecord::index(grouped).filter(|index| all && index.has_nulls)?;
     let ranges = vec![KeyRange::all()];
     let access = Access::Index { field: grouped.to_owned(), ranges, order: Order::Forwards, repeats: false };
-    Some(Plan { access, part: PlanPart::All, residual: None, is_sorted: true, rows: 0 })
+    Some(Plan { access, part: PlanPart::All, covered: None, residual: None, is_sorted: true, rows: 0 })
 }
 
 /// The plan of the steps before, whatever would be best by now: its rows are the ones that have an order to go on in.
@@ -98,6 +99,10 @@ impl Indexes for OnlyIndex<'_> {
 
     fn total(&self) -> u64 {
         u64::MAX
+    }
+
+    fn covered(&self) -> &[&str] {
+        self.of.covered()
     }
 }
 
@@ -154,17 +159,20 @@ fn walk(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budget
     let mut read = 0;
     for mut range in ranges {
         range.start = range.start.max(start.clone());
-        let mut cursor = Cursor::new(reading.rows, reading.table(field), range);
-        while let Some((place, value)) = cursor.next()? {
+        let mut next = None;
+        reading.rows(field, &range, |place, value| {
             read += 1;
-            let position = if field.is_some() { position_of(&place, &value) } else { &place };
-            let record = field.is_none().then_some(&value);
-            if let Some(group) = groups.of(&place, position, record)? {
+            if let Some(group) = groups.of(place, Row::of(field.is_some(), place, value))? {
                 counted.add(group)?;
             }
-            if read >= budget.rows {
-                return Ok(counted.step(Some([tag, place].concat())));
+            if read < budget.rows {
+                return Ok(ControlFlow::Continue(()));
             }
+            next = Some([&tag, place].concat());
+            Ok(ControlFlow::Break(()))
+        })?;
+        if next.is_some() {
+            return Ok(counted.step(next));
         }
     }
     Ok(counted.step(None))
@@ -180,19 +188,21 @@ fn once_each(
     let (mut counted, mut seen, mut read) = (Counted::new(reading), HashSet::new(), 0);
     let mut groups = Grouping::new(reading, plan, None);
     for range in ranges {
-        let mut cursor = Cursor::new(reading.rows, reading.table(Some(field)), list_range(range, false));
-        while let Some((place, value)) = cursor.next()? {
+        reading.rows(Some(field), &list_range(range, false), |place, value| {
             read += 1;
             if read > SORTED_ROWS {
-                return Ok(None);
+                return Ok(ControlFlow::Break(()));
             }
-            let position = position_of(&place, &value);
-            if !seen.insert(position.to_vec()) {
-                continue;
-            }
-            if let Some(group) = groups.of(&place, position, None)? {
+            let row = Row::of(true, place, value);
+            if seen.insert(row.position().to_vec())
+                && let Some(group) = groups.of(place, row)?
+            {
                 counted.add(group)?;
             }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if read > SORTED_ROWS {
+            return Ok(None);
         }
     }
     Ok(Some(counted))
@@ -215,29 +225,25 @@ impl<'r, 'a> Grouping<'r, 'a> {
     }
 
     /// `None` if it does not fit; else its group, if there are groups.
-    fn of(
-        &mut self,
-        place: &[u8],
-        position: &[u8],
-        record: Option<&Bytes>,
-    ) -> Result<Option<Option<GroupValue>>, ReadError> {
+    fn of(&mut self, place: &[u8], row: Row<'_>) -> Result<Option<Option<GroupValue>>, ReadError> {
         let by = self.reading.filter.group_by();
-        if self.plan.residual.is_none() && by.is_none() {
-            return Ok(Some(None));
+        if !row.may_fit(self.plan) {
+            return Ok(None);
         }
-        let key = &place[..place.len() - position.len()];
-        if self.plan.residual.is_none()
-            && self.by_key
-            && let Some((last, group)) = &self.last
-            && last == key
-        {
-            return Ok(Some(Some(group.clone())));
+        let key = &place[..place.len() - row.position().len()];
+        if self.plan.residual.is_none() {
+            match (by, row, &self.last) {
+                (None, ..) => return Ok(Some(None)),
+                (Some(by), Row::Index(row), _) if IndexRow::COVERED.contains(&by.field.as_str()) => {
+                    return Ok(Some(Some(group_of(&by.field, row.value(&by.field)))));
+                }
+                (Some(_), _, Some((last, group))) if self.by_key && last == key => {
+                    return Ok(Some(Some(group.clone())));
+                }
+                _ => {}
+            }
         }
-        let row = match record {
-            Some(row) => row.clone(),
-            None => self.reading.record_row(position)?,
-        };
-        let record = self.reading.record(position, &row)?;
+        let record = self.reading.record(row.position(), &row.record(self.reading)?)?;
         if !self.plan.fits(&record) {
             return Ok(None);
         }

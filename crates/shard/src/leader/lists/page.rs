@@ -3,7 +3,7 @@
 use super::{
     cursor::Cursor,
     reading::{NoIndexes, Reading, list_range},
-    walk::{Found, Walk},
+    walk::{Row, Walk},
 };
 use crate::seam::{
     error::CommandError,
@@ -51,18 +51,22 @@ impl Filling {
     }
 
     /// Adds the run if it fits.
-    fn take(&mut self, reading: &Reading<'_>, plan: &Plan, found: Found) -> Result<(), ReadError> {
-        let row = match found.record {
-            Some(row) => row,
-            None => reading.record_row(&found.position)?,
-        };
-        if plan.residual.is_some() && !plan.fits(&reading.record(&found.position, &row)?) {
+    fn take(&mut self, reading: &Reading<'_>, plan: &Plan, place: Vec<u8>, row: Row<'_>) -> Result<(), ReadError> {
+        if !row.may_fit(plan) {
             return Ok(());
         }
-        let item = Item { place: found.place.into(), value: shown(reading, &found.position, &row)? };
+        let value = row.record(reading)?;
+        if plan.residual.is_some() && !plan.fits(&reading.record(row.position(), &value)?) {
+            return Ok(());
+        }
+        self.show(place, shown(reading, row.position(), &value)?);
+        Ok(())
+    }
+
+    fn show(&mut self, place: Vec<u8>, value: Bytes) {
+        let item = Item { place: place.into(), value };
         self.bytes += item.size() as u64;
         self.items.push(item);
-        Ok(())
     }
 
     fn is_full(&self) -> bool {
@@ -81,10 +85,9 @@ fn in_order(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Bu
     let mut filling = Filling::new(budget);
     while let Some(found) = walk.next()? {
         filling.read += 1;
-        let place = found.place.clone();
-        filling.take(reading, plan, found)?;
+        filling.take(reading, plan, found.place.clone(), found.row())?;
         if filling.is_full() {
-            return Ok(filling.step(Some(place)));
+            return Ok(filling.step(Some(found.place)));
         }
     }
     Ok(filling.step(None))
@@ -104,7 +107,7 @@ fn by_position(
     if plan.rows.saturating_mul(plan.rows) / 8 > budget.items.saturating_mul(total) {
         return Ok(None);
     }
-    let (mut positions, mut read) = (Vec::new(), 0);
+    let (mut rows, mut read) = (Vec::new(), 0);
     for range in ranges {
         let mut cursor = Cursor::new(reading.rows, reading.table(Some(field)), list_range(range, false));
         while let Some((place, value)) = cursor.next()? {
@@ -113,17 +116,17 @@ fn by_position(
                 return Ok(None);
             }
             let position = position_of(&place, &value);
-            if after.is_none_or(|after| position > after) {
-                positions.push(position.to_vec());
+            if after.is_none_or(|after| position > after) && Row::of(true, &place, &value).may_fit(plan) {
+                rows.push((position.to_vec(), value));
             }
         }
     }
-    positions.sort_unstable();
-    positions.dedup();
+    rows.sort_unstable();
+    rows.dedup();
     let mut filling = Filling::new(budget);
-    for position in positions {
+    for (position, value) in rows {
         filling.read += 1;
-        filling.take(reading, plan, Found { place: position.clone(), position: position.clone(), record: None })?;
+        filling.take(reading, plan, position.clone(), Row::of(true, &position, &value))?;
         if filling.is_full() {
             return Ok(Some(filling.step(Some(position))));
         }
@@ -148,21 +151,14 @@ fn sorted(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budg
             if read > SORTED_ROWS {
                 return Err(too_many(reading).into());
             }
-            let (position, row) = match table.field {
-                None => (place, value),
-                Some(_) => {
-                    let position = position_of(&place, &value).to_vec();
-                    if !seen.insert(position.clone()) {
-                        continue;
-                    }
-                    let row = reading.record_row(&position)?;
-                    (position, row)
-                }
-            };
-            let record = reading.record(&position, &row)?;
+            let row = Row::of(table.field.is_some(), &place, &value);
+            if !row.may_fit(plan) || !seen.insert(row.position().to_vec()) {
+                continue;
+            }
+            let record = reading.record(row.position(), &row.record(reading)?)?;
             let key = reading.filter.sort_key(&record);
             if plan.fits(&record) && after.is_none_or(|after| &key[..] > after) {
-                first.insert(key, position);
+                first.insert(key, row.position().to_vec());
                 if first.len() as u64 > budget.items.max(1) {
                     first.pop_last();
                 }
@@ -175,9 +171,7 @@ fn sorted(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budg
     for (place, position) in first {
         last = Some(place.clone());
         let row = reading.record_row(&position)?;
-        let item = Item { place: place.into(), value: shown(reading, &position, &row)? };
-        filling.bytes += item.size() as u64;
-        filling.items.push(item);
+        filling.show(place, shown(reading, &position, &row)?);
         if filling.bytes >= budget.bytes {
             return Ok(filling.step(last));
         }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use tenure_engine::{
     NamespaceId, RowKey, SubjectKind,
     rows::{ListRange, ListTable, ReadError},
-    visibility::RunRecord,
+    visibility::{IndexRow, RunRecord},
 };
 use tenure_filter::{Filter, Index, Indexes, KeyRange};
 
@@ -43,6 +43,25 @@ impl<'a> Reading<'a> {
         RowKey::Record { kind: self.query.kind, namespace: self.query.namespace, position }
     }
 
+    /// Visits rows of an index, or of records, in the order of their keys, for as long as `visit` says so.
+    pub(super) fn rows(
+        &self,
+        field: Option<&str>,
+        range: &ListRange,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, CommandError>,
+    ) -> Result<(), CommandError> {
+        let mut failed = None;
+        if range.end.is_empty() || range.start < range.end {
+            self.rows.rows(&self.table(field), range, &mut |key, value| {
+                visit(key, value).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                })
+            })?;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
     /// The value of the record that a row of an index leads to.
     pub(super) fn record_row(&self, position: &[u8]) -> Result<Bytes, ReadError> {
         let key = self.record_key(position);
@@ -54,12 +73,14 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// The attribute whose index tells how many runs there are.
+const ALL: &str = "StartTime";
+
 /// Rows that are counted one by one before the size of their files is asked.
 const COUNTED: u64 = 64;
 
-/// The least bytes of a row on disk.
+/// The least bytes of a row of an index on disk.
 const INDEX_ROW: u64 = 24;
-const RECORD_ROW: u64 = 128;
 
 /// The indexes of a shard's rows.
 struct ShardIndexes<'a> {
@@ -70,8 +91,8 @@ struct ShardIndexes<'a> {
 
 impl ShardIndexes<'_> {
     /// Only a guess: what is on its way to disk is counted up to [`COUNTED`], and a failed read is none.
-    fn guess(&self, field: Option<&str>, range: &ListRange, row: u64) -> u64 {
-        let table = ListTable { kind: self.kind, namespace: self.namespace, field };
+    fn guess(&self, field: &str, range: &ListRange) -> u64 {
+        let table = ListTable { kind: self.kind, namespace: self.namespace, field: Some(field) };
         let mut counted = 0;
         let visited = self.rows.rows(&table, range, &mut |_, _| {
             counted += 1;
@@ -80,7 +101,7 @@ impl ShardIndexes<'_> {
         if visited.is_err() || counted < COUNTED {
             return counted;
         }
-        counted.max(self.rows.bytes(&table, range) / row)
+        counted.max(self.rows.bytes(&table, range) / INDEX_ROW)
     }
 }
 
@@ -90,11 +111,16 @@ impl Indexes for ShardIndexes<'_> {
     }
 
     fn estimate(&self, field: &str, range: &KeyRange) -> u64 {
-        self.guess(Some(field), &list_range(range, false), INDEX_ROW)
+        self.guess(field, &list_range(range, false))
     }
 
+    /// Rows of an index are smaller than records; runs of a namespace division are few.
     fn total(&self) -> u64 {
-        self.guess(None, &ListRange::default(), RECORD_ROW)
+        self.guess(ALL, &ListRange::default())
+    }
+
+    fn covered(&self) -> &[&str] {
+        &IndexRow::COVERED
     }
 }
 

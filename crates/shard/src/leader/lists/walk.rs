@@ -5,9 +5,10 @@ use super::{
     reading::{Reading, list_range, part_of},
 };
 use bytes::Bytes;
+use std::borrow::Cow;
 use tenure_engine::{
     rows::{ListRange, ReadError},
-    visibility::position_of,
+    visibility::{IndexRow, position_of},
 };
 use tenure_filter::{Access, KeyRange, Order, Plan};
 
@@ -15,10 +16,54 @@ use tenure_filter::{Access, KeyRange, Order, Plan};
 pub(super) struct Found {
     /// Its place in the order of the walk.
     pub(super) place: Vec<u8>,
-    /// The record's position.
-    pub(super) position: Vec<u8>,
-    /// The record's value, if the walk goes through records.
-    pub(super) record: Option<Bytes>,
+    is_index: bool,
+    /// The last part of its key.
+    key: Vec<u8>,
+    value: Bytes,
+}
+
+impl Found {
+    pub(super) fn row(&self) -> Row<'_> {
+        Row::of(self.is_index, &self.key, &self.value)
+    }
+}
+
+/// What a table has of a run.
+#[derive(Clone, Copy)]
+pub(super) enum Row<'a> {
+    Record { position: &'a [u8], value: &'a [u8] },
+    Index(IndexRow<'a>),
+}
+
+impl<'a> Row<'a> {
+    /// A row of an index, or of records, by the last part of its key and its value.
+    pub(super) fn of(is_index: bool, key: &'a [u8], value: &'a [u8]) -> Row<'a> {
+        if is_index { Row::Index(IndexRow::new(key, value)) } else { Row::Record { position: key, value } }
+    }
+
+    /// The position of the run's record.
+    pub(super) fn position(&self) -> &'a [u8] {
+        match self {
+            Row::Record { position, .. } => position,
+            Row::Index(row) => row.position,
+        }
+    }
+
+    /// Whether the run can fit.
+    pub(super) fn may_fit(&self, plan: &Plan) -> bool {
+        match self {
+            Row::Record { .. } => true,
+            Row::Index(row) => plan.may_fit(row),
+        }
+    }
+
+    /// The value of the run's record.
+    pub(super) fn record(&self, reading: &Reading<'_>) -> Result<Cow<'a, [u8]>, ReadError> {
+        match self {
+            Row::Record { value, .. } => Ok(Cow::Borrowed(value)),
+            Row::Index(row) => Ok(Cow::Owned(reading.record_row(row.position)?.into())),
+        }
+    }
 }
 
 /// The rows of a plan whose order is that of the list.
@@ -70,39 +115,38 @@ impl<'a> Walk<'a> {
 
     pub(super) fn next(&mut self) -> Result<Option<Found>, ReadError> {
         match self {
-            Walk::Records(cursor) => Ok(cursor.next()?.map(|(position, record)| Found {
-                place: position.clone(),
-                position,
-                record: Some(record),
-            })),
+            Walk::Records(cursor) => {
+                let found = |(key, value): (Vec<u8>, _)| Found { place: key.clone(), is_index: false, key, value };
+                Ok(cursor.next()?.map(found))
+            }
             Walk::Merged(cursors) => {
                 let mut least: Option<(usize, Vec<u8>)> = None;
                 for (n, cursor) in cursors.iter_mut().enumerate() {
-                    if let Some((place, value)) = cursor.head()? {
-                        let position = position_of(place, value);
+                    if let Some((key, value)) = cursor.head()? {
+                        let position = position_of(key, value);
                         if least.as_ref().is_none_or(|(_, least)| position < &least[..]) {
                             least = Some((n, position.to_vec()));
                         }
                     }
                 }
-                let Some((_, position)) = least else { return Ok(None) };
+                let Some((first, place)) = least else { return Ok(None) };
+                let Some((key, value)) = cursors[first].next()? else { return Ok(None) };
                 // A run that has several of the keys comes once.
                 for cursor in cursors {
-                    if cursor.head()?.is_some_and(|(place, value)| position_of(place, value) == position) {
+                    if cursor.head()?.is_some_and(|(key, value)| position_of(key, value) == place) {
                         cursor.next()?;
                     }
                 }
-                Ok(Some(Found { place: position.clone(), position, record: None }))
+                Ok(Some(Found { place, is_index: true, key, value }))
             }
             Walk::InRow { cursors, reverse } => {
                 while let Some(cursor) = cursors.first_mut() {
-                    let Some((place, value)) = cursor.next()? else {
+                    let Some((key, value)) = cursor.next()? else {
                         cursors.remove(0);
                         continue;
                     };
-                    let position = position_of(&place, &value).to_vec();
-                    let place = if *reverse { flipped(&place) } else { place };
-                    return Ok(Some(Found { place, position, record: None }));
+                    let place = if *reverse { flipped(&key) } else { key.clone() };
+                    return Ok(Some(Found { place, is_index: true, key, value }));
                 }
                 Ok(None)
             }

@@ -161,7 +161,8 @@ async def test_a_query_is_answered_by_a_worker(tenure, hand):
 
 async def test_cancel_terminate_and_delete(tenure, hand):
     await hand.start()
-    await tenure("workflow", "cancel", hand.id, "--reason", "out of beans")
+    assert await tenure("workflow", "cancel", hand.id, "--reason", "out of beans") == f"asked to stop {hand.id}\n"
+    assert await tenure.json("workflow", "signal", hand.id, "--name", "s") == {"workflowId": hand.id}
     await tenure("workflow", "terminate", hand.id, "--reason", "enough")
     shown = await tenure("workflow", "show", hand.id)
     assert "out of beans" in shown and re.search(r"WorkflowExecutionTerminated +enough by ", shown)
@@ -407,20 +408,28 @@ async def test_workflows_are_counted_in_groups(tenure, some):
 @pytest.mark.needs("lists")
 async def test_a_server_that_does_not_explain_is_said_to(server, tenure):
     if server.addresses[0] == server.addresses[1]:
-        assert "does not tell how" in await tenure("workflow", "list", "--explain", code=1)
+        for verb in ("list", "count"):
+            assert "does not tell how" in await tenure("workflow", verb, "--explain", code=1)
 
 
 class Explaining(WorkflowServiceServicer):
-    """A server that tells how it finds what a list asks for, to those who want to know."""
+    """A server that tells how it finds what a list or a count asks for, to those who want to know."""
 
     async def GetSystemInfo(self, request, context):
         return w.GetSystemInfoResponse()
 
     async def ListWorkflowExecutions(self, request, context):
+        self.explain(request, context)
+        return w.ListWorkflowExecutionsResponse()
+
+    async def CountWorkflowExecutions(self, request, context):
+        self.explain(request, context)
+        return w.CountWorkflowExecutionsResponse()
+
+    def explain(self, request, context):
         if ("tenure-explain", "1") in context.invocation_metadata():
             plan = f"{request.query}\n  shard 1: index on WorkflowType\x1b[31m"
             context.set_trailing_metadata([("tenure-plan-bin", plan.encode())])
-        return w.ListWorkflowExecutionsResponse()
 
 
 @pytest.mark.tenure
@@ -433,11 +442,47 @@ async def test_a_plan_is_shown_where_the_server_tells_it():
     try:
         tenure = Tenure([address])
         query = "WorkflowType = 'Order'"
-        shown = await tenure("workflow", "list", "--explain", "--query", query)
-        assert shown == f"{query}\n  shard 1: index on WorkflowType\\u{{1b}}[31m\n"
-        assert (await tenure.json("workflow", "list", "--explain"))["plan"].endswith("WorkflowType\x1b[31m")
+        for verb in ("list", "count"):
+            shown = await tenure("workflow", verb, "--explain", "--query", query)
+            assert shown == f"{query}\n  shard 1: index on WorkflowType\\u{{1b}}[31m\n"
+            assert (await tenure.json("workflow", verb, "--explain"))["plan"].endswith("WorkflowType\x1b[31m")
     finally:
         await serving.stop(None)
+
+
+@pytest.mark.tenure
+async def test_shards_with_the_same_plan_are_told_of_together(cluster, apis):
+    tenure, space = Tenure(cluster.addresses), unique("space")
+    await tenure("namespace", "create", space)
+    # So many that each shard has some.
+    for number in range(30):
+        await apis[0].call("StartWorkflowExecution", start_request(f"w-{number}", "q", namespace=space))
+    shards = sum(shard["lists_filled_percent"] is not None for shard in cluster.cli("status")["shards"])
+
+    async def plans(verb: str, query: str) -> list[tuple[int, int, str]]:
+        """Shards, about how many rows they read, and what they do."""
+        told = await tenure("workflow", verb, "--explain", "--query", query, "--namespace", space)
+        head = re.compile(r"(\d+) shards?, about (\d+) rows:\n(.*)", re.S)
+        heads = [head.fullmatch(block) for block in told.strip().split("\n\n")]
+        return [(int(head[1]), int(head[2]), head[3]) for head in heads]
+
+    assert await plans("list", "") == [
+        (shards, 30, "scan all runs\nkeep those with TemporalNamespaceDivision IS NULL\nin the order asked for")]
+    assert await plans("list", "WorkflowId STARTS_WITH 'x' ORDER BY StartTime DESC, RunId") == [
+        (shards, 0, "read the index of WorkflowId: 0 values, 1 ranges\nsort")]
+    # A count goes another way, and sorts nothing.
+    assert await plans("count", "") == [(shards, 30, "read the index of ExecutionStatus: 0 values, 1 ranges")]
+    assert await plans("count", "GROUP BY WorkflowType") == [
+        (shards, 30, "read the index of WorkflowType: 0 values, 1 ranges")]
+    assert await plans("count", "WorkflowId STARTS_WITH 'x'") == [
+        (shards, 0, "read the index of WorkflowId: 0 values, 1 ranges")]
+
+
+@pytest.mark.tenure
+async def test_the_status_of_a_cluster_tells_what_its_lists_lack(cluster):
+    system, *shards = cluster.cli("status")["shards"]
+    assert (system["lists_filled_percent"], system["lists_left_out"]) == (None, 0)
+    assert all((shard["lists_filled_percent"], shard["lists_left_out"]) == (100, 0) for shard in shards)
 
 
 @pytest.mark.needs("lists", "batches")

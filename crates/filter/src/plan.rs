@@ -106,7 +106,8 @@ pub struct Plan {
     pub access: Access,
     /// What is read of it, unless ranges are read one after the other. (What is left to check still has to be.)
     pub part: Part,
-    /// What is to be checked of the rows of the index, if anything, before their records are read.
+    /// What is to be checked, if anything, before records are read: of an index, what its rows tell ([`Indexes::covered`]);
+    /// of a scan, that a record is in no namespace division.
     pub covered: Option<Condition>,
     /// What is to be checked of the records that come then, if anything.
     pub residual: Option<Condition>,
@@ -122,12 +123,12 @@ impl Plan {
         self.may_fit(record) && self.residual.as_ref().is_none_or(|condition| holds(condition, record) == Some(true))
     }
 
-    /// Whether the record of a row of the index can fit, by what the row tells.
+    /// Whether the record of a row can fit, by what the row tells.
     pub fn may_fit(&self, row: &dyn Record) -> bool {
         self.covered.as_ref().is_none_or(|condition| holds(condition, row) == Some(true))
     }
 
-    /// For people, a line for each step.
+    /// For people, a line for each step that finds what fits.
     pub fn explain(&self) -> String {
         let part = match self.part {
             Part::All => "",
@@ -150,14 +151,12 @@ impl Plan {
                 format!("read the index of {field}: {points} values, {others} ranges{backwards}{once}")
             }
         };
-        let _ = write!(text, " (about {} rows)", self.rows);
         if let Some(covered) = &self.covered {
-            let _ = write!(text, "\nread the runs of those with {covered}");
+            let _ = write!(text, "\nof these, read those with {covered}");
         }
         if let Some(residual) = &self.residual {
             let _ = write!(text, "\nkeep those with {residual}");
         }
-        text.push_str(if self.is_sorted { "\nin the order asked for" } else { "\nsort" });
         text
     }
 }
@@ -187,9 +186,8 @@ pub(crate) fn plan(filter: &Filter, indexes: &dyn Indexes) -> Plan {
     match best.filter(|best| cost(best.rows, best.is_sorted) < cost(rows, is_sorted)) {
         Some(best) => best.plan(filter, parts, part, indexes.covered()),
         None => {
-            let undivided = (!filter.names_division()).then(undivided);
-            let residual = all_of(parts.into_iter().chain(undivided).collect());
-            Plan { access: Access::Scan, part, covered: None, residual, is_sorted, rows }
+            let covered = (!filter.names_division()).then(undivided);
+            Plan { access: Access::Scan, part, covered, residual: all_of(parts), is_sorted, rows }
         }
     }
 }

@@ -29,8 +29,8 @@ use tenure_engine::{
 };
 use tenure_limits::{CALL_DEADLINE, WAIT_DEADLINE};
 use tenure_shard::{
-    AttemptError, Attempted, CommandError, Leader, LeaderHandle, Namespace, NodeId, PageToken, QueryToken,
-    SYSTEM_SHARD, ShardId, Shards, TokenKey, TokenUse, WorkerPoll, new_proposal_id,
+    AttemptError, Attempted, CommandError, Leader, LeaderHandle, ListQuery, Namespace, NodeId, PageToken, QueryToken,
+    Question, SYSTEM_SHARD, ShardId, Shards, TokenKey, TokenUse, WorkerPoll, new_proposal_id,
 };
 use tokio::time::{Instant, timeout_at};
 use tonic::{Response, Status, metadata::MetadataValue};
@@ -128,10 +128,12 @@ pub(crate) trait LocalRpc: Message + Name + Default + 'static {
     ) -> impl Future<Output = Result<Self::Response, ApiError>> + Send;
 }
 
-/// A query in a namespace.
+/// A query in a namespace, whose plan can be told.
 pub(crate) struct Search {
     pub(crate) namespace: String,
     pub(crate) query: String,
+    /// The question for its plan.
+    pub(crate) explain: fn(ListQuery) -> Question,
 }
 
 /// How a request says which namespace it acts in.

@@ -87,6 +87,7 @@ impl AdminService {
     fn shard(&self, group: &Group) -> ShardStatus {
         let status = group.status();
         let shard = group.id();
+        let filling = filling(group);
         let slots = match self.map.get().and_then(|map| map.shards.get(&shard)) {
             Some(row) => (u32::from(row.first_slot), u32::from(row.last_slot)),
             None if shard == SYSTEM_SHARD => (0, 0),
@@ -103,20 +104,26 @@ impl AdminService {
             applied_index: status.applied_index,
             role: status.role.to_owned(),
             voters: status.voters,
-            lists_filled_percent: lists_filled(group, slots),
+            lists_filled_percent: filling.as_ref().map(|filling| percent(filling, slots)),
+            lists_left_out: filling.map_or(0, |filling| filling.left_out),
         }
     }
 }
 
-/// How far the shard's lists are filled, by the slot that this replica knows it to be at.
-fn lists_filled(group: &Group, (first, last): (u32, u32)) -> Option<u32> {
+/// The filling of the shard's lists, as this replica knows it.
+fn filling(group: &Group) -> Option<Filling> {
     let row = group.reader().get(&RowKey::ListFill).ok()??;
-    match codec::decode::<Filling>(&row).ok()? {
-        Filling { done: true, .. } => Some(100),
-        Filling { after: None, .. } => Some(0),
+    codec::decode(&row).ok()
+}
+
+/// How far lists are filled, by the slot that the filling is at.
+fn percent(filling: &Filling, (first, last): (u32, u32)) -> u32 {
+    match filling {
+        Filling { done: true, .. } => 100,
+        Filling { after: None, .. } => 0,
         Filling { after: Some(run), .. } => {
             let passed = u32::from(run.workflow.slot()).saturating_sub(first);
-            Some((100 * passed / (last - first + 1)).min(99))
+            (100 * passed / (last - first + 1)).min(99)
         }
     }
 }

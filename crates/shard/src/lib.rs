@@ -19,7 +19,7 @@ pub use leader::handle::LeaderHandle;
 pub use leader::history::{HistoryPage, HistoryRequest, PageToken};
 pub use leader::updates::{UpdateProgress, UpdateWithStart};
 pub use node::attempts::{Attempted, Attempts};
-pub use node::gather::{Counted, Left};
+pub use node::gather::{Counted, Left, SamePlan};
 pub use node::handovers::Handover;
 pub use node::list_query::list_query;
 pub use node::list_token::malformed_page_token;

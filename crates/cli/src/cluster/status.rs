@@ -55,6 +55,8 @@ struct ShardView {
     committed: u64,
     /// How far the runs of before an upgrade are put into lists; absent if the shard has none.
     lists_filled_percent: Option<u32>,
+    /// Runs of before an upgrade that could not be put into lists.
+    lists_left_out: u64,
     replicas: Vec<ReplicaView>,
 }
 
@@ -142,6 +144,7 @@ fn shard_view(replicas: &[(u64, &ShardStatus)]) -> ShardView {
         term: source.term,
         committed: source.committed_index,
         lists_filled_percent: source.lists_filled_percent,
+        lists_left_out: source.lists_left_out,
         replicas,
     }
 }
@@ -185,15 +188,7 @@ fn print(view: &View) -> anyhow::Result<()> {
         row(&mut shards, cells);
     }
     output::line(shards)?;
-    let filling = view.shards.iter().filter_map(|shard| Some((shard.shard, shard.lists_filled_percent?)));
-    let filling: Vec<_> = filling.filter(|(_, percent)| *percent < 100).collect();
-    if !filling.is_empty() {
-        let each: Vec<_> = filling.iter().map(|(shard, percent)| format!("{shard} ({percent} %)")).collect();
-        let each = each.join(", ");
-        output::line(format_args!(
-            "\nRuns of before are being put into the lists of shard {each}: until then, it lists nothing."
-        ))?;
-    }
+    filling(&view.shards).iter().try_for_each(|line| output::line(format_args!("\n{line}")))?;
     let known = view.nodes.iter().map(|node| node.known_feature_level).min().flatten();
     match (view.feature_level, known) {
         (Some(level), Some(known)) if level < known => output::line(format_args!(
@@ -201,6 +196,23 @@ fn print(view: &View) -> anyhow::Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// What there is to say of the filling of lists: which shards still fill theirs, and in which runs are lacking.
+fn filling(shards: &[ShardView]) -> Vec<String> {
+    let of_shards = |told: &dyn Fn(&ShardView) -> Option<String>| {
+        let each = shards.iter().filter_map(|shard| Some(format!("{} ({})", shard.shard, told(shard)?)));
+        Some(each.collect::<Vec<_>>().join(", ")).filter(|each| !each.is_empty())
+    };
+    let filled =
+        |shard: &ShardView| Some(format!("{} %", shard.lists_filled_percent.filter(|percent| *percent < 100)?));
+    let left_out = |shard: &ShardView| (shard.lists_left_out > 0).then(|| shard.lists_left_out.to_string());
+    let unfilled = of_shards(&filled).map(|each| {
+        format!("Runs of before are being put into the lists of shard {each}: until then, it lists nothing.")
+    });
+    let lacking = of_shards(&left_out)
+        .map(|each| format!("Runs of before could not be put into the lists of shard {each}: the log names them."));
+    unfilled.into_iter().chain(lacking).collect()
 }
 
 fn table<S: ToString>(header: &[S]) -> Table {
@@ -219,4 +231,25 @@ fn row<S: ToString>(table: &mut Table, cells: impl IntoIterator<Item = S>) {
         let alignment = align(&text);
         Cell::new(text).set_alignment(alignment)
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shard(shard: u32, lists_filled_percent: Option<u32>, lists_left_out: u64) -> ShardView {
+        let status = ShardStatus { shard, lists_filled_percent, lists_left_out, ..Default::default() };
+        shard_view(&[(1, &status)])
+    }
+
+    #[test]
+    fn filling_is_told_while_it_lasts_and_what_it_left_out_for_good() {
+        assert!(filling(&[shard(0, None, 0), shard(1, Some(100), 0)]).is_empty());
+        let shards = [shard(1, Some(7), 0), shard(2, Some(0), 3), shard(3, Some(100), 1)];
+        let lines = [
+            "Runs of before are being put into the lists of shard 1 (7 %), 2 (0 %): until then, it lists nothing.",
+            "Runs of before could not be put into the lists of shard 2 (3), 3 (1): the log names them.",
+        ];
+        assert_eq!(filling(&shards), lines);
+    }
 }

@@ -7,6 +7,7 @@ pub(crate) mod event;
 pub(crate) mod facts;
 pub(crate) mod failure;
 pub(crate) mod json;
+pub(crate) mod pages;
 pub(crate) mod payload;
 pub(crate) mod progress;
 pub(crate) mod status;

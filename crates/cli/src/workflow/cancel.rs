@@ -1,12 +1,10 @@
 //! `tenure workflow cancel`: asks workflows to stop.
 
-use super::{
-    batch::{self, Words},
-    which::{Chosen, Which, done},
-};
-use crate::api::{Target, ask};
+use super::{act::Act, batch::Words};
+use crate::api::{Api, ask};
 use tenure_api::{
     batch::v1::BatchOperationCancellation,
+    common::v1::WorkflowExecution,
     workflowservice::v1::{RequestCancelWorkflowExecutionRequest, start_batch_operation_request::Operation},
 };
 use uuid::Uuid;
@@ -21,31 +19,22 @@ Examples:
   tenure workflow cancel --query 'WorkflowType = \"Order\" AND ExecutionStatus = \"Running\"' --yes")]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: Which,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    target: Target,
+    act: Act,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let api = args.target.reach().await?;
-    let execution = match args.which.chosen() {
-        Chosen::One(execution) => execution,
-        Chosen::Many(query) => {
-            let operation = Operation::CancellationOperation(BatchOperationCancellation { identity: api.identity() });
-            return batch::run(&api, &args.which, query, operation, &WORDS, args.json).await;
-        }
-    };
+    let many = |identity| Operation::CancellationOperation(BatchOperationCancellation { identity });
+    args.act.run(&WORDS, cancel, many).await
+}
+
+async fn cancel(api: &Api, execution: WorkflowExecution, reason: String) -> anyhow::Result<()> {
     let request = RequestCancelWorkflowExecutionRequest {
         namespace: api.namespace(),
-        workflow_execution: Some(execution.clone()),
+        workflow_execution: Some(execution),
         identity: api.identity(),
         request_id: Uuid::new_v4().to_string(),
-        reason: args.which.reason(),
+        reason,
         ..Default::default()
     };
-    ask!(api, WORDS.doing, request_cancel_workflow_execution, request).await?;
-    done(&execution, WORDS.done, args.json)
+    ask!(api, WORDS.doing, request_cancel_workflow_execution, request).await.map(drop)
 }

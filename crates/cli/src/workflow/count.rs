@@ -1,5 +1,6 @@
 //! `tenure workflow count`: how many workflows a filter finds.
 
+use super::plan;
 use crate::{
     api::Target,
     output,
@@ -23,6 +24,9 @@ pub(crate) struct Args {
     /// A list filter, with GROUP BY for groups; without it, all workflows.
     #[arg(long, short, value_name = "FILTER", default_value = "", hide_default_value = true)]
     query: String,
+    /// Show how the server counts them (index or scan, for each shard) instead of how many there are.
+    #[arg(long)]
+    explain: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -31,6 +35,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    if args.explain {
+        return plan::of_count(&args.target, args.query, args.json).await;
+    }
     let api = args.target.reach().await?;
     let request = CountWorkflowExecutionsRequest { namespace: api.namespace(), query: args.query };
     let call = rpc!(api.client.connection(), count_workflow_executions, request, api.patient());

@@ -1,12 +1,10 @@
 //! `tenure workflow delete`: removes runs with their histories.
 
-use super::{
-    batch::{self, Words},
-    which::{Chosen, Which, done},
-};
-use crate::api::{Target, ask};
+use super::{act::Act, batch::Words};
+use crate::api::{Api, ask};
 use tenure_api::{
     batch::v1::BatchOperationDeletion,
+    common::v1::WorkflowExecution,
     workflowservice::v1::{DeleteWorkflowExecutionRequest, start_batch_operation_request::Operation},
 };
 
@@ -20,25 +18,15 @@ Examples:
   tenure workflow delete --query 'WorkflowType = \"Order\" AND CloseTime < \"2026-11-01T00:00:00Z\"'")]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: Which,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    target: Target,
+    act: Act,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let api = args.target.reach().await?;
-    let execution = match args.which.chosen() {
-        Chosen::One(execution) => execution,
-        Chosen::Many(query) => {
-            let operation = Operation::DeletionOperation(BatchOperationDeletion { identity: api.identity() });
-            return batch::run(&api, &args.which, query, operation, &WORDS, args.json).await;
-        }
-    };
-    let request =
-        DeleteWorkflowExecutionRequest { namespace: api.namespace(), workflow_execution: Some(execution.clone()) };
-    ask!(api, WORDS.doing, delete_workflow_execution, request).await?;
-    done(&execution, WORDS.done, args.json)
+    let many = |identity| Operation::DeletionOperation(BatchOperationDeletion { identity });
+    args.act.run(&WORDS, delete, many).await
+}
+
+async fn delete(api: &Api, execution: WorkflowExecution, _: String) -> anyhow::Result<()> {
+    let request = DeleteWorkflowExecutionRequest { namespace: api.namespace(), workflow_execution: Some(execution) };
+    ask!(api, WORDS.doing, delete_workflow_execution, request).await.map(drop)
 }

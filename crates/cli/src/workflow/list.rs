@@ -2,21 +2,22 @@
 
 use super::plan;
 use crate::{
-    api::{Api, Target},
+    api::Target,
     output,
     show::{
-        json, status,
+        pages, status,
         style::Tone,
-        table::{Cell, Column, Table},
+        table::{Cell, Column},
         text, time,
     },
 };
+use prost::bytes::Bytes;
 use std::time::SystemTime;
 use tenure_api::{
     enums::v1::WorkflowExecutionStatus as Status,
     time::{duration_from_proto, time_from_proto},
     workflow::v1::WorkflowExecutionInfo,
-    workflowservice::v1::{ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse},
+    workflowservice::v1::ListWorkflowExecutionsRequest,
 };
 use tenure_client::rpc;
 
@@ -62,51 +63,31 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         return plan::of_list(&args.target, args.query, args.json).await;
     }
     let api = args.target.reach().await?;
-    let mut table = Table::new(columns(args.wide));
-    let mut request =
-        ListWorkflowExecutionsRequest { namespace: api.namespace(), query: args.query, ..Default::default() };
     let most = if args.all { u64::MAX } else { args.limit };
-    let mut listed = 0;
-    loop {
-        request.page_size = i32::try_from(PAGE.min(most - listed)).unwrap_or(i32::MAX);
-        let page = turn(&api, &request, listed).await?;
+    let (mut listed, mut is_cut) = (0, false);
+    let row = |info: &WorkflowExecutionInfo| row(info, args.wide, SystemTime::now());
+    pages::print(args.json, columns(args.wide), row, async |next_page_token| {
+        let request = ListWorkflowExecutionsRequest {
+            namespace: api.namespace(),
+            query: args.query.clone(),
+            page_size: i32::try_from(PAGE.min(most - listed)).unwrap_or(i32::MAX),
+            next_page_token,
+        };
+        let what = format!("listing, {} so far", text::count(listed));
+        let call = rpc!(api.client.connection(), list_workflow_executions, request, api.patient());
+        let page = api.ask(&what, call).await?;
         listed += page.executions.len() as u64;
-        if args.json {
-            page.executions.iter().try_for_each(json::print_line)?;
-        } else {
-            print(&mut table, &page.executions, args.wide)?;
-        }
-        request.next_page_token = page.next_page_token;
-        if request.next_page_token.is_empty() {
-            break;
-        }
-        if listed >= most {
-            output::note("There may be more: see --limit, --all, and `tenure workflow count`.");
-            break;
-        }
+        is_cut = listed >= most && !page.next_page_token.is_empty();
+        Ok((page.executions, if is_cut { Bytes::new() } else { page.next_page_token }))
+    })
+    .await?;
+    if is_cut {
+        output::note("There may be more: see --limit, --all, and `tenure workflow count`.");
     }
     if listed == 0 && !args.json {
         output::note(format_args!("No workflows found in the namespace {}.", text::clean(api.client.namespace())));
     }
     Ok(())
-}
-
-async fn turn(
-    api: &Api,
-    request: &ListWorkflowExecutionsRequest,
-    listed: u64,
-) -> anyhow::Result<ListWorkflowExecutionsResponse> {
-    let what = format!("listing, {} so far", text::count(listed));
-    let call = rpc!(api.client.connection(), list_workflow_executions, request.clone(), api.patient());
-    api.ask(&what, call).await
-}
-
-fn print(table: &mut Table, found: &[WorkflowExecutionInfo], wide: bool) -> anyhow::Result<()> {
-    let now = SystemTime::now();
-    for info in found {
-        table.row(row(info, wide, now));
-    }
-    if table.is_empty() { Ok(()) } else { table.print_page() }
 }
 
 const BASE: [Column; 5] = [
@@ -171,7 +152,7 @@ fn duration(info: &WorkflowExecutionInfo, now: SystemTime) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::show::table::Screen;
+    use crate::show::table::{Screen, Table};
     use expect_test::{Expect, expect};
     use prost_types::Timestamp;
     use std::time::Duration;

@@ -1,5 +1,6 @@
 //! `tenure workflow ...`
 
+mod act;
 mod batch;
 mod cancel;
 mod count;

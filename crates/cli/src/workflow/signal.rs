@@ -1,12 +1,10 @@
 //! `tenure workflow signal`: tells workflows something.
 
-use super::{
-    batch::{self, Words},
-    which::{Chosen, Which, done},
-};
-use crate::api::{Input, Target, ask};
+use super::{act::Act, batch::Words};
+use crate::api::{Api, Input, ask};
 use tenure_api::{
     batch::v1::BatchOperationSignal,
+    common::v1::WorkflowExecution,
     workflowservice::v1::{SignalWorkflowExecutionRequest, start_batch_operation_request::Operation},
 };
 use uuid::Uuid;
@@ -22,40 +20,31 @@ Examples:
   tenure workflow signal --query 'WorkflowType = \"Order\" AND ExecutionStatus = \"Running\"' --name closingTime")]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: Which,
+    act: Act,
     /// The signal's name.
     #[arg(long)]
     name: String,
     #[command(flatten)]
     input: Input,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    target: Target,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let input = args.input.payloads()?;
-    let api = args.target.reach().await?;
-    let execution = match args.which.chosen() {
-        Chosen::One(execution) => execution,
-        Chosen::Many(query) => {
-            let operation =
-                BatchOperationSignal { signal: args.name, input, identity: api.identity(), ..Default::default() };
-            return batch::run(&api, &args.which, query, Operation::SignalOperation(operation), &WORDS, args.json)
-                .await;
-        }
+    let (name, input) = (&args.name, &args.input.payloads()?);
+    let one = async |api: &Api, execution: WorkflowExecution, _: String| {
+        let request = SignalWorkflowExecutionRequest {
+            namespace: api.namespace(),
+            workflow_execution: Some(execution),
+            signal_name: name.clone(),
+            input: input.clone(),
+            identity: api.identity(),
+            request_id: Uuid::new_v4().to_string(),
+            ..Default::default()
+        };
+        ask!(api, WORDS.doing, signal_workflow_execution, request).await.map(drop)
     };
-    let request = SignalWorkflowExecutionRequest {
-        namespace: api.namespace(),
-        workflow_execution: Some(execution.clone()),
-        signal_name: args.name,
-        input,
-        identity: api.identity(),
-        request_id: Uuid::new_v4().to_string(),
-        ..Default::default()
+    let many = |identity| {
+        let (signal, input) = (name.clone(), input.clone());
+        Operation::SignalOperation(BatchOperationSignal { signal, input, identity, ..Default::default() })
     };
-    ask!(api, WORDS.doing, signal_workflow_execution, request).await?;
-    done(&execution, WORDS.done, args.json)
+    args.act.run(&WORDS, one, many).await
 }

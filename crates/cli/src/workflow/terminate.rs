@@ -1,12 +1,10 @@
 //! `tenure workflow terminate`: ends workflows at once.
 
-use super::{
-    batch::{self, Words},
-    which::{Chosen, Which, done},
-};
-use crate::api::{Target, ask};
+use super::{act::Act, batch::Words};
+use crate::api::{Api, ask};
 use tenure_api::{
     batch::v1::BatchOperationTermination,
+    common::v1::WorkflowExecution,
     workflowservice::v1::{TerminateWorkflowExecutionRequest, start_batch_operation_request::Operation},
 };
 
@@ -21,31 +19,21 @@ Examples:
   tenure workflow terminate --query 'WorkflowType = \"Order\"' --rate 50 --yes --json")]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: Which,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    target: Target,
+    act: Act,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let api = args.target.reach().await?;
-    let execution = match args.which.chosen() {
-        Chosen::One(execution) => execution,
-        Chosen::Many(query) => {
-            let operation = BatchOperationTermination { identity: api.identity(), ..Default::default() };
-            let operation = Operation::TerminationOperation(operation);
-            return batch::run(&api, &args.which, query, operation, &WORDS, args.json).await;
-        }
-    };
+    let many = |identity| Operation::TerminationOperation(BatchOperationTermination { identity, ..Default::default() });
+    args.act.run(&WORDS, terminate, many).await
+}
+
+async fn terminate(api: &Api, execution: WorkflowExecution, reason: String) -> anyhow::Result<()> {
     let request = TerminateWorkflowExecutionRequest {
         namespace: api.namespace(),
-        workflow_execution: Some(execution.clone()),
-        reason: args.which.reason(),
+        workflow_execution: Some(execution),
+        reason,
         identity: api.identity(),
         ..Default::default()
     };
-    ask!(api, WORDS.doing, terminate_workflow_execution, request).await?;
-    done(&execution, WORDS.done, args.json)
+    ask!(api, WORDS.doing, terminate_workflow_execution, request).await.map(drop)
 }

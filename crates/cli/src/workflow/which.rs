@@ -1,7 +1,5 @@
 //! Which workflow a command is about, or which ones.
 
-use crate::{output, show::text::clean};
-use serde_json::json;
 use tenure_api::common::v1::WorkflowExecution;
 
 /// One workflow.
@@ -88,12 +86,4 @@ impl Which {
 fn execution(id: &Option<String>, option: &Option<String>, run_id: &Option<String>) -> WorkflowExecution {
     let workflow_id = id.as_ref().or(option.as_ref()).cloned().unwrap_or_default();
     WorkflowExecution { workflow_id, run_id: run_id.clone().unwrap_or_default() }
-}
-
-/// Says what was done to one workflow.
-pub(crate) fn done(execution: &WorkflowExecution, what: &str, json: bool) -> anyhow::Result<()> {
-    if json {
-        return output::document(&json!({ "workflowId": execution.workflow_id }));
-    }
-    output::line(format_args!("{what} {}", clean(&execution.workflow_id)))
 }

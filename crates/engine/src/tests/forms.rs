@@ -121,7 +121,7 @@ fn written() -> Vec<(&'static str, Bytes)> {
     written.push(("task_token", task_token.encode()));
     let config = QueueConfigRow { config: Bytes::from_static(b"c"), set_by: ProposalId(u128::MAX) };
     written.push(("queue_config", codec::encode(&config)));
-    let filling = Filling { after: Some(workflow().run(Uuid::from_u128(1))), done: true };
+    let filling = Filling { after: Some(workflow().run(Uuid::from_u128(1))), done: true, left_out: 1 };
     written.push(("filling", codec::encode(&filling)));
     for done in [false, true] {
         written.push(("reclaim", codec::encode(&Reclaim { since: Timestamp(1), done })));

@@ -9,10 +9,11 @@ use index::index_value;
 pub use index::{IndexRow, position_of};
 #[cfg(test)]
 pub(crate) use record::RecordRow;
-pub use record::{RunRecord, Shown};
+pub use record::{Divided, RunRecord, Shown};
 
 use crate::{
     activity::describe::paused_types,
+    codec::is_default,
     describe,
     info::Info,
     key::RunKey,
@@ -34,6 +35,9 @@ pub struct Filling {
     pub after: Option<RunKey>,
     #[n(1)]
     pub done: bool,
+    /// Runs that could not be made known to lists; these lack them.
+    #[cbor(n(2), skip_if = "is_default")]
+    pub left_out: u64,
 }
 
 /// Whether what lists show of a run has changed.

@@ -40,6 +40,28 @@ pub(crate) struct RecordRow {
 /// An [`ExecutionInfo`](crate::info::ExecutionInfo) that has such a one has a row of its own.
 const LARGE_MEMO: usize = 1 << 10;
 
+/// A record, as far as it is known without being decoded as a whole: whether the run is in a namespace division, which one
+/// left open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Divided(bool);
+
+impl Divided {
+    /// Reads the value of a [`RowKey::Record`](crate::RowKey::Record).
+    pub fn read(row: &[u8]) -> Result<Divided, DecodeError> {
+        Ok(Divided(codec::decode::<RecordRow>(row)?.divided))
+    }
+}
+
+impl Record for Divided {
+    fn value(&self, field: &str) -> Value<'_> {
+        if self.0 && field == DIVISION { Value::Keyword("") } else { Value::Null }
+    }
+
+    fn position(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
 /// What a list shows of a run.
 #[derive(Debug)]
 pub enum Shown {

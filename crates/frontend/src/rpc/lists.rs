@@ -14,7 +14,7 @@ use tenure_api::{
     },
 };
 use tenure_filter::status_name;
-use tenure_shard::{GroupValue, Question, list_query};
+use tenure_shard::{GroupValue, Question, SamePlan, list_query};
 use tokio::time::Instant;
 
 /// Runs on a page, at most and unless the request says otherwise. (The number is the reference server's.)
@@ -36,7 +36,7 @@ impl LocalRpc for api::ListWorkflowExecutionsRequest {
     type Response = EncodedRuns;
 
     fn search(&self) -> Option<Search> {
-        Some(Search { namespace: self.namespace.clone(), query: self.query.clone() })
+        Some(Search { namespace: self.namespace.clone(), query: self.query.clone(), explain: Question::ExplainList })
     }
 
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<EncodedRuns, ApiError> {
@@ -49,7 +49,7 @@ impl LocalRpc for api::ScanWorkflowExecutionsRequest {
     type Response = EncodedRuns;
 
     fn search(&self) -> Option<Search> {
-        Some(Search { namespace: self.namespace.clone(), query: self.query.clone() })
+        Some(Search { namespace: self.namespace.clone(), query: self.query.clone(), explain: Question::ExplainList })
     }
 
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<EncodedRuns, ApiError> {
@@ -153,14 +153,14 @@ async fn list(
 }
 
 impl Frontend {
-    /// Tells how shards find what a query asks for.
+    /// Tells how shards find what a query asks for, those with the same plan together.
     pub(crate) async fn explain(&self, search: Search, deadline: Instant) -> Result<String, ApiError> {
-        let Search { namespace, query } = search;
+        let Search { namespace, query, explain } = search;
         let query = list_query(&*self.namespace(&namespace, deadline).await?, query)?;
-        let ways = self.shards().explain(query, deadline).await?;
-        let told = ways.into_iter().map(|(way, shards)| {
+        let plans = self.shards().explain(explain(query), deadline).await?;
+        let told = plans.into_iter().map(|(plan, SamePlan { shards, rows })| {
             let shards = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
-            format!("{shards}:\n{way}")
+            format!("{shards}, about {rows} rows:\n{plan}")
         });
         Ok(told.collect::<Vec<_>>().join("\n\n"))
     }
@@ -170,7 +170,7 @@ impl LocalRpc for api::CountWorkflowExecutionsRequest {
     type Response = api::CountWorkflowExecutionsResponse;
 
     fn search(&self) -> Option<Search> {
-        Some(Search { namespace: self.namespace.clone(), query: self.query.clone() })
+        Some(Search { namespace: self.namespace.clone(), query: self.query.clone(), explain: Question::ExplainCount })
     }
 
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {

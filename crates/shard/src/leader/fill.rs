@@ -127,12 +127,13 @@ impl Fill {
         if !filling.done {
             let last = runs.last().cloned();
             let (count, done) = (runs.len() as u64, runs.len() < PIECE);
-            self.list(runs).await?;
-            let filling = Filling { after: last.or(filling.after), done };
+            let left_out = self.list(runs).await?;
+            let filling = Filling { after: last.or(filling.after), done, left_out: filling.left_out + left_out };
             let writes = WriteSet { ops: vec![Op::Put(RowKey::ListFill, codec::encode(&filling))] };
             self.context.replica.propose(self.context.term, &writes).await?;
-            self.progress.send_modify(|(runs, _)| *runs += count);
-            counter!("tenure_lists_filled_total").increment(count);
+            self.progress.send_modify(|(runs, _)| *runs += count - left_out);
+            counter!("tenure_lists_filled_total").increment(count - left_out);
+            counter!("tenure_lists_left_out_total").increment(left_out);
             if !done {
                 return Ok(false);
             }
@@ -142,23 +143,26 @@ impl Fill {
         Ok(true)
     }
 
-    async fn list(&self, runs: Vec<RunKey>) -> Result<(), CommandError> {
+    /// Makes these runs known, and tells how many of them could not be.
+    async fn list(&self, runs: Vec<RunKey>) -> Result<u64, CommandError> {
         let commands = runs.into_iter().map(|run| {
             let command = own(run.workflow.clone(), ShardCommand::ListRun { run_id: run.run_id });
             async move { (run, self.executions.execute(command).await) }
         });
         let mut done = stream::iter(commands).buffer_unordered(AT_ONCE);
+        let mut left_out = 0;
         while let Some((run, result)) = done.next().await {
             match result {
                 Ok(_) => {}
                 // A row that cannot be read fails whoever asks for the run; it must not keep all others out of the lists.
                 Err(CommandError::Api(error)) => {
+                    left_out += 1;
                     tracing::error!(shard = self.context.shard, workflow_id = %run.workflow.workflow_id, run_id = %run.run_id,
                         %error, "a run could not be put into lists");
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(left_out)
     }
 }

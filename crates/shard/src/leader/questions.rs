@@ -72,9 +72,13 @@ impl Questions {
                 let lists = rows.lists()?;
                 lists::count(lists::Reading::new(&*lists, query)?, request.after.as_deref(), request.budget)
             }
-            Question::Explain(query) => {
+            Question::ExplainList(query) => {
                 let lists = rows.lists()?;
-                Ok(lists::explain(&lists::Reading::new(&*lists, query)?))
+                Ok(lists::explain_list(&lists::Reading::new(&*lists, query)?))
+            }
+            Question::ExplainCount(query) => {
+                let lists = rows.lists()?;
+                Ok(lists::explain_count(lists::Reading::new(&*lists, query)?))
             }
             Question::Batches { namespace } => {
                 batches::page(&*rows.lists()?, *namespace, request.after.as_deref(), request.budget)

@@ -35,6 +35,14 @@ pub struct Counted {
     pub groups: BTreeMap<GroupValue, u64>,
 }
 
+/// Shards that answer a question in the same way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SamePlan {
+    pub shards: u64,
+    /// About how many rows they read, all together.
+    pub rows: u64,
+}
+
 /// What is left of a namespace that was deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
@@ -95,14 +103,16 @@ impl Gather {
         Ok(Left { runs: of(RUNS_LEFT), shards: of(SHARDS_LEFT) })
     }
 
-    /// What all shards tell of how they answer, each text with how many shards say so.
-    pub(crate) async fn texts(&self) -> Result<BTreeMap<String, u64>, ApiError> {
-        self.fold(BTreeMap::new(), |mut texts, part| match part {
-            Part::Text(text) => {
-                *texts.entry(text).or_default() += 1;
-                Ok(texts)
+    /// How all shards answer, by what they tell of it.
+    pub(crate) async fn plans(&self) -> Result<BTreeMap<String, SamePlan>, ApiError> {
+        self.fold(BTreeMap::<String, SamePlan>::new(), |mut plans, part| match part {
+            Part::Plan { text, rows } => {
+                let same = plans.entry(text).or_default();
+                same.shards += 1;
+                same.rows = same.rows.saturating_add(rows);
+                Ok(plans)
             }
-            _ => Err(ApiError::internal("something else where a text was asked for")),
+            _ => Err(ApiError::internal("something else where a plan was asked for")),
         })
         .await
     }

@@ -5,7 +5,7 @@ use crate::{
     node::{
         attempts::Attempts,
         context::Engine,
-        gather::{Counted, Gather, Left},
+        gather::{Counted, Gather, Left, SamePlan},
         handovers::{self, Handover},
         list_token::{ListToken, malformed_page_token},
         local::LocalNode,
@@ -182,12 +182,12 @@ impl Shards {
         Gather::new(self.node.context.clone(), Question::Count(query), deadline).count().await
     }
 
-    /// How shards find what fits a query: each way, with the number of shards that go it.
+    /// How shards answer a list or a count, a text for each plan.
     ///
     /// # Errors
     /// Those of [`Shards::count`].
-    pub async fn explain(&self, query: ListQuery, deadline: Instant) -> Result<BTreeMap<String, u64>, ApiError> {
-        Gather::new(self.node.context.clone(), Question::Explain(query), deadline).texts().await
+    pub async fn explain(&self, question: Question, deadline: Instant) -> Result<BTreeMap<String, SamePlan>, ApiError> {
+        Gather::new(self.node.context.clone(), question, deadline).plans().await
     }
 
     /// What is left of a namespace that was deleted.

@@ -24,9 +24,9 @@ pub enum Question {
     /// How many fit? The parts are counts, or groups where the query says so.
     #[n(2)]
     Count(#[n(0)] ListQuery),
-    /// How is such a question answered? The parts are texts.
+    /// How is such a list answered? The parts are plans.
     #[n(3)]
-    Explain(#[n(0)] ListQuery),
+    ExplainList(#[n(0)] ListQuery),
     /// Which batch jobs has a namespace? The parts are items: encoded `BatchOperationInfo`s.
     #[n(4)]
     Batches {
@@ -42,6 +42,9 @@ pub enum Question {
         #[n(1)]
         count: bool,
     },
+    /// How is such a count answered? The parts are plans.
+    #[n(6)]
+    ExplainCount(#[n(0)] ListQuery),
     /// Asked by tests; the parts are items.
     #[cfg(test)]
     #[n(1000)]
@@ -102,7 +105,8 @@ impl Question {
             Question::Backlog { .. } => FeatureLevel::MANY_SHARDS,
             Question::List(_)
             | Question::Count(_)
-            | Question::Explain(_)
+            | Question::ExplainList(_)
+            | Question::ExplainCount(_)
             | Question::Batches { .. }
             | Question::Left { .. } => FeatureLevel::LISTS,
             #[cfg(test)]
@@ -170,9 +174,15 @@ pub(crate) enum Part {
     /// How many there are of each value.
     #[n(2)]
     Groups(#[n(0)] Vec<(GroupValue, u64)>),
-    /// For people.
+    /// How a question is answered, for people.
     #[n(3)]
-    Text(#[n(0)] String),
+    Plan {
+        #[n(0)]
+        text: String,
+        /// About how many rows are read.
+        #[n(1)]
+        rows: u64,
+    },
 }
 
 /// A value that a count tells apart.
@@ -211,7 +221,7 @@ impl Step {
     pub(crate) fn follows(&self, after: Option<&Bytes>) -> bool {
         let items: &[Item] = match &self.part {
             Part::Items(items) => items,
-            Part::Count(_) | Part::Groups(_) | Part::Text(_) => &[],
+            Part::Count(_) | Part::Groups(_) | Part::Plan { .. } => &[],
         };
         let places = after.into_iter().chain(items.iter().map(|item| &item.place));
         let last = items.last().map(|item| &item.place);

@@ -161,6 +161,26 @@ async fn a_run_that_is_on_its_way_while_the_level_rises_comes_into_lists() {
     assert_eq!(listed(&cluster, 1).await.unwrap(), 1);
 }
 
+/// A run that cannot be read keeps no other out of lists, and it is on record that they lack it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_cannot_be_read_is_left_out_and_counted() {
+    let cluster = cluster();
+    let first = leader(&cluster, 1, 1).await;
+    for n in 0..3 {
+        start(&first, n).await;
+    }
+    let broken = runs(&cluster).remove(1);
+    cluster.logs[&1].put(RowKey::Execution(broken), Bytes::from_static(b"broken"));
+    // A leader that has not read it yet.
+    cluster.logs[&1].lead(2);
+    leader(&cluster, 2, 1).await;
+    raise(&cluster);
+    hear(&cluster, 2).await;
+    filled(&cluster).await;
+    assert_eq!(filling(&cluster).unwrap().left_out, 1);
+    assert_eq!(listed(&cluster, 2).await.unwrap(), 2);
+}
+
 /// A list that waits for a leader's filling is answered by the next leader.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_goes_on_to_the_next_leader() {

@@ -48,6 +48,17 @@ pub(crate) fn count(reading: Reading<'_>, after: Option<&[u8]>, budget: Budget) 
     walk(reading, &plan, after, budget)
 }
 
+/// Tells how a count begins here.
+pub(crate) fn explain_count(reading: Reading<'_>) -> Step {
+    let reading = &Reading { filter: reading.filter.unordered(), ..reading };
+    let plan = match of_all(reading) {
+        // Nothing was chosen, so nothing was estimated.
+        Some(plan) => Plan { rows: reading.indexes.total(), ..plan },
+        None => plan(reading),
+    };
+    Step { part: Part::Plan { text: plan.explain(), rows: plan.rows }, next: None }
+}
+
 fn plan(reading: &Reading<'_>) -> Plan {
     of_all(reading).unwrap_or_else(|| reading.filter.plan(&*reading.indexes))
 }
@@ -227,7 +238,7 @@ impl<'r, 'a> Grouping<'r, 'a> {
     /// `None` if it does not fit; else its group, if there are groups.
     fn of(&mut self, place: &[u8], row: Row<'_>) -> Result<Option<Option<GroupValue>>, ReadError> {
         let by = self.reading.filter.group_by();
-        if !row.may_fit(self.plan) {
+        if !row.may_fit(self.reading, self.plan)? {
             return Ok(None);
         }
         let key = &place[..place.len() - row.position().len()];

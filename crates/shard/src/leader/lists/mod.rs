@@ -10,14 +10,15 @@ mod page;
 mod reading;
 mod walk;
 
-pub(crate) use count::count;
+pub(crate) use count::{count, explain_count};
 pub(crate) use page::page;
 pub(crate) use reading::Reading;
 
 use crate::seam::question::{Part, Step};
 
-/// Tells how a query is answered here.
-pub(crate) fn explain(reading: &Reading<'_>) -> Step {
+/// Tells how a list is answered here.
+pub(crate) fn explain_list(reading: &Reading<'_>) -> Step {
     let plan = reading.filter.plan(&*reading.indexes);
-    Step { part: Part::Text(plan.explain()), next: None }
+    let order = if plan.is_sorted { "in the order asked for" } else { "sort" };
+    Step { part: Part::Plan { text: format!("{}\n{order}", plan.explain()), rows: plan.rows }, next: None }
 }

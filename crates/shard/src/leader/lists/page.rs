@@ -52,7 +52,7 @@ impl Filling {
 
     /// Adds the run if it fits.
     fn take(&mut self, reading: &Reading<'_>, plan: &Plan, place: Vec<u8>, row: Row<'_>) -> Result<(), ReadError> {
-        if !row.may_fit(plan) {
+        if !row.may_fit(reading, plan)? {
             return Ok(());
         }
         let value = row.record(reading)?;
@@ -116,7 +116,7 @@ fn by_position(
                 return Ok(None);
             }
             let position = position_of(&place, &value);
-            if after.is_none_or(|after| position > after) && Row::of(true, &place, &value).may_fit(plan) {
+            if after.is_none_or(|after| position > after) && Row::of(true, &place, &value).may_fit(reading, plan)? {
                 rows.push((position.to_vec(), value));
             }
         }
@@ -152,7 +152,7 @@ fn sorted(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budg
                 return Err(too_many(reading).into());
             }
             let row = Row::of(table.field.is_some(), &place, &value);
-            if !row.may_fit(plan) || !seen.insert(row.position().to_vec()) {
+            if !row.may_fit(reading, plan)? || !seen.insert(row.position().to_vec()) {
                 continue;
             }
             let record = reading.record(row.position(), &row.record(reading)?)?;

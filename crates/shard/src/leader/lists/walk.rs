@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use tenure_engine::{
     rows::{ListRange, ReadError},
-    visibility::{IndexRow, position_of},
+    visibility::{Divided, IndexRow, position_of},
 };
 use tenure_filter::{Access, KeyRange, Order, Plan};
 
@@ -49,11 +49,15 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether the run can fit.
-    pub(super) fn may_fit(&self, plan: &Plan) -> bool {
+    /// Whether the run can fit, by what the row tells.
+    pub(super) fn may_fit(&self, reading: &Reading<'_>, plan: &Plan) -> Result<bool, ReadError> {
         match self {
-            Row::Record { .. } => true,
-            Row::Index(row) => plan.may_fit(row),
+            _ if plan.covered.is_none() => Ok(true),
+            Row::Record { position, value } => {
+                let corrupt = |error| ReadError::corrupt(reading.record_key(position), error);
+                Ok(plan.may_fit(&Divided::read(value).map_err(corrupt)?))
+            }
+            Row::Index(row) => Ok(plan.may_fit(row)),
         }
     }
 

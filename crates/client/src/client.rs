@@ -7,9 +7,9 @@ use crate::{
     definition::{IntoWorkflow, WorkflowDefinition},
     error::ClientError,
     filter::Filter,
-    handle::WorkflowHandle,
+    handle::{Description, WorkflowHandle},
     outgoing::{Extras, Outgoing},
-    pages::Executions,
+    pages::List,
     rpc,
     start::StartWorkflow,
 };
@@ -249,8 +249,17 @@ impl Client {
 
     /// Executions that a filter finds: those that run, and then those that closed last. `""` finds all. A query may end in
     /// `ORDER BY`.
-    pub fn list(&self, filter: impl Into<Filter>) -> Executions {
-        Executions::new(self.clone(), filter.into().to_string())
+    pub fn list(&self, filter: impl Into<Filter>) -> List<Description> {
+        let (client, query) = (self.clone(), filter.into().to_string());
+        List::new(move |page_size, next_page_token| {
+            let (client, query, namespace) = (client.clone(), query.clone(), client.namespace().to_owned());
+            async move {
+                let request = api::ListWorkflowExecutionsRequest { namespace, page_size, next_page_token, query };
+                let page = rpc!(client.connection(), list_workflow_executions, request, client.short()).await?;
+                let found = page.executions.into_iter().map(|info| Description::new(info, client.converter()));
+                Ok((found.collect(), page.next_page_token))
+            }
+        })
     }
 
     /// How many executions a filter finds.

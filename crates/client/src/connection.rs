@@ -1,7 +1,7 @@
 //! Several addresses of one cluster: a call goes to the one that answered last, and to the next when it does not.
 
 use crate::{error::ClientError, outgoing::Extras};
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::{
     error::Error,
     pin::Pin,
@@ -137,12 +137,7 @@ impl Connection {
         rpc: impl Fn(Channel, Request<Q>) -> ResponseFuture<R>,
     ) -> Result<Response<R>, ClientError> {
         let began = Instant::now();
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(20))
-            .with_max_delay(Duration::from_secs(2))
-            .without_max_times()
-            .with_jitter()
-            .build();
+        let mut pauses = pauses(Duration::from_secs(2));
         for tried in 1.. {
             let at = self.current.load(Ordering::Relaxed);
             let (address, channel) = &self.addresses[at % self.addresses.len()];
@@ -182,6 +177,16 @@ impl Connection {
             tracing::warn!(addresses = self.addresses(), ?code, message, "no server answers, trying on");
         }
     }
+}
+
+/// The pauses between tries: they double from 20 ms up to `longest`, and never end.
+pub(crate) fn pauses(longest: Duration) -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(longest)
+        .without_max_times()
+        .with_jitter()
+        .build()
 }
 
 fn channel(address: String, security: &Security) -> Result<(String, Channel), ClientError> {

@@ -76,7 +76,7 @@ impl ClientError {
         }
     }
 
-    /// There is no such workflow, run, update or namespace, or it is over.
+    /// There is no such workflow, run, update, batch operation or namespace, or it is over.
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(Code::NotFound)
     }

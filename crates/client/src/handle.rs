@@ -256,7 +256,7 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
         Ok(Description::new(answer.workflow_execution_info.unwrap_or_default(), self.client.converter()))
     }
 
-    fn execution(&self) -> WorkflowExecution {
+    pub(crate) fn execution(&self) -> WorkflowExecution {
         WorkflowExecution { workflow_id: self.workflow_id.clone(), run_id: self.only_run.clone() }
     }
 }

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod args;
+mod batch;
 mod client;
 mod connection;
 mod data;
@@ -23,6 +24,10 @@ mod start;
 mod tls;
 
 pub use args::RetryPolicy;
+pub use batch::{
+    ActivityOptions, Batch, BatchActivities, BatchDescription, BatchHandle, BatchOperationState, BatchOperationType,
+    BatchSummary, BatchTarget, ResetPoint, ResetReapplyExcludeType, StartBatch, WorkflowOptions,
+};
 pub use client::{Client, ClientBuilder};
 pub use connection::{Connection, Operator, Patience, Service};
 pub use data::{
@@ -37,7 +42,7 @@ pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutType};
 pub use filter::{Filter, FilterValue, attributes};
 pub use handle::{Description, UpdateHandle, WorkflowExecutionStatus, WorkflowHandle};
 pub use outgoing::Outgoing;
-pub use pages::{Events, ExecutionStream, Executions};
+pub use pages::{Events, List, ListStream};
 pub use search::{SearchAttribute, SearchKey, SearchValue};
 pub use start::{StartWorkflow, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 pub use tenure_api::common::v1::Payload;

@@ -1,6 +1,7 @@
-//! What comes in pages: lists of executions, histories.
+//! What comes in pages: lists, histories.
 
-use crate::{client::Client, connection::Patience, error::ClientError, handle::Description, rpc};
+use crate::{client::Client, connection::Patience, error::ClientError, rpc};
+use bytes::Bytes;
 use futures_core::Stream;
 use std::{
     collections::VecDeque,
@@ -16,8 +17,7 @@ use tenure_api::{
 
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send>>;
 
-/// Executions that a filter finds, newest first: awaited, all of them; with [`Executions::next`], one after the other,
-/// a page at a time.
+/// A list that comes in pages: awaited, all of it; with [`List::next`], one item after the other, a page at a time.
 ///
 /// ```no_run
 /// # async fn run(client: tenure_client::Client) -> Result<(), tenure_client::ClientError> {
@@ -28,34 +28,40 @@ type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send>>;
 /// # Ok(()) }
 /// ```
 #[must_use = "asks for nothing unless it is awaited"]
-pub struct Executions {
-    client: Client,
-    request: Option<api::ListWorkflowExecutionsRequest>,
-    found: VecDeque<Description>,
+pub struct List<T> {
+    ask: Box<dyn Fn(i32, Bytes) -> Boxed<Page<T>> + Send + Sync>,
+    page_size: i32,
+    /// The next page's; `None` behind the last.
+    token: Option<Bytes>,
+    found: VecDeque<T>,
     /// How many more are to be found.
     left: usize,
 }
 
-impl Executions {
-    pub(crate) fn new(client: Client, query: String) -> Self {
-        let namespace = client.namespace().to_owned();
-        let request = api::ListWorkflowExecutionsRequest { namespace, query, ..Default::default() };
-        Executions { client, request: Some(request), found: VecDeque::new(), left: usize::MAX }
+/// Items, and the token of what follows them; empty for nothing.
+pub(crate) type Page<T> = (Vec<T>, Bytes);
+
+impl<T> List<T> {
+    /// The list whose page of a size, at a token, is what `ask` gives.
+    pub(crate) fn new<F>(ask: impl Fn(i32, Bytes) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Page<T>, ClientError>> + Send + 'static,
+    {
+        let ask = Box::new(move |page_size, token| -> Boxed<Page<T>> { Box::pin(ask(page_size, token)) });
+        List { ask, page_size: 0, token: Some(Bytes::new()), found: VecDeque::new(), left: usize::MAX }
     }
 
-    /// How many executions one call brings, at most. Default: as many as the server likes.
-    pub fn page_size(mut self, executions: u32) -> Self {
-        if let Some(request) = &mut self.request {
-            request.page_size = executions.try_into().unwrap_or(i32::MAX);
-        }
+    /// How many items one call brings, at most. Default: as many as the server likes.
+    pub fn page_size(mut self, items: u32) -> Self {
+        self.page_size = items.try_into().unwrap_or(i32::MAX);
         self
     }
 
     /// So many, and no more. By itself it finds all.
-    pub fn limit(mut self, executions: usize) -> Self {
-        self.left = executions;
-        if executions == 0 {
-            self.request = None;
+    pub fn limit(mut self, items: usize) -> Self {
+        self.left = items;
+        if items == 0 {
+            self.token = None;
         }
         self
     }
@@ -71,41 +77,36 @@ impl Executions {
     /// }
     /// # Ok(()) }
     /// ```
-    pub fn stream(self) -> ExecutionStream {
-        ExecutionStream { state: State::Ready(self) }
+    pub fn stream(self) -> ListStream<T> {
+        ListStream { state: State::Ready(self) }
     }
 
     /// The next one, or `None` behind the last. After an error it may be called again.
-    pub async fn next(&mut self) -> Result<Option<Description>, ClientError> {
-        while self.found.is_empty() && self.request.is_some() {
+    pub async fn next(&mut self) -> Result<Option<T>, ClientError> {
+        while self.found.is_empty() && self.token.is_some() {
             self.turn().await?;
         }
         Ok(self.found.pop_front())
     }
 
     async fn turn(&mut self) -> Result<(), ClientError> {
-        let Some(request) = &mut self.request else { return Ok(()) };
-        let (connection, patience) = (self.client.connection(), self.client.short());
-        let page = rpc!(connection, list_workflow_executions, request.clone(), patience).await?;
-        let found = page.executions.into_iter().take(self.left);
+        let Some(token) = &self.token else { return Ok(()) };
+        let (items, next) = (self.ask)(self.page_size, token.clone()).await?;
         let before = self.found.len();
-        self.found.extend(found.map(|info| Description::new(info, self.client.converter())));
+        self.found.extend(items.into_iter().take(self.left));
         self.left -= self.found.len() - before;
-        request.next_page_token = page.next_page_token;
-        if request.next_page_token.is_empty() || self.left == 0 {
-            self.request = None;
-        }
+        self.token = (!next.is_empty() && self.left > 0).then_some(next);
         Ok(())
     }
 }
 
-impl IntoFuture for Executions {
-    type Output = Result<Vec<Description>, ClientError>;
-    type IntoFuture = Boxed<Vec<Description>>;
+impl<T: Send + 'static> IntoFuture for List<T> {
+    type Output = Result<Vec<T>, ClientError>;
+    type IntoFuture = Boxed<Vec<T>>;
 
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
-            while self.request.is_some() {
+            while self.token.is_some() {
                 self.turn().await?;
             }
             Ok(self.found.into())
@@ -113,21 +114,21 @@ impl IntoFuture for Executions {
     }
 }
 
-/// Executions that a filter finds, as a stream: [`Executions::stream`].
-pub struct ExecutionStream {
-    state: State,
+/// The items of a list as a stream: [`List::stream`].
+pub struct ListStream<T> {
+    state: State<T>,
 }
 
-type Turn = Pin<Box<dyn Future<Output = (Executions, Result<(), ClientError>)> + Send>>;
+type Turn<T> = Pin<Box<dyn Future<Output = (List<T>, Result<(), ClientError>)> + Send>>;
 
-enum State {
-    Ready(Executions),
-    Asking(Turn),
+enum State<T> {
+    Ready(List<T>),
+    Asking(Turn<T>),
     Ended,
 }
 
-impl Stream for ExecutionStream {
-    type Item = Result<Description, ClientError>;
+impl<T: Send + Unpin + 'static> Stream for ListStream<T> {
+    type Item = Result<T, ClientError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -137,7 +138,7 @@ impl Stream for ExecutionStream {
                         self.state = State::Ready(list);
                         return Poll::Ready(Some(Ok(found)));
                     }
-                    if list.request.is_none() {
+                    if list.token.is_none() {
                         return Poll::Ready(None);
                     }
                     self.state = State::Asking(Box::pin(async move {

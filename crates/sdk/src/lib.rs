@@ -122,12 +122,13 @@ pub use tenure_api::history::v1::{History, HistoryEvent};
 #[cfg(feature = "tls")]
 pub use tenure_client::Tls;
 pub use tenure_client::{
-    ActivityDefinition, ActivityRef, Args, Binary, Client, ClientBuilder, ClientError, Data, DataConverter, DataError,
-    Description, Events, ExecutionStream, Executions, Failure, FailureKind, Filter, FilterValue, IntoActivity,
-    IntoArgs, IntoWorkflow, Json, Outgoing, Payload, PayloadCodec, PayloadConverter, Query, Raw, RetryPolicy,
-    RetryState, SearchAttribute, SearchKey, SearchValue, Signal, StartWorkflow, TimeoutType, Update, UpdateHandle,
-    WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowRef, attributes,
+    ActivityDefinition, ActivityOptions, ActivityRef, Args, Batch, BatchActivities, BatchDescription, BatchHandle,
+    BatchOperationState, BatchOperationType, BatchSummary, BatchTarget, Binary, Client, ClientBuilder, ClientError,
+    Data, DataConverter, DataError, Description, Events, Failure, FailureKind, Filter, FilterValue, IntoActivity,
+    IntoArgs, IntoWorkflow, Json, List, ListStream, Outgoing, Payload, PayloadCodec, PayloadConverter, Query, Raw,
+    ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState, SearchAttribute, SearchKey, SearchValue, Signal,
+    StartBatch, StartWorkflow, TimeoutType, Update, UpdateHandle, WorkflowDefinition, WorkflowExecutionStatus,
+    WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowOptions, WorkflowRef, attributes,
 };
 /// ```
 /// # use tenure_sdk::prelude::*;

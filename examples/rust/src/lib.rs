@@ -7,6 +7,7 @@ pub mod backup;
 pub mod find;
 pub mod hello;
 pub mod jobs;
+pub mod kitchen;
 pub mod loyalty;
 pub mod neighbours;
 pub mod order;

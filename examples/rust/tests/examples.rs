@@ -12,7 +12,9 @@ use tenure_examples::{
     subscription::{MONTH, Subscription, charge, subscription},
     trip::{Agency, Trip, trip},
 };
-use tenure_sdk::{Failure, Query, Replayer, Worker, WorkflowDefinition, WorkflowHandle, testing::ActivityEnv};
+use tenure_sdk::{
+    Failure, Query, Replayer, Worker, WorkflowDefinition, WorkflowHandle, attributes, testing::ActivityEnv,
+};
 use tenure_sdk_testing::TestEnv;
 
 /// A queue or workflow id of this test alone: the server may be somebody else's.
@@ -102,6 +104,31 @@ async fn an_order_that_goes_wrong_costs_nothing() {
         let failed = cancelled.result().await.unwrap_err();
         assert!(failed.failure().is_some_and(Failure::is_cancelled), "{failed}");
         assert_eq!(cancelled.query(Progress::STATUS, ()).await.unwrap(), Status::Refunded);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_kitchen_closes_and_its_orders_are_cancelled() {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("kitchen"));
+    with_worker(&env, examples::order::worker(client.clone(), &queue), async {
+        let mut orders = Vec::new();
+        for n in 0..3 {
+            let pizza = Order::new(format!("{queue}-{n}"), "Pizza", 1250);
+            let start = client.start(food_order, pizza.clone()).id(&pizza.id).task_queue(&queue);
+            orders.push(start.await.unwrap());
+        }
+        let ours = attributes::WORKFLOW_ID.starts_with(&queue);
+        // Other servers list what was started some time later.
+        while client.count(ours.clone()).await.unwrap() < 3 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(examples::kitchen::close(&client, &queue).await.unwrap(), 3);
+        for order in orders {
+            let failed = order.result().await.unwrap_err();
+            assert!(failed.failure().is_some_and(Failure::is_cancelled), "{failed}");
+        }
     })
     .await;
 }

@@ -120,7 +120,12 @@ impl Api {
         what: &str,
         call: impl Future<Output = Result<T, ClientError>>,
     ) -> anyhow::Result<T> {
-        progress::waiting(what, call).await.map_err(|error| trouble::explain(error, self.client.namespace()))
+        progress::waiting(what, call).await.map_err(|error| self.explain(error))
+    }
+
+    /// The error of a call with what to do about it.
+    pub(crate) fn explain(&self, error: ClientError) -> anyhow::Error {
+        trouble::explain(error, self.client.namespace())
     }
 }
 

@@ -33,9 +33,9 @@ impl Bar {
         Bar(bar)
     }
 
-    pub(crate) fn at(&self, done: i64, all: i64) {
-        self.0.set_length(all.try_into().unwrap_or_default());
-        self.0.set_position(done.try_into().unwrap_or_default());
+    pub(crate) fn at(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{
     show::text::clean,
 };
 use serde_json::json;
-use tenure_api::{common::v1::WorkflowExecution, workflowservice::v1::start_batch_operation_request::Operation};
+use tenure_api::common::v1::WorkflowExecution;
+use tenure_client::{Batch, StartBatch};
 
 /// Which workflows, and where they are.
 #[derive(clap::Args)]
@@ -25,18 +26,18 @@ pub(crate) struct Act {
 }
 
 impl Act {
-    /// Does it and says so: `one` is given the workflow and the reason, `many` makes the operation of an identity.
-    pub(crate) async fn run(
+    /// Does it and says so: `one` is given the workflow and the reason, `many` says what a batch does.
+    pub(crate) async fn run<O: Send + 'static>(
         self,
         words: &Words,
         one: impl AsyncFnOnce(&Api, WorkflowExecution, String) -> anyhow::Result<()>,
-        many: impl FnOnce(String) -> Operation,
+        many: impl FnOnce(Batch) -> StartBatch<O>,
     ) -> anyhow::Result<()> {
         let api = self.target.reach().await?;
         let execution = match self.which.chosen() {
             Chosen::One(execution) => execution,
             Chosen::Many(query) => {
-                return batch::run(&api, &self.which, query, many(api.identity()), words, self.json).await;
+                return batch::run(&api, &self.which, query, many, words, self.json).await;
             }
         };
         one(&api, execution.clone(), self.which.reason()).await?;

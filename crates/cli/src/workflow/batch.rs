@@ -12,15 +12,8 @@ use std::{
     io::{self, IsTerminal, Write},
     time::{Duration, Instant},
 };
-use tenure_api::{
-    enums::v1::BatchOperationState as State,
-    workflowservice::v1::{
-        CountWorkflowExecutionsRequest, DescribeBatchOperationRequest, DescribeBatchOperationResponse,
-        StartBatchOperationRequest, start_batch_operation_request::Operation,
-    },
-};
-use tenure_client::rpc;
-use uuid::Uuid;
+use tenure_api::workflowservice::v1::DescribeBatchOperationRequest;
+use tenure_client::{Batch, BatchDescription, BatchHandle, BatchOperationState as State, StartBatch};
 
 /// What is done, in the forms that sentences need: `terminate`, `terminating`, `terminated`.
 pub(crate) struct Words {
@@ -29,12 +22,12 @@ pub(crate) struct Words {
     pub(crate) done: &'static str,
 }
 
-/// Does `operation` to all workflows that `query` finds.
-pub(crate) async fn run(
+/// Does what `verb` says to all workflows that `query` finds.
+pub(crate) async fn run<O: Send + 'static>(
     api: &Api,
     which: &Which,
     query: &str,
-    operation: Operation,
+    verb: impl FnOnce(Batch) -> StartBatch<O>,
     words: &Words,
     json: bool,
 ) -> anyhow::Result<()> {
@@ -42,32 +35,25 @@ pub(crate) async fn run(
     if !many.yes {
         confirm(api, query, words).await?;
     }
-    let job = Uuid::new_v4().to_string();
-    let request = StartBatchOperationRequest {
-        namespace: api.namespace(),
-        visibility_query: query.to_owned(),
-        job_id: job.clone(),
-        reason: which.reason(),
-        max_operations_per_second: many.rate.unwrap_or_default(),
-        operation: Some(operation),
-        ..Default::default()
-    };
-    let start = async {
-        match rpc!(api.client.connection(), start_batch_operation, request, api.client.short()).await {
-            // A second try may find what the first one began: nobody else has this id.
-            Err(error) if error.is_already_exists() => Ok(()),
-            started => started.map(drop),
-        }
-    };
-    api.ask("starting a batch operation", start).await?;
+    let batch = api.client.batch(query).reason(which.reason());
+    let batch = batch.max_operations_per_second(many.rate.unwrap_or_default());
+    let job = api.ask("starting a batch operation", verb(batch).into_future()).await?;
     if many.no_wait {
-        return started(&job, json);
+        return started(job.id(), json);
     }
     let end = tokio::select! {
         end = wait(api, &job, words) => end?,
-        _ = tokio::signal::ctrl_c() => bail!("the batch operation goes on; `tenure batch stop {job}` stops it"),
+        _ = tokio::signal::ctrl_c() => {
+            bail!("the batch operation goes on; `tenure batch stop {}` stops it", job.id())
+        }
     };
-    report(&end, words, json)
+    if json {
+        let request = DescribeBatchOperationRequest { namespace: api.namespace(), job_id: end.id.clone() };
+        json::print(&ask!(api, words.doing, describe_batch_operation, request).await?)?;
+    } else {
+        output::line(format_args!("{} {}", words.done, workflows(end.completed)))?;
+    }
+    judge(&end, words)
 }
 
 fn started(job: &str, json: bool) -> anyhow::Result<()> {
@@ -82,9 +68,7 @@ async fn confirm(api: &Api, query: &str, words: &Words) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Usage(format!("--query may {} many workflows: confirm it with --yes", words.verb)).into());
     }
-    let request = CountWorkflowExecutionsRequest { namespace: api.namespace(), query: query.to_owned() };
-    let count = ask!(api, "counting", count_workflow_executions, request).await?.count;
-    let workflows = workflows(count);
+    let workflows = workflows(api.ask("counting", api.client.count(query)).await?);
     write!(
         io::stderr(),
         "{} {workflows} of the namespace {}? [y/N] ",
@@ -100,37 +84,26 @@ async fn confirm(api: &Api, query: &str, words: &Words) -> anyhow::Result<()> {
 }
 
 /// Waits until the operation ends, and shows how far it is.
-async fn wait(api: &Api, job: &str, words: &Words) -> anyhow::Result<DescribeBatchOperationResponse> {
-    let request = DescribeBatchOperationRequest { namespace: api.namespace(), job_id: job.to_owned() };
+async fn wait(api: &Api, job: &BatchHandle, words: &Words) -> anyhow::Result<BatchDescription> {
     let began = Instant::now();
     let mut bar = None;
-    loop {
-        let now = ask!(api, words.doing, describe_batch_operation, request.clone()).await?;
-        if now.state() != State::Running {
-            return Ok(now);
+    let end = job.wait_with(|now| {
+        if now.is_running() && now.total > 0 && began.elapsed() > Duration::from_secs(1) {
+            bar.get_or_insert_with(|| Bar::new(words.doing)).at(now.completed + now.failed, now.total);
         }
-        if began.elapsed() > Duration::from_secs(1) && now.total_operation_count > 0 {
-            let bar = bar.get_or_insert_with(|| Bar::new(words.doing));
-            bar.at(now.complete_operation_count + now.failure_operation_count, now.total_operation_count);
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    });
+    end.await.map_err(|error| api.explain(error))
 }
 
-fn report(end: &DescribeBatchOperationResponse, words: &Words, json: bool) -> anyhow::Result<()> {
-    let done = workflows(end.complete_operation_count);
-    if json {
-        json::print(end)?;
-    } else {
-        output::line(format_args!("{} {done}", words.done))?;
-    }
-    match (end.failure_operation_count, end.state()) {
+/// An error if it was not done to all.
+fn judge(end: &BatchDescription, words: &Words) -> anyhow::Result<()> {
+    match (end.failed, end.state) {
         (0, State::Completed) => Ok(()),
-        (0, _) => bail!("the batch operation {} failed", end.job_id),
+        (0, _) => bail!("the batch operation {} failed", end.id),
         (failed, _) => bail!("{} could not be {}", workflows(failed), words.done),
     }
 }
 
-fn workflows(count: i64) -> String {
+fn workflows(count: u64) -> String {
     format!("{} workflow{}", text::count(count), if count == 1 { "" } else { "s" })
 }

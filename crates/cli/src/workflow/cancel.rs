@@ -2,11 +2,8 @@
 
 use super::{act::Act, batch::Words};
 use crate::api::{Api, ask};
-use tenure_api::{
-    batch::v1::BatchOperationCancellation,
-    common::v1::WorkflowExecution,
-    workflowservice::v1::{RequestCancelWorkflowExecutionRequest, start_batch_operation_request::Operation},
-};
+use tenure_api::{common::v1::WorkflowExecution, workflowservice::v1::RequestCancelWorkflowExecutionRequest};
+use tenure_client::Batch;
 use uuid::Uuid;
 
 const WORDS: Words = Words { verb: "cancel", doing: "cancelling", done: "asked to stop" };
@@ -23,8 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let many = |identity| Operation::CancellationOperation(BatchOperationCancellation { identity });
-    args.act.run(&WORDS, cancel, many).await
+    args.act.run(&WORDS, cancel, Batch::cancel).await
 }
 
 async fn cancel(api: &Api, execution: WorkflowExecution, reason: String) -> anyhow::Result<()> {

@@ -2,11 +2,8 @@
 
 use super::{act::Act, batch::Words};
 use crate::api::{Api, ask};
-use tenure_api::{
-    batch::v1::BatchOperationDeletion,
-    common::v1::WorkflowExecution,
-    workflowservice::v1::{DeleteWorkflowExecutionRequest, start_batch_operation_request::Operation},
-};
+use tenure_api::{common::v1::WorkflowExecution, workflowservice::v1::DeleteWorkflowExecutionRequest};
+use tenure_client::Batch;
 
 const WORDS: Words = Words { verb: "delete", doing: "deleting", done: "deleted" };
 
@@ -22,8 +19,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let many = |identity| Operation::DeletionOperation(BatchOperationDeletion { identity });
-    args.act.run(&WORDS, delete, many).await
+    args.act.run(&WORDS, delete, Batch::delete).await
 }
 
 async fn delete(api: &Api, execution: WorkflowExecution, _: String) -> anyhow::Result<()> {

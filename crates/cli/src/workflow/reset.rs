@@ -13,14 +13,13 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::json;
 use tenure_api::{
-    batch::v1::BatchOperationReset,
-    common::v1::{ResetOptions, WorkflowExecution, reset_options::Target as Point},
-    enums::v1::{EventType, ResetReapplyExcludeType},
+    common::v1::WorkflowExecution,
+    enums::v1::EventType,
     workflowservice::v1::{
         DescribeWorkflowExecutionRequest, GetWorkflowExecutionHistoryRequest, ResetWorkflowExecutionRequest,
-        start_batch_operation_request::Operation,
     },
 };
+use tenure_client::{Batch, ResetPoint as Point, ResetReapplyExcludeType};
 use uuid::Uuid;
 
 const WORDS: Words = Words { verb: "reset", doing: "resetting", done: "reset" };
@@ -70,28 +69,24 @@ impl From<Exclude> for ResetReapplyExcludeType {
 
 fn parse_point(text: &str) -> Result<Point, &'static str> {
     match text {
-        "first-task" => Ok(Point::FirstWorkflowTask(())),
-        "last-task" => Ok(Point::LastWorkflowTask(())),
+        "first-task" => Ok(Point::FirstWorkflowTask),
+        "last-task" => Ok(Point::LastWorkflowTask),
         _ => match (text.strip_prefix("build:"), text.parse()) {
             (Some(build), _) if !build.is_empty() => Ok(Point::BuildId(build.to_owned())),
-            (None, Ok(event)) if event > 0 => Ok(Point::WorkflowTaskId(event)),
+            (None, Ok(event)) if event > 0 => Ok(Point::Event(event)),
             _ => Err("must be first-task, last-task, the id of an event, or build:ID"),
         },
     }
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let exclude: Vec<i32> = args.exclude.iter().map(|&it| ResetReapplyExcludeType::from(it).into()).collect();
+    let exclude = args.exclude.into_iter().map(ResetReapplyExcludeType::from);
     let api = args.target.reach_for_histories().await?;
     let execution = match args.which.chosen() {
         Chosen::One(execution) => execution,
         Chosen::Many(query) => {
-            let options =
-                ResetOptions { target: Some(args.to), reset_reapply_exclude_types: exclude, ..Default::default() };
-            let operation =
-                BatchOperationReset { identity: api.identity(), options: Some(options), ..Default::default() };
-            let operation = Operation::ResetOperation(operation);
-            return batch::run(&api, &args.which, query, operation, &WORDS, args.json).await;
+            let reset = |batch: Batch| exclude.fold(batch.reset(args.to), |reset, what| reset.exclude(what));
+            return batch::run(&api, &args.which, query, reset, &WORDS, args.json).await;
         }
     };
     let (execution, event) = find(&api, execution, &args.to).await?;
@@ -101,7 +96,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         reason: args.which.reason(),
         workflow_task_finish_event_id: event,
         request_id: Uuid::new_v4().to_string(),
-        reset_reapply_exclude_types: exclude,
+        reset_reapply_exclude_types: exclude.map(i32::from).collect(),
         identity: api.identity(),
         ..Default::default()
     };
@@ -116,10 +111,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 /// The run and the event that a point of an execution is.
 async fn find(api: &Api, execution: WorkflowExecution, to: &Point) -> anyhow::Result<(WorkflowExecution, i64)> {
     match to {
-        Point::WorkflowTaskId(event) => Ok((execution, *event)),
+        Point::Event(event) => Ok((execution, *event)),
         Point::BuildId(build) => first_of_build(api, execution, build).await,
-        Point::FirstWorkflowTask(()) => task(api, execution, true).await,
-        Point::LastWorkflowTask(()) => task(api, execution, false).await,
+        Point::FirstWorkflowTask => task(api, execution, true).await,
+        Point::LastWorkflowTask => task(api, execution, false).await,
     }
 }
 
@@ -170,8 +165,8 @@ mod tests {
 
     #[test]
     fn points_are_tasks_events_or_builds() {
-        assert_eq!(parse_point("first-task"), Ok(Point::FirstWorkflowTask(())));
-        assert_eq!(parse_point("17"), Ok(Point::WorkflowTaskId(17)));
+        assert_eq!(parse_point("first-task"), Ok(Point::FirstWorkflowTask));
+        assert_eq!(parse_point("17"), Ok(Point::Event(17)));
         assert_eq!(parse_point("build:1.2"), Ok(Point::BuildId("1.2".to_owned())));
         assert!(["", "0", "-1", "build:", "first"].iter().all(|text| parse_point(text).is_err()));
     }

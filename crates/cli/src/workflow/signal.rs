@@ -2,11 +2,8 @@
 
 use super::{act::Act, batch::Words};
 use crate::api::{Api, Input, ask};
-use tenure_api::{
-    batch::v1::BatchOperationSignal,
-    common::v1::WorkflowExecution,
-    workflowservice::v1::{SignalWorkflowExecutionRequest, start_batch_operation_request::Operation},
-};
+use tenure_api::{common::v1::WorkflowExecution, workflowservice::v1::SignalWorkflowExecutionRequest};
+use tenure_client::{Batch, Raw};
 use uuid::Uuid;
 
 const WORDS: Words = Words { verb: "signal", doing: "signalling", done: "signalled" };
@@ -42,9 +39,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         };
         ask!(api, WORDS.doing, signal_workflow_execution, request).await.map(drop)
     };
-    let many = |identity| {
-        let (signal, input) = (name.clone(), input.clone());
-        Operation::SignalOperation(BatchOperationSignal { signal, input, identity, ..Default::default() })
+    let many = |batch: Batch| {
+        let input: Vec<_> = input.iter().flat_map(|input| &input.payloads).cloned().map(Raw).collect();
+        batch.signal_by_name(name, input)
     };
     args.act.run(&WORDS, one, many).await
 }

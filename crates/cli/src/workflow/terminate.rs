@@ -2,11 +2,8 @@
 
 use super::{act::Act, batch::Words};
 use crate::api::{Api, ask};
-use tenure_api::{
-    batch::v1::BatchOperationTermination,
-    common::v1::WorkflowExecution,
-    workflowservice::v1::{TerminateWorkflowExecutionRequest, start_batch_operation_request::Operation},
-};
+use tenure_api::{common::v1::WorkflowExecution, workflowservice::v1::TerminateWorkflowExecutionRequest};
+use tenure_client::Batch;
 
 const WORDS: Words = Words { verb: "terminate", doing: "terminating", done: "terminated" };
 
@@ -23,8 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let many = |identity| Operation::TerminationOperation(BatchOperationTermination { identity, ..Default::default() });
-    args.act.run(&WORDS, terminate, many).await
+    args.act.run(&WORDS, terminate, Batch::terminate).await
 }
 
 async fn terminate(api: &Api, execution: WorkflowExecution, reason: String) -> anyhow::Result<()> {

@@ -24,7 +24,7 @@ pub(crate) struct Order {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Receipt {
-    items: Vec<String>,
+    pub(crate) items: Vec<String>,
 }
 
 #[handlers]

@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vital", &[]),
     ("peer", &["limits", "vital"]),
     ("filter", &["limits"]),
+    ("schedule", &["api", "limits"]),
     ("engine", &["api", "filter", "limits"]),
     ("queue", &["api", "limits"]),
     ("storage", &["api", "engine", "limits", "vital"]),
@@ -236,7 +237,7 @@ fn the_sdk_has_no_server_below_it() {
 
 #[test]
 fn the_pure_crates_have_neither_runtime_nor_database_below_them() {
-    for pure in ["tenure-engine", "tenure-filter", "tenure-queue"] {
+    for pure in ["tenure-engine", "tenure-filter", "tenure-queue", "tenure-schedule"] {
         let tree = cargo(&["tree", "--package", pure, "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
         assert!(tree.starts_with(pure), "{tree}");
         for line in tree.lines() {

@@ -126,6 +126,16 @@ limits! {
     /// Length of a value's key in an index, in bytes of the value; what goes on after them is compared in the record.
     pub const INDEXED_VALUE: usize = 256;
 
+    /// Calendars, cron strings, intervals and exclusions of a schedule.
+    pub const SCHEDULE_PARTS: usize = 20_000;
+
+    /// Looks at a calendar or an interval that the search for a schedule's next time may take; where times without number are
+    /// excluded one by one, the search is given up.
+    pub const SCHEDULE_SEARCH: usize = 1_000_000;
+
+    /// Times of one list of a schedule's times; the reference server's.
+    pub const MATCHING_TIMES: usize = 1_000;
+
     /// Bytes of one message on the peer port: a forwarded request, or a frame with the entries of several groups.
     pub const FRAME: usize = 64 << 20;
 
@@ -205,6 +215,8 @@ const _: () = assert!(2 * (CALLS + WAITS) < PEER_STREAMS as usize);
 const _: () = assert!(
     CALLS * SMALL_CALL + WAITS * SMALL_WAIT + REQUEST_BYTES + Memory::of(DEFAULT_MEMORY).total() <= DEFAULT_MEMORY
 );
+// A search looks at each source twice, for its time and for the one that follows.
+const _: () = assert!(20 * SCHEDULE_PARTS < SCHEDULE_SEARCH);
 const _: () = assert!(FILTER < MESSAGE && INDEXED_VALUE < FILTER);
 const _: () = assert!(SMALL_VALUE < MESSAGE && LIST_PAGE < MESSAGE && LIST_TOKEN < MESSAGE);
 // An entry's commands may all be tried again, by a caller each, while as many new ones come.

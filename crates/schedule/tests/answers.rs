@@ -1,0 +1,123 @@
+//! What a reference server answered for some hundred specs, of which most are made at random: which it refuses and why,
+//! what it makes of the others, and their times in ten years. `tests/reference/record.py` writes the answers.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use prost::Message;
+use serde_json::Value;
+use std::{collections::BTreeSet, fs, path::Path};
+use tenure_api::schedule::v1::ScheduleSpec;
+use tenure_schedule::Spec;
+
+/// Names of zones that are not in the bundled data, or mean what the reference server's machine is set to.
+const OTHER_ZONES: &[&str] = &["Local"];
+
+struct Answers {
+    namespace_id: String,
+    lines: Vec<Value>,
+}
+
+fn answers() -> Answers {
+    let path = std::env::var_os("CARGO_MANIFEST_DIR").expect("run with cargo");
+    let path = Path::new(&path).join("tests/reference/answers.jsonl");
+    let path = std::env::var_os("TENURE_SCHEDULE_ANSWERS").map_or(path, Into::into);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
+    let head = lines.next().expect("there is a first line");
+    println!("seed {}", head["seed"]);
+    Answers { namespace_id: head["namespace_id"].as_str().unwrap().to_owned(), lines: lines.collect() }
+}
+
+fn decoded(value: &Value) -> Option<ScheduleSpec> {
+    let bytes = BASE64_STANDARD.decode(value.as_str()?).expect("base64");
+    Some(ScheduleSpec::decode(&bytes[..]).expect("a spec"))
+}
+
+/// Messages of protobuf's runtime have one blank or two in some places, as each build of it pleases.
+fn normal(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_same_specs_are_refused_with_the_same_words() {
+    let mut refused = 0;
+    for answer in answers().lines {
+        let spec = decoded(&answer["spec"]).unwrap();
+        let ours = Spec::compile(&spec).map(|_| ()).map_err(|error| normal(&error.to_string()));
+        let theirs = answer.get("message").map_or(Ok(()), |message| Err(normal(message.as_str().unwrap())));
+        refused += usize::from(theirs.is_err());
+        assert_eq!(ours, theirs, "{}", answer["words"]);
+        assert!(theirs.is_ok() || answer["code"] == "INVALID_ARGUMENT");
+    }
+    assert!(refused > 60, "only {refused} specs are refused");
+}
+
+#[test]
+fn specs_are_described_in_the_same_form() {
+    for answer in answers().lines.iter().filter(|answer| answer.get("message").is_none()) {
+        let spec = decoded(&answer["spec"]).unwrap();
+        let described = decoded(&answer["canonical"]).unwrap_or_else(|| spec.clone());
+        let ours = Spec::compile(&spec).unwrap();
+        assert_eq!(ours.canonical(), &described, "{}", answer["words"]);
+        assert_eq!(Spec::compile(ours.canonical()).unwrap(), ours, "{}", answer["words"]);
+    }
+}
+
+/// Times of a window as they are recorded: the first, and how far it is to each next one.
+fn recorded(window: &Value) -> Vec<Timestamp> {
+    let mut times: Vec<i64> = Vec::new();
+    for entry in window["times"].as_array().unwrap() {
+        match (entry.as_i64(), times.last()) {
+            (Some(first), None) => times.push(first),
+            (Some(step), Some(last)) => times.push(last + step),
+            (None, _) => {
+                let (step, count) = (entry[0].as_i64().unwrap(), entry[1].as_i64().unwrap());
+                times.extend((1..=count).map(|nth| times[times.len() - 1] + nth * step).collect::<Vec<_>>());
+            }
+        }
+    }
+    times.into_iter().map(|milliseconds| Timestamp::from_millisecond(milliseconds).unwrap()).collect()
+}
+
+/// Whether the clocks are changed within so many hours of a time.
+fn clocks_change_near(zone: &TimeZone, at: Timestamp, hours: i64) -> bool {
+    let (from, to) = (at - SignedDuration::from_hours(hours), at + SignedDuration::from_hours(hours));
+    zone.following(from).next().is_some_and(|change| change.timestamp() <= to)
+}
+
+#[test]
+fn times_are_the_same() {
+    let Answers { namespace_id, lines } = answers();
+    let (mut compared, mut different, mut specs) = (0, 0, BTreeSet::new());
+    for answer in lines.iter().filter(|answer| answer.get("message").is_none()) {
+        let id = answer["id"].as_str().unwrap();
+        let seed = format!("{namespace_id}-{id}");
+        let spec = Spec::compile(&decoded(&answer["spec"]).unwrap()).unwrap();
+        let canonical = spec.canonical();
+        let zone = match (canonical.timezone_name.as_str(), canonical.timezone_data.is_empty()) {
+            ("", true) => TimeZone::UTC,
+            (name, true) if OTHER_ZONES.contains(&name) => TimeZone::UTC,
+            (name, true) => TimeZone::get(name).unwrap(),
+            (name, false) => TimeZone::tzif(name, &canonical.timezone_data).unwrap(),
+        };
+        for window in answer["windows"].as_array().unwrap() {
+            if window.get("message").is_some() {
+                continue;
+            }
+            let bound = |key: &str| Timestamp::from_second(window[key].as_i64().unwrap()).unwrap();
+            let ours: Vec<_> = spec.matching(bound("from"), bound("to"), &seed).map(Result::unwrap).collect();
+            let theirs = recorded(window);
+            compared += theirs.len();
+            let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) = (ours.into_iter().collect(), theirs.into_iter().collect());
+            for at in ours.symmetric_difference(&theirs) {
+                let whose = if ours.contains(at) { "only ours" } else { "only theirs" };
+                println!("{id} {at} {whose}: {}", answer["words"]);
+                assert!(clocks_change_near(&zone, *at, 26), "{id} {at} {whose}: {}", answer["words"]);
+                different += 1;
+                specs.insert(id);
+            }
+        }
+    }
+    println!("{compared} times compared, {different} of {} specs differ where clocks change", specs.len());
+    assert!(compared > 10_000, "only {compared} times were compared");
+}

@@ -60,6 +60,9 @@ fn ranges(text: &str, field: Field) -> Result<Vec<Range>, String> {
 
 fn parse_step(text: &str, field: Field) -> Result<i64, String> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    if text.is_empty() {
+        return Err(format!("{} missing step value", field.name));
+    }
     let step: i64 = text.parse().map_err(|error: std::num::ParseIntError| {
         let reason = if matches!(error.kind(), PosOverflow | NegOverflow) { "value out of range" } else { "invalid syntax" };
         format!("strconv.Atoi: parsing {text:?}: {reason}")

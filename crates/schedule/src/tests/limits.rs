@@ -88,7 +88,6 @@ fn without_end() -> ScheduleSpec {
         year: Vec::new(),
         ..day(0)
     });
-    #[expect(deprecated, reason = "excluded calendars are still taken")]
     ScheduleSpec { calendar: vec![always()], exclude_structured_calendar: excluded.collect(), ..Default::default() }
 }
 

@@ -35,7 +35,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 NAMESPACE = "default"
 # Times of a window that are kept.
-KEPT = 60
+KEPT = 25
 # How long the reference server may think about one that excludes much.
 PATIENCE = timedelta(seconds=4)
 
@@ -48,16 +48,17 @@ def milliseconds(times: list[Timestamp]) -> list[int]:
     return [time.seconds * 1000 + time.nanos // 1_000_000 for time in times]
 
 
-def runs(times: list[int]) -> list:
-    """The first time, and then how far it is to each next one: a pair for some that are alike."""
-    steps: list = []
-    for earlier, later in zip(times, times[1:]):
-        step = later - earlier
-        if steps and steps[-1][0] == step:
+def runs(times: list[int]) -> str:
+    """Seconds to the first time and from each to the next, `60*3` for three times 60; of others than whole seconds, `5m`
+    for 5 milliseconds."""
+    steps: list[list[int]] = []
+    for earlier, later in zip([0, *times], times):
+        if steps and steps[-1][0] == later - earlier:
             steps[-1][1] += 1
         else:
-            steps.append([step, 1])
-    return times[:1] + [step if count == 1 else [step, count] for step, count in steps]
+            steps.append([later - earlier, 1])
+    lengths = [f"{step}m" if step % 1000 else str(step // 1000) for step, _ in steps]
+    return " ".join(length + (f"*{count}" if count > 1 else "") for length, (_, count) in zip(lengths, steps))
 
 
 class Reference:
@@ -65,7 +66,7 @@ class Reference:
         self.service = client.workflow_service
 
     async def answer(self, spec: ScheduleSpec, schedule_id: str, spans: list[tuple[int, int]]) -> dict:
-        answer = {"id": schedule_id, "spec": encoded(spec), "words": str(spec).replace("\n", " ")[:200]}
+        answer = {"id": schedule_id, "spec": encoded(spec), "words": str(spec).replace("\n", " ")[:100]}
         try:
             await self.create(spec, schedule_id)
         except RPCError as error:

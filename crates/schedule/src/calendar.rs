@@ -114,7 +114,12 @@ impl Calendar {
     }
 
     /// The first time after `at`, which matches, from which on others may not match; `None` if all of them do.
-    pub(crate) fn end_of_run(&self, zone: &Zone, at: Timestamp, work: &mut Work) -> Result<Option<Timestamp>, SpecError> {
+    pub(crate) fn end_of_run(
+        &self,
+        zone: &Zone,
+        at: Timestamp,
+        work: &mut Work,
+    ) -> Result<Option<Timestamp>, SpecError> {
         let stretch = zone.stretch(at);
         let end = self.local_end_of_run(stretch.offset.to_datetime(at), work)?;
         let end = end.and_then(|end| stretch.offset.to_timestamp(end).ok());

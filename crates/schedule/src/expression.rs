@@ -7,7 +7,17 @@ use crate::{
 use tenure_api::schedule::v1::{CalendarSpec, Range, StructuredCalendarSpec};
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
@@ -64,7 +74,8 @@ fn parse_step(text: &str, field: Field) -> Result<i64, String> {
         return Err(format!("{} missing step value", field.name));
     }
     let step: i64 = text.parse().map_err(|error: std::num::ParseIntError| {
-        let reason = if matches!(error.kind(), PosOverflow | NegOverflow) { "value out of range" } else { "invalid syntax" };
+        let reason =
+            if matches!(error.kind(), PosOverflow | NegOverflow) { "value out of range" } else { "invalid syntax" };
         format!("strconv.Atoi: parsing {text:?}: {reason}")
     })?;
     if step < 1 { Err(format!("{} has invalid Step", field.name)) } else { Ok(step) }

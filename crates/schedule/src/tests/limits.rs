@@ -1,9 +1,8 @@
-//! Whatever a spec is made of, it is compiled and searched soon.
+//! Whatever a spec is made of, it is compiled and searched soon: without the limits, some of these take hours.
 
 use super::{always, crons, matching, time};
 use crate::{Spec, SpecError};
 use prost_types::Duration;
-use std::time::Instant;
 use tenure_api::schedule::v1::{IntervalSpec, Range, ScheduleSpec, StructuredCalendarSpec};
 use tenure_limits::{MATCHING_TIMES, SCHEDULE_PARTS};
 
@@ -25,15 +24,6 @@ fn day(number: i32) -> StructuredCalendarSpec {
     }
 }
 
-/// No limit of time that a busy machine would miss; without the limits, these take hours.
-#[track_caller]
-fn soon<T>(run: impl FnOnce() -> T) -> T {
-    let began = Instant::now();
-    let result = run();
-    assert!(began.elapsed().as_secs() < 20, "it took {:?}", began.elapsed());
-    result
-}
-
 #[test]
 fn a_spec_has_so_many_parts() {
     let of = |parts: usize| Spec::compile(&crons(&vec!["@daily"; parts]));
@@ -53,7 +43,7 @@ fn a_list_has_so_many_times() {
 fn ten_thousand_exclusions_cost_nothing() {
     let excluded: Vec<_> = (0..10_000).map(day).collect();
     let spec = ScheduleSpec { exclude_structured_calendar: excluded, ..crons(&["* * 1-28 * *"]) };
-    let first = soon(|| Spec::compile(&spec).unwrap().next(time("2026-01-01T00:00:00Z"), "").unwrap());
+    let first = Spec::compile(&spec).unwrap().next(time("2026-01-01T00:00:00Z"), "").unwrap();
     assert_eq!(first.unwrap().nominal, time("2055-10-05T00:00:00Z"));
 }
 
@@ -70,7 +60,7 @@ fn twenty_thousand_calendars_cost_little() {
     let spec = ScheduleSpec { structured_calendar: calendars.collect(), ..Default::default() };
     let jitter = Some(Duration { seconds: 3600, nanos: 0 });
     for spec in [spec.clone(), ScheduleSpec { jitter, timezone_name: "Europe/Berlin".to_owned(), ..spec }] {
-        let times = soon(|| matching(&spec, "2026-01-01T00:00:00Z", "2100-01-01T00:00:00Z").unwrap());
+        let times = matching(&spec, "2026-01-01T00:00:00Z", "2100-01-01T00:00:00Z").unwrap();
         assert_eq!(times.len(), MATCHING_TIMES);
     }
 }
@@ -83,7 +73,10 @@ fn without_end() -> ScheduleSpec {
         second: vec![thirds(0).nth(a).unwrap()],
         minute: vec![thirds(0).nth(b).unwrap()],
         // One more day for each: they cannot be made one.
-        day_of_month: (1..=31).filter(|day| *day != 29 + (a + b) as i32 % 2).map(|day| Range { start: day, end: 0, step: 0 }).collect(),
+        day_of_month: (1..=31)
+            .filter(|day| *day != 29 + (a + b) as i32 % 2)
+            .map(|day| Range { start: day, end: 0, step: 0 })
+            .collect(),
         month: range(1, 12),
         year: Vec::new(),
         ..day(0)
@@ -95,8 +88,8 @@ fn without_end() -> ScheduleSpec {
 fn a_search_without_end_is_given_up() {
     let spec = Spec::compile(&without_end()).unwrap();
     let (from, to) = (time("2026-01-01T00:00:00Z"), time("2100-01-01T00:00:00Z"));
-    assert_eq!(soon(|| spec.next(from, "")), Err(SpecError::TooManyExclusions));
-    let all: Vec<_> = soon(|| spec.matching(from, to, "").collect());
+    assert_eq!(spec.next(from, ""), Err(SpecError::TooManyExclusions));
+    let all: Vec<_> = spec.matching(from, to, "").collect();
     assert_eq!(all, [Err(SpecError::TooManyExclusions)]);
 }
 
@@ -106,19 +99,16 @@ fn extreme_numbers_are_taken_or_refused() {
         let interval = IntervalSpec { interval: Some(Duration { seconds, nanos }), phase: None };
         ScheduleSpec { interval: vec![interval], ..Default::default() }
     };
-    assert_eq!(
-        Spec::compile(&interval(0, 1)).unwrap_err().to_string(),
-        "Invalid schedule spec: interval is too small"
-    );
+    assert_eq!(Spec::compile(&interval(0, 1)).unwrap_err().to_string(), "Invalid schedule spec: interval is too small");
     let refused = Spec::compile(&interval(i64::MAX, i32::MAX)).unwrap_err().to_string();
     assert!(refused.ends_with("exceeds +10000 years"), "{refused}");
     let far = range(i32::MIN, i32::MAX);
     let excluded = StructuredCalendarSpec { second: far.clone(), year: far, ..day(0) };
     let spec = ScheduleSpec { exclude_structured_calendar: vec![excluded], ..crons(&["@hourly"]) };
-    assert_eq!(matching(&spec, "2026-01-01T00:00:00Z", "2026-01-02T01:00:00Z").unwrap(), [
-        "2026-01-02T00:00:00Z",
-        "2026-01-02T01:00:00Z"
-    ]);
+    assert_eq!(
+        matching(&spec, "2026-01-01T00:00:00Z", "2026-01-02T01:00:00Z").unwrap(),
+        ["2026-01-02T00:00:00Z", "2026-01-02T01:00:00Z"]
+    );
 }
 
 #[test]

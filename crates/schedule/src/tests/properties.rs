@@ -74,7 +74,8 @@ fn zone(spec: &ScheduleSpec) -> TimeZone {
 /// Whether a spec names a second, by its fields alone.
 fn is_named(spec: &ScheduleSpec, zone: &TimeZone, at: Timestamp) -> bool {
     let local = zone.to_datetime(at);
-    let of = |calendars: &[StructuredCalendarSpec]| calendars.iter().any(|calendar| Calendar::of(calendar).matches(local));
+    let of =
+        |calendars: &[StructuredCalendarSpec]| calendars.iter().any(|calendar| Calendar::of(calendar).matches(local));
     let seconds = |duration: &Option<Duration>| duration.as_ref().unwrap().seconds;
     let by_interval = spec.interval.iter().any(|it| (at.as_second() - seconds(&it.phase)) % seconds(&it.interval) == 0);
     (of(&spec.structured_calendar) || by_interval) && !of(&spec.exclude_structured_calendar)
@@ -83,7 +84,9 @@ fn is_named(spec: &ScheduleSpec, zone: &TimeZone, at: Timestamp) -> bool {
 /// The nominal times from `from` on, in so many seconds.
 fn nominal(spec: &Spec, from: Timestamp, seconds: i64) -> Result<Vec<Timestamp>, SpecError> {
     let (mut at, mut times) = (Timestamp::from_second(from.as_second() - 1).unwrap(), Vec::new());
-    while let Some(firing) = spec.next(at, "seed")?.filter(|firing| firing.nominal.as_second() < from.as_second() + seconds) {
+    while let Some(firing) =
+        spec.next(at, "seed")?.filter(|firing| firing.nominal.as_second() < from.as_second() + seconds)
+    {
         times.push(firing.nominal);
         at = firing.nominal;
     }

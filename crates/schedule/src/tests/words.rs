@@ -68,12 +68,16 @@ fn everything_else_has_words_too() {
     );
     let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
     let jitter = Some(Duration { seconds: 30, nanos: 0 });
-    let within = ScheduleSpec { start_time: at(1_800_000_000), end_time: at(1_900_000_000), jitter, ..crons(&["@daily"]) };
+    let within =
+        ScheduleSpec { start_time: at(1_800_000_000), end_time: at(1_900_000_000), jitter, ..crons(&["@daily"]) };
     means(
         within,
         "every day at 00:00 in UTC, from 2027-01-15T08:00:00Z, until 2030-03-17T17:46:40Z, each delayed by up to 30 seconds",
     );
     let many: Vec<String> = (0..8).map(|hour| format!("{hour} {hour} * * *")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    means(crons(&many), "every day at 00:00; every day at 01:01; every day at 02:02; every day at 03:03; every day at 04:04, and 3 more in UTC");
+    means(
+        crons(&many),
+        "every day at 00:00; every day at 01:01; every day at 02:02; every day at 03:03; every day at 04:04, and 3 more in UTC",
+    );
 }

@@ -36,7 +36,8 @@ impl Problems {
         }
         self.0.push_str(problem);
         if self.0.len() > LONGEST {
-            self.0.truncate(self.0.floor_char_boundary(LONGEST));
+            let end = self.0.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last();
+            self.0.truncate(end.unwrap_or_default());
             self.0.push_str("...");
         }
     }

@@ -61,7 +61,10 @@ fn everything_else_has_words_too() {
     #[expect(deprecated, reason = "excluded calendars are still taken")]
     let except = |excluded: &[CalendarSpec], spec| ScheduleSpec { exclude_calendar: excluded.to_vec(), ..spec };
     let berlin = crons(&["TZ=Europe/Berlin 30 9 * * *"]);
-    means(except(&[sundays.clone()], berlin.clone()), "every day at 09:30 in Europe/Berlin, except on Sundays");
+    means(
+        except(std::slice::from_ref(&sundays), berlin.clone()),
+        "every day at 09:30 in Europe/Berlin, except on Sundays",
+    );
     means(
         except(&[sundays, nights], berlin),
         "every day at 09:30 in Europe/Berlin, except on Sundays; and every second of hours 0, 1, 2, 3, 4, 5, 22 and 23",

@@ -1,6 +1,6 @@
 //! Specs made at random are held to what must be true of all, and to a look at each second.
 
-use super::time;
+use super::{crons, time, tzif};
 use crate::{Spec, SpecError, calendar::Calendar};
 use jiff::{Timestamp, tz::TimeZone};
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -145,6 +145,20 @@ proptest! {
             let spec = ScheduleSpec { cron_string: vec![text], ..Default::default() };
             if let Ok(compiled) = Spec::compile(&spec) {
                 let _ = (compiled.next(time("2026-01-01T00:00:00Z"), ""), compiled.explain());
+            }
+        }
+    }
+
+    #[test]
+    fn no_time_zone_makes_it_panic(changes in vec((0..200_usize, any::<u8>()), 1..5), rule in "[-A-Z0-9,./+<>]{0,20}") {
+        for mut zone in [tzif("CET-1CEST,M3.5.0,M10.5.0/3"), tzif(&rule)] {
+            for (at, byte) in &changes {
+                let at = at % zone.len();
+                zone[at] = *byte;
+            }
+            let spec = ScheduleSpec { timezone_data: zone.into(), ..crons(&["30 2 29 2 *"]) };
+            if let Ok(compiled) = Spec::compile(&spec) {
+                let _ = (compiled.next(time("2026-01-01T00:00:00Z"), ""), compiled.next(Timestamp::MIN, ""));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! When specs fire: where clocks change, at the ends of time, and with jitter.
 
-use super::{always, crons, matching, time};
+use super::{always, crons, matching, time, tzif};
 use crate::Spec;
 use prost_types::{Duration, Timestamp as ProtoTimestamp};
 use tenure_api::schedule::v1::{IntervalSpec, ScheduleSpec};
@@ -68,6 +68,16 @@ fn a_local_time_that_clocks_repeat_is_two() {
         "2026-04-04T12:00:00Z",
         "2026-04-04T20:00:00Z",
         &["2026-04-04T14:45:00Z", "2026-04-04T15:15:00Z"],
+    );
+}
+
+#[test]
+fn a_spec_may_bring_its_time_zone_along() {
+    let zone = tzif("CET-1CEST,M3.5.0,M10.5.0/3");
+    let spec = ScheduleSpec { timezone_data: zone.into(), ..crons(&["0 12 * * *"]) };
+    assert_eq!(
+        matching(&spec, "2026-03-28T00:00:00Z", "2026-03-30T00:00:00Z").unwrap(),
+        ["2026-03-28T11:00:00Z", "2026-03-29T10:00:00Z"]
     );
 }
 

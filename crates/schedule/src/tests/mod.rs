@@ -22,8 +22,8 @@ fn always() -> CalendarSpec {
 /// A TZif file with a rule and nothing else.
 fn tzif(rule: &str) -> Vec<u8> {
     let counts = [0_u32, 0, 0, 0, 1, 4].map(u32::to_be_bytes).concat();
-    let block = [b"TZif2", &[0; 15][..], &counts, &3600_i32.to_be_bytes(), &[0, 0], b"CET\0"].concat();
-    [&block, &block, b"\n", rule.as_bytes(), b"\n"].concat()
+    let block = [&b"TZif2"[..], &[0; 15], &counts, &3600_i32.to_be_bytes(), &[0, 0], b"CET\0"].concat();
+    [&block[..], &block, b"\n", rule.as_bytes(), b"\n"].concat()
 }
 
 fn time(text: &str) -> Timestamp {

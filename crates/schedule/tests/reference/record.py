@@ -126,13 +126,13 @@ async def main() -> None:
     choice = random.Random(arguments.seed)
     day = instant(2027)
     for number, spec in enumerate(CASES):
-        answer = await reference.answer(spec, f"case-{number}", [(day, day + 40 * 86400)])
+        answer = await reference.answer(spec, f"case-{number}-{arguments.seed}", [(day, day + 40 * 86400)])
         print(json.dumps(answer), flush=True)
     for number in range(arguments.count):
         spec = random_spec(choice)
         spans = windows(choice, spec.timezone_name)
         try:
-            print(json.dumps(await reference.answer(spec, f"random-{number}", spans)), flush=True)
+            print(json.dumps(await reference.answer(spec, f"random-{number}-{arguments.seed}", spans)), flush=True)
         except RPCError as error:
             print(f"no answer: {error.message}: {spec}", file=sys.stderr)
     # The client's threads outlive the loop.

@@ -221,11 +221,13 @@ fn family_options(family: Family, options: &Options, memory: &SharedMemory) -> r
     family_options.set_compression_type(DBCompressionType::Lz4);
     match family {
         Family::Rows => table.set_bloom_filter(10.0, false),
-        Family::Index => {
-            // A file that is mostly tombstones is compacted soon, so that scans do not wade through them.
-            family_options.add_compact_on_deletion_collector_factory(4096, 2048, 0.5);
-        }
+        Family::Index => {}
         Family::History => table.set_block_size(16 << 10),
+    }
+    if family != Family::History {
+        // A file that is mostly tombstones is compacted soon, so that scans do not wade through them: of timers and tasks that
+        // are done, and of the records of runs that were open, which a list of all begins with.
+        family_options.add_compact_on_deletion_collector_factory(4096, 2048, 0.5);
     }
     family_options.set_block_based_table_factory(&table);
     family_options

@@ -23,6 +23,9 @@ from harness.cluster import TARGET, TEMPORAL, Cluster, Oracle  # noqa: E402
 
 LOAD = Path(os.environ.get("TENURE_LOAD") or TARGET / "release" / "tenure-load")
 
+# Cores that all nodes together keep busy when nothing is asked of them, at most; and seconds until they do, at most.
+QUIET, SETTLED = 0.3, 300
+
 QUERIES = {
     "first page of all": dict(),
     "type and status": dict(query="WorkflowType = 'load{t}' AND ExecutionStatus = 'Terminated'"),
@@ -59,6 +62,21 @@ def fill(name: str, addresses: list[str], runs: int, there: int = 0) -> None:
     prefix = f"later-{there}" if there else "run"
     done = load(addresses, "catalogue", name=prefix, count=runs - there, seconds=7200, in_flight=64)
     say(f"{name}: {done['done']} runs in {time.monotonic() - began:.0f} s, {done['per_second']:.0f}/s, failed {done['failed']}")
+
+
+def settle(cluster: Cluster) -> None:
+    """Waits until the nodes have put in order on disk what a fill has written."""
+    def spent() -> float:
+        fields = [Path(f"/proc/{node.pid}/stat").read_text().rsplit(")", 1)[1].split() for node in cluster.nodes]
+        return sum(int(times[11]) + int(times[12]) for times in fields) / os.sysconf("SC_CLK_TCK")
+
+    began = time.monotonic()
+    while time.monotonic() - began < SETTLED:
+        before = spent()
+        time.sleep(2)
+        if spent() - before < 2 * QUIET:
+            return say(f"tenure: quiet after {time.monotonic() - began:.0f} s")
+    say(f"tenure: not quiet after {SETTLED} s")
 
 
 def ask(name: str, addresses: list[str], times: int) -> dict[str, dict]:
@@ -114,6 +132,7 @@ def main() -> None:
                 there = runs
                 state = sum(size(path) for path in (directory / "cluster").rglob("state"))
                 say(f"tenure: {state / runs / len(cluster.nodes):.0f} bytes of rows on a node's disk for each run")
+                settle(cluster)
                 ask("tenure", cluster.addresses, arguments.times)
         if arguments.reference_runs:
             with Oracle(directory / "reference", file=True, configuration={"frontend.namespaceRPS.visibility": 100_000}) as reference:

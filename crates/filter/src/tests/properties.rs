@@ -165,6 +165,10 @@ impl Indexes for Claims {
     fn total(&self) -> u64 {
         1_000
     }
+
+    fn covered(&self) -> &[&str] {
+        &["ExecutionStatus"]
+    }
 }
 
 #[test]
@@ -181,10 +185,15 @@ fn plans_are_explained() {
         assert_eq!((plan.explain(), plan.rows), (lines.join("\n"), rows), "{query}");
     };
     let all = "scan all runs";
-    check("TaskQueue = 'x'", 1_000, &[all, "keep those with TaskQueue = 'x' AND TemporalNamespaceDivision IS NULL"]);
+    let undivided = "of these, read those with TemporalNamespaceDivision IS NULL";
+    check("TaskQueue = 'x'", 1_000, &[all, undivided, "keep those with TaskQueue = 'x'"]);
     let types = "read the index of WorkflowType: 1 values, 0 ranges";
     check("WorkflowType = 'x'", 12, &[types]);
     check("WorkflowType IN ('a')", 12, &[types]);
+    let failed = "WorkflowType = 'x' AND ExecutionStatus = 'Failed' AND CustomInt = 5";
+    let closed = "read the index of WorkflowType: 1 values, 0 ranges, those of closed runs";
+    let covered = "of these, read those with ExecutionStatus = 'Failed'";
+    check(failed, 12, &[closed, covered, "keep those with CustomInt = 5"]);
     let times = "read the index of StartTime: 0 values, 1 ranges, backwards";
     check("StartTime > 5 ORDER BY StartTime DESC", 9, &[times]);
     let nothing = "read nothing: no run can fit";

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use std::{collections::VecDeque, ops::ControlFlow};
 use tenure_engine::rows::{ListRange, ListTable, ReadError};
 
-/// Rows of the first chunk, and of the largest.
-const CHUNK: (usize, usize) = (32, 1024);
+/// Rows of the smallest chunk and of the largest. The first has about what is wanted: between rows, there may be many times as
+/// many tombstones. Those that follow are larger and larger.
+const CHUNK: (usize, usize) = (8, 1024);
 
 /// A walk through a part of a table.
 pub(super) struct Cursor<'a> {
@@ -20,9 +21,11 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(rows: &'a dyn ListRows, table: ListTable<'a>, range: ListRange) -> Cursor<'a> {
+    /// `wanted` is how many rows are probably read.
+    pub(super) fn new(rows: &'a dyn ListRows, table: ListTable<'a>, range: ListRange, wanted: u64) -> Cursor<'a> {
         let is_empty = !range.end.is_empty() && range.start >= range.end;
-        Cursor { rows, table, range, ahead: VecDeque::new(), chunk: CHUNK.0, is_done: is_empty }
+        let chunk = usize::try_from(wanted).map_or(CHUNK.1, |wanted| wanted.clamp(CHUNK.0, CHUNK.1));
+        Cursor { rows, table, range, ahead: VecDeque::new(), chunk, is_done: is_empty }
     }
 
     /// The next row, which stays: the last part of its key, and its value.

@@ -81,7 +81,7 @@ impl Filling {
 
 /// The rows come in the order of the list.
 fn in_order(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budget) -> Result<Step, ReadError> {
-    let mut walk = Walk::new(reading, plan, after);
+    let mut walk = Walk::new(reading, plan, after, budget.items);
     let mut filling = Filling::new(budget);
     while let Some(found) = walk.next()? {
         filling.read += 1;
@@ -109,7 +109,7 @@ fn by_position(
     }
     let (mut rows, mut read) = (Vec::new(), 0);
     for range in ranges {
-        let mut cursor = Cursor::new(reading.rows, reading.table(Some(field)), list_range(range, false));
+        let mut cursor = Cursor::new(reading.rows, reading.table(Some(field)), list_range(range, false), plan.rows);
         while let Some((place, value)) = cursor.next()? {
             read += 1;
             if read > SORTED_ROWS {
@@ -145,7 +145,7 @@ fn sorted(reading: &Reading<'_>, plan: &Plan, after: Option<&[u8]>, budget: Budg
     };
     let (mut read, mut seen, mut first) = (0, HashSet::new(), BTreeMap::new());
     for range in ranges {
-        let mut cursor = Cursor::new(reading.rows, table, range);
+        let mut cursor = Cursor::new(reading.rows, table, range, plan.rows);
         while let Some((place, value)) = cursor.next()? {
             read += 1;
             if read > SORTED_ROWS {

@@ -83,15 +83,16 @@ pub(super) enum Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Begins strictly after a place.
-    pub(super) fn new(reading: &Reading<'a>, plan: &'a Plan, after: Option<&[u8]>) -> Walk<'a> {
+    /// Begins strictly after a place; of the rows, probably so many are `wanted`.
+    pub(super) fn new(reading: &Reading<'a>, plan: &'a Plan, after: Option<&[u8]>, wanted: u64) -> Walk<'a> {
         let (first, end) = plan.part.positions();
         let first = after.map(just_after).unwrap_or_default().max(first.to_vec());
         let Access::Index { field, ranges, order, .. } = &plan.access else {
             let range = ListRange { start: first, end: end.to_vec(), reverse: false };
-            return Walk::Records(Cursor::new(reading.rows, reading.table(None), range));
+            return Walk::Records(Cursor::new(reading.rows, reading.table(None), range, wanted));
         };
-        let cursor = |range| Cursor::new(reading.rows, reading.table(Some(field)), range);
+        let each = if *order == Order::Merged { wanted / ranges.len().max(1) as u64 } else { wanted };
+        let cursor = |range| Cursor::new(reading.rows, reading.table(Some(field)), range, each);
         match order {
             Order::Merged => {
                 let of_key = |range: &KeyRange| cursor(part_of(range, (&first, end)));

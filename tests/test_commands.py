@@ -467,7 +467,7 @@ async def test_shards_with_the_same_plan_are_told_of_together(cluster, apis):
         return [(int(head[1]), int(head[2]), head[3]) for head in heads]
 
     assert await plans("list", "") == [
-        (shards, 30, "scan all runs\nkeep those with TemporalNamespaceDivision IS NULL\nin the order asked for")]
+        (shards, 30, "scan all runs\nof these, read those with TemporalNamespaceDivision IS NULL\nin the order asked for")]
     assert await plans("list", "WorkflowId STARTS_WITH 'x' ORDER BY StartTime DESC, RunId") == [
         (shards, 0, "read the index of WorkflowId: 0 values, 1 ranges\nsort")]
     # A count goes another way, and sorts nothing.

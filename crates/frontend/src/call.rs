@@ -246,6 +246,8 @@ pub(crate) struct Call {
     pub(crate) node: NodeId,
     pub(crate) proposal: ProposalId,
     pub(crate) deadline: Instant,
+    /// When the request came from its caller.
+    pub(crate) arrived: Instant,
     /// What seals the tokens in the response.
     pub(crate) key: TokenKey,
 }
@@ -387,13 +389,13 @@ impl Frontend {
         &self,
         method: &'static str,
         request: &mut dyn AnyRequest,
-        Deadline { at: deadline, caller_set_it }: Deadline,
+        deadline: Deadline,
     ) -> Result<EncodedResponse, ApiError> {
-        let (shard, key) = self.admit(request, deadline).await?;
+        let (shard, key) = self.admit(request, deadline.at).await?;
         let request = &*request;
         let proposal = new_proposal_id();
         let mut encoded = None;
-        let mut attempts = self.shards().attempts(shard, deadline);
+        let mut attempts = self.shards().attempts(shard, deadline.at);
         while let Some(leader) = attempts.next().await {
             let attempt = async {
                 match leader {
@@ -414,7 +416,7 @@ impl Frontend {
                 Attempted::Late => break,
             }
         }
-        Err(too_late(method, &attempts.failure(), caller_set_it))
+        Err(too_late(method, &attempts.failure(), deadline.caller_set_it))
     }
 
     /// Runs a request at the leader that is in this process.
@@ -424,12 +426,12 @@ impl Frontend {
         request: &dyn AnyRequest,
         key: TokenKey,
         proposal: ProposalId,
-        deadline: Instant,
+        Deadline { at: deadline, arrived, .. }: Deadline,
     ) -> Result<Result<EncodedResponse, ApiError>, AttemptError> {
         let node = self.shards().node();
         let denied = |term| AttemptError::NotLeader(Leader::At { node, term });
         let leader = self.shards().local(shard).ok_or(denied(0))?;
-        let call = Call { leader, origin: self.shards().process(), node, proposal, deadline, key };
+        let call = Call { leader, origin: self.shards().process(), node, proposal, deadline, arrived, key };
         match request.run(&call).await {
             Ok(response) => Ok(Ok(response)),
             Err(CommandError::Api(error)) => Ok(Err(error)),

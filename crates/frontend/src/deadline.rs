@@ -18,6 +18,8 @@ pub(crate) fn timeout(metadata: &MetadataMap) -> Option<Duration> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
+    /// When the request came from its caller.
+    pub(crate) arrived: Instant,
     /// The caller waits no longer. Otherwise the deadline is ours, and the caller may try again.
     pub(crate) caller_set_it: bool,
 }
@@ -28,7 +30,7 @@ impl Deadline {
     pub(crate) fn of(arrived: Instant, caller: Option<Duration>, usual: Duration, longest: Duration) -> Deadline {
         let own = caller.map(less_margin).filter(|own| *own <= longest);
         let timeout = own.unwrap_or(if caller.is_some() { longest } else { usual });
-        Deadline { at: arrived + timeout, caller_set_it: own.is_some() }
+        Deadline { at: arrived + timeout, arrived, caller_set_it: own.is_some() }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     Frontend,
     call::{Call, garbled},
+    deadline::Deadline,
     erased::{EncodedResponse, Handler},
     rpc::Method,
 };
@@ -28,11 +29,11 @@ impl Frontend {
         method: &str,
         request: Bytes,
         proposal: ProposalId,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Result<EncodedResponse, ApiError>, AttemptError> {
         let no_answer = |cause: String| AttemptError::NoAnswer { node, cause };
         let mut client = self.peers().client(node).map_err(|e| no_answer(e.to_string()))?;
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.at.saturating_duration_since(Instant::now());
         let forward = ForwardRequest {
             method: method.to_owned(),
             request,
@@ -40,6 +41,7 @@ impl Frontend {
             timeout_ms: left.as_millis() as u64,
             shard,
             boot: self.shards().process().boot,
+            waited_ms: deadline.arrived.elapsed().as_millis() as u64,
         };
         let reply = client.forward(forward).await.map_err(|status| no_answer(describe(&status)))?;
         match reply.into_inner().outcome {
@@ -65,7 +67,9 @@ impl Frontend {
             // A node of a newer version may forward it; to send it again would not help.
             return Ok(refusal(ApiError::unimplemented(&forward.method)));
         };
-        let deadline = Instant::now() + Duration::from_millis(forward.timeout_ms).min(WAIT_DEADLINE);
+        let now = Instant::now();
+        let deadline = now + Duration::from_millis(forward.timeout_ms).min(WAIT_DEADLINE);
+        let arrived = now.checked_sub(Duration::from_millis(forward.waited_ms).min(WAIT_DEADLINE)).unwrap_or(now);
         let shard = forward.shard;
         let mut request = match decode(forward.request) {
             Ok(request) => request,
@@ -89,7 +93,7 @@ impl Frontend {
         let Some(leader) = self.shards().local(shard) else { return Ok(Outcome::NotLeader(NotLeader::default())) };
         let proposal = ProposalId(u128::from_be_bytes(proposal));
         let origin = Process { node: from, boot: forward.boot };
-        let call = Call { leader, origin, node: self.shards().node(), proposal, deadline, key };
+        let call = Call { leader, origin, node: self.shards().node(), proposal, deadline, arrived, key };
         let outcome = timeout_at(deadline, request.run(&call)).await;
         Ok(match outcome.map_err(|_| Status::deadline_exceeded("the caller has given up"))? {
             Ok(EncodedResponse { body, tasks }) => {

@@ -131,5 +131,6 @@ fn page(target: PageTarget, size: i32, call: &Call) -> HistoryRequest {
         close_event_only: false,
         page: target.page,
         deadline: call.deadline,
+        arrived: call.arrived,
     }
 }

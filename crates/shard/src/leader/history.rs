@@ -56,6 +56,8 @@ pub struct HistoryRequest {
     pub page: Option<PageToken>,
     /// The caller's deadline.
     pub deadline: Instant,
+    /// When the request came from its caller, whichever leaders it has waited at.
+    pub arrived: Instant,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -201,7 +203,7 @@ impl Histories {
     ) -> Result<Look, CommandError> {
         let now = Instant::now();
         let latest = request.deadline.checked_sub(self.context.options().long_poll_margin).unwrap_or(now);
-        let expires = latest.min(now + self.context.options().history_wait);
+        let expires = latest.min(request.arrived + self.context.options().history_wait);
         let grown = |state: &ExecutionState| Grown { next_event_id: state.next_event_id, closed: !state.is_running() };
         let mut seen = grown(&state);
         if request.wait_new_event {

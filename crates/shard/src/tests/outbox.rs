@@ -51,6 +51,7 @@ async fn history(cluster: &Cluster, workflow: &WorkflowKey) -> Vec<HistoryEvent>
             close_event_only: false,
             page: None,
             deadline: Instant::now() + TIMEOUT,
+            arrived: Instant::now(),
         };
         match leader_of(cluster, workflow).await.history(request).await {
             Ok(page) => return super::decoded(&page.history),

@@ -196,6 +196,7 @@ fn read(workflow: &WorkflowKey) -> HistoryRequest {
         close_event_only: false,
         page: None,
         deadline: Instant::now() + TIMEOUT,
+        arrived: Instant::now(),
     }
 }
 
@@ -356,6 +357,18 @@ async fn a_long_poll_of_history_sees_events_as_they_come_and_the_end() {
     let close = close.await.unwrap();
     assert_eq!(ids(&close), [5]);
     assert!(close.next_page_token.is_empty());
+}
+
+#[tokio::test]
+async fn a_long_poll_of_history_waits_as_long_as_one_does_however_many_leaders_it_waits_at() {
+    // As long as a caller waits: it would give up before it hears of a wait that began anew.
+    let (_cluster, leader, workflow, _) = started(&Options { history_wait: TIMEOUT, ..options() }).await;
+    let whole = leader.history(HistoryRequest { wait_new_event: true, ..read(&workflow) }).await.unwrap();
+    let arrived = Instant::now() - TIMEOUT;
+    let request = HistoryRequest { wait_new_event: true, page: next(&whole), arrived, ..read(&workflow) };
+    let page = tokio::time::timeout(TIMEOUT / 2, leader.history(request)).await.expect("it waited before").unwrap();
+    assert_eq!(ids(&page), [0_i64; 0]);
+    assert_eq!(next(&page), next(&whole), "it goes on where it was");
 }
 
 #[tokio::test]

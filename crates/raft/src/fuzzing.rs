@@ -35,6 +35,7 @@ fn request(kind: Kind, body: Bytes) {
         Kind::Append => drop(decode_append(body)),
         Kind::Vote | Kind::PreVote => drop(codec::decode::<VoteRequest<TypeConfig>>(&body)),
         Kind::TransferLeader => drop(codec::decode::<TransferLeaderRequest<TypeConfig>>(&body)),
+        Kind::VotedTerm => {}
     }
 }
 
@@ -44,6 +45,7 @@ fn answer(kind: Kind, body: &[u8]) {
         Kind::Vote | Kind::PreVote => drop(codec::decode::<VoteResponse<TypeConfig>>(body)),
         // It says nothing.
         Kind::TransferLeader => {}
+        Kind::VotedTerm => drop(codec::decode::<u64>(body)),
     }
 }
 

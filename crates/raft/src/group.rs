@@ -3,6 +3,7 @@
 use crate::{
     log_store::LogStore,
     options::Options,
+    read_rounds::ReadRounds,
     recent::Recent,
     state_machine::Rows,
     types::{Payload, Raft, Term, TypeConfig},
@@ -10,12 +11,11 @@ use crate::{
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use openraft::{
-    Instant as _, ReadPolicy,
+    Instant as _,
     async_runtime::WatchReceiver,
-    errors::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError, RaftError},
+    errors::{ClientWriteError, Fatal, ForwardToLeader},
     impls::ProgressResponder,
 };
-use parking_lot::Mutex;
 use std::{
     sync::{
         Arc,
@@ -26,7 +26,7 @@ use std::{
 use tenure_limits::ENTRY;
 use tenure_storage::{ShardId, ShardReader};
 use tenure_vital::FatalHook;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// Who leads a group, as far as this node knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,25 +124,16 @@ struct Inner {
     rows: Rows,
     leadership: watch::Receiver<Leadership>,
     applied: Applied,
-    barrier: Mutex<Barrier>,
+    reads: ReadRounds,
     stopping: AtomicBool,
     receiving: tokio::sync::Mutex<()>,
-    on_fatal: FatalHook,
     metrics: Metrics,
-}
-
-/// Readers that wait for the leadership to be confirmed: all that came while a round was on its way share the next.
-#[derive(Default)]
-struct Barrier {
-    running: bool,
-    waiting: Vec<oneshot::Sender<Result<u64, ReadError>>>,
 }
 
 struct Metrics {
     commit_seconds: metrics::Histogram,
     proposals: metrics::Counter,
     proposals_failed: metrics::Counter,
-    read_rounds: metrics::Counter,
 }
 
 impl Group {
@@ -152,6 +143,7 @@ impl Group {
         log: LogStore,
         rows: Rows,
         applied: Applied,
+        reads: ReadRounds,
         options: &Options,
     ) -> Group {
         let (tell_leadership, leadership) = watch::channel(Leadership::default());
@@ -159,7 +151,6 @@ impl Group {
             commit_seconds: metrics::histogram!("tenure_raft_commit_seconds"),
             proposals: metrics::counter!("tenure_raft_proposals_total"),
             proposals_failed: metrics::counter!("tenure_raft_proposals_failed_total"),
-            read_rounds: metrics::counter!("tenure_raft_read_rounds_total"),
         };
         let group = Group(Arc::new(Inner {
             shard,
@@ -169,10 +160,9 @@ impl Group {
             rows,
             leadership,
             applied,
-            barrier: Mutex::default(),
+            reads,
             stopping: AtomicBool::new(false),
             receiving: tokio::sync::Mutex::default(),
-            on_fatal: options.on_fatal.clone(),
             metrics,
         }));
         let on_fatal = &options.on_fatal;
@@ -226,21 +216,10 @@ impl Group {
         outcome
     }
 
-    /// Returns once the rows here show everything that was acknowledged before the call: the leadership is confirmed
-    /// by a majority (ReadIndex) and what was committed by then is applied. Answers up to which index.
-    pub async fn linearizable(&self) -> Result<u64, ReadError> {
-        self.wait_for_read_round().await.unwrap_or_else(|_| Err(ReadError::Stopped("the reader is gone".into())))
-    }
-
-    fn wait_for_read_round(&self) -> oneshot::Receiver<Result<u64, ReadError>> {
-        let (told, wait) = oneshot::channel();
-        let mut barrier = self.0.barrier.lock();
-        barrier.waiting.push(told);
-        if !barrier.running {
-            barrier.running = true;
-            self.0.on_fatal.spawn("the reader", self.clone().run_read_rounds());
-        }
-        wait
+    /// Returns once the rows here show everything that was acknowledged before the call: a majority confirms that this
+    /// node still leads (ReadIndex).
+    pub async fn linearizable(&self) -> Result<(), ReadError> {
+        self.0.reads.pass().await
     }
 
     /// The rows of this replica. A leader's reader stays good as long as it leads; a follower's fails with
@@ -359,32 +338,6 @@ impl Group {
     /// openraft may name this node as the leader (of another term); that is no help to a caller.
     fn other_leader(&self, to: &ForwardToLeader<TypeConfig>) -> Option<u64> {
         to.leader_id.filter(|leader| *leader != self.0.node)
-    }
-
-    async fn run_read_rounds(self) {
-        loop {
-            let waiting = {
-                let mut barrier = self.0.barrier.lock();
-                barrier.running = !barrier.waiting.is_empty();
-                std::mem::take(&mut barrier.waiting)
-            };
-            if waiting.is_empty() {
-                return;
-            }
-            self.0.metrics.read_rounds.increment(1);
-            let outcome = match self.0.raft.ensure_linearizable(ReadPolicy::ReadIndex).await {
-                Ok(read) => Ok(read.index()),
-                Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
-                    Err(ReadError::NotLeader { leader: self.other_leader(&to) })
-                }
-                Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => Err(ReadError::NoQuorum),
-                Err(RaftError::Fatal(fatal)) => Err(ReadError::Stopped(fatal.to_string())),
-            };
-            for reader in waiting {
-                // The reader may have given up.
-                let _ = reader.send(outcome.clone());
-            }
-        }
     }
 }
 

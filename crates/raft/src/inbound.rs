@@ -5,7 +5,7 @@ use crate::{
     group::Group,
     network::{Kind, decode_append},
     snapshot,
-    types::{Raft, TypeConfig},
+    types::TypeConfig,
 };
 use bytes::Bytes;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -112,13 +112,18 @@ impl RaftSession for Session {
                 // The task lives as long as the queue does.
                 let _ = queue.send(message);
             }
+            // Not worth a task: nothing is waited for.
+            Some(Kind::VotedTerm) => {
+                let group = self.groups.get(message.shard).ok_or_else(|| no_group(message.shard));
+                self.replies.send(message.ticket(), group.map(|group| voted_term(&group)));
+            }
             Some(kind) => {
                 let (groups, replies) = (self.groups.clone(), self.replies.clone());
                 tokio::spawn(async move {
                     let ticket = message.ticket();
                     let answer = match groups.opened(message.shard).await {
                         None => Err(no_group(message.shard)),
-                        Some(group) => serve(group.raft(), kind, message.body).await,
+                        Some(group) => serve(&group, kind, message.body).await,
                     };
                     replies.send(ticket, answer);
                 });
@@ -127,10 +132,11 @@ impl RaftSession for Session {
     }
 }
 
-async fn serve(raft: &Raft, kind: Kind, body: Bytes) -> Result<Bytes, String> {
+async fn serve(group: &Group, kind: Kind, body: Bytes) -> Result<Bytes, String> {
     fn said<T: std::fmt::Display>(error: T) -> String {
         error.to_string()
     }
+    let raft = group.raft();
     match kind {
         Kind::Append => {
             let request = decode_append(body).map_err(said)?;
@@ -148,7 +154,12 @@ async fn serve(raft: &Raft, kind: Kind, body: Bytes) -> Result<Bytes, String> {
             let request: TransferLeaderRequest<TypeConfig> = codec::decode(&body).map_err(said)?;
             raft.handle_transfer_leader(request).await.map(|answer| codec::encode(&answer)).map_err(said)
         }
+        Kind::VotedTerm => Ok(voted_term(group)),
     }
+}
+
+fn voted_term(group: &Group) -> Bytes {
+    codec::encode(&group.log().vote().map_or(0, |vote| vote.leader_id.term))
 }
 
 /// Hands append requests to the core in the order in which they came, without waiting for one before the next.
@@ -172,7 +183,7 @@ async fn serve_appends(
                 };
                 // The first poll puts the request into the core's queue, and must not be put off by tokio's budget.
                 let mut call: BoxFuture<'static, _> = Box::pin(tokio::task::unconstrained(async move {
-                    (ticket, serve(group.raft(), Kind::Append, message.body).await)
+                    (ticket, serve(&group, Kind::Append, message.body).await)
                 }));
                 match futures::poll!(pin!(&mut call)) {
                     Poll::Ready((ticket, answer)) => replies.send(ticket, answer),

@@ -19,6 +19,7 @@ mod log_store;
 mod network;
 mod node;
 mod options;
+mod read_rounds;
 mod recent;
 mod snapshot;
 mod state_machine;

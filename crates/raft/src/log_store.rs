@@ -71,6 +71,11 @@ impl LogStore {
         Ok(LogStore { shard, db, shared: Arc::new(Mutex::new(shared)), applied })
     }
 
+    /// The last vote that was given here. A later one is seen here before anyone outside learns of it.
+    pub(crate) fn vote(&self) -> Option<Vote> {
+        self.shared.lock().vote
+    }
+
     /// The index up to which entries are to be purged, so that those from there to `upto` hold about `keep` bytes at most.
     pub(crate) fn beyond(&self, upto: u64, keep: u64) -> Option<u64> {
         self.shared.lock().sizes.beyond(upto, keep)

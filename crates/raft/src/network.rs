@@ -33,11 +33,14 @@ pub(crate) enum Kind {
     Vote = 2,
     PreVote = 3,
     TransferLeader = 4,
+    /// Asks for the term in which the replica has voted last; the body is empty.
+    VotedTerm = 5,
 }
 
 impl Kind {
     pub(crate) fn from_number(number: u32) -> Option<Kind> {
-        [Kind::Append, Kind::Vote, Kind::PreVote, Kind::TransferLeader].into_iter().find(|k| *k as u32 == number)
+        let all = [Kind::Append, Kind::Vote, Kind::PreVote, Kind::TransferLeader, Kind::VotedTerm];
+        all.into_iter().find(|kind| *kind as u32 == number)
     }
 }
 
@@ -93,15 +96,10 @@ impl Route {
 
     async fn ask<Q: Serialize, A: DeserializeOwned>(
         &self,
-        kind: Kind,
+        (kind, action, order): (Kind, RPCTypes, Order),
         request: &Q,
         option: RPCOption,
     ) -> Result<A, RPCError<TypeConfig>> {
-        let (action, order) = match kind {
-            Kind::Append => (RPCTypes::AppendEntries, Order::Group),
-            Kind::Vote | Kind::PreVote => (RPCTypes::Vote, Order::Ahead),
-            Kind::TransferLeader => (RPCTypes::TransferLeader, Order::Group),
-        };
         let call = self.send(kind, codec::encode(request), order)?;
         self.answer(call, action, option.soft_ttl()).await
     }
@@ -173,7 +171,7 @@ impl RaftNetworkV2<TypeConfig> for Route {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.ask(Kind::Vote, &request, option).await
+        self.ask((Kind::Vote, RPCTypes::Vote, Order::Ahead), &request, option).await
     }
 
     async fn pre_vote(
@@ -181,7 +179,7 @@ impl RaftNetworkV2<TypeConfig> for Route {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.ask(Kind::PreVote, &request, option).await
+        self.ask((Kind::PreVote, RPCTypes::Vote, Order::Ahead), &request, option).await
     }
 
     async fn transfer_leader(
@@ -189,7 +187,7 @@ impl RaftNetworkV2<TypeConfig> for Route {
         request: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.ask(Kind::TransferLeader, &request, option).await
+        self.ask((Kind::TransferLeader, RPCTypes::TransferLeader, Order::Group), &request, option).await
     }
 
     async fn full_snapshot(

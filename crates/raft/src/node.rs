@@ -11,6 +11,7 @@ use crate::{
     log_store::LogStore,
     network::Network,
     options::Options,
+    read_rounds::ReadRounds,
     state_machine::{Rows, StateMachine},
     tail::Tails,
     types::Raft,
@@ -365,7 +366,10 @@ impl Core {
             Network { shard, node: self.node, pool: self.pool.clone(), links: self.links.clone(), rows: rows.clone() };
         let raft = Raft::new(self.node, self.config.clone(), network, log.clone(), state_machine).await;
         let raft = raft.map_err(|fatal| failed(fatal.to_string()))?;
-        let group = Group::new(shard, raft, log, rows, Applied { index: applied, recent }, &self.options);
+        let read_everywhere = recent.is_some();
+        let reads =
+            ReadRounds::new(shard, raft.clone(), log.clone(), self.links.clone(), read_everywhere, &self.options);
+        let group = Group::new(shard, raft, log, rows, Applied { index: applied, recent }, reads, &self.options);
         self.groups.add(group.clone());
         Ok(group)
     }

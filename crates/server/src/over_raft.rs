@@ -148,7 +148,7 @@ impl Replica for RaftReplica {
     fn linearizable(&self) -> BoxFuture<'static, Result<(), NotLeader>> {
         let group = self.group.clone();
         let not_leading = self.not_leading();
-        async move { group.linearizable().await.map(drop).map_err(not_leading) }.boxed()
+        async move { group.linearizable().await.map_err(not_leading) }.boxed()
     }
 
     fn has_quorum(&self) -> bool {

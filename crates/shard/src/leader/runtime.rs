@@ -198,7 +198,8 @@ impl LeaderRuntime {
                 Ok(()) => Served::Answer(Answer::ReadIndex(*self.context.replica.applied().borrow())),
                 Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),
             },
-            Request::CheckHandover { .. }
+            Request::Steps(_)
+            | Request::CheckHandover { .. }
             | Request::EndPolls { .. }
             | Request::KnownLevel
             | Request::FollowSystem { .. } => Served::refused(Code::Internal, "asked of a leader what a node knows"),

@@ -4,20 +4,21 @@
 use crate::{
     node::{
         context::NodeContext,
-        merge::{After, Merge, Wanted},
+        merge::{After, Merge},
         polled::Served,
+        shard_leaders::Leader,
     },
     seam::{
         error::NoLeader,
         messages::{Answer, Request},
-        question::{Budget, GroupValue, Groups, Item, Part, Question, RUNS_LEFT, SHARDS_LEFT, Step, StepRequest},
-        replica::ShardId,
+        question::{
+            Budget, GroupValue, Groups, Item, Part, Question, RUNS_LEFT, SHARDS_LEFT, Step, StepPlace, StepRequest,
+            StepsRequest,
+        },
+        replica::{NodeId, ShardId},
     },
 };
-use futures::{
-    future,
-    stream::{self, Stream, StreamExt, TryStreamExt},
-};
+use futures::future;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::error::{ApiError, Code};
 use tenure_engine::FeatureLevel;
@@ -71,9 +72,21 @@ impl Gather {
         begin: T,
         mut merge: impl FnMut(T, Part) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let shards = stream::iter(self.node.router.data_shards());
-        let parts = shards.map(|shard| self.parts(shard).boxed()).flatten_unordered(SHARDS_ASKED);
-        parts.try_fold(begin, |merged, part| future::ready(merge(merged, part))).await
+        let place = |shard, after| StepPlace { shard, after, budget: Budget::OF_COUNT };
+        let shards = self.node.router.data_shards();
+        let mut merged = begin;
+        let mut wanted: Vec<_> = shards.into_iter().map(|shard| place(shard, None)).collect();
+        while !wanted.is_empty() {
+            let mut further = Vec::new();
+            for some in wanted.chunks(SHARDS_ASKED) {
+                for (Step { part, next }, asked) in self.steps(some).await?.into_iter().zip(some) {
+                    merged = merge(merged, part)?;
+                    further.extend(next.map(|next| place(asked.shard, Some(next))));
+                }
+            }
+            wanted = further;
+        }
+        Ok(merged)
     }
 
     /// What all shards have counted.
@@ -139,49 +152,82 @@ impl Gather {
             if wanted.is_empty() {
                 break;
             }
-            let asked = stream::iter(wanted).map(|wanted| self.items(wanted)).buffer_unordered(SHARDS_ASKED);
-            for (cursor, items, next) in asked.try_collect::<Vec<_>>().await? {
-                merge.add(cursor, items, next);
+            let (cursors, steps): (Vec<_>, Vec<_>) = wanted.into_iter().map(|it| (it.cursor, it.step)).unzip();
+            for (some, cursors) in steps.chunks(SHARDS_ASKED).zip(cursors.chunks(SHARDS_ASKED)) {
+                for (step, cursor) in self.steps(some).await?.into_iter().zip(cursors) {
+                    let Step { part: Part::Items(items), next } = step else {
+                        return Err(ApiError::internal("something else where items were asked for"));
+                    };
+                    merge.add(*cursor, items, next);
+                }
             }
             merge.advance();
         }
         Ok(merge.finish())
     }
 
-    /// A shard's parts, one step after the other.
-    fn parts(&self, shard: ShardId) -> impl Stream<Item = Result<Part, ApiError>> + Send {
-        stream::try_unfold(Some(None), move |place: Option<After>| async move {
-            let Some(after) = place else { return Ok(None) };
-            let Step { part, next } = self.step(shard, after, Budget::OF_COUNT).await?;
-            Ok(Some((part, next.map(Some))))
-        })
+    /// One step of each of these shards, in the same order. Each node is asked once, for all that it leads; what it does
+    /// not answer is asked for by itself.
+    async fn steps(&self, places: &[StepPlace]) -> Result<Vec<Step>, ApiError> {
+        self.check_level()?;
+        let mut found: Vec<Option<Step>> = vec![None; places.len()];
+        if self.node.system.level() >= FeatureLevel::LISTS {
+            let mut led = BTreeMap::<NodeId, Vec<(usize, Leader)>>::new();
+            for (index, place) in places.iter().enumerate() {
+                if let Some((node, leader)) = self.node.router.leader(place.shard) {
+                    led.entry(node).or_default().push((index, leader));
+                }
+            }
+            let asked = led.iter().map(|(node, led)| self.ask_node(*node, led, places));
+            for (index, answer) in future::join_all(asked).await.into_iter().flatten() {
+                found[index] = self.step_in(&places[index], answer).transpose()?;
+            }
+        }
+        let found = found.into_iter().zip(places).map(async |(found, place)| match found {
+            Some(step) => Ok(step),
+            None => self.step(place).await,
+        });
+        future::try_join_all(found).await
     }
 
-    async fn items(&self, wanted: Wanted) -> Result<(usize, Vec<Item>, After), ApiError> {
-        let Wanted { cursor, shard, after, budget } = wanted;
-        match self.step(shard, after, budget).await? {
-            Step { part: Part::Items(items), next } => Ok((cursor, items, next)),
-            _ => Err(ApiError::internal("something else where items were asked for")),
+    /// The answers of a node for the places of which it leads the shards, by their indexes; none if it cannot be asked.
+    async fn ask_node(&self, node: NodeId, led: &[(usize, Leader)], places: &[StepPlace]) -> Vec<(usize, Answer)> {
+        let shards: Vec<_> = led.iter().map(|(index, leader)| (places[*index].shard, *leader)).collect();
+        let wanted = led.iter().map(|(index, _)| places[*index].clone()).collect();
+        let request = Request::Steps(StepsRequest { question: self.question.clone(), places: wanted });
+        let asked = self.node.router.ask_leading(node, &shards, request);
+        match tokio::time::timeout_at(self.deadline, asked).await {
+            Ok(Some(Served::Answer(Answer::Steps(answers)))) => {
+                led.iter().map(|(index, _)| *index).zip(answers).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
     /// Asks a shard's leader for a step, again if leaders change.
-    async fn step(&self, shard: ShardId, after: After, budget: Budget) -> Result<Step, ApiError> {
-        self.check_level()?;
-        let request =
-            self.request(StepRequest { shard, question: self.question.clone(), after: after.clone(), budget });
-        let served = self.node.router.ask_leader(shard, request, self.deadline).await;
+    async fn step(&self, place: &StepPlace) -> Result<Step, ApiError> {
+        let shard = place.shard;
+        let request = self.request(place.clone().request(self.question.clone()));
         let late = |NoLeader { shard }| ApiError::unavailable(format!("shard {shard} did not answer in time"));
-        let step = match served.map_err(late)? {
-            Served::Answer(Answer::Step(step)) => step,
-            Served::Answer(Answer::Backlog(tasks)) => Step { part: Part::Count(tasks), next: None },
-            Served::Answer(Answer::Refused(error)) => return Err(error),
-            _ => return Err(ApiError::internal("an answer to something else")),
-        };
-        match step.follows(after.as_ref()) {
-            true => Ok(step),
-            false => Err(ApiError::internal(format!("shard {shard} answers out of order"))),
+        match self.node.router.ask_leader(shard, request, self.deadline).await.map_err(late)? {
+            Served::Answer(answer) => self.step_in(place, answer).unwrap_or_else(|| Err(late(NoLeader { shard }))),
+            Served::Started(_) => Err(ApiError::internal("an answer to something else")),
         }
+    }
+
+    /// The step that an answer holds; `None` if it comes from a node that does not lead the shard.
+    fn step_in(&self, place: &StepPlace, answer: Answer) -> Option<Result<Step, ApiError>> {
+        let step = match answer {
+            Answer::NotLeader(_) => return None,
+            Answer::Step(step) => step,
+            Answer::Backlog(tasks) => Step { part: Part::Count(tasks), next: None },
+            Answer::Refused(error) => return Some(Err(error)),
+            _ => return Some(Err(ApiError::internal("an answer to something else"))),
+        };
+        Some(match step.follows(place.after.as_ref()) {
+            true => Ok(step),
+            false => Err(ApiError::internal(format!("shard {} answers out of order", place.shard))),
+        })
     }
 
     /// Leaders of an earlier build would not know the question.

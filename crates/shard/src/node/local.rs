@@ -13,14 +13,16 @@ use crate::{
     options::Options,
     seam::{
         messages::{Answer, Request},
+        question::StepsRequest,
         replica::{Mesh, SYSTEM_SHARD},
     },
 };
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use std::sync::{Arc, Weak};
-use tenure_api::error::Code;
+use tenure_api::error::{ApiError, Code};
 use tenure_engine::codec;
+use tenure_limits::SHARDS_ASKED;
 use tokio::{sync::mpsc, time::timeout};
 
 /// This process, with the leaders that are in it.
@@ -70,6 +72,27 @@ impl LocalNode {
         };
         codec::encode(&answer)
     }
+
+    /// Has each leader answer for its shard, all at the same time.
+    async fn serve_steps(self: Arc<Self>, request: StepsRequest) -> Served {
+        let StepsRequest { question, places } = request;
+        if places.len() > SHARDS_ASKED {
+            return Served::refused(
+                Code::InvalidArgument,
+                format!("{} steps are more than {SHARDS_ASKED}", places.len()),
+            );
+        }
+        let steps = places.into_iter().map(|place| {
+            let step = self.clone().serve(Request::Step(place.request(question.clone())));
+            async move {
+                match step.await {
+                    Served::Answer(answer) => answer,
+                    Served::Started(_) => Answer::Refused(ApiError::internal("a step that started a task")),
+                }
+            }
+        });
+        Served::Answer(Answer::Steps(join_all(steps).await))
+    }
 }
 
 impl Serve for LocalNode {
@@ -93,6 +116,7 @@ impl Serve for LocalNode {
                         Err(_) => Served::refused(Code::Unavailable, "this node lags behind"),
                     };
                 }
+                Request::Steps(steps) => return self.serve_steps(steps.clone()).await,
                 Request::Offer { home, .. } | Request::CheckOffers { home, .. } | Request::LastPoll { home, .. } => {
                     *home
                 }

@@ -1,7 +1,7 @@
 //! Items of many shards, each in order, become one page in order.
 
 use crate::seam::{
-    question::{Budget, Item},
+    question::{Budget, Item, StepPlace},
     replica::ShardId,
 };
 use bytes::Bytes;
@@ -51,9 +51,7 @@ enum Read {
 pub(crate) struct Wanted {
     /// Which one of the shards, for [`Merge::add`].
     pub(crate) cursor: usize,
-    pub(crate) shard: ShardId,
-    pub(crate) after: After,
-    pub(crate) budget: Budget,
+    pub(crate) step: StepPlace,
 }
 
 impl Cursor {
@@ -109,7 +107,8 @@ impl Merge {
             bytes: (LIST_PAGE.saturating_sub(ahead) / shards) as u64,
             rows: STEP_ROWS as u64,
         };
-        dry().map(|(cursor, shard, after)| Wanted { cursor, shard, after: after.clone(), budget }).collect()
+        let step = |shard, after: &After| StepPlace { shard, after: after.clone(), budget };
+        dry().map(|(cursor, shard, after)| Wanted { cursor, step: step(shard, after) }).collect()
     }
 
     /// Takes the step that was wanted.

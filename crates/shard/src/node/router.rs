@@ -12,7 +12,7 @@ use crate::{
         replica::{CallFailed, Mesh, NodeId, NotLeader, Replica, SYSTEM_SHARD, ShardId},
     },
 };
-use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -94,10 +94,7 @@ impl Router {
 
     /// Asks a leader.
     pub(crate) async fn ask_at(self: &Arc<Self>, leader: Leader, request: Request) -> Result<Served, AttemptError> {
-        let node = match leader {
-            Leader::Here => self.mesh.node(),
-            Leader::At { node, .. } => node,
-        };
+        let node = self.node_of(leader);
         match self.ask_within(node, request, LEADER_CALL).await {
             Ok(Served::Answer(Answer::NotLeader(said))) => {
                 Err(AttemptError::NotLeader(Leader::At { node, term: said.term }))
@@ -105,6 +102,34 @@ impl Router {
             Ok(served) => Ok(served),
             Err(CallFailed { node, cause }) => Err(AttemptError::NoAnswer { node, cause }),
         }
+    }
+
+    /// The node that leads a shard, as far as is known now, and how it leads.
+    pub(crate) fn leader(&self, shard: ShardId) -> Option<(NodeId, Leader)> {
+        let leader = self.leadership.known(shard)?;
+        Some((self.node_of(leader), leader))
+    }
+
+    fn node_of(&self, leader: Leader) -> NodeId {
+        match leader {
+            Leader::Here => self.mesh.node(),
+            Leader::At { node, .. } => node,
+        }
+    }
+
+    /// Asks a node that leads these shards once; `None` if it ceases to lead one of them, or there is no answer.
+    pub(crate) async fn ask_leading(
+        self: &Arc<Self>,
+        node: NodeId,
+        shards: &[(ShardId, Leader)],
+        request: Request,
+    ) -> Option<Served> {
+        let asked = self.ask_within(node, request, LEADER_CALL);
+        let asked = asked.map_err(|CallFailed { node, cause }| AttemptError::NoAnswer { node, cause }).boxed();
+        let asked = shards
+            .iter()
+            .fold(asked, |asked, (shard, leader)| self.leadership.while_leading(*shard, *leader, asked).boxed());
+        asked.await.ok()
     }
 
     /// Asks a shard's leader once; `None` if there is nobody to ask, or no answer.

@@ -3,7 +3,7 @@
 use crate::{
     seam::error::CommandError,
     seam::query_token::QueryToken,
-    seam::question::{Step, StepRequest},
+    seam::question::{Step, StepRequest, StepsRequest},
     seam::replica::{NotLeader, ShardId},
 };
 use bytes::Bytes;
@@ -243,6 +243,9 @@ pub(crate) enum Request {
         #[n(1)]
         workflow: WorkflowKey,
     },
+    /// To a node: steps of several shards that it leads. From [`FeatureLevel::LISTS`] on.
+    #[n(21)]
+    Steps(#[n(0)] StepsRequest),
 }
 
 /// A request to do a batch job's operation to a run. However often it is made, it acts once.
@@ -323,6 +326,9 @@ pub(crate) enum Answer {
     /// The current run of a workflow; `None` if there is none.
     #[n(14)]
     CurrentRun(#[cbor(n(0), with = "field")] Option<Uuid>),
+    /// The answers to the requests for these steps, in the same order.
+    #[n(15)]
+    Steps(#[n(0)] Vec<Answer>),
 }
 
 impl From<CommandError> for Answer {

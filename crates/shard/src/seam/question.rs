@@ -129,6 +129,35 @@ pub(crate) struct StepRequest {
     pub(crate) budget: Budget,
 }
 
+/// Where a step begins, and how far it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct StepPlace {
+    #[n(0)]
+    pub(crate) shard: ShardId,
+    /// As in [`StepRequest`].
+    #[cbor(n(1), with = "field")]
+    pub(crate) after: Option<Bytes>,
+    #[n(2)]
+    pub(crate) budget: Budget,
+}
+
+/// A request to a node for steps of shards that it leads, [`SHARDS_ASKED`](tenure_limits::SHARDS_ASKED) at most.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct StepsRequest {
+    #[n(0)]
+    pub(crate) question: Question,
+    #[n(1)]
+    pub(crate) places: Vec<StepPlace>,
+}
+
+impl StepPlace {
+    /// The request for this step alone.
+    pub(crate) fn request(self, question: Question) -> StepRequest {
+        let StepPlace { shard, after, budget } = self;
+        StepRequest { shard, question, after, budget }
+    }
+}
+
 /// How far a step goes at most. It goes on as long as nothing is spent: one item is in it, whatever its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Budget {

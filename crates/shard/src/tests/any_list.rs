@@ -151,10 +151,10 @@ impl World {
     }
 
     fn step(&self, query: &ListQuery, wanted: &Wanted, rows: u64, claims: &Claims) -> Step {
-        let shard = &self.shards[usize::try_from(wanted.shard).unwrap()];
+        let shard = &self.shards[usize::try_from(wanted.step.shard).unwrap()];
         let reading = Reading::by(Box::new(claims), shard, query).unwrap();
-        let step = page(&reading, wanted.after.as_deref(), Budget { rows, ..wanted.budget }).unwrap();
-        assert!(step.follows(wanted.after.as_ref()), "out of order: {}", query.query);
+        let step = page(&reading, wanted.step.after.as_deref(), Budget { rows, ..wanted.step.budget }).unwrap();
+        assert!(step.follows(wanted.step.after.as_ref()), "out of order: {}", query.query);
         step
     }
 

@@ -5,7 +5,9 @@ use crate::{
     node::list_token::ListToken,
     seam::{
         messages::{Answer, HandoverState, Offered, OperateRequest, Request, StartRequest, TaskKey},
-        question::{Budget, GroupValue, Item, ListAttribute, ListQuery, Part, Step, StepRequest},
+        question::{
+            Budget, GroupValue, Item, ListAttribute, ListQuery, Part, Step, StepPlace, StepRequest, StepsRequest,
+        },
         replica::NotLeader,
     },
 };
@@ -177,6 +179,13 @@ fn requests() -> Vec<Request> {
             request: Encoded::of(&StartBatchOperationRequest { reason: "r".into(), ..Default::default() }),
         }),
         Request::CurrentRun { shard: 1, workflow: workflow() },
+        Request::Steps(StepsRequest {
+            question: backlog(),
+            places: vec![
+                StepPlace { shard: 1, after: None, budget: Budget::OF_COUNT },
+                StepPlace { shard: 2, after: Some(PLACE), budget: Budget { items: 2, bytes: 3, rows: 4 } },
+            ],
+        }),
     ]
 }
 
@@ -234,6 +243,10 @@ fn answers() -> Vec<Answer> {
         Answer::Missing(vec![TaskKey::of_task(&task(), 1)]),
         Answer::CurrentRun(Some(Uuid::from_u128(1))),
         Answer::CurrentRun(None),
+        Answer::Steps(vec![
+            Answer::NotLeader(NotLeader { leader: None, term: 2 }),
+            Answer::Step(Step { part: Part::Count(1), next: None }),
+        ]),
     ]
 }
 
@@ -260,7 +273,8 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Request::Step(_)
         | Request::CheckOffers { .. }
         | Request::Operate(_)
-        | Request::CurrentRun { .. } => {}
+        | Request::CurrentRun { .. }
+        | Request::Steps(_) => {}
     }
     match answer {
         Answer::Done
@@ -277,7 +291,8 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Answer::Level(_)
         | Answer::Step(_)
         | Answer::Missing(_)
-        | Answer::CurrentRun(_) => {}
+        | Answer::CurrentRun(_)
+        | Answer::Steps(_) => {}
     }
 }
 

@@ -128,6 +128,39 @@ fn uneven() -> (Arc<Cluster>, QueueKey, Vec<Bytes>) {
     (cluster, queue, places)
 }
 
+/// The cluster comes to this feature level, and the nodes know it.
+async fn raise(cluster: &Cluster, level: FeatureLevel) {
+    let node = NodeRow { identity: Uuid::from_u128(1), peer_address: "p".into(), api_address: "a".into() };
+    let shards = cluster.logs.len() as u32 - 1;
+    let map = ClusterMap::found(Uuid::from_u128(1), level, [(1, node)].into(), shards).unwrap();
+    for op in map.writes().ops {
+        if let Op::Put(key, value) = op {
+            cluster.logs[&SYSTEM_SHARD].put(key, value);
+        }
+    }
+    let nodes: Vec<_> = cluster.nodes.lock().values().cloned().collect();
+    for node in nodes {
+        node.namespaces(Instant::now() + TIMEOUT).await.unwrap();
+    }
+}
+
+/// What was asked of other nodes since the last look.
+fn asked(cluster: &Cluster) -> Vec<Request> {
+    cluster.calls.lock().drain(..).map(|body| codec::decode(&body).unwrap()).collect()
+}
+
+/// The shards of which steps are asked for.
+fn shards(request: &Request) -> Vec<ShardId> {
+    match request {
+        Request::Step(step) => vec![step.shard],
+        Request::Steps(steps) => steps.places.iter().map(|place| place.shard).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Below the second, nodes may not know a request for steps of several shards.
+const LEVELS: [FeatureLevel; 2] = [FeatureLevel::MANY_SHARDS, FeatureLevel::LISTS];
+
 async fn list(
     cluster: &Cluster,
     node: u64,
@@ -163,7 +196,8 @@ fn places(pages: &[ListPage]) -> Vec<Bytes> {
 #[tokio::test]
 async fn items_of_all_shards_come_in_order_whatever_the_size_of_pages_and_steps() {
     let (cluster, queue, expected) = uneven();
-    for rows in [1, 3, 1000] {
+    for (level, rows) in LEVELS.into_iter().flat_map(|level| [1, 3, 1000].map(|rows| (level, rows))) {
+        raise(&cluster, level).await;
         for size in [1, 7, 64, 1000] {
             let question = ReadyTasks { rows, ..ReadyTasks::all(&queue) };
             let found = pages(&cluster, &question, size, |_| ()).await;
@@ -177,8 +211,27 @@ async fn items_of_all_shards_come_in_order_whatever_the_size_of_pages_and_steps(
 }
 
 #[tokio::test]
+async fn each_node_is_asked_once_for_all_shards_that_it_leads() {
+    let (cluster, queue, expected) = uneven();
+    raise(&cluster, FeatureLevel::LISTS).await;
+    for node in 1..=3 {
+        asked(&cluster);
+        let page = list(&cluster, node, &Question::Ready(ReadyTasks::all(&queue)), &[], 1000).await.unwrap();
+        assert_eq!(places(&[page]), expected);
+        let mut requests: Vec<_> = asked(&cluster).iter().map(shards).filter(|shards| !shards.is_empty()).collect();
+        requests.sort();
+        let led: [&[ShardId]; 3] = [&[3], &[1, 4], &[2]];
+        let others = (1..=3).filter(|other| *other != node).map(|other| led[other as usize - 1].to_vec());
+        let mut others: Vec<_> = others.collect();
+        others.sort();
+        assert_eq!(requests, others);
+    }
+}
+
+#[tokio::test]
 async fn a_page_token_survives_changes_of_leaders() {
     let (cluster, queue, expected) = uneven();
+    raise(&cluster, FeatureLevel::LISTS).await;
     let question = ReadyTasks::all(&queue);
     let moved = |page: usize| {
         for (shard, log) in &cluster.logs {
@@ -192,27 +245,33 @@ async fn a_page_token_survives_changes_of_leaders() {
 
 #[tokio::test]
 async fn a_page_goes_on_at_the_leader_that_comes() {
-    let cluster = Cluster::start(&[1, 2, 3], 2, |shard| u64::from(shard).max(1), &options(), engine);
-    let queue = queue_in(&cluster, 1);
-    let mut expected = put_tasks(&cluster, 1, &queue, "w", 30, 1);
-    expected.extend(put_tasks(&cluster, 2, &queue, "w", 30, 1));
-    expected.sort();
-    let question = Question::Ready(ReadyTasks { rows: 10, ..ReadyTasks::all(&queue) });
-    cluster.node(1).token_key(Instant::now() + TIMEOUT).await.unwrap();
-    cluster.cut.lock().insert((1, 2));
-    let asking = tokio::spawn({
-        let (cluster, question) = (cluster.clone(), question.clone());
-        async move { list(&cluster, 1, &question, &[], 50).await }
-    });
-    let to_shard_2 = |body: &&Bytes| matches!(codec::decode(body), Ok(Request::Step(step)) if step.shard == 2);
-    let asked = || cluster.calls.lock().iter().filter(to_shard_2).count();
-    eventually(|| (asked() >= 2).then_some(())).await;
-    assert!(!asking.is_finished(), "an answer without shard 2 is none");
-    cluster.logs[&2].lead(3);
-    let page = asking.await.unwrap().unwrap();
-    assert_eq!(places(std::slice::from_ref(&page)), expected[..50]);
-    let rest = list(&cluster, 3, &question, &page.next_page_token, 50).await.unwrap();
-    assert_eq!(places(std::slice::from_ref(&rest)), expected[50..]);
+    for level in LEVELS {
+        let cluster = Cluster::start(&[1, 2, 3], 2, |shard| u64::from(shard).max(1), &options(), engine);
+        raise(&cluster, level).await;
+        let queue = queue_in(&cluster, 1);
+        let mut expected = put_tasks(&cluster, 1, &queue, "w", 30, 1);
+        expected.extend(put_tasks(&cluster, 2, &queue, "w", 30, 1));
+        expected.sort();
+        let question = Question::Ready(ReadyTasks { rows: 10, ..ReadyTasks::all(&queue) });
+        cluster.node(1).token_key(Instant::now() + TIMEOUT).await.unwrap();
+        cluster.cut.lock().insert((1, 2));
+        let asking = tokio::spawn({
+            let (cluster, question) = (cluster.clone(), question.clone());
+            async move { list(&cluster, 1, &question, &[], 50).await }
+        });
+        let mut times = 0;
+        eventually(|| {
+            times += asked(&cluster).iter().filter(|request| shards(request).contains(&2)).count();
+            (times >= 2).then_some(())
+        })
+        .await;
+        assert!(!asking.is_finished(), "an answer without shard 2 is none");
+        cluster.logs[&2].lead(3);
+        let page = asking.await.unwrap().unwrap();
+        assert_eq!(places(std::slice::from_ref(&page)), expected[..50]);
+        let rest = list(&cluster, 3, &question, &page.next_page_token, 50).await.unwrap();
+        assert_eq!(places(std::slice::from_ref(&rest)), expected[50..]);
+    }
 }
 
 #[tokio::test]
@@ -241,20 +300,13 @@ async fn a_backlog_is_asked_for_in_the_form_that_all_nodes_know() {
     let queue = queue_in(&cluster, 1);
     let home = leader(&cluster, 1, 1).await;
     let asked = || {
-        let requests: Vec<_> = cluster.calls.lock().drain(..).map(|body| codec::decode(&body).unwrap()).collect();
+        let requests = asked(&cluster);
         let backlogs = requests.iter().filter(|request| matches!(request, Request::Backlog { .. })).count();
-        (backlogs, requests.iter().filter(|request| matches!(request, Request::Step(_))).count())
+        (backlogs, requests.iter().flat_map(shards).count())
     };
     assert_eq!(home.backlog(&queue, Instant::now() + TIMEOUT).await.unwrap(), 0);
     assert_eq!(asked(), (1, 0));
-    let node = NodeRow { identity: Uuid::from_u128(1), peer_address: "p".into(), api_address: "a".into() };
-    let map = ClusterMap::found(Uuid::from_u128(1), FeatureLevel::MANY_SHARDS, [(1, node)].into(), 2).unwrap();
-    for op in map.writes().ops {
-        if let Op::Put(key, value) = op {
-            cluster.logs[&SYSTEM_SHARD].put(key, value);
-        }
-    }
-    cluster.node(1).namespaces(Instant::now() + TIMEOUT).await.unwrap();
+    raise(&cluster, FeatureLevel::MANY_SHARDS).await;
     assert_eq!(home.backlog(&queue, Instant::now() + TIMEOUT).await.unwrap(), 0);
     assert_eq!(asked(), (0, 1));
 }

@@ -55,7 +55,7 @@ pub(super) struct Log {
 
 pub(super) struct Cluster {
     pub(super) logs: BTreeMap<ShardId, Arc<Log>>,
-    nodes: Mutex<BTreeMap<NodeId, Shards>>,
+    pub(super) nodes: Mutex<BTreeMap<NodeId, Shards>>,
     dead: Mutex<BTreeSet<NodeId>>,
     /// Bodies are lost on their way back from these nodes.
     pub(super) deaf: Mutex<BTreeSet<NodeId>>,

@@ -32,7 +32,7 @@ class Workers:
     """Polls at every node, and answers at once what they get."""
 
     def __init__(self, apis: list[Api], hand: Hand, wanted: float):
-        self.done = 0
+        self.hand = hand
         metadata = TaskQueueMetadata(max_tasks_per_second=DoubleValue(value=wanted))
         self.request = w.PollActivityTaskQueueRequest(
             namespace=hand.namespace, task_queue=TaskQueue(name=hand.queue), identity="worker",
@@ -42,20 +42,27 @@ class Workers:
 
     async def work(self, api: Api) -> None:
         hand = Hand([api])
-        while self.done < TASKS:
+        while True:
             try:
                 task = await api.call("PollActivityTaskQueue", self.request, 10)
                 if task.task_token:
                     await hand.complete_activity(task)
-                    self.done += 1
             except grpc.RpcError:
                 await asyncio.sleep(0.1)  # Its node is down.
 
-    async def until(self, done: int) -> None:
+    async def until(self, wanted: int) -> None:
+        """Counts in the history: the answer to a completion may get lost with its node."""
         deadline = time.monotonic() + DEADLINE_S
-        while self.done < done:
-            assert time.monotonic() < deadline, f"{self.done} of {done} activities"
+        while (done := await self.done()) < wanted:
+            assert time.monotonic() < deadline, f"{done} of {wanted} activities"
             await asyncio.sleep(0.05)
+
+    async def done(self) -> int:
+        try:
+            events = await self.hand.events()
+        except grpc.RpcError:
+            return 0  # Its node is down.
+        return sum(event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED for event in events)
 
     async def stop(self) -> None:
         for loop in self.loops:

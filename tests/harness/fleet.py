@@ -1,6 +1,7 @@
 """Many orders in flight over all addresses, with a log of every call, and the checks at the end."""
 
 import asyncio
+import itertools
 import json
 import random
 import sys
@@ -98,12 +99,14 @@ class Fleet:
 
     def __init__(self, addresses: list[str], count: int, seed: int, namespace: str = "default"):
         self.random = random.Random(seed)
+        self.numbers = itertools.count()
         self.doors = [Door(Api(address)) for address in addresses]
         self.calls = Calls(self.doors, self.random)
         self.queue = unique("orders")
         self.namespace = namespace
-        cases = self.random.choices(["happy", "declined", "late"], weights=[8, 1, 1], k=count)
-        self.orders = [OrderInFlight(f"order-{i:03}-{self.queue[-6:]}", case) for i, case in enumerate(cases)]
+        self.orders = []
+        for _ in range(count):
+            self.another_order()
         self.started = 0
         self.steps_done = 0
         self.finished = 0
@@ -112,8 +115,20 @@ class Fleet:
         for door in self.doors:
             await door.api.close()
 
-    async def run(self, pace: "Pace") -> None:
-        await asyncio.gather(*[self.live(order, pace) for order in self.orders])
+    def another_order(self) -> OrderInFlight:
+        case, = self.random.choices(["happy", "declined", "late"], weights=[8, 1, 1])
+        order = OrderInFlight(f"order-{next(self.numbers):03}-{self.queue[-6:]}", case)
+        self.orders.append(order)
+        return order
+
+    async def run(self, pace: "Pace", enough: asyncio.Event | None = None) -> None:
+        """One customer for each order, who comes again until it is enough."""
+        async def customer(order: OrderInFlight) -> None:
+            await self.live(order, pace)
+            while enough and not enough.is_set():
+                await self.live(self.another_order(), pace)
+
+        await asyncio.gather(*[customer(order) for order in list(self.orders)])
 
     async def live(self, order: OrderInFlight, pace: "Pace") -> None:
         """One customer: starts the order, sees it paid, picks it up, has it delivered, sees it end."""

@@ -101,7 +101,7 @@ async def f71_told_after_a_worker_that_calls_it_unhandled(s: Driver):
 
 @scenario
 async def f71_told_after_the_second_try_timed_out(s: Driver):
-    await attempted(s, workflow_task_timeout=seconds(1))
+    await attempted(s, workflow_task_timeout=seconds(4))
     await s.poll()
     task = await s.poll()
     await refused(s.signal("late"))

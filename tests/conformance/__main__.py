@@ -68,19 +68,21 @@ def record(server: Oracle, chosen: dict, options) -> int:
         return asyncio.run(play_all(
             [chosen[name] for name in names], server.addresses, at_once=at_once, seed=seed, done=progress))
 
+    about = {"server": version_of(server)}
+    kept = {name: found for name, found in compare.load_recorded().items() if name in load()}
     steady: dict[str, dict] = {}
     left = list(chosen)
     for at_once in (options.at_once, 4, 2):
         first, second = (played(left, options.seed + i, at_once) for i in range(2))
         why = {name: first[name].get("aborted") or compare.difference(name, first[name], second[name]) for name in left}
         steady |= {name: first[name] for name in left if not why[name]}
+        # What follows may take long, and it may fail.
+        compare.save(kept | steady, about)
         left = [name for name in left if why[name]]
         if not left:
             break
     for name in left:
         print(f"\n=== {name} is not steady\n{why[name]}")
-    kept = {name: found for name, found in compare.load_recorded().items() if name in load()}
-    compare.save(kept | steady, {"server": version_of(server)})
     print(f"{len(chosen)} scenarios, {len(steady)} recorded, {len(left)} unsteady or aborted")
     return 1 if left else 0
 

@@ -1,11 +1,12 @@
 """Protobuf messages as plain data that two runs of one scenario share: generated ids, times and sizes get names.
 
 An id's name is given by order of appearance, so a reference to the wrong run shows. A time says "now" or how many
-minutes from the scenario's beginning it lies, so a deadline that is off shows.
+minutes from the scenario's beginning it lies, so a deadline that is off shows; years away it is told as it is.
 """
 
 import json
 import re
+from datetime import datetime
 
 from google.protobuf import symbol_database
 from google.protobuf.descriptor import FieldDescriptor
@@ -24,6 +25,15 @@ DELETED = re.compile(r"-deleted-[0-9a-f]{5}")
 
 # Where in a query an error is, and which attribute it is about: ours tell it after the reference server's words.
 PLACE = re.compile(r"(?:, in what is asked of \w+)? \(at (?:line \d+, )?column \d+\)$")
+
+# A time within a text, such as the one that ends the id of a run that a schedule started.
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+DAY_S = 86_400
+# A time that far from now is one that the scenario gave.
+FAR_S = 1000 * DAY_S
+
+# The reference server's schedules are workflows, of which an error tells.
+NO_SCHEDULE = re.compile(r"workflow not found for ID: temporal-sys-scheduler:.*", re.DOTALL)
 
 # Fields that measure the server and not the semantics.
 MEASURED = {
@@ -57,6 +67,8 @@ class Normal:
         if WORKER.match(value):
             return "its own worker"
         value = DELETED.sub("-deleted", PLACE.sub("", value.replace(f"-{self.token}", "")))
+        value = NO_SCHEDULE.sub("schedule not found", value)
+        value = MOMENT.sub(lambda found: self.moment(found.group()), value)
         return UUID.sub(lambda found: self.name(found.group(), kind), value)
 
     def name(self, value: str, kind: str) -> str:
@@ -99,6 +111,9 @@ class Normal:
             return self.message(value)
         if field.enum_type:
             return enum(field.enum_type, value)
+        if field.name == "conflict_token":
+            # It tells what changes a schedule and what does not.
+            return self.name(value.hex(), "token")
         if field.type == FieldDescriptor.TYPE_BYTES:
             return "<bytes>"
         if field.type == FieldDescriptor.TYPE_STRING:
@@ -133,6 +148,14 @@ class Normal:
         if value.seconds == 0:
             return "epoch"
         passed = value.ToNanoseconds() / 1e9 - self.began
+        return value.ToJsonString() if abs(passed) > FAR_S else self.since(passed)
+
+    def moment(self, text: str) -> str:
+        """A time in a text: as it is, unless it is one of the scenario's own day."""
+        passed = datetime.fromisoformat(text).timestamp() - self.began
+        return text if abs(passed) > DAY_S else self.since(passed)
+
+    def since(self, passed: float) -> str:
         minutes = round(passed / 60)
         return "now" if minutes == 0 else f"now{minutes:+}min"
 

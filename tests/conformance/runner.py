@@ -61,7 +61,14 @@ async def play(scenario: Scenario, apis: list[Api]) -> dict:
 
 
 async def clear_away(driver: Driver) -> None:
-    """Terminates what still runs, so that it does not load the server meanwhile."""
+    """Ends what still runs, so that it does not load the server meanwhile."""
+    for namespace, schedule_id in {(call.request.namespace, call.request.schedule_id) for call in driver.calls
+                                   if hasattr(call, "request") and getattr(call.request, "schedule_id", "")}:
+        try:
+            await driver.plain[0].call("DeleteSchedule", w.DeleteScheduleRequest(
+                namespace=namespace, schedule_id=schedule_id))
+        except grpc.aio.AioRpcError:
+            pass
     for workflow_id in {call.request.workflow_id for call in driver.calls if hasattr(call, "request")
                         and hasattr(call.request, "workflow_id") and call.request.workflow_id}:
         try:

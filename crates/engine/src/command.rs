@@ -10,6 +10,7 @@ use crate::{
     key::{QueueKey, RunKey},
     outbox::{OutboxMessage, Receipt},
     rows::ReadyTask,
+    schedule::state::{NewSchedule, SchedulePatch, ScheduleUpdate},
     subject::{Lane, Subject},
     time::Timestamp,
     token::TaskToken,
@@ -122,8 +123,13 @@ pub enum ShardCommand {
     StopBatch(Arc<api::StopBatchOperationRequest>),
     /// Records how far the batch job has come.
     AdvanceBatch(Advance),
+    /// Creates a schedule; runs in the schedule's lane, as all that is done to it.
+    CreateSchedule(Box<NewSchedule>),
+    UpdateSchedule(Box<ScheduleUpdate>),
+    PatchSchedule(Box<SchedulePatch>),
+    DeleteSchedule,
     /// Takes a run out of a namespace that was deleted: ends one that is running, or removes the next piece of one that is
-    /// closed. In the lane of a batch job, removes the next piece of that.
+    /// closed. In the lane of a batch job or a schedule, removes the next piece of that.
     ReclaimRun {
         run_id: Uuid,
     },

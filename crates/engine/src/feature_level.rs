@@ -21,8 +21,10 @@ impl FeatureLevel {
     pub const MANY_SHARDS: FeatureLevel = FeatureLevel(3);
     /// The level at which runs have records and rows in indexes, and leaders answer lists and counts.
     pub const LISTS: FeatureLevel = FeatureLevel(4);
+    /// The level at which there are schedules.
+    pub const SCHEDULES: FeatureLevel = FeatureLevel(5);
     /// The highest level that this build knows.
-    pub const KNOWN: FeatureLevel = FeatureLevel::LISTS;
+    pub const KNOWN: FeatureLevel = FeatureLevel::SCHEDULES;
 }
 
 /// The level of a cluster before anything of it was read.

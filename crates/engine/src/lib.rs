@@ -42,6 +42,7 @@ mod reset;
 mod retry;
 mod row;
 pub mod rows;
+pub mod schedule;
 pub mod search_attributes;
 mod signal;
 pub mod state;

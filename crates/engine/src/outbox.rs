@@ -90,6 +90,37 @@ pub enum Body {
         #[n(3)]
         event: Encoded<HistoryEvent>,
     },
+    /// A schedule's request to start a workflow.
+    #[n(5)]
+    StartScheduled {
+        /// The count of the schedule's starts.
+        #[n(0)]
+        number: u64,
+        #[n(1)]
+        request: Encoded<StartWorkflowExecutionRequest>,
+    },
+    /// A schedule's wish that a workflow which it has started end, because another one is due.
+    #[n(6)]
+    EndScheduled {
+        #[cbor(n(0), with = "field")]
+        first_run_id: Uuid,
+        #[n(1)]
+        how: ClosePolicy,
+        /// Who is named in history.
+        #[n(2)]
+        identity: String,
+    },
+    /// A notice to a schedule that the last run of a workflow which it has started has closed with this event.
+    #[n(7)]
+    ScheduledClosed {
+        #[cbor(n(0), with = "field")]
+        first_run_id: Uuid,
+        #[n(1)]
+        event: Encoded<HistoryEvent>,
+        /// Whether another run takes its place, as after a reset.
+        #[n(2)]
+        replaced: bool,
+    },
 }
 
 /// The run of the receiver that is meant.
@@ -130,7 +161,11 @@ impl Body {
     pub(crate) fn is_commanded(&self) -> bool {
         match self {
             Body::StartChild { .. } | Body::Signal { .. } | Body::RequestCancel { .. } => true,
-            Body::ParentClosed { .. } | Body::ChildClosed { .. } => false,
+            Body::ParentClosed { .. }
+            | Body::ChildClosed { .. }
+            | Body::StartScheduled { .. }
+            | Body::EndScheduled { .. }
+            | Body::ScheduledClosed { .. } => false,
         }
     }
 }
@@ -141,7 +176,7 @@ pub enum Receipt {
     #[n(0)]
     Done,
     #[n(1)]
-    ChildStarted {
+    Started {
         #[cbor(n(0), with = "field")]
         run_id: Uuid,
     },

@@ -36,6 +36,17 @@ pub enum BatchPart {
     Targets(u64),
 }
 
+/// The rows of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SchedulePart {
+    /// The core row: a [`ScheduleState`](crate::schedule::ScheduleState).
+    State,
+    /// What clients say that it is: a [`Definition`](crate::schedule::Definition).
+    Definition,
+    /// What its last workflow left to the next: a [`Carried`](crate::schedule::Carried).
+    Carried,
+}
+
 /// Tables of the system shard, each keyed by a string; but for [`SystemTable::Reclaim`], which every other shard has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SystemTable {
@@ -100,6 +111,8 @@ pub enum RowKey {
     Index { kind: SubjectKind, namespace: NamespaceId, field: Arc<str>, place: Bytes },
     /// A row of a batch job.
     Batch { namespace: NamespaceId, job_id: Arc<str>, part: BatchPart },
+    /// A row of a schedule.
+    Schedule { namespace: NamespaceId, schedule_id: Arc<str>, part: SchedulePart },
 }
 
 /// A task that may be handed to a worker, as it waits in its queue.
@@ -149,7 +162,7 @@ impl RowKey {
                 RowKey::RequestId { workflow, request_id } => workflow.workflow_id.len() + request_id.len(),
                 RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => queue.name.len(),
                 RowKey::System { key, .. } => key.len(),
-                RowKey::Batch { job_id, .. } => job_id.len(),
+                RowKey::Batch { job_id: id, .. } | RowKey::Schedule { schedule_id: id, .. } => id.len(),
                 RowKey::Clock | RowKey::ListFill => 0,
                 // Nothing of these is escaped, but for the names of attributes.
                 RowKey::Record { position, .. } => position.len().div_ceil(2),
@@ -166,6 +179,9 @@ impl RowKey {
             RowKey::Batch { namespace, job_id, part: BatchPart::State } => {
                 Some(Lane::of_batch(*namespace, job_id).instance(Uuid::nil()))
             }
+            RowKey::Schedule { namespace, schedule_id, part: SchedulePart::State } => {
+                Some(Lane::of_schedule(*namespace, schedule_id).instance(Uuid::nil()))
+            }
             RowKey::Pending { .. }
             | RowKey::Current(_)
             | RowKey::History { .. }
@@ -180,7 +196,8 @@ impl RowKey {
             | RowKey::Info(_)
             | RowKey::Record { .. }
             | RowKey::Index { .. }
-            | RowKey::Batch { .. } => None,
+            | RowKey::Batch { .. }
+            | RowKey::Schedule { .. } => None,
         }
     }
 }
@@ -232,6 +249,7 @@ impl fmt::Display for RowKey {
             RowKey::System { table, key } => write!(f, "row '{key}' of the system table {table:?}"),
             RowKey::Record { position, .. } => write!(f, "the record at {}", position.escape_ascii()),
             RowKey::Batch { job_id, part, .. } => write!(f, "{part:?} of batch job '{job_id}'"),
+            RowKey::Schedule { schedule_id, part, .. } => write!(f, "{part:?} of schedule '{schedule_id}'"),
             RowKey::Index { field, place, .. } => write!(f, "row {} of the index of {field}", place.escape_ascii()),
         }
     }

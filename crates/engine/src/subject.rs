@@ -1,7 +1,7 @@
 //! Subjects: owners of rows, of a timer row and of an outbox, whose commands run one at a time.
 //!
-//! A run of a workflow is one, a batch job is another, and so will be whatever else lives by itself (schedules, activities of
-//! their own). Leaders know subjects by these names alone (in lanes, timers, messages, decoded states); what a timer or a
+//! A run of a workflow is one, batch jobs and schedules are others, and so will be whatever else lives by itself (activities
+//! of their own). Leaders know subjects by these names alone (in lanes, timers, messages, decoded states); what a timer or a
 //! message means to a subject depends on its kind.
 
 use crate::{
@@ -22,6 +22,8 @@ impl SubjectKind {
     pub const RUN: SubjectKind = SubjectKind(0);
     /// The kind of batch jobs.
     pub const BATCH: SubjectKind = SubjectKind(1);
+    /// The kind of schedules.
+    pub const SCHEDULE: SubjectKind = SubjectKind(2);
 }
 
 /// A queue of commands that run one at a time: a workflow id with all of its runs.
@@ -55,6 +57,11 @@ impl Lane {
     /// The lane of a batch job.
     pub fn of_batch(namespace: NamespaceId, job_id: &str) -> Lane {
         Lane { kind: SubjectKind::BATCH, namespace, id: job_id.into() }
+    }
+
+    /// The lane of a schedule.
+    pub fn of_schedule(namespace: NamespaceId, schedule_id: &str) -> Lane {
+        Lane { kind: SubjectKind::SCHEDULE, namespace, id: schedule_id.into() }
     }
 
     /// The lane's subject with this instance.
@@ -98,6 +105,7 @@ impl fmt::Display for Lane {
         match self.kind {
             SubjectKind::RUN => write!(f, "workflow '{}'", self.id),
             SubjectKind::BATCH => write!(f, "batch job '{}'", self.id),
+            SubjectKind::SCHEDULE => write!(f, "schedule '{}'", self.id),
             SubjectKind(kind) => write!(f, "'{}' of kind {kind}", self.id),
         }
     }

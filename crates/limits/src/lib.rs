@@ -133,6 +133,18 @@ limits! {
     /// excluded one by one, the search is given up.
     pub const SCHEDULE_SEARCH: usize = 250_000;
 
+    /// Starts of one schedule that wait for their turn; the reference server's.
+    pub const SCHEDULE_DUE: usize = 1000;
+
+    /// Backfills of one schedule that are not done yet; the reference server's.
+    pub const SCHEDULE_BACKFILLS: usize = 1000;
+
+    /// Times of a schedule that one entry deals with.
+    pub const SCHEDULE_STEP: usize = 500;
+
+    /// Starts that a schedule sends in one entry.
+    pub const SCHEDULE_STARTS: usize = 50;
+
     /// Times of one list of a schedule's times; the reference server's.
     pub const MATCHING_TIMES: usize = 1_000;
 

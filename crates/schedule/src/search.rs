@@ -100,7 +100,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The jittered times of a spec in a span of time, as [`Spec::matching`](crate::Spec::matching) has them. After an error
+/// The firings of a spec in a span of time, as [`Spec::matching`](crate::Spec::matching) has them. After an error
 /// there are no more.
 pub struct Matching<'a> {
     search: Search<'a>,
@@ -117,14 +117,14 @@ impl<'a> Matching<'a> {
 }
 
 impl Iterator for Matching<'_> {
-    type Item = Result<Timestamp, SpecError>;
+    type Item = Result<Firing, SpecError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         match self.search.next(self.after, self.seed) {
             Ok(Some(firing)) if firing.jittered <= self.to => {
                 self.after = firing.jittered;
-                Some(Ok(firing.jittered))
+                Some(Ok(firing))
             }
             Ok(_) => {
                 self.left = 0;

@@ -59,8 +59,8 @@ impl Spec {
         Search::new(&self.times).next(after, jitter_seed)
     }
 
-    /// The jittered times after `after`, up to `to` and to `MATCHING_TIMES` of them, as ListScheduleMatchingTimes has
-    /// them: each is the first one that is after the one before it.
+    /// The firings after `after`, up to `to` by their jittered times and to `MATCHING_TIMES` of them, as
+    /// ListScheduleMatchingTimes has them: each is the first one that is after the jittered time of the one before it.
     pub fn matching<'a>(&'a self, after: Timestamp, to: Timestamp, jitter_seed: &'a str) -> Matching<'a> {
         Matching::new(&self.times, after, to, jitter_seed)
     }

@@ -109,7 +109,8 @@ fn times_are_the_same() {
                 continue;
             }
             let bound = |key: &str| Timestamp::from_second(window[key].as_i64().unwrap()).unwrap();
-            let ours: Vec<_> = spec.matching(bound("from"), bound("to"), &seed).map(Result::unwrap).collect();
+            let ours: Vec<_> =
+                spec.matching(bound("from"), bound("to"), &seed).map(|firing| firing.unwrap().jittered).collect();
             let theirs = recorded(window);
             compared += theirs.len();
             let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) = (ours.into_iter().collect(), theirs.into_iter().collect());

@@ -7,7 +7,7 @@
 use tenure_engine::{
     id::Stamp,
     key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey, slot},
-    rows::{BatchPart, ListTable, PendingKind, RowKey, SystemTable},
+    rows::{BatchPart, ListTable, PendingKind, RowKey, SchedulePart, SystemTable},
     subject::{Lane, Subject, SubjectKind},
     time::Timestamp,
 };
@@ -40,7 +40,7 @@ impl Family {
     /// The family of a key without incarnation; `None` for a table that this build does not know.
     pub(crate) fn of(key: &[u8]) -> Option<Family> {
         match *key.first()? {
-            table::APPLIED..=table::BATCH => Some(Family::Rows),
+            table::APPLIED..=table::SCHEDULE => Some(Family::Rows),
             table::TIMER | table::READY | table::OUTBOX | table::INDEX => Some(Family::Index),
             table::HISTORY => Some(Family::History),
             _ => None,
@@ -63,6 +63,8 @@ pub(crate) mod table {
     pub(crate) const LIST_FILL: u8 = 10;
     /// Rows of batch jobs.
     pub(crate) const BATCH: u8 = 11;
+    /// Rows of schedules.
+    pub(crate) const SCHEDULE: u8 = 12;
     pub(crate) const TIMER: u8 = 64;
     pub(crate) const READY: u8 = 65;
     pub(crate) const OUTBOX: u8 = 66;
@@ -207,6 +209,15 @@ impl KeyWriter {
         }
     }
 
+    fn schedule(self, namespace: NamespaceId, schedule_id: &str, part: SchedulePart) -> Self {
+        let slot = slot(namespace, schedule_id).to_be_bytes();
+        self.raw(&slot).uuid(namespace.0).str(schedule_id).u8(match part {
+            SchedulePart::State => 0,
+            SchedulePart::Definition => 1,
+            SchedulePart::Carried => 2,
+        })
+    }
+
     fn list(self, kind: SubjectKind, namespace: NamespaceId) -> Self {
         self.u8(kind.0).uuid(namespace.0)
     }
@@ -233,6 +244,7 @@ impl KeyWriter {
             RowKey::Outbox { from, stamp } => self.message(from, *stamp),
             RowKey::QueueConfig(queue) => self.queue(queue),
             RowKey::Batch { namespace, job_id, part } => self.batch(*namespace, job_id, *part),
+            RowKey::Schedule { namespace, schedule_id, part } => self.schedule(*namespace, schedule_id, *part),
             RowKey::Clock | RowKey::ListFill => self,
             RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
             RowKey::Record { kind, namespace, position } => self.list(*kind, *namespace).raw(position),
@@ -257,6 +269,7 @@ fn table_of(key: &RowKey) -> u8 {
         RowKey::Record { .. } => table::RECORD,
         RowKey::Index { .. } => table::INDEX,
         RowKey::Batch { .. } => table::BATCH,
+        RowKey::Schedule { .. } => table::SCHEDULE,
     }
 }
 
@@ -423,6 +436,10 @@ mod tests {
         (0..1000_u64, 0..1000_u64).prop_map(|(term, counter)| Stamp { term, counter })
     }
 
+    fn schedule_parts() -> impl Strategy<Value = SchedulePart> {
+        prop_oneof![Just(SchedulePart::State), Just(SchedulePart::Definition), Just(SchedulePart::Carried)]
+    }
+
     fn parts() -> impl Strategy<Value = BatchPart> {
         let targets = prop_oneof![0..3_u64, any::<u64>()].prop_map(BatchPart::Targets);
         prop_oneof![Just(BatchPart::State), Just(BatchPart::Request), targets]
@@ -456,6 +473,11 @@ mod tests {
             }),
             (workflows(), parts())
                 .prop_map(|(of, part)| { RowKey::Batch { namespace: of.namespace, job_id: of.workflow_id, part } }),
+            (workflows(), schedule_parts()).prop_map(|(of, part)| RowKey::Schedule {
+                namespace: of.namespace,
+                schedule_id: of.workflow_id,
+                part
+            }),
             Just(RowKey::Clock),
             Just(RowKey::ListFill),
             "[ab]{0,3}".prop_map(|key| RowKey::System { table: SystemTable::Namespace, key: key.into() }),

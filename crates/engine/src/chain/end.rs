@@ -1,6 +1,9 @@
 //! The end of a run. Every way to end comes through here.
 
-use super::new_run::{NewRun, start_next};
+use super::{
+    new_run::{NewRun, start_next},
+    scheduled,
+};
 use crate::{
     activity, child, describe,
     id::SERVER_IDENTITY,
@@ -23,6 +26,7 @@ pub(crate) fn close(txn: &mut Txn<'_, '_>, last: HistoryEvent, next: Option<NewR
     update::close(txn, next.is_some());
     if next.is_none() {
         child::report_close(txn, &last);
+        scheduled::report_close(txn, &last, false);
     }
     end(txn, last);
     if let Some(next) = next {
@@ -39,6 +43,7 @@ pub(crate) fn close_replaced(txn: &mut Txn<'_, '_>, last: HistoryEvent, keeps_ch
     } else {
         child::parent_closed(txn);
     }
+    scheduled::report_close(txn, &last, true);
     update::close(txn, false);
     end(txn, last);
 }

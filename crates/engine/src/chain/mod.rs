@@ -5,6 +5,7 @@ mod continue_as_new;
 pub mod cron;
 mod end;
 mod new_run;
+mod scheduled;
 pub mod start;
 pub(crate) mod state;
 mod successor;

@@ -47,6 +47,8 @@ pub struct NewRun {
     pub links: Vec<Link>,
     /// The signal that the run begins with, before its first workflow task.
     pub signal: Option<WorkflowExecutionSignaledEventAttributes>,
+    /// The id of the schedule that has started the chain.
+    pub scheduled_by: Option<Arc<str>>,
 }
 
 impl NewRun {
@@ -137,7 +139,7 @@ impl NewRun {
             namespace: self.namespace.clone(),
             lineage: Lineage::read(started),
             first_run_id: Uuid::try_parse(&started.first_execution_run_id).unwrap_or(self.run_id),
-            chain: Chain::of(started),
+            chain: Chain::of(started, self.scheduled_by.clone()),
             request_ids: vec![start],
             workflow_type: started.workflow_type.as_ref().map_or("", |t| &t.name).into(),
             task_queue: started.task_queue.as_ref().map_or("", |queue| &queue.name).into(),

@@ -83,6 +83,7 @@ pub(super) fn successor(txn: &mut Txn<'_, '_>, initiator: Initiator, backoff: Du
         user_metadata: None,
         links: Vec::new(),
         signal: None,
+        scheduled_by: txn.state.info.chain.scheduled_by.clone(),
     }
 }
 

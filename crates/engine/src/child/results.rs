@@ -24,7 +24,7 @@ pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: 
         Some(child) => child.clone(),
     };
     let cause = match receipt {
-        Receipt::ChildStarted { run_id } => {
+        Receipt::Started { run_id } => {
             started(txn, initiated_event_id, &child, run_id)?;
             workflow_task::schedule_if_idle(txn);
             return Ok(());

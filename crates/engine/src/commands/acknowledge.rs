@@ -33,7 +33,11 @@ pub(super) fn run(call: Call<'_, '_>, run_id: Uuid, stamp: Stamp, receipt: Recei
         Body::RequestCancel { initiated_event_id, .. } => {
             external::cancel_answered(&mut txn, initiated_event_id, receipt)?;
         }
-        Body::ParentClosed { .. } | Body::ChildClosed { .. } => {}
+        Body::ParentClosed { .. }
+        | Body::ChildClosed { .. }
+        | Body::StartScheduled { .. }
+        | Body::EndScheduled { .. }
+        | Body::ScheduledClosed { .. } => {}
     }
     Ok(finish(txn, Reply::Done))
 }

@@ -24,6 +24,7 @@ mod reset_history;
 mod reset_sticky_task_queue;
 mod reset_workflow;
 mod return_task;
+pub(crate) mod schedule;
 pub(crate) mod signal_with_start;
 pub(crate) mod signal_workflow;
 mod start_activity_task;
@@ -78,11 +79,11 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> VerbResult
         ReturnTask { token } => return_task::run(call, token),
         Receive { from, message } => receive::run(call, from, message),
         Acknowledge { instance, stamp, receipt } => acknowledge::run(call, *instance, *stamp, *receipt),
-        StartBatch(_) | StopBatch(_) | AdvanceBatch(_) => Err(ApiError::internal(format!(
-            "a command for a batch job, not for workflow '{}'",
-            call.workflow.workflow_id
-        ))
-        .into()),
+        StartBatch(_) | StopBatch(_) | AdvanceBatch(_) | CreateSchedule(_) | UpdateSchedule(_) | PatchSchedule(_)
+        | DeleteSchedule => {
+            let workflow_id = &call.workflow.workflow_id;
+            Err(ApiError::internal(format!("a command that is not for workflow '{workflow_id}'")).into())
+        }
         ListRun { run_id } => list_run::run(call, *run_id),
         ReclaimRun { run_id } => reclaim_run::run(call, *run_id),
         TimerDue { instance } => timer_due::run(call, *instance),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     chain::{self, Start},
+    checks::check_priority,
     child::{self, Lineage, PendingChild},
     command::Reply,
     id::SERVER_IDENTITY,
@@ -16,7 +17,7 @@ use crate::{
     row::{RequestKind, request_row},
     signal,
     state::ExecutionState,
-    subject::Subject,
+    subject::{Subject, SubjectKind},
     transition::types::Refused,
     txn::Txn,
     workflow_task,
@@ -30,10 +31,21 @@ use tenure_api::{
 use uuid::Uuid;
 
 const PARENT_CLOSED: &str = "by parent close policy";
+const CANCELED_BY_SCHEDULE: &str = "cancelled by schedule overlap policy";
+const TERMINATED_BY_SCHEDULE: &str = "terminated by schedule overlap policy";
 
 /// Takes a message; the reply is the receipt. A message that was taken before changes nothing.
 pub(super) fn run(call: Call<'_, '_>, from: &Subject, message: &OutboxMessage) -> VerbResult {
-    // All that can be said to a workflow is said by a run.
+    match &message.body {
+        Body::StartScheduled { request, .. } if from.lane.kind == SubjectKind::SCHEDULE => {
+            return start_scheduled(call, request.decode(), &from.lane.id);
+        }
+        Body::EndScheduled { first_run_id, how, identity } if from.lane.kind == SubjectKind::SCHEDULE => {
+            return end_scheduled(call, *first_run_id, *how, identity);
+        }
+        _ => {}
+    }
+    // All else that can be said to a workflow is said by a run.
     let Some(from) = &from.run() else { return receipt(Receipt::Refused) };
     match &message.body {
         Body::StartChild { request, lineage } => start_child(call, request.decode(), lineage),
@@ -44,6 +56,9 @@ pub(super) fn run(call: Call<'_, '_>, from: &Subject, message: &OutboxMessage) -
         Body::ParentClosed { initiated_event_id, policy } => parent_closed(call, from, *initiated_event_id, *policy),
         Body::ChildClosed { parent_run_id, initiated_event_id, child, event } => {
             child_closed(call, *parent_run_id, *initiated_event_id, *child, event)
+        }
+        Body::StartScheduled { .. } | Body::EndScheduled { .. } | Body::ScheduledClosed { .. } => {
+            receipt(Receipt::Refused)
         }
     }
 }
@@ -62,9 +77,34 @@ fn start_child(call: Call<'_, '_>, request: StartWorkflowExecutionRequest, linea
     started(start_workflow::start_child(call, &start, lineage))
 }
 
+fn start_scheduled(call: Call<'_, '_>, request: StartWorkflowExecutionRequest, schedule_id: &Arc<str>) -> VerbResult {
+    // Not all of that was checked when the schedule was accepted.
+    let well_formed = check_priority(request.priority.as_ref()).is_ok();
+    let Some(start) = Start::new(request).ok().filter(|_| well_formed) else { return receipt(Receipt::Refused) };
+    started(start_workflow::start_scheduled(call, &start, schedule_id))
+}
+
+fn end_scheduled(call: Call<'_, '_>, first_run_id: Uuid, how: ClosePolicy, identity: &str) -> VerbResult {
+    let Some(run_id) = call.current_run()? else { return receipt(Receipt::Done) };
+    let Some(state) = call.state(run_id)? else { return receipt(Receipt::Done) };
+    let asked_before = how == ClosePolicy::RequestCancel && state.cancel_requested.is_some();
+    if !state.is_running() || state.info.first_run_id != first_run_id || asked_before {
+        return receipt(Receipt::Done);
+    }
+    let mut txn = call.open(Some(run_id))?;
+    match how {
+        ClosePolicy::RequestCancel => {
+            let request_id = txn.cx.ids.uuid().to_string();
+            request_cancel_workflow::request_cancel_by(&mut txn, &request_id, CANCELED_BY_SCHEDULE, identity);
+        }
+        ClosePolicy::Terminate => chain::terminate(&mut txn, TERMINATED_BY_SCHEDULE, None, identity, Vec::new()),
+    }
+    done(txn)
+}
+
 fn started(result: VerbResult) -> VerbResult {
     let translate = |reply| match reply {
-        Reply::WorkflowStarted { run_id, .. } => Reply::Received(Receipt::ChildStarted { run_id }),
+        Reply::WorkflowStarted { run_id, .. } => Reply::Received(Receipt::Started { run_id }),
         _ => Reply::Received(Receipt::Refused),
     };
     match result {

@@ -41,14 +41,21 @@ pub fn answer_of_reclaimed(command: &ShardCommand) -> Option<Result<Reply, ApiEr
         | UpdateQueueConfig { .. }
         | StartBatch(_)
         | StopBatch(_)
+        | CreateSchedule(_)
+        | UpdateSchedule(_)
+        | PatchSchedule(_)
+        | DeleteSchedule
         | ReturnTask { .. } => Some(Err(ApiError::not_found("The namespace was deleted."))),
     }
 }
 
 fn receipt(body: &Body) -> Receipt {
     match body {
-        Body::StartChild { .. } => Receipt::Refused,
+        Body::StartChild { .. } | Body::StartScheduled { .. } => Receipt::Refused,
         Body::Signal { .. } | Body::RequestCancel { .. } => Receipt::NotFound,
-        Body::ParentClosed { .. } | Body::ChildClosed { .. } => Receipt::Done,
+        Body::ParentClosed { .. }
+        | Body::ChildClosed { .. }
+        | Body::EndScheduled { .. }
+        | Body::ScheduledClosed { .. } => Receipt::Done,
     }
 }

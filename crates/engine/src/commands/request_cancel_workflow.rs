@@ -65,6 +65,11 @@ pub(crate) fn request_cancel_for(
     request_cancel(txn, request_id, Vec::new(), attributes);
 }
 
+/// Requests cancellation on behalf of the server itself.
+pub(crate) fn request_cancel_by(txn: &mut Txn<'_, '_>, request_id: &str, reason: &str, identity: &str) {
+    request_cancel(txn, request_id, Vec::new(), attributes(reason, identity));
+}
+
 fn request_cancel(
     txn: &mut Txn<'_, '_>,
     request_id: &str,

@@ -41,21 +41,24 @@ use tenure_api::{
 use uuid::Uuid;
 
 pub(super) fn run(call: Call<'_, '_>, start: &Start) -> VerbResult {
-    run_for(call, start, None)
+    run_for(call, start, |_| ())
 }
 
 /// Starts a child.
 pub(crate) fn start_child(call: Call<'_, '_>, start: &Start, lineage: &Lineage) -> VerbResult {
-    run_for(call, start, Some(lineage))
+    run_for(call, start, |new| lineage.write(&mut new.started))
 }
 
-fn run_for(call: Call<'_, '_>, asked: &Start, lineage: Option<&Lineage>) -> VerbResult {
+/// Starts a workflow on behalf of a schedule.
+pub(super) fn start_scheduled(call: Call<'_, '_>, start: &Start, schedule_id: &Arc<str>) -> VerbResult {
+    run_for(call, start, |new| new.scheduled_by = Some(schedule_id.clone()))
+}
+
+fn run_for(call: Call<'_, '_>, asked: &Start, complete: impl FnOnce(&mut NewRun)) -> VerbResult {
     let request = &asked.request;
     let run_id = call.cx.ids.run_id(call.cx.now);
     let mut new = new_run(asked, call.cx.now, run_id);
-    if let Some(lineage) = lineage {
-        lineage.write(&mut new.started);
-    }
+    complete(&mut new);
     if let Some(before) = started_before(&call, &request.request_id, request.request_eager_execution)? {
         return Err(Stop::Answered(before));
     }
@@ -119,6 +122,7 @@ pub(super) fn new_run(start: &Start, now: Timestamp, run_id: Uuid) -> NewRun {
         user_metadata: request.user_metadata.clone(),
         links: request.links.clone(),
         signal: None,
+        scheduled_by: None,
     };
     if let Some(schedule) = cron {
         new.set_cron(&request.cron_schedule, schedule, now);

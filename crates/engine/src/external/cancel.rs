@@ -127,7 +127,7 @@ pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: 
             },
         ),
         Receipt::NotFound
-        | Receipt::ChildStarted { .. }
+        | Receipt::Started { .. }
         | Receipt::AlreadyExists
         | Receipt::TooManySignals
         | Receipt::Refused => Attributes::RequestCancelExternalWorkflowExecutionFailedEventAttributes(

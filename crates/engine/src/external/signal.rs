@@ -125,7 +125,7 @@ pub(crate) fn answered(txn: &mut Txn<'_, '_>, initiated_event_id: i64, receipt: 
     let cause = match receipt {
         Receipt::Done => None,
         Receipt::TooManySignals => Some(Failed::SignalCountLimitExceeded),
-        Receipt::NotFound | Receipt::ChildStarted { .. } | Receipt::AlreadyExists | Receipt::Refused => {
+        Receipt::NotFound | Receipt::Started { .. } | Receipt::AlreadyExists | Receipt::Refused => {
             Some(Failed::ExternalWorkflowExecutionNotFound)
         }
     };

@@ -111,10 +111,14 @@ pub(crate) fn check_sizes(given: &SearchAttributes) -> Result<(), BadSearchAttri
 
 /// A value of type `KeywordList`.
 pub(crate) fn keyword_list(values: impl Iterator<Item = String>) -> Payload {
+    of_type(Type::KeywordList, &serde_json::Value::from_iter(values))
+}
+
+/// A value of a type.
+pub(crate) fn of_type(kind: Type, value: &serde_json::Value) -> Payload {
     let encoding = ("encoding".to_owned(), "json/plain".into());
-    let metadata = [encoding, (TYPE.to_owned(), type_name(Type::KeywordList).into())].into();
-    let data = serde_json::Value::from_iter(values).to_string().into();
-    Payload { metadata, data, ..Default::default() }
+    let metadata = [encoding, (TYPE.to_owned(), type_name(kind).into())].into();
+    Payload { metadata, data: value.to_string().into(), ..Default::default() }
 }
 
 /// The attributes without those that have no value; `None` if that leaves none.

@@ -5,19 +5,24 @@ use crate::{
     FeatureLevel,
     activity::state::PendingActivity,
     batch::{BatchState, BatchTarget, Phase, Stopped, TargetRun},
+    chain::Chain,
     child::state::{Execution, Lineage, PendingChild},
     codec,
     id::{Ids, Process, ProposalId, Stamp},
     info::ExecutionInfo,
     key::{NamespaceId, TaskKind},
     limits::Limits,
-    outbox::{Body, OutboxMessage, Target},
+    outbox::{Body, ClosePolicy, OutboxMessage, Target},
     proposals::{Proposal, ProposalResult, Proposals},
     proto::Encoded,
     queue_config::QueueConfigRow,
     reclaim::Reclaim,
     retry::RetryPolicy,
     rows::{CurrentRun, Op, PendingKind, ReadyTask, RowKey, SystemTable},
+    schedule::{
+        Carried, Definition, ScheduleState,
+        state::{Action, Backfill, BufferedStart, Counts, RunningWorkflow, Starting},
+    },
     search_attributes::Registry,
     state::ExecutionState,
     subject::Lane,
@@ -42,10 +47,12 @@ use std::{sync::Arc, time::Duration};
 use tenure_api::{
     activity::v1::ActivityOptions,
     batch::v1::BatchOperationInfo,
-    common::v1::{Memo, Priority, SearchAttributes, WorkerVersionStamp},
+    common::v1::{Memo, Payloads, Priority, SearchAttributes, WorkerVersionStamp},
     error::ApiError,
+    failure::v1::Failure,
     history::v1::{ActivityTaskScheduledEventAttributes, HistoryEvent},
     operatorservice::v1::DeleteNamespaceRequest,
+    schedule::v1::Schedule,
     sdk::v1::UserMetadata,
     workflow::v1::WorkflowExecutionOptions,
     workflowservice::v1::{RegisterNamespaceRequest, StartBatchOperationRequest, UpdateNamespaceRequest},
@@ -57,7 +64,7 @@ mod kept;
 
 use kept::{Form, check_kept, check_read, form, write_new};
 
-const FORMS: [Form; 29] = [
+const FORMS: [Form; 32] = [
     form::<PendingActivity>("activity"),
     form::<Encoded<BatchOperationInfo>>("batch_record"),
     form::<Encoded<StartBatchOperationRequest>>("batch_request"),
@@ -81,6 +88,9 @@ const FORMS: [Form; 29] = [
     form::<ReadyTask>("ready_task"),
     form::<Reclaim>("reclaim"),
     form::<RecordRow>("record"),
+    form::<Carried>("schedule_carried"),
+    form::<Definition>("schedule_definition"),
+    form::<ScheduleState>("schedule_state"),
     form::<ShardRow>("shard"),
     form::<Recent>("system_proposals"),
     form::<TaskToken>("task_token"),
@@ -128,6 +138,7 @@ fn written() -> Vec<(&'static str, Bytes)> {
     }
     written.extend(of_proposals());
     written.extend(of_a_batch_job());
+    written.extend(of_a_schedule());
     written.extend(with_all_fields());
     for sim in properties::played() {
         for op in sim.log.iter().flat_map(|entry| &entry.ops) {
@@ -154,7 +165,8 @@ fn written() -> Vec<(&'static str, Bytes)> {
                 RowKey::History { .. } | RowKey::RequestId { .. } | RowKey::Timer { .. } | RowKey::Index { .. } => {
                     continue;
                 }
-                RowKey::Clock | RowKey::ListFill | RowKey::System { .. } | RowKey::Batch { .. } => continue,
+                RowKey::Clock | RowKey::ListFill | RowKey::System { .. } => continue,
+                RowKey::Batch { .. } | RowKey::Schedule { .. } => continue,
             };
             written.push((name, value.clone()));
         }
@@ -173,11 +185,52 @@ fn of_a_state(core: &[u8]) -> Vec<(&'static str, Bytes)> {
     activities.chain(timers).chain(events).chain(children).chain(updates).collect()
 }
 
+/// The rows of a schedule, with all of their fields.
+fn of_a_schedule() -> Vec<(&'static str, Bytes)> {
+    let (at, run, id) = (Timestamp(1), Uuid::from_u128(1), || "w".into());
+    let state = ScheduleState {
+        id: run,
+        created_at: at,
+        updated_at: Some(at),
+        conflict_token: 2,
+        created_by: "c".into(),
+        requests: ["r".to_owned()].into(),
+        processed_to: at,
+        timer: Some(at),
+        paused: true,
+        notes: "n".into(),
+        limited: true,
+        remaining: 3,
+        due: vec![BufferedStart { nominal: at, due: at, overlap_policy: 1, manual: true }],
+        backfills: [Backfill { after: at, to: at, overlap_policy: 1 }].into(),
+        starting: vec![Starting { number: 4, workflow_id: id(), due: at, alone: true }],
+        running: vec![RunningWorkflow { workflow_id: id(), first_run_id: run, told: Some(ClosePolicy::Terminate) }],
+        recent: [Action { due: at, started_at: at, workflow_id: id(), first_run_id: run, status: 1, number: 4 }].into(),
+        counts: Counts { actions: 5, missed: 6, overlap_skipped: 7, buffer_dropped: 8 },
+        refused: Some("r".into()),
+        last_start: 9,
+    };
+    let definition = Definition {
+        schedule: Encoded::of(&Schedule::default()),
+        memo: Some(Encoded::of(&Memo::default())),
+        search_attributes: Some(Encoded::of(&SearchAttributes::default())),
+        namespace: "n".into(),
+    };
+    let carried =
+        Carried { result: Some(Encoded::of(&Payloads::default())), failure: Some(Encoded::of(&Failure::default())) };
+    vec![
+        ("schedule_state", codec::encode(&state)),
+        ("schedule_definition", codec::encode(&definition)),
+        ("schedule_carried", codec::encode(&carried)),
+    ]
+}
+
 /// Values with all of their fields, which scripts do not write.
 fn with_all_fields() -> Vec<(&'static str, Bytes)> {
     let (at, soon, run) = (Timestamp(1), Some(Duration::from_millis(1500)), workflow().run(Uuid::from_u128(1)));
     let root = Execution { workflow_id: "root".into(), run_id: Uuid::from_u128(2) };
     let info = ExecutionInfo {
+        chain: Chain { scheduled_by: Some("s".into()), ..Chain::default() },
         lineage: Some(Lineage { parent: run.clone(), parent_namespace: "n".into(), initiated_event_id: 5, root }),
         execution_timeout: soon,
         run_timeout: soon,
@@ -210,6 +263,17 @@ fn with_all_fields() -> Vec<(&'static str, Bytes)> {
         ("activity", codec::encode(&activity)),
         message(signal),
         message(cancel),
+        message(Body::StartScheduled { number: 1, request: Encoded::of(&Default::default()) }),
+        message(Body::EndScheduled {
+            first_run_id: Uuid::from_u128(1),
+            how: ClosePolicy::Terminate,
+            identity: "i".into(),
+        }),
+        message(Body::ScheduledClosed {
+            first_run_id: Uuid::from_u128(1),
+            event: Encoded::of(&Default::default()),
+            replaced: true,
+        }),
     ]
 }
 

@@ -3,7 +3,7 @@
 pub(crate) mod types;
 
 pub use crate::commands::answer_of_reclaimed;
-pub use types::{Context, Effect, Refused, Transition};
+pub use types::{Acted, Context, Effect, Refused, Transition};
 
 use crate::{
     command::Envelope,
@@ -17,6 +17,7 @@ use tenure_api::error::ApiError;
 pub fn transition(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
     let result = match envelope.lane.kind {
         SubjectKind::BATCH => commands::batch::dispatch(rows, cx, envelope),
+        SubjectKind::SCHEDULE => commands::schedule::dispatch(rows, cx, envelope),
         _ => run_of_workflow(rows, envelope, cx),
     };
     match result {

@@ -94,11 +94,22 @@ pub enum Effect {
         job: Lane,
         running: bool,
     },
+    /// A schedule has dealt with times.
+    ScheduleActed(Acted),
     /// The settings of a queue by operators have changed.
     QueueConfigured {
         queue: QueueKey,
         config: Box<TaskQueueConfig>,
     },
+}
+
+/// What a schedule did about its times.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Acted {
+    /// How late each start by the specification was sent.
+    pub late: Vec<Duration>,
+    /// Times that were noticed later than the catch-up window allows.
+    pub missed: u64,
 }
 
 /// The reason why a command was refused; nothing of it was applied.

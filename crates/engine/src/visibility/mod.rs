@@ -19,7 +19,7 @@ use crate::{
     key::RunKey,
     row::{Op, RowKey},
     state::ExecutionState,
-    subject::SubjectKind,
+    subject::Lane,
 };
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
@@ -52,7 +52,11 @@ pub(crate) fn is_changed(before: &ExecutionState, after: &ExecutionState) -> boo
 /// The writes by which the rows of one state of a run become those of another. `None` is a run that lists do not know.
 pub(crate) fn writes(run: &RunKey, before: Option<&ExecutionState>, after: Option<&ExecutionState>) -> Vec<Op> {
     let of = |state: Option<&ExecutionState>| state.map(|state| rows(run, state)).unwrap_or_default();
-    let (old, new) = (of(before), of(after));
+    changes(&of(before), of(after))
+}
+
+/// The writes by which these rows become those.
+pub(crate) fn changes(old: &BTreeMap<RowKey, Bytes>, new: BTreeMap<RowKey, Bytes>) -> Vec<Op> {
     let gone = old.keys().filter(|key| !new.contains_key(key)).cloned().map(Op::Delete);
     let mut writes: Vec<_> = gone.collect();
     let written = new.into_iter().filter(|(key, value)| old.get(key) != Some(value));
@@ -68,10 +72,14 @@ fn rows(run: &RunKey, state: &ExecutionState) -> BTreeMap<RowKey, Bytes> {
 
 /// The rows of a run of which lists show this.
 pub fn rows_of(run: &RunKey, info: WorkflowExecutionInfo) -> BTreeMap<RowKey, Bytes> {
-    let (kind, namespace) = (SubjectKind::RUN, run.workflow.namespace);
-    let record = RunRecord::new(info);
+    rows_of_record(&run.workflow.clone().into(), &RunRecord::new(info))
+}
+
+/// The rows of a record: itself, and those in indexes.
+pub(crate) fn rows_of_record(lane: &Lane, record: &RunRecord) -> BTreeMap<RowKey, Bytes> {
+    let Lane { kind, namespace, .. } = *lane;
     let position = record.position();
-    let value = index_value(run.workflow.slot(), &position, record.info().status);
+    let value = index_value(lane.slot(), &position, record.info().status);
     let index = |(field, key): (String, Vec<u8>)| {
         let place = [key, position.clone()].concat().into();
         (RowKey::Index { kind, namespace, field: field.into(), place }, value.clone())

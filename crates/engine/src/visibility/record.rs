@@ -84,12 +84,18 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// The record of what lists show of a run.
-    pub(crate) fn new(mut info: WorkflowExecutionInfo) -> RunRecord {
+    pub(crate) fn new(info: WorkflowExecutionInfo) -> RunRecord {
+        let mut record = RunRecord::of_other(info);
+        record.memo_apart = record.info.memo.take_if(|memo| memo.encoded_len() > LARGE_MEMO).is_some();
+        record
+    }
+
+    /// The record of what lists show of another subject, in the form of a run's. Its memo is never left out.
+    pub(crate) fn of_other(mut info: WorkflowExecutionInfo) -> RunRecord {
         for payload in info.search_attributes.iter_mut().flat_map(|all| all.indexed_fields.values_mut()) {
             show_plainly(payload);
         }
-        let memo_apart = info.memo.take_if(|memo| memo.encoded_len() > LARGE_MEMO).is_some();
-        RunRecord { attributes: OnceCell::new(), info, memo_apart }
+        RunRecord { attributes: OnceCell::new(), info, memo_apart: false }
     }
 
     /// The value of the run's [`RowKey::Record`](crate::RowKey::Record).

@@ -32,5 +32,5 @@ fn time(text: &str) -> Timestamp {
 
 fn matching(spec: &ScheduleSpec, from: &str, to: &str) -> Result<Vec<String>, SpecError> {
     let spec = Spec::compile(spec)?;
-    spec.matching(time(from), time(to), "seed").map(|at| at.map(|at| at.to_string())).collect()
+    spec.matching(time(from), time(to), "seed").map(|firing| Ok(firing?.jittered.to_string())).collect()
 }

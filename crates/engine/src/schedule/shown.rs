@@ -1,0 +1,90 @@
+//! What is told of a schedule.
+
+use super::{
+    Policies, Times, due, jitter_seed,
+    state::{Action, Definition, RunningWorkflow, ScheduleState},
+};
+use crate::{subject::Lane, time::Timestamp};
+use tenure_api::{
+    common::v1::WorkflowExecution,
+    enums::v1::WorkflowExecutionStatus,
+    schedule::v1::{self as api, Schedule, ScheduleActionResult, ScheduleInfo},
+};
+use tenure_schedule::{Spec, SpecError};
+
+/// Future times that a description has.
+const FUTURE: usize = 10;
+
+/// The times of a schedule in a span of time, as ListScheduleMatchingTimes has them.
+pub fn matching_times(
+    lane: &Lane,
+    definition: &Definition,
+    from: &prost_types::Timestamp,
+    to: &prost_types::Timestamp,
+) -> Result<Vec<Timestamp>, SpecError> {
+    let schedule = definition.schedule.decode();
+    let spec = Spec::compile(schedule.spec.as_ref().unwrap_or(&Default::default()))?;
+    let seed = jitter_seed(lane);
+    let [from, to] = [from, to].map(|time| due::time(Timestamp::from_proto(time)));
+    spec.matching(from, to, &seed).map(|firing| Ok(due::due(&firing?))).collect()
+}
+
+/// The next times of a schedule, this many at most.
+fn future_times(lane: &Lane, state: &ScheduleState, schedule: &Schedule, count: usize) -> Vec<Timestamp> {
+    let Some(Ok(spec)) = schedule.spec.as_ref().map(Spec::compile) else { return Vec::new() };
+    let seed = jitter_seed(lane);
+    let times = Times { spec: &spec, seed: &seed, catchup: Policies::of(schedule).catchup };
+    times.after(state.processed_to).take(count).collect()
+}
+
+/// The schedule as clients see it, and what became of its actions.
+pub fn described(lane: &Lane, state: &ScheduleState, definition: &Definition) -> (Schedule, ScheduleInfo) {
+    let mut schedule = definition.schedule.decode();
+    let future = future_times(lane, state, &schedule, state.at_most(FUTURE));
+    schedule.state = Some(api::ScheduleState {
+        notes: state.notes.clone(),
+        paused: state.paused,
+        limited_actions: state.limited,
+        remaining_actions: state.remaining,
+    });
+    let info = ScheduleInfo {
+        action_count: state.counts.actions,
+        missed_catchup_window: state.counts.missed,
+        overlap_skipped: state.counts.overlap_skipped,
+        buffer_dropped: state.counts.buffer_dropped,
+        buffer_size: state.due.len() as i64,
+        running_workflows: state.running.iter().map(RunningWorkflow::execution).collect(),
+        recent_actions: state.recent.iter().map(Action::result).collect(),
+        future_action_times: future.into_iter().map(Timestamp::to_proto).collect(),
+        create_time: Some(state.created_at.to_proto()),
+        update_time: state.updated_at.map(Timestamp::to_proto),
+        invalid_schedule_error: state.refused.clone().unwrap_or_default(),
+        ..Default::default()
+    };
+    (schedule, info)
+}
+
+impl RunningWorkflow {
+    fn execution(&self) -> WorkflowExecution {
+        WorkflowExecution { workflow_id: self.workflow_id.to_string(), run_id: self.first_run_id.to_string() }
+    }
+}
+
+impl Action {
+    /// Its status, as far as the schedule knows.
+    pub(crate) fn status(&self) -> WorkflowExecutionStatus {
+        WorkflowExecutionStatus::try_from(self.status).unwrap_or_default()
+    }
+
+    pub(crate) fn result(&self) -> ScheduleActionResult {
+        ScheduleActionResult {
+            schedule_time: Some(self.due.to_proto()),
+            actual_time: Some(self.started_at.to_proto()),
+            start_workflow_result: Some(WorkflowExecution {
+                workflow_id: self.workflow_id.to_string(),
+                run_id: self.first_run_id.to_string(),
+            }),
+            start_workflow_status: self.status,
+        }
+    }
+}

@@ -28,7 +28,7 @@ fn capabilities() -> Capabilities {
         sdk_metadata: true,
         // The command ModifyWorkflowProperties.
         upsert_memo: true,
-        supports_schedules: false,
+        supports_schedules: true,
         build_id_based_versioning: false,
         eager_workflow_start: true,
         count_group_by_execution_status: false,

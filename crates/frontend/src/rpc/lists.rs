@@ -13,8 +13,9 @@ use tenure_api::{
         list_open_workflow_executions_request as open,
     },
 };
+use tenure_engine::SubjectKind;
 use tenure_filter::status_name;
-use tenure_shard::{GroupValue, Question, SamePlan, list_query};
+use tenure_shard::{Counted, GroupValue, Question, SamePlan, list_query};
 use tokio::time::Instant;
 
 /// Runs on a page, at most and unless the request says otherwise. (The number is the reference server's.)
@@ -145,7 +146,7 @@ async fn list(
     page_token: &[u8],
     deadline: Instant,
 ) -> Result<EncodedRuns, ApiError> {
-    let query = list_query(&*frontend.namespace(namespace, deadline).await?, query)?;
+    let query = list_query(&*frontend.namespace(namespace, deadline).await?, SubjectKind::RUN, query)?;
     let size = usize::try_from(page_size).ok().filter(|size| (1..=PAGE_SIZE).contains(size)).unwrap_or(PAGE_SIZE);
     let page = frontend.shards().list(Question::List(query), page_token, size, deadline).await?;
     let executions = page.items.into_iter().map(|item| item.value).collect();
@@ -156,7 +157,7 @@ impl Frontend {
     /// Tells how shards find what a query asks for, those with the same plan together.
     pub(crate) async fn explain(&self, search: Search, deadline: Instant) -> Result<String, ApiError> {
         let Search { namespace, query, explain } = search;
-        let query = list_query(&*self.namespace(&namespace, deadline).await?, query)?;
+        let query = list_query(&*self.namespace(&namespace, deadline).await?, SubjectKind::RUN, query)?;
         let plans = self.shards().explain(explain(query), deadline).await?;
         let told = plans.into_iter().map(|(plan, SamePlan { shards, rows })| {
             let shards = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
@@ -174,16 +175,19 @@ impl LocalRpc for api::CountWorkflowExecutionsRequest {
     }
 
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
-        let query = list_query(&*frontend.namespace(&self.namespace, deadline).await?, self.query)?;
+        let query = list_query(&*frontend.namespace(&self.namespace, deadline).await?, SubjectKind::RUN, self.query)?;
         let counted = frontend.shards().count(query, deadline).await?;
-        let mut groups: Vec<_> = counted.groups.into_iter().collect();
-        // Statuses in the order of their numbers, others with the largest first.
-        groups.sort_by_cached_key(|(value, count)| (status_number(value), Reverse(*count), value.clone()));
-        let groups = groups
-            .into_iter()
-            .map(|(value, count)| AggregationGroup { group_values: vec![payload(&value)], count: count as i64 });
-        Ok(Self::Response { count: counted.count as i64, groups: groups.collect() })
+        let count = counted.count as i64;
+        let group = |(value, count)| AggregationGroup { group_values: vec![value], count };
+        Ok(Self::Response { count, groups: groups_of(counted).map(group).collect() })
     }
+}
+
+/// The groups of a count: statuses in the order of their numbers, others with the largest first.
+pub(super) fn groups_of(counted: Counted) -> impl Iterator<Item = (Payload, i64)> {
+    let mut groups: Vec<_> = counted.groups.into_iter().collect();
+    groups.sort_by_cached_key(|(value, count)| (status_number(value), Reverse(*count), value.clone()));
+    groups.into_iter().map(|(value, count)| (payload(&value), count as i64))
 }
 
 /// The number of a status; the same for all that is none.

@@ -28,6 +28,8 @@ mod respond_activity_task_canceled;
 mod respond_activity_task_completed;
 mod respond_activity_task_failed;
 mod respond_workflow_task;
+mod schedule_lists;
+mod schedules;
 mod search_attributes;
 mod shutdown_worker;
 mod signal_with_start_workflow_execution;
@@ -233,6 +235,14 @@ fn served() -> Vec<(String, Handler)> {
         led::<api::StopBatchOperationRequest>(),
         led::<api::DescribeBatchOperationRequest>(),
         local::<api::ListBatchOperationsRequest>(),
+        led::<api::CreateScheduleRequest>(),
+        led::<api::DescribeScheduleRequest>(),
+        led::<api::UpdateScheduleRequest>(),
+        led::<api::PatchScheduleRequest>(),
+        led::<api::DeleteScheduleRequest>(),
+        led::<api::ListScheduleMatchingTimesRequest>(),
+        local::<api::ListSchedulesRequest>(),
+        local::<api::CountSchedulesRequest>(),
         local::<api::ListWorkflowExecutionsRequest>(),
         local::<api::ScanWorkflowExecutionsRequest>(),
         local::<api::ListOpenWorkflowExecutionsRequest>(),

@@ -103,6 +103,7 @@ pub(super) fn of_this_node(
     limits: &Limits,
 ) -> api::DescribeNamespaceResponse {
     if let Some(info) = &mut namespace.namespace_info {
+        info.supports_schedules = true;
         info.capabilities = Some(ns::namespace_info::Capabilities {
             eager_workflow_start: true,
             sync_update: true,

@@ -12,17 +12,20 @@ use crate::{
     seam::{
         error::CommandError,
         question::{Budget, GroupValue, Part, RUNS_LEFT, SHARDS_LEFT, Step},
+        replica::ListRows,
     },
 };
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use metrics::counter;
 use prost::Message;
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use tenure_api::batch::v1::BatchOperationInfo;
 use tenure_engine::{
-    FeatureLevel, Lane, NamespaceId, Op, RowKey, RunKey, ShardCommand, WriteSet, codec, reclaim::Reclaim,
-    rows::ReadError,
+    FeatureLevel, Lane, NamespaceId, Op, RowKey, RunKey, ShardCommand, SubjectKind, WriteSet, codec,
+    reclaim::Reclaim,
+    rows::{ListRange, ListTable, ReadError},
+    visibility::RunRecord,
 };
 use tenure_limits::{RECLAIM_REMEMBERED, RECLAIMED_AT_ONCE};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -85,6 +88,7 @@ impl Reclaims {
         };
         let mut runs = 0;
         self.remove_jobs(namespace).await?;
+        self.remove_schedules(namespace).await?;
         while self.remove_runs(namespace, &mut runs).await? > 0 {}
         self.remove_leftovers(namespace).await?;
         if self.sends(namespace).await? {
@@ -128,6 +132,20 @@ impl Reclaims {
                 let info =
                     BatchOperationInfo::decode(job.value).map_err(|error| ReadError::Storage(error.to_string()))?;
                 let lane = Lane::of_batch(namespace, &info.job_id);
+                self.executions.execute(own(lane, ShardCommand::ReclaimRun { run_id: Uuid::nil() })).await?;
+            }
+        }
+    }
+
+    /// Removes all schedules that there are.
+    async fn remove_schedules(&self, namespace: NamespaceId) -> Result<(), CommandError> {
+        loop {
+            let ids = self.context.read(move |rows| schedules(&*rows.lists()?, namespace)).await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            for id in ids {
+                let lane = Lane::of_schedule(namespace, &id);
                 self.executions.execute(own(lane, ShardCommand::ReclaimRun { run_id: Uuid::nil() })).await?;
             }
         }
@@ -256,4 +274,23 @@ fn not_done(context: &LeaderContext, namespace: NamespaceId) -> Option<(GroupVal
 
 fn group(name: &str, count: u64) -> (GroupValue, u64) {
     (GroupValue::Text(name.into()), count)
+}
+
+/// The ids of schedules of a namespace, some at a time.
+fn schedules(rows: &dyn ListRows, namespace: NamespaceId) -> Result<Vec<String>, ReadError> {
+    let kind = SubjectKind::SCHEDULE;
+    let (mut ids, mut result) = (Vec::new(), Ok(()));
+    let table = ListTable { kind, namespace, field: None };
+    rows.rows(&table, &ListRange::default(), &mut |position, record| match RunRecord::decode(record) {
+        Ok(record) => {
+            ids.push(record.run(namespace).workflow.workflow_id.to_string());
+            if ids.len() < PIECE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        }
+        Err(error) => {
+            let key = RowKey::Record { kind, namespace, position: Bytes::copy_from_slice(position) };
+            result = Err(ReadError::corrupt(key, error));
+            ControlFlow::Break(())
+        }
+    })?;
+    result.map(|()| ids)
 }

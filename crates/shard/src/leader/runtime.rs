@@ -28,13 +28,13 @@ use crate::{
         replica::{Replica, SYSTEM_SHARD},
     },
 };
-use metrics::{gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
 use tenure_api::error::Code;
-use tenure_engine::{Effect, QueueKey, rows::ReadError};
+use tenure_engine::{Effect, QueueKey, rows::ReadError, transition::Acted};
 
 const TICK: Duration = Duration::from_millis(500);
 
@@ -223,6 +223,12 @@ impl Effects for LeaderRuntime {
                 self.updates.advanced(run, update_id, admission, status);
             }
             Effect::BatchChanged { job, running } => self.batches.changed(job, running),
+            Effect::ScheduleActed(Acted { late, missed }) => {
+                counter!("tenure_schedule_times_missed_total").increment(missed);
+                for late in late {
+                    histogram!("tenure_schedule_start_lateness_seconds").record(late);
+                }
+            }
             Effect::QueueConfigured { queue, config } => self.home.configured(&queue, &config),
         }
     }

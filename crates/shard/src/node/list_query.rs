@@ -11,11 +11,11 @@ use tenure_engine::{
 };
 use tenure_filter::{Attributes, Filter};
 
-/// The runs of a namespace that fit a query.
+/// The subjects of a kind in a namespace that fit a query.
 ///
 /// # Errors
 /// INVALID_ARGUMENT with the reason, if it is no query.
-pub fn list_query(namespace: &Namespace, query: String) -> Result<ListQuery, ApiError> {
+pub fn list_query(namespace: &Namespace, kind: SubjectKind, query: String) -> Result<ListQuery, ApiError> {
     let own = || {
         namespace.search_attributes.custom().iter().filter_map(|(name, kind)| {
             let kind = list_type(*kind)?;
@@ -29,5 +29,5 @@ pub fn list_query(namespace: &Namespace, query: String) -> Result<ListQuery, Api
         .filter(|(name, ..)| named.iter().any(|attribute| attribute.alias == *name))
         .map(|(name, field, kind)| ListAttribute { name, field, kind: kind.to_string() })
         .collect();
-    Ok(ListQuery { kind: SubjectKind::RUN, namespace: namespace.id, query, attributes })
+    Ok(ListQuery { kind, namespace: namespace.id, query, attributes })
 }

@@ -220,7 +220,7 @@ fn answers() -> Vec<Answer> {
         Answer::LastPoll(None),
         Answer::ReadIndex(1),
         Answer::Received(Receipt::Done),
-        Answer::Received(Receipt::ChildStarted { run_id: Uuid::from_u128(1) }),
+        Answer::Received(Receipt::Started { run_id: Uuid::from_u128(1) }),
         Answer::Received(Receipt::AlreadyExists),
         Answer::Received(Receipt::NotFound),
         Answer::Received(Receipt::TooManySignals),

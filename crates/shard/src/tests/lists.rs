@@ -3,7 +3,10 @@
 use super::{NAMESPACE, memory::LogLists};
 use crate::{
     leader::lists::{Reading, count, page},
-    seam::question::{Budget, ListQuery, Part},
+    seam::{
+        question::{Budget, GroupValue, ListQuery, Part},
+        replica::ListRows,
+    },
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -12,9 +15,31 @@ use tenure_api::{
     enums::v1::WorkflowExecutionStatus as Status,
     workflow::v1::WorkflowExecutionInfo,
 };
-use tenure_engine::{RowKey, SubjectKind, Timestamp, WorkflowKey, visibility};
+use tenure_engine::{
+    RowKey, SubjectKind, Timestamp, WorkflowKey,
+    rows::{ListRange, ListTable, ListVisit, ReadError},
+    visibility,
+};
 use tenure_limits::{GROUPS, SORTED_ROWS};
 use uuid::Uuid;
+
+/// Rows of which no record can be read; that there are some can be seen.
+struct WithoutRecords(LogLists);
+
+impl ListRows for WithoutRecords {
+    fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        panic!("{key} is read")
+    }
+
+    fn rows(&self, table: &ListTable<'_>, range: &ListRange, visit: &mut ListVisit<'_>) -> Result<(), ReadError> {
+        let is_record = table.field.is_none();
+        self.0.rows(table, range, &mut |key, value| visit(key, if is_record { b"" } else { value }))
+    }
+
+    fn bytes(&self, table: &ListTable<'_>, range: &ListRange) -> u64 {
+        self.0.bytes(table, range)
+    }
+}
 
 /// Rows of runs, of which every second is closed.
 fn runs(count: usize) -> LogLists {
@@ -67,4 +92,19 @@ fn a_count_has_so_many_groups_and_no_more() {
     let refused =
         count(Reading::new(&runs(GROUPS + 1), &query("GROUP BY WorkflowType")).unwrap(), None, ALL).unwrap_err();
     assert!(refused.to_string().contains("GROUP BY makes more than 10000 groups"), "{refused}");
+}
+
+#[test]
+fn a_count_of_what_rows_of_an_index_tell_reads_no_record() {
+    const ALL: Budget = Budget { rows: u64::MAX, ..Budget::OF_COUNT };
+    let all = WithoutRecords(runs(1000));
+    for (text, expected) in [
+        ("WorkflowType = 'T7'", Part::Count(1)),
+        ("WorkflowType = 'T7' AND ExecutionStatus = 'Running'", Part::Count(0)),
+        ("WorkflowType STARTS_WITH 'T1' AND StartTime > 100", Part::Count(111)),
+        ("WorkflowType = 'T7' GROUP BY ExecutionStatus", Part::Groups(vec![(GroupValue::Text("Completed".into()), 1)])),
+    ] {
+        let step = count(Reading::new(&all, &query(text)).unwrap(), None, ALL).unwrap();
+        assert_eq!((step.part, step.next), (expected, None), "{text}");
+    }
 }

@@ -11,17 +11,23 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tenure_api::{
     error::{ApiError, Code},
     operatorservice::v1::DeleteNamespaceRequest,
+    schedule::v1::Schedule,
     workflowservice::v1 as api,
     workflowservice::v1::SignalWorkflowExecutionRequest,
 };
 use tenure_engine::{
-    Envelope, FeatureLevel, NamespaceId, Op, QueueKey, Reply, RowKey, ShardCommand, TaskKind, Timestamp, WorkflowKey,
+    Envelope, FeatureLevel, Lane, NamespaceId, Op, QueueKey, Reply, RowKey, ShardCommand, TaskKind, Timestamp,
+    WorkflowKey,
     chain::Start,
     command::RunRequest,
     outbox::{Body, OutboxMessage, Receipt, Target},
     proto::Encoded,
     reclaim::Reclaim,
     rows::SystemTable,
+    schedule::{
+        Definition,
+        state::{NewSchedule, Switch},
+    },
     system::{
         SystemCommand, SystemReply,
         cluster::{ClusterMap, NodeRow},
@@ -37,7 +43,7 @@ const SHARDS: [ShardId; 2] = [1, 2];
 fn cluster(nodes: &[NodeId]) -> Arc<Cluster> {
     let cluster = Cluster::start(nodes, 2, |_| 1, &options(), transition);
     let node = NodeRow { identity: Uuid::from_u128(1), peer_address: "p".into(), api_address: "a".into() };
-    let map = ClusterMap::found(Uuid::from_u128(1), FeatureLevel::LISTS, [(1, node)].into(), 2).unwrap();
+    let map = ClusterMap::found(Uuid::from_u128(1), FeatureLevel::KNOWN, [(1, node)].into(), 2).unwrap();
     for op in map.writes().ops {
         if let Op::Put(key, value) = op {
             cluster.logs[&SYSTEM_SHARD].put(key, value);
@@ -80,9 +86,22 @@ fn signal(text: String) -> ShardCommand {
     ShardCommand::SignalWorkflow(RunRequest::new(None, request))
 }
 
-/// Runs that are open, and runs that are closed, some with long histories.
+fn create_schedule() -> ShardCommand {
+    let (schedule, namespace) = (Encoded::of(&Schedule::default()), "n".into());
+    let definition = Definition { schedule, memo: None, search_attributes: None, namespace };
+    let switch = Switch::default();
+    ShardCommand::CreateSchedule(Box::new(NewSchedule { definition, switch, patch: None, request_id: "c".into() }))
+}
+
+/// Schedules, runs that are open, and runs that are closed, some with long histories.
 async fn fill(cluster: &Cluster, namespace: NamespaceId, count: usize) {
     for number in 0..count {
+        if number % 10 == 0 {
+            let lane = Lane::of_schedule(namespace, &format!("s-{number}"));
+            let leader = leader(cluster, 1, cluster.node(1).shard_of(lane.slot())).await;
+            let (workflow, _) = workflow(cluster, namespace, number);
+            leader.execute(Envelope { lane, ..envelope(&workflow, create_schedule()) }).await.unwrap();
+        }
         let (workflow, shard) = workflow(cluster, namespace, number);
         let leader = leader(cluster, 1, shard).await;
         leader.execute(envelope(&workflow, start(&workflow))).await.unwrap();
@@ -103,9 +122,8 @@ fn namespace_of(key: &RowKey) -> Option<NamespaceId> {
         RowKey::Current(workflow) | RowKey::RequestId { workflow, .. } => Some(workflow.namespace),
         RowKey::Timer { subject, .. } | RowKey::Outbox { from: subject, .. } => Some(subject.lane.namespace),
         RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => Some(queue.namespace),
-        RowKey::Record { namespace, .. } | RowKey::Index { namespace, .. } | RowKey::Batch { namespace, .. } => {
-            Some(*namespace)
-        }
+        RowKey::Record { namespace, .. } | RowKey::Index { namespace, .. } => Some(*namespace),
+        RowKey::Batch { namespace, .. } | RowKey::Schedule { namespace, .. } => Some(*namespace),
         RowKey::Clock | RowKey::ListFill | RowKey::System { .. } => None,
     }
 }

@@ -21,7 +21,7 @@ use tenure_api::{
     workflowservice::v1::StartBatchOperationRequest,
 };
 use tenure_engine::{
-    WorkflowKey,
+    SubjectKind, WorkflowKey,
     batch::{self, Advance, BatchState, BatchTarget, PAGE, TargetRun, is_of_open_runs},
     key::parse_run_id,
     rows::ReadError,
@@ -107,7 +107,7 @@ impl Search<'_> {
     async fn listed(&mut self, job: &BatchState) -> Result<(Vec<BatchTarget>, Option<Bytes>), CommandError> {
         let namespace = self.0.context.node.system.by_id(self.0.lane.namespace);
         let namespace = namespace.ok_or_else(|| unavailable("the namespace is not known here yet"))?;
-        let question = Question::List(list_query(&namespace, query(&self.0.request))?);
+        let question = Question::List(list_query(&namespace, SubjectKind::RUN, query(&self.0.request))?);
         let shards = self.0.context.router().data_shards();
         let mut places: Vec<(ShardId, After)> = match &job.place {
             None => shards.into_iter().map(|shard| (shard, None)).collect(),

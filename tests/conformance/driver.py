@@ -95,6 +95,11 @@ class Driver(Hand):
     async def poll_activity(self, timeout: float = PATIENCE_S, queue: str = ""):
         return await self.patiently(lambda: super(Driver, self).poll_activity(timeout, queue))
 
+    async def no_task(self, kind: str = "Workflow", queue: str = ""):
+        """A poll that comes back, empty if nothing is there to be taken."""
+        queue = {"name": queue or self.queue}
+        return await self.call(f"Poll{kind}TaskQueue", timeout=3, task_queue=queue, identity="hand")
+
     async def patiently(self, poll):
         for _ in range(2):
             task = await poll()

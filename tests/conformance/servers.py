@@ -11,7 +11,10 @@ from harness.rpc import Api
 
 # Of ours, and the reference's dynamic configuration that means the same: small enough for a scenario to reach.
 SETTINGS = ""
-REFERENCE: dict[str, str] = {"frontend.enableCancelWorkerPollsOnShutdown": "true"}
+REFERENCE: dict[str, str] = {
+    "frontend.enableCancelWorkerPollsOnShutdown": "true",
+    "frontend.WorkflowPauseEnabled": "true",
+}
 
 
 def reference(directory: Path) -> Oracle:

@@ -38,7 +38,7 @@ NO_SCHEDULE = re.compile(r"workflow not found for ID: temporal-sys-scheduler:.*"
 # Fields that measure the server and not the semantics.
 MEASURED = {
     "approximate_backlog_age", "execution_duration", "history_size_bytes", "last_access_time", "rate_per_second",
-    "server_version", "task_id", "tasks_add_rate", "tasks_dispatch_rate",
+    "server_version", "state_size_bytes", "task_id", "tasks_add_rate", "tasks_dispatch_rate",
 }
 # Of those, the ones that come and go with the load.
 FLEETING = {"poller_scaling_decision", "backlog_count_hint"}

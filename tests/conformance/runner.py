@@ -76,6 +76,12 @@ async def clear_away(driver: Driver) -> None:
                 namespace=driver.namespace, workflow_execution=execution(workflow_id)))
         except grpc.aio.AioRpcError:
             pass
+    for call in [call for call in driver.calls if getattr(call, "method", "") == "StartActivityExecution" and call.reply]:
+        try:
+            await driver.plain[0].call("TerminateActivityExecution", w.TerminateActivityExecutionRequest(
+                namespace=call.request.namespace, activity_id=call.request.activity_id, run_id=call.reply.run_id))
+        except grpc.aio.AioRpcError:
+            pass
 
 
 class Progress:

@@ -171,7 +171,7 @@ async def failure_carries_heartbeat_details(s: Driver):
         "message": "slow", "timeout_failure_info": {"timeout_type": "TIMEOUT_TYPE_START_TO_CLOSE"}}},
     "canceled": {"failure": {"message": "stop", "canceled_failure_info": {}}},
     "server": {"failure": {"message": "oops", "server_failure_info": {"non_retryable": True}}},
-    "big": {"failure": {"message": "x" * (1 << 20)}},
+    "big": {"failure": {"message": "x" * (1 << 20), "application_failure_info": {}}},
 })
 async def failure_of_a_kind(s: Driver, fields: dict):
     task = await started(s, retry_policy=NEVER)

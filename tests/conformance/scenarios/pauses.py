@@ -278,33 +278,3 @@ async def terminate(s: Driver):
     await paused(s)
     await s.terminate()
     await s.describe()
-
-
-@scenario
-async def run_timeout(s: Driver):
-    await paused(s, workflow_run_timeout=seconds(2))
-    await s.closed()
-    await s.describe()
-
-
-@scenario
-async def options_of_the_run(s: Driver):
-    await paused(s)
-    await s.call("UpdateWorkflowExecutionOptions", workflow_execution=s.execution, identity="operator",
-                 workflow_execution_options={"priority": {"priority_key": 2}}, update_mask={"paths": ["priority"]})
-    await s.describe()
-
-
-@scenario
-async def deleted(s: Driver):
-    await paused(s)
-    await s.call("DeleteWorkflowExecution", workflow_execution=s.execution)
-
-    async def gone():
-        try:
-            await s.peek.describe()
-        except Exception:
-            return True
-
-    await s.until(gone, "the end of the run")
-    await refused(s.describe())

@@ -170,6 +170,39 @@ async def reset_of_a_run_that_was_closed_while_paused(s: Driver):
     await s.finish()
 
 
+# --- what else becomes of the run ---
+
+
+@scenario
+async def run_that_times_out(s: Driver):
+    await paused(s, workflow_run_timeout=seconds(2))
+    await s.closed()
+    await s.describe()
+
+
+@scenario
+async def options_are_changed(s: Driver):
+    await paused(s)
+    await s.call("UpdateWorkflowExecutionOptions", workflow_execution=s.execution, identity="operator",
+                 workflow_execution_options={"priority": {"priority_key": 2}}, update_mask={"paths": ["priority"]})
+    await s.describe()
+
+
+@scenario
+async def run_is_deleted(s: Driver):
+    await paused(s)
+    await s.call("DeleteWorkflowExecution", workflow_execution=s.execution)
+
+    async def gone():
+        try:
+            await s.peek.describe()
+        except Exception:
+            return True
+
+    await s.until(gone, "the end of the run")
+    await refused(s.describe())
+
+
 # --- lists ---
 
 

@@ -1,6 +1,6 @@
 """Activities and children of a run that is paused."""
 
-from harness.hand import activity, child
+from harness.hand import child
 
 from ..driver import Driver, refused
 from ..registry import cases, scenario

@@ -1,8 +1,5 @@
 """Activities without a workflow: described, awaited, polled for their outcome."""
 
-from harness.hand import failure
-from harness.rpc import seconds
-
 from ..driver import Driver, refused
 from ..registry import cases, scenario
 from .standalone_starts import ENDS, NEVER, NONE, asked, describe, start, started
@@ -184,15 +181,4 @@ async def polled_before_it(s: Driver, ends):
 @scenario
 async def polled_until_time_is_up(s: Driver):
     await start(s)
-    await refused(asked(s, "Poll", timeout=6))
-
-
-@scenario
-async def polled_while_another_run_starts(s: Driver):
-    await started(s)
-    call = s.soon(asked(s, "Poll", timeout=20))
-    await s.no_sooner(0.5)
-    await asked(s, "Terminate", request_id=s.unique("terminate"))
-    await start(s, request_id=s.unique("other"))
-    await call
     await refused(asked(s, "Poll", timeout=6))

@@ -101,7 +101,7 @@ async def options_twice_by_one_request(s: Driver):
 async def options_while(s: Driver, begin):
     await begin(s)
     await change(s, "start_to_close_timeout", "retry_policy.initial_interval",
-                 options={"start_to_close_timeout": seconds(60), "retry_policy": {"initial_interval": seconds(30)}})
+                 options={"start_to_close_timeout": seconds(60), "retry_policy": {"initial_interval": seconds(60)}})
     await describe(s)
 
 

@@ -262,7 +262,8 @@ async def test_poll_without_a_usable_queue(apis, method, queue):
 
 @pytest.mark.tenure
 async def test_what_is_not_there_says_so_by_name(apis):
-    await check(apis[0].call("CreateSchedule", w.CreateScheduleRequest(namespace="default")), CODE.UNIMPLEMENTED, "CreateSchedule")
+    request = w.StartActivityExecutionRequest(namespace="default")
+    await check(apis[0].call("StartActivityExecution", request), CODE.UNIMPLEMENTED, "StartActivityExecution")
 
 
 async def test_namespace_is_validated(apis):

@@ -1,7 +1,10 @@
 //! What lists find a schedule by, and what they show of it: a record in the form of a run's, whose memo holds what a list
 //! tells besides.
 
-use super::state::{Action, Definition, ScheduleState};
+use super::{
+    shown::result,
+    state::{Definition, ScheduleState},
+};
 use crate::{search_attributes::of_type, subject::Lane, time::Timestamp, visibility::RunRecord};
 use prost::Message;
 use tenure_api::{
@@ -59,7 +62,7 @@ fn info(state: &ScheduleState, definition: &Definition, next: &[Timestamp]) -> S
         workflow_type,
         notes: state.notes.clone(),
         paused: state.paused,
-        recent_actions: recent.map(Action::result).collect(),
+        recent_actions: recent.map(result).collect(),
         future_action_times: next.iter().take(SHOWN).map(|time| time.to_proto()).collect(),
         ..Default::default()
     }

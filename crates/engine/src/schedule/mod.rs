@@ -1,7 +1,7 @@
 //! Schedules: starts of a workflow at the times of a specification.
 //!
 //! A schedule is a subject of its own, in the shard of its id. Its timer row is due at its next time. What is due waits until
-//! the overlap policy lets it start ([`overlap`]); then a message asks the workflow's shard to start it. The answer, and a
+//! the overlap policy lets it start (`overlap.rs`); then a message asks the workflow's shard to start it. The answer, and a
 //! message at the end of the last run of the chain, tell the schedule what became of it: nobody polls. Its way:
 //!
 //! | what happens | what it does |

@@ -7,7 +7,6 @@ use super::{
 use crate::{subject::Lane, time::Timestamp};
 use tenure_api::{
     common::v1::WorkflowExecution,
-    enums::v1::WorkflowExecutionStatus,
     schedule::v1::{self as api, Schedule, ScheduleActionResult, ScheduleInfo},
 };
 use tenure_schedule::{Spec, SpecError};
@@ -53,8 +52,8 @@ pub fn described(lane: &Lane, state: &ScheduleState, definition: &Definition) ->
         overlap_skipped: state.counts.overlap_skipped,
         buffer_dropped: state.counts.buffer_dropped,
         buffer_size: state.due.len() as i64,
-        running_workflows: state.running.iter().map(RunningWorkflow::execution).collect(),
-        recent_actions: state.recent.iter().map(Action::result).collect(),
+        running_workflows: state.running.iter().map(execution).collect(),
+        recent_actions: state.recent.iter().map(result).collect(),
         future_action_times: future.into_iter().map(Timestamp::to_proto).collect(),
         create_time: Some(state.created_at.to_proto()),
         update_time: state.updated_at.map(Timestamp::to_proto),
@@ -64,27 +63,19 @@ pub fn described(lane: &Lane, state: &ScheduleState, definition: &Definition) ->
     (schedule, info)
 }
 
-impl RunningWorkflow {
-    fn execution(&self) -> WorkflowExecution {
-        WorkflowExecution { workflow_id: self.workflow_id.to_string(), run_id: self.first_run_id.to_string() }
-    }
+fn execution(running: &RunningWorkflow) -> WorkflowExecution {
+    WorkflowExecution { workflow_id: running.workflow_id.to_string(), run_id: running.first_run_id.to_string() }
 }
 
-impl Action {
-    /// Its status, as far as the schedule knows.
-    pub(crate) fn status(&self) -> WorkflowExecutionStatus {
-        WorkflowExecutionStatus::try_from(self.status).unwrap_or_default()
-    }
-
-    pub(crate) fn result(&self) -> ScheduleActionResult {
-        ScheduleActionResult {
-            schedule_time: Some(self.due.to_proto()),
-            actual_time: Some(self.started_at.to_proto()),
-            start_workflow_result: Some(WorkflowExecution {
-                workflow_id: self.workflow_id.to_string(),
-                run_id: self.first_run_id.to_string(),
-            }),
-            start_workflow_status: self.status,
-        }
+/// What is told of an action.
+pub(super) fn result(action: &Action) -> ScheduleActionResult {
+    ScheduleActionResult {
+        schedule_time: Some(action.due.to_proto()),
+        actual_time: Some(action.started_at.to_proto()),
+        start_workflow_result: Some(WorkflowExecution {
+            workflow_id: action.workflow_id.to_string(),
+            run_id: action.first_run_id.to_string(),
+        }),
+        start_workflow_status: action.status,
     }
 }

@@ -12,7 +12,7 @@ use minicbor::{Decode, Encode};
 use std::{collections::VecDeque, sync::Arc};
 use tenure_api::{
     common::v1::{Memo, Payloads, SearchAttributes},
-    enums::v1::ScheduleOverlapPolicy,
+    enums::v1::{ScheduleOverlapPolicy, WorkflowExecutionStatus},
     failure::v1::Failure,
     schedule::v1::{self as api, Schedule},
 };
@@ -241,6 +241,13 @@ impl BufferedStart {
     /// Its own policy, or `Unspecified`.
     pub fn policy(&self) -> ScheduleOverlapPolicy {
         ScheduleOverlapPolicy::try_from(self.overlap_policy).unwrap_or_default()
+    }
+}
+
+impl Action {
+    /// Its status, as far as the schedule knows.
+    pub(crate) fn status(&self) -> WorkflowExecutionStatus {
+        WorkflowExecutionStatus::try_from(self.status).unwrap_or_default()
     }
 }
 

@@ -382,6 +382,18 @@ fn a_failure_pauses_where_the_policy_says_so() {
 }
 
 #[test]
+fn a_long_failure_is_cut() {
+    let mut world = World::default();
+    world.create(SchedulePolicies { pause_on_failure: true, ..policies(Policy::Skip) }, Switch::default());
+    world.trigger();
+    world.all_start();
+    let first = world.running()[0].clone();
+    world.closed(&first, 1, failed(&"é".repeat(1000)));
+    let notes = world.state().notes;
+    assert!((990..=1000).contains(&notes.len()) && notes.starts_with("paused due to workflow failure: "), "{notes}");
+}
+
+#[test]
 fn limited_actions_come_to_an_end() {
     let mut world = World::default();
     world.create(policies(Policy::AllowAll), Switch { limited: true, remaining: 2, ..Switch::default() });

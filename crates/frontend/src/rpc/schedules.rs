@@ -284,6 +284,8 @@ fn check_schedule(admission: &Admission<'_>, namespace: &str, schedule: &mut Sch
     if let Some(Action::StartWorkflow(action)) = schedule.action.as_mut().and_then(|action| action.action.as_mut()) {
         check_action(admission, namespace, action)?;
     }
+    // Its notes are a part of it.
+    admission.blob(Some(&*schedule))?;
     schedule::complete(schedule.policies.get_or_insert_default());
     let spec = Spec::compile(schedule.spec.get_or_insert_default());
     let spec = spec.map_err(|error| invalid(error.to_string()))?;

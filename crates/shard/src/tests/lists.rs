@@ -101,7 +101,7 @@ fn a_count_of_what_rows_of_an_index_tell_reads_no_record() {
     for (text, expected) in [
         ("WorkflowType = 'T7'", Part::Count(1)),
         ("WorkflowType = 'T7' AND ExecutionStatus = 'Running'", Part::Count(0)),
-        ("WorkflowType STARTS_WITH 'T1' AND StartTime > 100", Part::Count(111)),
+        ("WorkflowType STARTS_WITH 'T99' AND StartTime > 100", Part::Count(11)),
         ("WorkflowType = 'T7' GROUP BY ExecutionStatus", Part::Groups(vec![(GroupValue::Text("Completed".into()), 1)])),
     ] {
         let step = count(Reading::new(&all, &query(text)).unwrap(), None, ALL).unwrap();

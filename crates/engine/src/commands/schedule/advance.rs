@@ -20,7 +20,7 @@ use tenure_api::{
     schedule::v1::{Schedule, schedule_action::Action},
     workflow::v1::NewWorkflowExecutionInfo,
 };
-use tenure_limits::{PIECE, SCHEDULE_STARTS};
+use tenure_limits::{PIECE, SCHEDULE_DUE, SCHEDULE_STARTS, SCHEDULE_STEP};
 use tenure_schedule::Spec;
 
 /// The next times that lists show.
@@ -37,8 +37,9 @@ pub(super) fn advance(mut change: Change<'_, '_>) -> VerbResult {
     let policies = Policies::of(&schedule);
     let times = Times { spec: &spec, seed: &seed, catchup: policies.catchup };
     let now = change.now();
-    // What waits for nothing but its turn goes first, so that it takes no room from times to come.
-    let mut more = start(&mut change, &schedule, &policies)?;
+    // What waits for nothing but its turn goes first where it would take the room of times to come.
+    let crowded = change.state.due.len() > SCHEDULE_DUE - SCHEDULE_STEP;
+    let mut more = crowded && start(&mut change, &schedule, &policies)?;
     if !more {
         more = times.take(&mut change.state, now);
         more |= times.make_up(&mut change.state);

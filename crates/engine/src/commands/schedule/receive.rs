@@ -20,6 +20,7 @@ use tenure_api::{
     enums::v1::WorkflowExecutionStatus as Status,
     failure::v1::Failure,
     history::v1::{HistoryEvent, history_event::Attributes},
+    text::prefix,
 };
 use uuid::Uuid;
 
@@ -43,6 +44,9 @@ pub(super) fn run(call: ScheduleCall<'_, '_>, from: &Subject, message: &OutboxMe
 fn receipt(receipt: Receipt) -> VerbResult {
     Ok(unchanged(Reply::Received(receipt)))
 }
+
+/// Bytes of a failure's message and of what else the notes say of it, at most.
+const NOTES: usize = 1000;
 
 /// How a workflow ran that has closed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,6 +120,6 @@ fn pause_on_failure(change: &mut Change<'_, '_>, workflow_id: &str, status: Stat
         _ => return,
     };
     change.state.paused = true;
-    change.state.notes = notes;
+    change.state.notes = prefix(&notes, NOTES).to_owned();
     change.state.conflict_token += 1;
 }

@@ -40,14 +40,13 @@ impl Times<'_> {
         false
     }
 
-    /// Goes on with backfills, as long as half of the starts that may wait are not taken. Answers whether there is more to
-    /// take at once.
-    pub(crate) fn make_up(&self, state: &mut ScheduleState) -> bool {
+    /// Goes on with backfills as far as there is room, and one step goes.
+    pub(crate) fn make_up(&self, state: &mut ScheduleState) {
         let mut taken = 0;
         while let Some(Backfill { after, to, overlap_policy }) = state.backfills.front().cloned() {
             let mut last = None;
             for firing in self.between(after, to) {
-                if state.due.len() >= SCHEDULE_DUE / 2 || taken == SCHEDULE_STEP {
+                if !state.can_make_up() || taken == SCHEDULE_STEP {
                     break;
                 }
                 push(state, &firing, overlap_policy, true);
@@ -60,9 +59,8 @@ impl Times<'_> {
                 continue;
             }
             state.backfills[0].after = rest;
-            return taken == SCHEDULE_STEP;
+            return;
         }
-        false
     }
 
     /// The times after this one, one after the other.

@@ -16,6 +16,7 @@ use tenure_api::{
     failure::v1::Failure,
     schedule::v1::{self as api, Schedule},
 };
+use tenure_limits::SCHEDULE_DUE;
 use uuid::Uuid;
 
 /// The value of a schedule's core row: what changes with each action.
@@ -260,6 +261,11 @@ impl ScheduleState {
     /// How many of so many future times will be acted on.
     pub(crate) fn at_most(&self, times: usize) -> usize {
         if self.limited { times.min(usize::try_from(self.remaining).unwrap_or(0)) } else { times }
+    }
+
+    /// Whether a backfill can go on: those that are made up for take half of the room of what waits, at most.
+    pub(crate) fn can_make_up(&self) -> bool {
+        !self.backfills.is_empty() && self.due.len() < SCHEDULE_DUE / 2
     }
 
     /// Whether something runs whose end later starts wait for.

@@ -432,6 +432,17 @@ fn backfills_go_on_as_there_is_room() {
 }
 
 #[test]
+fn a_backfill_of_what_is_skipped_goes_on_to_its_end() {
+    let mut world = World::with(Policy::Skip);
+    let (start_time, end_time) = (Some(world.now.to_proto()), Some(world.now.plus(50 * HOUR).to_proto()));
+    let backfill_request = vec![BackfillRequest { start_time, end_time, overlap_policy: 0 }];
+    world.patch(api::SchedulePatch { backfill_request, ..Default::default() }).unwrap();
+    world.pass(Duration::from_secs(1));
+    let state = world.state();
+    assert_eq!((state.backfills.len(), state.counts.overlap_skipped, state.starting.len()), (0, 2999, 1));
+}
+
+#[test]
 fn many_starts_are_sent_in_pieces() {
     let mut world = World::with(Policy::Skip);
     let (from, to) = (world.now, world.now.plus(2 * HOUR));

@@ -42,8 +42,9 @@ pub(super) fn advance(mut change: Change<'_, '_>) -> VerbResult {
     let mut more = crowded && start(&mut change, &schedule, &policies)?;
     if !more {
         more = times.take(&mut change.state, now);
-        more |= times.make_up(&mut change.state);
+        times.make_up(&mut change.state);
         more |= start(&mut change, &schedule, &policies)?;
+        more |= change.state.can_make_up();
     }
     let next: Vec<_> = times.after(change.state.processed_to).take(SHOWN).collect();
     let shown = change.state.at_most(SHOWN).min(next.len());

@@ -33,6 +33,25 @@ pub trait StateReader {
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError>;
 }
 
+/// A table of timers, in order of their due time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimerTable {
+    /// The timers of schedules: very many may be due at once, and no other timer is behind them.
+    Schedules,
+    /// All other timers.
+    Others,
+}
+
+impl TimerTable {
+    /// The table of a subject's timer.
+    pub fn of(subject: &Subject) -> TimerTable {
+        match subject.lane.kind {
+            SubjectKind::SCHEDULE => TimerTable::Schedules,
+            _ => TimerTable::Others,
+        }
+    }
+}
+
 /// A table of rows for lists, each in the order of its keys' last part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListTable<'a> {

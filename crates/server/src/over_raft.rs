@@ -7,7 +7,7 @@ use tenure_api::history::v1::HistoryEvent;
 use tenure_engine::{
     NamespaceId, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
-    rows::{ListRange, ListTable, ListVisit, ReadError, ReadyTask, SystemTable},
+    rows::{ListRange, ListTable, ListVisit, ReadError, ReadyTask, SystemTable, TimerTable},
     state::ExecutionState,
 };
 use tenure_peer::{
@@ -199,8 +199,8 @@ impl StateReader for StoredRows {
 }
 
 impl Rows for StoredRows {
-    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
-        self.0.view()?.timers_until(Timestamp::MAX, None, limit)
+    fn timers(&self, of: TimerTable, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
+        self.0.view()?.timers(of, limit)
     }
 
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError> {

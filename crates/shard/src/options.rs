@@ -17,10 +17,13 @@ pub struct Options {
     pub state_cache_bytes: u64,
     /// Bytes of rows from which no further command joins an entry.
     pub batch_bytes: usize,
-    /// Timers that all leaders of the node hold in memory; the others stay on disk.
+    /// Timers that all leaders of the node hold in memory, and as many of schedules; the others stay on disk.
     pub timer_window: usize,
-    /// Due timers whose commands run at once.
+    /// Due timers of one leader whose commands run at once, but for those of schedules.
     pub timers_in_flight: usize,
+    /// Due timers of schedules whose commands run at once, of one leader: few, so that many that are due together leave room
+    /// for others.
+    pub schedules_in_flight: usize,
     /// Messages to other workflows that all leaders of the node hold the names of; the others stay on disk.
     pub outbox_window: usize,
     /// Messages of one leader that are being delivered at once.
@@ -78,7 +81,7 @@ impl Options {
     pub fn within(mut self, memory: &Memory) -> Options {
         let window = memory.windows / 3;
         self.state_cache_bytes = memory.states as u64;
-        self.timer_window = window / TIMER;
+        self.timer_window = window / (2 * TIMER);
         self.outbox_window = window / MESSAGE;
         self.offer_window = window / OFFER;
         self
@@ -101,6 +104,7 @@ impl Default for Options {
             batch_bytes: 512 << 10,
             timer_window: 0,
             timers_in_flight: 256,
+            schedules_in_flight: 16,
             outbox_window: 0,
             messages_in_flight: 256,
             offer_window: 0,

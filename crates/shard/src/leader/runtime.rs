@@ -34,7 +34,11 @@ use std::{
     time::Duration,
 };
 use tenure_api::error::Code;
-use tenure_engine::{Effect, QueueKey, rows::ReadError, transition::Acted};
+use tenure_engine::{
+    Effect, QueueKey,
+    rows::{ReadError, TimerTable},
+    transition::Acted,
+};
 
 const TICK: Duration = Duration::from_millis(500);
 
@@ -54,6 +58,7 @@ pub(crate) struct LeaderRuntime {
     forget: Arc<Forget>,
     questions: Arc<Questions>,
     timers: Arc<Timers>,
+    schedules: Arc<Timers>,
     outbox: Arc<Outbox>,
     waiters: Arc<Waiters>,
 }
@@ -61,6 +66,7 @@ pub(crate) struct LeaderRuntime {
 /// What a leader holds of its rows from the beginning.
 struct Loaded {
     timers: TimerWindow,
+    schedules: TimerWindow,
     outbox: OutboxWindow,
     ready: ReadyWindows,
 }
@@ -73,7 +79,8 @@ impl Loaded {
         let share = |total| context.node.leaders.share(total);
         let ready = WindowSize { queue: options.queue_window, all: share(options.offer_window) };
         Ok(Loaded {
-            timers: TimerWindow::load(rows, share(options.timer_window))?,
+            timers: TimerWindow::load(rows, TimerTable::Others, share(options.timer_window))?,
+            schedules: TimerWindow::load(rows, TimerTable::Schedules, share(options.timer_window))?,
             outbox: OutboxWindow::load(rows, mesh.clone(), share(options.outbox_window), options.messages_in_flight)?,
             ready: ReadyWindows::load(rows, ready, home)?,
         })
@@ -105,6 +112,7 @@ impl LeaderRuntime {
         let fill = Arc::new(Fill::new(context.clone(), executions.clone()));
         let owner = Owner::new(context.clone(), executions.clone(), loaded.ready, waiters.clone());
         let system = Arc::new(System::new(context.clone(), executions.clone()));
+        let timers = |of, window| Arc::new(Timers::new(context.clone(), executions.clone(), of, window));
         LeaderRuntime {
             forget: Arc::new(Forget::new(context.clone(), system.clone())),
             reclaims: Arc::new(Reclaims::new(context.clone(), executions.clone())),
@@ -117,7 +125,8 @@ impl LeaderRuntime {
             operations: Operations::new(context.clone(), admission.clone()),
             owner,
             home: Arc::new(Home::new(context.clone())),
-            timers: Arc::new(Timers::new(context.clone(), executions.clone(), loaded.timers)),
+            timers: timers(TimerTable::Others, loaded.timers),
+            schedules: timers(TimerTable::Schedules, loaded.schedules),
             outbox: Arc::new(Outbox::new(context.clone(), executions, loaded.outbox)),
             admission,
             waiters,
@@ -129,6 +138,7 @@ impl LeaderRuntime {
     pub(crate) fn start(self: &Arc<Self>) {
         let on_fatal = &self.context.options().on_fatal;
         on_fatal.spawn("a leader's timers", self.timers.clone().run());
+        on_fatal.spawn("a leader's schedules", self.schedules.clone().run());
         on_fatal.spawn("a leader's outbox", self.outbox.clone().run());
         on_fatal.spawn("a leader's ticks", self.clone().run_ticks());
         if self.context.shard == SYSTEM_SHARD {
@@ -212,7 +222,10 @@ impl LeaderRuntime {
 impl Effects for LeaderRuntime {
     fn act(&self, effect: Effect) {
         match effect {
-            Effect::TimerArmed { subject, due } => self.timers.armed(subject, due),
+            Effect::TimerArmed { subject, due } => match TimerTable::of(&subject) {
+                TimerTable::Schedules => self.schedules.armed(subject, due),
+                TimerTable::Others => self.timers.armed(subject, due),
+            },
             Effect::TaskReady(task) => self.owner.dispatch.task_ready(task),
             Effect::TaskGone { queue, stamp } => self.owner.dispatch.task_gone(&queue, stamp),
             Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run, next_event_id, closed),

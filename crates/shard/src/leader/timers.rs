@@ -1,5 +1,8 @@
 //! Timers: rows in order of their due time are the truth; the leader holds the near future in memory and fires what
 //! is due, never early by its clock.
+//!
+//! Those of schedules have a table, a window and places of their own: when very many of them are due at once, no other
+//! timer is behind them.
 
 use crate::{
     leader::{
@@ -17,7 +20,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tenure_engine::{Reply, ShardCommand, Subject, Timestamp, rows::ReadError};
+use tenure_engine::{
+    Reply, ShardCommand, Subject, Timestamp,
+    rows::{ReadError, TimerTable},
+};
 use tokio::{sync::Notify, time::Instant};
 
 /// A timer whose command failed is tried again after this time.
@@ -29,10 +35,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Unreadable rows are read again after this time.
 const RELOAD: Duration = Duration::from_secs(1);
 
-/// Fires the timers of one leader.
+/// Fires the timers of one leader, from one table.
 pub(crate) struct Timers {
     context: Arc<LeaderContext>,
     executions: Arc<Executions>,
+    of: TimerTable,
     window: Mutex<TimerWindow>,
     /// Notified when the earliest due time changed.
     changed: Notify,
@@ -60,10 +67,10 @@ enum Row {
 }
 
 impl TimerWindow {
-    /// The first `size` timers of the rows.
-    pub(crate) fn load(rows: &dyn Rows, size: Share) -> Result<TimerWindow, ReadError> {
+    /// The first `size` timers of a table.
+    pub(crate) fn load(rows: &dyn Rows, of: TimerTable, size: Share) -> Result<TimerWindow, ReadError> {
         let mut window = TimerWindow::unread(size);
-        window.read(|limit| rows.timers(limit))?;
+        window.read(|limit| rows.timers(of, limit))?;
         Ok(window)
     }
 
@@ -174,8 +181,13 @@ impl TimerWindow {
 }
 
 impl Timers {
-    pub(crate) fn new(context: Arc<LeaderContext>, executions: Arc<Executions>, window: TimerWindow) -> Timers {
-        Timers { context, executions, window: Mutex::new(window), changed: Notify::new() }
+    pub(crate) fn new(
+        context: Arc<LeaderContext>,
+        executions: Arc<Executions>,
+        of: TimerTable,
+        window: TimerWindow,
+    ) -> Timers {
+        Timers { context, executions, of, window: Mutex::new(window), changed: Notify::new() }
     }
 
     /// The subject's timer row is now this one.
@@ -189,13 +201,17 @@ impl Timers {
     /// row.
     fn reload(&self) -> Result<(), ReadError> {
         let mut window = self.window.lock();
-        if window.wants_reload() { window.read(|limit| self.context.rows.timers(limit)) } else { Ok(()) }
+        if window.wants_reload() { window.read(|limit| self.context.rows.timers(self.of, limit)) } else { Ok(()) }
     }
 
     /// Fires timers until the leader ends.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut firing = FuturesUnordered::new();
-        let pending = gauge!("tenure_timers_pending", "shard" => self.context.shard.to_string());
+        let (of, in_flight) = match self.of {
+            TimerTable::Schedules => ("schedules", self.context.options().schedules_in_flight),
+            TimerTable::Others => ("others", self.context.options().timers_in_flight),
+        };
+        let pending = gauge!("tenure_timers_pending", "shard" => self.context.shard.to_string(), "of" => of);
         let ended = self.context.ended.clone();
         let ended = ended.cancelled();
         tokio::pin!(ended);
@@ -206,10 +222,10 @@ impl Timers {
                 tracing::error!(shard = self.context.shard, %error, "timers cannot be read");
                 wake = Some(Instant::now() + RELOAD);
             }
-            let room = self.context.options().timers_in_flight.saturating_sub(firing.len());
+            let room = in_flight.saturating_sub(firing.len());
             let (due, next) = self.window.lock().take_due(self.context.clock.now(), room);
             firing.extend(due.into_iter().map(|(due, subject)| self.fire(due, subject)));
-            if firing.len() < self.context.options().timers_in_flight
+            if firing.len() < in_flight
                 && let Some(next) = next
             {
                 let next = self.context.clock.instant(next);

@@ -33,7 +33,7 @@ use tenure_api::{
 use tenure_engine::{
     Envelope, Process, ProposalId, QueueKey, Reply, RunKey, ShardCommand, Stamp, TaskKind, Timestamp, activity,
     command::{StartTask, WorkflowTaskStarted},
-    rows::{ReadError, ReadyTask},
+    rows::{ReadError, ReadyTask, TimerTable},
     token::TaskToken,
     workflow_task::started_token,
 };
@@ -249,7 +249,7 @@ impl Starts {
     /// Takes over the starts that the last leader may have been waiting for.
     pub(crate) fn expect_recent(&self) -> Result<(), ReadError> {
         let now = self.context.clock.now();
-        for (_, subject) in self.context.rows.timers(FIRST_TIMERS)? {
+        for (_, subject) in self.context.rows.timers(TimerTable::Others, FIRST_TIMERS)? {
             let Some(run) = subject.run() else { continue };
             let Some(state) = self.context.rows.execution(&run)? else { continue };
             let expect = |token, process: Process, at: Timestamp| {

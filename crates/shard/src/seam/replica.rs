@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use tenure_engine::{
     NamespaceId, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WriteSet,
     outbox::OutboxEntry,
-    rows::{ListRange, ListTable, ListVisit, ReadError, ReadyTask, SystemTable},
+    rows::{ListRange, ListTable, ListVisit, ReadError, ReadyTask, SystemTable, TimerTable},
 };
 use tenure_limits::ENTRY;
 use tokio::sync::watch;
@@ -81,8 +81,8 @@ pub struct Chunk {
 
 /// Rows as a leader scans them, besides what transitions read.
 pub trait Rows: StateReader + Send + Sync {
-    /// The first timer rows in order of their due time.
-    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError>;
+    /// The first rows of a table of timers, in order of their due time.
+    fn timers(&self, of: TimerTable, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError>;
     /// Ready tasks of a queue in (priority, stamp) order, strictly after `after`.
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError>;
     /// The queues that have ready tasks.

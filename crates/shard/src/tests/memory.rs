@@ -21,7 +21,7 @@ use tenure_engine::{
     NamespaceId, Op, Process, QueueKey, RowKey, RunKey, Stamp, StateReader, Subject, Timestamp, WorkflowKey, WriteSet,
     codec,
     outbox::{OutboxEntry, OutboxMessage},
-    rows::{ListRange, ListTable, ListVisit, ReadError, ReadyTask, SystemTable},
+    rows::{ListRange, ListTable, ListVisit, ReadError, ReadyTask, SystemTable, TimerTable},
     state::ExecutionState,
 };
 use tokio::sync::{Semaphore, watch};
@@ -369,10 +369,10 @@ impl StateReader for LogRows {
 }
 
 impl Rows for LogRows {
-    fn timers(&self, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
+    fn timers(&self, of: TimerTable, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
         let rows = self.0.rows.lock();
         let timers = rows.keys().filter_map(|key| match key {
-            RowKey::Timer { due, subject } => Some((*due, subject.clone())),
+            RowKey::Timer { due, subject } if TimerTable::of(subject) == of => Some((*due, subject.clone())),
             _ => None,
         });
         Ok(timers.take(limit).collect())

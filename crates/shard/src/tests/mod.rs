@@ -3,6 +3,7 @@
 mod any_list;
 mod attempts;
 mod batches;
+mod burst;
 mod cache;
 mod engine;
 mod fill;

@@ -8,7 +8,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tenure_engine::{Op, RowKey, RunKey, Stamp, Subject, Timestamp, WriteSet, rows::ReadError, state::ExecutionState};
+use tenure_engine::{
+    Op, RowKey, RunKey, Stamp, Subject, Timestamp, WriteSet,
+    rows::{ReadError, TimerTable},
+    state::ExecutionState,
+};
 use tokio::{sync::watch, time::Instant};
 
 /// See the module.
@@ -229,7 +233,7 @@ impl VirtualTime {
     /// Finds out what the runs of a shard wait for. One that waits has a timer row or a ready task.
     pub(crate) fn load(&self, rows: &dyn Rows) -> Result<(), ReadError> {
         let mut runs: BTreeSet<RunKey> =
-            rows.timers(usize::MAX)?.into_iter().filter_map(|(_, subject)| subject.run()).collect();
+            rows.timers(TimerTable::Others, usize::MAX)?.into_iter().filter_map(|(_, subject)| subject.run()).collect();
         for queue in rows.ready_queues()? {
             runs.extend(rows.ready(&queue, None, usize::MAX)?.into_iter().map(|task| task.run));
         }

@@ -3,7 +3,7 @@
 use super::{ShardRows, StateDb, rows::Incarnation, within};
 use crate::{
     StorageError,
-    key::{self, Family, INCARNATION, KeyReader, KeyWriter, table},
+    key::{self, Family, INCARNATION, KeyReader, KeyWriter, table, timer_table},
 };
 use bytes::Bytes;
 use rocksdb::{DB, DBRawIterator, Range, ReadOptions, Snapshot};
@@ -15,7 +15,10 @@ use tenure_engine::{
     key::{NamespaceId, QueueKey, RunKey},
     outbox::{OutboxEntry, OutboxMessage},
     proto::event_in,
-    rows::{ListRange, ListTable, ListVisit, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable},
+    rows::{
+        ListRange, ListTable, ListVisit, PendingKind, ReadError, ReadyTask, RowKey, StateReader, SystemTable,
+        TimerTable,
+    },
     state::ExecutionState,
     subject::Subject,
     time::Timestamp,
@@ -158,28 +161,16 @@ impl StateReader for View<'_> {
 }
 
 impl View<'_> {
-    /// Timers that are due at `until` or before, the earliest first, strictly after `after`.
-    pub fn timers_until(
-        &self,
-        until: Timestamp,
-        after: Option<&(Timestamp, Subject)>,
-        limit: usize,
-    ) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
-        let prefix = self.prefix(table::TIMER).finish();
+    /// The first timers of a table.
+    pub fn timers(&self, of: TimerTable, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
+        let prefix = self.prefix(timer_table(of)).finish();
         let mut scan = self.scan(Family::Index, &prefix);
-        match after {
-            Some((due, subject)) => scan.seek(behind(self.prefix(table::TIMER).due(*due, subject))),
-            None => scan.seek_to_first(),
-        }
+        scan.seek_to_first();
         let mut timers = Vec::new();
         while timers.len() < limit
             && let Some(key) = scan.key()
         {
-            let timer = KeyReader::new(&key[prefix.len()..]).due().ok_or_else(|| malformed("timer", key))?;
-            if timer.0 > until {
-                break;
-            }
-            timers.push(timer);
+            timers.push(KeyReader::new(&key[prefix.len()..]).due().ok_or_else(|| malformed("timer", key))?);
             scan.next();
         }
         ended(&scan)?;

@@ -13,7 +13,7 @@ use tenure_engine::{
     Envelope, FeatureLevel, Ids, Limits, Process, ProposalId, Reply, ShardCommand, Stamp, Timestamp,
     chain::Start,
     command::{Poll, StartTask},
-    rows::StateReader,
+    rows::{StateReader, TimerTable},
     state::ExecutionState,
     transition::{Context, transition},
 };
@@ -91,7 +91,7 @@ fn an_execution_with_more_timers_than_its_core_row_holds_comes_back_whole() {
     assert_eq!(state.timers.len(), 30);
 
     let view = reader.view().unwrap();
-    let timers = view.timers_until(Timestamp::MAX, None, 10).unwrap();
+    let timers = view.timers(TimerTable::Others, 10).unwrap();
     assert_eq!(timers.len(), 1, "one timer row, whatever is pending");
     assert!(view.ready_queues().unwrap().is_empty());
     let last = reader.event(&task.run, state.last_event_id()).unwrap().unwrap();

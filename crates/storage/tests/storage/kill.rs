@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 use tenure_engine::{
-    rows::{Op, RowKey, StateReader},
+    rows::{Op, RowKey, StateReader, TimerTable},
     time::Timestamp,
 };
 use tenure_storage::{LogOp, Options, Purged, Shard, Storage};
@@ -105,7 +105,7 @@ fn nothing_acknowledged_is_lost_and_rows_are_of_one_moment() {
         let view = reader.view().unwrap();
         let current = view.get(&RowKey::Current(workflow("w"))).unwrap();
         assert_eq!(current, Some(applied.to_string().into()), "round {round}");
-        let timers = view.timers_until(Timestamp::MAX, None, 10).unwrap();
+        let timers = view.timers(TimerTable::Others, 10).unwrap();
         assert_eq!(timers, [(Timestamp(applied as i64), run("w", 1).into())], "round {round}");
         let latest = view.history_before(&run("w", 1), i64::MAX, 1).unwrap();
         assert_eq!(latest[0].first_event_id, applied as i64, "round {round}");

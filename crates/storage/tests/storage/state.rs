@@ -8,7 +8,7 @@ use tenure_api::history::v1::{History, HistoryEvent};
 use tenure_engine::{
     NamespaceId, QueueKey, TaskKind, WorkflowKey, codec,
     id::Stamp,
-    rows::{Op, ReadyTask, RowKey, StateReader, SystemTable, WriteSet},
+    rows::{Op, ReadyTask, RowKey, StateReader, SystemTable, TimerTable, WriteSet},
     subject::Subject,
     time::Timestamp,
 };
@@ -44,7 +44,7 @@ fn after_a_crash_rows_are_those_of_the_last_flush_and_the_log_has_the_rest() {
     let shard = restarted.shard(1).unwrap();
     assert_eq!((shard.rows.applied(), shard.rows.durable()), (Some(applied(2)), Some(applied(2))));
     assert_eq!(shard.rows.reader().get(&key).unwrap(), Some(Bytes::from_static(b"two")));
-    assert_eq!(shard.rows.reader().view().unwrap().timers_until(Timestamp::MAX, None, 9).unwrap(), []);
+    assert_eq!(shard.rows.reader().view().unwrap().timers(TimerTable::Others, 9).unwrap(), []);
     assert_eq!(shard.log.last.unwrap().0, 3);
 }
 
@@ -83,12 +83,12 @@ fn a_view_sees_one_moment() {
         vec![put(key.clone(), "new"), put(RowKey::Timer { due: Timestamp(5), subject: run("w", 1).into() }, "")],
     );
     assert_eq!(view.get(&key).unwrap(), Some(Bytes::from_static(b"old")));
-    assert_eq!(view.timers_until(Timestamp::MAX, None, 10).unwrap(), []);
+    assert_eq!(view.timers(TimerTable::Others, 10).unwrap(), []);
     assert_eq!(reader.get(&key).unwrap(), Some(Bytes::from_static(b"new")));
 }
 
 #[test]
-fn timers_come_by_due_time_in_pages() {
+fn timers_come_by_due_time() {
     let (_dir, _storage, rows) = shard();
     let timers: Vec<_> = [(-5, "x"), (3, "b"), (3, "c"), (7, "a"), (1 << 40, "d")]
         .map(|(due, id)| (Timestamp(due), Subject::from(run(id, 1))))
@@ -98,13 +98,9 @@ fn timers_come_by_due_time_in_pages() {
     }
     let reader = rows.reader();
     let view = reader.view().unwrap();
-    assert_eq!(view.timers_until(Timestamp(7), None, 10).unwrap(), timers[..4]);
-    assert_eq!(view.timers_until(Timestamp(6), None, 10).unwrap(), timers[..3]);
-    let mut paged = Vec::new();
-    while let Some(timer) = view.timers_until(Timestamp::MAX, paged.last(), 1).unwrap().pop() {
-        paged.push(timer);
-    }
-    assert_eq!(paged, timers);
+    assert_eq!(view.timers(TimerTable::Others, 10).unwrap(), timers);
+    assert_eq!(view.timers(TimerTable::Others, 3).unwrap(), timers[..3]);
+    assert_eq!(view.timers(TimerTable::Schedules, 10).unwrap(), []);
 }
 
 fn ready(name: &str, priority: u8, term: u64, counter: u64) -> ReadyTask {

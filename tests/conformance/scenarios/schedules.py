@@ -75,6 +75,7 @@ async def action_as_described(s: Driver):
 
 @cases({
     "trigger": (1, {"trigger_immediately": {"scheduled_time": moment(noon(1))}}),
+    "trigger-unknown-policy": (1, {"trigger_immediately": {"scheduled_time": moment(noon(1)), "overlap_policy": 99}}),
     "backfill": (2, {"backfill_request": [noons(1, 2, ALLOW_ALL)]}),
     "trigger-and-backfill": (3, {"trigger_immediately": {"scheduled_time": moment(noon(3))},
                                  "backfill_request": [noons(1, 2, ALLOW_ALL)]}),
@@ -88,7 +89,6 @@ async def made_with_an_action(s: Driver, actions: int, patch: dict):
     "pause": {"pause": "not yet"},
     "unpause": {"unpause": "go"},
     "nothing": {},
-    "trigger-unknown-policy": {"trigger_immediately": {"overlap_policy": 99}},
 })
 async def made_with_a_patch(s: Driver, patch: dict):
     s.vague |= {"recent_actions"}

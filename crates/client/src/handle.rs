@@ -246,6 +246,37 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
         Ok(())
     }
 
+    /// Pauses the workflow: its code gets no further turn until it is [unpaused](Self::unpause). Activities that run go on,
+    /// timers fire and signals are kept for it; queries and updates are refused.
+    pub async fn pause(&self, reason: impl Into<String>) -> Result<(), ClientError> {
+        let WorkflowExecution { workflow_id, run_id } = self.execution();
+        let request = api::PauseWorkflowExecutionRequest {
+            namespace: self.client.namespace().to_owned(),
+            workflow_id,
+            run_id,
+            reason: reason.into(),
+            identity: self.client.identity().to_owned(),
+            request_id: uuid::Uuid::new_v4().to_string(),
+        };
+        rpc!(self.client.connection(), pause_workflow_execution, request, self.client.short()).await?;
+        Ok(())
+    }
+
+    /// Lets a paused workflow go on. One that is not paused is an error of the server's, FAILED_PRECONDITION.
+    pub async fn unpause(&self, reason: impl Into<String>) -> Result<(), ClientError> {
+        let WorkflowExecution { workflow_id, run_id } = self.execution();
+        let request = api::UnpauseWorkflowExecutionRequest {
+            namespace: self.client.namespace().to_owned(),
+            workflow_id,
+            run_id,
+            reason: reason.into(),
+            identity: self.client.identity().to_owned(),
+            request_id: uuid::Uuid::new_v4().to_string(),
+        };
+        rpc!(self.client.connection(), unpause_workflow_execution, request, self.client.short()).await?;
+        Ok(())
+    }
+
     /// What the server knows of it.
     pub async fn describe(&self) -> Result<Description, ClientError> {
         let request = api::DescribeWorkflowExecutionRequest {

@@ -46,6 +46,8 @@ pub enum ShardCommand {
     DeleteWorkflow {
         run_id: Option<Uuid>,
     },
+    PauseWorkflow(RunRequest<api::PauseWorkflowExecutionRequest>),
+    UnpauseWorkflow(RunRequest<api::UnpauseWorkflowExecutionRequest>),
     ResetWorkflow(RunRequest<api::ResetWorkflowExecutionRequest>),
     UpdateWorkflow(RunRequest<api::UpdateWorkflowExecutionRequest>),
     /// Starts the workflow, or finds it, and admits the update, in one entry.

@@ -5,6 +5,7 @@ use crate::{
     bad_command::cause_name,
     child::{describe as child, state::Execution},
     key::RunKey,
+    pause::state::Paused,
     proto::Encoded,
     search_attributes,
     state::ExecutionState,
@@ -78,11 +79,11 @@ pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
         r#type: Some(WorkflowType { name: info.workflow_type.to_string() }),
         start_time: Some(info.started_at.to_proto()),
         close_time: state.closed_at.map(Timestamp::to_proto),
-        status: state.status().into(),
+        status: state.shown_status().into(),
         history_length: state.last_event_id(),
         execution_time: Some(info.execution_at.to_proto()),
         memo: Some(info.memo.as_ref().map(Encoded::decode).unwrap_or_default()),
-        search_attributes: Some(search_attributes(state)),
+        search_attributes: Some(search_attributes(run, state)),
         auto_reset_points: Some(ResetPoints::default()),
         task_queue: info.task_queue.to_string(),
         state_transition_count: state.transitions,
@@ -100,12 +101,13 @@ pub fn info(run: &RunKey, state: &ExecutionState) -> WorkflowExecutionInfo {
 }
 
 /// The run's own search attributes, and those that the server sets to show its condition.
-fn search_attributes(state: &ExecutionState) -> SearchAttributes {
+fn search_attributes(run: &RunKey, state: &ExecutionState) -> SearchAttributes {
     let mut all: SearchAttributes = state.info.search_attributes.as_ref().map(Encoded::decode).unwrap_or_default();
-    let paused = activity::paused_types(state);
+    let run_paused = state.paused.iter().flat_map(|paused| paused.values(&run.workflow.workflow_id));
+    let types = activity::paused_types(state);
+    let paused: Vec<_> = run_paused.chain(types.iter().map(|name| format!("property:activityType={name}"))).collect();
     if !paused.is_empty() {
-        let values = paused.iter().map(|name| format!("property:activityType={name}"));
-        all.indexed_fields.insert("TemporalPauseInfo".into(), search_attributes::keyword_list(values));
+        all.indexed_fields.insert("TemporalPauseInfo".into(), search_attributes::keyword_list(paused.into_iter()));
     }
     if let Some(failure) = state.workflow_task.reported_failure {
         all.indexed_fields
@@ -137,6 +139,7 @@ fn extended_info(state: &ExecutionState) -> WorkflowExecutionExtendedInfo {
         original_start_time: Some(state.reset.original_started_at.unwrap_or(info.started_at).to_proto()),
         reset_run_id: state.reset.run_id.map(|id| id.to_string()).unwrap_or_default(),
         request_id_infos: info.request_ids.iter().map(attached).collect(),
+        pause_info: state.paused.as_ref().map(Paused::to_proto),
         ..Default::default()
     }
 }

@@ -23,8 +23,10 @@ impl FeatureLevel {
     pub const LISTS: FeatureLevel = FeatureLevel(4);
     /// The level at which there are schedules.
     pub const SCHEDULES: FeatureLevel = FeatureLevel(5);
+    /// The level at which runs can be paused.
+    pub const PAUSES: FeatureLevel = FeatureLevel(6);
     /// The highest level that this build knows.
-    pub const KNOWN: FeatureLevel = FeatureLevel::SCHEDULES;
+    pub const KNOWN: FeatureLevel = FeatureLevel::PAUSES;
 }
 
 /// The level of a cluster before anything of it was read.

@@ -29,6 +29,7 @@ pub mod key;
 mod limits;
 mod options;
 pub mod outbox;
+mod pause;
 mod pending;
 mod poll;
 mod properties;

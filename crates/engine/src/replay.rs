@@ -121,6 +121,9 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         | RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(_)
         | RequestCancelExternalWorkflowExecutionFailedEventAttributes(_)
         | ExternalWorkflowExecutionCancelRequestedEventAttributes(_)
+        // A run is rebuilt up to a task, and there is none between these two.
+        | WorkflowExecutionPausedEventAttributes(_)
+        | WorkflowExecutionUnpausedEventAttributes(_)
         // No event is kept behind the end of a run.
         | WorkflowExecutionCompletedEventAttributes(_)
         | WorkflowExecutionFailedEventAttributes(_)
@@ -141,8 +144,6 @@ pub(crate) fn apply(state: &mut ExecutionState, event: &HistoryEvent) {
         | NexusOperationCancelRequestedEventAttributes(_)
         | NexusOperationCancelRequestCompletedEventAttributes(_)
         | NexusOperationCancelRequestFailedEventAttributes(_)
-        | WorkflowExecutionPausedEventAttributes(_)
-        | WorkflowExecutionUnpausedEventAttributes(_)
         | WorkflowExecutionTimeSkippingTransitionedEventAttributes(_) => {}
     }
 }

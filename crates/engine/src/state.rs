@@ -5,6 +5,7 @@ use crate::{
     child::state::Relations,
     codec::{self, DecodeError, field, is_default},
     info::{ExecutionInfo, Info},
+    pause::state::Paused,
     pending::{Keyed, NoKey, Pending, PendingRows},
     proposals::Proposals,
     proto::Encoded,
@@ -87,6 +88,9 @@ pub struct ExecutionState {
     /// Whether the run has a record and rows in indexes, for lists.
     #[cbor(n(21), skip_if = "is_default")]
     pub(crate) listed: bool,
+    /// The pause of the run; of a closed one, the pause during which it was closed.
+    #[n(22)]
+    pub(crate) paused: Option<Paused>,
 }
 
 /// The queue of the worker that has the run in its cache.
@@ -135,11 +139,22 @@ impl ExecutionState {
             pending_at_close: None,
             reset: Resets::default(),
             listed: false,
+            paused: None,
         }
     }
 
     pub fn status(&self) -> Status {
         Status::try_from(self.status).unwrap_or(Status::Unspecified)
+    }
+
+    /// The status that descriptions and lists show: an open run may be paused.
+    pub fn shown_status(&self) -> Status {
+        if self.is_paused() { Status::Paused } else { self.status() }
+    }
+
+    /// Whether the run is open, and paused.
+    pub fn is_paused(&self) -> bool {
+        self.is_running() && self.paused.is_some()
     }
 
     pub(crate) fn set_status(&mut self, status: Status) {

@@ -8,7 +8,6 @@ from ..driver import Driver, refused
 from ..registry import cases, scenario
 from .batches import apart
 from .chains import again
-from .held_back import HELD_BACK
 from .pauses import HOUR, NONE, pause, paused, told, unpause
 from .resets import reset
 
@@ -107,15 +106,6 @@ async def started_again(s: Driver, policy: str):
 
 
 # --- chains ---
-
-
-@cases(HELD_BACK)
-async def held_back(s: Driver, hold):
-    await hold(s)
-    await refused(pause(s))
-    await s.describe()
-    await refused(unpause(s))
-    await s.describe()
 
 
 @scenario
@@ -268,9 +258,3 @@ async def end_is_awaited(s: Driver, before: bool):
         await s.no_sooner(0.5)
     await s.terminate()
     s.note("more", bool((await call).next_page_token))
-
-
-@scenario
-async def capabilities(s: Driver):
-    await s.call("GetSystemInfo")
-    await s.call("DescribeNamespace")

@@ -1,6 +1,6 @@
 """Activities and children of a run that is paused."""
 
-from harness.hand import child
+from harness.hand import activity, child
 
 from ..driver import Driver, refused
 from ..registry import cases, scenario
@@ -18,6 +18,17 @@ async def scheduled_before(s: Driver):
     await s.describe()
     await s.complete_activity(await s.poll_activity(), "out")
     await s.finish()
+
+
+@scenario
+async def scheduled_meanwhile(s: Driver):
+    """By a worker that has the workflow task."""
+    task = await s.begin()
+    await pause(s)
+    await s.complete(task, activity("a", s.queue))
+    await s.no_task("Activity")
+    await unpause(s)
+    await s.complete_activity(await s.poll_activity(), "out")
 
 
 @cases(ANSWERS)

@@ -7,6 +7,7 @@ mod count;
 mod delete;
 mod describe;
 mod list;
+mod pause;
 mod plan;
 mod query;
 mod reset;
@@ -19,7 +20,7 @@ mod which;
 
 use clap::Subcommand;
 
-/// List, count, look at, start, signal, query and end workflows.
+/// List, count, look at, start, signal, query, pause and end workflows.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -36,6 +37,8 @@ enum Verb {
     Result(result::Args),
     Query(query::Args),
     Signal(signal::Args),
+    Pause(pause::Pause),
+    Unpause(pause::Unpause),
     Cancel(cancel::Args),
     Terminate(terminate::Args),
     Delete(delete::Args),
@@ -52,6 +55,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Verb::Result(args) => result::run(args).await,
         Verb::Query(args) => query::run(args).await,
         Verb::Signal(args) => signal::run(args).await,
+        Verb::Pause(args) => pause::pause(args).await,
+        Verb::Unpause(args) => pause::unpause(args).await,
         Verb::Cancel(args) => cancel::run(args).await,
         Verb::Terminate(args) => terminate::run(args).await,
         Verb::Delete(args) => delete::run(args).await,

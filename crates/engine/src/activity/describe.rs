@@ -41,7 +41,7 @@ fn pending_info(activity: &PendingActivity) -> PendingActivityInfo {
         ActivityPhase::Started(_) if activity.control.is_paused() => PendingActivityState::PauseRequested,
         ActivityPhase::Started(_) => PendingActivityState::Started,
         ActivityPhase::Paused => PendingActivityState::Paused,
-        ActivityPhase::Ready(_) | ActivityPhase::Backoff => PendingActivityState::Scheduled,
+        ActivityPhase::Ready(_) | ActivityPhase::Backoff | ActivityPhase::Held => PendingActivityState::Scheduled,
     };
     let mut info = PendingActivityInfo {
         activity_id: activity.activity_id.to_string(),

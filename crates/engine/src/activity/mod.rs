@@ -34,5 +34,5 @@ pub(crate) use eager::{start_eagerly, started_by};
 pub(crate) use find::{find, find_started};
 pub(crate) use operations::{Selection, UnpauseOptions, matching, pause, reset, unpause};
 pub(crate) use options::{OptionsChange, update as update_options};
-pub(crate) use ready::{make_all_ready, put_back, return_task, withdraw, withdraw_all};
+pub(crate) use ready::{hold_all, make_all_ready, put_back, release_all, return_task, withdraw, withdraw_all};
 pub(crate) use schedule::schedule;

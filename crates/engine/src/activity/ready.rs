@@ -9,11 +9,18 @@ use crate::{id::Stamp, key::TaskKind, rows::ReadyTask, state::ExecutionState, ti
 /// The most urgent and the least urgent priority key; larger keys count as the latter.
 const PRIORITIES: std::ops::RangeInclusive<i32> = 1..=5;
 
-/// Moves an activity to `ActivityPhase::Ready` by `becomes_ready` and puts its ready task into its queue.
+/// Moves an activity to `ActivityPhase::Ready` by `becomes_ready` and puts its ready task into its queue; while the run is
+/// paused, it may be held instead.
 pub(super) fn make_ready(txn: &mut Txn<'_, '_>, id: i64, becomes_ready: fn(&mut PendingActivity, Stamp, Timestamp)) {
     let (stamp, now) = (txn.stamp(), txn.now());
+    let paused_at = txn.state.paused.as_ref().map(|paused| paused.at);
     let Some(mut activity) = pending_mut(txn, id) else { return };
     becomes_ready(&mut activity, stamp, now);
+    // An attempt that was running when the run was paused, and failed since, is followed by others.
+    if paused_at.is_some_and(|at| activity.last_attempt_completed_at.is_none_or(|ended| ended < at)) {
+        activity.phase = ActivityPhase::Held;
+        return;
+    }
     let (task_queue, scheduled_at) = (activity.task_queue.clone(), activity.attempt_scheduled_at);
     drop(activity);
     let task = ReadyTask {
@@ -39,6 +46,21 @@ pub(crate) fn make_all_ready(txn: &mut Txn<'_, '_>) {
     }
 }
 
+/// Holds the activities of a run that is being paused, as far as no worker has them.
+pub(crate) fn hold_all(txn: &mut Txn<'_, '_>) {
+    for id in withdraw_all(txn) {
+        if let Some(mut activity) = pending_mut(txn, id) {
+            activity.phase = ActivityPhase::Held;
+        }
+    }
+}
+
+/// Makes the activities ready that were held during the pause of the run, which is over.
+pub(crate) fn release_all(txn: &mut Txn<'_, '_>) {
+    let held = txn.state.activities.iter().filter(|(_, activity)| activity.phase == ActivityPhase::Held);
+    put_back(txn, held.map(|(id, _)| id).collect());
+}
+
 /// Removes the activity's ready task, if it has one.
 pub(crate) fn withdraw(txn: &mut Txn<'_, '_>, id: i64) {
     let Some(activity) = pending(txn, id) else { return };
@@ -58,7 +80,7 @@ pub(crate) fn withdraw_all(txn: &mut Txn<'_, '_>) -> Vec<i64> {
     ids
 }
 
-/// Puts the ready tasks back that [`withdraw_all`] removed, with new stamps.
+/// Puts ready tasks back that were removed, with new stamps.
 pub(crate) fn put_back(txn: &mut Txn<'_, '_>, ids: Vec<i64>) {
     for id in ids {
         make_ready(txn, id, |activity, stamp, _| activity.phase = ActivityPhase::Ready(stamp));

@@ -1,13 +1,16 @@
 //! One pending activity, and its transition table.
 //!
-//! | phase | start | return | fail, retried | time-out or retry due | pause | unpause |
-//! |---|---|---|---|---|---|---|
-//! | `Ready` | `Started` | - | - | - | `Paused` | - |
-//! | `Started` | - | `Ready` | `Backoff`, next attempt | `Backoff`, next attempt | `Started` | `Started` |
-//! | `Backoff` | - | - | - | `Ready` | `Paused` | - |
-//! | `Paused` | - | - | - | - | - | `Ready` or `Backoff` |
+//! | phase | start | return | fail, retried | time-out or retry due | pause | unpause | run paused | run unpaused |
+//! |---|---|---|---|---|---|---|---|---|
+//! | `Ready` | `Started` | - | - | - | `Paused` | - | `Held` | - |
+//! | `Started` | - | `Ready` | `Backoff`, next attempt | `Backoff`, next attempt | `Started` | `Started` | - | - |
+//! | `Backoff` | - | - | - | `Ready` | `Paused` | - | - | - |
+//! | `Held` | - | - | - | - | `Paused` | - | - | `Ready` |
+//! | `Paused` | - | - | - | - | - | `Ready` or `Backoff` | - | - |
 //!
-//! A started activity that is paused goes on until its attempt ends, and is `Paused` then.
+//! A started activity that is paused goes on until its attempt ends, and is `Paused` then. While the run is paused, what
+//! would be `Ready` is `Held`, except further attempts of activities that were started before; when it is unpaused, what is
+//! `Held` is `Ready`.
 //!
 //! What ends an activity (completed, failed, cancelled, timed out for good) removes it from the pending ones.
 
@@ -92,6 +95,9 @@ pub enum ActivityPhase {
     /// Nothing happens until the activity is unpaused, and nothing times out.
     #[n(3)]
     Paused,
+    /// The activity waits for the end of its run's pause; its time-outs count.
+    #[n(4)]
+    Held,
 }
 
 /// The start of an attempt for a worker.
@@ -193,7 +199,7 @@ impl PendingActivity {
     pub fn started(&self) -> Option<&StartedAttempt> {
         match &self.phase {
             ActivityPhase::Started(started) => Some(started),
-            ActivityPhase::Ready(_) | ActivityPhase::Backoff | ActivityPhase::Paused => None,
+            ActivityPhase::Ready(_) | ActivityPhase::Backoff | ActivityPhase::Paused | ActivityPhase::Held => None,
         }
     }
 
@@ -206,7 +212,7 @@ impl PendingActivity {
     pub fn ready(&self) -> Option<Stamp> {
         match self.phase {
             ActivityPhase::Ready(stamp) => Some(stamp),
-            ActivityPhase::Started(_) | ActivityPhase::Backoff | ActivityPhase::Paused => None,
+            ActivityPhase::Started(_) | ActivityPhase::Backoff | ActivityPhase::Paused | ActivityPhase::Held => None,
         }
     }
 
@@ -309,7 +315,7 @@ impl PendingActivity {
         };
         let whole = after(self.scheduled_at, self.timeouts.schedule_to_close, TimeoutType::ScheduleToClose);
         let of_phase = match &self.phase {
-            ActivityPhase::Ready(_) => {
+            ActivityPhase::Ready(_) | ActivityPhase::Held => {
                 let start = self.timeouts.schedule_to_start;
                 [after(self.attempt_scheduled_at, start, TimeoutType::ScheduleToStart), None]
             }

@@ -15,6 +15,7 @@ mod finish;
 mod heartbeat_activity;
 mod list_run;
 mod pause_activity;
+mod pause_workflow;
 mod receive;
 mod reclaim_run;
 mod reclaimed;
@@ -34,6 +35,7 @@ mod sticky_unavailable;
 pub(crate) mod terminate_workflow;
 mod timer_due;
 mod unpause_activity;
+mod unpause_workflow;
 mod update_activity_options;
 mod update_queue_config;
 mod update_with_start;
@@ -57,6 +59,8 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> VerbResult
         RequestCancelWorkflow(of) => request_cancel_workflow::run(call, of.run_id, &of.request),
         TerminateWorkflow(of) => terminate_workflow::run(call, of.run_id, &of.request),
         DeleteWorkflow { run_id } => delete_workflow::run(call, *run_id),
+        PauseWorkflow(of) => pause_workflow::run(call, of.run_id, &of.request),
+        UnpauseWorkflow(of) => unpause_workflow::run(call, of.run_id, &of.request),
         ResetWorkflow(of) => reset_workflow::run(call, of.run_id, &of.request),
         UpdateWorkflow(of) => update_workflow::run(call, of.run_id, &of.request),
         UpdateWithStart { start, update } => update_with_start::run(call, start, update),

@@ -20,6 +20,8 @@ pub fn answer_of_reclaimed(command: &ShardCommand) -> Option<Result<Reply, ApiEr
         | RequestCancelWorkflow(_)
         | TerminateWorkflow(_)
         | DeleteWorkflow { .. }
+        | PauseWorkflow(_)
+        | UnpauseWorkflow(_)
         | ResetWorkflow(_)
         | UpdateWorkflow(_)
         | UpdateWithStart { .. }

@@ -33,6 +33,9 @@ pub(super) fn admit(txn: &mut Txn<'_, '_>, request: &Request) -> Result<FoundUpd
     if !txn.state.is_running() {
         return Err(already_completed());
     }
+    if txn.state.is_paused() {
+        return Err(ApiError::failed_precondition("Workflow is paused. Cannot update the workflow."));
+    }
     workflow_task::refuse_while_closing(&txn.state)?;
     if txn.state.workflow_task.attempt >= REFUSE_FROM_ATTEMPT {
         return Err(update::not_ready("Workflow Task in failed state"));

@@ -13,6 +13,7 @@ use crate::{
     key::{NamespaceId, TaskKind},
     limits::Limits,
     outbox::{Body, ClosePolicy, OutboxMessage, Target},
+    pause::state::Paused,
     proposals::{Proposal, ProposalResult, Proposals},
     proto::Encoded,
     queue_config::QueueConfigRow,
@@ -249,6 +250,7 @@ fn with_all_fields() -> Vec<(&'static str, Bytes)> {
     state.workflow_task.reported_failure = Some(TaskFailure::Failed(1));
     let version = Some(Encoded::of(&WorkerVersionStamp { build_id: "b".into(), ..Default::default() }));
     state.workflow_task.build = Build { stamp: version.clone(), deployment_name: "d".into() };
+    state.paused = Some(Paused { at, identity: "i".into(), reason: "r".into(), request_id: "p".into() });
     let mut activity = PendingActivity::scheduled(5, at, &ActivityTaskScheduledEventAttributes::default());
     activity.priority = Some(Encoded::of(&Priority::default()));
     activity.last_worker_version = version;

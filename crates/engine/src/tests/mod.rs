@@ -8,6 +8,7 @@ mod describe;
 mod forms;
 mod limits;
 mod options;
+mod pauses;
 mod properties;
 mod queue_config;
 mod removal;

@@ -179,6 +179,7 @@ impl Machine for OfActivity {
             "`Started`" => &["start"],
             "`Backoff`" => &["start", "fail, retried"],
             "`Paused`" => &["pause"],
+            "`Held`" => &["run paused"],
             other => panic!("no state {other}"),
         };
         events.iter().for_each(|event| machine.take(event));
@@ -208,6 +209,8 @@ impl Machine for OfActivity {
                 let request = api::UnpauseActivityRequest { activity, ..Default::default() };
                 ShardCommand::UnpauseActivity(RunRequest::new(None, request))
             }
+            "run paused" => ShardCommand::PauseWorkflow(RunRequest::default()),
+            "run unpaused" => ShardCommand::UnpauseWorkflow(RunRequest::default()),
             other => panic!("no event {other}"),
         };
         // What is not possible is refused.
@@ -221,6 +224,7 @@ impl Machine for OfActivity {
                 activity::ActivityPhase::Started(_) => "`Started`",
                 activity::ActivityPhase::Backoff => "`Backoff`",
                 activity::ActivityPhase::Paused => "`Paused`",
+                activity::ActivityPhase::Held => "`Held`",
             };
             At(state.into(), activity.attempt)
         })

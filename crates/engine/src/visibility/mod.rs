@@ -43,6 +43,7 @@ pub struct Filling {
 /// Whether what lists show of a run has changed.
 pub(crate) fn is_changed(before: &ExecutionState, after: &ExecutionState) -> bool {
     before.status() != after.status()
+        || before.paused != after.paused
         || before.is_deleted() != after.is_deleted()
         || !Info::is_same(&before.info, &after.info)
         || before.workflow_task.reported_failure != after.workflow_task.reported_failure

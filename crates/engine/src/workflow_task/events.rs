@@ -1,13 +1,13 @@
 //! The events of a workflow task, in history or beside it.
 
 use super::state::{PendingTask, StartedTask};
-use crate::{state::ExecutionState, time::Timestamp};
+use crate::{id::SERVER_IDENTITY, state::ExecutionState, time::Timestamp};
 use std::time::Duration;
 use tenure_api::{
-    enums::v1::{TaskQueueKind, TimeoutType},
+    enums::v1::{TaskQueueKind, TimeoutType, WorkflowTaskFailedCause as Cause},
     history::v1::{
-        HistoryEvent, WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes,
-        WorkflowTaskTimedOutEventAttributes, history_event::Attributes,
+        HistoryEvent, WorkflowTaskFailedEventAttributes, WorkflowTaskScheduledEventAttributes,
+        WorkflowTaskStartedEventAttributes, WorkflowTaskTimedOutEventAttributes, history_event::Attributes,
     },
     taskqueue::v1::TaskQueue,
     time::duration_to_proto,
@@ -85,5 +85,16 @@ pub(super) fn timed_out(task: &PendingTask, started_event_id: i64, kind: Timeout
         scheduled_event_id: task.scheduled_event_id,
         started_event_id,
         timeout_type: kind.into(),
+    })
+}
+
+/// The failure of a task that no worker has, because its run is paused.
+pub(super) fn failed_unstarted(task: &PendingTask, started_event_id: i64) -> Attributes {
+    Attributes::WorkflowTaskFailedEventAttributes(WorkflowTaskFailedEventAttributes {
+        scheduled_event_id: task.scheduled_event_id,
+        started_event_id,
+        cause: Cause::WorkflowPauseRequestedBeforeTaskStarted.into(),
+        identity: SERVER_IDENTITY.into(),
+        ..Default::default()
     })
 }

@@ -22,10 +22,12 @@
 
 mod completed;
 pub(crate) mod events;
+mod paused;
 pub(crate) mod state;
 
 pub(crate) use completed::CompletedTask;
 pub use events::transient_events;
+pub(crate) use paused::{fail_unstarted, schedule_after_pause};
 pub(crate) use state::Build;
 pub use state::{PendingTask, StartedTask, TaskFailure, TaskPhase, WorkflowTask};
 
@@ -67,11 +69,11 @@ const ATTEMPTS_WITHOUT_BACKOFF: i32 = 3;
 const ATTEMPT_BACKOFF: Duration = Duration::from_secs(5);
 const MAX_ATTEMPT_BACKOFF: Duration = Duration::from_secs(10 * 60);
 
-/// Schedules a task for something that the workflow has to see, unless a task is pending already or the first one is
-/// still delayed.
+/// Schedules a task for something that the workflow has to see, unless a task is pending already, the first one is
+/// still delayed, or the run is paused.
 pub(crate) fn schedule_if_idle(txn: &mut Txn<'_, '_>) {
     let task = &txn.state.workflow_task;
-    if txn.state.is_running() && task.pending.is_none() && task.first_at.is_none() {
+    if txn.state.is_running() && txn.state.paused.is_none() && task.pending.is_none() && task.first_at.is_none() {
         schedule(txn, None);
     }
 }
@@ -90,7 +92,8 @@ pub(crate) fn schedule_speculative(txn: &mut Txn<'_, '_>) {
     place(txn, true, None);
 }
 
-/// Schedules the next task. `heartbeat_since` is set where the worker forced it to keep its place.
+/// Schedules the next task, unless the run is paused. `heartbeat_since` is set where the worker forced it to keep its
+/// place.
 pub(crate) fn schedule(txn: &mut Txn<'_, '_>, heartbeat_since: Option<Timestamp>) {
     debug_assert!(txn.state.workflow_task.pending.is_none(), "one task at a time");
     txn.state.workflow_task.first_at = None;
@@ -98,6 +101,9 @@ pub(crate) fn schedule(txn: &mut Txn<'_, '_>, heartbeat_since: Option<Timestamp>
         // With new events the task is another one, not the next attempt at the old one.
         txn.state.workflow_task.attempt = 1;
         txn.flush_buffered();
+    }
+    if txn.state.paused.is_some() {
+        return;
     }
     let transient = txn.state.workflow_task.attempt > 1;
     place(txn, transient, heartbeat_since);

@@ -31,7 +31,7 @@ fn capabilities() -> Capabilities {
         supports_schedules: true,
         build_id_based_versioning: false,
         eager_workflow_start: true,
-        count_group_by_execution_status: false,
+        count_group_by_execution_status: true,
         nexus: false,
         server_scaled_deployments: false,
         server_scaled_provider_cloud_run: false,

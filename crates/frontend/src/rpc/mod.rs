@@ -14,6 +14,7 @@ mod get_workflow_execution_history;
 mod links;
 mod lists;
 mod operate_activities;
+mod pause_workflow_execution;
 mod poll_activity_task_queue;
 mod poll_nexus_task_queue;
 mod poll_workflow_execution_update;
@@ -220,6 +221,8 @@ fn served() -> Vec<(String, Handler)> {
         led::<api::ResetWorkflowExecutionRequest>(),
         led::<api::DeleteWorkflowExecutionRequest>(),
         led::<api::UpdateWorkflowExecutionOptionsRequest>(),
+        led::<api::PauseWorkflowExecutionRequest>(),
+        led::<api::UnpauseWorkflowExecutionRequest>(),
         led::<api::PauseActivityRequest>(),
         led::<api::UnpauseActivityRequest>(),
         led::<api::ResetActivityRequest>(),

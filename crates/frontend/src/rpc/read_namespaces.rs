@@ -109,6 +109,7 @@ pub(super) fn of_this_node(
             sync_update: true,
             async_update: true,
             reported_problems_search_attribute: true,
+            workflow_pause: true,
             worker_poll_complete_on_shutdown: true,
             ..Default::default()
         });

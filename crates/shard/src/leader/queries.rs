@@ -101,7 +101,7 @@ impl Queries {
             deadline - self.context.options().long_poll_margin.min(deadline.saturating_duration_since(now) / 10);
         let (run, state) = find_run(&*self.context.rows, workflow, run_id)?;
         let state = self.with_first_task(&run, state, last_chance).await?;
-        if let Some(rejected) = rejected(request.query_reject_condition, state.status()) {
+        if let Some(rejected) = rejected(request.query_reject_condition, state.shown_status()) {
             return Ok(api::QueryWorkflowResponse { query_rejected: Some(rejected), ..Default::default() });
         }
         answerable(&state)?;
@@ -404,9 +404,11 @@ fn query_result(answer: WorkflowQueryResult, limit: usize) -> QueryResult {
     }
 }
 
-/// The caller wants no answer from a run in this status.
+/// The run gives no answer in this status, or the caller wants none.
 fn rejected(condition: i32, status: Status) -> Option<QueryRejected> {
     let reject = match QueryRejectCondition::try_from(condition) {
+        // Its workers get no task.
+        _ if status == Status::Paused => true,
         Ok(QueryRejectCondition::NotOpen) => status != Status::Running,
         Ok(QueryRejectCondition::NotCompletedCleanly) => !matches!(status, Status::Running | Status::Completed),
         _ => false,
@@ -417,7 +419,7 @@ fn rejected(condition: i32, status: Status) -> Option<QueryRejected> {
 /// The run has no first workflow task yet: it is held back.
 fn waits_for_first_task(state: &ExecutionState) -> bool {
     let task = &state.workflow_task;
-    state.is_running() && task.last_completed_started_event_id == 0 && task.pending.is_none()
+    state.is_running() && !state.is_paused() && task.last_completed_started_event_id == 0 && task.pending.is_none()
 }
 
 /// Whether a worker can have, or get, a state to answer from.

@@ -118,7 +118,7 @@ struct NextTask {
 impl NextTask {
     /// Schedules the next task if updates wait for one. It is speculative if it is started at once.
     fn for_updates(&self, txn: &mut Txn<'_, '_>) {
-        if !txn.state.updates.any_unsent() {
+        if txn.state.is_paused() || !txn.state.updates.any_unsent() {
             return;
         }
         if self.wanted {
@@ -129,8 +129,9 @@ impl NextTask {
         self.start(txn);
     }
 
+    /// Starts the next task, if the worker wants it and there is one: a paused run has none.
     fn start(&self, txn: &mut Txn<'_, '_>) {
-        if self.wanted {
+        if self.wanted && txn.state.workflow_task.pending.is_some() {
             workflow_task::start_for_same_worker(txn, &self.poll);
         }
     }

@@ -40,6 +40,10 @@ pub(super) fn run(call: Call<'_, '_>, token: &TaskToken, request: &RespondWorkfl
     if !txn.state.workflow_task.is_started_as(token.stamp) {
         return Err(answered_before(&txn, token).map_or_else(|| no_workflow_task().into(), Stop::Answered));
     }
+    if request.force_create_new_workflow_task && txn.state.is_paused() {
+        let message = "Workflow is paused and force create new workflow task is not allowed.";
+        return Err(ApiError::failed_precondition(message).into());
+    }
     if request.force_create_new_workflow_task && heartbeats_too_long(&txn) {
         workflow_task::time_out(&mut txn);
         let error = ApiError::not_found("workflow task heartbeat timeout");

@@ -2,6 +2,7 @@
 
 use super::seen::Situation;
 use crate::{
+    activity::{ActivityPhase, PendingActivity},
     codec,
     key::{RunKey, TaskKind},
     outbox::Body,
@@ -55,8 +56,14 @@ pub(super) fn situations(sim: &Sim) -> Vec<Situation> {
     let spills = sim.rows.rows().any(|(key, _)| matches!(key, RowKey::Pending { .. }));
     let wait = runs(sim).any(|(_, state)| !state.buffered.is_empty());
     let moved = sim.rows.rows().any(|(key, _)| matches!(key, RowKey::Info(_)));
-    let found =
-        [(spills, Situation::MorePendingThanInline), (wait, Situation::EventsWait), (moved, Situation::InfoMoved)];
+    let held = |state: &ExecutionState| state.activities.values().any(|a| a.phase == ActivityPhase::Held);
+    let held = runs(sim).any(|(_, state)| held(&state));
+    let found = [
+        (spills, Situation::MorePendingThanInline),
+        (wait, Situation::EventsWait),
+        (moved, Situation::InfoMoved),
+        (held, Situation::ActivityHeld),
+    ];
     found.into_iter().filter(|(found, _)| *found).map(|(_, situation)| situation).collect()
 }
 
@@ -263,7 +270,8 @@ fn check_updates(sim: &Sim, run: &RunKey, state: &ExecutionState, history: &[His
     }
     let waits = |phase: &UpdatePhase| matches!(phase, UpdatePhase::Admitted(_) | UpdatePhase::Sent(..));
     if state.updates.in_flight.values().any(|update| waits(&update.phase)) {
-        assert!(state.workflow_task.pending.is_some(), "an update does not wait for nothing");
+        let held_up = state.workflow_task.pending.is_some() || state.is_paused();
+        assert!(held_up, "an update does not wait for nothing");
     }
 }
 
@@ -275,6 +283,12 @@ fn check_tasks(sim: &Sim, run: &RunKey, state: &ExecutionState) {
     assert_eq!(of(TaskKind::Workflow), usize::from(waits));
     let activities = state.activities.values().filter(|activity| activity.ready().is_some()).count();
     assert_eq!(of(TaskKind::Activity), activities);
+    if state.is_paused() {
+        assert!(!waits, "a paused run gets no task");
+    } else {
+        let held = |activity: &PendingActivity| activity.phase == ActivityPhase::Held;
+        assert!(!state.activities.values().any(held), "only a pause holds activities");
+    }
 }
 
 /// F44: what names a queue is a task that waits there, so nothing is left of a queue whose tasks are done.

@@ -59,18 +59,21 @@ const COMMON_SITUATIONS: [Situation; 9] = [
     Situation::InfoMoved,
 ];
 
-const RARE_EVENTS: [EventType; 9] = [
+const RARE_EVENTS: [EventType; 11] = [
     EventType::ActivityTaskFailed,
     EventType::ActivityTaskTimedOut,
     EventType::ChildWorkflowExecutionCompleted,
     EventType::ExternalWorkflowExecutionCancelRequested,
     EventType::ExternalWorkflowExecutionSignaled,
+    EventType::WorkflowExecutionPaused,
     EventType::WorkflowExecutionTimedOut,
+    EventType::WorkflowExecutionUnpaused,
     EventType::WorkflowExecutionUpdateAccepted,
     EventType::WorkflowExecutionUpdateAdmitted,
     EventType::WorkflowExecutionUpdateCompleted,
 ];
-const RARE_SITUATIONS: [Situation; 2] = [Situation::ResetWithAQuestionOpen, Situation::ResetWithAChildOfBoth];
+const RARE_SITUATIONS: [Situation; 3] =
+    [Situation::ResetWithAQuestionOpen, Situation::ResetWithAChildOfBoth, Situation::ActivityHeld];
 
 #[test]
 fn rows_stay_sound() {

@@ -14,6 +14,9 @@ pub(super) fn script() -> Vec<Step> {
     let ends = |which| Step::Other { which, end: Some(Command::Complete) };
     let mut script = vec![
         commands(vec![child(0), child(1), activity.clone(), activity]),
+        Step::RaiseLevel,
+        Step::Pause,
+        Step::Unpause,
         deliver(true),
         deliver(false),
         deliver(false),

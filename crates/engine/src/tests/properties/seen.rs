@@ -21,6 +21,8 @@ pub(super) enum Situation {
     KeptForItsRetention,
     /// The part of the state that the start of a run fixed moved out of its core row.
     InfoMoved,
+    /// An activity waits for the end of its run's pause.
+    ActivityHeld,
 }
 
 /// The counts of what scripts met.

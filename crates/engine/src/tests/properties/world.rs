@@ -132,6 +132,12 @@ impl World {
                 self.run(ShardCommand::RequestCancelWorkflow(RunRequest::new(None, request)));
             }
             Step::Terminate => drop(self.run(ShardCommand::TerminateWorkflow(RunRequest::default()))),
+            Step::Pause => {
+                let request_id = self.request_id();
+                let request = api::PauseWorkflowExecutionRequest { request_id, ..Default::default() };
+                self.run(ShardCommand::PauseWorkflow(RunRequest::new(None, request)));
+            }
+            Step::Unpause => drop(self.run(ShardCommand::UnpauseWorkflow(RunRequest::default()))),
             Step::ResetSticky => drop(self.run(ShardCommand::ResetStickyTaskQueue { run_id: None })),
             Step::StickyUnavailable => {
                 let Some(task) = self.ready(TaskKind::Workflow) else { return };

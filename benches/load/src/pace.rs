@@ -65,6 +65,8 @@ async fn open(rate: f64, work: Arc<Work>, measure: Arc<Measure>, until: Instant,
 
 async fn unit(work: &Work, measure: &Measure, number: u64, due: Instant) {
     measure.offered();
-    let outcome = work.unit(number).await;
-    measure.ended(due.elapsed(), outcome);
+    match work.unit(number).await {
+        Ok(took) => measure.ended(took.unwrap_or_else(|| due.elapsed()), Ok(())),
+        Err(code) => measure.ended(due.elapsed(), Err(code)),
+    }
 }

@@ -10,9 +10,11 @@ use std::{
 use tenure_api::{
     common::v1::{Payload, SearchAttributes, WorkflowExecution, WorkflowType},
     enums::v1::WorkflowIdConflictPolicy,
+    schedule::v1::{IntervalSpec, Schedule, ScheduleAction, ScheduleSpec, schedule_action},
     taskqueue::v1::TaskQueue,
+    workflow::v1::NewWorkflowExecutionInfo,
     workflowservice::v1::{
-        CountWorkflowExecutionsRequest, ListWorkflowExecutionsRequest, SignalWorkflowExecutionRequest,
+        CountWorkflowExecutionsRequest, CreateScheduleRequest, ListWorkflowExecutionsRequest, SignalWorkflowExecutionRequest,
         StartWorkflowExecutionRequest, TerminateWorkflowExecutionRequest, workflow_service_client::WorkflowServiceClient,
     },
 };
@@ -26,6 +28,9 @@ pub type Service = WorkflowServiceClient<Channel>;
 
 /// Workflows that signals go to.
 const SIGNALED: u64 = 1_000;
+
+/// How much later a `Delayed` workflow begins.
+const SECOND: prost_types::Duration = prost_types::Duration { seconds: 1, nanos: 0 };
 
 /// Workflow ids whose runs replace each other.
 const REPLACED: u64 = 20_000;
@@ -47,6 +52,10 @@ pub enum Kind {
     List,
     /// The count of a query
     Count,
+    /// A schedule that acts once, at `--at`: it starts a workflow of the type `burst` that no worker takes up
+    Schedule,
+    /// A workflow that begins after a second; what counts is how much later its worker, in this process, has the task
+    Delayed,
 }
 
 /// Types of workflows in a catalogue, and values of their attribute.
@@ -69,6 +78,9 @@ pub struct Search {
     /// What the workflow ids of a `catalogue` begin with
     #[arg(long)]
     name: Option<String>,
+    /// When each `schedule` acts, in seconds since 1970
+    #[arg(long, default_value_t = 0)]
+    at: i64,
 }
 
 pub struct Work {
@@ -103,7 +115,7 @@ impl Work {
     /// Starts what the units need: a worker, or the workflows that are signaled.
     pub async fn prepare(self: &Arc<Self>, pollers: usize) -> anyhow::Result<()> {
         match self.kind {
-            Kind::Workflow => {
+            Kind::Workflow | Kind::Delayed => {
                 for service in &self.services {
                     let each = pollers.div_ceil(self.services.len()).max(1);
                     worker::spawn(service, &self.namespace, &self.name, each, &self.completions);
@@ -119,19 +131,31 @@ impl Work {
                     started.map_err(|code| anyhow::anyhow!("a start failed: {code:?}"))?;
                 }
             }
-            Kind::Start | Kind::Replace | Kind::Catalogue | Kind::List | Kind::Count => {}
+            Kind::Start | Kind::Replace | Kind::Catalogue | Kind::List | Kind::Count | Kind::Schedule => {}
         }
         Ok(())
     }
 
-    pub async fn unit(&self, number: u64) -> Result<(), Code> {
+    /// Does one unit; answers how long it took, where that is not the time from its beginning to its end.
+    pub async fn unit(&self, number: u64) -> Result<Option<Duration>, Code> {
         let id = format!("{}-{number}", self.name);
+        if let Kind::Delayed = self.kind {
+            let begins = self.completions.expect(&id);
+            self.start(number, id, false).await?;
+            return begins.within(self.deadline).await.map(Some);
+        }
+        self.plain_unit(number, id).await.map(|()| None)
+    }
+
+    async fn plain_unit(&self, number: u64, id: String) -> Result<(), Code> {
         match self.kind {
+            Kind::Delayed => unreachable!("it tells how late it was"),
+            Kind::Schedule => self.schedule(number, id).await,
             Kind::Workflow => {
                 let ended = self.completions.expect(&id);
                 let started = self.start(number, id, false).await;
                 match started {
-                    Ok(()) => ended.within(self.deadline).await,
+                    Ok(()) => ended.within(self.deadline).await.map(drop),
                     Err(code) => Err(code),
                 }
             }
@@ -146,6 +170,38 @@ impl Work {
             Kind::List => self.list(number).await,
             Kind::Count => self.count(number).await,
         }
+    }
+
+    async fn schedule(&self, number: u64, id: String) -> Result<(), Code> {
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        // One time between its start and its end.
+        let day = Some(prost_types::Duration { seconds: 86_400, nanos: 0 });
+        let phase = Some(prost_types::Duration { seconds: self.search.at % 86_400, nanos: 0 });
+        let spec = ScheduleSpec {
+            interval: vec![IntervalSpec { interval: day, phase }],
+            start_time: at(self.search.at),
+            end_time: at(self.search.at),
+            ..Default::default()
+        };
+        let action = schedule_action::Action::StartWorkflow(NewWorkflowExecutionInfo {
+            workflow_id: id.clone(),
+            workflow_type: Some(WorkflowType { name: "burst".to_owned() }),
+            task_queue: Some(TaskQueue { name: "burst".to_owned(), ..Default::default() }),
+            ..Default::default()
+        });
+        let request = CreateScheduleRequest {
+            namespace: self.namespace.clone(),
+            request_id: id.clone(),
+            schedule_id: id,
+            schedule: Some(Schedule {
+                spec: Some(spec),
+                action: Some(ScheduleAction { action: Some(action) }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let answer = self.service(number).create_schedule(self.request(request)).await;
+        answer.map(drop).map_err(|status| status.code())
     }
 
     fn query(&self, number: u64) -> String {
@@ -224,6 +280,7 @@ impl Work {
             search_attributes,
             task_queue: Some(TaskQueue { name: self.name.clone(), ..Default::default() }),
             workflow_id_conflict_policy: policy as i32,
+            workflow_start_delay: matches!(self.kind, Kind::Delayed).then_some(SECOND),
             identity: "load".to_owned(),
             ..Default::default()
         };

@@ -4,7 +4,7 @@ use crate::work::Service;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tenure_api::{
     command::v1::{
@@ -12,6 +12,7 @@ use tenure_api::{
     },
     common::v1::ActivityType,
     enums::v1::CommandType,
+    history::v1::history_event::Attributes as Told,
     taskqueue::v1::TaskQueue,
     workflowservice::v1::{
         PollActivityTaskQueueRequest, PollWorkflowTaskQueueRequest, PollWorkflowTaskQueueResponse,
@@ -29,10 +30,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Who waits for which workflow to end.
 #[derive(Default)]
-pub struct Completions(Mutex<HashMap<String, oneshot::Sender<()>>>);
+pub struct Completions(Mutex<HashMap<String, oneshot::Sender<Duration>>>);
 
 pub struct Expected {
-    ended: oneshot::Receiver<()>,
+    ended: oneshot::Receiver<Duration>,
 }
 
 impl Completions {
@@ -42,19 +43,21 @@ impl Completions {
         Expected { ended }
     }
 
-    fn ended(&self, workflow_id: &str) {
+    /// `late`: how much later than due its first task came.
+    fn ended(&self, workflow_id: &str, late: Duration) {
         let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(workflow_id);
         if let Some(waiting) = waiting {
             // Nobody may wait any more.
-            let _ = waiting.send(());
+            let _ = waiting.send(late);
         }
     }
 }
 
 impl Expected {
-    pub async fn within(self, limit: Duration) -> Result<(), Code> {
+    /// How late the workflow's first task came, once it has ended.
+    pub async fn within(self, limit: Duration) -> Result<Duration, Code> {
         match tokio::time::timeout(limit, self.ended).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(late)) => Ok(late),
             _ => Err(Code::DeadlineExceeded),
         }
     }
@@ -112,7 +115,9 @@ impl Worker {
         if task.task_token.is_empty() {
             return Ok(());
         }
-        let first = task.previous_started_event_id == 0;
+        let late = lateness(&task);
+        // One that was delayed has nothing to do but to begin.
+        let first = task.previous_started_event_id == 0 && late.is_none();
         let completion = RespondWorkflowTaskCompletedRequest {
             namespace: self.namespace.clone(),
             task_token: task.task_token.clone(),
@@ -122,7 +127,7 @@ impl Worker {
         };
         self.service.respond_workflow_task_completed(within(ANSWER, completion)).await?;
         if !first {
-            self.completions.ended(workflow_id(&task));
+            self.completions.ended(workflow_id(&task), late.unwrap_or_default());
         }
         Ok(())
     }
@@ -158,6 +163,15 @@ impl Worker {
         };
         command(CommandType::ScheduleActivityTask, Attributes::ScheduleActivityTaskCommandAttributes(attributes))
     }
+}
+
+/// How much later than due a workflow begins whose start was delayed; `None` for any other.
+fn lateness(task: &PollWorkflowTaskQueueResponse) -> Option<Duration> {
+    let started = task.history.as_ref()?.events.first()?;
+    let Some(Told::WorkflowExecutionStartedEventAttributes(attributes)) = &started.attributes else { return None };
+    let delay = Duration::try_from(attributes.first_workflow_task_backoff?).ok().filter(|delay| !delay.is_zero())?;
+    let due = SystemTime::try_from(started.event_time?).ok()? + delay;
+    Some(SystemTime::now().duration_since(due).unwrap_or_default())
 }
 
 fn complete() -> Command {

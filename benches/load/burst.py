@@ -1,0 +1,119 @@
+"""Very many schedules that are due in the same second, on three local nodes, beside the reference server.
+
+    benches/load/run burst [--schedules 60000] [--reference-schedules 2000]
+
+Creates the schedules, each of which starts a workflow that no worker takes up, and waits for their second. From ten seconds
+before it, workflows of another kind begin a second after they were started, 20 a second: how late their tasks reach a worker
+is what the burst does to timers that have nothing to do with it.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
+
+from harness.cluster import TARGET, Cluster, Oracle  # noqa: E402
+from harness.rpc import Api  # noqa: E402
+from temporalio.api.workflowservice.v1 import request_response_pb2 as w  # noqa: E402
+
+LOAD = Path(os.environ.get("TENURE_LOAD") or TARGET / "release" / "tenure-load")
+
+# Schedules that are created each second, at the least.
+CREATED = 150
+# Seconds from the last creation to the burst, and before it for which timers are watched.
+MARGIN, BEFORE = 20, 10
+# Seconds after which a burst is given up, for each thousand of its schedules; and at the least.
+GIVEN_UP, AT_LEAST = 20, 60
+TIMERS_A_SECOND = 20
+
+
+def command(addresses: list[str], work: str, **options) -> list[str]:
+    arguments = [LOAD, "--addresses", ",".join(addresses), "--work", work, "--deadline", "60"]
+    for name, value in options.items():
+        arguments += [f"--{name.replace('_', '-')}", value]
+    return [str(argument) for argument in arguments]
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def memory(pids: list[int]) -> float:
+    """The most that processes together have held so far, in MB."""
+    def peak(pid: int) -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+    return sum(map(peak, pids)) / 1024
+
+
+async def burst(name: str, addresses: list[str], pids: list[int], schedules: int) -> None:
+    api = Api(addresses[0])
+    due = math.ceil(time.time() + schedules / CREATED + MARGIN)
+    created = json.loads(subprocess.run(
+        command(addresses, "schedule", name="burst", at=due, count=schedules, seconds=due - MARGIN - time.time(), in_flight=64),
+        capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    say(f"{name}: {created['done']} schedules in {created['seconds']:.0f} s, {created['per_second']:.0f}/s, failed {created['failed']}")
+    before = memory(pids)
+
+    async def count() -> int:
+        with contextlib.suppress(Exception):
+            query = w.CountWorkflowExecutionsRequest(namespace="default", query="WorkflowType = 'burst'")
+            return (await api.call("CountWorkflowExecutions", query, 5)).count
+        return 0
+
+    await asyncio.sleep(due - BEFORE - time.time())
+    seconds = max(AT_LEAST, schedules * GIVEN_UP / 1000)
+    timers = await asyncio.create_subprocess_exec(
+        *command(addresses, "delayed", rate=TIMERS_A_SECOND, seconds=BEFORE + seconds, every=1), stdout=subprocess.PIPE)
+    told: list[dict] = []
+
+    async def watch() -> None:
+        async for line in timers.stdout:
+            told.append(json.loads(line) | {"at": time.time() - due})
+
+    watching = asyncio.create_task(watch())
+    while (started := await count()) < created["done"] and time.time() < due + seconds:
+        await asyncio.sleep(0.25)
+    seen = time.time() - due
+    await asyncio.sleep(3)
+    timers.terminate()
+    await timers.wait()
+    await watching
+    latest = w.ListWorkflowExecutionsRequest(namespace="default", query="WorkflowType = 'burst'", page_size=1)
+    last = (await api.call("ListWorkflowExecutions", latest, 30)).executions[0].start_time.ToNanoseconds() / 1e9 - due
+    await api.close()
+    during = [line for line in told if 0 <= line["at"] <= seen + 1]
+    quiet = [line for line in told if line["at"] < 0]
+    say(f"{name}: {started} started, the last one {last:.1f} s after their second ({started / max(last, 1):.0f}/s)")
+    say(f"{name}: a timer of another workflow is late by at most {max((l['max_ms'] for l in quiet), default=0):.0f} ms before, and in the"
+        f" burst by p99 {max((l['p99_ms'] for l in during), default=0):.0f} ms in the worst second, at most"
+        f" {max((l['max_ms'] for l in during), default=0):.0f} ms ({sum(l['done'] for l in during)} timers)")
+    say(f"{name}: {before:.0f} MB in all before, at most {memory(pids):.0f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--schedules", type=int, default=60_000)
+    parser.add_argument("--reference-schedules", type=int, default=2_000, help="0: without the reference server")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tenure-burst-") as name:
+        directory = Path(name)
+        with Cluster(directory / "cluster") as cluster:
+            asyncio.run(burst("tenure", cluster.addresses, [node.pid for node in cluster.nodes], arguments.schedules))
+        if arguments.reference_schedules:
+            with Oracle(directory / "reference", file=True) as reference:
+                asyncio.run(burst("reference", reference.addresses, [reference.pid], arguments.reference_schedules))
+
+
+if __name__ == "__main__":
+    main()

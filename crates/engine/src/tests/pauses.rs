@@ -50,6 +50,30 @@ fn a_task_that_did_not_reach_its_worker_fails_before_what_came_meanwhile() {
 }
 
 #[test]
+fn a_task_that_comes_back_during_the_pause_is_no_task_of_it() {
+    check(
+        |sim| {
+            let task = sim.poll();
+            pause(sim);
+            sim.signal("s");
+            sim.run(ShardCommand::ReturnTask { token: task.token }).unwrap();
+            assert!(sim.ready(TaskKind::Workflow).is_empty());
+            unpause(sim);
+        },
+        expect![[r#"
+            1 WORKFLOW_EXECUTION_STARTED
+            2 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+            3 WORKFLOW_TASK_STARTED scheduled=2
+            4 WORKFLOW_TASK_FAILED scheduled=2 started=3 WorkflowPauseRequestedBeforeTaskStarted
+            5 WORKFLOW_EXECUTION_PAUSED
+            6 WORKFLOW_EXECUTION_SIGNALED s
+            7 WORKFLOW_EXECUTION_UNPAUSED
+            8 WORKFLOW_TASK_SCHEDULED on q attempt=1 10s
+        "#]],
+    );
+}
+
+#[test]
 fn an_update_that_waits_for_its_task_gets_one_after_the_pause() {
     let mut sim = Sim::started();
     let task = sim.poll();

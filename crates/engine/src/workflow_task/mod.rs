@@ -519,7 +519,7 @@ pub(crate) fn clear_sticky(txn: &mut Txn<'_, '_>) -> bool {
     txn.state.sticky.take().is_some()
 }
 
-/// Returns the started task, which never reached its worker: the same attempt is ready again.
+/// Returns the started task, which never reached its worker: the same attempt is ready again, unless the run is paused.
 pub(crate) fn return_task(txn: &mut Txn<'_, '_>) {
     let Some((task, started)) = txn.state.workflow_task.started() else {
         return debug_assert!(false, "only a task that was started is given back");
@@ -534,5 +534,8 @@ pub(crate) fn return_task(txn: &mut Txn<'_, '_>) {
         make_ready(txn, task, None);
     } else {
         make_ready(txn, task, Some(started));
+    }
+    if txn.state.paused.is_some() {
+        fail_unstarted(txn);
     }
 }

@@ -3,7 +3,7 @@
 use super::{events::failed_unstarted, schedule, state::TaskPhase, withdraw};
 use crate::{transition::types::Effect, txn::Txn};
 
-/// Fails the pending task of a run that is being paused, unless a worker has it.
+/// Fails the pending task of a run that is paused, unless a worker has it.
 pub(crate) fn fail_unstarted(txn: &mut Txn<'_, '_>) {
     if txn.state.workflow_task.is_started() {
         return;

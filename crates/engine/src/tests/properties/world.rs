@@ -174,7 +174,11 @@ impl World {
             Step::Again => self.again(),
             Step::Deliver { which, lost } => self.deliver(*which, *lost),
             Step::Other { which, end } => self.other(*which, end.as_ref()),
-            Step::RaiseLevel => self.sim.level = FeatureLevel::KNOWN,
+            Step::RaiseLevel => {
+                self.sim.level = FeatureLevel::KNOWN;
+                // What was refused before may be done now.
+                self.last = None;
+            }
             Step::FalseTimer => {
                 let run_id = self.sim.current_run().run_id;
                 let due = self.sim.state().timer_row.is_some_and(|at| at <= self.sim.now);

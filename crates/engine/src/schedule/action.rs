@@ -19,7 +19,7 @@ pub(crate) fn workflow_id(action: &NewWorkflowExecutionInfo, start: &BufferedSta
 }
 
 /// The identity under which a schedule starts and ends workflows.
-pub(crate) fn ended_identity(namespace: &str, schedule_id: &str) -> String {
+pub(crate) fn identity(namespace: &str, schedule_id: &str) -> String {
     format!("temporal-scheduler-{namespace}-{schedule_id}")
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn start_request(
         workflow_execution_timeout: action.workflow_execution_timeout,
         workflow_run_timeout: action.workflow_run_timeout,
         workflow_task_timeout: action.workflow_task_timeout,
-        identity: ended_identity(&definition.namespace, schedule_id),
+        identity: identity(&definition.namespace, schedule_id),
         request_id,
         workflow_id_reuse_policy: reuse.into(),
         retry_policy: action.retry_policy,

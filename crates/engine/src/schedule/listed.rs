@@ -24,7 +24,7 @@ const INFO: &str = "ScheduleInfo";
 const PARTS: usize = 10;
 
 /// Actions, and future times, that a list shows.
-const SHOWN: usize = 5;
+pub(crate) const LISTED: usize = 5;
 
 /// The record of a schedule whose next times are these.
 pub(crate) fn record(lane: &Lane, state: &ScheduleState, definition: &Definition, next: &[Timestamp]) -> RunRecord {
@@ -56,14 +56,14 @@ fn info(state: &ScheduleState, definition: &Definition, next: &[Timestamp]) -> S
     let workflow_type = schedule.action.and_then(|action| action.action).and_then(|action| match action {
         schedule_action::Action::StartWorkflow(action) => action.workflow_type,
     });
-    let recent = state.recent.iter().skip(state.recent.len().saturating_sub(SHOWN));
+    let recent = state.recent.iter().skip(state.recent.len().saturating_sub(LISTED));
     ScheduleListInfo {
         spec,
         workflow_type,
         notes: state.notes.clone(),
         paused: state.paused,
         recent_actions: recent.map(result).collect(),
-        future_action_times: next.iter().take(SHOWN).map(|time| time.to_proto()).collect(),
+        future_action_times: next.iter().take(LISTED).map(|time| time.to_proto()).collect(),
         ..Default::default()
     }
 }

@@ -23,10 +23,10 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use action::{ended_identity, start_request, workflow_id};
+pub(crate) use action::{identity, start_request, workflow_id};
 pub(crate) use due::{Times, add};
 pub use listed::entry;
-pub(crate) use listed::record;
+pub(crate) use listed::{LISTED, record};
 pub(crate) use overlap::{Decision, decide};
 pub(crate) use policies::Policies;
 pub use policies::complete;

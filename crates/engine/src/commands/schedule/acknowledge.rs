@@ -25,18 +25,21 @@ pub(super) fn run(call: ScheduleCall<'_, '_>, stamp: Stamp, receipt: Receipt) ->
     let message: OutboxMessage = codec::decode(&row).map_err(|error| ReadError::corrupt(key.clone(), error))?;
     let delete = Op::Delete(key);
     let opened = call.open()?;
-    let started = match message.body {
+    let answered = match message.body {
         Body::StartScheduled { number, .. } => opened.and_then(|change| take(change, number)),
         _ => None,
     };
-    let Some((mut change, starting)) = started else {
+    let Some((mut change, starting)) = answered else {
         let mut transition = unchanged(Reply::Done);
         transition.writes.ops.push(delete);
         return Ok(transition);
     };
     change.write(delete);
     match receipt {
-        Receipt::Started { run_id } => started_as(&mut change, &starting, run_id),
+        Receipt::Started { run_id } => {
+            change.state.refused = None;
+            started(&mut change, &starting, run_id);
+        }
         Receipt::AlreadyExists => refused(&mut change, &starting, "is running already"),
         _ => refused(&mut change, &starting, "cannot be started"),
     }
@@ -48,11 +51,6 @@ fn take<'a, 'c>(mut change: Change<'a, 'c>, number: u64) -> Option<(Change<'a, '
     let place = change.state.starting.iter().position(|starting| starting.number == number)?;
     let starting = change.state.starting.remove(place);
     Some((change, starting))
-}
-
-fn started_as(change: &mut Change<'_, '_>, starting: &Starting, run_id: Uuid) {
-    change.state.refused = None;
-    started(change, starting, run_id);
 }
 
 /// Records the action; where others wait for its end, the workflow runs.

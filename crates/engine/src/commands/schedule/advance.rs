@@ -3,51 +3,41 @@
 
 use super::{
     super::call::{Stop, VerbResult},
-    change::Change,
+    change::{Change, Plan},
 };
 use crate::{
     outbox::{Body, ClosePolicy},
     proto::Encoded,
     schedule::{
-        self, Carried, Decision, Policies, Times, decide,
+        self, Carried, Decision, LISTED, Policies, Times, decide,
         state::{BufferedStart, Starting},
     },
 };
 use prost::Message;
 use std::time::Duration;
-use tenure_api::{
-    error::ApiError,
-    schedule::v1::{Schedule, schedule_action::Action},
-    workflow::v1::NewWorkflowExecutionInfo,
-};
+use tenure_api::{schedule::v1::schedule_action::Action, workflow::v1::NewWorkflowExecutionInfo};
 use tenure_limits::{PIECE, SCHEDULE_DUE, SCHEDULE_STARTS, SCHEDULE_STEP};
-use tenure_schedule::Spec;
-
-/// The next times that lists show.
-const SHOWN: usize = 5;
 
 /// So many steps at most a change waits for the times before it: after a long outage its timer has taken them by then.
 const MOST_STEPS: usize = 100;
 
 /// Does what is due now, and ends the change.
 pub(super) fn advance(mut change: Change<'_, '_>) -> VerbResult {
-    let schedule = change.definition.schedule.decode();
-    let spec = compile(&schedule)?;
+    let plan = change.plan()?;
     let seed = schedule::jitter_seed(change.call.lane);
-    let policies = Policies::of(&schedule);
-    let times = Times { spec: &spec, seed: &seed, catchup: policies.catchup };
+    let times = Times { spec: &plan.spec, seed: &seed, catchup: plan.policies.catchup };
     let now = change.now();
     // What waits for nothing but its turn goes first where it would take the room of times to come.
     let crowded = change.state.due.len() > SCHEDULE_DUE - SCHEDULE_STEP;
-    let mut more = crowded && start(&mut change, &schedule, &policies)?;
+    let mut more = crowded && start(&mut change, &plan)?;
     if !more {
         more = times.take(&mut change.state, now);
         times.make_up(&mut change.state);
-        more |= start(&mut change, &schedule, &policies)?;
+        more |= start(&mut change, &plan)?;
         more |= change.state.can_make_up();
     }
-    let next: Vec<_> = times.after(change.state.processed_to).take(SHOWN).collect();
-    let shown = change.state.at_most(SHOWN).min(next.len());
+    let next: Vec<_> = times.after(change.state.processed_to).take(LISTED).collect();
+    let shown = change.state.at_most(LISTED).min(next.len());
     change.state.timer = match more {
         // Later than before, so that it is another row.
         true => Some(now.plus(Duration::from_nanos(1))),
@@ -58,10 +48,9 @@ pub(super) fn advance(mut change: Change<'_, '_>) -> VerbResult {
 
 /// Takes the times that were due before something changes, under what was said before.
 pub(super) fn catch_up(change: &mut Change<'_, '_>) -> Result<(), Stop> {
-    let schedule = change.definition.schedule.decode();
-    let spec = compile(&schedule)?;
+    let plan = change.plan()?;
     let seed = schedule::jitter_seed(change.call.lane);
-    let times = Times { spec: &spec, seed: &seed, catchup: Policies::of(&schedule).catchup };
+    let times = Times { spec: &plan.spec, seed: &seed, catchup: plan.policies.catchup };
     let now = change.now();
     let mut steps = 0;
     while times.take(&mut change.state, now) && steps < MOST_STEPS {
@@ -71,15 +60,11 @@ pub(super) fn catch_up(change: &mut Change<'_, '_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The specification, which was compiled when it was accepted.
-fn compile(schedule: &Schedule) -> Result<Spec, Stop> {
-    let spec = Spec::compile(schedule.spec.as_ref().unwrap_or(&Default::default()));
-    Ok(spec.map_err(|error| ApiError::internal(format!("an invalid schedule: {error}")))?)
-}
-
 /// Starts what may start. Answers whether there is more that only waits for its turn.
-fn start(change: &mut Change<'_, '_>, schedule: &Schedule, policies: &Policies) -> Result<bool, Stop> {
-    let Some(Action::StartWorkflow(action)) = schedule.action.as_ref().and_then(|action| action.action.as_ref()) else {
+fn start(change: &mut Change<'_, '_>, plan: &Plan) -> Result<bool, Stop> {
+    let policies = &plan.policies;
+    let Some(Action::StartWorkflow(action)) = plan.schedule.action.as_ref().and_then(|action| action.action.as_ref())
+    else {
         change.state.due.clear();
         return Ok(false);
     };
@@ -147,7 +132,7 @@ fn send(
 
 /// Tells what runs to end, each once in each way.
 fn tell_to_end(change: &mut Change<'_, '_>, how: ClosePolicy) {
-    let identity = schedule::ended_identity(&change.definition.namespace, &change.call.lane.id);
+    let identity = schedule::identity(&change.definition.namespace, &change.call.lane.id);
     for place in 0..change.state.running.len() {
         let running = &mut change.state.running[place];
         if running.told == Some(how) || running.told == Some(ClosePolicy::Terminate) {

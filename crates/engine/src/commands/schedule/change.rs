@@ -7,14 +7,16 @@ use crate::{
     outbox::{Body, OutboxEntry, OutboxMessage},
     row::{Op, RowKey, SchedulePart, WriteSet},
     rows::StateReader,
-    schedule::{self, Carried, Definition, ScheduleState, state::row},
+    schedule::{self, Carried, Definition, Policies, ScheduleState, state::row},
     subject::{Lane, Subject},
     time::Timestamp,
     transition::types::{Acted, Context, Effect, Transition},
     visibility,
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+use tenure_api::{error::ApiError, schedule::v1::Schedule};
+use tenure_schedule::Spec;
 use uuid::Uuid;
 
 /// Requests whose ids a schedule remembers.
@@ -33,12 +35,21 @@ pub(super) struct Change<'a, 'c> {
     before: Option<(ScheduleState, Definition)>,
     pub(super) state: ScheduleState,
     pub(super) definition: Definition,
+    /// What the definition says, once it was read.
+    plan: Option<Rc<Plan>>,
     /// What the last workflow has left, once it was read.
     pub(super) carried: Option<Carried>,
     /// How late each start by the specification is sent.
     pub(super) late: Vec<Duration>,
     ops: Vec<Op>,
     effects: Vec<Effect>,
+}
+
+/// What a definition says.
+pub(super) struct Plan {
+    pub(super) schedule: Schedule,
+    pub(super) spec: Spec,
+    pub(super) policies: Policies,
 }
 
 impl<'a, 'c> ScheduleCall<'a, 'c> {
@@ -52,6 +63,7 @@ impl<'a, 'c> ScheduleCall<'a, 'c> {
             before,
             state,
             definition,
+            plan: None,
             carried: None,
             late: Vec::new(),
             ops: Vec::new(),
@@ -72,6 +84,7 @@ impl<'a, 'c> ScheduleCall<'a, 'c> {
             before: None,
             state,
             definition,
+            plan: None,
             carried: None,
             late: Vec::new(),
             ops: Vec::new(),
@@ -105,7 +118,27 @@ impl Change<'_, '_> {
         false
     }
 
-    pub(super) fn put_definition(&mut self) {
+    /// What the definition says, whose specification was compiled when it was accepted.
+    pub(super) fn plan(&mut self) -> Result<Rc<Plan>, Stop> {
+        if let Some(plan) = &self.plan {
+            return Ok(plan.clone());
+        }
+        let schedule = self.definition.schedule.decode();
+        let spec = Spec::compile(schedule.spec.as_ref().unwrap_or(&Default::default()));
+        let spec = spec.map_err(|error| ApiError::internal(format!("an invalid schedule: {error}")))?;
+        let plan = Rc::new(Plan { spec, policies: Policies::of(&schedule), schedule });
+        self.plan = Some(plan.clone());
+        Ok(plan)
+    }
+
+    /// Gives the schedule another definition.
+    pub(super) fn define(&mut self, change: impl FnOnce(&mut Definition)) {
+        change(&mut self.definition);
+        self.plan = None;
+        self.put_definition();
+    }
+
+    fn put_definition(&mut self) {
         self.ops.push(Op::Put(row(self.call.lane, SchedulePart::Definition), codec::encode(&self.definition)));
     }
 

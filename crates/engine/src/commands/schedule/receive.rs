@@ -10,7 +10,7 @@ use crate::{
     outbox::{Body, OutboxMessage, Receipt},
     proto::Encoded,
     schedule::{
-        Carried, Policies,
+        Carried,
         state::{Action, RunningWorkflow},
     },
     subject::Subject,
@@ -96,7 +96,7 @@ fn closed(
         return Ok(());
     }
     let result = result.filter(|result| !result.payloads.is_empty());
-    pause_on_failure(change, workflow_id, status, failure.as_ref());
+    pause_on_failure(change, workflow_id, status, failure.as_ref())?;
     if result.is_some() {
         change.put_carried(Carried { result: result.as_ref().map(Encoded::of), failure: None });
     } else if failure.is_some() {
@@ -106,10 +106,14 @@ fn closed(
     Ok(())
 }
 
-fn pause_on_failure(change: &mut Change<'_, '_>, workflow_id: &str, status: Status, failure: Option<&Failure>) {
-    let policies = Policies::of(&change.definition.schedule.decode());
-    if !policies.pause_on_failure || change.state.paused {
-        return;
+fn pause_on_failure(
+    change: &mut Change<'_, '_>,
+    workflow_id: &str,
+    status: Status,
+    failure: Option<&Failure>,
+) -> Result<(), Stop> {
+    if !change.plan()?.policies.pause_on_failure || change.state.paused {
+        return Ok(());
     }
     let notes = match status {
         Status::Failed => {
@@ -117,9 +121,10 @@ fn pause_on_failure(change: &mut Change<'_, '_>, workflow_id: &str, status: Stat
             format!("paused due to workflow failure: {workflow_id}: {message}")
         }
         Status::TimedOut => format!("paused due to workflow timeout: {workflow_id}"),
-        _ => return,
+        _ => return Ok(()),
     };
     change.state.paused = true;
     change.state.notes = prefix(&notes, NOTES).to_owned();
     change.state.conflict_token += 1;
+    Ok(())
 }

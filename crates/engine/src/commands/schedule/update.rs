@@ -17,14 +17,15 @@ pub(super) fn run(call: ScheduleCall<'_, '_>, request: &ScheduleUpdate) -> VerbR
         return Err(ApiError::new(Code::FailedPrecondition, "mismatched conflict token").into());
     }
     catch_up(&mut change)?;
-    change.definition.schedule = request.schedule.clone();
-    if let Some(attributes) = &request.search_attributes {
-        change.definition.search_attributes = Some(attributes.clone());
-    }
-    if let Some(memo) = &request.memo {
-        change.definition.memo = Some(memo.clone());
-    }
-    change.put_definition();
+    change.define(|definition| {
+        definition.schedule = request.schedule.clone();
+        if let Some(attributes) = &request.search_attributes {
+            definition.search_attributes = Some(attributes.clone());
+        }
+        if let Some(memo) = &request.memo {
+            definition.memo = Some(memo.clone());
+        }
+    });
     let state = &mut change.state;
     (state.paused, state.notes) = (request.switch.paused, request.switch.notes.clone());
     (state.limited, state.remaining) = (request.switch.limited, request.switch.remaining);

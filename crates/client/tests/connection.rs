@@ -189,6 +189,8 @@ async fn an_outage_is_said_once_however_many_calls_wait() {
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
+    // Tests beside this one, without a subscriber, may have settled that nobody listens.
+    tracing::callsite::rebuild_interest_cache();
     let mut node = Node::start("gone");
     node.kill();
     let client = builder([&node]).deadline(Duration::from_secs(1)).lazy().unwrap();

@@ -50,9 +50,12 @@ async fn proposals_are_fenced_by_the_term() {
     let leader = group.leadership().borrow().leader.unwrap();
     let other = (1..=3).find(|id| *id != leader).unwrap();
     let follower = cluster.group(other, 1);
+    // On a busy machine it may have lost sight of its leader.
+    let known = |named: Option<u64>| named.is_none_or(|named| named == leader);
     let refused = follower.propose(term, row(1, 1)).await;
-    assert_eq!(refused, Err(ProposeError::NotLeader { leader: Some(leader) }));
-    assert_eq!(follower.linearizable().await, Err(ReadError::NotLeader { leader: Some(leader) }));
+    assert!(matches!(refused, Err(ProposeError::NotLeader { leader }) if known(leader)), "{refused:?}");
+    let refused = follower.linearizable().await;
+    assert!(matches!(refused, Err(ReadError::NotLeader { leader }) if known(leader)), "{refused:?}");
 
     group.transfer_leader(other).await.unwrap();
     // It comes back, in a term of its own; what was computed in the first term stays out.

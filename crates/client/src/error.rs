@@ -76,7 +76,7 @@ impl ClientError {
         }
     }
 
-    /// There is no such workflow, run, update, batch operation or namespace, or it is over.
+    /// There is no such workflow, run, update, schedule, batch operation or namespace, or it is over.
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(Code::NotFound)
     }
@@ -86,9 +86,19 @@ impl ClientError {
         matches!(self, ClientError::Status(status) if detail::<details::NamespaceNotFoundFailure>(status).is_some())
     }
 
-    /// There is one already: [`ClientError::AlreadyStarted`], or another thing that exists once.
+    /// There is one already: [`ClientError::AlreadyStarted`], or another thing that exists once, such as a schedule.
     pub fn is_already_exists(&self) -> bool {
         self.code() == Some(Code::AlreadyExists)
+    }
+
+    /// What was to be changed is not any more what it was when it was read: somebody else has changed it meanwhile.
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            ClientError::Status(status) => {
+                status.code() == Code::FailedPrecondition && status.message().contains("conflict token")
+            }
+            _ => false,
+        }
     }
 
     /// The server does not know who calls, or does not let them.

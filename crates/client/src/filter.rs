@@ -254,7 +254,7 @@ fn one_of(attribute: &str, literals: impl Iterator<Item = String>) -> Filter {
     Filter::test(format!("{} IN ({})", name(attribute), literals.join(", ")))
 }
 
-/// Attributes that the server gives each run.
+/// Attributes that the server gives each run, and each schedule.
 pub mod attributes {
     use super::*;
 
@@ -262,6 +262,14 @@ pub mod attributes {
     pub const CLOSE_TIME: SearchAttribute<SystemTime> = SearchAttribute::datetime("CloseTime");
     /// Its status.
     pub const STATUS: SearchAttribute<WorkflowExecutionStatus> = SearchAttribute::status("ExecutionStatus");
+    /// The schedule that started it.
+    pub const SCHEDULED_BY: SearchAttribute<String> = SearchAttribute::keyword("TemporalScheduledById");
+    /// The time for which its schedule started it.
+    pub const SCHEDULED_TIME: SearchAttribute<SystemTime> = SearchAttribute::datetime("TemporalScheduledStartTime");
+    /// A schedule's id.
+    pub const SCHEDULE_ID: SearchAttribute<String> = SearchAttribute::keyword("ScheduleId");
+    /// Whether a schedule is paused.
+    pub const SCHEDULE_PAUSED: SearchAttribute<bool> = SearchAttribute::bool("TemporalSchedulePaused");
     /// When it was started.
     pub const START_TIME: SearchAttribute<SystemTime> = SearchAttribute::datetime("StartTime");
     /// The queue on which its workers poll.

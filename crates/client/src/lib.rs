@@ -1,4 +1,5 @@
-//! A typed client of the Temporal API: start workflows, signal, query and update them, wait for their results.
+//! A typed client of the Temporal API: start workflows, signal, query and update them, wait for their results;
+//! and the schedules that start them.
 //!
 //! It knows several addresses of a cluster and fails over between them; each call is retried within its deadline, with
 //! ids that make a second try harmless. Types come from the workflow's definition, so that a wrong argument does not
@@ -18,6 +19,7 @@ mod filter;
 mod handle;
 mod outgoing;
 mod pages;
+mod schedule;
 mod search;
 mod start;
 #[cfg(feature = "tls")]
@@ -43,6 +45,11 @@ pub use filter::{Filter, FilterValue, attributes};
 pub use handle::{Description, UpdateHandle, WorkflowExecutionStatus, WorkflowHandle};
 pub use outgoing::Outgoing;
 pub use pages::{Events, List, ListStream};
+pub use schedule::{
+    Backfill, Calendar, CalendarRange, ChangedSchedule, Interval, IntoRanges, NewSchedule, PatchSchedule,
+    ScheduleBuilder, ScheduleDescription, ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes,
+    ScheduledAction, ScheduledRun, Trigger, Weekday,
+};
 pub use search::{SearchAttribute, SearchKey, SearchValue};
 pub use start::{StartWorkflow, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 pub use tenure_api::common::v1::Payload;

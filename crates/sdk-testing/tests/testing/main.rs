@@ -6,6 +6,7 @@ mod determinism;
 mod features;
 mod histories;
 mod lists;
+mod schedules;
 mod time;
 
 use std::time::Duration;

@@ -64,6 +64,8 @@ impl Waits {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Waiter {
     Run(RunKey),
+    /// A schedule, for its next time.
+    Schedule(Subject),
     Sleeper(u64),
 }
 
@@ -76,8 +78,16 @@ impl Timeline {
         match op {
             Op::Put(RowKey::Outbox { from, stamp }, _) => _ = self.messages.insert((from.clone(), *stamp)),
             Op::Delete(RowKey::Outbox { from, stamp }) => _ = self.messages.remove(&(from.clone(), *stamp)),
+            Op::Put(RowKey::Timer { due, subject }, _) if is_schedule(subject) => self.armed(*due, subject.clone()),
+            Op::Delete(RowKey::Timer { due, subject }) if is_schedule(subject) => {
+                self.due.remove(&(*due, Waiter::Schedule(subject.clone())));
+            }
             _ => {}
         }
+    }
+
+    fn armed(&mut self, due: Timestamp, schedule: Subject) {
+        self.due.insert((due, Waiter::Schedule(schedule)));
     }
 
     fn observe(&mut self, run: &RunKey, waits: Waits) {
@@ -109,6 +119,11 @@ impl Timeline {
             _ => false,
         }
     }
+}
+
+/// A run's own timer row is not looked at: its state says what it waits for.
+fn is_schedule(subject: &Subject) -> bool {
+    TimerTable::of(subject) == TimerTable::Schedules
 }
 
 impl VirtualTime {
@@ -230,10 +245,11 @@ impl VirtualTime {
         });
     }
 
-    /// Finds out what the runs of a shard wait for. One that waits has a timer row or a ready task.
+    /// Finds out what the runs and schedules of a shard wait for. A run that waits has a timer row or a ready task.
     pub(crate) fn load(&self, rows: &dyn Rows) -> Result<(), ReadError> {
-        let mut runs: BTreeSet<RunKey> =
-            rows.timers(TimerTable::Others, usize::MAX)?.into_iter().filter_map(|(_, subject)| subject.run()).collect();
+        let schedules = rows.timers(TimerTable::Schedules, usize::MAX)?;
+        let others = rows.timers(TimerTable::Others, usize::MAX)?;
+        let mut runs: BTreeSet<RunKey> = others.into_iter().filter_map(|(_, subject)| subject.run()).collect();
         for queue in rows.ready_queues()? {
             runs.extend(rows.ready(&queue, None, usize::MAX)?.into_iter().map(|task| task.run));
         }
@@ -243,6 +259,7 @@ impl VirtualTime {
                 timeline.observe(&run, Waits::of(&state));
             }
         }
+        schedules.into_iter().for_each(|(due, schedule)| timeline.armed(due, schedule));
         timeline.messages.extend(rows.outbox(None, usize::MAX)?.into_iter().map(|entry| (entry.from, entry.stamp)));
         Ok(())
     }
@@ -314,7 +331,7 @@ impl Drop for Sleeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_engine::{NamespaceId, WorkflowKey};
+    use tenure_engine::{Lane, NamespaceId, WorkflowKey};
     use uuid::Uuid;
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -375,6 +392,29 @@ mod tests {
         check(&time, end);
         time.observe([(run(), Waits::default())]);
         check(&time, end.plus(DAY));
+    }
+
+    #[tokio::test]
+    async fn time_stops_at_the_times_of_schedules() {
+        let time = VirtualTime::new(false);
+        let began = time.now();
+        let lane = Lane::of_schedule(NamespaceId(Uuid::nil()), "daily");
+        let row = |due| RowKey::Timer { due, subject: lane.instance(Uuid::nil()) };
+        let commit = |ops: &[Op]| time.committed(&WriteSet { ops: ops.to_vec() }, []);
+        let (first, second) = (began.plus(DAY), began.plus(2 * DAY));
+        commit(&[Op::Put(row(first), bytes::Bytes::new())]);
+        check(&time, first);
+        // It is about to act.
+        time.observe([(run(), due(began.plus(3 * DAY)))]);
+        check(&time, first);
+        let acts = time.command();
+        commit(&[Op::Delete(row(first)), Op::Put(row(second), bytes::Bytes::new())]);
+        check(&time, first);
+        drop(acts);
+        check(&time, second);
+        // It is deleted.
+        commit(&[Op::Delete(row(second))]);
+        check(&time, began.plus(3 * DAY));
     }
 
     #[tokio::test]

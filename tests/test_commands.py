@@ -529,3 +529,155 @@ async def test_many_workflows_are_reset_and_cancelled(tenure, api):
     assert await tenure("workflow", "cancel", "--query", query, "--yes") == "asked to stop 1 workflow\n"
     assert "WorkflowExecutionCancelRequested" in await tenure("workflow", "show", hand.id)
     await hand.terminate()
+
+
+# --- schedules ---
+
+
+async def test_a_schedule_from_its_preview_to_its_end(tenure, hand):
+    schedule = hand.id
+    said = ("--type", "Report", "--task-queue", hand.queue, "--cron", "30 2 * * MON-FRI", "--time-zone", "Europe/Berlin",
+            "--input", '"all"', "--memo", 'owner="Ann"', "--remaining-actions", "3")
+    preview = await tenure("schedule", "create", schedule, *said, "--dry-run")
+    assert re.search(r"^When +at 02:30 from Monday to Friday in Europe/Berlin$", preview, re.M)
+    assert re.search(r'^Starts +Report\("all"\)$', preview, re.M)
+    rows = re.findall(r"^(\S+ 0[01]:30:00)  (?:Mon|Tue|Wed|Thu|Fri) \S+ 02:30:00 CES?T +in ", preview, re.M)
+    assert len(rows) == 3, "no more than it may act"
+    missing = await tenure("schedule", "describe", schedule, code=1)
+    assert "NOT_FOUND" in missing and "`tenure schedule list`" in missing, "nothing was created"
+
+    created = await tenure("schedule", "create", schedule, *said, "--paused", "--note", "not yet", "--overlap", "buffer-one")
+    assert created == f"created {schedule}: at 02:30 from Monday to Friday in Europe/Berlin\n"
+    assert "ALREADY_EXISTS" in await tenure("schedule", "create", schedule, *said, code=1)
+    described = await tenure("schedule", "describe", "-s", schedule)
+    for fact in ("State +Paused", "Note +not yet", "When +at 02:30 from Monday to Friday in Europe/Berlin", "Overlap +BufferOne",
+                 "Actions left +3", "Actions +0", 'Memo +owner = "Ann"', f"Workflow id +{schedule}-TIME"):
+        assert re.search(f"^{fact}$", described, re.M), fact
+    assert rows == re.findall(r"^(\S+ 0[01]:30:00) +in ", described, re.M), "what was shown is what it does"
+    found = await tenure.json("schedule", "describe", schedule)
+    assert found["schedule"]["action"]["startWorkflow"]["input"] == ["all"]
+    assert len(found["info"]["futureActionTimes"]) == 3
+
+    assert await tenure("schedule", "trigger", schedule, "--overlap", "allow-all") == f"triggered {schedule}\n"
+    backfill = ("--from", "2026-03-02T00:00:00Z", "--to", "2026-03-04", "--overlap", "allow-all")
+    assert (await tenure.json("schedule", "backfill", schedule, *backfill)) == {"scheduleId": schedule}
+
+    async def acted():
+        return (await tenure.json("schedule", "describe", schedule))["info"].get("actionCount") == "3"
+
+    await eventually(acted)
+    described = await tenure("schedule", "describe", schedule)
+    assert re.search(rf"^2026-03-02 01:30:00 .* Running +{schedule}-2026-03-02T01:30:00Z ", described, re.M)
+
+    assert await tenure("schedule", "unpause", schedule, "--reason", "go") == f"unpaused {schedule}\n"
+    assert re.search("^State +Acts$", await tenure("schedule", "describe", schedule), re.M)
+    assert await tenure("schedule", "pause", schedule, "--reason", "stop") == f"paused {schedule}\n"
+    assert re.search("^Note +stop$", await tenure("schedule", "describe", schedule), re.M)
+    span = ("--from", "2026-03-27", "--to", "2026-04-01")
+    times = await tenure("schedule", "matching-times", schedule, *span)
+    assert times.splitlines() == ["2026-03-27 01:30:00", "2026-03-30 00:30:00", "2026-03-31 00:30:00"]
+    assert len((await tenure.json("schedule", "matching-times", schedule, *span))["startTime"]) == 3
+    assert await tenure("schedule", "delete", schedule) == f"deleted {schedule}\n"
+    assert "NOT_FOUND" in await tenure("schedule", "trigger", schedule, code=1)
+
+
+async def test_a_schedule_is_updated_where_something_is_said(tenure, hand):
+    schedule = hand.id
+    await tenure("schedule", "create", schedule, "--type", "Report", "--task-queue", "q", "--every", "1h/20m", "--paused",
+                 "--until", "2099-01-01", "--jitter", "10s", "--pause-on-failure")
+
+    async def found():
+        return await tenure.json("schedule", "describe", schedule)
+
+    before = await found()
+    changes = ("--cron", "0 9 * * *", "--except", '{"dayOfWeek": "SUN"}', "--until", "none")
+    preview = await tenure.json("schedule", "update", schedule, *changes, "--dry-run")
+    meaning = "every day at 09:00 in UTC, except on Sundays, each delayed by up to 10 seconds"
+    assert preview["meaning"] == meaning and len(preview["times"]) == 10
+    assert preview["schedule"]["policies"] == before["schedule"]["policies"]
+    assert await found() == before, "nothing was changed"
+
+    assert await tenure("schedule", "update", schedule, *changes) == f"updated {schedule}: {meaning}\n"
+    after = await found()
+    assert after["schedule"] == preview["schedule"]
+    assert after["schedule"]["action"] == before["schedule"]["action"]
+    assert after["schedule"]["policies"]["pauseOnFailure"] and after["schedule"]["state"]["paused"]
+    assert after["schedule"]["spec"].keys() == {"structuredCalendar", "excludeStructuredCalendar", "jitter"}
+    await tenure("schedule", "update", schedule, "--pause-on-failure=false", "--type", "Other", "--input", "7",
+                 "--overlap", "AllowAll", "--remaining-actions", "0", "--except", "none", "--note", "changed")
+    after = (await found())["schedule"]
+    started = after["action"]["startWorkflow"]
+    assert (started["workflowType"]["name"], started["input"], started["workflowId"]) == ("Other", [7], schedule)
+    assert after["policies"]["overlapPolicy"] == "SCHEDULE_OVERLAP_POLICY_ALLOW_ALL"
+    assert "pauseOnFailure" not in after["policies"] and "excludeStructuredCalendar" not in after["spec"]
+    assert after["state"] == {"notes": "changed", "paused": True, "limitedActions": True}
+    assert "no actions left" in await tenure("schedule", "update", schedule, "--dry-run")
+    await tenure("schedule", "delete", schedule)
+
+
+@pytest.mark.tenure
+async def test_the_memo_of_a_schedule_is_updated(cluster):
+    """The reference server does not do it yet."""
+    tenure, schedule = Tenure(cluster.addresses), unique("memo")
+    await tenure("schedule", "create", schedule, "--type", "T", "--task-queue", "q", "--memo", "a=1", "--memo", "b=2")
+    await tenure("schedule", "update", schedule, "--memo", "b=3")
+    assert (await tenure.json("schedule", "describe", schedule))["memo"] == {"fields": {"a": 1, "b": 3}}
+
+
+async def test_schedules_are_listed_and_counted(tenure, hand):
+    ids = [f"{hand.id}-{at}" for at in range(3)]
+    every = ("--type", "Report", "--task-queue", "q", "--every", "15m")
+    for schedule in ids:
+        await tenure("schedule", "create", schedule, *every)
+    await tenure("schedule", "pause", ids[0], "--reason", "of a test")
+    query = ("--query", f"ScheduleId STARTS_WITH '{hand.id}'")
+    await eventually(async_all(tenure, ids, query))
+    paused = ("--query", f"ScheduleId STARTS_WITH '{hand.id}' AND TemporalSchedulePaused = true")
+
+    async def is_paused():
+        return await tenure("schedule", "count", *paused) == "1\n"
+
+    await eventually(is_paused)
+    assert await tenure.json("schedule", "count", *query) == {"count": "3"}
+    listed = await tenure("schedule", "list", *query)
+    assert re.search(rf"^{ids[0]} +Report +every 15 minutes +paused +of a test$", listed, re.M)
+    assert re.search(rf"^{ids[1]} +Report +every 15 minutes +in 1?\dm", listed, re.M)
+    assert len((await tenure("schedule", "list", *query, "--limit", "2")).splitlines()) == 3
+    for schedule in ids:
+        await tenure("schedule", "delete", schedule)
+
+
+def async_all(tenure, ids: list[str], query: tuple[str, str]):
+    async def listed() -> bool:
+        found = await tenure.lines("schedule", "list", *query)
+        return sorted(entry["scheduleId"] for entry in found) == ids
+
+    return listed
+
+
+async def test_a_schedule_that_cannot_be_is_refused_before_it_is_sent(tenure, hand):
+    create = ("schedule", "create", hand.id, "--type", "T", "--task-queue", "q")
+    for wrong, why in [
+        (["--cron", "61 * * * *"], "Minute is not in range"),
+        (["--cron", "0 9 * * *", "--time-zone", "Europe/Nowhere"], "time zone|timezone"),
+        (["--every", "soon"], "expected number"),
+        (["--calendar", '{"weekday": 1}'], "unknown field"),
+        (["--from", "noon"], "must be a time"),
+        (["--memo", "owner=Ann"], "text has quotes"),
+        (["--overlap", "never"], "possible values"),
+    ]:
+        assert re.search(why, await tenure(*create, *wrong, code=2), re.S), wrong
+    assert "INVALID_ARGUMENT" in await tenure(*create, "--every", "1h", "--search-attribute", "NoSuch=1", code=1)
+    silent = await tenure(*create, "--cron", "0 0 31 2 *", "--dry-run")
+    assert re.search("^When +never$", silent, re.M) and "It has no times to come" in silent
+    over = await tenure(*create, "--every", "1h", "--until", "2026-01-01", "--dry-run")
+    assert "It has no times to come" in over
+    assert (await tenure.json(*create, "--dry-run"))["times"] == []
+
+
+async def test_a_preview_needs_no_server(tenure):
+    tenure.environment["TENURE_ADDRESS"] = "127.0.0.1:1"
+    create = ("schedule", "create", "often", "--type", "T", "--task-queue", "q", "--every", "15m", "--dry-run")
+    preview = await tenure.json(*create)
+    assert preview["meaning"] == "every 15 minutes" and len(preview["times"]) == 10
+    assert all(at.endswith((":00:00Z", ":15:00Z", ":30:00Z", ":45:00Z")) for at in preview["times"])

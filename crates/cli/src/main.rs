@@ -7,6 +7,7 @@ mod batch;
 mod cluster;
 mod namespace;
 mod output;
+mod schedule;
 mod search_attribute;
 mod server;
 mod show;
@@ -48,6 +49,7 @@ enum Noun {
     Cluster(cluster::Args),
     Workflow(workflow::Args),
     Batch(batch::Args),
+    Schedule(schedule::Args),
     Namespace(namespace::Args),
     TaskQueue(task_queue::Args),
     SearchAttribute(search_attribute::Args),
@@ -59,6 +61,7 @@ fn main() {
         Noun::Cluster(args) => block_on(cluster::run(args)),
         Noun::Workflow(args) => block_on(workflow::run(args)),
         Noun::Batch(args) => block_on(batch::run(args)),
+        Noun::Schedule(args) => block_on(schedule::run(args)),
         Noun::Namespace(args) => block_on(namespace::run(args)),
         Noun::TaskQueue(args) => block_on(task_queue::run(args)),
         Noun::SearchAttribute(args) => block_on(search_attribute::run(args)),

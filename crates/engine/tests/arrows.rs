@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shard", &["api", "engine", "filter", "queue", "limits", "vital"]),
     ("frontend", &["api", "engine", "filter", "peer", "queue", "shard", "limits", "schedule"]),
     ("server", &["api", "engine", "storage", "peer", "queue", "raft", "shard", "frontend", "limits", "vital"]),
-    ("cli", &["api", "client", "server", "peer"]),
+    ("cli", &["api", "client", "server", "peer", "schedule"]),
     ("client", &["api"]),
     ("sdk-macros", &[]),
     ("sdk", &["api", "client", "sdk-macros"]),

@@ -21,19 +21,19 @@ impl Input {
     pub(crate) fn payloads(&self) -> anyhow::Result<Option<Payloads>> {
         let mut payloads = Vec::new();
         for json in &self.input {
-            payloads.push(payload(json).map_err(|why| Usage(format!("--input {json} {why}")))?);
+            payloads.push(json_payload(json).map_err(|why| Usage(format!("--input {json} {why}")))?);
         }
         for file in &self.input_file {
             let name = file.display();
             let json = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
-            payloads.push(payload(&json).map_err(|why| Usage(format!("{name} {why}")))?);
+            payloads.push(json_payload(&json).map_err(|why| Usage(format!("{name} {why}")))?);
         }
         Ok((!payloads.is_empty()).then_some(Payloads { payloads }))
     }
 }
 
 /// A payload of JSON, as it is written.
-fn payload(json: &str) -> Result<Payload, String> {
+pub(crate) fn json_payload(json: &str) -> Result<Payload, String> {
     let json = json.trim();
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(json) {
         return Err(format!("is not JSON ({error}); text has quotes: '\"text\"'"));

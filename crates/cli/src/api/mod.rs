@@ -4,7 +4,7 @@ pub(crate) mod asides;
 mod input;
 mod trouble;
 
-pub(crate) use input::{Input, key_value};
+pub(crate) use input::{Input, json_payload, key_value};
 pub(crate) use trouble::root_cause;
 
 use crate::{Usage, show::progress};

@@ -69,6 +69,9 @@ fn advice(error: &ClientError, status: &Status, namespace: &str) -> Option<Strin
         _ if error.is_namespace_not_found() => {
             format!("`tenure namespace list` shows what there is, `tenure namespace create {namespace}` makes it")
         }
+        Code::NotFound if is_of_schedule(status.message()) => {
+            "`tenure schedule list` shows what there is; --namespace names another namespace".to_owned()
+        }
         Code::NotFound if status.message().contains("not found") => {
             "`tenure workflow list` shows what there is; --namespace names another namespace".to_owned()
         }
@@ -77,6 +80,11 @@ fn advice(error: &ClientError, status: &Status, namespace: &str) -> Option<Strin
         _ => return None,
     };
     Some(clean(&advice).into_owned())
+}
+
+/// Whether it is a schedule that was not found; the reference server keeps them as workflows.
+fn is_of_schedule(message: &str) -> bool {
+    message.starts_with("schedule") || message.contains(" temporal-sys-scheduler:")
 }
 
 /// `NotFound` as `NOT_FOUND`.

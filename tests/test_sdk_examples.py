@@ -14,6 +14,7 @@ EXAMPLES = {
     "hello": ([], ["^Hello, Ann!$"]),
     "jobs": (["--count", "200"], [r"^200 jobs in [\d.]+m?s$"]),
     "loyalty": ([], ["^coupon 1 for Ann$", "^coupon 2 for Ann$", "points: 50, coupons: 2"]),
+    "nightly": ([], [r"number: 6,\s+orders: 6,\s+total: 36"]),
     "order": ([], ["paid; the driver comes", "status: Completed", '"Pizza: how was it\\?"']),
     "report": ([], [r"number: 3,\s+orders: 6,\s+total: 18"]),
     "subscription": ([], ["^changed from 999 to 1299 cents$", "nothing is for free", "^paid 999 cents in all$"]),

@@ -10,6 +10,7 @@ pub mod jobs;
 pub mod kitchen;
 pub mod loyalty;
 pub mod neighbours;
+pub mod nightly;
 pub mod order;
 pub mod report;
 pub mod restaurant;

@@ -7,6 +7,7 @@ use tenure_examples::{
     hello::hello,
     jobs::{JOBS_IN_A_RUN, Progress as Jobs, jobs},
     loyalty::{Account, loyalty},
+    nightly::every_working_day,
     order::{Order, Progress, Receipt, Status, food_order},
     report::{Office, daily_report},
     subscription::{MONTH, Subscription, charge, subscription},
@@ -255,6 +256,26 @@ async fn a_report_builds_on_the_one_before() {
         client.handle(daily_report, &queue).terminate("the test ends").await.unwrap();
         let numbers: Vec<_> = office.sent().iter().map(|report| (report.number, report.total)).collect();
         assert_eq!(numbers[..3], [(1, 6), (2, 12), (3, 18)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_working_day_has_its_report() {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("nightly"));
+    let office = Office::default();
+    with_worker(&env, examples::report::worker(client.clone(), &queue, office.clone()), async {
+        let schedule = every_working_day(&client, &queue, &queue).await.unwrap();
+        let (now, fortnight) = (env.now(), Duration::from_secs(14 * 24 * 3600));
+        let evenings = schedule.matching_times(now, now + fortnight).await.unwrap();
+        assert!((8..=10).contains(&evenings.len()), "{evenings:?}");
+        if env.skips_time().await {
+            env.sleep(fortnight).await;
+            assert_eq!(office.sent().len(), evenings.len());
+            assert_eq!(schedule.describe().await.unwrap().actions, evenings.len() as u64);
+        }
+        schedule.delete().await.unwrap();
     })
     .await;
 }

@@ -91,7 +91,7 @@ pub struct ScheduledAction {
     pub workflow_id: String,
     /// The run that it began with.
     pub first_run_id: String,
-    /// Whether it runs, or how it closed, as far as the schedule knows: it hears of the end of what later starts wait for.
+    /// Whether it runs, or how it closed, as far as the schedule has heard.
     pub status: WorkflowExecutionStatus,
 }
 

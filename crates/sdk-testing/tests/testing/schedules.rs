@@ -66,8 +66,7 @@ async fn a_schedule_of_each_day_acts_as_days_go_by() {
     env.sleep(7 * DAY).await;
     daily.unpause("back").await.unwrap();
     env.sleep(DAY).await;
-    let found = daily.describe().await.unwrap();
-    assert_eq!(found.actions, 31, "{:?}", found.recent);
+    until(&daily, |found| found.actions == 31).await;
 }
 
 #[tokio::test]
@@ -156,15 +155,16 @@ async fn a_schedule_is_changed_where_others_change_it() {
     let create = client.schedule(&id).starts(report, HOUR).task_queue("nobody").memo("a", 1);
     let schedule = create.every(HOUR).paused("").await.unwrap();
 
-    // Somebody is quicker: the first attempt is not to undo that.
+    // Somebody is quicker: the first attempt is not to undo that. (The reference server leaves it out without a word.)
+    let is_raced = env.skips_time().await;
     let mut attempts = 0;
-    let (sender, other) = (tokio::runtime::Handle::current(), schedule.clone());
+    let (runtime, other) = (tokio::runtime::Handle::current(), schedule.clone());
     schedule
         .update(|it| {
             attempts += 1;
-            if attempts == 1 {
-                let (sender, other) = (sender.clone(), other.clone());
-                let quicker = move || sender.block_on(other.update(|it| it.limited_actions(7))).unwrap();
+            if is_raced && attempts == 1 {
+                let (runtime, other) = (runtime.clone(), other.clone());
+                let quicker = move || runtime.block_on(other.update(|it| it.limited_actions(7))).unwrap();
                 std::thread::spawn(quicker).join().unwrap();
             }
             let half = it.now().times.intervals[0].every / 2;
@@ -172,19 +172,16 @@ async fn a_schedule_is_changed_where_others_change_it() {
         })
         .await
         .unwrap();
-    let found = schedule.describe().await.unwrap();
-    if env.skips_time().await {
-        // (The reference server leaves out an update that another one got ahead of, without a word.)
-        assert_eq!((attempts, found.remaining_actions), (2, Some(7)));
-    }
+    let found = until(&schedule, |found| found.workflow_type == "breaks").await;
+    assert_eq!((attempts, found.remaining_actions), if is_raced { (2, Some(7)) } else { (1, None) });
     assert_eq!(found.times.intervals[0].every, HOUR / 2);
     assert_eq!((found.workflow_type.as_str(), found.workflow_id.as_str()), ("breaks", id.as_str()));
     assert_eq!(found.memo::<u32>("a").unwrap().unwrap(), 1, "what is not changed stays");
     assert!(found.updated.is_some() && found.paused);
 
     schedule.update(|it| it.unpaused("go").limited_actions(None)).await.unwrap();
-    let found = schedule.describe().await.unwrap();
-    assert_eq!((found.paused, found.note.as_str(), found.remaining_actions), (false, "go", None));
+    let found = until(&schedule, |found| !found.paused).await;
+    assert_eq!((found.note.as_str(), found.remaining_actions), ("go", None));
     assert!(client.schedule(unique("none")).update(|it| it).await.unwrap_err().is_not_found());
 }
 
@@ -237,7 +234,7 @@ async fn a_schedule_acts_when_it_is_asked_to() {
     while client.count(of_it()).await.unwrap() < 5 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let made_up_for = of_it() & SCHEDULED_TIME.le(midnight + DAY);
+    let made_up_for = of_it() & SCHEDULED_TIME.lt(midnight + DAY * 3 / 2);
     assert_eq!(client.count(made_up_for).await.unwrap(), 2);
 }
 

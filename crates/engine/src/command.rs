@@ -11,6 +11,7 @@ use crate::{
     outbox::{OutboxMessage, Receipt},
     rows::ReadyTask,
     schedule::state::{NewSchedule, SchedulePatch, ScheduleUpdate},
+    standalone::state::NewActivity,
     subject::{Lane, Subject},
     time::Timestamp,
     token::TaskToken,
@@ -130,8 +131,20 @@ pub enum ShardCommand {
     UpdateSchedule(Box<ScheduleUpdate>),
     PatchSchedule(Box<SchedulePatch>),
     DeleteSchedule,
+    /// Starts an activity without a workflow; runs in the activity's lane, as all that is done to it. Its tasks are started,
+    /// answered and returned by the commands of all activities.
+    StartActivity(Box<NewActivity>),
+    RequestCancelActivity(RunRequest<api::RequestCancelActivityExecutionRequest>),
+    TerminateActivity(RunRequest<api::TerminateActivityExecutionRequest>),
+    PauseStandalone(RunRequest<api::PauseActivityExecutionRequest>),
+    UnpauseStandalone(RunRequest<api::UnpauseActivityExecutionRequest>),
+    ResetStandalone(RunRequest<api::ResetActivityExecutionRequest>),
+    UpdateStandaloneOptions(RunRequest<api::UpdateActivityExecutionOptionsRequest>),
+    DeleteActivity {
+        run_id: Option<Uuid>,
+    },
     /// Takes a run out of a namespace that was deleted: ends one that is running, or removes the next piece of one that is
-    /// closed. In the lane of a batch job or a schedule, removes the next piece of that.
+    /// closed. In the lane of a batch job, a schedule or an activity, removes the next piece of that.
     ReclaimRun {
         run_id: Uuid,
     },
@@ -202,6 +215,11 @@ pub enum Reply {
         status: i32,
         /// The first task, if it was started for the caller (`request_eager_execution`).
         task: Option<Box<WorkflowTaskStarted>>,
+    },
+    ActivityStarted {
+        run_id: Uuid,
+        /// Whether this request started the run; otherwise the run was there before.
+        started: bool,
     },
     WorkflowSignaled {
         /// The run that received the signal, now or when the request was tried before.

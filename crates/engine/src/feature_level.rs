@@ -25,8 +25,10 @@ impl FeatureLevel {
     pub const SCHEDULES: FeatureLevel = FeatureLevel(5);
     /// The level at which runs can be paused.
     pub const PAUSES: FeatureLevel = FeatureLevel(6);
+    /// The level at which there are activities without a workflow.
+    pub const ACTIVITIES: FeatureLevel = FeatureLevel(7);
     /// The highest level that this build knows.
-    pub const KNOWN: FeatureLevel = FeatureLevel::PAUSES;
+    pub const KNOWN: FeatureLevel = FeatureLevel::ACTIVITIES;
 }
 
 /// The level of a cluster before anything of it was read.

@@ -26,7 +26,7 @@ use tenure_api::{
 use uuid::Uuid;
 
 /// The priority of a workflow task among the ready tasks of its queue, where the run has none of its own.
-const DEFAULT_PRIORITY: u8 = 3;
+pub(crate) const DEFAULT_PRIORITY: u8 = 3;
 const LOWEST_PRIORITY: i32 = 5;
 
 /// The part of a run's state that its start fixed, and that workflow commands seldom change.

@@ -46,6 +46,7 @@ pub mod rows;
 pub mod schedule;
 pub mod search_attributes;
 mod signal;
+pub mod standalone;
 pub mod state;
 pub mod subject;
 pub mod system;

@@ -2,7 +2,7 @@
 //! `storage` lays the keys out in RocksDB.
 
 use crate::{
-    codec::field,
+    codec::{field, is_default},
     id::Stamp,
     key::{NamespaceId, QueueKey, RunKey, WorkflowKey},
     subject::{Lane, Subject, SubjectKind},
@@ -45,6 +45,19 @@ pub enum SchedulePart {
     Definition,
     /// What its last workflow left to the next: a [`Carried`](crate::schedule::Carried).
     Carried,
+}
+
+/// The rows of an activity without a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ActivityPart {
+    /// The latest run of the activity id: a [`CurrentRun`].
+    Current,
+    /// The core row of a run: a [`StandaloneState`](crate::standalone::StandaloneState).
+    State(Uuid),
+    /// What the start of the run fixed: a [`Fixed`](crate::standalone::Fixed).
+    Fixed(Uuid),
+    /// What the run ended with, an encoded `ActivityExecutionOutcome`.
+    Outcome(Uuid),
 }
 
 /// Tables of the system shard, each keyed by a string; but for [`SystemTable::Reclaim`], which every other shard has.
@@ -113,6 +126,8 @@ pub enum RowKey {
     Batch { namespace: NamespaceId, job_id: Arc<str>, part: BatchPart },
     /// A row of a schedule.
     Schedule { namespace: NamespaceId, schedule_id: Arc<str>, part: SchedulePart },
+    /// A row of an activity without a workflow.
+    Activity { namespace: NamespaceId, activity_id: Arc<str>, part: ActivityPart },
 }
 
 /// A task that may be handed to a worker, as it waits in its queue.
@@ -128,7 +143,8 @@ pub struct ReadyTask {
     pub stamp: Stamp,
     #[n(3)]
     pub run: RunKey,
-    /// The scheduled event's id; zero for a workflow task whose scheduled event is not in history yet.
+    /// The scheduled event's id; zero for a workflow task whose scheduled event is not in history yet, and for an activity
+    /// without a workflow.
     #[n(4)]
     pub scheduled_event_id: i64,
     #[n(5)]
@@ -136,6 +152,21 @@ pub struct ReadyTask {
     /// Whether the queue is a sticky one: when no worker polls it, its home notifies the task's owner.
     #[n(6)]
     pub sticky: bool,
+    /// What `run` is a run of: a workflow, or an activity without one.
+    #[cbor(n(7), skip_if = "is_default")]
+    pub of: SubjectKind,
+}
+
+impl ReadyTask {
+    /// The lane of the task's commands.
+    pub fn lane(&self) -> Lane {
+        lane_of(self.of, &self.run)
+    }
+}
+
+/// The lane of a run of a workflow, or of an activity without one.
+pub(crate) fn lane_of(kind: SubjectKind, run: &RunKey) -> Lane {
+    Lane { kind, namespace: run.workflow.namespace, id: run.workflow.workflow_id.clone() }
 }
 
 /// One change of a row.
@@ -162,7 +193,9 @@ impl RowKey {
                 RowKey::RequestId { workflow, request_id } => workflow.workflow_id.len() + request_id.len(),
                 RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => queue.name.len(),
                 RowKey::System { key, .. } => key.len(),
-                RowKey::Batch { job_id: id, .. } | RowKey::Schedule { schedule_id: id, .. } => id.len(),
+                RowKey::Batch { job_id: id, .. }
+                | RowKey::Schedule { schedule_id: id, .. }
+                | RowKey::Activity { activity_id: id, .. } => id.len(),
                 RowKey::Clock | RowKey::ListFill => 0,
                 // Nothing of these is escaped, but for the names of attributes.
                 RowKey::Record { position, .. } => position.len().div_ceil(2),
@@ -182,6 +215,9 @@ impl RowKey {
             RowKey::Schedule { namespace, schedule_id, part: SchedulePart::State } => {
                 Some(Lane::of_schedule(*namespace, schedule_id).instance(Uuid::nil()))
             }
+            RowKey::Activity { namespace, activity_id, part: ActivityPart::State(run_id) } => {
+                Some(Lane::of_activity(*namespace, activity_id).instance(*run_id))
+            }
             RowKey::Pending { .. }
             | RowKey::Current(_)
             | RowKey::History { .. }
@@ -197,7 +233,8 @@ impl RowKey {
             | RowKey::Record { .. }
             | RowKey::Index { .. }
             | RowKey::Batch { .. }
-            | RowKey::Schedule { .. } => None,
+            | RowKey::Schedule { .. }
+            | RowKey::Activity { .. } => None,
         }
     }
 }
@@ -250,6 +287,7 @@ impl fmt::Display for RowKey {
             RowKey::Record { position, .. } => write!(f, "the record at {}", position.escape_ascii()),
             RowKey::Batch { job_id, part, .. } => write!(f, "{part:?} of batch job '{job_id}'"),
             RowKey::Schedule { schedule_id, part, .. } => write!(f, "{part:?} of schedule '{schedule_id}'"),
+            RowKey::Activity { activity_id, part, .. } => write!(f, "{part:?} of activity '{activity_id}'"),
             RowKey::Index { field, place, .. } => write!(f, "row {} of the index of {field}", place.escape_ascii()),
         }
     }

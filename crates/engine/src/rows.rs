@@ -1,6 +1,8 @@
 //! Committed rows, as a transition reads them.
 
-pub use crate::row::{BatchPart, CurrentRun, Op, PendingKind, ReadyTask, RowKey, SchedulePart, SystemTable, WriteSet};
+pub use crate::row::{
+    ActivityPart, BatchPart, CurrentRun, Op, PendingKind, ReadyTask, RowKey, SchedulePart, SystemTable, WriteSet,
+};
 
 use crate::{
     key::{NamespaceId, RunKey},

@@ -1,7 +1,6 @@
 //! Subjects: owners of rows, of a timer row and of an outbox, whose commands run one at a time.
 //!
-//! A run of a workflow is one, batch jobs and schedules are others, and so will be whatever else lives by itself (activities
-//! of their own). Leaders know subjects by these names alone (in lanes, timers, messages, decoded states); what a timer or a
+//! A run of a workflow is one; batch jobs, schedules and runs of activities without a workflow are others. Leaders know subjects by these names alone (in lanes, timers, messages, decoded states); what a timer or a
 //! message means to a subject depends on its kind.
 
 use crate::{
@@ -13,7 +12,7 @@ use std::{any::Any, fmt, sync::Arc};
 use uuid::Uuid;
 
 /// The kind of a subject, by its number on disk. Numbers are never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct SubjectKind(#[n(0)] pub u8);
 
@@ -24,6 +23,8 @@ impl SubjectKind {
     pub const BATCH: SubjectKind = SubjectKind(1);
     /// The kind of schedules.
     pub const SCHEDULE: SubjectKind = SubjectKind(2);
+    /// The kind of the runs of activities without a workflow.
+    pub const ACTIVITY: SubjectKind = SubjectKind(3);
 }
 
 /// A queue of commands that run one at a time: a workflow id with all of its runs.
@@ -62,6 +63,11 @@ impl Lane {
     /// The lane of a schedule.
     pub fn of_schedule(namespace: NamespaceId, schedule_id: &str) -> Lane {
         Lane { kind: SubjectKind::SCHEDULE, namespace, id: schedule_id.into() }
+    }
+
+    /// The lane of an activity without a workflow, with all of its runs.
+    pub fn of_activity(namespace: NamespaceId, activity_id: &str) -> Lane {
+        Lane { kind: SubjectKind::ACTIVITY, namespace, id: activity_id.into() }
     }
 
     /// The lane's subject with this instance.
@@ -106,6 +112,7 @@ impl fmt::Display for Lane {
             SubjectKind::RUN => write!(f, "workflow '{}'", self.id),
             SubjectKind::BATCH => write!(f, "batch job '{}'", self.id),
             SubjectKind::SCHEDULE => write!(f, "schedule '{}'", self.id),
+            SubjectKind::ACTIVITY => write!(f, "activity '{}'", self.id),
             SubjectKind(kind) => write!(f, "'{}' of kind {kind}", self.id),
         }
     }

@@ -1,8 +1,11 @@
 //! Task tokens: opaque bytes to a worker, and to us the name of one start of one task.
 
 use crate::{
+    codec::is_default,
     id::Stamp,
     key::{NamespaceId, RunKey, TaskKind},
+    row::lane_of,
+    subject::{Lane, Subject, SubjectKind},
 };
 use minicbor::{Decode, Encode};
 
@@ -24,9 +27,22 @@ pub struct TaskToken {
     /// The id of the activity; empty for a workflow task.
     #[n(5)]
     pub activity_id: String,
+    /// What `run` is a run of: a workflow, or an activity without one.
+    #[cbor(n(6), skip_if = "is_default")]
+    pub of: SubjectKind,
 }
 
 impl TaskToken {
+    /// The lane of the task's commands.
+    pub fn lane(&self) -> Lane {
+        lane_of(self.of, &self.run)
+    }
+
+    /// The run that has the task.
+    pub fn subject(&self) -> Subject {
+        self.lane().instance(self.run.run_id)
+    }
+
     pub fn namespace(&self) -> NamespaceId {
         self.run.workflow.namespace
     }

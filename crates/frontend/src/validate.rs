@@ -10,11 +10,14 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
 };
 use tenure_engine::{
-    Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey, checks::check_queue_name, command::ActivityRef,
+    Lane, Limits, NamespaceId, QueueKey, TaskKind, WorkflowKey, checks::check_queue_name, command::ActivityRef,
     key::parse_run_id, search_attributes::Registry, token::TaskToken,
 };
 pub(crate) use tenure_shard::malformed_page_token;
 use tenure_shard::{PageToken, QueryToken, TokenKey, TokenUse};
+
+/// The refusal of a text that is no run id, in requests about activities.
+const BAD_RUN_ID: &str = "RunId is not valid UUID.";
 
 /// What a request's form is checked against.
 pub(crate) struct Admission<'a> {
@@ -130,25 +133,27 @@ impl Admission<'_> {
         content.and_then(PageToken::decode).map(Some).ok_or_else(malformed_page_token)
     }
 
-    /// An activity by its id.
+    /// An activity by its id: of a workflow, or one without.
     pub(crate) fn activity(
         &self,
         workflow_id: &str,
         run: &str,
         activity_id: &str,
-    ) -> Result<(WorkflowKey, ActivityRef), ApiError> {
+    ) -> Result<(Lane, ActivityRef), ApiError> {
         required(activity_id, "ActivityId")?;
-        if workflow_id.is_empty() {
-            // One without a workflow is meant, and there are none.
-            return Err(ApiError::not_found(format!("activity not found for ID: {activity_id}")));
-        }
-        let RunTarget { workflow, run_id } = self.run(workflow_id, run)?;
-        Ok((workflow, ActivityRef::ById { run_id, activity_id: activity_id.to_owned() }))
+        let (lane, run_id) = if workflow_id.is_empty() {
+            let run_id = parse_run_id(run).map_err(|_| ApiError::invalid_argument(BAD_RUN_ID))?;
+            (Lane::of_activity(self.namespace, activity_id), run_id)
+        } else {
+            let RunTarget { workflow, run_id } = self.run(workflow_id, run)?;
+            (workflow.into(), run_id)
+        };
+        Ok((lane, ActivityRef::ById { run_id, activity_id: activity_id.to_owned() }))
     }
 
     /// A run as requests about its activities name it.
     pub(crate) fn run(&self, workflow_id: &str, run: &str) -> Result<RunTarget, ApiError> {
-        self.run_or(workflow_id, run, "RunId is not valid UUID.")
+        self.run_or(workflow_id, run, BAD_RUN_ID)
     }
 
     /// A run; the message is for a run id that is none.

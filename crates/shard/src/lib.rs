@@ -15,6 +15,7 @@ mod seam;
 mod time;
 
 pub use home::{QueueDescription, queue::PollRequest};
+pub use leader::activities::{ActivityRequest, FoundActivity, KnownActivity, Until};
 pub use leader::handle::LeaderHandle;
 pub use leader::history::{HistoryPage, HistoryRequest, PageToken};
 pub use leader::updates::{UpdateProgress, UpdateWithStart};

@@ -7,7 +7,7 @@
 use tenure_engine::{
     id::Stamp,
     key::{NamespaceId, QueueKey, RunKey, TaskKind, WorkflowKey, slot},
-    rows::{BatchPart, ListTable, PendingKind, RowKey, SchedulePart, SystemTable, TimerTable},
+    rows::{ActivityPart, BatchPart, ListTable, PendingKind, RowKey, SchedulePart, SystemTable, TimerTable},
     subject::{Lane, Subject, SubjectKind},
     time::Timestamp,
 };
@@ -40,7 +40,7 @@ impl Family {
     /// The family of a key without incarnation; `None` for a table that this build does not know.
     pub(crate) fn of(key: &[u8]) -> Option<Family> {
         match *key.first()? {
-            table::APPLIED..=table::SCHEDULE => Some(Family::Rows),
+            table::APPLIED..=table::ACTIVITY => Some(Family::Rows),
             table::TIMER..=table::SCHEDULE_TIMER => Some(Family::Index),
             table::HISTORY => Some(Family::History),
             _ => None,
@@ -65,6 +65,8 @@ pub(crate) mod table {
     pub(crate) const BATCH: u8 = 11;
     /// Rows of schedules.
     pub(crate) const SCHEDULE: u8 = 12;
+    /// Rows of activities without a workflow.
+    pub(crate) const ACTIVITY: u8 = 13;
     /// Timers, but for those of schedules.
     pub(crate) const TIMER: u8 = 64;
     pub(crate) const READY: u8 = 65;
@@ -221,6 +223,17 @@ impl KeyWriter {
         })
     }
 
+    fn activity(self, namespace: NamespaceId, activity_id: &str, part: ActivityPart) -> Self {
+        let slot = slot(namespace, activity_id).to_be_bytes();
+        let activity = self.raw(&slot).uuid(namespace.0).str(activity_id);
+        match part {
+            ActivityPart::Current => activity.u8(0),
+            ActivityPart::State(run_id) => activity.u8(1).uuid(run_id).u8(0),
+            ActivityPart::Fixed(run_id) => activity.u8(1).uuid(run_id).u8(1),
+            ActivityPart::Outcome(run_id) => activity.u8(1).uuid(run_id).u8(2),
+        }
+    }
+
     fn list(self, kind: SubjectKind, namespace: NamespaceId) -> Self {
         self.u8(kind.0).uuid(namespace.0)
     }
@@ -248,6 +261,7 @@ impl KeyWriter {
             RowKey::QueueConfig(queue) => self.queue(queue),
             RowKey::Batch { namespace, job_id, part } => self.batch(*namespace, job_id, *part),
             RowKey::Schedule { namespace, schedule_id, part } => self.schedule(*namespace, schedule_id, *part),
+            RowKey::Activity { namespace, activity_id, part } => self.activity(*namespace, activity_id, *part),
             RowKey::Clock | RowKey::ListFill => self,
             RowKey::System { table, key } => self.system(*table).raw(key.as_bytes()),
             RowKey::Record { kind, namespace, position } => self.list(*kind, *namespace).raw(position),
@@ -273,6 +287,7 @@ fn table_of(key: &RowKey) -> u8 {
         RowKey::Index { .. } => table::INDEX,
         RowKey::Batch { .. } => table::BATCH,
         RowKey::Schedule { .. } => table::SCHEDULE,
+        RowKey::Activity { .. } => table::ACTIVITY,
     }
 }
 
@@ -450,6 +465,15 @@ mod tests {
         prop_oneof![Just(SchedulePart::State), Just(SchedulePart::Definition), Just(SchedulePart::Carried)]
     }
 
+    fn activity_parts() -> impl Strategy<Value = ActivityPart> {
+        prop_oneof![
+            Just(ActivityPart::Current),
+            any::<u128>().prop_map(|run| ActivityPart::State(Uuid::from_u128(run))),
+            any::<u128>().prop_map(|run| ActivityPart::Fixed(Uuid::from_u128(run))),
+            any::<u128>().prop_map(|run| ActivityPart::Outcome(Uuid::from_u128(run))),
+        ]
+    }
+
     fn parts() -> impl Strategy<Value = BatchPart> {
         let targets = prop_oneof![0..3_u64, any::<u64>()].prop_map(BatchPart::Targets);
         prop_oneof![Just(BatchPart::State), Just(BatchPart::Request), targets]
@@ -486,6 +510,11 @@ mod tests {
             (workflows(), schedule_parts()).prop_map(|(of, part)| RowKey::Schedule {
                 namespace: of.namespace,
                 schedule_id: of.workflow_id,
+                part
+            }),
+            (workflows(), activity_parts()).prop_map(|(of, part)| RowKey::Activity {
+                namespace: of.namespace,
+                activity_id: of.workflow_id,
                 part
             }),
             Just(RowKey::Clock),

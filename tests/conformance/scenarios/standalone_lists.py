@@ -7,6 +7,7 @@ from harness.hand import complete_workflow
 from harness.rpc import seconds
 
 from ..driver import Driver, refused
+from ..normal import PLACE
 from ..registry import cases, scenario
 from .batches import apart
 from .search_attributes import given, raw, space, value
@@ -78,7 +79,7 @@ async def found(s: Driver, text: str, **fields) -> None:
     try:
         reply = await s.peek.api.call("ListActivityExecutions", wanted)
     except grpc.aio.AioRpcError as error:
-        s.note(text, f"{error.code().name}: {error.details().replace(s.token, '')}")
+        s.note(text, f"{error.code().name}: {PLACE.sub('', error.details().replace(s.token, ''))}")
     else:
         s.note(text, " ".join(each.activity_id.partition("-")[0] for each in reply.executions))
 
@@ -131,7 +132,7 @@ async def count(s: Driver, text: str):
     try:
         reply = await s.peek.api.call("CountActivityExecutions", wanted)
     except grpc.aio.AioRpcError as error:
-        s.note("error", f"{error.code().name}: {error.details()}")
+        s.note("error", f"{error.code().name}: {PLACE.sub('', error.details())}")
     else:
         groups = sorted((group.group_values[0].data.decode(), group.count) for group in reply.groups)
         s.note("count", reply.count)

@@ -75,19 +75,23 @@ fn wake(txn: &mut Txn<'_, '_>, id: i64) {
     make_ready(txn, id, PendingActivity::wake);
 }
 
-/// Retries or closes an activity that timed out. Returns whether it is closed.
-fn time_out(txn: &mut Txn<'_, '_>, id: i64, kind: TimeoutType) -> bool {
-    let mut failure = failures::timeout(kind);
-    let Err(retry_state) = retry(txn, id, Some(&failure)) else { return false };
-    if retry_state == RetryState::Timeout && kind != TimeoutType::ScheduleToStart {
-        failure = failures::out_of_time();
-    }
-    let Some((activity, started_event_id)) = remove(txn, id) else { return false };
+/// A time-out with what was heard of the activity before it: how the last attempt failed, and its last heartbeat.
+pub(crate) fn with_context(mut failure: Failure, activity: &PendingActivity) -> Failure {
     failure.cause = activity.last_failure.as_ref().map(|f| f.decode().into());
     if let Some(FailureInfo::TimeoutFailureInfo(info)) = &mut failure.failure_info {
         let details = activity.heartbeat.as_ref().and_then(|h| h.details.as_ref());
         info.last_heartbeat_details = details.map(Encoded::decode);
     }
+    failure
+}
+
+/// Retries or closes an activity that timed out. Returns whether it is closed.
+fn time_out(txn: &mut Txn<'_, '_>, id: i64, kind: TimeoutType) -> bool {
+    let Err(retry_state) = retry(txn, id, Some(&failures::timeout(kind))) else { return false };
+    let Some((activity, started_event_id)) = remove(txn, id) else { return false };
+    let out_of_time = retry_state == RetryState::Timeout && kind != TimeoutType::ScheduleToStart;
+    let failure = if out_of_time { failures::out_of_time() } else { failures::timeout(kind) };
+    let failure = with_context(failure, &activity);
     txn.add_event(Attributes::ActivityTaskTimedOutEventAttributes(ActivityTaskTimedOutEventAttributes {
         failure: Some(failure),
         scheduled_event_id: activity.scheduled_event_id,

@@ -36,23 +36,23 @@ impl Control {
         self.paused.is_some()
     }
 
-    pub(super) fn pause(&mut self, at: Timestamp, identity: &str, reason: &str) {
+    pub(crate) fn pause(&mut self, at: Timestamp, identity: &str, reason: &str) {
         self.paused = Some(Paused { at, identity: identity.into(), reason: reason.into() });
     }
 
     /// Ends the pause. Returns whether there was one.
-    pub(super) fn unpause(&mut self) -> bool {
+    pub(crate) fn unpause(&mut self) -> bool {
         self.paused.take().is_some()
     }
 
     /// Makes the running attempt count as the first. `forget_heartbeat`: its heartbeat details are forgotten when it
     /// ends.
-    pub(super) fn reset_running(&mut self, forget_heartbeat: bool) {
+    pub(crate) fn reset_running(&mut self, forget_heartbeat: bool) {
         self.reset = true;
         self.forget_heartbeat |= forget_heartbeat;
     }
 
-    pub(super) fn is_reset(&self) -> bool {
+    pub(crate) fn is_reset(&self) -> bool {
         self.reset
     }
 

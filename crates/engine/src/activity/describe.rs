@@ -8,6 +8,7 @@ use crate::{
     key::{RunKey, TaskKind},
     proto::Encoded,
     state::ExecutionState,
+    subject::SubjectKind,
     token::TaskToken,
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -72,7 +73,7 @@ fn pending_info(activity: &PendingActivity) -> PendingActivityInfo {
     info
 }
 
-pub(super) fn options(activity: &PendingActivity) -> ActivityOptions {
+pub(crate) fn options(activity: &PendingActivity) -> ActivityOptions {
     let name = activity.task_queue.to_string();
     ActivityOptions {
         task_queue: Some(TaskQueue { name: name.clone(), normal_name: name, ..Default::default() }),
@@ -150,5 +151,6 @@ pub(super) fn token(run: &RunKey, activity: &PendingActivity, started: &StartedA
         attempt: activity.attempt,
         stamp: started.stamp,
         activity_id: activity.activity_id.to_string(),
+        of: SubjectKind::RUN,
     }
 }

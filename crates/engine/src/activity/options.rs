@@ -7,7 +7,8 @@ use super::{
     state::{ActivityPhase, PendingActivity},
     timeouts::Timeouts,
 };
-use crate::{checks::check_priority, proto::Encoded, rows::ReadError, txn::Txn};
+use crate::{checks::check_priority, limits::Limits, proto::Encoded, retry::RetryPolicy, rows::ReadError, txn::Txn};
+use std::time::Duration;
 use tenure_api::{
     activity::v1::ActivityOptions,
     command::v1::ScheduleActivityTaskCommandAttributes,
@@ -69,7 +70,11 @@ fn original(scheduled: ActivityTaskScheduledEventAttributes) -> ActivityOptions 
 
 /// `into` with the masked fields of `options`. Paths are in the proto's or in JSON's spelling; unknown ones count
 /// for nothing.
-fn merged(mut into: ActivityOptions, options: &ActivityOptions, mask: &[String]) -> Result<ActivityOptions, ApiError> {
+pub(crate) fn merged(
+    mut into: ActivityOptions,
+    options: &ActivityOptions,
+    mask: &[String],
+) -> Result<ActivityOptions, ApiError> {
     let absent = |what: &str| ApiError::invalid_argument(format!("{what} is not provided"));
     let retry = || options.retry_policy.clone().ok_or_else(|| absent("RetryPolicy"));
     let priority = || options.priority.clone().ok_or_else(|| absent("Priority"));
@@ -105,7 +110,7 @@ fn merged(mut into: ActivityOptions, options: &ActivityOptions, mask: &[String])
     Ok(into)
 }
 
-fn snake_case(path: &str) -> String {
+pub(crate) fn snake_case(path: &str) -> String {
     let mut snake = String::with_capacity(path.len() + 8);
     for c in path.chars() {
         if c.is_ascii_uppercase() {
@@ -116,9 +121,21 @@ fn snake_case(path: &str) -> String {
     snake
 }
 
-/// Checks the options as those of a new activity would be, and gives them to this one. Returns its queue.
-fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<String, ApiError> {
-    let Some(activity) = txn.state.activities.get(id) else { unreachable!("the caller saw it") };
+/// Options that were checked as those of a new activity are.
+pub(crate) struct Checked {
+    pub(crate) queue: String,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) priority: Option<Encoded<Priority>>,
+}
+
+/// Checks the options that an activity is to have.
+pub(crate) fn check(
+    activity: &PendingActivity,
+    wanted: ActivityOptions,
+    limits: &Limits,
+    run_timeout: Option<Duration>,
+) -> Result<Checked, ApiError> {
     let command = ScheduleActivityTaskCommandAttributes {
         activity_id: activity.activity_id.to_string(),
         activity_type: Some(ActivityType { name: activity.activity_type.to_string() }),
@@ -132,30 +149,53 @@ fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<Stri
         ..Default::default()
     };
     check_priority(command.priority.as_ref()).map_err(ApiError::invalid_argument)?;
-    let checked = schedule::check(&command, txn.limits()).and_then(|(activity_type, queue, retry)| {
-        Ok((queue, retry, Timeouts::resolve(&command, activity_type, txn.state.info.run_timeout)?))
+    check_command(&command, limits, run_timeout)
+}
+
+/// Checks the options of a new activity.
+pub(crate) fn check_command(
+    command: &ScheduleActivityTaskCommandAttributes,
+    limits: &Limits,
+    run_timeout: Option<Duration>,
+) -> Result<Checked, ApiError> {
+    let checked = schedule::check(command, limits).and_then(|(activity_type, queue, retry)| {
+        Ok((queue, retry, Timeouts::resolve(command, activity_type, run_timeout)?))
     });
     let (queue, retry, timeouts) = checked.map_err(ApiError::invalid_argument)?;
+    Ok(Checked { queue: queue.name, timeouts, retry, priority: command.priority.as_ref().map(Encoded::of) })
+}
 
+/// Checks the options as those of a new activity would be, and gives them to this one. Returns its queue.
+fn apply(txn: &mut Txn<'_, '_>, id: i64, wanted: ActivityOptions) -> Result<String, ApiError> {
+    let Some(activity) = txn.state.activities.get(id) else { unreachable!("the caller saw it") };
+    let checked = check(activity, wanted, txn.limits(), txn.state.info.run_timeout)?;
     withdraw(txn, id);
     let Some(mut activity) = txn.state.activities.get_mut(id) else { unreachable!("the caller saw it") };
-    activity.task_queue = queue.name.as_str().into();
-    activity.timeouts = timeouts;
-    activity.retry = retry;
-    activity.priority = command.priority.as_ref().map(Encoded::of);
-    reschedule(&mut activity);
+    let queue = checked.queue.clone();
+    give(&mut activity, checked);
+    if reschedule(&mut activity) {
+        activity.last_failure = None;
+    }
     let ready = matches!(activity.phase, ActivityPhase::Ready(_));
     drop(activity);
     if ready {
         make_ready(txn, id, |activity, stamp, _| activity.phase = ActivityPhase::Ready(stamp));
     }
-    Ok(queue.name)
+    Ok(queue)
 }
 
-/// Adapts the wait before the next attempt to the retry policy, which has changed.
-fn reschedule(activity: &mut PendingActivity) {
+/// Gives an activity what was checked.
+pub(crate) fn give(activity: &mut PendingActivity, checked: Checked) {
+    activity.task_queue = checked.queue.into();
+    (activity.timeouts, activity.retry, activity.priority) = (checked.timeouts, checked.retry, checked.priority);
+}
+
+/// Adapts the wait before the next attempt to the retry policy, which has changed. Returns whether there is one.
+pub(crate) fn reschedule(activity: &mut PendingActivity) -> bool {
     let waits = matches!(activity.phase, ActivityPhase::Backoff | ActivityPhase::Paused);
-    let Some(ended) = activity.last_attempt_completed_at.filter(|_| waits && activity.attempt > 1) else { return };
+    let Some(ended) = activity.last_attempt_completed_at.filter(|_| waits && activity.attempt > 1) else {
+        return false;
+    };
     activity.attempt_scheduled_at = ended.plus(activity.retry.interval_after(activity.attempt - 1));
-    activity.last_failure = None;
+    true
 }

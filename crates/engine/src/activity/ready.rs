@@ -4,7 +4,9 @@ use super::{
     find::{pending, pending_mut},
     state::{ActivityPhase, PendingActivity},
 };
-use crate::{id::Stamp, key::TaskKind, rows::ReadyTask, state::ExecutionState, time::Timestamp, txn::Txn};
+use crate::{
+    id::Stamp, key::TaskKind, rows::ReadyTask, state::ExecutionState, subject::SubjectKind, time::Timestamp, txn::Txn,
+};
 
 /// The most urgent and the least urgent priority key; larger keys count as the latter.
 const PRIORITIES: std::ops::RangeInclusive<i32> = 1..=5;
@@ -31,6 +33,7 @@ pub(super) fn make_ready(txn: &mut Txn<'_, '_>, id: i64, becomes_ready: fn(&mut 
         scheduled_event_id: id,
         scheduled_at,
         sticky: false,
+        of: SubjectKind::RUN,
     };
     txn.put_ready(task);
 }
@@ -100,8 +103,11 @@ pub(crate) fn return_task(txn: &mut Txn<'_, '_>, id: i64) {
 
 /// The activity's own priority key, or else the run's.
 fn priority(state: &ExecutionState, activity: &PendingActivity) -> u8 {
-    match activity.priority.as_ref().map_or(0, |p| p.decode().priority_key) {
-        key if key > 0 => key.clamp(*PRIORITIES.start(), *PRIORITIES.end()) as u8,
-        _ => state.info.task_priority(),
-    }
+    own_priority(activity).unwrap_or_else(|| state.info.task_priority())
+}
+
+/// The activity's own priority key.
+pub(crate) fn own_priority(activity: &PendingActivity) -> Option<u8> {
+    let key = activity.priority.as_ref().map_or(0, |priority| priority.decode().priority_key);
+    (key > 0).then(|| key.clamp(*PRIORITIES.start(), *PRIORITIES.end()) as u8)
 }

@@ -307,9 +307,11 @@ impl PendingActivity {
 
     /// The earliest deadline, and what happens at it.
     pub(crate) fn next_due(&self) -> Option<(Timestamp, DueAction)> {
-        if self.control.is_paused() {
-            return None;
-        }
+        if self.control.is_paused() { None } else { self.deadline() }
+    }
+
+    /// The same as [`PendingActivity::next_due`], of an activity whose time goes on while it is paused.
+    pub(crate) fn deadline(&self) -> Option<(Timestamp, DueAction)> {
         let after = |start: Timestamp, timeout: Option<Duration>, kind| {
             timeout.map(|d| (start.plus(d), DueAction::Timeout(kind)))
         };

@@ -1,4 +1,4 @@
-//! Batch jobs: an operation that is done to many runs, one after the other, by a leader that works at it in the background.
+//! Batch jobs: an operation that is done to many runs, of workflows or of activities without one, one after the other, by a leader that works at it in the background.
 //!
 //! The job is a subject of its own, in the shard of its id. Here is what is kept of it and how that changes; who finds the
 //! targets and sends them their commands is the leader. Its way, by phases:
@@ -19,7 +19,7 @@ pub(crate) mod state;
 mod tests;
 
 pub use operation::{ResetPoint, command, is_of_open_runs, operation_id, operation_type, reset_point};
-pub use state::{Advance, BatchState, BatchTarget, PAGE, Phase, Stopped, TargetRun, is_running};
+pub use state::{Advance, BatchState, BatchTarget, PAGE, Phase, Stopped, TargetRun, is_running, kind, kind_of_targets};
 
 use crate::{
     codec,

@@ -26,10 +26,10 @@ pub fn operation_id(job: Uuid, target: &RunKey) -> Uuid {
     uuid::Builder::from_random_bytes(xxh3_128(&name).to_be_bytes()).into_uuid()
 }
 
-/// The operation's type, and the identity in it. `None` for one that is not here.
-pub fn operation_type(operation: &Operation) -> Option<(BatchOperationType, &str)> {
+/// The operation's type, and the identity in it.
+pub fn operation_type(operation: &Operation) -> (BatchOperationType, &str) {
     use BatchOperationType as Type;
-    Some(match operation {
+    match operation {
         Operation::TerminationOperation(of) => (Type::TerminateWorkflow, &of.identity),
         Operation::SignalOperation(of) => (Type::SignalWorkflow, &of.identity),
         Operation::CancellationOperation(of) => (Type::CancelWorkflow, &of.identity),
@@ -39,16 +39,18 @@ pub fn operation_type(operation: &Operation) -> Option<(BatchOperationType, &str
         Operation::UnpauseActivitiesOperation(of) => (Type::UnpauseActivity, &of.identity),
         Operation::ResetActivitiesOperation(of) => (Type::ResetActivity, &of.identity),
         Operation::UpdateActivityOptionsOperation(of) => (Type::UpdateActivityOptions, &of.identity),
-        Operation::CancelActivitiesOperation(_)
-        | Operation::TerminateActivitiesOperation(_)
-        | Operation::DeleteActivitiesOperation(_) => return None,
-    })
+        Operation::CancelActivitiesOperation(of) => (Type::CancelActivity, &of.identity),
+        Operation::TerminateActivitiesOperation(of) => (Type::TerminateActivity, &of.identity),
+        Operation::DeleteActivitiesOperation(_) => (Type::DeleteActivity, ""),
+    }
 }
 
 /// Whether the operation is for runs that are open; of a query, it takes those only.
 pub fn is_of_open_runs(operation: &Operation) -> bool {
     match operation {
-        Operation::DeletionOperation(_) | Operation::ResetOperation(_) => false,
+        Operation::DeletionOperation(_) | Operation::DeleteActivitiesOperation(_) | Operation::ResetOperation(_) => {
+            false
+        }
         Operation::TerminationOperation(_)
         | Operation::SignalOperation(_)
         | Operation::CancellationOperation(_)
@@ -57,8 +59,7 @@ pub fn is_of_open_runs(operation: &Operation) -> bool {
         | Operation::ResetActivitiesOperation(_)
         | Operation::UpdateActivityOptionsOperation(_)
         | Operation::CancelActivitiesOperation(_)
-        | Operation::TerminateActivitiesOperation(_)
-        | Operation::DeleteActivitiesOperation(_) => true,
+        | Operation::TerminateActivitiesOperation(_) => true,
     }
 }
 
@@ -226,11 +227,29 @@ pub fn command(
             };
             ShardCommand::UpdateActivityOptions(RunRequest::new(run_id, request))
         }
-        Operation::CancelActivitiesOperation(_)
-        | Operation::TerminateActivitiesOperation(_)
-        | Operation::DeleteActivitiesOperation(_) => {
-            return Err(ApiError::unimplemented("batch operations on activities without a workflow"));
+        Operation::CancelActivitiesOperation(of) => {
+            let request = api::RequestCancelActivityExecutionRequest {
+                namespace,
+                activity_id: run.workflow.workflow_id.to_string(),
+                run_id: run.run_id.to_string(),
+                identity: of.identity.clone(),
+                request_id: operation_id.to_string(),
+                reason: of.reason.clone(),
+            };
+            ShardCommand::RequestCancelActivity(RunRequest::new(run_id, request))
         }
+        Operation::TerminateActivitiesOperation(of) => {
+            let request = api::TerminateActivityExecutionRequest {
+                namespace,
+                activity_id: run.workflow.workflow_id.to_string(),
+                run_id: run.run_id.to_string(),
+                identity: of.identity.clone(),
+                request_id: operation_id.to_string(),
+                reason: of.reason.clone(),
+            };
+            ShardCommand::TerminateActivity(RunRequest::new(run_id, request))
+        }
+        Operation::DeleteActivitiesOperation(_) => ShardCommand::DeleteActivity { run_id },
     })
 }
 

@@ -5,7 +5,7 @@ use crate::{
     id::ProposalId,
     proto::Encoded,
     row::{BatchPart, RowKey},
-    subject::Lane,
+    subject::{Lane, SubjectKind},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -15,7 +15,9 @@ use tenure_api::{
     batch::v1::BatchOperationInfo,
     common::v1::Execution,
     enums::v1::{BatchOperationState, ExecutionType},
-    workflowservice::v1::{DescribeBatchOperationResponse, StartBatchOperationRequest},
+    workflowservice::v1::{
+        DescribeBatchOperationResponse, StartBatchOperationRequest, start_batch_operation_request::Operation,
+    },
 };
 use tenure_filter::encode;
 use uuid::Uuid;
@@ -178,9 +180,13 @@ impl BatchState {
 
     /// What is told of the job, which this request started.
     pub fn describe(&self, job_id: &str, request: StartBatchOperationRequest) -> DescribeBatchOperationResponse {
+        let kind = match kind_of_targets(&request) {
+            SubjectKind::ACTIVITY => ExecutionType::Activity,
+            _ => ExecutionType::Workflow,
+        };
         let StartBatchOperationRequest { reason, visibility_query, executions, target_executions, .. } = request;
-        let workflow = |execution: tenure_api::common::v1::WorkflowExecution| Execution {
-            r#type: ExecutionType::Workflow.into(),
+        let named = |execution: tenure_api::common::v1::WorkflowExecution| Execution {
+            r#type: kind.into(),
             business_id: execution.workflow_id,
             run_id: execution.run_id,
         };
@@ -196,9 +202,32 @@ impl BatchState {
             identity: self.identity.clone(),
             reason,
             query: visibility_query,
-            executions: executions.into_iter().map(workflow).chain(target_executions).collect(),
+            executions: executions.into_iter().map(named).chain(target_executions).collect(),
         }
     }
+}
+
+/// The kind of subject that the operation is done to.
+pub fn kind(operation: &Operation) -> SubjectKind {
+    match operation {
+        Operation::CancelActivitiesOperation(_)
+        | Operation::TerminateActivitiesOperation(_)
+        | Operation::DeleteActivitiesOperation(_) => SubjectKind::ACTIVITY,
+        Operation::TerminationOperation(_)
+        | Operation::SignalOperation(_)
+        | Operation::CancellationOperation(_)
+        | Operation::DeletionOperation(_)
+        | Operation::ResetOperation(_)
+        | Operation::UpdateWorkflowOptionsOperation(_)
+        | Operation::UnpauseActivitiesOperation(_)
+        | Operation::ResetActivitiesOperation(_)
+        | Operation::UpdateActivityOptionsOperation(_) => SubjectKind::RUN,
+    }
+}
+
+/// The kind of a job's targets.
+pub fn kind_of_targets(request: &StartBatchOperationRequest) -> SubjectKind {
+    request.operation.as_ref().map_or(SubjectKind::RUN, kind)
 }
 
 /// Whether a job's record in lists is one of a running job, by its position: those come first.

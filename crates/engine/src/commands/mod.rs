@@ -28,6 +28,7 @@ mod return_task;
 pub(crate) mod schedule;
 pub(crate) mod signal_with_start;
 pub(crate) mod signal_workflow;
+pub(crate) mod standalone;
 mod start_activity_task;
 pub(crate) mod start_workflow;
 mod start_workflow_task;
@@ -83,8 +84,21 @@ pub(crate) fn dispatch(call: Call<'_, '_>, command: &ShardCommand) -> VerbResult
         ReturnTask { token } => return_task::run(call, token),
         Receive { from, message } => receive::run(call, from, message),
         Acknowledge { instance, stamp, receipt } => acknowledge::run(call, *instance, *stamp, *receipt),
-        StartBatch(_) | StopBatch(_) | AdvanceBatch(_) | CreateSchedule(_) | UpdateSchedule(_) | PatchSchedule(_)
-        | DeleteSchedule => {
+        StartBatch(_)
+        | StopBatch(_)
+        | AdvanceBatch(_)
+        | CreateSchedule(_)
+        | UpdateSchedule(_)
+        | PatchSchedule(_)
+        | DeleteSchedule
+        | StartActivity(_)
+        | RequestCancelActivity(_)
+        | TerminateActivity(_)
+        | PauseStandalone(_)
+        | UnpauseStandalone(_)
+        | ResetStandalone(_)
+        | UpdateStandaloneOptions(_)
+        | DeleteActivity { .. } => {
             let workflow_id = &call.workflow.workflow_id;
             Err(ApiError::internal(format!("a command that is not for workflow '{workflow_id}'")).into())
         }

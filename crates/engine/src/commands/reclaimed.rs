@@ -47,6 +47,14 @@ pub fn answer_of_reclaimed(command: &ShardCommand) -> Option<Result<Reply, ApiEr
         | UpdateSchedule(_)
         | PatchSchedule(_)
         | DeleteSchedule
+        | StartActivity(_)
+        | RequestCancelActivity(_)
+        | TerminateActivity(_)
+        | PauseStandalone(_)
+        | UnpauseStandalone(_)
+        | ResetStandalone(_)
+        | UpdateStandaloneOptions(_)
+        | DeleteActivity { .. }
         | ReturnTask { .. } => Some(Err(ApiError::not_found("The namespace was deleted."))),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     codec,
     id::{Ids, Process, ProposalId, Stamp},
     info::ExecutionInfo,
-    key::{NamespaceId, TaskKind},
+    key::{NamespaceId, QueueKey, TaskKind},
     limits::Limits,
     outbox::{Body, ClosePolicy, OutboxMessage, Target},
     pause::state::Paused,
@@ -25,8 +25,12 @@ use crate::{
         state::{Action, Backfill, BufferedStart, Counts, RunningWorkflow, Starting},
     },
     search_attributes::Registry,
+    standalone::{
+        End, Ended, Fixed, StandaloneState,
+        state::{CancelRequest, Requests},
+    },
     state::ExecutionState,
-    subject::Lane,
+    subject::{Lane, SubjectKind},
     system::{
         self, SystemCommand,
         cluster::{ClusterMap, ClusterRow, NodeRow, ShardRow},
@@ -46,7 +50,7 @@ use crate::{
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tenure_api::{
-    activity::v1::ActivityOptions,
+    activity::v1::{ActivityExecutionOutcome, ActivityOptions},
     batch::v1::BatchOperationInfo,
     common::v1::{Memo, Payloads, Priority, SearchAttributes, WorkerVersionStamp},
     error::ApiError,
@@ -56,7 +60,9 @@ use tenure_api::{
     schedule::v1::Schedule,
     sdk::v1::UserMetadata,
     workflow::v1::WorkflowExecutionOptions,
-    workflowservice::v1::{RegisterNamespaceRequest, StartBatchOperationRequest, UpdateNamespaceRequest},
+    workflowservice::v1::{
+        RegisterNamespaceRequest, StartActivityExecutionRequest, StartBatchOperationRequest, UpdateNamespaceRequest,
+    },
 };
 use uuid::Uuid;
 
@@ -65,7 +71,7 @@ mod kept;
 
 use kept::{Form, check_kept, check_read, form, write_new};
 
-const FORMS: [Form; 32] = [
+const FORMS: [Form; 35] = [
     form::<PendingActivity>("activity"),
     form::<Encoded<BatchOperationInfo>>("batch_record"),
     form::<Encoded<StartBatchOperationRequest>>("batch_request"),
@@ -93,6 +99,9 @@ const FORMS: [Form; 32] = [
     form::<Definition>("schedule_definition"),
     form::<ScheduleState>("schedule_state"),
     form::<ShardRow>("shard"),
+    form::<Fixed>("standalone_fixed"),
+    form::<Encoded<ActivityExecutionOutcome>>("standalone_outcome"),
+    form::<StandaloneState>("standalone_state"),
     form::<Recent>("system_proposals"),
     form::<TaskToken>("task_token"),
     form::<UserTimer>("timer"),
@@ -128,8 +137,10 @@ fn written() -> Vec<(&'static str, Bytes)> {
         attempt: 1,
         stamp: STAMP,
         activity_id: "a".into(),
+        of: SubjectKind::RUN,
     };
     written.push(("task_token", task_token.encode()));
+    written.push(("task_token", TaskToken { of: SubjectKind::ACTIVITY, ..task_token }.encode()));
     let config = QueueConfigRow { config: Bytes::from_static(b"c"), set_by: ProposalId(u128::MAX) };
     written.push(("queue_config", codec::encode(&config)));
     let filling = Filling { after: Some(workflow().run(Uuid::from_u128(1))), done: true, left_out: 1 };
@@ -140,6 +151,7 @@ fn written() -> Vec<(&'static str, Bytes)> {
     written.extend(of_proposals());
     written.extend(of_a_batch_job());
     written.extend(of_a_schedule());
+    written.extend(of_a_standalone_activity());
     written.extend(with_all_fields());
     for sim in properties::played() {
         for op in sim.log.iter().flat_map(|entry| &entry.ops) {
@@ -167,7 +179,7 @@ fn written() -> Vec<(&'static str, Bytes)> {
                     continue;
                 }
                 RowKey::Clock | RowKey::ListFill | RowKey::System { .. } => continue,
-                RowKey::Batch { .. } | RowKey::Schedule { .. } => continue,
+                RowKey::Batch { .. } | RowKey::Schedule { .. } | RowKey::Activity { .. } => continue,
             };
             written.push((name, value.clone()));
         }
@@ -224,6 +236,59 @@ fn of_a_schedule() -> Vec<(&'static str, Bytes)> {
         ("schedule_definition", codec::encode(&definition)),
         ("schedule_carried", codec::encode(&carried)),
     ]
+}
+
+/// The rows of an activity without a workflow, with all of their fields.
+fn of_a_standalone_activity() -> Vec<(&'static str, Bytes)> {
+    let at = Timestamp(1);
+    let activity = PendingActivity::scheduled(0, at, &ActivityTaskScheduledEventAttributes::default());
+    let state = StandaloneState {
+        activity,
+        created_at: at,
+        start_delay: Duration::from_millis(1500),
+        end: Some(End { how: Ended::Completed, at }),
+        start_request: "r".into(),
+        started_by: ProposalId(u128::MAX),
+        last_started_at: Some(at),
+        transitions: 2,
+        heartbeats: 3,
+        cancel: Some(CancelRequest { request_id: "c".into(), identity: "i".into(), reason: "r".into() }),
+        requests: Requests {
+            terminate: "t".into(),
+            pause: "p".into(),
+            unpause: "u".into(),
+            reset: "r".into(),
+            options: "o".into(),
+        },
+        timer: Some(at),
+        recent: [ProposalId(1)].into(),
+    };
+    let ends = [Ended::Failed, Ended::Canceled, Ended::Terminated, Ended::TimedOut];
+    let ended = ends.map(|how| StandaloneState { end: Some(End { how, at }), ..state.clone() });
+    let fixed = Fixed {
+        request: Encoded::of(&StartActivityExecutionRequest::default()),
+        search_attributes: Some(Encoded::of(&SearchAttributes::default())),
+    };
+    let run = workflow().run(Uuid::from_u128(1));
+    let queue = QueueKey { namespace: workflow().namespace, kind: TaskKind::Activity, name: "q".into() };
+    let task = ReadyTask {
+        queue,
+        priority: 3,
+        stamp: STAMP,
+        run,
+        scheduled_event_id: 0,
+        scheduled_at: at,
+        sticky: false,
+        of: SubjectKind::ACTIVITY,
+    };
+    let mut rows = vec![
+        ("standalone_state", codec::encode(&state)),
+        ("standalone_fixed", codec::encode(&fixed)),
+        ("standalone_outcome", codec::encode(&Encoded::of(&ActivityExecutionOutcome::default()))),
+        ("ready_task", codec::encode(&task)),
+    ];
+    rows.extend(ended.iter().map(|state| ("standalone_state", codec::encode(state))));
+    rows
 }
 
 /// Values with all of their fields, which scripts do not write.

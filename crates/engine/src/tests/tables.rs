@@ -9,6 +9,7 @@ use crate::{
     key::TaskKind,
     outbox::{OutboxMessage, Receipt},
     rows::StateReader,
+    subject::SubjectKind,
     testing::{Sim, command, execution, schedule_activity},
     token::TaskToken,
     update::{
@@ -81,7 +82,18 @@ fn nothing(sim: &Sim, kind: TaskKind, scheduled_event_id: i64) -> (StartTask, Ta
     let run = sim.current_run();
     let start = StartTask { run_id: run.run_id, stamp: Stamp::default(), scheduled_event_id, poll: Poll::default() };
     let activity_id = if kind == TaskKind::Activity { "a".into() } else { String::new() };
-    (start, TaskToken { kind, run, scheduled_event_id, attempt: 1, stamp: Stamp::default(), activity_id })
+    (
+        start,
+        TaskToken {
+            kind,
+            run,
+            scheduled_event_id,
+            attempt: 1,
+            stamp: Stamp::default(),
+            activity_id,
+            of: SubjectKind::RUN,
+        },
+    )
 }
 
 fn start_of(sim: &Sim, kind: TaskKind) -> StartTask {

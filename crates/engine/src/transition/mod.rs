@@ -18,6 +18,7 @@ pub fn transition(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<
     let result = match envelope.lane.kind {
         SubjectKind::BATCH => commands::batch::dispatch(rows, cx, envelope),
         SubjectKind::SCHEDULE => commands::schedule::dispatch(rows, cx, envelope),
+        SubjectKind::ACTIVITY => commands::standalone::dispatch(rows, cx, envelope),
         _ => run_of_workflow(rows, envelope, cx),
     };
     match result {

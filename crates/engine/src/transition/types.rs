@@ -94,6 +94,12 @@ pub enum Effect {
         job: Lane,
         running: bool,
     },
+    /// A run of an activity without a workflow has changed, this many times by now, or is no more.
+    ActivityAdvanced {
+        run: Subject,
+        transitions: i64,
+        ended: bool,
+    },
     /// A schedule has dealt with times.
     ScheduleActed(Acted),
     /// The settings of a queue by operators have changed.

@@ -37,6 +37,7 @@ use crate::{
     key::{RunKey, TaskKind},
     rows::ReadyTask,
     state::ExecutionState,
+    subject::SubjectKind,
     time::Timestamp,
     token::TaskToken,
     transition::types::Effect,
@@ -181,6 +182,7 @@ fn make_ready(txn: &mut Txn<'_, '_>, mut task: PendingTask, undelivered: Option<
         scheduled_event_id: if task.transient { 0 } else { task.scheduled_event_id },
         scheduled_at: task.scheduled_at,
         sticky: task.sticky,
+        of: SubjectKind::RUN,
     });
     task.phase = TaskPhase::Ready { stamp, deadline, undelivered };
     txn.state.workflow_task.pending = Some(task);
@@ -305,6 +307,7 @@ pub fn started_token(run: &RunKey, state: &ExecutionState) -> Option<TaskToken> 
         attempt: state.workflow_task.attempt,
         stamp: started.stamp,
         activity_id: String::new(),
+        of: SubjectKind::RUN,
     })
 }
 

@@ -16,7 +16,7 @@ use tenure_api::{
     workflow::v1::{PostResetOperation, post_reset_operation::Variant},
     workflowservice::v1::start_batch_operation_request::Operation,
 };
-use tenure_engine::{Lane, batch};
+use tenure_engine::{Lane, SubjectKind, batch};
 use tenure_shard::{Question, ShardId, Shards};
 use tokio::time::Instant;
 
@@ -59,9 +59,6 @@ impl Rpc for api::StartBatchOperationRequest {
             return Err(invalid("visibility query, executions, and target executions are mutually exclusive"));
         }
         check_operation(operation)?;
-        if batch::operation_type(operation).is_none() {
-            return Err(ApiError::unimplemented("batch operations on activities without a workflow"));
-        }
         check_targets(operation, &self.target_executions)?;
         if let Operation::SignalOperation(signal) = operation {
             admission.length(&signal.signal, "SignalName")?;
@@ -217,9 +214,13 @@ fn check_reset(reset: &BatchOperationReset) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The targets are workflows, as all operations that are here are for.
+/// The targets are of the kind that the operation is for.
 fn check_targets(operation: &Operation, targets: &[tenure_api::common::v1::Execution]) -> Result<(), ApiError> {
-    let other = targets.iter().enumerate().find(|(_, target)| target.r#type() != ExecutionType::Workflow);
+    let (required, name) = match batch::kind(operation) {
+        SubjectKind::ACTIVITY => (ExecutionType::Activity, "Activity"),
+        _ => (ExecutionType::Workflow, "Workflow"),
+    };
+    let other = targets.iter().enumerate().find(|(_, target)| target.r#type() != required);
     let Some((number, target)) = other else { return Ok(()) };
     let kind = match target.r#type() {
         ExecutionType::Unspecified => "Unspecified",
@@ -244,6 +245,6 @@ fn check_targets(operation: &Operation, targets: &[tenure_api::common::v1::Execu
     };
     Err(invalid(format!(
         "target_executions[{number}] has type {kind}, but operation \
-         *workflowservice.StartBatchOperationRequest_{operation} requires Workflow"
+         *workflowservice.StartBatchOperationRequest_{operation} requires {name}"
     )))
 }

@@ -1,6 +1,8 @@
 //! The RPCs, one file each (twins by token and by id, and close relatives, share one), and the services that they
 //! make up. Adding an RPC: a file that implements `Rpc` (or `LocalRpc`) for its request, and a line in `served` below.
 
+mod activity_executions;
+mod activity_lists;
 mod batches;
 mod callbacks;
 mod change_namespace;
@@ -14,6 +16,7 @@ mod get_workflow_execution_history;
 mod links;
 mod lists;
 mod operate_activities;
+mod operate_activity_executions;
 mod pause_workflow_execution;
 mod poll_activity_task_queue;
 mod poll_nexus_task_queue;
@@ -57,7 +60,7 @@ use tenure_api::{
     operatorservice::v1 as operator,
     workflowservice::v1 as api,
 };
-use tenure_engine::{Envelope, Lane, Reply, ShardCommand, WorkflowKey, command::ActivityRef};
+use tenure_engine::{Envelope, Lane, Reply, ShardCommand, command::ActivityRef};
 use tenure_limits::DECODED;
 use tenure_shard::{CommandError, ShardId, Shards};
 
@@ -84,7 +87,7 @@ mod prelude {
 
 /// An activity by its id.
 #[derive(Clone)]
-pub(crate) struct ActivityTarget((WorkflowKey, ActivityRef));
+pub(crate) struct ActivityTarget((Lane, ActivityRef));
 
 impl Target for ActivityTarget {
     fn shard(&self, shards: &Shards) -> ShardId {
@@ -227,6 +230,18 @@ fn served() -> Vec<(String, Handler)> {
         led::<api::UnpauseActivityRequest>(),
         led::<api::ResetActivityRequest>(),
         led::<api::UpdateActivityOptionsRequest>(),
+        led::<api::StartActivityExecutionRequest>(),
+        led::<api::DescribeActivityExecutionRequest>(),
+        led::<api::PollActivityExecutionRequest>(),
+        led::<api::RequestCancelActivityExecutionRequest>(),
+        led::<api::TerminateActivityExecutionRequest>(),
+        led::<api::DeleteActivityExecutionRequest>(),
+        led::<api::PauseActivityExecutionRequest>(),
+        led::<api::UnpauseActivityExecutionRequest>(),
+        led::<api::ResetActivityExecutionRequest>(),
+        led::<api::UpdateActivityExecutionOptionsRequest>(),
+        local::<api::ListActivityExecutionsRequest>(),
+        local::<api::CountActivityExecutionsRequest>(),
         led::<api::RegisterNamespaceRequest>(),
         led::<api::UpdateNamespaceRequest>(),
         led::<api::DeprecateNamespaceRequest>(),

@@ -111,6 +111,10 @@ pub(super) fn of_this_node(
             reported_problems_search_attribute: true,
             workflow_pause: true,
             worker_poll_complete_on_shutdown: true,
+            standalone_activities: true,
+            standalone_activity_start_delay: true,
+            standalone_activity_batch_operations: true,
+            standalone_activity_operator_commands: true,
             ..Default::default()
         });
         info.limits = Some(ns::namespace_info::Limits {

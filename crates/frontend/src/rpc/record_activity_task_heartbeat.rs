@@ -1,7 +1,7 @@
 //! RecordActivityTaskHeartbeat, by token and by id.
 
 use super::prelude::*;
-use tenure_engine::activity::HeartbeatAnswer;
+use tenure_engine::{Lane, activity::HeartbeatAnswer};
 
 impl Rpc for api::RecordActivityTaskHeartbeatRequest {
     type Response = api::RecordActivityTaskHeartbeatResponse;
@@ -16,9 +16,9 @@ impl Rpc for api::RecordActivityTaskHeartbeatRequest {
     }
 
     async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
-        let workflow = token.run.workflow.clone();
+        let lane = token.lane();
         let HeartbeatAnswer { cancel_requested, paused, reset } =
-            heartbeat(call, workflow, ActivityRef::Token(token), self).await?;
+            heartbeat(call, lane, ActivityRef::Token(token), self).await?;
         Ok(Self::Response { cancel_requested, activity_paused: paused, activity_reset: reset })
     }
 }
@@ -36,7 +36,7 @@ impl Rpc for api::RecordActivityTaskHeartbeatByIdRequest {
     }
 
     async fn run(self: Arc<Self>, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        let (workflow, activity) = target.0;
+        let (lane, activity) = target.0;
         let request = api::RecordActivityTaskHeartbeatRequest {
             namespace: self.namespace.clone(),
             details: self.details.clone(),
@@ -44,18 +44,18 @@ impl Rpc for api::RecordActivityTaskHeartbeatByIdRequest {
             ..Default::default()
         };
         let HeartbeatAnswer { cancel_requested, paused, reset } =
-            heartbeat(call, workflow, activity, Arc::new(request)).await?;
+            heartbeat(call, lane, activity, Arc::new(request)).await?;
         Ok(Self::Response { cancel_requested, activity_paused: paused, activity_reset: reset })
     }
 }
 
 async fn heartbeat(
     call: &Call,
-    workflow: WorkflowKey,
+    lane: Lane,
     activity: ActivityRef,
     request: Arc<api::RecordActivityTaskHeartbeatRequest>,
 ) -> Result<HeartbeatAnswer, CommandError> {
-    match call.execute(workflow, ShardCommand::HeartbeatActivity { activity, request }).await? {
+    match call.execute(lane, ShardCommand::HeartbeatActivity { activity, request }).await? {
         Reply::ActivityHeartbeat(answer) => Ok(answer),
         reply => Err(unexpected(&reply)),
     }

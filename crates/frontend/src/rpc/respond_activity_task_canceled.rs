@@ -16,9 +16,9 @@ impl Rpc for api::RespondActivityTaskCanceledRequest {
     }
 
     async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
-        let workflow = token.run.workflow.clone();
+        let lane = token.lane();
         let command = ShardCommand::CancelActivity { activity: ActivityRef::Token(token), request: self };
-        call.done(workflow, command).await?;
+        call.done(lane, command).await?;
         Ok(Self::Response::default())
     }
 }
@@ -37,7 +37,7 @@ impl Rpc for api::RespondActivityTaskCanceledByIdRequest {
     }
 
     async fn run(self: Arc<Self>, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        let (workflow, activity) = target.0;
+        let (lane, activity) = target.0;
         let request = api::RespondActivityTaskCanceledRequest {
             namespace: self.namespace.clone(),
             details: self.details.clone(),
@@ -45,7 +45,7 @@ impl Rpc for api::RespondActivityTaskCanceledByIdRequest {
             deployment_options: self.deployment_options.clone(),
             ..Default::default()
         };
-        call.done(workflow, ShardCommand::CancelActivity { activity, request: Arc::new(request) }).await?;
+        call.done(lane, ShardCommand::CancelActivity { activity, request: Arc::new(request) }).await?;
         Ok(Self::Response::default())
     }
 }

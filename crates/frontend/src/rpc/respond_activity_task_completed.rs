@@ -16,9 +16,9 @@ impl Rpc for api::RespondActivityTaskCompletedRequest {
     }
 
     async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
-        let workflow = token.run.workflow.clone();
+        let lane = token.lane();
         let command = ShardCommand::CompleteActivity { activity: ActivityRef::Token(token), request: self };
-        call.done(workflow, command).await?;
+        call.done(lane, command).await?;
         Ok(Self::Response::default())
     }
 }
@@ -37,14 +37,14 @@ impl Rpc for api::RespondActivityTaskCompletedByIdRequest {
     }
 
     async fn run(self: Arc<Self>, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        let (workflow, activity) = target.0;
+        let (lane, activity) = target.0;
         let request = api::RespondActivityTaskCompletedRequest {
             namespace: self.namespace.clone(),
             result: self.result.clone(),
             identity: self.identity.clone(),
             ..Default::default()
         };
-        call.done(workflow, ShardCommand::CompleteActivity { activity, request: Arc::new(request) }).await?;
+        call.done(lane, ShardCommand::CompleteActivity { activity, request: Arc::new(request) }).await?;
         Ok(Self::Response::default())
     }
 }

@@ -19,10 +19,10 @@ impl Rpc for api::RespondActivityTaskFailedRequest {
     }
 
     async fn run(self: Arc<Self>, token: TaskToken, call: &Call) -> Result<Self::Response, CommandError> {
-        let workflow = token.run.workflow.clone();
+        let lane = token.lane();
         let failures = oversized(&self, call.leader.limits());
         let command = ShardCommand::FailActivity { activity: ActivityRef::Token(token), request: self };
-        call.done(workflow, command).await?;
+        call.done(lane, command).await?;
         Ok(Self::Response { failures })
     }
 }
@@ -43,7 +43,7 @@ impl Rpc for api::RespondActivityTaskFailedByIdRequest {
     }
 
     async fn run(self: Arc<Self>, target: ActivityTarget, call: &Call) -> Result<Self::Response, CommandError> {
-        let (workflow, activity) = target.0;
+        let (lane, activity) = target.0;
         let request = api::RespondActivityTaskFailedRequest {
             namespace: self.namespace.clone(),
             failure: self.failure.clone(),
@@ -53,7 +53,7 @@ impl Rpc for api::RespondActivityTaskFailedByIdRequest {
             ..Default::default()
         };
         let failures = oversized(&request, call.leader.limits());
-        call.done(workflow, ShardCommand::FailActivity { activity, request: Arc::new(request) }).await?;
+        call.done(lane, ShardCommand::FailActivity { activity, request: Arc::new(request) }).await?;
         Ok(Self::Response { failures })
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     home::{QueueDescription, queue::PollRequest},
     leader::{
+        activities::{ActivityRequest, FoundActivity},
         history::{HistoryPage, HistoryRequest},
         runs::find_run,
         runtime::LeaderRuntime,
@@ -91,6 +92,12 @@ impl LeaderHandle {
     /// A page of history in order; waits for new events if asked to.
     pub async fn history(&self, request: HistoryRequest) -> Result<HistoryPage, CommandError> {
         self.0.histories.page(request).await
+    }
+
+    /// A run of an activity without a workflow, once what is waited for has happened; `None` if that takes too long. NOT_FOUND
+    /// if there is none.
+    pub async fn activity(&self, request: ActivityRequest) -> Result<Option<FoundActivity>, CommandError> {
+        self.0.activities.find(request).await
     }
 
     /// A page of history, newest event first.

@@ -207,7 +207,7 @@ impl Histories {
         let grown = |state: &ExecutionState| Grown { next_event_id: state.next_event_id, closed: !state.is_running() };
         let mut seen = grown(&state);
         if request.wait_new_event {
-            let mut waiter = self.waiters.wait(run);
+            let mut waiter = self.waiters.wait(run.into());
             // Once more, now that nothing can be missed; from here on the waiter is told all that is of interest.
             if let Some(newer) = self.context.rows.execution(run)? {
                 seen = grown(&newer);

@@ -1,5 +1,6 @@
 //! What a leader does of its own: it runs commands and timers, delivers its outbox, and answers reads, waits and queries.
 
+pub(crate) mod activities;
 pub(crate) mod admission;
 pub(crate) mod batches;
 pub(crate) mod cache;

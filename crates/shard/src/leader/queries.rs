@@ -146,7 +146,7 @@ impl Queries {
             return Ok(state);
         }
         let until = last_chance.min(Instant::now() + FIRST_TASK_WITHIN);
-        let mut waiter = self.waiters.wait(run);
+        let mut waiter = self.waiters.wait(run.into());
         loop {
             let (_, state) = find_run(&*self.context.rows, &run.workflow, Some(run.run_id))?;
             if !waits_for_first_task(&state) || Instant::now() >= until {

@@ -88,7 +88,8 @@ impl Reclaims {
         };
         let mut runs = 0;
         self.remove_jobs(namespace).await?;
-        self.remove_schedules(namespace).await?;
+        self.remove_listed(namespace, SubjectKind::SCHEDULE).await?;
+        self.remove_listed(namespace, SubjectKind::ACTIVITY).await?;
         while self.remove_runs(namespace, &mut runs).await? > 0 {}
         self.remove_leftovers(namespace).await?;
         if self.sends(namespace).await? {
@@ -137,16 +138,20 @@ impl Reclaims {
         }
     }
 
-    /// Removes all schedules that there are.
-    async fn remove_schedules(&self, namespace: NamespaceId) -> Result<(), CommandError> {
+    /// Removes all subjects of a kind that lists know.
+    async fn remove_listed(&self, namespace: NamespaceId, kind: SubjectKind) -> Result<(), CommandError> {
         loop {
-            let ids = self.context.read(move |rows| schedules(&*rows.lists()?, namespace)).await?;
-            if ids.is_empty() {
+            let listed = self.context.read(move |rows| listed(&*rows.lists()?, namespace, kind)).await?;
+            if listed.is_empty() {
                 return Ok(());
             }
-            for id in ids {
-                let lane = Lane::of_schedule(namespace, &id);
-                self.executions.execute(own(lane, ShardCommand::ReclaimRun { run_id: Uuid::nil() })).await?;
+            let remove = |RunKey { workflow, run_id }| {
+                let lane = Lane { kind, namespace, id: workflow.workflow_id };
+                self.executions.execute(own(lane, ShardCommand::ReclaimRun { run_id }))
+            };
+            let mut removed = stream::iter(listed).map(remove).buffer_unordered(RECLAIMED_AT_ONCE);
+            while let Some(removed) = removed.next().await {
+                removed?;
             }
         }
     }
@@ -276,15 +281,14 @@ fn group(name: &str, count: u64) -> (GroupValue, u64) {
     (GroupValue::Text(name.into()), count)
 }
 
-/// The ids of schedules of a namespace, some at a time.
-fn schedules(rows: &dyn ListRows, namespace: NamespaceId) -> Result<Vec<String>, ReadError> {
-    let kind = SubjectKind::SCHEDULE;
-    let (mut ids, mut result) = (Vec::new(), Ok(()));
+/// The subjects of a kind of a namespace, some at a time.
+fn listed(rows: &dyn ListRows, namespace: NamespaceId, kind: SubjectKind) -> Result<Vec<RunKey>, ReadError> {
+    let (mut found, mut result) = (Vec::new(), Ok(()));
     let table = ListTable { kind, namespace, field: None };
     rows.rows(&table, &ListRange::default(), &mut |position, record| match RunRecord::decode(record) {
         Ok(record) => {
-            ids.push(record.run(namespace).workflow.workflow_id.to_string());
-            if ids.len() < PIECE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            found.push(record.run(namespace));
+            if found.len() < PIECE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         }
         Err(error) => {
             let key = RowKey::Record { kind, namespace, position: Bytes::copy_from_slice(position) };
@@ -292,5 +296,5 @@ fn schedules(rows: &dyn ListRows, namespace: NamespaceId) -> Result<Vec<String>,
             ControlFlow::Break(())
         }
     })?;
-    result.map(|()| ids)
+    result.map(|()| found)
 }

@@ -3,6 +3,7 @@
 use crate::{
     home::Home,
     leader::{
+        activities::Activities,
         admission::Admission,
         batches::{Batches, Operations},
         context::{BuildError, LeaderContext},
@@ -48,6 +49,7 @@ pub(crate) struct LeaderRuntime {
     pub(crate) admission: Arc<Admission>,
     pub(crate) system: Arc<System>,
     pub(crate) histories: Histories,
+    pub(crate) activities: Activities,
     pub(crate) updates: Updates,
     pub(crate) owner: Owner,
     pub(crate) home: Arc<Home>,
@@ -118,6 +120,7 @@ impl LeaderRuntime {
             reclaims: Arc::new(Reclaims::new(context.clone(), executions.clone())),
             system,
             histories: Histories::new(context.clone(), waiters.clone()),
+            activities: Activities::new(context.clone(), waiters.clone()),
             updates: Updates::new(context.clone(), admission.clone()),
             questions: Arc::new(Questions::new(context.clone(), owner.dispatch.clone(), fill.clone())),
             fill,
@@ -203,7 +206,9 @@ impl LeaderRuntime {
             Request::Backlog { queue, .. } => self.questions.serve_backlog(queue).await,
             Request::Step(request) => self.questions.serve(request).await,
             Request::Operate(request) => self.operations.serve(request).await,
-            Request::CurrentRun { workflow, .. } => self.operations.serve_current_run(&workflow).await,
+            Request::CurrentRun { workflow, of, .. } => {
+                self.operations.serve_current_run(&workflow, of.unwrap_or_default()).await
+            }
             Request::ReadIndex { .. } => match self.context.replica.linearizable().await {
                 Ok(()) => Served::Answer(Answer::ReadIndex(*self.context.replica.applied().borrow())),
                 Err(not_leader) => Served::Answer(Answer::NotLeader(not_leader)),
@@ -228,7 +233,8 @@ impl Effects for LeaderRuntime {
             },
             Effect::TaskReady(task) => self.owner.dispatch.task_ready(task),
             Effect::TaskGone { queue, stamp } => self.owner.dispatch.task_gone(&queue, stamp),
-            Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run, next_event_id, closed),
+            Effect::HistoryGrew { run, next_event_id, closed } => self.waiters.grew(&run.into(), next_event_id, closed),
+            Effect::ActivityAdvanced { run, transitions, ended } => self.waiters.grew(&run, transitions, ended),
             Effect::OutboxReady(entry) => self.outbox.ready(entry),
             Effect::QueriesAnswered { run, results } => self.owner.queries.workflow_task_completed(&run, results),
             Effect::WorkflowTaskEnded { run } => self.owner.queries.workflow_task_ended(&run),

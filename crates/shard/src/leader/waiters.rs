@@ -1,13 +1,13 @@
-//! Who waits for a run's history to grow. In memory only: when leadership goes, frontends wait at the new leader.
+//! Who waits for a run's history to grow, or for news of an activity without a workflow. In memory only: when leadership goes, frontends wait at the new leader.
 //!
 //! The notice is the engine's effect. The sweep is the end of the wait, after which clients ask again, from rows.
 
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
-use tenure_engine::RunKey;
+use tenure_engine::Subject;
 use tokio::sync::watch;
 
-/// How far a run's history goes.
+/// How far a run's history goes. Of an activity, which has none, this counts what has become of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grown {
     pub(crate) next_event_id: i64,
@@ -16,26 +16,26 @@ pub(crate) struct Grown {
 
 #[derive(Default)]
 pub(crate) struct Waiters {
-    by_run: Arc<Mutex<HashMap<RunKey, watch::Sender<Grown>>>>,
+    by_run: Arc<Mutex<HashMap<Subject, watch::Sender<Grown>>>>,
 }
 
 /// Sees the growth of a run from when it was made on.
 pub(crate) struct Waiter {
-    by_run: Arc<Mutex<HashMap<RunKey, watch::Sender<Grown>>>>,
-    run: RunKey,
+    by_run: Arc<Mutex<HashMap<Subject, watch::Sender<Grown>>>>,
+    run: Subject,
     grown: Option<watch::Receiver<Grown>>,
 }
 
 impl Waiters {
     /// To be made before rows are read, so that no growth is missed.
-    pub(crate) fn wait(&self, run: &RunKey) -> Waiter {
+    pub(crate) fn wait(&self, run: Subject) -> Waiter {
         let mut by_run = self.by_run.lock();
         let sender = by_run.entry(run.clone()).or_insert_with(|| watch::Sender::new(Grown::default()));
         let grown = Some(sender.subscribe());
-        Waiter { by_run: self.by_run.clone(), run: run.clone(), grown }
+        Waiter { by_run: self.by_run.clone(), run, grown }
     }
 
-    pub(crate) fn grew(&self, run: &RunKey, next_event_id: i64, closed: bool) {
+    pub(crate) fn grew(&self, run: &Subject, next_event_id: i64, closed: bool) {
         if let Some(sender) = self.by_run.lock().get(run) {
             sender.send_replace(Grown { next_event_id, closed });
         }

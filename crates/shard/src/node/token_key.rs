@@ -40,6 +40,8 @@ pub enum TokenUse {
     NamespacePage = 3,
     /// Where a page of a list over many shards goes on.
     ListPage = 4,
+    /// What of an activity without a workflow is known to who waits for more.
+    ActivityPoll = 5,
 }
 
 impl TokenKey {

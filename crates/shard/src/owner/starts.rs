@@ -31,9 +31,11 @@ use tenure_api::{
     encoded::PollWorkflowTaskQueueResponse, error::Code, workflowservice::v1::PollActivityTaskQueueResponse,
 };
 use tenure_engine::{
-    Envelope, Process, ProposalId, QueueKey, Reply, RunKey, ShardCommand, Stamp, TaskKind, Timestamp, activity,
+    Envelope, Process, ProposalId, QueueKey, Reply, RunKey, ShardCommand, Stamp, SubjectKind, TaskKind, Timestamp,
+    activity,
     command::{StartTask, WorkflowTaskStarted},
     rows::{ReadError, ReadyTask, TimerTable},
+    standalone,
     token::TaskToken,
     workflow_task::started_token,
 };
@@ -143,13 +145,14 @@ impl Starts {
         let StartRequest { task, poll, proposal, .. } = request;
         let process = poll.process;
         let start = StartTask::of(&task, poll);
-        let ReadyTask { queue, stamp, run, .. } = task;
+        let lane = task.lane();
+        let ReadyTask { queue, stamp, .. } = task;
         self.dispatch.ready.starting(&queue, stamp);
         let command = match queue.kind {
             TaskKind::Workflow => ShardCommand::StartWorkflowTask(start),
             TaskKind::Activity => ShardCommand::StartActivityTask(start),
         };
-        let envelope = Envelope { proposal, ..own(run.workflow, command) };
+        let envelope = Envelope { proposal, ..own(lane, command) };
         let reply = match self.executions.execute(envelope).await {
             Ok(reply) => reply,
             Err(CommandError::NotLeader(not_leader)) => {
@@ -250,13 +253,18 @@ impl Starts {
     pub(crate) fn expect_recent(&self) -> Result<(), ReadError> {
         let now = self.context.clock.now();
         for (_, subject) in self.context.rows.timers(TimerTable::Others, FIRST_TIMERS)? {
-            let Some(run) = subject.run() else { continue };
-            let Some(state) = self.context.rows.execution(&run)? else { continue };
             let expect = |token, process: Process, at: Timestamp| {
                 if process.node != 0 && at.plus(RECENT) >= now {
                     self.expect(token, process, true);
                 }
             };
+            if subject.lane.kind == SubjectKind::ACTIVITY
+                && let Some((token, started)) = standalone::without_heartbeat(&*self.context.rows, &subject)?
+            {
+                expect(token, started.process, started.at);
+            }
+            let Some(run) = subject.run() else { continue };
+            let Some(state) = self.context.rows.execution(&run)? else { continue };
             if let Some((_, started)) = state.workflow_task.started()
                 && let Some(token) = started_token(&run, &state)
             {
@@ -271,10 +279,9 @@ impl Starts {
 
     /// Makes a started task ready again, as the same attempt.
     pub(crate) async fn return_task(self: &Arc<Self>, token: TaskToken, proposal: ProposalId) -> Served {
-        let (run, stamp) = (token.run.clone(), token.stamp);
-        let workflow = run.workflow.clone();
+        let (run, stamp, lane) = (token.run.clone(), token.stamp, token.lane());
         let command = ShardCommand::ReturnTask { token };
-        let outcome = self.executions.execute(Envelope { proposal, ..own(workflow, command) }).await;
+        let outcome = self.executions.execute(Envelope { proposal, ..own(lane, command) }).await;
         match outcome {
             Ok(_) => {
                 self.confirmed(&[stamp]);
@@ -330,11 +337,17 @@ impl Starts {
 
     /// False for a start of an activity that has ended, or whose worker was heard of.
     fn is_running(&self, token: &TaskToken) -> bool {
-        match self.context.rows.execution(&token.run) {
-            Ok(Some(state)) => {
-                activity::without_heartbeat(&token.run, &state).any(|(running, _)| running.stamp == token.stamp)
+        let unheard = || -> Result<bool, ReadError> {
+            let rows = &*self.context.rows;
+            if token.of == SubjectKind::ACTIVITY {
+                let running = standalone::without_heartbeat(rows, &token.subject())?;
+                return Ok(running.is_some_and(|(running, _)| running.stamp == token.stamp));
             }
-            Ok(None) => false,
+            let Some(state) = rows.execution(&token.run)? else { return Ok(false) };
+            Ok(activity::without_heartbeat(&token.run, &state).any(|(running, _)| running.stamp == token.stamp))
+        };
+        match unheard() {
+            Ok(unheard) => unheard,
             Err(error) => {
                 tracing::error!(shard = self.context.shard, %error, "a state cannot be read");
                 true
@@ -363,6 +376,7 @@ mod tests {
                     attempt: 1,
                     stamp: Stamp { term: 1, counter: counter as u64 },
                     activity_id: "a".into(),
+                    of: SubjectKind::RUN,
                 };
                 let process = Process { node: 1, boot: 0 };
                 (token.stamp, Unconfirmed { token, process, check_at: now, often_until: now, told_before })

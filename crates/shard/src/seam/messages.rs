@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 use std::time::Duration;
 use tenure_api::{error::ApiError, workflowservice::v1::StartBatchOperationRequest};
 use tenure_engine::{
-    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, Subject, TaskKind, Timestamp, WorkflowKey,
+    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, Subject, SubjectKind, TaskKind, Timestamp, WorkflowKey,
     codec::field,
     command::Poll,
     outbox::{OutboxMessage, Receipt},
@@ -242,6 +242,9 @@ pub(crate) enum Request {
         shard: ShardId,
         #[n(1)]
         workflow: WorkflowKey,
+        /// The kind of what has the id, if it is no workflow.
+        #[n(2)]
+        of: Option<SubjectKind>,
     },
     /// To a node: steps of several shards that it leads. From [`FeatureLevel::LISTS`] on.
     #[n(21)]

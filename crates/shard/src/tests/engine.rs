@@ -8,8 +8,8 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_engine::{
-    Effect, Envelope, Op, QueueKey, Reply, RowKey, RunKey, ShardCommand, Stamp, StateReader, TaskKind, Timestamp,
-    Transition, WriteSet,
+    Effect, Envelope, Op, QueueKey, Reply, RowKey, RunKey, ShardCommand, Stamp, StateReader, SubjectKind, TaskKind,
+    Timestamp, Transition, WriteSet,
     chain::Start,
     codec,
     command::{ActivityRef, RunRequest, WorkflowTaskStarted},
@@ -111,6 +111,7 @@ fn make_ready(transition: &mut Transition, run: &RunKey, queue: &str, cx: &mut C
         scheduled_event_id: 2,
         scheduled_at: cx.now,
         sticky: false,
+        of: SubjectKind::RUN,
     };
     let history = History { events: vec![HistoryEvent { event_id: 1, ..Default::default() }] };
     transition.writes.ops.extend([
@@ -131,6 +132,7 @@ fn started(run: &RunKey, stamp: Stamp) -> WorkflowTaskStarted {
             attempt: 1,
             stamp,
             activity_id: "queue".into(),
+            of: SubjectKind::RUN,
         },
         run: run.clone(),
         workflow_type: "type".into(),

@@ -1,7 +1,7 @@
 //! Forms of what nodes say to each other, and of the tokens of pages and queries, in `crates/shard/forms/`.
 
 use crate::{
-    PageToken, QueryToken, Question,
+    KnownActivity, PageToken, QueryToken, Question,
     node::list_token::ListToken,
     seam::{
         messages::{Answer, HandoverState, Offered, OperateRequest, Request, StartRequest, TaskKey},
@@ -36,7 +36,8 @@ mod kept;
 
 use kept::{Form, check_kept, check_read, form, write_new};
 
-const FORMS: [Form; 5] = [
+const FORMS: [Form; 6] = [
+    form::<KnownActivity>("activity_token"),
     form::<Answer>("answer"),
     form::<ListToken>("list_token"),
     form::<PageToken>("page_token"),
@@ -84,6 +85,7 @@ fn task() -> ReadyTask {
         scheduled_event_id: 5,
         scheduled_at: Timestamp(1_000_000_000_000_000_000),
         sticky: true,
+        of: SubjectKind::RUN,
     }
 }
 
@@ -95,6 +97,7 @@ fn task_token() -> TaskToken {
         attempt: 1,
         stamp: STAMP,
         activity_id: "a".into(),
+        of: SubjectKind::RUN,
     }
 }
 
@@ -133,6 +136,8 @@ fn requests() -> Vec<Request> {
     };
     let bare = Poll { worker_version: None, deployment: None, ..poll.clone() };
     let proposal = ProposalId(u128::MAX);
+    let standalone = ReadyTask { of: SubjectKind::ACTIVITY, ..task() };
+    let standalone_token = TaskToken { of: SubjectKind::ACTIVITY, ..task_token() };
     let start = |poll| Request::Start(StartRequest { owner: 1, task: task(), poll, proposal });
     vec![
         Request::Offer {
@@ -141,6 +146,8 @@ fn requests() -> Vec<Request> {
             offered: vec![Offered::Task(task()), query],
             revoked: vec![(queue(), key)],
         },
+        Request::Offer { home: 1, owner: 2, offered: vec![Offered::Task(standalone)], revoked: vec![] },
+        Request::Return { owner: 1, token: standalone_token, proposal },
         start(poll),
         start(bare),
         Request::StartQuery { token: query_token(), sticky: true },
@@ -178,7 +185,8 @@ fn requests() -> Vec<Request> {
             operation_id: Uuid::from_u128(2),
             request: Encoded::of(&StartBatchOperationRequest { reason: "r".into(), ..Default::default() }),
         }),
-        Request::CurrentRun { shard: 1, workflow: workflow() },
+        Request::CurrentRun { shard: 1, workflow: workflow(), of: None },
+        Request::CurrentRun { shard: 1, workflow: workflow(), of: Some(SubjectKind::ACTIVITY) },
         Request::Steps(StepsRequest {
             question: backlog(),
             places: vec![
@@ -303,7 +311,9 @@ fn written() -> Vec<(&'static str, Bytes)> {
     let requests = requests.iter().map(|request| ("request", codec::encode(request)));
     let answers = answers.iter().map(|answer| ("answer", codec::encode(answer)));
     let list = ListToken::new(&backlog(), vec![(1, Some(PLACE)), (2, None), (3, None)]);
+    let activity = KnownActivity { run: run().into(), transitions: 2 };
     let tokens = [
+        ("activity_token", codec::encode(&activity)),
         ("list_token", codec::encode(&list)),
         ("page_token", codec::encode(&page)),
         ("query_token", codec::encode(&query_token())),

@@ -21,7 +21,7 @@ use minicbor::{Decode, Encode};
 use std::{sync::Arc, time::Duration};
 use tenure_api::error::{ApiError, Code};
 use tenure_engine::{
-    FeatureLevel, Op, QueueKey, RowKey, Stamp, Timestamp, WorkflowKey, codec,
+    FeatureLevel, Op, QueueKey, RowKey, Stamp, SubjectKind, Timestamp, WorkflowKey, codec,
     rows::ReadyTask,
     system::cluster::{ClusterMap, NodeRow},
 };
@@ -107,7 +107,16 @@ fn put_tasks(cluster: &Cluster, shard: ShardId, queue: &QueueKey, name: &str, co
         let workflow = WorkflowKey { namespace: NAMESPACE, workflow_id: format!("{name}-{shard}-{n}").into() };
         let (priority, stamp) = (3, Stamp { term: 1, counter: n * step });
         let (queue, run, scheduled_at) = (queue.clone(), workflow.run(RUN), Timestamp(0));
-        let task = ReadyTask { queue, priority, stamp, run, scheduled_event_id: 2, scheduled_at, sticky: false };
+        let task = ReadyTask {
+            queue,
+            priority,
+            stamp,
+            run,
+            scheduled_event_id: 2,
+            scheduled_at,
+            sticky: false,
+            of: SubjectKind::RUN,
+        };
         let key = RowKey::Ready { queue: task.queue.clone(), priority, stamp };
         cluster.logs[&shard].put(key, codec::encode(&task));
         place(&task)

@@ -42,7 +42,8 @@ use tenure_api::{
     workflowservice::v1::PollActivityTaskQueueResponse,
 };
 use tenure_engine::{
-    Envelope, NamespaceId, Op, Process, QueueKey, RowKey, ShardCommand, Stamp, TaskKind, Timestamp, WorkflowKey, codec,
+    Envelope, NamespaceId, Op, Process, QueueKey, RowKey, ShardCommand, Stamp, SubjectKind, TaskKind, Timestamp,
+    WorkflowKey, codec,
     command::Poll,
     rows::{ReadyTask, StateReader},
     token::TaskToken,
@@ -686,7 +687,16 @@ async fn a_backlog_is_counted_no_further_than_to_the_limit() {
             let (queue, run) = (queue.clone(), run.clone());
             let key = RowKey::Ready { queue: queue.clone(), priority, stamp };
             let scheduled_at = Timestamp(0);
-            let task = ReadyTask { queue, priority, stamp, run, scheduled_event_id: 2, scheduled_at, sticky: false };
+            let task = ReadyTask {
+                queue,
+                priority,
+                stamp,
+                run,
+                scheduled_event_id: 2,
+                scheduled_at,
+                sticky: false,
+                of: SubjectKind::RUN,
+            };
             log.put(key, codec::encode(&task));
         }
         let rows = LogRows(log.clone());

@@ -9,14 +9,16 @@ use super::{
 use crate::{CommandError, NodeId, SYSTEM_SHARD, ShardId, new_proposal_id};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tenure_api::{
+    common::v1::ActivityType,
     error::{ApiError, Code},
     operatorservice::v1::DeleteNamespaceRequest,
     schedule::v1::Schedule,
+    taskqueue::v1::TaskQueue,
     workflowservice::v1 as api,
-    workflowservice::v1::SignalWorkflowExecutionRequest,
+    workflowservice::v1::{SignalWorkflowExecutionRequest, StartActivityExecutionRequest},
 };
 use tenure_engine::{
-    Envelope, FeatureLevel, Lane, NamespaceId, Op, QueueKey, Reply, RowKey, ShardCommand, TaskKind, Timestamp,
+    Envelope, FeatureLevel, Lane, Limits, NamespaceId, Op, QueueKey, Reply, RowKey, ShardCommand, TaskKind, Timestamp,
     WorkflowKey,
     chain::Start,
     command::RunRequest,
@@ -28,6 +30,7 @@ use tenure_engine::{
         Definition,
         state::{NewSchedule, Switch},
     },
+    standalone::start::{NewActivity, check},
     system::{
         SystemCommand, SystemReply,
         cluster::{ClusterMap, NodeRow},
@@ -93,7 +96,20 @@ fn create_schedule() -> ShardCommand {
     ShardCommand::CreateSchedule(Box::new(NewSchedule { definition, switch, patch: None, request_id: "c".into() }))
 }
 
-/// Schedules, runs that are open, and runs that are closed, some with long histories.
+fn start_activity(id: &str) -> ShardCommand {
+    let request = StartActivityExecutionRequest {
+        activity_id: id.into(),
+        activity_type: Some(ActivityType { name: "A".into() }),
+        task_queue: Some(TaskQueue { name: "q".into(), ..Default::default() }),
+        start_to_close_timeout: Duration::from_secs(60).try_into().ok(),
+        request_id: "r".into(),
+        ..Default::default()
+    };
+    let options = check(&request, &Limits::default()).unwrap();
+    ShardCommand::StartActivity(Box::new(NewActivity { request: Arc::new(request), options }))
+}
+
+/// Schedules, activities without a workflow, runs that are open, and runs that are closed, some with long histories.
 async fn fill(cluster: &Cluster, namespace: NamespaceId, count: usize) {
     for number in 0..count {
         if number % 10 == 0 {
@@ -101,6 +117,18 @@ async fn fill(cluster: &Cluster, namespace: NamespaceId, count: usize) {
             let leader = leader(cluster, 1, cluster.node(1).shard_of(lane.slot())).await;
             let (workflow, _) = workflow(cluster, namespace, number);
             leader.execute(Envelope { lane, ..envelope(&workflow, create_schedule()) }).await.unwrap();
+        }
+        if number % 3 == 0 {
+            let id = format!("a-{number}");
+            let lane = Lane::of_activity(namespace, &id);
+            let leader = leader(cluster, 1, cluster.node(1).shard_of(lane.slot())).await;
+            let (workflow, _) = workflow(cluster, namespace, number);
+            let of_activity = |command| Envelope { lane: lane.clone(), ..envelope(&workflow, command) };
+            leader.execute(of_activity(start_activity(&id))).await.unwrap();
+            if number % 2 == 0 {
+                let terminate = ShardCommand::TerminateActivity(RunRequest::default());
+                leader.execute(of_activity(terminate)).await.unwrap();
+            }
         }
         let (workflow, shard) = workflow(cluster, namespace, number);
         let leader = leader(cluster, 1, shard).await;
@@ -123,7 +151,9 @@ fn namespace_of(key: &RowKey) -> Option<NamespaceId> {
         RowKey::Timer { subject, .. } | RowKey::Outbox { from: subject, .. } => Some(subject.lane.namespace),
         RowKey::Ready { queue, .. } | RowKey::QueueConfig(queue) => Some(queue.namespace),
         RowKey::Record { namespace, .. } | RowKey::Index { namespace, .. } => Some(*namespace),
-        RowKey::Batch { namespace, .. } | RowKey::Schedule { namespace, .. } => Some(*namespace),
+        RowKey::Batch { namespace, .. } | RowKey::Schedule { namespace, .. } | RowKey::Activity { namespace, .. } => {
+            Some(*namespace)
+        }
         RowKey::Clock | RowKey::ListFill | RowKey::System { .. } => None,
     }
 }

@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 use tenure_engine::{
-    Op, RowKey, RunKey, Stamp, Subject, Timestamp, WriteSet,
+    Op, RowKey, RunKey, Stamp, Subject, SubjectKind, Timestamp, WriteSet, codec,
     rows::{ReadError, TimerTable},
+    standalone::{self, StandaloneState},
     state::ExecutionState,
 };
 use tokio::{sync::watch, time::Instant};
@@ -38,8 +39,8 @@ struct Timeline {
     /// or this is not.
     skipping: u64,
     commands: usize,
-    /// Runs with something to wait for, a worker or a deadline.
-    runs: HashMap<RunKey, Waits>,
+    /// Runs, of workflows and of activities without one, with something to wait for, a worker or a deadline.
+    runs: HashMap<Subject, Waits>,
     /// How many of them wait for a worker.
     with_workers: usize,
     due: BTreeSet<(Timestamp, Waiter)>,
@@ -59,11 +60,15 @@ impl Waits {
     pub(crate) fn of(state: &ExecutionState) -> Waits {
         Waits { for_worker: state.waits_for_worker(), due: state.next_deadline() }
     }
+
+    fn of_activity(state: &StandaloneState) -> Waits {
+        Waits { for_worker: state.waits_for_worker(), due: state.next_deadline() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Waiter {
-    Run(RunKey),
+    Run(Subject),
     /// A schedule, for its next time.
     Schedule(Subject),
     Sleeper(u64),
@@ -82,6 +87,16 @@ impl Timeline {
             Op::Delete(RowKey::Timer { due, subject }) if is_schedule(subject) => {
                 self.due.remove(&(*due, Waiter::Schedule(subject.clone())));
             }
+            Op::Put(key @ RowKey::Activity { .. }, value) => {
+                if let (Some(run), Ok(state)) = (key.core_of(), codec::decode(value)) {
+                    self.observe(&run, Waits::of_activity(&state));
+                }
+            }
+            Op::Delete(key @ RowKey::Activity { .. }) => {
+                if let Some(run) = key.core_of() {
+                    self.observe(&run, Waits::default());
+                }
+            }
             _ => {}
         }
     }
@@ -90,7 +105,7 @@ impl Timeline {
         self.due.insert((due, Waiter::Schedule(schedule)));
     }
 
-    fn observe(&mut self, run: &RunKey, waits: Waits) {
+    fn observe(&mut self, run: &Subject, waits: Waits) {
         if let Some(before) = self.runs.remove(run) {
             self.with_workers -= usize::from(before.for_worker);
             if let Some(due) = before.due {
@@ -240,7 +255,7 @@ impl VirtualTime {
         self.change(|timeline| {
             writes.ops.iter().for_each(|op| timeline.written(op));
             for (run, waits) in runs {
-                timeline.observe(&run, waits);
+                timeline.observe(&run.into(), waits);
             }
         });
     }
@@ -249,14 +264,21 @@ impl VirtualTime {
     pub(crate) fn load(&self, rows: &dyn Rows) -> Result<(), ReadError> {
         let schedules = rows.timers(TimerTable::Schedules, usize::MAX)?;
         let others = rows.timers(TimerTable::Others, usize::MAX)?;
-        let mut runs: BTreeSet<RunKey> = others.into_iter().filter_map(|(_, subject)| subject.run()).collect();
+        let mut runs: BTreeSet<Subject> = others.into_iter().map(|(_, subject)| subject).collect();
         for queue in rows.ready_queues()? {
-            runs.extend(rows.ready(&queue, None, usize::MAX)?.into_iter().map(|task| task.run));
+            let tasks = rows.ready(&queue, None, usize::MAX)?.into_iter();
+            runs.extend(tasks.map(|task| task.lane().instance(task.run.run_id)));
         }
         let mut timeline = self.timeline.lock();
-        for run in runs {
-            if let Some(state) = rows.execution(&run)? {
-                timeline.observe(&run, Waits::of(&state));
+        for subject in runs {
+            if subject.lane.kind == SubjectKind::ACTIVITY {
+                if let Some(state) = standalone::read(rows, &subject.lane, subject.instance)? {
+                    timeline.observe(&subject, Waits::of_activity(&state));
+                }
+            } else if let Some(run) = subject.run()
+                && let Some(state) = rows.execution(&run)?
+            {
+                timeline.observe(&subject, Waits::of(&state));
             }
         }
         schedules.into_iter().for_each(|(due, schedule)| timeline.armed(due, schedule));

@@ -1,19 +1,19 @@
 //! A batch job begins. Its targets are not known yet.
 
 use super::{
-    super::call::{Stop, VerbResult, unchanged},
+    super::call::{VerbResult, unchanged},
     call::JobCall,
     change::change,
 };
 use crate::{
-    batch::{self, BatchState, Phase, operation_type, state::row},
+    batch::{self, BatchState, Phase, kind_of_targets, operation_type, state::row},
     codec,
     command::Reply,
     feature_level::FeatureLevel,
     proto::Encoded,
     row::BatchPart,
     rows::Op,
-    subject::Lane,
+    subject::{Lane, SubjectKind},
     transition::types::{Effect, Transition},
 };
 use tenure_api::{
@@ -23,8 +23,12 @@ use tenure_api::{
 };
 
 pub(super) fn run(call: JobCall<'_, '_>, request: &StartBatchOperationRequest) -> VerbResult {
-    if call.cx.level < FeatureLevel::LISTS {
-        let (level, needed) = (call.cx.level, FeatureLevel::LISTS);
+    let needed = match kind_of_targets(request) {
+        SubjectKind::ACTIVITY => FeatureLevel::ACTIVITIES,
+        _ => FeatureLevel::LISTS,
+    };
+    if call.cx.level < needed {
+        let level = call.cx.level;
         let message = format!("the cluster has feature level {level}, and batch operations need {needed}");
         return Err(ApiError::new(Code::FailedPrecondition, message).into());
     }
@@ -36,10 +40,9 @@ pub(super) fn run(call: JobCall<'_, '_>, request: &StartBatchOperationRequest) -
         let effects = vec![Effect::BatchChanged { job: call.lane.clone(), running: job.is_running() }];
         return Ok(Transition { effects, ..unchanged(Reply::Done) });
     }
-    let operation = request.operation.as_ref().and_then(operation_type);
-    let Some((operation, identity)) = operation else {
-        return Err(Stop::from(ApiError::unimplemented("batch operations on activities without a workflow")));
-    };
+    let operation = request.operation.as_ref().map(operation_type);
+    let (operation, identity) =
+        operation.ok_or_else(|| ApiError::invalid_argument("a batch job without an operation"))?;
     let now = call.cx.now;
     let job = BatchState {
         id: call.cx.ids.run_id(now),

@@ -48,7 +48,7 @@ fn led() -> Vec<(MethodDescriptor, Decode)> {
 }
 
 fn is_token(field: &FieldDescriptor) -> bool {
-    field.kind() == Kind::Bytes && matches!(field.name(), "task_token" | "next_page_token")
+    field.kind() == Kind::Bytes && matches!(field.name(), "task_token" | "next_page_token" | "long_poll_token")
 }
 
 /// A message with a value in all the places for one, however deep; `None` if there is no such place.
@@ -95,6 +95,7 @@ fn the_methods_whose_responses_have_tokens_are_known() {
         .collect();
     with_tokens.sort();
     let known = [
+        "DescribeActivityExecution",
         // Its start is never an eager one.
         "ExecuteMultiOperation",
         "GetWorkflowExecutionHistory",
@@ -153,17 +154,18 @@ async fn a_made_up_token_is_refused_by_every_method_that_takes_one() {
         for token in &made_up {
             let Some(mut request) = with_token(&method.input(), token) else { continue };
             name_a_workflow(&mut request);
+            name_an_activity(&mut request);
             let mut request = decode(request.encode_to_vec().into()).unwrap();
             let (namespace, search_attributes) = (NamespaceId(Uuid::nil()), Registry::default());
             let admission = Admission { namespace, search_attributes, limits: &limits, token_key: key() };
             let refused = request.admit(&admission, frontend.shards()).expect_err(method.name());
             assert_eq!(refused.code, Code::InvalidArgument, "{}", method.name());
-            let words = ["Error deserializing task token.", "Invalid NextPageToken."];
+            let words = ["Error deserializing task token.", "Invalid NextPageToken.", "invalid long poll token"];
             assert!(words.contains(&&*refused.message), "{}: {}", method.name(), refused.message);
             methods += usize::from(*token == claims);
         }
     }
-    assert_eq!(methods, 9, "methods that take tokens");
+    assert_eq!(methods, 10, "methods that take tokens");
 }
 
 fn name_a_workflow(request: &mut DynamicMessage) {
@@ -172,4 +174,11 @@ fn name_a_workflow(request: &mut DynamicMessage) {
     let mut execution = DynamicMessage::new(execution);
     execution.set_field_by_name("workflow_id", Value::String("w".into()));
     request.set_field(&field, Value::Message(execution));
+}
+
+fn name_an_activity(request: &mut DynamicMessage) {
+    if request.descriptor().get_field_by_name("activity_id").is_some() {
+        request.set_field_by_name("activity_id", Value::String("a".into()));
+        request.set_field_by_name("run_id", Value::String(Uuid::nil().to_string()));
+    }
 }

@@ -13,8 +13,8 @@ use tenure_api::{
     workflowservice::v1::{self as api, update_task_queue_config_request::RateLimitUpdate},
 };
 use tenure_engine::{
-    Limits, NamespaceId, RunKey, Stamp, TaskKind, WorkflowKey, command::ActivityRef, search_attributes::Registry,
-    system::token_secret::TokenSecret, token::TaskToken,
+    Limits, NamespaceId, RunKey, Stamp, SubjectKind, TaskKind, WorkflowKey, command::ActivityRef,
+    search_attributes::Registry, system::token_secret::TokenSecret, token::TaskToken,
 };
 use tenure_shard::{TokenKey, TokenUse};
 use uuid::Uuid;
@@ -76,6 +76,7 @@ fn token(namespace: NamespaceId, kind: TaskKind) -> bytes::Bytes {
         attempt: 1,
         stamp: Stamp::default(),
         activity_id: String::new(),
+        of: SubjectKind::RUN,
     };
     key().seal(TokenUse::Task, &token.encode())
 }

@@ -11,7 +11,7 @@ use tenure_api::{
     error::ApiError,
     workflowservice::v1::StartBatchOperationRequest,
 };
-use tenure_engine::{Lane, ProposalId, SubjectKind, batch};
+use tenure_engine::{Lane, ProposalId, batch};
 use tokio::time::Instant;
 
 /// See [`LeaderHandle::admit_batch`](crate::LeaderHandle::admit_batch).
@@ -27,12 +27,13 @@ pub(super) async fn admit(
     if batch::read(&*context.rows, lane)?.is_some_and(|job| job.proposal == proposal) {
         return Ok(());
     }
+    let kind = batch::kind_of_targets(request);
     if !request.visibility_query.is_empty() {
         let namespace = context.node.system.by_id(lane.namespace);
         let namespace = namespace.ok_or_else(|| unavailable("the namespace is not known here yet"))?;
         // By itself, too: the error's place is one of it.
-        let asked = list_query(&namespace, SubjectKind::RUN, request.visibility_query.clone());
-        asked.and_then(|_| list_query(&namespace, SubjectKind::RUN, query(request))).map_err(|error| {
+        let asked = list_query(&namespace, kind, request.visibility_query.clone());
+        asked.and_then(|_| list_query(&namespace, kind, query(request))).map_err(|error| {
             let cause = error.message.strip_prefix("invalid query: ").unwrap_or(&error.message);
             ApiError::invalid_argument(format!("invalid visibility query: {cause}"))
         })?;

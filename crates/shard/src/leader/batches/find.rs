@@ -94,7 +94,8 @@ impl Search<'_> {
         let workflow = WorkflowKey { namespace: self.0.lane.namespace, workflow_id: workflow_id.into() };
         let router = self.0.context.router();
         let shard = router.mesh.shard_of(workflow.slot());
-        let request = Request::CurrentRun { shard, workflow };
+        let of = Some(batch::kind_of_targets(&self.0.request)).filter(|kind| *kind != SubjectKind::RUN);
+        let request = Request::CurrentRun { shard, workflow, of };
         match router.ask_leader(shard, request, Instant::now() + PATIENCE).await {
             Ok(Served::Answer(Answer::CurrentRun(run_id))) => Ok(run_id),
             Ok(Served::Answer(Answer::Refused(error))) => Err(error.into()),
@@ -107,7 +108,8 @@ impl Search<'_> {
     async fn listed(&mut self, job: &BatchState) -> Result<(Vec<BatchTarget>, Option<Bytes>), CommandError> {
         let namespace = self.0.context.node.system.by_id(self.0.lane.namespace);
         let namespace = namespace.ok_or_else(|| unavailable("the namespace is not known here yet"))?;
-        let question = Question::List(list_query(&namespace, SubjectKind::RUN, query(&self.0.request))?);
+        let kind = batch::kind_of_targets(&self.0.request);
+        let question = Question::List(list_query(&namespace, kind, query(&self.0.request))?);
         let shards = self.0.context.router().data_shards();
         let mut places: Vec<(ShardId, After)> = match &job.place {
             None => shards.into_iter().map(|shard| (shard, None)).collect(),

@@ -15,7 +15,7 @@ use tenure_api::{
     workflowservice::v1::{StartBatchOperationRequest, start_batch_operation_request::Operation},
 };
 use tenure_engine::{
-    Lane, ShardCommand,
+    Lane, ShardCommand, SubjectKind,
     batch::{self, Advance, BatchState, is_of_open_runs},
     proto::Encoded,
     rows::ReadError,
@@ -71,6 +71,10 @@ pub(super) fn query(request: &StartBatchOperationRequest) -> String {
             let name = name.replace('\\', "\\\\").replace('\'', "''");
             let paused = format!("TemporalPauseInfo = 'property:activityType={name}'");
             format!("({asked}) AND (ExecutionStatus = 'Running') AND ({paused})")
+        }
+        Some(operation) if batch::kind(operation) == SubjectKind::ACTIVITY && is_of_open_runs(operation) => {
+            // Those that are paused, too.
+            format!("({asked}) AND (CloseTime IS NULL)")
         }
         Some(operation) if is_of_open_runs(operation) => format!("({asked}) AND (ExecutionStatus = 'Running')"),
         _ => format!("({asked})"),

@@ -16,9 +16,10 @@ use crate::{
 use std::sync::Arc;
 use tenure_api::{enums::v1::EventType, error::ApiError, history::v1::History};
 use tenure_engine::{
-    Envelope, Process, ProposalId, RunKey, WorkflowKey,
-    batch::{ResetPoint, command, reset_point},
+    Envelope, Lane, Process, ProposalId, RunKey, SubjectKind, WorkflowKey,
+    batch::{self, ResetPoint, command, reset_point},
     rows::ReadError,
+    standalone,
 };
 use tenure_limits::HISTORY_PAGE;
 
@@ -33,10 +34,17 @@ impl Operations {
         Operations { context, admission }
     }
 
-    pub(crate) async fn serve_current_run(&self, workflow: &WorkflowKey) -> Served {
+    pub(crate) async fn serve_current_run(&self, workflow: &WorkflowKey, of: SubjectKind) -> Served {
         let found = async {
             self.context.barrier().await?;
-            find_current(&*self.context.rows, workflow)
+            let rows = &*self.context.rows;
+            match of {
+                SubjectKind::ACTIVITY => {
+                    let lane = Lane::of_activity(workflow.namespace, &workflow.workflow_id);
+                    Ok(standalone::read_current(rows, &lane)?)
+                }
+                _ => find_current(rows, workflow),
+            }
         };
         Served::Answer(found.await.map_or_else(Answer::from, Answer::CurrentRun))
     }
@@ -57,7 +65,9 @@ impl Operations {
         };
         let command = command(&request, &run, operation_id, reset_to)?;
         let proposal = ProposalId(operation_id.as_u128());
-        let envelope = Envelope { lane: run.workflow.into(), proposal, origin: Process::default(), command };
+        let WorkflowKey { namespace, workflow_id: id } = run.workflow;
+        let lane = Lane { kind: batch::kind_of_targets(&request), namespace, id };
+        let envelope = Envelope { lane, proposal, origin: Process::default(), command };
         self.admission.execute(envelope).await.map(drop)
     }
 

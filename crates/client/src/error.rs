@@ -32,6 +32,9 @@ pub enum ClientError {
     /// The workflow did not complete: it failed, was cancelled, terminated, or ran out of time.
     #[error("the workflow failed: {0}")]
     WorkflowFailed(Failure),
+    /// The activity, which had no workflow, did not complete: it failed, was cancelled, terminated, or ran out of time.
+    #[error("the activity failed: {0}")]
+    ActivityFailed(Failure),
     /// The update was rejected or failed.
     #[error("the update failed: {0}")]
     UpdateFailed(Failure),
@@ -122,10 +125,11 @@ impl ClientError {
         matches!(self, ClientError::Unreachable { .. })
     }
 
-    /// The workflow's, update's or query's failure.
+    /// The workflow's, activity's, update's or query's failure.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             ClientError::WorkflowFailed(failure)
+            | ClientError::ActivityFailed(failure)
             | ClientError::UpdateFailed(failure)
             | ClientError::QueryFailed(failure) => Some(failure),
             _ => None,

@@ -499,7 +499,7 @@ impl Description {
 
     /// Whether it has not closed.
     pub fn is_running(&self) -> bool {
-        self.status == WorkflowExecutionStatus::Running
+        matches!(self.status, WorkflowExecutionStatus::Running | WorkflowExecutionStatus::Paused)
     }
 
     /// A field of the memo.

@@ -1,5 +1,5 @@
 //! A typed client of the Temporal API: start workflows, signal, query and update them, wait for their results;
-//! and the schedules that start them.
+//! the schedules that start them; and activities without a workflow.
 //!
 //! It knows several addresses of a cluster and fails over between them; each call is retried within its deadline, with
 //! ids that make a second try harmless. Types come from the workflow's definition, so that a wrong argument does not
@@ -7,6 +7,7 @@
 
 #![warn(missing_docs)]
 
+mod activity;
 mod args;
 mod batch;
 mod client;
@@ -25,6 +26,10 @@ mod start;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use activity::{
+    ActivityDescription, ActivityExecutionStatus, ActivityHandle, ActivityIdConflictPolicy, ActivityIdReusePolicy,
+    StartActivity,
+};
 pub use args::RetryPolicy;
 pub use batch::{
     ActivityOptions, Batch, BatchActivities, BatchDescription, BatchHandle, BatchOperationState, BatchOperationType,

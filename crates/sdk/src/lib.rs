@@ -78,6 +78,7 @@
 //!   its memo, and a clock and random numbers that are the same whenever the code runs again.
 //! - [`ActivityContext`]: heartbeats, cancellation, which attempt it is.
 //! - [`Client`] and [`WorkflowHandle`]: start, signal, query, update, wait.
+//! - [`Client::start_activity`]: one activity, without a workflow around it.
 //! - [`Client::schedule`]: start a workflow again and again, at the times of a calendar or a cron string.
 //! - [`Worker`]: polls and runs.
 //! - [`Failure`]: the one error type, a chain that ends at what went wrong first. Every error turns into it by `?`.
@@ -123,14 +124,15 @@ pub use tenure_api::history::v1::{History, HistoryEvent};
 #[cfg(feature = "tls")]
 pub use tenure_client::Tls;
 pub use tenure_client::{
-    ActivityDefinition, ActivityOptions, ActivityRef, Args, Backfill, Batch, BatchActivities, BatchDescription,
+    ActivityDefinition, ActivityDescription, ActivityExecutionStatus, ActivityHandle, ActivityIdConflictPolicy,
+    ActivityIdReusePolicy, ActivityOptions, ActivityRef, Args, Backfill, Batch, BatchActivities, BatchDescription,
     BatchHandle, BatchOperationState, BatchOperationType, BatchSummary, BatchTarget, Binary, Calendar, CalendarRange,
     ChangedSchedule, Client, ClientBuilder, ClientError, Data, DataConverter, DataError, Description, Events, Failure,
     FailureKind, Filter, FilterValue, Interval, IntoActivity, IntoArgs, IntoRanges, IntoWorkflow, Json, List,
     ListStream, NewSchedule, Outgoing, PatchSchedule, Payload, PayloadCodec, PayloadConverter, Query, Raw, ResetPoint,
     ResetReapplyExcludeType, RetryPolicy, RetryState, ScheduleBuilder, ScheduleDescription, ScheduleHandle,
     ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes, ScheduledAction, ScheduledRun, SearchAttribute, SearchKey,
-    SearchValue, Signal, StartBatch, StartWorkflow, TimeoutType, Trigger, Update, UpdateHandle, Weekday,
+    SearchValue, Signal, StartActivity, StartBatch, StartWorkflow, TimeoutType, Trigger, Update, UpdateHandle, Weekday,
     WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
     WorkflowOptions, WorkflowRef, attributes,
 };

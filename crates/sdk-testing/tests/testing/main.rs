@@ -1,5 +1,6 @@
 //! Test environments, as the tests of an application use them. One binary: each has a server in it.
 
+mod activities;
 mod batches;
 mod cluster;
 mod determinism;

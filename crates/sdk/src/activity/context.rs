@@ -21,11 +21,11 @@ pub struct ActivityInfo {
     pub activity_type: String,
     /// Counts from 1.
     pub attempt: u32,
-    /// The workflow that called it.
+    /// The workflow that called it; empty if none did ([`Client::start_activity`]).
     pub workflow_id: String,
-    /// The run that called it.
+    /// The run that called it, or that it is itself.
     pub run_id: String,
-    /// The type of the workflow that called it.
+    /// The type of the workflow that called it; empty if none did.
     pub workflow_type: String,
     /// The queue that it came through.
     pub task_queue: String,

@@ -185,7 +185,7 @@ fn info_of(shared: &WorkerShared, task: &api::PollActivityTaskQueueResponse) -> 
         activity_type: task.activity_type.clone().unwrap_or_default().name,
         attempt: task.attempt.try_into().unwrap_or(1),
         workflow_id: execution.workflow_id,
-        run_id: execution.run_id,
+        run_id: if execution.run_id.is_empty() { task.activity_run_id.clone() } else { execution.run_id },
         workflow_type: task.workflow_type.clone().unwrap_or_default().name,
         task_queue: shared.task_queue.clone(),
         task_token: task.task_token.to_vec(),

@@ -262,8 +262,8 @@ async def test_poll_without_a_usable_queue(apis, method, queue):
 
 @pytest.mark.tenure
 async def test_what_is_not_there_says_so_by_name(apis):
-    request = w.StartActivityExecutionRequest(namespace="default")
-    await check(apis[0].call("StartActivityExecution", request), CODE.UNIMPLEMENTED, "StartActivityExecution")
+    request = w.CreateWorkflowRuleRequest(namespace="default")
+    await check(apis[0].call("CreateWorkflowRule", request), CODE.UNIMPLEMENTED, "CreateWorkflowRule")
 
 
 async def test_namespace_is_validated(apis):

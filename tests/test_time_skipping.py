@@ -20,6 +20,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from harness.cluster import BINARY, ROOT, Process
+from harness.commands import request
 from harness.hand import Hand, activity, complete_workflow, start_timer
 from harness.ports import free_ports
 from harness.rpc import Api, name_of, names, seconds, unique
@@ -191,6 +192,27 @@ async def test_retry_back_offs_and_time_outs_are_skipped(api, worker):
     await worker.fail_activity(task)
     await worker.complete(await worker.poll(), complete_workflow())
     assert names(await worker.events())[-1] == "WorkflowExecutionCompleted"
+
+
+async def test_an_activity_without_a_workflow_holds_the_time_while_a_worker_has_it(api, worker):
+    def start(name: str, **fields):
+        return request("StartActivityExecution", namespace="default", activity_id=name, activity_type={"name": "A"},
+                       task_queue={"name": worker.queue}, start_to_close_timeout=seconds(3600), request_id=name, **fields)
+
+    await api.call("StartActivityExecution", start("delayed", start_delay=seconds(DAY)))
+    await api.call("StartActivityExecution", start("now", retry_policy={"initial_interval": seconds(600)}))
+    task = await worker.poll_activity()
+    began = await api.now()
+    await api.unlock()
+    await asyncio.sleep(0.5)
+    assert await api.now() - began < 5
+    await worker.fail_activity(task)
+    again = await worker.poll_activity()
+    assert (again.activity_id, again.attempt) == ("now", 2)
+    assert 600 <= await api.now() - began < 620
+    await worker.complete_activity(again)
+    assert (await worker.poll_activity()).activity_id == "delayed"
+    assert DAY - 10 < await api.now() - began < DAY + 10
 
 
 async def test_a_run_times_out_at_once(api, worker):

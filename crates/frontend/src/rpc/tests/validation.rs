@@ -568,8 +568,10 @@ fn activities_by_id() {
             check(of("w", "", "a"), "");
             check(of("w", "", ""), "ActivityId is not set on request.");
             check(of("w", "abc", "a"), "RunId is not valid UUID.");
-            // An activity without a workflow would stand on its own.
-            refused(of("", "", "a"), Code::NotFound, "activity not found for ID: a");
+            // An activity without a workflow.
+            check(of("", "", "a"), "");
+            check(of("", "", ""), "ActivityId is not set on request.");
+            check(of("", "abc", "a"), "RunId is not valid UUID.");
         )*};
     }
     each!(

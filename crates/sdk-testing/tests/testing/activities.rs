@@ -30,7 +30,7 @@ async fn an_activity_is_tried_until_it_has_a_result() {
     let (client, queue) = (env.client(), unique("images"));
     let worker = env.run(Worker::new(client.clone(), &queue).activity(resize).activity(refuse));
     let start = |attempts| {
-        let start = client.start_activity(resize, ("7.png", attempts)).id(&queue).task_queue(&queue);
+        let start = client.start_activity(resize, ("7.png".to_owned(), attempts)).id(&queue).task_queue(&queue);
         start.start_to_close(MINUTE).retry(RetryPolicy::default().initial_interval(Duration::from_millis(10)))
     };
     let first = start(3).await.unwrap();
@@ -71,7 +71,8 @@ async fn an_activity_is_tried_until_it_has_a_result() {
 async fn an_activity_that_no_worker_has_is_paused_and_ended() {
     let env = TestEnv::start().await;
     let (client, id) = (env.client(), unique("nobody"));
-    let start = || client.start_activity(resize, ("7.png", 1)).id(&id).task_queue(&id).start_to_close(MINUTE);
+    let start =
+        || client.start_activity(resize, ("7.png".to_owned(), 1)).id(&id).task_queue(&id).start_to_close(MINUTE);
     let waits = start().await.unwrap();
     assert!(start().await.unwrap_err().is_already_exists());
     assert_eq!(start().conflict(Conflict::UseExisting).await.unwrap().run_id(), waits.run_id());
@@ -98,7 +99,7 @@ async fn time_is_skipped_to_an_activity_that_begins_later() {
     }
     let (client, queue) = (env.client(), unique("later"));
     let worker = env.run(Worker::new(client.clone(), &queue).activity(resize));
-    let start = client.start_activity(resize, ("7.png", 1)).task_queue(&queue).start_to_close(MINUTE);
+    let start = client.start_activity(resize, ("7.png".to_owned(), 1)).task_queue(&queue).start_to_close(MINUTE);
     let later = start.delay(30 * DAY).await.unwrap();
     let begun = env.now();
     assert_eq!(later.result().await.unwrap(), "small 7.png");

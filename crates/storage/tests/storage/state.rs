@@ -9,7 +9,7 @@ use tenure_engine::{
     NamespaceId, QueueKey, TaskKind, WorkflowKey, codec,
     id::Stamp,
     rows::{Op, ReadyTask, RowKey, StateReader, SystemTable, TimerTable, WriteSet},
-    subject::Subject,
+    subject::{Subject, SubjectKind},
     time::Timestamp,
 };
 use tenure_storage::{ReadyAfter, ShardRows, Storage, write_set};
@@ -112,6 +112,7 @@ fn ready(name: &str, priority: u8, term: u64, counter: u64) -> ReadyTask {
         scheduled_event_id: 5,
         scheduled_at: Timestamp(1),
         sticky: false,
+        of: SubjectKind::RUN,
     }
 }
 

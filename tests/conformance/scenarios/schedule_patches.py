@@ -21,6 +21,13 @@ async def triggered(s: Driver):
     await did(s, 1)
 
 
+@scenario
+async def triggered_with_a_policy_that_is_none(s: Driver):
+    await create(s)
+    await trigger(s, noon(1), 99)
+    await did(s, 1)
+
+
 @cases({
     "plain": {},
     "paused": {"state": {"paused": True}},
@@ -230,7 +237,6 @@ async def paused_with_actions_in_the_buffer(s: Driver):
     "long-request-id": {"request_id": "x" * 1001},
     "long-identity": {"identity": "x" * 1001},
     "long-notes": {"patch": {"pause": "x" * 3000}},
-    "unknown-trigger-policy": {"patch": {"trigger_immediately": {"overlap_policy": 99, "scheduled_time": moment(noon(1))}}},
 })
 async def odd_patch(s: Driver, changed: dict):
     await create(s)

@@ -346,7 +346,7 @@ fn what_a_leader_does_not_know_the_retention_of_is_kept() {
 #[test]
 fn nothing_begins_below_the_level_that_knows_it() {
     let mut world = World { level: FeatureLevel::SCHEDULES, ..World::default() };
-    let message = "the cluster has feature level 5, and activities without a workflow need 6";
+    let message = "the cluster has feature level 5, and activities without a workflow need 7";
     refused(world.try_start(request("start")), Code::FailedPrecondition, message);
 }
 

@@ -104,7 +104,7 @@ impl Default for Options {
             batch_bytes: 512 << 10,
             timer_window: 0,
             timers_in_flight: 256,
-            schedules_in_flight: 16,
+            schedules_in_flight: 4,
             outbox_window: 0,
             messages_in_flight: 256,
             offer_window: 0,

@@ -21,8 +21,8 @@ pub struct Options {
     pub timer_window: usize,
     /// Due timers of one leader whose commands run at once, but for those of schedules.
     pub timers_in_flight: usize,
-    /// Due timers of schedules whose commands run at once, of one leader: few, so that many that are due together leave room
-    /// for others.
+    /// Due timers of schedules whose commands run at once at most, of one leader: fewer while they take long, so that many
+    /// that are due together leave room for others.
     pub schedules_in_flight: usize,
     /// Messages to other workflows that all leaders of the node hold the names of; the others stay on disk.
     pub outbox_window: usize,
@@ -104,7 +104,7 @@ impl Default for Options {
             batch_bytes: 512 << 10,
             timer_window: 0,
             timers_in_flight: 256,
-            schedules_in_flight: 4,
+            schedules_in_flight: 64,
             outbox_window: 0,
             messages_in_flight: 256,
             offer_window: 0,

@@ -14,6 +14,7 @@ pub(crate) mod history;
 pub(crate) mod lists;
 pub(crate) mod outbox;
 pub(crate) mod overlay;
+mod pace;
 pub(crate) mod pending_queries;
 pub(crate) mod queries;
 pub(crate) mod questions;

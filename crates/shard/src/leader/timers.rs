@@ -2,12 +2,13 @@
 //! is due, never early by its clock.
 //!
 //! Those of schedules have a table, a window and places of their own: when very many of them are due at once, no other
-//! timer is behind them.
+//! timer is behind them, and they take what the nodes have to spare.
 
 use crate::{
     leader::{
         context::LeaderContext,
         executions::{Executions, own},
+        pace::Pace,
     },
     node::share::Share,
     seam::{error::CommandError, replica::Rows},
@@ -34,6 +35,9 @@ const HANDING_OVER: Duration = Duration::from_millis(100);
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Unreadable rows are read again after this time.
 const RELOAD: Duration = Duration::from_secs(1);
+
+/// As many timers of schedules fire at once as leave each of them done within this time, where the disk allows.
+const SCHEDULES_GOAL: Duration = Duration::from_millis(25);
 
 /// Fires the timers of one leader, from one table.
 pub(crate) struct Timers {
@@ -207,28 +211,31 @@ impl Timers {
     /// Fires timers until the leader ends.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut firing = FuturesUnordered::new();
-        let (of, in_flight) = match self.of {
-            TimerTable::Schedules => ("schedules", self.context.options().schedules_in_flight),
-            TimerTable::Others => ("others", self.context.options().timers_in_flight),
+        let options = self.context.options();
+        let (of, mut pace) = match self.of {
+            TimerTable::Schedules => ("schedules", Pace::adapted(options.schedules_in_flight, SCHEDULES_GOAL)),
+            TimerTable::Others => ("others", Pace::fixed(options.timers_in_flight)),
         };
         let pending = gauge!("tenure_timers_pending", "shard" => self.context.shard.to_string(), "of" => of);
         let ended = self.context.ended.clone();
         let ended = ended.cancelled();
         tokio::pin!(ended);
         let mut jumps = self.context.clock.jumps();
+        let mut rests_until = Instant::now();
         loop {
             let mut wake = None;
             if let Err(error) = self.reload() {
                 tracing::error!(shard = self.context.shard, %error, "timers cannot be read");
                 wake = Some(Instant::now() + RELOAD);
             }
-            let room = in_flight.saturating_sub(firing.len());
+            let in_flight = pace.places();
+            let room = if Instant::now() < rests_until { 0 } else { in_flight.saturating_sub(firing.len()) };
             let (due, next) = self.window.lock().take_due(self.context.clock.now(), room);
             firing.extend(due.into_iter().map(|(due, subject)| self.fire(due, subject)));
             if firing.len() < in_flight
                 && let Some(next) = next
             {
-                let next = self.context.clock.instant(next);
+                let next = self.context.clock.instant(next).max(rests_until);
                 wake = Some(wake.map_or(next, |wake| wake.min(next)));
             }
             pending.set(self.window.lock().len() as f64);
@@ -238,15 +245,19 @@ impl Timers {
                 () = self.changed.notified() => {}
                 // The clock outlives this.
                 _ = jumps.changed() => {}
-                Some((subject, again)) = firing.next(), if !firing.is_empty() => self.window.lock().fired(subject, again),
+                Some((subject, again, took)) = firing.next(), if !firing.is_empty() => {
+                    self.window.lock().fired(subject, again);
+                    rests_until = Instant::now() + pace.took(took);
+                }
                 () = tokio::time::sleep_until(wake.unwrap_or(far)) => {}
             }
         }
         pending.set(0.0);
     }
 
-    /// Fires one timer; gives when to try again if that failed.
-    async fn fire(self: &Arc<Self>, due: Timestamp, subject: Subject) -> (Subject, Option<Timestamp>) {
+    /// Fires one timer; gives when to try again if that failed, and how long it took.
+    async fn fire(self: &Arc<Self>, due: Timestamp, subject: Subject) -> (Subject, Option<Timestamp>, Duration) {
+        let since = Instant::now();
         let command = ShardCommand::TimerDue { instance: subject.instance };
         let lane = subject.lane.clone();
         let again = match self.executions.execute(own(lane, command)).await {
@@ -263,7 +274,7 @@ impl Timers {
                 Some(self.context.clock.now().plus(RETRY))
             }
         };
-        (subject, again)
+        (subject, again, since.elapsed())
     }
 }
 

@@ -27,8 +27,10 @@ impl FeatureLevel {
     pub const PAUSES: FeatureLevel = FeatureLevel(6);
     /// The level at which there are activities without a workflow.
     pub const ACTIVITIES: FeatureLevel = FeatureLevel(7);
+    /// The level at which leaders say whether lists have changed.
+    pub const WATCHES: FeatureLevel = FeatureLevel(9);
     /// The highest level that this build knows.
-    pub const KNOWN: FeatureLevel = FeatureLevel::ACTIVITIES;
+    pub const KNOWN: FeatureLevel = FeatureLevel::WATCHES;
 }
 
 /// The level of a cluster before anything of it was read.

@@ -1,7 +1,7 @@
 //! What every part of one leader stands on.
 
 use crate::{
-    leader::reclaimed::Reclaimed,
+    leader::{changes::Changes, reclaimed::Reclaimed},
     node::{context::NodeContext, router::Router, share::Counted, token_key::TokenKey},
     options::Options,
     seam::replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
@@ -31,6 +31,8 @@ pub(crate) struct LeaderContext {
     lists: AtomicBool,
     /// The namespaces that were deleted.
     pub(crate) reclaimed: Reclaimed,
+    /// What is counted for those who look at lists.
+    pub(crate) changes: Changes,
     /// Cancelled when leadership goes; all calls and tasks end with it.
     pub(crate) ended: CancellationToken,
     _counted: Counted,
@@ -74,6 +76,7 @@ impl LeaderContext {
             filling,
             lists,
             reclaimed,
+            changes: Changes::default(),
             ended,
             _counted,
         }))

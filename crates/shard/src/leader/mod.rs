@@ -4,6 +4,7 @@ pub(crate) mod activities;
 pub(crate) mod admission;
 pub(crate) mod batches;
 pub(crate) mod cache;
+pub(crate) mod changes;
 pub(crate) mod context;
 pub(crate) mod executions;
 pub(crate) mod fill;

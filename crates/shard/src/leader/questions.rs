@@ -13,6 +13,7 @@ use crate::{
 use std::sync::Arc;
 use tenure_api::error::ApiError;
 use tenure_engine::{FeatureLevel, QueueKey};
+use tokio::time::Instant;
 
 /// Answers for the rows of one shard.
 pub(crate) struct Questions {
@@ -43,6 +44,10 @@ impl Questions {
 
     /// Reads at a point after a barrier: the step shows all that was acknowledged before it was asked for.
     async fn step(self: &Arc<Self>, request: StepRequest) -> Result<Step, CommandError> {
+        if let Question::Changes { namespace } = request.question {
+            let count = self.context.changes.of(namespace, Instant::now());
+            return Ok(Step { part: Part::Count(count), next: None });
+        }
         if request.question.level() >= FeatureLevel::LISTS {
             self.fill.done().await?;
         }
@@ -87,6 +92,7 @@ impl Questions {
             Question::Left { namespace, count: true } => {
                 reclaim::left(&self.context, *namespace, request.after.as_deref(), request.budget)
             }
+            Question::Changes { .. } => Err(ApiError::internal("changes are in no rows").into()),
             #[cfg(test)]
             Question::Ready(ready) => ready.step(rows, request.after.as_deref(), request.budget),
         }

@@ -231,7 +231,7 @@ impl Gather {
     }
 
     /// Leaders of an earlier build would not know the question.
-    fn check_level(&self) -> Result<(), ApiError> {
+    pub(crate) fn check_level(&self) -> Result<(), ApiError> {
         let (needed, level) = (self.question.level(), self.node.system.level());
         if level >= needed || matches!(self.question, Question::Backlog { .. }) {
             return Ok(());

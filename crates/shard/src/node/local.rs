@@ -8,6 +8,7 @@ use crate::{
         polled::{PollResponse, Served},
         router::{Router, Serve},
         system_view::SystemView,
+        watches::Watches,
         workers::Workers,
     },
     options::Options,
@@ -31,6 +32,7 @@ pub(crate) struct LocalNode {
     pub(crate) leaders: Leaders,
     pub(crate) handovers: Arc<Handovers>,
     pub(crate) workers: Arc<Workers>,
+    pub(crate) watches: Watches,
 }
 
 impl LocalNode {
@@ -47,6 +49,7 @@ impl LocalNode {
                 leaders: Leaders::new(router.clone()),
                 handovers: Arc::new(Handovers::new(router.clone(), confirm)),
                 workers: Arc::default(),
+                watches: Watches::default(),
                 context: Arc::new(NodeContext::new(Arc::new(SystemView::new(router.clone())), router, options, engine)),
             }
         });

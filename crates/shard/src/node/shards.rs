@@ -190,6 +190,15 @@ impl Shards {
         Gather::new(self.node.context.clone(), question, deadline).plans().await
     }
 
+    /// Waits until something in a namespace's lists has changed, which is when its number is not `since` any more, and gives
+    /// that; the same one if nothing has by `until`. It may change without anything to be seen.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION where the cluster's feature level has no such thing, UNAVAILABLE if shards could not be asked.
+    pub async fn changed(&self, namespace: NamespaceId, since: Option<u64>, until: Instant) -> Result<u64, ApiError> {
+        self.node.watches.changed(&self.node.context, namespace, since, until).await
+    }
+
     /// What is left of a namespace that was deleted.
     ///
     /// # Errors

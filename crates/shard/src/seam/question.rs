@@ -45,6 +45,12 @@ pub enum Question {
     /// How is such a count answered? The parts are plans.
     #[n(6)]
     ExplainCount(#[n(0)] ListQuery),
+    /// Have a namespace's lists changed? The parts are counts of no meaning but that: together they are another number then.
+    #[n(9)]
+    Changes {
+        #[n(0)]
+        namespace: NamespaceId,
+    },
     /// Asked by tests; the parts are items.
     #[cfg(test)]
     #[n(1000)]
@@ -109,6 +115,7 @@ impl Question {
             | Question::ExplainCount(_)
             | Question::Batches { .. }
             | Question::Left { .. } => FeatureLevel::LISTS,
+            Question::Changes { .. } => FeatureLevel::WATCHES,
             #[cfg(test)]
             Question::Ready(_) => FeatureLevel::FIRST,
         }

@@ -18,6 +18,7 @@ mod subjects;
 mod sweep;
 mod system_view;
 mod token_key;
+mod watches;
 mod whole;
 
 use crate::{

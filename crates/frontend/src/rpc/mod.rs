@@ -44,6 +44,7 @@ mod terminate_workflow_execution;
 mod update_task_queue_config;
 mod update_workflow_execution;
 mod update_workflow_execution_options;
+mod wait_for_changes;
 
 #[cfg(test)]
 mod tests;
@@ -281,5 +282,6 @@ fn served() -> Vec<(String, Handler)> {
         led::<operator::RemoveSearchAttributesRequest>(),
         local::<operator::ListSearchAttributesRequest>(),
         led::<tenure::ExplainWorkflowRequest>(),
+        local::<tenure::WaitForChangesRequest>(),
     ]
 }

@@ -121,7 +121,8 @@ fn compile_our_own(package: &Path) -> Vec<u8> {
 fn generate(folder: &Path, our_own: &[u8]) {
     let mut set = FileDescriptorSet::decode([tenure_api::TEMPORAL_DESCRIPTORS, our_own].concat().as_slice()).unwrap();
     // Well-known types stay: prost maps them to its own, but looks at them.
-    set.file.retain(|file| !file.package().starts_with("google.api"));
+    set.file
+        .retain(|file| !file.package().starts_with("google.api") && !file.package().starts_with("nexusannotations"));
     for (message, field, by_hand) in NESTED {
         nest(&mut set, message, field, by_hand);
     }

@@ -1,13 +1,34 @@
-//! What the HTTP port serves: metrics for Prometheus, and health for whatever restarts or routes to this process.
+//! What the HTTP port serves: metrics for Prometheus, health for whatever restarts or routes to this process, and the API
+//! as JSON.
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use crate::connections;
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures::StreamExt;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use std::sync::Arc;
+use std::{
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tenure_frontend::HttpApi;
+use tenure_limits::{ARRIVAL, HTTP_CONNECTIONS};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+use tower_http::compression::CompressionLayer;
 
 /// Whether clients may be sent to this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +54,9 @@ pub(crate) type ReadyCheck = Arc<dyn Fn() -> Readiness + Send + Sync>;
 /// Brings gauges up to date that are read off the process and the databases when somebody looks.
 pub(crate) type Refresh = Arc<dyn Fn() + Send + Sync>;
 
+/// The JSON API, once the node is far enough to have one.
+pub(crate) type Api = Arc<OnceLock<HttpApi>>;
+
 #[derive(Clone)]
 struct Shared {
     metrics: PrometheusHandle,
@@ -40,12 +64,46 @@ struct Shared {
     ready: ReadyCheck,
 }
 
-pub(crate) fn router(metrics: PrometheusHandle, refresh: Refresh, ready: ReadyCheck) -> Router {
+pub(crate) fn router(metrics: PrometheusHandle, refresh: Refresh, ready: ReadyCheck, api: Api) -> Router {
+    // Whoever scrapes is near: what it takes off is not worth the time.
+    let compressed = Router::new().fallback(ask_api).layer(CompressionLayer::new()).with_state(api);
     Router::new()
         .route("/metrics", get(render_metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .with_state(Shared { metrics, refresh, ready })
+        .merge(compressed)
+}
+
+async fn ask_api(State(api): State<Api>, request: Request) -> Response {
+    let Some(api) = api.get() else {
+        let starting = Json(serde_json::json!({"code": 14, "message": "this node is starting"}));
+        return (StatusCode::SERVICE_UNAVAILABLE, starting).into_response();
+    };
+    let answer = api.clone().answer(request.map(tonic::body::Body::new)).await;
+    answer.map(Body::new)
+}
+
+/// Serves the port until `watching` ends. A connection over which no head of a request comes is closed after a while.
+pub(crate) async fn serve(listener: TcpListener, routes: Router, watching: CancellationToken) {
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(ARRIVAL);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let accepting = async {
+        let mut connections = pin!(connections::at_most(HTTP_CONNECTIONS, incoming));
+        while let Some(accepted) = connections.next().await {
+            let Ok(connection) = accepted else {
+                // There may be too many open files: it would go wrong again at once.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            // What goes wrong with one connection is its client's to notice.
+            let service = TowerToHyperService::new(routes.clone());
+            let served = builder.serve_connection(TokioIo::new(connection), service).into_owned();
+            tokio::spawn(watching.clone().run_until_cancelled_owned(served));
+        }
+    };
+    watching.run_until_cancelled(accepting).await;
 }
 
 async fn render_metrics(State(shared): State<Shared>) -> Response {

@@ -185,6 +185,152 @@ impl ::prost::Name for LimitState {
         "/tenure.api.v1.LimitState".into()
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescribeClusterRequest {}
+impl ::prost::Name for DescribeClusterRequest {
+    const NAME: &'static str = "DescribeClusterRequest";
+    const PACKAGE: &'static str = "tenure.api.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "tenure.api.v1.DescribeClusterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/tenure.api.v1.DescribeClusterRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DescribeClusterResponse {
+    #[prost(string, tag = "1")]
+    pub cluster_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub feature_level: u32,
+    #[prost(uint64, tag = "3")]
+    pub node: u64,
+    #[prost(message, repeated, tag = "4")]
+    pub nodes: ::prost::alloc::vec::Vec<ClusterNode>,
+    #[prost(message, repeated, tag = "5")]
+    pub shards: ::prost::alloc::vec::Vec<ClusterShard>,
+    #[prost(string, repeated, tag = "6")]
+    pub troubles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "7")]
+    pub now: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for DescribeClusterResponse {
+    const NAME: &'static str = "DescribeClusterResponse";
+    const PACKAGE: &'static str = "tenure.api.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "tenure.api.v1.DescribeClusterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/tenure.api.v1.DescribeClusterResponse".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClusterNode {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(string, tag = "2")]
+    pub peer_address: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub grpc_address: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub http_address: ::prost::alloc::string::String,
+    #[prost(bool, tag = "5")]
+    pub reachable: bool,
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(uint64, repeated, tag = "7")]
+    pub unheard_by: ::prost::alloc::vec::Vec<u64>,
+    #[prost(bool, tag = "8")]
+    pub ready: bool,
+    #[prost(string, tag = "9")]
+    pub ready_reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "11")]
+    pub known_feature_level: u32,
+    #[prost(message, optional, tag = "12")]
+    pub started_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(uint32, tag = "13")]
+    pub leaders: u32,
+    #[prost(uint64, optional, tag = "14")]
+    pub memory_bytes: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "15")]
+    pub disk_used_bytes: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "16")]
+    pub disk_free_bytes: ::core::option::Option<u64>,
+    #[prost(double, optional, tag = "17")]
+    pub sync_p50_ms: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "18")]
+    pub sync_p99_ms: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "19")]
+    pub commit_p50_ms: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "20")]
+    pub commit_p99_ms: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "21")]
+    pub clock_offset_ms: ::core::option::Option<f64>,
+    #[prost(bool, tag = "22")]
+    pub slow: bool,
+    #[prost(string, repeated, tag = "23")]
+    pub troubles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for ClusterNode {
+    const NAME: &'static str = "ClusterNode";
+    const PACKAGE: &'static str = "tenure.api.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "tenure.api.v1.ClusterNode".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/tenure.api.v1.ClusterNode".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClusterShard {
+    #[prost(uint32, tag = "1")]
+    pub id: u32,
+    #[prost(uint32, tag = "2")]
+    pub first_slot: u32,
+    #[prost(uint32, tag = "3")]
+    pub last_slot: u32,
+    #[prost(uint64, tag = "4")]
+    pub leader: u64,
+    #[prost(uint64, tag = "5")]
+    pub term: u64,
+    #[prost(uint64, tag = "6")]
+    pub committed: u64,
+    #[prost(message, repeated, tag = "7")]
+    pub replicas: ::prost::alloc::vec::Vec<ShardReplica>,
+}
+impl ::prost::Name for ClusterShard {
+    const NAME: &'static str = "ClusterShard";
+    const PACKAGE: &'static str = "tenure.api.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "tenure.api.v1.ClusterShard".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/tenure.api.v1.ClusterShard".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShardReplica {
+    #[prost(uint64, tag = "1")]
+    pub node: u64,
+    #[prost(string, tag = "2")]
+    pub role: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub applied: u64,
+    #[prost(uint64, tag = "4")]
+    pub lag: u64,
+}
+impl ::prost::Name for ShardReplica {
+    const NAME: &'static str = "ShardReplica";
+    const PACKAGE: &'static str = "tenure.api.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "tenure.api.v1.ShardReplica".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/tenure.api.v1.ShardReplica".into()
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CauseKind {
@@ -413,6 +559,32 @@ pub mod tenure_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        pub async fn describe_cluster(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DescribeClusterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeClusterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.api.v1.TenureService/DescribeCluster",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.api.v1.TenureService", "DescribeCluster"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -434,6 +606,13 @@ pub mod tenure_service_server {
             request: tonic::Request<super::ExplainWorkflowRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ExplainWorkflowResponse>,
+            tonic::Status,
+        >;
+        async fn describe_cluster(
+            &self,
+            request: tonic::Request<super::DescribeClusterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeClusterResponse>,
             tonic::Status,
         >;
     }
@@ -544,6 +723,52 @@ pub mod tenure_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExplainWorkflowSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tenure.api.v1.TenureService/DescribeCluster" => {
+                    #[allow(non_camel_case_types)]
+                    struct DescribeClusterSvc<T: TenureService>(pub Arc<T>);
+                    impl<
+                        T: TenureService,
+                    > tonic::server::UnaryService<super::DescribeClusterRequest>
+                    for DescribeClusterSvc<T> {
+                        type Response = super::DescribeClusterResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DescribeClusterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TenureService>::describe_cluster(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DescribeClusterSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

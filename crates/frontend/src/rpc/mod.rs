@@ -8,6 +8,7 @@ mod callbacks;
 mod change_namespace;
 mod delete_namespace;
 mod delete_workflow_execution;
+mod describe_cluster;
 mod describe_task_queue;
 mod describe_workflow_execution;
 mod execute_multi_operation;
@@ -283,5 +284,6 @@ fn served() -> Vec<(String, Handler)> {
         local::<operator::ListSearchAttributesRequest>(),
         led::<tenure::ExplainWorkflowRequest>(),
         local::<tenure::WaitForChangesRequest>(),
+        local::<tenure::DescribeClusterRequest>(),
     ]
 }

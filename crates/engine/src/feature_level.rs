@@ -27,8 +27,10 @@ impl FeatureLevel {
     pub const PAUSES: FeatureLevel = FeatureLevel(6);
     /// The level at which there are activities without a workflow.
     pub const ACTIVITIES: FeatureLevel = FeatureLevel(7);
+    /// The level at which homes of queues keep what workers say of themselves.
+    pub const WORKERS: FeatureLevel = FeatureLevel(8);
     /// The highest level that this build knows.
-    pub const KNOWN: FeatureLevel = FeatureLevel::ACTIVITIES;
+    pub const KNOWN: FeatureLevel = FeatureLevel::WORKERS;
 }
 
 /// The level of a cluster before anything of it was read.

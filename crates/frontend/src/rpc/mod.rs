@@ -43,6 +43,7 @@ mod terminate_workflow_execution;
 mod update_task_queue_config;
 mod update_workflow_execution;
 mod update_workflow_execution_options;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -273,6 +274,9 @@ fn served() -> Vec<(String, Handler)> {
         local::<api::GetClusterInfoRequest>(),
         local::<api::GetSearchAttributesRequest>(),
         local::<api::RecordWorkerHeartbeatRequest>(),
+        local::<api::ListWorkersRequest>(),
+        local::<api::CountWorkersRequest>(),
+        local::<api::DescribeWorkerRequest>(),
         local::<api::PollNexusTaskQueueRequest>(),
         led::<operator::DeleteNamespaceRequest>(),
         led::<operator::AddSearchAttributesRequest>(),

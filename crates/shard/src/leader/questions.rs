@@ -1,6 +1,7 @@
 //! A leader's part of the answer to a question that goes to many shards, in bounded steps.
 
 use crate::{
+    home::workers::Workers,
     leader::{batches, context::LeaderContext, fill::Fill, lists, reclaim},
     node::polled::Served,
     owner::dispatch::Dispatch,
@@ -12,18 +13,24 @@ use crate::{
 };
 use std::sync::Arc;
 use tenure_api::error::ApiError;
-use tenure_engine::{FeatureLevel, QueueKey};
+use tenure_engine::QueueKey;
 
 /// Answers for the rows of one shard.
 pub(crate) struct Questions {
     context: Arc<LeaderContext>,
     dispatch: Arc<Dispatch>,
     fill: Arc<Fill>,
+    workers: Arc<Workers>,
 }
 
 impl Questions {
-    pub(crate) fn new(context: Arc<LeaderContext>, dispatch: Arc<Dispatch>, fill: Arc<Fill>) -> Questions {
-        Questions { context, dispatch, fill }
+    pub(crate) fn new(
+        context: Arc<LeaderContext>,
+        dispatch: Arc<Dispatch>,
+        fill: Arc<Fill>,
+        workers: Arc<Workers>,
+    ) -> Questions {
+        Questions { context, dispatch, fill, workers }
     }
 
     pub(crate) async fn serve(self: &Arc<Self>, request: StepRequest) -> Served {
@@ -43,7 +50,7 @@ impl Questions {
 
     /// Reads at a point after a barrier: the step shows all that was acknowledged before it was asked for.
     async fn step(self: &Arc<Self>, request: StepRequest) -> Result<Step, CommandError> {
-        if request.question.level() >= FeatureLevel::LISTS {
+        if request.question.is_of_lists() {
             self.fill.done().await?;
         }
         self.context.barrier().await?;
@@ -87,6 +94,8 @@ impl Questions {
             Question::Left { namespace, count: true } => {
                 reclaim::left(&self.context, *namespace, request.after.as_deref(), request.budget)
             }
+            Question::Workers(query) => self.workers.page(query, request.after.as_deref(), request.budget),
+            Question::CountWorkers(query) => self.workers.count(query, request.after.as_deref(), request.budget),
             #[cfg(test)]
             Question::Ready(ready) => ready.step(rows, request.after.as_deref(), request.budget),
         }

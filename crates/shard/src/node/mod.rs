@@ -17,4 +17,5 @@ pub(crate) mod share;
 pub(crate) mod supervisor;
 pub(crate) mod system_view;
 pub(crate) mod token_key;
+pub(crate) mod worker_homes;
 pub(crate) mod workers;

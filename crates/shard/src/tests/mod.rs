@@ -19,6 +19,7 @@ mod sweep;
 mod system_view;
 mod token_key;
 mod whole;
+mod workers;
 
 use crate::{
     CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId, TokenUse,

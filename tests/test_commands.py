@@ -15,6 +15,8 @@ import uuid
 import grpc
 import pytest
 import pytest_asyncio
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
+from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerHostInfo, WorkerPollerInfo, WorkerSlotsInfo
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 from temporalio.api.workflowservice.v1.service_pb2_grpc import (
     WorkflowServiceServicer,
@@ -323,6 +325,35 @@ async def test_a_task_queue_tells_its_backlog_and_pollers(tenure, hand):
     both = await tenure.json("task-queue", "describe", hand.queue)
     assert both["workflow"]["pollers"][0]["identity"] == "hand" and "pollers" not in both["activity"]
     await hand.complete(task, complete_workflow())
+
+
+async def test_workers_are_listed_and_described(tenure, api, hand):
+    host = WorkerHostInfo(host_name="host", process_id="7", current_host_cpu_usage=0.5, current_host_mem_usage=0.25)
+    slots = WorkerSlotsInfo(current_used_slots=10, slot_supplier_kind="Fixed", total_processed_tasks=1234,
+                            total_failed_tasks=2, last_interval_processed_tasks=7)
+    key, other = unique("it's"), unique("other")
+    said = [
+        WorkerHeartbeat(worker_instance_key=key, worker_identity="me", host_info=host, task_queue=hand.queue,
+                        sdk_name="temporal-go", sdk_version="1.2", status="WORKER_STATUS_RUNNING",
+                        deployment_version=WorkerDeploymentVersion(deployment_name="shop", build_id="b1"),
+                        activity_task_slots_info=slots, activity_poller_info=WorkerPollerInfo(current_pollers=2)),
+        WorkerHeartbeat(worker_instance_key=other, task_queue=hand.queue, status="WORKER_STATUS_SHUTTING_DOWN"),
+    ]
+    await api.call("RecordWorkerHeartbeat", w.RecordWorkerHeartbeatRequest(namespace="default", worker_heartbeat=said))
+    shown = await tenure("worker", "list", "--task-queue", hand.queue)
+    assert re.search(f"^{key} +{hand.queue} +me +host +temporal-go 1.2 +shop/b1 +running", shown, re.M), shown
+    assert re.search(f"^{other} +{hand.queue} +shutting down", shown, re.M), shown
+    found = await tenure.lines("worker", "list", "--task-queue", hand.queue, "--query", "HostName = 'host' OR BuildId = 'x'")
+    assert [it["workerInstanceKey"] for it in found] == [key]
+    assert len(await tenure.lines("worker", "list", "-t", hand.queue, "--limit", "1")) == 1
+    shown = await tenure("worker", "describe", key)
+    assert re.search("^Host +host, process 7$", shown, re.M), shown
+    assert re.search("^Load +50% of processors, 25% of memory$", shown, re.M), shown
+    assert re.search("^activities +10 +0 +Fixed +1,234 +2 +7 +0$", shown, re.M), shown
+    assert (await tenure.json("worker", "describe", key))["workerHeartbeat"]["workerInstanceKey"] == key
+    refused = await tenure("worker", "describe", "nobody", code=1)
+    assert "Worker nobody not found (NOT_FOUND)" in refused and "tenure worker list" in refused, refused
+    assert await tenure("worker", "list", "--task-queue", "nobody polls this") == ""
 
 
 async def test_search_attributes_are_added_listed_and_removed(tenure):

@@ -12,6 +12,7 @@ mod search_attribute;
 mod server;
 mod show;
 mod task_queue;
+mod worker;
 mod workflow;
 
 use clap::{Parser, Subcommand};
@@ -52,6 +53,7 @@ enum Noun {
     Schedule(schedule::Args),
     Namespace(namespace::Args),
     TaskQueue(task_queue::Args),
+    Worker(worker::Args),
     SearchAttribute(search_attribute::Args),
 }
 
@@ -64,6 +66,7 @@ fn main() {
         Noun::Schedule(args) => block_on(schedule::run(args)),
         Noun::Namespace(args) => block_on(namespace::run(args)),
         Noun::TaskQueue(args) => block_on(task_queue::run(args)),
+        Noun::Worker(args) => block_on(worker::run(args)),
         Noun::SearchAttribute(args) => block_on(search_attribute::run(args)),
     };
     let code = match done {

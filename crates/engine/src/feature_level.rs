@@ -27,6 +27,8 @@ impl FeatureLevel {
     pub const PAUSES: FeatureLevel = FeatureLevel(6);
     /// The level at which there are activities without a workflow.
     pub const ACTIVITIES: FeatureLevel = FeatureLevel(7);
+    /// The level at which homes of queues keep what workers say of themselves.
+    pub const WORKERS: FeatureLevel = FeatureLevel(8);
     /// The level at which leaders say whether lists have changed.
     pub const WATCHES: FeatureLevel = FeatureLevel(9);
     /// The highest level that this build knows.

@@ -86,16 +86,24 @@ impl Attribute {
     }
 }
 
-/// The attributes that queries of a namespace may name: those of every namespace, and its own.
+/// The attributes that queries may name: of runs, those of every namespace, and the namespace's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     custom: BTreeMap<String, (String, Type)>,
+    /// Whether there are no others.
+    only_custom: bool,
 }
 
 impl Attributes {
     /// A namespace's own attributes: the name in queries, the field that records have, and the type.
     pub fn new(custom: impl IntoIterator<Item = (String, String, Type)>) -> Attributes {
-        Attributes { custom: custom.into_iter().map(|(alias, field, kind)| (alias, (field, kind))).collect() }
+        let custom = custom.into_iter().map(|(alias, field, kind)| (alias, (field, kind))).collect();
+        Attributes { custom, only_custom: false }
+    }
+
+    /// The attributes of what is no run: these and no others, each known in records by the field that stands beside it.
+    pub fn only(all: impl IntoIterator<Item = (String, String, Type)>) -> Attributes {
+        Attributes { only_custom: true, ..Attributes::new(all) }
     }
 
     /// What a name stands for. A namespace's own attribute goes before the system's; those of the system are also known
@@ -107,6 +115,9 @@ impl Attributes {
 
     fn field_of(&self, alias: &str) -> Option<(&str, Type)> {
         let custom = self.custom.get(alias).map(|(field, kind)| (field.as_str(), *kind));
+        if self.only_custom {
+            return custom;
+        }
         custom.or_else(|| {
             let bare = alias.strip_prefix(PREFIX);
             let prefixed = bare.is_none().then(|| format!("{PREFIX}{alias}"));

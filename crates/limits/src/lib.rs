@@ -58,6 +58,16 @@ limits! {
     /// Pollers of one task queue that a node remembers, for descriptions; those beyond are not shown.
     pub const POLLERS: usize = 1_000;
 
+    /// Bytes of what one worker says of itself.
+    pub const WORKER_HEARTBEAT: usize = 64 << 10;
+
+    /// Bytes of what workers say of themselves that a node keeps, shared by its leaders. Where there is more, those of the
+    /// namespace that has most are forgotten that were not heard of for the longest time.
+    pub const WORKER_BYTES: usize = 64 << 20;
+
+    /// How long a worker that says nothing more is listed; the reference server's.
+    pub const WORKER_SILENCE: Duration = Duration::from_secs(300);
+
     /// Commands that read whole histories (resets), of one node at once.
     pub const LONG_COMMANDS: usize = 2;
 

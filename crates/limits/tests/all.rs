@@ -14,6 +14,13 @@ const MET: &[(&str, &str, &str)] = &[
     ("QUERIES", "crates/shard/src/leader/pending_queries.rs", "one_run_has_no_more_queries_than_it_may"),
     ("COMMANDS_OF_WORKFLOW", "crates/shard/src/tests/mod.rs", "commands_whose_callers_have_gone_are_not_run"),
     ("WORKERS", "crates/shard/src/node/workers.rs", "f81_no_more_workers_are_remembered_than_there_is_room_for"),
+    ("WORKER_HEARTBEAT", "crates/frontend/src/rpc/workers.rs", "a_heartbeat_has_a_key_and_a_largest_size"),
+    ("WORKER_BYTES", "crates/shard/src/tests/workers.rs", "a_home_keeps_no_more_than_its_share"),
+    (
+        "WORKER_SILENCE",
+        "crates/shard/src/home/worker_table.rs",
+        "a_worker_that_falls_silent_is_forgotten_and_one_that_goes_on_is_not",
+    ),
     ("UNCONFIRMED", "crates/shard/src/owner/starts.rs", "no_more_old_starts_are_checked_than_there_is_room_for"),
     (
         "UNTOLD",

@@ -39,6 +39,7 @@ pub use seam::replica::{
     CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, SYSTEM_SHARD,
     ShardId,
 };
+pub use seam::worker_query::WorkerQuery;
 pub use tenure_queue::LimitSource;
 pub use time::virtual_time::{Skipping, Unbalanced, VirtualTime};
 

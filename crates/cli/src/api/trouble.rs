@@ -72,6 +72,10 @@ fn advice(error: &ClientError, status: &Status, namespace: &str) -> Option<Strin
         Code::NotFound if is_of_schedule(status.message()) => {
             "`tenure schedule list` shows what there is; --namespace names another namespace".to_owned()
         }
+        Code::NotFound if status.message().starts_with("Worker ") => {
+            "`tenure worker list` shows what there is; one that has been silent for five minutes is forgotten"
+                .to_owned()
+        }
         Code::NotFound if status.message().contains("not found") => {
             "`tenure workflow list` shows what there is; --namespace names another namespace".to_owned()
         }

@@ -27,3 +27,12 @@ fn names_of_the_system_are_known_with_and_without_their_prefix() {
         assert_eq!(attributes.resolve(name), None, "{name}");
     }
 }
+
+#[test]
+fn what_is_no_run_has_its_own_attributes_only() {
+    let attributes = Attributes::only([("HostName".to_owned(), "Host".to_owned(), Type::Keyword)]);
+    assert_eq!(attributes.resolve("HostName").unwrap().field, "Host");
+    for name in ["WorkflowId", "TaskQueue", "BuildIds", "TemporalHostName", "ScheduleId"] {
+        assert_eq!(attributes.resolve(name), None, "{name}");
+    }
+}

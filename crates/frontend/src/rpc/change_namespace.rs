@@ -38,7 +38,7 @@ impl Rpc for api::UpdateNamespaceRequest {
     async fn run(self: Arc<Self>, _target: System, call: &Call) -> Result<Self::Response, CommandError> {
         match call.leader.execute_system(call.proposal, SystemCommand::UpdateNamespace(self)).await? {
             SystemReply::Namespace(namespace) => {
-                let namespace = of_this_node(*namespace, call.leader.limits());
+                let namespace = of_this_node(*namespace, call.leader.limits(), call.leader.level());
                 Ok(Self::Response {
                     namespace_info: namespace.namespace_info,
                     config: namespace.config,

@@ -46,6 +46,7 @@ mod update_task_queue_config;
 mod update_workflow_execution;
 mod update_workflow_execution_options;
 mod wait_for_changes;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -277,6 +278,9 @@ fn served() -> Vec<(String, Handler)> {
         local::<api::GetClusterInfoRequest>(),
         local::<api::GetSearchAttributesRequest>(),
         local::<api::RecordWorkerHeartbeatRequest>(),
+        local::<api::ListWorkersRequest>(),
+        local::<api::CountWorkersRequest>(),
+        local::<api::DescribeWorkerRequest>(),
         local::<api::PollNexusTaskQueueRequest>(),
         led::<operator::DeleteNamespaceRequest>(),
         led::<operator::AddSearchAttributesRequest>(),

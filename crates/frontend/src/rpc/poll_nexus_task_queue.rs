@@ -1,7 +1,7 @@
 //! PollNexusTaskQueue: workers that serve Nexus operations ask for them. There are none yet, so that a poll is a long
 //! poll that finds nothing; an error would be tried again at once, and for ever.
 
-use super::prelude::*;
+use super::{prelude::*, workers};
 use crate::Frontend;
 use metrics::counter;
 use tenure_engine::search_attributes::Registry;
@@ -26,6 +26,10 @@ impl LocalRpc for api::PollNexusTaskQueueRequest {
         admission.length(&self.identity, "Identity")?;
         admission.task_queue(self.task_queue.as_ref(), TaskKind::Activity)?;
         counter!("tenure_nexus_polls_total").increment(1);
+        let said: Vec<_> =
+            self.worker_heartbeat.into_iter().filter(|worker| !worker.worker_instance_key.is_empty()).collect();
+        said.iter().try_for_each(|worker| workers::check(worker, limits))?;
+        frontend.shards().workers_said(namespace, &said, deadline).await?;
         sleep_until(frontend.shards().poll_expires(deadline)).await;
         Ok(Self::Response::default())
     }

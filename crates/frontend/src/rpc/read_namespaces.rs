@@ -3,7 +3,7 @@
 use super::prelude::*;
 use crate::{Frontend, validate::malformed_page_token};
 use tenure_api::namespace::v1 as ns;
-use tenure_engine::{Limits, NamespaceId, system::namespace};
+use tenure_engine::{FeatureLevel, Limits, NamespaceId, system::namespace};
 use tenure_shard::{Namespace, TokenUse};
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ impl LocalRpc for api::DescribeNamespaceRequest {
 
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
         let found = find(frontend, &self, deadline).await?;
-        Ok(of_this_node(found.description.clone(), &frontend.options().limits))
+        Ok(of_this_node(found.description.clone(), &frontend.options().limits, frontend.shards().level()))
     }
 }
 
@@ -85,8 +85,8 @@ impl LocalRpc for api::ListNamespacesRequest {
             (Some(_), Some(last)) => key.seal(TokenUse::NamespacePage, last.id.0.as_bytes()),
             _ => Default::default(),
         };
-        let limits = &frontend.options().limits;
-        let shown = |namespace: &Namespace| of_this_node(namespace.description.clone(), limits);
+        let (limits, level) = (&frontend.options().limits, frontend.shards().level());
+        let shown = |namespace: &Namespace| of_this_node(namespace.description.clone(), limits, level);
         let namespaces = page.iter().map(|namespace| shown(namespace)).collect();
         Ok(Self::Response { namespaces, next_page_token })
     }
@@ -101,6 +101,7 @@ async fn namespaces(frontend: &Frontend, deadline: Instant) -> Result<Vec<Arc<Na
 pub(super) fn of_this_node(
     mut namespace: api::DescribeNamespaceResponse,
     limits: &Limits,
+    level: FeatureLevel,
 ) -> api::DescribeNamespaceResponse {
     if let Some(info) = &mut namespace.namespace_info {
         info.supports_schedules = true;
@@ -110,6 +111,8 @@ pub(super) fn of_this_node(
             async_update: true,
             reported_problems_search_attribute: true,
             workflow_pause: true,
+            // A worker asks once; one that is told that nobody listens stays silent.
+            worker_heartbeats: level >= FeatureLevel::WORKERS,
             worker_poll_complete_on_shutdown: true,
             standalone_activities: true,
             standalone_activity_start_delay: true,

@@ -1,8 +1,7 @@
-//! ShutdownWorker and RecordWorkerHeartbeat.
+//! ShutdownWorker.
 
-use super::prelude::*;
-use crate::Frontend;
-use tokio::time::Instant;
+use super::{prelude::*, workers};
+use std::slice;
 
 impl Rpc for api::ShutdownWorkerRequest {
     type Response = api::ShutdownWorkerResponse;
@@ -15,6 +14,9 @@ impl Rpc for api::ShutdownWorkerRequest {
 
     fn admit(&mut self, admission: &Admission<'_>) -> Result<QueueKey, ApiError> {
         admission.length(&self.sticky_task_queue, "StickyTaskQueue")?;
+        // One that says nothing of itself may send a heartbeat without a key.
+        self.worker_heartbeat.take_if(|last| last.worker_instance_key.is_empty());
+        self.worker_heartbeat.iter().try_for_each(|last| workers::check(last, admission.limits))?;
         Ok(admission.queue(&self.sticky_task_queue, TaskKind::Workflow))
     }
 
@@ -27,16 +29,12 @@ impl Rpc for api::ShutdownWorkerRequest {
         if !key.is_empty() && !self.task_queue.is_empty() && key.len() <= call.leader.limits().id_length {
             call.leader.end_polls(&self.namespace, key).await;
         }
-        Ok(Self::Response::default())
-    }
-}
-
-/// Workers are not listed yet, so that there is nothing to keep of what one tells of itself.
-impl LocalRpc for api::RecordWorkerHeartbeatRequest {
-    type Response = api::RecordWorkerHeartbeatResponse;
-
-    async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
-        frontend.namespace(&self.namespace, deadline).await?;
+        if let Some(last) = &self.worker_heartbeat
+            && let Err(error) = call.leader.workers_said(sticky.namespace, slice::from_ref(last), call.deadline).await
+        {
+            // It has gone all the same.
+            tracing::debug!(%error, "the last heartbeat of a worker is lost");
+        }
         Ok(Self::Response::default())
     }
 }

@@ -6,6 +6,8 @@
 //! a deadline, and its task an owner that checks its handover (`owner/starts.rs`).
 
 pub(crate) mod queue;
+mod worker_table;
+pub(crate) mod workers;
 
 use crate::{
     leader::context::LeaderContext,

@@ -13,7 +13,7 @@ use crate::{
         gather::Gather,
         polled::{PollResponse, Polled, Served},
         token_key::TokenKey,
-        workers,
+        worker_homes, workers,
     },
     seam::{
         error::CommandError,
@@ -26,10 +26,11 @@ use crate::{
 use std::sync::Arc;
 use tenure_api::{
     encoded::PollWorkflowTaskQueueResponse, enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage,
-    workflowservice::v1 as api,
+    worker::v1::WorkerHeartbeat, workflowservice::v1 as api,
 };
 use tenure_engine::{
-    Envelope, Lane, Limits, Process, ProposalId, QueueKey, Reply, RunKey, StateReader, Timestamp, WorkflowKey,
+    Envelope, FeatureLevel, Lane, Limits, NamespaceId, Process, ProposalId, QueueKey, Reply, RunKey, StateReader,
+    Timestamp, WorkflowKey,
     command::WorkflowTaskStarted,
     rows::ReadError,
     state::ExecutionState,
@@ -240,6 +241,26 @@ impl LeaderHandle {
     /// that does not answer is not waited for long.
     pub async fn end_polls(&self, namespace: &str, worker: &str) {
         workers::end_polls_everywhere(self.0.context.router(), namespace, worker).await;
+    }
+
+    /// Keeps what workers of a namespace say of themselves, as [`Shards::workers_said`](crate::Shards::workers_said) does.
+    ///
+    /// # Errors
+    /// UNAVAILABLE if a home does not answer by the caller's deadline.
+    pub async fn workers_said(
+        &self,
+        namespace: NamespaceId,
+        heartbeats: &[WorkerHeartbeat],
+        deadline: Instant,
+    ) -> Result<(), CommandError> {
+        let context = &self.0.context;
+        let told = worker_homes::tell(context.router(), self.level(), namespace, heartbeats, deadline);
+        Ok(told.await?)
+    }
+
+    /// The cluster's feature level, as far as this leader knows.
+    pub fn level(&self) -> FeatureLevel {
+        self.0.context.level()
     }
 
     /// What requests are held to.

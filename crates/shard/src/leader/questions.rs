@@ -1,6 +1,7 @@
 //! A leader's part of the answer to a question that goes to many shards, in bounded steps.
 
 use crate::{
+    home::workers::Workers,
     leader::{batches, context::LeaderContext, fill::Fill, lists, reclaim},
     node::polled::Served,
     owner::dispatch::Dispatch,
@@ -12,7 +13,7 @@ use crate::{
 };
 use std::sync::Arc;
 use tenure_api::error::ApiError;
-use tenure_engine::{FeatureLevel, QueueKey};
+use tenure_engine::QueueKey;
 use tokio::time::Instant;
 
 /// Answers for the rows of one shard.
@@ -20,11 +21,17 @@ pub(crate) struct Questions {
     context: Arc<LeaderContext>,
     dispatch: Arc<Dispatch>,
     fill: Arc<Fill>,
+    workers: Arc<Workers>,
 }
 
 impl Questions {
-    pub(crate) fn new(context: Arc<LeaderContext>, dispatch: Arc<Dispatch>, fill: Arc<Fill>) -> Questions {
-        Questions { context, dispatch, fill }
+    pub(crate) fn new(
+        context: Arc<LeaderContext>,
+        dispatch: Arc<Dispatch>,
+        fill: Arc<Fill>,
+        workers: Arc<Workers>,
+    ) -> Questions {
+        Questions { context, dispatch, fill, workers }
     }
 
     pub(crate) async fn serve(self: &Arc<Self>, request: StepRequest) -> Served {
@@ -48,7 +55,7 @@ impl Questions {
             let count = self.context.changes.of(namespace, Instant::now());
             return Ok(Step { part: Part::Count(count), next: None });
         }
-        if request.question.level() >= FeatureLevel::LISTS {
+        if request.question.is_of_lists() {
             self.fill.done().await?;
         }
         self.context.barrier().await?;
@@ -92,6 +99,8 @@ impl Questions {
             Question::Left { namespace, count: true } => {
                 reclaim::left(&self.context, *namespace, request.after.as_deref(), request.budget)
             }
+            Question::Workers(query) => self.workers.page(query, request.after.as_deref(), request.budget),
+            Question::CountWorkers(query) => self.workers.count(query, request.after.as_deref(), request.budget),
             Question::Changes { .. } => Err(ApiError::internal("changes are in no rows").into()),
             #[cfg(test)]
             Question::Ready(ready) => ready.step(rows, request.after.as_deref(), request.budget),

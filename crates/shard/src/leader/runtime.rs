@@ -1,7 +1,7 @@
 //! The memory of one leader: one value, built from rows at election and dropped when leadership goes.
 
 use crate::{
-    home::Home,
+    home::{Home, workers::Workers},
     leader::{
         activities::Activities,
         admission::Admission,
@@ -53,6 +53,7 @@ pub(crate) struct LeaderRuntime {
     pub(crate) updates: Updates,
     pub(crate) owner: Owner,
     pub(crate) home: Arc<Home>,
+    workers: Arc<Workers>,
     fill: Arc<Fill>,
     pub(crate) batches: Arc<Batches>,
     operations: Operations,
@@ -114,6 +115,7 @@ impl LeaderRuntime {
         let fill = Arc::new(Fill::new(context.clone(), executions.clone()));
         let owner = Owner::new(context.clone(), executions.clone(), loaded.ready, waiters.clone());
         let system = Arc::new(System::new(context.clone(), executions.clone()));
+        let workers = Arc::new(Workers::new(&context));
         let timers = |of, window| Arc::new(Timers::new(context.clone(), executions.clone(), of, window));
         LeaderRuntime {
             forget: Arc::new(Forget::new(context.clone(), system.clone())),
@@ -122,12 +124,13 @@ impl LeaderRuntime {
             histories: Histories::new(context.clone(), waiters.clone()),
             activities: Activities::new(context.clone(), waiters.clone()),
             updates: Updates::new(context.clone(), admission.clone()),
-            questions: Arc::new(Questions::new(context.clone(), owner.dispatch.clone(), fill.clone())),
+            questions: Arc::new(Questions::new(context.clone(), owner.dispatch.clone(), fill.clone(), workers.clone())),
             fill,
             batches: Arc::new(Batches::new(context.clone(), executions.clone())),
             operations: Operations::new(context.clone(), admission.clone()),
             owner,
             home: Arc::new(Home::new(context.clone())),
+            workers,
             timers: timers(TimerTable::Others, loaded.timers),
             schedules: timers(TimerTable::Schedules, loaded.schedules),
             outbox: Arc::new(Outbox::new(context.clone(), executions, loaded.outbox)),
@@ -176,7 +179,9 @@ impl LeaderRuntime {
             self.context.clock.now();
             self.owner.starts.tick();
             self.home.tick();
+            self.workers.tick();
         }
+        self.workers.end();
         backlog.set(0.0);
     }
 
@@ -188,6 +193,10 @@ impl LeaderRuntime {
                 Err(error) => Served::refused(Code::DataLoss, error.to_string()),
             },
             Request::CheckOffers { offers, .. } => Served::Answer(Answer::Missing(self.home.missing(offers))),
+            Request::WorkersSaid { namespace, heartbeats, .. } => {
+                self.workers.heard(namespace, &heartbeats);
+                Served::Answer(Answer::Done)
+            }
             Request::LastPoll { queue, .. } => Served::Answer(self.home.last_poll(&queue).into()),
             // The start goes on if its caller dies; then the task finds nobody, and returns.
             Request::Start(start) => match tokio::spawn(async move { self.owner.starts.serve(start).await }).await {

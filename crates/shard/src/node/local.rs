@@ -120,9 +120,10 @@ impl Serve for LocalNode {
                     };
                 }
                 Request::Steps(steps) => return self.serve_steps(steps.clone()).await,
-                Request::Offer { home, .. } | Request::CheckOffers { home, .. } | Request::LastPoll { home, .. } => {
-                    *home
-                }
+                Request::Offer { home, .. }
+                | Request::CheckOffers { home, .. }
+                | Request::LastPoll { home, .. }
+                | Request::WorkersSaid { home, .. } => *home,
                 Request::Start(start) => start.owner,
                 Request::StartQuery { token, .. } | Request::ReturnQuery { token } => token.shard,
                 Request::StickyUnavailable { owner, .. }

@@ -18,4 +18,5 @@ pub(crate) mod supervisor;
 pub(crate) mod system_view;
 pub(crate) mod token_key;
 pub(crate) mod watches;
+pub(crate) mod worker_homes;
 pub(crate) mod workers;

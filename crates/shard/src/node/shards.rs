@@ -13,6 +13,7 @@ use crate::{
         supervisor,
         system_view::{self, Namespace},
         token_key::{TokenKey, TokenUse},
+        worker_homes,
         workers::WorkerPoll,
     },
     options::Options,
@@ -21,12 +22,13 @@ use crate::{
         messages::{Answer, Request},
         question::{Item, ListQuery, Question},
         replica::{Mesh, NodeId, SYSTEM_SHARD, ShardId},
+        worker_query::WorkerQuery,
     },
     time::virtual_time::VirtualTime,
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
-use tenure_api::error::ApiError;
+use tenure_api::{error::ApiError, worker::v1::WorkerHeartbeat};
 use tenure_engine::{FeatureLevel, NamespaceId, Process, token::TaskToken};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -144,7 +146,7 @@ impl Shards {
         self.node.context.token_key(deadline).await
     }
 
-    /// A page of the answers of all shards to a question whose parts are items; the first one without a token. Each
+    /// A page of the answers of all shards that it concerns to a question whose parts are items; the first one without a token. Each
     /// shard is read at points of its own, after the call began: an item that does not change is on one page, whatever
     /// leaders do between them.
     ///
@@ -159,7 +161,7 @@ impl Shards {
         deadline: Instant,
     ) -> Result<ListPage, ApiError> {
         let key = self.token_key(deadline).await?;
-        let shards = self.data_shards();
+        let shards = self.concerned(&question)?;
         let places = if page_token.is_empty() {
             shards.into_iter().map(|shard| (shard, None)).collect()
         } else {
@@ -171,6 +173,43 @@ impl Shards {
         let (items, places) = gather.page(places, size).await?;
         let next_page_token = key.seal(TokenUse::ListPage, &ListToken::new(&question, places).encode()?);
         Ok(ListPage { items, next_page_token })
+    }
+
+    /// The shards that may have part of an answer.
+    fn concerned(&self, question: &Question) -> Result<Vec<ShardId>, ApiError> {
+        if let Question::Workers(query) = question
+            && let Some(queue) = query.filter()?.queue()
+        {
+            return Ok(vec![worker_homes::home_of(&self.node.context.router, query.namespace, queue)]);
+        }
+        Ok(self.data_shards())
+    }
+
+    /// Keeps what workers of a namespace say of themselves, at the homes of their queues.
+    ///
+    /// # Errors
+    /// UNAVAILABLE if a home does not answer by the caller's deadline.
+    pub async fn workers_said(
+        &self,
+        namespace: NamespaceId,
+        heartbeats: &[WorkerHeartbeat],
+        deadline: Instant,
+    ) -> Result<(), ApiError> {
+        let context = &self.node.context;
+        worker_homes::tell(&context.router, self.level(), namespace, heartbeats, deadline).await
+    }
+
+    /// The cluster's feature level, as far as this node knows.
+    pub fn level(&self) -> FeatureLevel {
+        self.node.context.system.level()
+    }
+
+    /// How many workers fit a query.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a bad query, UNAVAILABLE if a shard does not answer by the caller's deadline.
+    pub async fn count_workers(&self, query: WorkerQuery, deadline: Instant) -> Result<u64, ApiError> {
+        Gather::new(self.node.context.clone(), Question::CountWorkers(query), deadline).sum().await
     }
 
     /// How many subjects fit a query, all of them and for each value of the attribute by which it groups them.

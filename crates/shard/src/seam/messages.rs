@@ -9,9 +9,10 @@ use crate::{
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
-use tenure_api::{error::ApiError, workflowservice::v1::StartBatchOperationRequest};
+use tenure_api::{error::ApiError, worker::v1::WorkerHeartbeat, workflowservice::v1::StartBatchOperationRequest};
 use tenure_engine::{
-    FeatureLevel, Process, ProposalId, QueueKey, RunKey, Stamp, Subject, SubjectKind, TaskKind, Timestamp, WorkflowKey,
+    FeatureLevel, NamespaceId, Process, ProposalId, QueueKey, RunKey, Stamp, Subject, SubjectKind, TaskKind, Timestamp,
+    WorkflowKey,
     codec::field,
     command::Poll,
     outbox::{OutboxMessage, Receipt},
@@ -249,6 +250,16 @@ pub(crate) enum Request {
     /// To a node: steps of several shards that it leads. From [`FeatureLevel::LISTS`] on.
     #[n(21)]
     Steps(#[n(0)] StepsRequest),
+    /// To the home of their queues: what workers say of themselves. From [`FeatureLevel::WORKERS`] on.
+    #[n(22)]
+    WorkersSaid {
+        #[n(0)]
+        home: ShardId,
+        #[n(1)]
+        namespace: NamespaceId,
+        #[n(2)]
+        heartbeats: Vec<Encoded<WorkerHeartbeat>>,
+    },
 }
 
 /// A request to do a batch job's operation to a run. However often it is made, it acts once.

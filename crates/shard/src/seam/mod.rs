@@ -5,3 +5,4 @@ pub(crate) mod messages;
 pub(crate) mod query_token;
 pub(crate) mod question;
 pub(crate) mod replica;
+pub(crate) mod worker_query;

@@ -1,6 +1,6 @@
 //! A question to many shards: what each shard's leader is asked, one bounded step after the other, and what it answers.
 
-use crate::seam::replica::ShardId;
+use crate::seam::{replica::ShardId, worker_query::WorkerQuery};
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
@@ -45,6 +45,12 @@ pub enum Question {
     /// How is such a count answered? The parts are plans.
     #[n(6)]
     ExplainCount(#[n(0)] ListQuery),
+    /// Which workers fit a query, by their keys? The parts are items: encoded `WorkerHeartbeat`s.
+    #[n(7)]
+    Workers(#[n(0)] WorkerQuery),
+    /// How many fit? The parts are counts.
+    #[n(8)]
+    CountWorkers(#[n(0)] WorkerQuery),
     /// Have a namespace's lists changed? The parts are counts of no meaning but that: together they are another number then.
     #[n(9)]
     Changes {
@@ -115,10 +121,16 @@ impl Question {
             | Question::ExplainCount(_)
             | Question::Batches { .. }
             | Question::Left { .. } => FeatureLevel::LISTS,
+            Question::Workers(_) | Question::CountWorkers(_) => FeatureLevel::WORKERS,
             Question::Changes { .. } => FeatureLevel::WATCHES,
             #[cfg(test)]
             Question::Ready(_) => FeatureLevel::FIRST,
         }
+    }
+
+    /// Whether the answer comes from records of runs, which a shard has once its lists are filled.
+    pub(crate) fn is_of_lists(&self) -> bool {
+        self.level() == FeatureLevel::LISTS
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
             Budget, GroupValue, Item, ListAttribute, ListQuery, Part, Step, StepPlace, StepRequest, StepsRequest,
         },
         replica::NotLeader,
+        worker_query::WorkerQuery,
     },
 };
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use tenure_api::{
     deployment::v1::WorkerDeploymentOptions,
     error::{ApiError, Code},
     errordetails::v1::NotFoundFailure,
+    worker::v1::WorkerHeartbeat,
     workflowservice::v1::{SignalWorkflowExecutionRequest, StartBatchOperationRequest},
 };
 use tenure_engine::{
@@ -195,7 +197,18 @@ fn requests() -> Vec<Request> {
                 StepPlace { shard: 2, after: Some(PLACE), budget: Budget { items: 2, bytes: 3, rows: 4 } },
             ],
         }),
+        Request::WorkersSaid {
+            home: 1,
+            namespace: queue().namespace,
+            heartbeats: vec![Encoded::of(&WorkerHeartbeat { worker_instance_key: "k".into(), ..Default::default() })],
+        },
+        step(Question::Workers(worker_query())),
+        step(Question::CountWorkers(worker_query())),
     ]
+}
+
+fn worker_query() -> WorkerQuery {
+    WorkerQuery { namespace: queue().namespace, query: "Status = 'Running'".into(), of_server: true }
 }
 
 fn step(question: Question) -> Request {
@@ -284,7 +297,8 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Request::CheckOffers { .. }
         | Request::Operate(_)
         | Request::CurrentRun { .. }
-        | Request::Steps(_) => {}
+        | Request::Steps(_)
+        | Request::WorkersSaid { .. } => {}
     }
     match answer {
         Answer::Done

@@ -20,6 +20,7 @@ mod system_view;
 mod token_key;
 mod watches;
 mod whole;
+mod workers;
 
 use crate::{
     CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId, TokenUse,

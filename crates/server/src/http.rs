@@ -1,7 +1,9 @@
-//! What the HTTP port serves: metrics for Prometheus, and health for whatever restarts or routes to this process.
+//! What the HTTP port serves: metrics for Prometheus, health for whatever restarts or routes to this process, and the pages
+//! of the web UI.
 
+use crate::ui::{self, Pages};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -40,12 +42,23 @@ struct Shared {
     ready: ReadyCheck,
 }
 
-pub(crate) fn router(metrics: PrometheusHandle, refresh: Refresh, ready: ReadyCheck) -> Router {
+pub(crate) fn router(metrics: PrometheusHandle, refresh: Refresh, ready: ReadyCheck, pages: Pages) -> Router {
+    let pages = Router::new().fallback(show_page).with_state(pages);
     Router::new()
         .route("/metrics", get(render_metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .with_state(Shared { metrics, refresh, ready })
+        .merge(pages)
+}
+
+async fn show_page(State(pages): State<Pages>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    // A call that this version does not know must not be answered with a page.
+    if uri.path() != ui::SETTINGS && ["/api/", "/tenure/"].iter().any(|api| uri.path().starts_with(api)) {
+        let unknown = Json(serde_json::json!({"code": 12, "message": "there is no such call"}));
+        return (StatusCode::NOT_FOUND, unknown).into_response();
+    }
+    pages.answer(&method, uri.path(), &headers)
 }
 
 async fn render_metrics(State(shared): State<Shared>) -> Response {

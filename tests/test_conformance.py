@@ -44,7 +44,7 @@ def played(request, cluster):
     async def records_of(half: int) -> dict[str, dict]:
         if half not in records:
             wanted = sorted(name for name in names if HALVES[name] == half)
-            records[half] = await play_all([SCENARIOS[name] for name in wanted], cluster.addresses)
+            records[half] = await play_all([SCENARIOS[name] for name in wanted], cluster.addresses, cluster.http)
         return records[half]
 
     return records_of

@@ -66,7 +66,7 @@ def record(server: Oracle, chosen: dict, options) -> int:
     def played(names: list[str], seed: int, at_once: int) -> dict:
         progress = Progress("reference", len(names))
         return asyncio.run(play_all(
-            [chosen[name] for name in names], server.addresses, at_once=at_once, seed=seed, done=progress))
+            [chosen[name] for name in names], server.addresses, server.http, at_once=at_once, seed=seed, done=progress))
 
     about = {"server": version_of(server)}
     kept = {name: found for name, found in compare.load_recorded().items() if name in load()}
@@ -91,16 +91,18 @@ def check(stack: ExitStack, directory: Path, chosen: dict, options) -> int:
     scenarios = list(chosen.values())
     cluster = None if options.address else stack.enter_context(Cluster(directory / "cluster", settings=SETTINGS))
     addresses = options.address or cluster.addresses
+    # A node that runs already has its HTTP port where those of `scripts/cluster` have it.
+    http = cluster.http if cluster else [f"{host}:{int(port) + 1000}" for host, _, port in (a.rpartition(":") for a in addresses)]
 
     async def both() -> tuple[dict, dict]:
-        def side(label: str, addresses: list[str]):
+        def side(label: str, addresses: list[str], http: list[str]):
             progress = Progress(label, len(scenarios))
-            return play_all(scenarios, addresses, at_once=options.at_once, seed=options.seed, done=progress)
+            return play_all(scenarios, addresses, http, at_once=options.at_once, seed=options.seed, done=progress)
 
         if not options.reference:
-            return compare.load_recorded(), await side("ours", addresses)
+            return compare.load_recorded(), await side("ours", addresses, http)
         server = stack.enter_context(reference(directory))
-        return tuple(await asyncio.gather(side("reference", server.addresses), side("ours", addresses)))
+        return tuple(await asyncio.gather(side("reference", server.addresses, server.http), side("ours", addresses, http)))
 
     async def shaken():
         if not options.shake:

@@ -23,7 +23,7 @@ class Entry:
     used: bool = False
 
     def means(self, name: str) -> bool:
-        return any(matches(name, pattern) for pattern in self.scenarios)
+        return any(matches(original(name), pattern) for pattern in self.scenarios)
 
 
 @dataclass
@@ -35,11 +35,17 @@ class Lists:
 
     def awaits(self, name: str) -> tuple[str, str]:
         """The pattern under which a scenario waits, and for what; empty if it does not."""
-        found = ((pattern, feature) for pattern, feature in self.awaiting.items() if matches(name, pattern))
+        found = ((pattern, feature) for pattern, feature in self.awaiting.items() if matches(original(name), pattern))
         return next(found, ("", ""))
 
     def unused(self) -> list[Entry]:
         return [entry for entry in self.differences if not entry.used and not entry.sometimes]
+
+
+def original(name: str) -> str:
+    """The scenario that another one plays over HTTP: what is meant of it is meant of both."""
+    group, _, rest = name.partition("/")
+    return rest.replace(".", "/", 1) if group == "over_http" else name
 
 
 def matches(name: str, pattern: str) -> bool:

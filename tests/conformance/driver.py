@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import functools
 import time
 import uuid
 
@@ -10,6 +11,7 @@ from temporalio.api.common.v1 import GrpcStatus
 
 from harness.commands import request
 from harness.hand import Hand, complete_workflow
+from harness.http import HttpApi, Reply, ask
 from harness.rpc import Api, history, names
 
 from .normal import Normal
@@ -29,18 +31,35 @@ class Call:
         self.error: grpc.aio.AioRpcError | None = None
 
 
-class Recorder:
-    """An `Api` that writes down what it is asked and answered. In order of the asking."""
+class Asked:
+    """One HTTP request as it is, and its answer."""
 
-    def __init__(self, api: Api, calls: list):
+    def __init__(self, what: str, reply: Reply):
+        self.what, self.reply = what, reply
+
+    def record(self, normal: Normal) -> dict:
+        kind = self.reply.headers.get("Content-Type", "")
+        # The reference server's is `*` where a request asks for none.
+        found = {"status": self.reply.status} | ({"type": kind} if "+" in kind else {})
+        try:
+            return found | {"body": normal.json(self.reply.json)}
+        except ValueError:
+            return found
+
+
+class Recorder:
+    """An `Api` that writes down what it is asked and answered. In order of the asking. `http`: over HTTP, what can be."""
+
+    def __init__(self, api: HttpApi, calls: list, http: bool):
         self.api = api
         self.calls = calls
+        self.over = api.call if http else functools.partial(Api.call, api)
 
     async def call(self, method: str, request, timeout: float = 10, headers: dict[str, str] | None = None):
         call = Call(method, request)
         self.calls.append(call)
         try:
-            call.reply = await self.api.call(method, request, timeout, headers)
+            call.reply = await self.over(method, request, timeout, headers)
         except grpc.aio.AioRpcError as error:
             call.error = error
             raise
@@ -50,12 +69,12 @@ class Recorder:
 class Driver(Hand):
     """A `Hand` on ids of its own. `s.peek` is the same hand unrecorded: what it asks is no part of the scenario."""
 
-    def __init__(self, apis: list[Api], namespace: str = "default"):
+    def __init__(self, apis: list[HttpApi], namespace: str = "default", http: bool = False):
         self.token = uuid.uuid4().hex[:10]
         self.calls: list = []
         self.began = time.time()
         self.plain = apis
-        super().__init__([Recorder(api, self.calls) for api in apis], namespace)
+        super().__init__([Recorder(api, self.calls, http) for api in apis], namespace)
         self.id, self.queue = self.unique("wf"), self.unique("q")
         self.open: list[asyncio.Task] = []
         # Fields that are not compared, because they depend on the time of day.
@@ -122,6 +141,13 @@ class Driver(Hand):
         if "namespace" not in fields and "namespace" in made.DESCRIPTOR.fields_by_name:
             made.namespace = self.namespace
         return await self.api.call(method, made, timeout, headers)
+
+    async def ask(self, verb: str, path: str, body=None, headers: dict[str, str] | None = None) -> Reply:
+        """A request to the HTTP port; `{id}` in its path is this workflow id. Its answer is recorded as it is."""
+        asked = path.replace("{id}", self.id).replace("{queue}", self.queue)
+        reply = await asyncio.to_thread(ask, self.api.api.http, verb, asked, body, headers)
+        self.calls.append(Asked(f"{verb} {path}", reply))
+        return reply
 
     @property
     def execution(self) -> dict:
@@ -221,6 +247,8 @@ async def record(driver: Driver, ending: str) -> dict:
     for call in driver.calls:
         if isinstance(call, tuple):
             calls.append(list(call))
+        elif isinstance(call, Asked):
+            calls.append([normal.text(call.what), call.record(normal)])
         elif call.error is not None:
             calls.append([call.method, {"error": error(normal, call.error)}])
         elif call.reply is not None:

@@ -43,6 +43,18 @@ MEASURED = {
 # Of those, the ones that come and go with the load.
 FLEETING = {"poller_scaling_decision", "backlog_count_hint"}
 
+# Errors of HTTP requests whose words are each server's own.
+WORDS = [
+    (re.compile(r"^(temporalproto: |unexpected EOF|the body cannot be read: ).*", re.DOTALL), "a body that cannot be read"),
+    (re.compile(r"^(parsing (?:field|list) \"\w*\"): .*", re.DOTALL), r"\1"),
+]
+
+# Of JSON: what begins a word of a name, fields that differ from time to time, and those that are opaque.
+SNAKE = re.compile(r"[A-Z]")
+OWN_IN_JSON = {"taskId", "clusterId", "stateTransitionCount"}
+TOKENS = {"next_page_token", "task_token"}
+NO_TIME = "0001-01-01T00:00:00Z"
+
 # Ids that one half of the server gives another.
 OWN = {
     "WorkflowTaskStartedEventAttributes": ["request_id"],
@@ -118,6 +130,23 @@ class Normal:
             return "<bytes>"
         if field.type == FieldDescriptor.TYPE_STRING:
             return self.text(value, kind_of(field))
+        return value
+
+    def json(self, value, name: str = ""):
+        """JSON as an HTTP port answers it, with the names that its fields have there."""
+        field = SNAKE.sub(lambda found: f"_{found.group().lower()}", name)
+        if field in MEASURED:
+            return "~"
+        if isinstance(value, dict):
+            fields = {self.text(key): self.json(value[key], key) for key in value
+                      if key not in OWN_IN_JSON and value[key] != NO_TIME}
+            return dict(sorted(fields.items()))
+        if isinstance(value, list):
+            return [self.json(each, name) for each in value]
+        if isinstance(value, str):
+            for words, instead in WORDS if field == "message" else ():
+                value = words.sub(instead, value)
+            return "<bytes>" if field in TOKENS else self.text(value, "run" if "run_id" in field else "id")
         return value
 
     def event(self, event) -> list:

@@ -14,6 +14,8 @@ SCENARIOS: dict[str, "Scenario"] = {}
 class Scenario:
     name: str
     play: Callable[[Driver], Awaitable[None]]
+    # Calls that have a path go over HTTP.
+    http: bool = False
 
     @property
     def group(self) -> str:
@@ -38,13 +40,21 @@ def cases(table: dict[str, tuple]):
     return register
 
 
+def over_http(module: str):
+    """Registers each scenario of a module once more as `over_http/module.name`: the same calls, over HTTP."""
+    importlib.import_module(f".scenarios.{module}", __package__)
+    for name, each in list(SCENARIOS.items()):
+        if name.startswith(f"{module}/"):
+            add(f"over_http/{name.replace('/', '.')}", each.play, http=True)
+
+
 def named(function) -> str:
     return f"{function.__module__.rpartition('.')[2]}/{function.__name__}"
 
 
-def add(name: str, play) -> None:
+def add(name: str, play, http: bool = False) -> None:
     assert name not in SCENARIOS, f"two scenarios are named {name}"
-    SCENARIOS[name] = Scenario(name, play)
+    SCENARIOS[name] = Scenario(name, play, http)
 
 
 def load() -> dict[str, Scenario]:

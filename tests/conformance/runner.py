@@ -8,7 +8,8 @@ from typing import Callable
 import grpc
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 
-from harness.rpc import Api, execution
+from harness.http import HttpApi
+from harness.rpc import execution
 
 from .driver import Driver, record
 from .registry import Scenario
@@ -19,11 +20,11 @@ TIMEOUT_S = 90
 
 
 async def play_all(
-    scenarios: list[Scenario], addresses: list[str], *, at_once: int = AT_ONCE, seed: int = 0,
+    scenarios: list[Scenario], addresses: list[str], http: list[str], *, at_once: int = AT_ONCE, seed: int = 0,
     done: Callable[[str, dict], None] = lambda name, found: None,
 ) -> dict[str, dict]:
-    """The record of each scenario by its name."""
-    apis = [Api(address) for address in addresses]
+    """The record of each scenario by its name. `http`: the HTTP port of each address."""
+    apis = [HttpApi(address, port) for address, port in zip(addresses, http, strict=True)]
     order = list(scenarios)
     random.Random(seed).shuffle(order)
     room = asyncio.Semaphore(at_once)
@@ -42,8 +43,8 @@ async def play_all(
     return dict(sorted(found.items()))
 
 
-async def play(scenario: Scenario, apis: list[Api]) -> dict:
-    driver = Driver(apis)
+async def play(scenario: Scenario, apis: list[HttpApi]) -> dict:
+    driver = Driver(apis, http=scenario.http)
     ending = ""
     try:
         await asyncio.wait_for(scenario.play(driver), TIMEOUT_S)

@@ -187,6 +187,10 @@ class Cluster:
     def addresses(self) -> list[str]:
         return [node.address for node in self.nodes]
 
+    @property
+    def http(self) -> list[str]:
+        return [node.http for node in self.nodes]
+
     def node(self, number: int) -> Node:
         return self.nodes[number - 1]
 
@@ -257,7 +261,7 @@ class Oracle(Process):
             [TEMPORAL, "server", "start-dev", "--headless", "--port", port, "--http-port", http, *limits, *database],
             directory / "oracle.log",
         )
-        self.addresses = [f"127.0.0.1:{port}"] * 3
+        self.addresses, self.http = [f"127.0.0.1:{port}"] * 3, [f"127.0.0.1:{http}"] * 3
 
     def __enter__(self) -> "Oracle":
         self.start()

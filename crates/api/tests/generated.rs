@@ -106,7 +106,8 @@ fn nothing_else_contains_itself() {
 fn generate(folder: &Path) {
     let mut set = FileDescriptorSet::decode(tenure_api::DESCRIPTORS).unwrap();
     // Well-known types stay: prost maps them to its own, but looks at them.
-    set.file.retain(|file| !file.package().starts_with("google.api"));
+    set.file
+        .retain(|file| !file.package().starts_with("google.api") && !file.package().starts_with("nexusannotations"));
     for (message, field, by_hand) in NESTED {
         nest(&mut set, message, field, by_hand);
     }

@@ -4,6 +4,7 @@ use crate::{
     Frontend, alone,
     budget::{Budget, Capacity},
     erased::Handler,
+    json,
     message::{self, Encoding},
     rpc::Method,
     validate::Admission,
@@ -56,6 +57,12 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
+/// A body of the route that the first byte chooses: what can be read can be written again, and then read.
+pub fn json(bytes: &[u8]) {
+    let Some((&chosen, body)) = bytes.split_first() else { return };
+    json::round_trip(chosen.into(), body, LIMIT);
+}
+
 /// A message as it comes in, in frames: the first byte says how long they are and how the message is compressed.
 pub fn framed(bytes: &[u8]) {
     let Some((&chosen, sent)) = bytes.split_first() else { return };
@@ -79,6 +86,11 @@ mod tests {
     #[test]
     fn the_corpus_of_requests_is_replayed() {
         replay("requests", request);
+    }
+
+    #[test]
+    fn the_corpus_of_json_is_replayed() {
+        replay("json", super::json);
     }
 
     #[test]

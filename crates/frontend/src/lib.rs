@@ -16,6 +16,7 @@ mod forward;
 pub mod fuzzing;
 mod grpc;
 mod handover;
+mod json;
 mod message;
 mod observe;
 mod pace;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use budget::Capacity;
 pub use handover::{HandoverLayer, HandoverService};
+pub use json::{HttpApi, HttpOptions};
 pub use services::{Services, set_serving};
 
 /// What can be set about the API's face.

@@ -163,6 +163,10 @@ limits! {
     /// Connections of clients; one more is closed as it comes.
     pub const CONNECTIONS: usize = 4096;
 
+    /// Connections to the HTTP port; one more is closed as it comes. One over which nothing comes for as long as ARRIVAL is
+    /// closed, too.
+    pub const HTTP_CONNECTIONS: usize = 1024;
+
     /// Streams that one connection may have open. A client that wants more waits until one ends.
     pub const STREAMS: u32 = 10_000;
 
@@ -183,6 +187,9 @@ limits! {
     /// Requests in progress that do: polls, waits for results. They are counted apart, for there are many and they take
     /// long; no number of them keeps a call out.
     pub const WAITS: usize = 16_384;
+
+    /// Bytes of the path of a request to the JSON API, with its escapes. Ids have a thousand characters at most.
+    pub const PATH: usize = 16 << 10;
 
     /// How long a request may be on its way in: what comes drop by drop holds its place in the meantime.
     pub const ARRIVAL: Duration = Duration::from_secs(30);

@@ -1,12 +1,9 @@
 //! Histories as JSON, as `temporal workflow show --output json` and the web UI export them.
 
 use crate::{ReplayError, Replayer};
-use prost::Message;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, EnumDescriptor, Kind, MessageDescriptor};
-use prost_types::FileDescriptorSet;
 use serde_json::Value;
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::LazyLock,
@@ -14,23 +11,7 @@ use std::{
 use tenure_api::history::v1::History;
 
 static HISTORY: LazyLock<MessageDescriptor> = LazyLock::new(|| {
-    let all = FileDescriptorSet::decode(tenure_api::DESCRIPTORS).expect("the API's own descriptors can be read");
-    // Services import what is not there.
-    let mut needed = BTreeSet::from(["temporal/api/history/v1/message.proto"]);
-    loop {
-        let known = needed.len();
-        for file in &all.file {
-            if needed.contains(file.name()) {
-                needed.extend(file.dependency.iter().map(String::as_str));
-            }
-        }
-        if needed.len() == known {
-            break;
-        }
-    }
-    let file = all.file.iter().filter(|file| needed.contains(file.name())).cloned().collect();
-    let pool = DescriptorPool::from_file_descriptor_set(FileDescriptorSet { file });
-    let pool = pool.expect("what histories are made of is complete");
+    let pool = DescriptorPool::decode(tenure_api::DESCRIPTORS).expect("the API's own descriptors are complete");
     pool.get_message_by_name("temporal.api.history.v1.History").expect("the API has histories")
 });
 

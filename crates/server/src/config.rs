@@ -21,6 +21,7 @@ use tenure_engine::Limits;
 pub struct Config {
     pub node: Node,
     pub listen: Listen,
+    pub http: Http,
     pub cluster: Cluster,
     pub raft: Raft,
     pub memory: Memory,
@@ -64,7 +65,7 @@ pub struct Listen {
     pub grpc: SocketAddr,
     /// The other nodes, and `tenure cluster`.
     pub peer: SocketAddr,
-    /// Metrics and health.
+    /// Metrics, health, and the API as JSON.
     pub http: SocketAddr,
 }
 
@@ -79,6 +80,14 @@ impl Default for Listen {
     fn default() -> Self {
         Listen::on(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
+}
+
+/// The JSON API on the HTTP port.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Origins (`https://host:port`) whose pages may call from a browser, besides those that came from the node itself.
+    pub cors_origins: Vec<String>,
 }
 
 /// What the nodes of a cluster must agree on. Members and shards are fixed when the cluster is founded: a node that is

@@ -122,11 +122,12 @@ impl Server {
         let stage = Arc::new(Stage::default());
         let gauges = Arc::new(Gauges::default());
         let (check, refresh) = (stage.clone(), gauges.clone());
+        let api = http::Api::default();
         let pages = Pages::new(&config.ui, config.cluster.namespaces.first().map(String::as_str));
         let (publish, ready) = (Arc::new(move || refresh.publish()), Arc::new(move || check.check()));
-        let routes = http::router(metrics.clone(), publish, ready, pages);
+        let routes = http::router(metrics.clone(), publish, ready, api.clone(), pages);
         let on_fatal = FatalHook::default();
-        on_fatal.spawn("the HTTP server", serve_http(http, routes, watching.clone(), failed.clone()));
+        on_fatal.spawn("the HTTP server", http::serve(http, routes, watching.clone()));
         on_fatal.spawn("the upkeep of metrics", upkeep(metrics, watching.clone()));
 
         let options = storage_options(&config);
@@ -143,6 +144,7 @@ impl Server {
         let options = frontend_options(&config, &node);
         let frontend = Frontend::new(shards.clone(), node.peers().clone(), options, closing.clone());
         node.set_forward_handler(Arc::new(frontend.clone()));
+        let _ = api.set(frontend.http_api(&http_options(&config)));
 
         let services = frontend.services();
         stage.set_running(node.clone());
@@ -257,18 +259,6 @@ async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Sta
     TcpListener::bind(address).await.map_err(|cause| StartError::Listen { address, key, cause })
 }
 
-async fn serve_http(
-    listener: TcpListener,
-    routes: axum::Router,
-    watching: CancellationToken,
-    failed: mpsc::Sender<Failure>,
-) {
-    let served = watching.run_until_cancelled(async { axum::serve(listener, routes).await }).await;
-    if let Some(Err(error)) = served {
-        let _ = failed.try_send(Failure(format!("the HTTP port is closed: {error}")));
-    }
-}
-
 async fn serve_api(
     listener: TcpListener,
     services: Services,
@@ -377,6 +367,13 @@ fn shard_options(config: &Config) -> tenure_shard::Options {
         ..Default::default()
     };
     options.within(&memory(config))
+}
+
+fn http_options(config: &Config) -> tenure_frontend::HttpOptions {
+    tenure_frontend::HttpOptions {
+        cors_origins: config.http.cors_origins.clone(),
+        default_namespace: config.cluster.namespaces.first().cloned().unwrap_or_default(),
+    }
 }
 
 fn frontend_options(config: &Config, node: &Node) -> tenure_frontend::Options {

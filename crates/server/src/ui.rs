@@ -75,6 +75,8 @@ impl Pages {
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
             (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+            // Paths of the API without its prefix are the same as those of pages.
+            (header::VARY, HeaderValue::from_static("Accept")),
             (header::ETAG, HeaderValue::try_from(&tag).expect("a tag is hexadecimal")),
         ];
         let known = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());

@@ -6,9 +6,8 @@ use anyhow::Context;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use prost::{Message, Name};
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
-use prost_types::FileDescriptorSet;
 use serde_json::Value;
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::sync::LazyLock;
 
 /// A message with its payloads as they are: what SDKs read again.
 pub(crate) fn exact<M: Message + Name>(message: &M) -> anyhow::Result<Value> {
@@ -36,19 +35,9 @@ pub(crate) fn print_line<M: Message + Name>(message: &M) -> anyhow::Result<()> {
     output::json_line(&readable(message)?)
 }
 
-/// The forms of all messages. Files that import what is not here (services, with their HTTP options) are left out.
-static MESSAGES: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    let mut set = FileDescriptorSet::decode(tenure_api::DESCRIPTORS).expect("the API's own descriptors can be read");
-    loop {
-        let there: BTreeSet<String> = set.file.iter().map(|file| file.name().to_owned()).collect();
-        let before = set.file.len();
-        set.file.retain(|file| file.dependency.iter().all(|name| there.contains(name)));
-        if set.file.len() == before {
-            break;
-        }
-    }
-    DescriptorPool::from_file_descriptor_set(set).expect("what is left is complete")
-});
+/// The forms of all messages.
+static MESSAGES: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(tenure_api::DESCRIPTORS).expect("the API's own descriptors are complete"));
 
 /// Replaces payloads by what they hold, and a list of payloads by a list. What was in a payload is not looked at again.
 fn open_payloads(json: &mut Value) {

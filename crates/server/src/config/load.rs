@@ -49,6 +49,7 @@ impl Config {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("cluster.namespaces")
+            .with_list_parse_key("http.cors_origins")
             .source(Some(variables));
         let read = source.collect().map_err(|error| ConfigError::BadValue(error.to_string()))?;
         check_keys(ENVIRONMENT, &flatten(&read))?;

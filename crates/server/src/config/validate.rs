@@ -13,6 +13,7 @@ impl Config {
         require(self.node.id > 0, "node.id", || "must be 1 or more".into())?;
         require(!self.node.data_dir.as_os_str().is_empty(), "node.data_dir", || "must name a directory".into())?;
         self.validate_listen()?;
+        self.validate_http()?;
         self.validate_cluster()?;
         self.validate_raft()?;
         for (key, value) in [
@@ -71,6 +72,18 @@ impl Config {
             if let Some(other) = seen.insert(address, key) {
                 return Err(invalid(key, format!("{address} is also `{other}`")));
             }
+        }
+        Ok(())
+    }
+
+    fn validate_http(&self) -> Result<(), ConfigError> {
+        for origin in &self.http.cors_origins {
+            let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            let is_origin = authority
+                .is_some_and(|authority| !authority.is_empty() && !authority.contains(['/', '?', '#', '@', '*', ' ']));
+            require(is_origin, "http.cors_origins", || {
+                format!("{origin:?} is not http(s)://HOST or http(s)://HOST:PORT")
+            })?;
         }
         Ok(())
     }

@@ -41,6 +41,11 @@ fn what_is_refused_is_named() {
         ("[listen]\ngrpc = \"localhost\"", &[], "`listen.grpc`: invalid socket address syntax"),
         ("", &[("TENURE_LISTEN__HTTP", "8233")], "`listen.http`: invalid socket address syntax"),
         ("[listen]\ngrpc = \"127.0.0.1:7234\"", &[], "`listen.peer`: 127.0.0.1:7234 is also `listen.grpc`"),
+        (
+            "[http]\ncors_origins = [\"example.com\"]",
+            &[],
+            "`http.cors_origins`: \"example.com\" is not http(s)://HOST or http(s)://HOST:PORT",
+        ),
         ("[cluster]\nshards = 0", &[], "`cluster.shards`: 0 is not between 1 and 1024"),
         ("[cluster]\nshards = 1025", &[], "`cluster.shards`: 1025 is not between 1 and 1024"),
         (three, &[], "`node.id`: node 4 is not one of `cluster.members`"),
@@ -83,11 +88,13 @@ fn the_environment_wins_over_the_file() {
         ("TENURE_CLUSTER__MEMBERS__3", "c:1"),
         ("TENURE_CLUSTER__NAMESPACES", "a,b"),
         ("TENURE_RAFT__HEARTBEAT", "50ms"),
+        ("TENURE_HTTP__CORS_ORIGINS", "https://a,http://b:1"),
     ];
     let config = load(file, &env).unwrap();
     assert_eq!(config.node.id, 1);
     assert_eq!(config.cluster.namespaces, ["a", "b"]);
     assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.http.cors_origins, ["https://a", "http://b:1"]);
     assert_eq!(config.raft.heartbeat.as_millis(), 50);
     let members: Vec<_> = config.members().into_iter().collect();
     assert_eq!(members, [(1, "a:1".to_owned()), (2, "b:1".to_owned()), (3, "c:1".to_owned())]);

@@ -1,4 +1,4 @@
-//! The Temporal API as Rust types, generated from the descriptors that `temporalio-protos` publishes.
+//! The Temporal API as Rust types, generated from the descriptors that `temporalio-protos` publishes; and Tenure's own.
 //!
 //! Messages are the prost types themselves, from the wire to the disk. There is no second set of types: what several
 //! crates have to know of them is said once, as methods of theirs ([`events`], of commands as well) and conversions
@@ -21,6 +21,21 @@ mod generated {
 /// [`history::v1::History`] that storage has.
 pub use generated::encoded;
 pub use generated::temporal::api::*;
+/// Tenure's own API, beside Temporal's: `proto/tenure/api`.
+pub use generated::tenure::api as tenure;
+
+/// The encoded descriptor set of the Temporal API.
+pub const TEMPORAL_DESCRIPTORS: &[u8] = include_bytes!("descriptors.bin");
+
+/// The encoded descriptor set of our own API: a file, which imports others of the Temporal API's.
+const TENURE_DESCRIPTORS: &[u8] = include_bytes!("tenure.bin");
 
 /// The encoded descriptor set of everything that this crate holds, for gRPC reflection.
-pub const DESCRIPTORS: &[u8] = include_bytes!("descriptors.bin");
+pub const DESCRIPTORS: &[u8] = &{
+    // Sets of descriptors behind each other are one.
+    let mut all = [0; TEMPORAL_DESCRIPTORS.len() + TENURE_DESCRIPTORS.len()];
+    let (temporal, tenure) = all.split_at_mut(TEMPORAL_DESCRIPTORS.len());
+    temporal.copy_from_slice(TEMPORAL_DESCRIPTORS);
+    tenure.copy_from_slice(TENURE_DESCRIPTORS);
+    all
+};

@@ -35,6 +35,26 @@ pub fn time_from_proto(time: Option<ProtoTimestamp>) -> Option<SystemTime> {
     time.and_then(|time| time.try_into().ok())
 }
 
+/// A duration in its two largest units, for people.
+pub fn span(duration: Duration) -> String {
+    let (seconds, ms) = (duration.as_secs(), duration.subsec_millis());
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    let two = |large: u64, unit: &str, small: u64, less: &str| match small {
+        0 => format!("{large}{unit}"),
+        small => format!("{large}{unit} {small}{less}"),
+    };
+    match (days, hours, minutes, seconds) {
+        (0, 0, 0, 0) => format!("{ms}ms"),
+        (0, 0, 0, 1..10) => {
+            format!("{:.1}s", f64::from(u32::try_from(duration.as_millis()).unwrap_or_default() / 100) / 10.0)
+        }
+        (0, 0, 0, seconds) => format!("{seconds}s"),
+        (0, 0, minutes, seconds) => two(minutes, "m", seconds % 60, "s"),
+        (0, hours, minutes, _) => two(hours, "h", minutes, "m"),
+        (days, hours, ..) => two(days, "d", hours, "h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +76,12 @@ mod tests {
             assert_eq!(duration_from_proto(Some(negative)), None);
         }
         assert_eq!((optional_duration(None), duration_from_proto(None)), (Ok(None), None));
+    }
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        let shown = [0, 7, 999, 1000, 1250, 59_900, 61_000, 3_600_000, 3_723_000, 90_061_000, 31_536_000_000];
+        let shown = shown.map(|ms| span(Duration::from_millis(ms)));
+        assert_eq!(shown, ["0ms", "7ms", "999ms", "1.0s", "1.2s", "59s", "1m 1s", "1h", "1h 2m", "1d 1h", "365d"]);
     }
 }

@@ -3,6 +3,10 @@
 
 use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
+use protox::{
+    Compiler,
+    file::{ChainFileResolver, DescriptorSetFileResolver, GoogleFileResolver, IncludeFileResolver},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -22,7 +26,7 @@ fn read(folder: &Path) -> BTreeMap<String, String> {
 
 /// Fields by which a message contains itself, and the types of `tenure_api::nested` that they have instead.
 const NESTED: [(&str, &str, &str); 2] =
-    [("temporal.api.failure.v1", "cause", ".tenure.Cause"), ("temporal.api.nexus.v1", "cause", ".tenure.NexusCause")];
+    [("temporal.api.failure.v1", "cause", ".nested.Cause"), ("temporal.api.nexus.v1", "cause", ".nested.NexusCause")];
 
 /// Gives a field of a package's `Failure` a type that is written by hand.
 fn nest(set: &mut FileDescriptorSet, package: &str, name: &str, by_hand: &str) {
@@ -103,8 +107,19 @@ fn nothing_else_contains_itself() {
     assert!(files.is_empty(), "{files:?}: give the field a type of `tenure_api::nested`");
 }
 
-fn generate(folder: &Path) {
-    let mut set = FileDescriptorSet::decode(tenure_api::DESCRIPTORS).unwrap();
+/// The descriptors of our own API, with the options that say where it is found in HTTP.
+fn compile_our_own(package: &Path) -> Vec<u8> {
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(IncludeFileResolver::new(package.join("../../proto")));
+    resolver.add(DescriptorSetFileResolver::decode(tenure_api::TEMPORAL_DESCRIPTORS).unwrap());
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.open_file("tenure/api/v1/service.proto").unwrap();
+    compiler.encode_file_descriptor_set()
+}
+
+fn generate(folder: &Path, our_own: &[u8]) {
+    let mut set = FileDescriptorSet::decode([tenure_api::TEMPORAL_DESCRIPTORS, our_own].concat().as_slice()).unwrap();
     // Well-known types stay: prost maps them to its own, but looks at them.
     set.file
         .retain(|file| !file.package().starts_with("google.api") && !file.package().starts_with("nexusannotations"));
@@ -121,7 +136,7 @@ fn generate(folder: &Path) {
         .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
         // `bytes` so that decoding copies no payload, ordered maps so that encoding is stable.
         .bytes(".")
-        .extern_path(".tenure", "crate::nested")
+        .extern_path(".nested", "crate::nested")
         .btree_map(".")
         .include_file("mod.rs")
         .out_dir(folder)
@@ -133,14 +148,18 @@ fn generate(folder: &Path) {
 fn the_code_is_what_the_descriptors_say() {
     // At run time: checkouts share a target directory.
     let package = std::env::var("CARGO_MANIFEST_DIR").expect("run with cargo");
-    let checked_in = Path::new(&package).join("src/generated");
+    let (checked_in, descriptors) =
+        ["src/generated", "src/tenure.bin"].map(|path| Path::new(&package).join(path)).into();
+    let our_own = compile_our_own(Path::new(&package));
     if std::env::var_os("TENURE_GENERATE").is_some() {
         fs::remove_dir_all(&checked_in).unwrap();
         fs::create_dir_all(&checked_in).unwrap();
-        return generate(&checked_in);
+        fs::write(descriptors, &our_own).unwrap();
+        return generate(&checked_in, &our_own);
     }
+    assert!(fs::read(descriptors).unwrap() == our_own, "tenure.bin is stale; run scripts/generate");
     let fresh = tempfile::tempdir().unwrap();
-    generate(fresh.path());
+    generate(fresh.path(), &our_own);
     let (fresh, checked_in) = (read(fresh.path()), read(&checked_in));
     let differ: Vec<_> = fresh.iter().filter(|(name, code)| checked_in.get(*name) != Some(code)).collect();
     assert!(differ.is_empty(), "stale: {:?}; run scripts/generate", differ.iter().map(|it| it.0).collect::<Vec<_>>());

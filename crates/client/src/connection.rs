@@ -13,6 +13,7 @@ use std::{
 };
 use tenure_api::{
     operatorservice::v1::operator_service_client::OperatorServiceClient,
+    tenure::v1::tenure_service_client::TenureServiceClient,
     workflowservice::v1::workflow_service_client::WorkflowServiceClient,
 };
 use tonic::{
@@ -25,6 +26,9 @@ pub type Service = WorkflowServiceClient<Channel>;
 
 /// The client of the API's operator service on one address.
 pub type Operator = OperatorServiceClient<Channel>;
+
+/// The client of Tenure's own API on one address.
+pub type Own = TenureServiceClient<Channel>;
 
 /// How long a call may take: one attempt, and all of them.
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +130,18 @@ impl Connection {
         rpc: impl Fn(Operator, Request<Q>) -> ResponseFuture<R>,
     ) -> Result<R, ClientError> {
         let rpc = |channel, request| rpc(Operator::new(channel), request);
+        self.at_any_address(method, request, patience, rpc).await.map(Response::into_inner)
+    }
+
+    /// The same as [`Self::call`], for Tenure's own API.
+    pub async fn own<Q: Clone, R>(
+        &self,
+        method: &'static str,
+        request: Q,
+        patience: Patience,
+        rpc: impl Fn(Own, Request<Q>) -> ResponseFuture<R>,
+    ) -> Result<R, ClientError> {
+        let rpc = |channel, request| rpc(Own::new(channel), request);
         self.at_any_address(method, request, patience, rpc).await.map(Response::into_inner)
     }
 
@@ -238,7 +254,7 @@ fn worth_another_try(status: &Status) -> bool {
 }
 
 /// `rpc!(connection, method, request, patience)` calls a method of the workflow service. With `operate` in front it is one
-/// of the operator service; with `respond`, the answer comes with its metadata.
+/// of the operator service, with `own` one of Tenure's own API; with `respond`, the answer comes with its metadata.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! rpc {

@@ -36,7 +36,7 @@ pub use batch::{
     BatchSummary, BatchTarget, ResetPoint, ResetReapplyExcludeType, StartBatch, WorkflowOptions,
 };
 pub use client::{Client, ClientBuilder};
-pub use connection::{Connection, Operator, Patience, Service};
+pub use connection::{Connection, Operator, Own, Patience, Service};
 pub use data::{
     Args, Binary, Data, DataConverter, DataError, IntoArgs, Json, PayloadCodec, PayloadConverter, Raw, Read,
 };

@@ -76,6 +76,11 @@ pub(crate) fn kept_in_state(failure: &Failure) -> Failure {
     Failure { cause: Some(truncated(failure, KEPT_FAILURE_SIZE).into()), ..server(TOO_LARGE, false) }
 }
 
+/// A failure as explanations show it: its beginning, without payloads.
+pub(crate) fn shown(failure: &Failure) -> Failure {
+    truncated(failure, KEPT_FAILURE_SIZE)
+}
+
 /// The levels below the outermost that are kept of a failure that is cut.
 const KEPT_CAUSES: usize = 20;
 

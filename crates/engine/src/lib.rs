@@ -20,6 +20,7 @@ mod commands;
 mod copy;
 pub mod describe;
 mod events;
+pub mod explain;
 mod external;
 pub mod failures;
 mod feature_level;

@@ -79,6 +79,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "child/describe.rs",
             "child/state.rs",
             "describe.rs",
+            "explain/",
             "info.rs",
             "pause/state.rs",
             "pending.rs",

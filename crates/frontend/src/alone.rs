@@ -2,10 +2,10 @@
 
 use crate::{Frontend, Options};
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_engine::Process;
-use tenure_peer::{Local, Pool};
+use tenure_peer::{Local, Pool, admin::StatusReply};
 use tenure_shard::{CallFailed, Mesh, NodeId, Replica, ShardId, Shards};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -44,5 +44,6 @@ pub(crate) fn frontend() -> Frontend {
     let shards = Shards::start(Arc::new(Nothing), tenure_shard::Options::default());
     let options =
         Options { timeout: Duration::from_millis(50), long_timeout: Duration::from_millis(50), ..Options::default() };
-    Frontend::new(shards, peers, options, CancellationToken::new())
+    let status = Arc::new(|| async { StatusReply { node_id: 1, ..Default::default() } }.boxed());
+    Frontend::new(shards, peers, status, options, CancellationToken::new())
 }

@@ -27,9 +27,10 @@ mod validate;
 mod versions;
 
 use budget::Budget;
+use futures::future::BoxFuture;
 use std::{sync::Arc, time::Duration};
 use tenure_engine::Limits;
-use tenure_peer::Pool;
+use tenure_peer::{Pool, admin::StatusReply};
 use tenure_shard::Shards;
 use tokio_util::sync::CancellationToken;
 
@@ -70,6 +71,9 @@ impl Default for Options {
     }
 }
 
+/// What this node tells operators of itself and of its replicas; the others are asked for the same.
+pub type OwnStatus = Arc<dyn Fn() -> BoxFuture<'static, StatusReply> + Send + Sync>;
+
 /// The API of one node; cheap to clone.
 #[derive(Clone)]
 pub struct Frontend(Arc<Inner>);
@@ -77,6 +81,7 @@ pub struct Frontend(Arc<Inner>);
 struct Inner {
     shards: Shards,
     peers: Pool,
+    status: OwnStatus,
     options: Options,
     budget: Budget,
     /// The node is about to stop: polls come back empty.
@@ -85,9 +90,15 @@ struct Inner {
 
 impl Frontend {
     /// `closing`, once cancelled, ends the long polls, so that a graceful stop does not wait for them.
-    pub fn new(shards: Shards, peers: Pool, options: Options, closing: CancellationToken) -> Frontend {
+    pub fn new(
+        shards: Shards,
+        peers: Pool,
+        status: OwnStatus,
+        options: Options,
+        closing: CancellationToken,
+    ) -> Frontend {
         let budget = Budget::new(options.capacity);
-        Frontend(Arc::new(Inner { shards, peers, options, budget, closing }))
+        Frontend(Arc::new(Inner { shards, peers, status, options, budget, closing }))
     }
 
     pub(crate) fn shards(&self) -> &Shards {
@@ -96,6 +107,10 @@ impl Frontend {
 
     pub(crate) fn peers(&self) -> &Pool {
         &self.0.peers
+    }
+
+    pub(crate) fn status(&self) -> BoxFuture<'static, StatusReply> {
+        (self.0.status)()
     }
 
     pub(crate) fn options(&self) -> &Options {

@@ -3,7 +3,7 @@
 use crate::{Frontend, HandoverLayer, grpc::ApiService, test_service::TimeSkipping};
 use tenure_api::{
     operatorservice::v1::operator_service_server::OperatorServiceServer,
-    testservice::v1::test_service_server::TestServiceServer,
+    tenure::v1::tenure_service_server::TenureServiceServer, testservice::v1::test_service_server::TestServiceServer,
     workflowservice::v1::workflow_service_server::WorkflowServiceServer,
 };
 use tonic::{codec::CompressionEncoding, service::Routes};
@@ -41,6 +41,7 @@ impl Frontend {
         routes
             .add_service(ApiService::<WorkflowServiceServer<()>>::new(self.clone()))
             .add_service(ApiService::<OperatorServiceServer<()>>::new(self.clone()))
+            .add_service(ApiService::<TenureServiceServer<()>>::new(self.clone()))
             .add_service(
                 health_service.accept_compressed(CompressionEncoding::Gzip).max_decoding_message_size(QUESTION),
             )

@@ -1,6 +1,6 @@
 //! Connections to the other nodes, and when each was last heard.
 
-use crate::{Faults, Local, proto::peer_client::PeerClient};
+use crate::{Faults, Local, admin::admin_client::AdminClient, proto::peer_client::PeerClient};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -35,6 +35,8 @@ struct Peer {
     endpoint: Endpoint,
     channel: Channel,
     heard: Mutex<Option<Instant>>,
+    /// How far its clock was ahead of ours when it was last heard, in seconds.
+    clock_ahead: Mutex<Option<f64>>,
 }
 
 /// No node of that id is listed, or it is this node itself.
@@ -76,7 +78,7 @@ impl Pool {
                 .initial_stream_window_size(8 << 20)
                 .initial_connection_window_size(16 << 20);
             let channel = endpoint.connect_lazy();
-            Ok((id, Peer { address, endpoint, channel, heard: Mutex::default() }))
+            Ok((id, Peer { address, endpoint, channel, heard: Mutex::default(), clock_ahead: Mutex::default() }))
         };
         let peers = peers.map(peer).collect::<Result<_, _>>()?;
         Ok(Pool(Arc::new(Inner { local, peers, faults: Faults::default() })))
@@ -101,6 +103,12 @@ impl Pool {
         Ok(self.signed(node, self.peer(node)?.channel.clone()))
     }
 
+    /// A client of what operators ask of the node, on the same connection.
+    pub fn admin(&self, node: u64) -> Result<AdminClient<Stamped>, UnknownNode> {
+        let channel = self.peer(node)?.channel.clone();
+        Ok(AdminClient::with_interceptor(channel, Signer { pool: self.clone(), to: node }))
+    }
+
     /// A client with a connection of its own, for what must not stand in the way of others.
     pub async fn connect(&self, node: u64) -> Result<PeerClient<Stamped>, Status> {
         let peer = self.peer(node).map_err(|e| Status::not_found(e.to_string()))?;
@@ -119,6 +127,18 @@ impl Pool {
     /// Time since the node was last heard; `None` if it never was since this process started.
     pub fn silence(&self, node: u64) -> Option<Duration> {
         self.0.peers.get(&node)?.heard.lock().map(|at| at.elapsed())
+    }
+
+    /// Notes how far a node's clock is ahead of ours, in seconds.
+    pub fn set_clock_ahead(&self, node: u64, seconds: f64) {
+        if let Some(peer) = self.0.peers.get(&node) {
+            *peer.clock_ahead.lock() = Some(seconds);
+        }
+    }
+
+    /// How far a node's clock was ahead of ours when it was last heard, in seconds.
+    pub fn clock_ahead(&self, node: u64) -> Option<f64> {
+        *self.0.peers.get(&node)?.clock_ahead.lock()
     }
 
     /// The switch that cuts peers off in tests.

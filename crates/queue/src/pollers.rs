@@ -72,7 +72,13 @@ impl<D> Pollers<D> {
 
     /// When anybody polled last; `now` while a poll waits.
     pub fn last_access(&self, now: Instant) -> Option<Instant> {
-        self.by_identity.values().map(|poller| if poller.waiting > 0 { now } else { poller.last_access }).max()
+        self.last(now).map(|(at, _)| at)
+    }
+
+    /// The worker that polled last, and when; `now` while a poll waits.
+    pub fn last(&self, now: Instant) -> Option<(Instant, &str)> {
+        let seen = self.iter().map(|(identity, poller)| (poller, identity));
+        seen.map(|(poller, identity)| (if poller.waiting > 0 { now } else { poller.last_access }, identity)).max()
     }
 }
 

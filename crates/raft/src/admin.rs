@@ -4,12 +4,11 @@ use crate::{
     group::{Group, TransferError},
     node::Core,
 };
+use parking_lot::Mutex;
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tenure_engine::{
     NamespaceId, RowKey, StateReader, codec,
@@ -23,26 +22,33 @@ use tenure_peer::{
     Cut, Slot, UpgradeHandler,
     admin::{
         LocateReply, LocateRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply,
-        StatusRequest, TransferLeaderReply, TransferLeaderRequest, UpgradeReply, UpgradeRequest,
+        StatusRequest, TransferLeaderReply, TransferLeaderRequest, UpgradeReply, UpgradeRequest, Vitals,
         admin_server::{Admin, AdminServer},
     },
 };
+use tenure_storage::Latencies;
 use tonic::{Request, Response, Status};
 
 /// A peer that was not heard for this many seconds is shown as unreachable.
 const REACHABLE_SECONDS: f64 = 2.0;
 
+/// A disk that takes longer to tell of itself is left out.
+const DISK_PATIENCE: Duration = Duration::from_millis(500);
+
 #[derive(Clone)]
 pub(crate) struct AdminService {
     core: Core,
-    ready: Arc<AtomicBool>,
+    /// Why the node is not ready; `None` if it is.
+    not_ready: Arc<Mutex<Option<String>>>,
+    started_at: SystemTime,
     map: Arc<OnceLock<ClusterMap>>,
     upgrade: Arc<Slot<dyn UpgradeHandler>>,
 }
 
 impl AdminService {
-    pub(crate) fn new(core: Core, ready: Arc<AtomicBool>) -> AdminService {
-        AdminService { core, ready, map: Arc::default(), upgrade: Arc::default() }
+    pub(crate) fn new(core: Core, not_ready: Arc<Mutex<Option<String>>>) -> AdminService {
+        let started_at = SystemTime::now();
+        AdminService { core, not_ready, started_at, map: Arc::default(), upgrade: Arc::default() }
     }
 
     /// Tells the shards' slots, once they are known.
@@ -70,6 +76,50 @@ impl AdminService {
         AdminServer::new(self).max_decoding_message_size(tenure_limits::STRANGER)
     }
 
+    /// What this node knows of the cluster.
+    pub(crate) async fn describe(&self) -> StatusReply {
+        let local = self.core.pool.local();
+        let nodes = self.core.options.nodes.iter().map(|(id, address)| self.node(*id, &address.peer));
+        let not_ready = self.not_ready.lock().clone();
+        StatusReply {
+            cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
+            node_id: local.node_id,
+            version: self.core.options.version.clone(),
+            nodes: nodes.collect(),
+            shards: self.core.groups.all().iter().map(|group| self.shard(group)).collect(),
+            ready: not_ready.is_none(),
+            feature_level: self.feature_level(),
+            known_feature_level: self.core.options.known_level.0,
+            not_ready_because: not_ready.unwrap_or_default(),
+            vitals: Some(self.vitals().await),
+        }
+    }
+
+    async fn vitals(&self) -> Vitals {
+        let storage = self.core.storage.clone();
+        let disk = tokio::task::spawn_blocking(move || storage.disk());
+        let disk = tokio::time::timeout(DISK_PATIENCE, disk).await.ok().and_then(Result::ok).unwrap_or_default();
+        let options = &self.core.options;
+        let seconds = |latencies: &Latencies| {
+            let quantiles = latencies.quantiles([0.5, 0.99]);
+            quantiles.map_or([None; 2], |found| found.map(|time| Some(time.as_secs_f64())))
+        };
+        let [sync_p50, sync_p99] = seconds(self.core.storage.log().syncs());
+        let [commit_p50, commit_p99] = seconds(&self.core.commits);
+        Vitals {
+            started_at_ms: self.started_at.duration_since(UNIX_EPOCH).map_or(0, |it| it.as_millis() as u64),
+            grpc_address: options.nodes.get(&self.core.node).map(|own| own.api.clone()).unwrap_or_default(),
+            http_address: options.http_address.clone(),
+            memory_bytes: memory(),
+            disk_used_bytes: disk.used_bytes,
+            disk_free_bytes: disk.free_bytes,
+            sync_p50,
+            sync_p99,
+            commit_p50,
+            commit_p99,
+        }
+    }
+
     fn node(&self, id: u64, peer_address: &str) -> NodeStatus {
         let silence = match id == self.core.node {
             true => Some(0.0),
@@ -81,6 +131,7 @@ impl AdminService {
             reachable: silence.is_some_and(|s| s < REACHABLE_SECONDS),
             seconds_since_contact: silence.unwrap_or(-1.0),
             free_bytes: 0,
+            clock_ahead_seconds: self.core.pool.clock_ahead(id),
         }
     }
 
@@ -110,6 +161,14 @@ impl AdminService {
     }
 }
 
+/// Bytes of memory that the process has, where the kernel tells.
+fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
+
 /// The filling of the shard's lists, as this replica knows it.
 fn filling(group: &Group) -> Option<Filling> {
     let row = group.reader().get(&RowKey::ListFill).ok()??;
@@ -131,18 +190,7 @@ fn percent(filling: &Filling, (first, last): (u32, u32)) -> u32 {
 #[tonic::async_trait]
 impl Admin for AdminService {
     async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
-        let local = self.core.pool.local();
-        let nodes = self.core.options.nodes.iter().map(|(id, address)| self.node(*id, &address.peer));
-        Ok(Response::new(StatusReply {
-            cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
-            node_id: local.node_id,
-            version: self.core.options.version.clone(),
-            nodes: nodes.collect(),
-            shards: self.core.groups.all().iter().map(|group| self.shard(group)).collect(),
-            ready: self.ready.load(Ordering::Acquire),
-            feature_level: self.feature_level(),
-            known_feature_level: self.core.options.known_level.0,
-        }))
+        Ok(Response::new(self.describe().await))
     }
 
     async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateReply>, Status> {

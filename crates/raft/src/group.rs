@@ -24,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tenure_limits::ENTRY;
-use tenure_storage::{ShardId, ShardReader};
+use tenure_storage::{Latencies, ShardId, ShardReader};
 use tenure_vital::FatalHook;
 use tokio::sync::watch;
 
@@ -110,10 +110,11 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Group(Arc<Inner>);
 
-/// How far a replica has applied its log, and what the last entries wrote.
+/// How far a replica has applied its log, what the last entries wrote, and how long entries took lately.
 pub(crate) struct Applied {
     pub(crate) index: watch::Receiver<u64>,
     pub(crate) recent: Option<Recent>,
+    pub(crate) commits: Arc<Latencies>,
 }
 
 struct Inner {
@@ -210,7 +211,11 @@ impl Group {
             },
         };
         match &outcome {
-            Ok(_) => self.0.metrics.commit_seconds.record(begin.elapsed()),
+            Ok(_) => {
+                let took = begin.elapsed();
+                self.0.metrics.commit_seconds.record(took);
+                self.0.applied.commits.record(took);
+            }
             Err(_) => self.0.metrics.proposals_failed.increment(1),
         }
         outcome

@@ -26,6 +26,7 @@ async fn ping(core: &Core, node: u64) {
     if let Ok(answer) = core.hello(node).await {
         // The peer looked at its clock somewhere between our two looks.
         let offset = answer.clock - (before + now()) / 2;
+        core.pool.set_clock_ahead(node, offset as f64 / 1e9);
         metrics::gauge!("tenure_peer_clock_offset_seconds", "peer" => node.to_string()).set(offset as f64 / 1e9);
     }
 }

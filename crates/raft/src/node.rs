@@ -22,19 +22,12 @@ use futures::{
 };
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, convert::Infallible, io, sync::Arc, time::Duration};
 use tenure_engine::{FeatureLevel, rows::ReadError, system::cluster::ClusterMap};
-use tenure_peer::{AskHandler, ForwardHandler, Gate, Link, Local, PeerService, Pool, UpgradeHandler};
-use tenure_storage::{ShardId, Storage, StorageError};
+use tenure_peer::{
+    AskHandler, ForwardHandler, Gate, Link, Local, PeerService, Pool, UpgradeHandler, admin::StatusReply,
+};
+use tenure_storage::{Latencies, ShardId, Storage, StorageError};
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::transport::server::TcpIncoming;
@@ -85,7 +78,8 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) map: ClusterMap,
     pub(crate) core: Core,
-    pub(crate) ready: Arc<AtomicBool>,
+    /// Why the node is not ready; `None` if it is.
+    not_ready: Arc<Mutex<Option<String>>>,
     service: PeerService,
     admin: AdminService,
     stop_serving: watch::Sender<bool>,
@@ -105,6 +99,8 @@ pub(crate) struct Core {
     pub(crate) links: Arc<BTreeMap<u64, Link>>,
     pub(crate) groups: Groups,
     pub(crate) tails: Tails,
+    /// From proposing an entry until it is applied here, of all groups.
+    pub(crate) commits: Arc<Latencies>,
 }
 
 impl Node {
@@ -147,11 +143,12 @@ impl Node {
             links: Arc::new(links),
             groups: Groups::new(),
             tails: Tails::new(options.tail_bytes),
+            commits: Arc::default(),
         };
         let service = PeerService::new(pool, gate);
         service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage }));
-        let ready = Arc::new(AtomicBool::new(false));
-        let admin = AdminService::new(core.clone(), ready.clone());
+        let not_ready = Arc::new(Mutex::new(Some("starting".to_owned())));
+        let admin = AdminService::new(core.clone(), not_ready.clone());
         let (stop_serving, stopped) = watch::channel(false);
         let on_fatal = options.on_fatal.clone();
         let served = serve(listener, service.clone(), admin.clone(), stopped, on_fatal.clone());
@@ -176,7 +173,7 @@ impl Node {
             options,
             map,
             core,
-            ready,
+            not_ready,
             service,
             admin,
             stop_serving,
@@ -233,9 +230,15 @@ impl Node {
         self.0.admin.set_upgrade(handler);
     }
 
-    /// What the node says of itself in its status.
-    pub fn set_ready(&self, ready: bool) {
-        self.0.ready.store(ready, Ordering::Release);
+    /// What the node says of itself in its status: why clients are not to be sent to it; `None` if they are.
+    pub fn set_readiness(&self, not_because: Option<String>) {
+        *self.0.not_ready.lock() = not_because;
+    }
+
+    /// What this node tells operators of itself and of its replicas.
+    pub fn status(&self) -> BoxFuture<'static, StatusReply> {
+        let admin = self.0.admin.clone();
+        async move { admin.describe().await }.boxed()
     }
 
     pub fn options(&self) -> &Options {
@@ -369,7 +372,15 @@ impl Core {
         let read_everywhere = recent.is_some();
         let reads =
             ReadRounds::new(shard, raft.clone(), log.clone(), self.links.clone(), read_everywhere, &self.options);
-        let group = Group::new(shard, raft, log, rows, Applied { index: applied, recent }, reads, &self.options);
+        let group = Group::new(
+            shard,
+            raft,
+            log,
+            rows,
+            Applied { index: applied, recent, commits: self.commits.clone() },
+            reads,
+            &self.options,
+        );
         self.groups.add(group.clone());
         Ok(group)
     }

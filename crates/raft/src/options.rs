@@ -26,6 +26,8 @@ pub struct Options {
     pub known_level: FeatureLevel,
     /// What `tenure cluster status` shows as this node's version.
     pub version: String,
+    /// `host:port` at which this node shows its health, for whoever describes the cluster.
+    pub http_address: String,
     /// How often a leader tells its followers that it is there.
     pub heartbeat: Duration,
     /// A follower that heard nothing of its leader for `lease` plus a random time between `election_min` and `lease`
@@ -56,6 +58,7 @@ impl Options {
             shards: 8,
             known_level: FeatureLevel::KNOWN,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            http_address: String::new(),
             heartbeat: Duration::from_millis(120),
             election_min: Duration::from_millis(300),
             lease: Duration::from_millis(500),

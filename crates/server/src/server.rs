@@ -142,7 +142,9 @@ impl Server {
         node.set_upgrade_handler(Arc::new(Upgrades(shards.clone())));
         let closing = CancellationToken::new();
         let options = frontend_options(&config, &node);
-        let frontend = Frontend::new(shards.clone(), node.peers().clone(), options, closing.clone());
+        let of_cluster = node.clone();
+        let status = Arc::new(move || of_cluster.status());
+        let frontend = Frontend::new(shards.clone(), node.peers().clone(), status, options, closing.clone());
         node.set_forward_handler(Arc::new(frontend.clone()));
         let _ = api.set(frontend.http_api(&http_options(&config)));
 
@@ -226,7 +228,7 @@ impl Server {
 
     async fn stop_parts(&self) {
         self.stage.set_waiting("stopping");
-        self.node.set_ready(false);
+        self.node.set_readiness(self.stage.check().reason);
         self.closing.cancel();
         let api = self.api.lock().take();
         // Calls that are in flight go on at the new leaders, over this node.
@@ -293,9 +295,9 @@ async fn serve_api(
 async fn publish_readiness(stage: Arc<Stage>, node: Node, health: HealthReporter) {
     let mut published = None;
     loop {
-        let ready = stage.check().ready;
+        let Readiness { ready, reason } = stage.check();
+        node.set_readiness(reason);
         if published != Some(ready) {
-            node.set_ready(ready);
             tenure_frontend::set_serving(&health, ready).await;
             published = Some(ready);
         }
@@ -337,6 +339,7 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
     let mut options = tenure_raft::Options::new(own, nodes);
     options.shards = config.cluster.shards;
     options.version = env!("CARGO_PKG_VERSION").to_owned();
+    options.http_address = addresses.http.to_string();
     options.heartbeat = config.raft.heartbeat;
     options.election_min = config.raft.election_min;
     options.lease = config.raft.lease;

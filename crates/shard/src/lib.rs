@@ -32,7 +32,7 @@ pub use node::token_key::{TokenKey, TokenUse};
 pub use node::workers::WorkerPoll;
 pub use options::Options;
 pub use seam::error::{CommandError, NoLeader};
-pub use seam::messages::new_proposal_id;
+pub use seam::messages::{LastPoll, new_proposal_id};
 pub use seam::query_token::QueryToken;
 pub use seam::question::{GroupValue, Item, ListAttribute, ListQuery, Question};
 pub use seam::replica::{

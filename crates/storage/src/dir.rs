@@ -63,6 +63,10 @@ impl DataDir {
         DatabaseFiles::at(&path).map_err(|source| OpenError::Io { path, source })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.path.join("log")
     }

@@ -11,6 +11,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod key;
+mod latency;
 mod log;
 mod memory;
 mod options;
@@ -20,10 +21,11 @@ mod storage;
 pub mod write_set;
 
 pub use error::{OpenError, StorageError};
+pub use latency::Latencies;
 pub use log::{LogDb, LogOp, Purged, ShardLog};
 pub use options::Options;
 pub use state::{Applied, Export, HistoryChunk, Ingest, ReadyAfter, RowSum, ShardReader, ShardRows, StateDb, View};
-pub use stats::Stats;
+pub use stats::{Disk, Stats};
 pub use storage::{Shard, Storage};
 
 /// A shard's number; 0 is the system shard.

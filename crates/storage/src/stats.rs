@@ -2,6 +2,7 @@
 
 use crate::Storage;
 use rocksdb::{ColumnFamily, DB, properties};
+use std::{fs, io, path::Path};
 
 /// What the databases take and how they fare, now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,23 @@ pub struct Stats {
     pub background_errors: u64,
 }
 
+/// What the data directory takes of its disk. What cannot be found out is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disk {
+    /// Bytes of the files in the data directory.
+    pub used_bytes: Option<u64>,
+    /// Bytes that are free for it.
+    pub free_bytes: Option<u64>,
+}
+
 impl Storage {
+    /// Looks at each file of the data directory; it blocks for as long as the kernel takes to answer.
+    pub fn disk(&self) -> Disk {
+        let path = self.log().dir().path();
+        let free = rustix::fs::statvfs(path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        Disk { used_bytes: bytes_in(path).ok(), free_bytes: free }
+    }
+
     /// Cheap enough to be called every few seconds.
     pub fn stats(&self) -> Stats {
         let (log, state) = (self.log().db(), self.state().db());
@@ -42,6 +59,21 @@ impl Storage {
         stats.block_cache_bytes = self.memory().blocks.get_usage() as u64;
         stats
     }
+}
+
+/// Bytes of all files in a directory. A file that goes meanwhile is left out.
+fn bytes_in(directory: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        match entry.metadata() {
+            Ok(found) if found.is_dir() => bytes += bytes_in(&entry.path())?,
+            Ok(found) => bytes += found.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
 }
 
 fn sum(db: &DB, families: &[Option<&ColumnFamily>], property: &properties::PropName) -> u64 {

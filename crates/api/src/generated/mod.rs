@@ -163,3 +163,10 @@ pub mod temporal {
         }
     }
 }
+pub mod tenure {
+    pub mod api {
+        pub mod v1 {
+            include!("tenure.api.v1.rs");
+        }
+    }
+}

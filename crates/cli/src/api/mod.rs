@@ -130,7 +130,7 @@ impl Api {
 }
 
 /// `ask!(api, "counting", count_workflow_executions, request)` calls a method of the workflow service; with `operate` in
-/// front, one of the operator service.
+/// front, one of the operator service, with `own` one of Tenure's own.
 macro_rules! ask {
     ($api:expr, $what:expr, $method:ident, $request:expr) => {
         $crate::api::ask!(call $api, $what, $method, $request)

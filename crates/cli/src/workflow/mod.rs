@@ -17,6 +17,7 @@ mod signal;
 mod start;
 mod terminate;
 mod which;
+mod why;
 
 use clap::Subcommand;
 
@@ -32,6 +33,7 @@ enum Verb {
     List(list::Args),
     Count(count::Args),
     Describe(describe::Args),
+    Why(why::Args),
     Show(show::Args),
     Start(start::Args),
     Result(result::Args),
@@ -50,6 +52,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Verb::List(args) => list::run(args).await,
         Verb::Count(args) => count::run(args).await,
         Verb::Describe(args) => describe::run(args).await,
+        Verb::Why(args) => why::run(args).await,
         Verb::Show(args) => show::run(args).await,
         Verb::Start(args) => start::run(args).await,
         Verb::Result(args) => result::run(args).await,

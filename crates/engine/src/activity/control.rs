@@ -63,6 +63,11 @@ impl Control {
         std::mem::take(&mut self.forget_heartbeat)
     }
 
+    /// When, by whom and why it was paused.
+    pub(crate) fn paused(&self) -> Option<(Timestamp, &str, &str)> {
+        self.paused.as_ref().map(|paused| (paused.at, &*paused.identity, &*paused.reason))
+    }
+
     pub(super) fn pause_info(&self) -> Option<PauseInfo> {
         self.paused.as_ref().map(|paused| PauseInfo {
             pause_time: Some(paused.at.to_proto()),

@@ -5,6 +5,7 @@ mod closing;
 mod corrupt_rows;
 mod cost;
 mod describe;
+mod explain;
 mod forms;
 mod limits;
 mod options;

@@ -8,9 +8,11 @@ mod callbacks;
 mod change_namespace;
 mod delete_namespace;
 mod delete_workflow_execution;
+mod describe_cluster;
 mod describe_task_queue;
 mod describe_workflow_execution;
 mod execute_multi_operation;
+mod explain_workflow;
 mod get_system_info;
 mod get_workflow_execution_history;
 mod links;
@@ -58,6 +60,7 @@ use tenure_api::{
     decoded::Measured,
     error::{ApiError, Code},
     operatorservice::v1 as operator,
+    tenure::v1 as tenure,
     workflowservice::v1 as api,
 };
 use tenure_engine::{Envelope, Lane, Reply, ShardCommand, command::ActivityRef};
@@ -184,7 +187,7 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     methods
 });
 
-const PACKAGES: [&str; 2] = ["temporal.api.workflowservice.v1", "temporal.api.operatorservice.v1"];
+const PACKAGES: [&str; 3] = ["temporal.api.workflowservice.v1", "temporal.api.operatorservice.v1", "tenure.api.v1"];
 
 /// What is there, by the full name of the request.
 fn served() -> Vec<(String, Handler)> {
@@ -278,5 +281,7 @@ fn served() -> Vec<(String, Handler)> {
         led::<operator::AddSearchAttributesRequest>(),
         led::<operator::RemoveSearchAttributesRequest>(),
         local::<operator::ListSearchAttributesRequest>(),
+        led::<tenure::ExplainWorkflowRequest>(),
+        local::<tenure::DescribeClusterRequest>(),
     ]
 }

@@ -45,7 +45,9 @@ async fn node() -> Fixture {
     let shards = Shards::start(RaftMesh::new(node.clone()), tenure_shard::Options::default());
     node.set_ask_handler(Arc::new(Answers(shards.clone())));
     let closing = CancellationToken::new();
-    let frontend = Frontend::new(shards, node.peers().clone(), Options::default(), closing.clone());
+    let of_cluster = node.clone();
+    let status = std::sync::Arc::new(move || of_cluster.status());
+    let frontend = Frontend::new(shards, node.peers().clone(), status, Options::default(), closing.clone());
     node.set_forward_handler(Arc::new(frontend.clone()));
     let services = frontend.services();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

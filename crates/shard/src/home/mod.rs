@@ -15,7 +15,7 @@ use crate::{
     },
     seam::{
         error::CommandError,
-        messages::{Answer, Offered, Request, StartRequest, TaskKey, new_proposal_id},
+        messages::{Answer, LastPoll, Offered, Request, StartRequest, TaskKey, new_proposal_id},
         replica::ShardId,
     },
 };
@@ -79,12 +79,17 @@ impl Home {
         now.duration_since(polled.max(self.since)) >= self.context.options().sticky_alive
     }
 
-    /// Time since a queue was polled; `None`: not in this home's memory.
-    pub(crate) fn last_poll(&self, queue: &QueueKey) -> Option<Duration> {
+    /// Who polled a queue last.
+    pub(crate) fn last_poll(&self, queue: &QueueKey) -> LastPoll {
         let now = std::time::Instant::now();
         let queues = self.queues.lock();
-        let last = queues.get(queue)?.pollers.last_access(now)?;
-        Some(now.saturating_duration_since(last))
+        let Some(queue) = queues.get(queue) else { return LastPoll::default() };
+        let last = queue.pollers.last(now);
+        LastPoll {
+            ago: last.map(|(at, _)| now.saturating_duration_since(at)),
+            identity: last.map(|(_, identity)| identity.to_owned()),
+            rate_limit: queue.matcher.limit.effective().map(|(rate, _)| rate).filter(|rate| *rate < UNLIMITED),
+        }
     }
 
     /// Gives all polls back: their frontends ask the new home.

@@ -11,11 +11,17 @@ use crate::{
     },
     node::{
         gather::Gather,
-        polled::{PollResponse, Polled},
+        polled::{PollResponse, Polled, Served},
         token_key::TokenKey,
         workers,
     },
-    seam::{error::CommandError, query_token::QueryToken, question::Question, replica::ShardId},
+    seam::{
+        error::CommandError,
+        messages::{Answer, LastPoll, Request},
+        query_token::QueryToken,
+        question::Question,
+        replica::ShardId,
+    },
 };
 use std::sync::Arc;
 use tenure_api::{
@@ -188,6 +194,18 @@ impl LeaderHandle {
     /// Pollers and rates of a queue that is homed here.
     pub async fn describe_queue(&self, queue: &QueueKey) -> Result<QueueDescription, CommandError> {
         self.0.home.describe(queue).await
+    }
+
+    /// Who polled a queue last, wherever it is homed; `None` if its home does not answer in time.
+    pub async fn last_poll(&self, queue: &QueueKey, deadline: Instant) -> Option<LastPoll> {
+        let router = self.0.context.router();
+        let home = router.mesh.shard_of(queue.slot());
+        match router.ask_leader(home, Request::LastPoll { home, queue: queue.clone() }, deadline).await {
+            Ok(Served::Answer(Answer::LastPoll { ago, identity, rate_limit })) => {
+                Some(LastPoll { ago, identity, rate_limit })
+            }
+            _ => None,
+        }
     }
 
     /// Ready tasks of a queue in all shards, each of which counts no further than to a limit. UNAVAILABLE if one of them

@@ -182,10 +182,10 @@ impl Queries {
         let deadline = now + deadline.saturating_duration_since(now) / 2;
         let asked = self.context.router().ask_leader(home, Request::LastPoll { home, queue }, deadline).await;
         match asked {
-            Ok(Served::Answer(Answer::LastPoll(Some(ago)))) if ago <= POLLED_LATELY => {
+            Ok(Served::Answer(Answer::LastPoll { ago: Some(ago), .. })) if ago <= POLLED_LATELY => {
                 late(format!("{nobody}, the last one did {} s ago", ago.as_secs()))
             }
-            Ok(Served::Answer(Answer::LastPoll(_))) => {
+            Ok(Served::Answer(Answer::LastPoll { .. })) => {
                 ApiError::failed_precondition("no poller seen for task queue recently, worker may be down")
             }
             _ => late(nobody),

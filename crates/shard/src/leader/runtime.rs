@@ -188,7 +188,7 @@ impl LeaderRuntime {
                 Err(error) => Served::refused(Code::DataLoss, error.to_string()),
             },
             Request::CheckOffers { offers, .. } => Served::Answer(Answer::Missing(self.home.missing(offers))),
-            Request::LastPoll { queue, .. } => Served::Answer(Answer::LastPoll(self.home.last_poll(&queue))),
+            Request::LastPoll { queue, .. } => Served::Answer(self.home.last_poll(&queue).into()),
             // The start goes on if its caller dies; then the task finds nobody, and returns.
             Request::Start(start) => match tokio::spawn(async move { self.owner.starts.serve(start).await }).await {
                 Ok(served) => served,

@@ -183,7 +183,7 @@ pub(crate) enum Request {
         #[n(1)]
         queue: QueueKey,
     },
-    /// Owner to home: when did anybody poll the queue?
+    /// Owner to home: who polled the queue last, and when?
     #[n(10)]
     LastPoll {
         #[n(0)]
@@ -311,7 +311,15 @@ pub(crate) enum Answer {
     #[n(7)]
     Backlog(#[n(0)] u64),
     #[n(8)]
-    LastPoll(#[n(0)] Option<Duration>),
+    LastPoll {
+        #[n(0)]
+        ago: Option<Duration>,
+        /// Absent from builds that do not tell it; so is what follows.
+        #[n(1)]
+        identity: Option<String>,
+        #[n(2)]
+        rate_limit: Option<f64>,
+    },
     #[n(9)]
     ReadIndex(#[n(0)] u64),
     /// The receiver's answer to a message of the outbox.
@@ -332,6 +340,22 @@ pub(crate) enum Answer {
     /// The answers to the requests for these steps, in the same order.
     #[n(15)]
     Steps(#[n(0)] Vec<Answer>),
+}
+
+/// Who polled a queue last, as far as its home remembers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LastPoll {
+    /// The time since then: zero while a poll waits. `None`: nobody did in the last few minutes.
+    pub ago: Option<Duration>,
+    pub identity: Option<String>,
+    /// Tasks a second that are handed out at most; `None`: any number.
+    pub rate_limit: Option<f64>,
+}
+
+impl From<LastPoll> for Answer {
+    fn from(LastPoll { ago, identity, rate_limit }: LastPoll) -> Answer {
+        Answer::LastPoll { ago, identity, rate_limit }
+    }
 }
 
 impl From<CommandError> for Answer {

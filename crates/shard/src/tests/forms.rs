@@ -224,8 +224,9 @@ fn answers() -> Vec<Answer> {
         Answer::Handover(HandoverState::Broken),
         Answer::Handover(HandoverState::Unseen),
         Answer::Backlog(1),
-        Answer::LastPoll(Some(Duration::from_millis(1500))),
-        Answer::LastPoll(None),
+        Answer::LastPoll { ago: Some(Duration::from_millis(1500)), identity: None, rate_limit: None },
+        Answer::LastPoll { ago: None, identity: None, rate_limit: None },
+        Answer::LastPoll { ago: Some(Duration::ZERO), identity: Some("w".into()), rate_limit: Some(2.5) },
         Answer::ReadIndex(1),
         Answer::Received(Receipt::Done),
         Answer::Received(Receipt::Started { run_id: Uuid::from_u128(1) }),
@@ -293,7 +294,7 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Answer::QueryStarted { .. }
         | Answer::Handover(_)
         | Answer::Backlog(_)
-        | Answer::LastPoll(_)
+        | Answer::LastPoll { .. }
         | Answer::ReadIndex(_)
         | Answer::Received(_)
         | Answer::Level(_)

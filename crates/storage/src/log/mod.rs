@@ -8,6 +8,7 @@ mod writer;
 use crate::{
     ShardId, StorageError,
     dir::DataDir,
+    latency::Latencies,
     memory::SharedMemory,
     options::{Options, share_disk},
 };
@@ -91,11 +92,22 @@ enum Field {
 pub struct LogDb {
     db: Arc<DB>,
     writer: Arc<Writer>,
+    syncs: Arc<Latencies>,
     /// Keeps the directory locked for as long as the database is open.
-    _dir: Arc<DataDir>,
+    dir: Arc<DataDir>,
 }
 
 impl LogDb {
+    /// How long writes took lately, each with its sync.
+    pub fn syncs(&self) -> &Latencies {
+        &self.syncs
+    }
+
+    /// The data directory that it is in.
+    pub(crate) fn dir(&self) -> &DataDir {
+        &self.dir
+    }
+
     pub(crate) fn open(dir: Arc<DataDir>, options: &Options, memory: &SharedMemory) -> Result<LogDb, StorageError> {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(&memory.blocks);
@@ -117,8 +129,9 @@ impl LogDb {
         db_options.set_wal_bytes_per_sync(0);
         share_disk(&mut db_options)?;
         let db = Arc::new(DB::open(&db_options, dir.log())?);
-        let writer = Writer::spawn(synced_writes(db.clone()), options.on_fatal.clone())?;
-        Ok(LogDb { db, writer: Arc::new(writer), _dir: dir })
+        let syncs = Arc::new(Latencies::default());
+        let writer = Writer::spawn(synced_writes(db.clone(), syncs.clone()), options.on_fatal.clone())?;
+        Ok(LogDb { db, writer: Arc::new(writer), syncs, dir })
     }
 
     /// Hands a change to the writer. Changes are written in the order of submission, across all shards; `done` is
@@ -239,7 +252,7 @@ impl LogDb {
 }
 
 /// Writes operations as one batch with one sync.
-fn synced_writes(db: Arc<DB>) -> impl FnMut(&[LogOp]) -> Result<(), rocksdb::Error> {
+fn synced_writes(db: Arc<DB>, latencies: Arc<Latencies>) -> impl FnMut(&[LogOp]) -> Result<(), rocksdb::Error> {
     let mut options = WriteOptions::default();
     options.set_sync(true);
     let (syncs, entries, bytes, seconds) = (
@@ -256,7 +269,9 @@ fn synced_writes(db: Arc<DB>) -> impl FnMut(&[LogOp]) -> Result<(), rocksdb::Err
         let size = batch.size_in_bytes();
         let begin = Instant::now();
         db.write_opt(batch, &options)?;
-        seconds.record(begin.elapsed());
+        let took = begin.elapsed();
+        seconds.record(took);
+        latencies.record(took);
         syncs.increment(1);
         entries.increment(ops.iter().map(LogOp::entries).sum::<usize>() as u64);
         bytes.increment(size as u64);

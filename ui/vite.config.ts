@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config'
 
 // The server that `npm run dev` asks: a node of ours, or the reference server's HTTP port.
 const server = process.env.TENURE_HTTP ?? 'http://127.0.0.1:8233'
-const proxy = { '/api': server, '/tenure': server }
+// The server takes requests of pages only from its own host: what is passed on keeps the name that the browser asked for.
+const proxy = Object.fromEntries(['/api', '/tenure'].map((path) => [path, { target: server, changeOrigin: false }]))
 
 export default defineConfig({
   plugins: [tailwindcss(), svelte()],

@@ -147,19 +147,19 @@ export const listWorkers = (namespace: string, query: string, nextPageToken = ''
 // Namespaces
 
 export const listNamespaces = (nextPageToken = '', signal?: AbortSignal) =>
-  get<{ namespaces?: T.Namespace[]; nextPageToken?: string }>('/api/v1/cluster/namespaces', { pageSize: 100, nextPageToken }, signal)
+  get<{ namespaces?: T.Namespace[]; nextPageToken?: string }>('/api/v1/namespaces', { pageSize: 100, nextPageToken }, signal)
 
 export const describeNamespace = (name: string, signal?: AbortSignal) =>
-  get<T.Namespace>(`/api/v1/cluster/namespaces/${segment(name)}`, {}, signal)
+  get<T.Namespace>(`/api/v1/namespaces/${segment(name)}`, {}, signal)
 
-export const registerNamespace = (namespace: object) => post('/api/v1/cluster/namespaces', namespace)
+export const registerNamespace = (namespace: object) => post('/api/v1/namespaces', namespace)
 
 export const updateNamespace = (namespace: string, change: object) =>
-  post(`/api/v1/cluster/namespaces/${segment(namespace)}/update`, { namespace, ...change })
+  post(`/api/v1/namespaces/${segment(namespace)}/update`, { namespace, ...change })
 
 export const listSearchAttributes = (namespace: string, signal?: AbortSignal) =>
   get<{ customAttributes?: Record<string, string>; systemAttributes?: Record<string, string> }>(
-    `/api/v1/cluster/namespaces/${segment(namespace)}/search-attributes`, {}, signal)
+    `/api/v1/namespaces/${segment(namespace)}/search-attributes`, {}, signal)
 
 // Our own
 

@@ -1,30 +1,22 @@
 """The restaurant's pages in a real browser: what the customer sees, what the driver sees, and what their buttons do."""
 
 import re
-import shutil
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
+from harness.browser import PHONE, chromium
 from harness.rpc import unique
 from harness.rust import Program
-
-# Without these Chromium looks for its maker's hosts, again and again.
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
 
 expect.set_options(timeout=20_000)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser():
-    chromium = shutil.which("chromium")
-    assert chromium, "there is no chromium: run scripts/setup"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        yield browser
-        await browser.close()
+    async with chromium() as running:
+        yield running
 
 
 class Restaurant:
@@ -67,7 +59,6 @@ async def shows(page: Page, dish: str, status: str) -> None:
     await expect(order(page, dish).locator(".status")).to_have_text(status)
 
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 TABLET = {"viewport": {"width": 820, "height": 320}, "has_touch": True}
 
 

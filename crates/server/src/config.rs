@@ -28,6 +28,7 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub runtime: Runtime,
+    pub ui: Ui,
     /// Time skipping, for tests of workflows by a node that is alone; never read from a file.
     #[serde(skip)]
     pub time_skipping: Option<TimeSkipping>,
@@ -216,6 +217,16 @@ impl Default for Runtime {
     fn default() -> Self {
         Runtime { worker_threads: 0, sweep_interval: Duration::from_secs(60), stop_timeout: Duration::from_secs(5) }
     }
+}
+
+/// What the web UI is told.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ui {
+    /// Where pages have payloads decoded that only their owner can read; the one other host that they may ask. Empty: none.
+    pub codec_endpoint: String,
+    /// Whether cookies go to the codec server.
+    pub codec_credentials: bool,
 }
 
 impl Config {

@@ -1,12 +1,15 @@
-//! What the HTTP port serves: metrics for Prometheus, health for whatever restarts or routes to this process, and the API
-//! as JSON.
+//! What the HTTP port serves: metrics for Prometheus, health for whatever restarts or routes to this process, the API as
+//! JSON, and the pages of the web UI.
 
-use crate::connections;
+use crate::{
+    connections,
+    ui::{self, Pages},
+};
 use axum::{
     Json, Router,
     body::Body,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -64,9 +67,9 @@ struct Shared {
     ready: ReadyCheck,
 }
 
-pub(crate) fn router(metrics: PrometheusHandle, refresh: Refresh, ready: ReadyCheck, api: Api) -> Router {
+pub(crate) fn router(metrics: PrometheusHandle, refresh: Refresh, ready: ReadyCheck, api: Api, pages: Pages) -> Router {
     // Whoever scrapes is near: what it takes off is not worth the time.
-    let compressed = Router::new().fallback(ask_api).layer(CompressionLayer::new()).with_state(api);
+    let compressed = Router::new().fallback(ask).layer(CompressionLayer::new()).with_state(Rest { api, pages });
     Router::new()
         .route("/metrics", get(render_metrics))
         .route("/healthz", get(async || "ok\n"))
@@ -75,7 +78,35 @@ pub(crate) fn router(metrics: PrometheusHandle, refresh: Refresh, ready: ReadyCh
         .merge(compressed)
 }
 
-async fn ask_api(State(api): State<Api>, request: Request) -> Response {
+/// What answers all other paths.
+#[derive(Clone)]
+struct Rest {
+    api: Api,
+    pages: Pages,
+}
+
+async fn ask(State(Rest { api, pages }): State<Rest>, request: Request) -> Response {
+    if is_page(&request) {
+        return pages.answer(request.method(), request.uri().path(), request.headers());
+    }
+    ask_api(&api, request).await
+}
+
+/// Some paths of the API without its prefix are also paths of pages: a browser that is sent to one wants the page.
+fn is_page(request: &Request) -> bool {
+    let path = request.uri().path();
+    let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if path == ui::SETTINGS {
+        return true;
+    }
+    if below("/api") || below("/tenure") || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return false;
+    }
+    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepts.contains("text/html") || !["/namespaces", "/cluster", "/system-info", "/nexus"].iter().any(|root| below(root))
+}
+
+async fn ask_api(api: &Api, request: Request) -> Response {
     let Some(api) = api.get() else {
         let starting = Json(serde_json::json!({"code": 14, "message": "this node is starting"}));
         return (StatusCode::SERVICE_UNAVAILABLE, starting).into_response();

@@ -9,6 +9,7 @@ mod over_raft;
 mod ready;
 mod server;
 pub mod telemetry;
+mod ui;
 
 pub use http::Readiness;
 pub use over_raft::{Answers, RaftMesh};

@@ -9,6 +9,7 @@ use crate::{
     over_raft::{Answers, RaftMesh, Upgrades},
     ready::Stage,
     telemetry,
+    ui::Pages,
 };
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
@@ -122,8 +123,9 @@ impl Server {
         let gauges = Arc::new(Gauges::default());
         let (check, refresh) = (stage.clone(), gauges.clone());
         let api = http::Api::default();
+        let pages = Pages::new(&config.ui, config.cluster.namespaces.first().map(String::as_str));
         let (publish, ready) = (Arc::new(move || refresh.publish()), Arc::new(move || check.check()));
-        let routes = http::router(metrics.clone(), publish, ready, api.clone());
+        let routes = http::router(metrics.clone(), publish, ready, api.clone(), pages);
         let on_fatal = FatalHook::default();
         on_fatal.spawn("the HTTP server", http::serve(http, routes, watching.clone()));
         on_fatal.spawn("the upkeep of metrics", upkeep(metrics, watching.clone()));

@@ -49,6 +49,10 @@ impl Config {
         ] {
             require(value >= least * MIB, key, || format!("must be {least} MiB ({}) or more", least * MIB))?;
         }
+        let codec = &self.ui.codec_endpoint;
+        require(codec.is_empty() || crate::ui::origin(codec).is_some(), "ui.codec_endpoint", || {
+            format!("{codec:?} must be like https://host:port/path")
+        })?;
         tracing_subscriber::EnvFilter::try_new(&self.log.filter)
             .map_err(|error| invalid("log.filter", format!("{:?}: {error}", self.log.filter)))?;
         require(self.runtime.sweep_interval >= Duration::from_millis(100), "runtime.sweep_interval", || {

@@ -1,8 +1,9 @@
-//! What a page shows and keeps fresh: it asks again while the page is looked at, less often while nothing changes, and not
-//! at all while the page is hidden.
+//! What a page shows and keeps fresh: it asks again while the page is looked at, when it is told of a change or, where nobody
+//! tells, less often while nothing changes; and not at all while the page is hidden.
 
 import { onDestroy } from 'svelte'
 import { Unreachable } from './api/client'
+import type { Changes } from './changes'
 
 interface Pace {
   /** Milliseconds until it asks again after a change. */
@@ -11,7 +12,10 @@ interface Pace {
   slow: number
 }
 
-const USUAL: Pace = { quick: 2000, slow: 30_000 }
+export const USUAL: Pace = { quick: 2000, slow: 30_000 }
+
+/** Milliseconds between two questions, however much changes. */
+const GAP = 500
 
 export class Live<T> {
   value = $state.raw<T>()
@@ -22,19 +26,23 @@ export class Live<T> {
 
   #ask: (signal: AbortSignal) => Promise<T>
   #pace: Pace | undefined
+  #changes: Changes | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #asking: AbortController | undefined
   #wait: number
   #seen = ''
 
-  /** `pace` undefined: asks once, and again only when told. */
-  constructor(ask: (signal: AbortSignal) => Promise<T>, pace: Pace | undefined = USUAL) {
+  /** `pace` undefined: asks once, and again only when told. With `changes`, those are when it asks. */
+  constructor(ask: (signal: AbortSignal) => Promise<T>, pace: Pace | undefined = USUAL, changes?: Changes) {
     this.#ask = ask
     this.#pace = pace
+    this.#changes = changes
     this.#wait = pace?.quick ?? 0
     const look = () => (document.hidden ? this.#rest() : this.refresh())
     document.addEventListener('visibilitychange', look)
+    const deaf = changes?.listen(() => this.#again(Math.max(GAP - (Date.now() - this.at), 0)))
     onDestroy(() => {
+      deaf?.()
       document.removeEventListener('visibilitychange', look)
       this.#rest()
     })
@@ -79,6 +87,13 @@ export class Live<T> {
     }
     this.loading = false
     this.#asking = undefined
-    if (this.#pace && !document.hidden) this.#timer = setTimeout(() => void this.#now(), this.#wait)
+    if (this.#pace) this.#again(this.#changes?.told ? this.#pace.slow : this.#wait)
+  }
+
+  #again(wait: number): void {
+    // What is being asked may be of before.
+    if (document.hidden) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#now(), this.#asking ? Math.max(wait, GAP) : wait)
   }
 }

@@ -167,6 +167,9 @@ export const explainWorkflow = (namespace: string, id: string, runId: string, si
   get<T.Explanation>(
     `/tenure/api/v1/namespaces/${segment(namespace)}/workflows/${segment(id)}/explanation`, { 'execution.runId': runId }, signal)
 
+export const waitForChanges = (namespace: string, token: string, signal?: AbortSignal) =>
+  get<{ token: string }>(`/tenure/api/v1/namespaces/${segment(namespace)}/changes`, { token }, signal)
+
 export const describeCluster = (signal?: AbortSignal) => get<T.ClusterDescription>('/tenure/api/v1/cluster', {}, signal)
 
 export const readSettings = () => get<T.Settings>('/tenure/ui/settings')

@@ -8,17 +8,18 @@ use tenure_api::{
     common::v1::Payload,
     enums::v1::WorkflowExecutionStatus as Status,
     filter::v1::StartTimeFilter,
+    workflow::v1::WorkflowExecutionInfo,
     workflowservice::v1::{
         count_workflow_executions_response::AggregationGroup, list_closed_workflow_executions_request as closed,
         list_open_workflow_executions_request as open,
     },
 };
 use tenure_engine::SubjectKind;
-use tenure_filter::status_name;
-use tenure_shard::{Counted, GroupValue, Question, SamePlan, list_query};
+use tenure_filter::{Attribute, status_name};
+use tenure_shard::{Counted, GroupValue, ListPage, ListQuery, Question, SamePlan, list_query};
 use tokio::time::Instant;
 
-/// Runs on a page, at most and unless the request says otherwise. (The number is the reference server's.)
+/// Things on a page, at most and unless the request says otherwise. (The number is the reference server's.)
 const PAGE_SIZE: usize = 1000;
 
 /// Runs that a page of an archive may have. (The number is the reference server's.)
@@ -147,10 +148,44 @@ async fn list(
     deadline: Instant,
 ) -> Result<EncodedRuns, ApiError> {
     let query = list_query(&*frontend.namespace(namespace, deadline).await?, SubjectKind::RUN, query)?;
-    let size = usize::try_from(page_size).ok().filter(|size| (1..=PAGE_SIZE).contains(size)).unwrap_or(PAGE_SIZE);
-    let page = frontend.shards().list(Question::List(query), page_token, size, deadline).await?;
+    let page = page(frontend, query, page_size, page_token, deadline).await?;
     let executions = page.items.into_iter().map(|item| item.value).collect();
     Ok(EncodedRuns { executions, next_page_token: page.next_page_token })
+}
+
+async fn page(
+    frontend: &Frontend,
+    query: ListQuery,
+    size: i32,
+    token: &[u8],
+    deadline: Instant,
+) -> Result<ListPage, ApiError> {
+    let size = usize::try_from(size).ok().filter(|size| (1..=PAGE_SIZE).contains(size)).unwrap_or(PAGE_SIZE);
+    frontend.shards().list(Question::List(query), token, size, deadline).await
+}
+
+/// A page of what is no run, made from the records that are like those of runs; and the token of the next one.
+pub(super) async fn entries<T>(
+    frontend: &Frontend,
+    query: ListQuery,
+    size: i32,
+    token: &[u8],
+    deadline: Instant,
+    entry: impl Fn(WorkflowExecutionInfo) -> T,
+) -> Result<(Vec<T>, Bytes), ApiError> {
+    let page = page(frontend, query, size, token, deadline).await?;
+    let entries = page.items.into_iter().map(|item| WorkflowExecutionInfo::decode(item.value).map(&entry)).collect();
+    let entries: Result<_, DecodeError> = entries;
+    let entries = entries.map_err(|error| ApiError::internal(format!("a list's item: {error}")))?;
+    Ok((entries, page.next_page_token))
+}
+
+/// The refusal of a count that tells things apart by this attribute.
+pub(super) fn not_grouped_by(attribute: &Attribute) -> ApiError {
+    ApiError::invalid_argument(format!(
+        "invalid query: operation is not supported: 'GROUP BY' clause is not supported for search attribute {}",
+        attribute.alias
+    ))
 }
 
 impl Frontend {

@@ -1,22 +1,19 @@
 //! ListSchedules and CountSchedules. Any node answers them: it asks all shards.
 
-use super::{lists::groups_of, prelude::*};
-use crate::Frontend;
-use tenure_api::{
-    schedule::v1::ScheduleListEntry, workflow::v1::WorkflowExecutionInfo,
-    workflowservice::v1::count_schedules_response::AggregationGroup,
+use super::{
+    lists::{entries, groups_of, not_grouped_by},
+    prelude::*,
 };
+use crate::Frontend;
+use tenure_api::workflowservice::v1::count_schedules_response::AggregationGroup;
 use tenure_engine::{SubjectKind, schedule};
 use tenure_filter::Attribute;
-use tenure_shard::{ListQuery, Namespace, Question, list_query};
+use tenure_shard::{ListQuery, Namespace, list_query};
 use tokio::time::Instant;
 
 /// What a query may name besides a namespace's own attributes.
 const ID: &str = "ScheduleId";
 const PAUSED: &str = "TemporalSchedulePaused";
-
-/// Schedules on a page, at most and unless the request says otherwise.
-const PAGE_SIZE: usize = 1000;
 
 /// The query, if it names nothing but what schedules are told apart by.
 fn check(namespace: &Namespace, query: String) -> Result<ListQuery, ApiError> {
@@ -29,11 +26,7 @@ fn check(namespace: &Namespace, query: String) -> Result<ListQuery, ApiError> {
         return Err(ApiError::invalid_argument(message));
     }
     if let Some(by) = filter.group_by() {
-        let message = format!(
-            "invalid query: operation is not supported: 'GROUP BY' clause is not supported for search attribute {}",
-            by.alias
-        );
-        return Err(ApiError::invalid_argument(message));
+        return Err(not_grouped_by(by));
     }
     Ok(query)
 }
@@ -43,13 +36,9 @@ impl LocalRpc for api::ListSchedulesRequest {
 
     async fn answer(self, frontend: &Frontend, deadline: Instant) -> Result<Self::Response, ApiError> {
         let query = check(&*frontend.namespace(&self.namespace, deadline).await?, self.query)?;
-        let size = usize::try_from(self.maximum_page_size).ok().filter(|size| (1..=PAGE_SIZE).contains(size));
-        let (question, size) = (Question::List(query), size.unwrap_or(PAGE_SIZE));
-        let page = frontend.shards().list(question, &self.next_page_token, size, deadline).await?;
-        let entry = |item: tenure_shard::Item| WorkflowExecutionInfo::decode(item.value).map(schedule::entry);
-        let schedules: Result<Vec<ScheduleListEntry>, _> = page.items.into_iter().map(entry).collect();
-        let schedules = schedules.map_err(|error| ApiError::internal(format!("a list's item: {error}")))?;
-        Ok(Self::Response { schedules, next_page_token: page.next_page_token })
+        let (size, token) = (self.maximum_page_size, &self.next_page_token);
+        let (schedules, next_page_token) = entries(frontend, query, size, token, deadline, schedule::entry).await?;
+        Ok(Self::Response { schedules, next_page_token })
     }
 }
 

@@ -103,7 +103,8 @@ fn is_page(request: &Request) -> bool {
         return false;
     }
     let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accepts.contains("text/html") || !["/namespaces", "/cluster", "/system-info", "/nexus"].iter().any(|root| below(root))
+    accepts.contains("text/html")
+        || !["/namespaces", "/cluster", "/system-info", "/nexus"].iter().any(|root| below(root))
 }
 
 async fn ask_api(api: &Api, request: Request) -> Response {

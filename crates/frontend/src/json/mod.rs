@@ -115,7 +115,7 @@ impl Service<http::Request<Body>> for Api {
             let mut response = match api.origins.check(&head) {
                 Ok(None) => api.answer(&head, body, form).await.unwrap_or_else(|refused| refused.response(form)),
                 Ok(Some(preflight)) => preflight,
-                Err(refused) => Refused::from(refused).response(form),
+                Err(refused) => refused.response(form),
             };
             let headers = response.headers_mut();
             headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

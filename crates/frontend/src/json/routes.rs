@@ -5,17 +5,9 @@ use crate::rpc::Method;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor};
 use std::{collections::HashMap, sync::LazyLock};
 
-/// The encoded descriptor sets whose annotations are served, as far as this node serves their methods. Each brings what
-/// it imports, or imports what those before it brought.
-const DESCRIPTORS: [&[u8]; 1] = [tenure_api::DESCRIPTORS];
-
 /// All types and services of the API, for everything that turns their messages into JSON and back.
 pub(super) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    let mut pool = DescriptorPool::new();
-    for set in DESCRIPTORS {
-        pool.decode_file_descriptor_set(set).expect("descriptors that are compiled in are complete");
-    }
-    pool
+    DescriptorPool::decode(tenure_api::DESCRIPTORS).expect("descriptors that are compiled in are complete")
 });
 
 /// The routes of all methods that have a path.
@@ -193,7 +185,8 @@ mod tests {
         let first =
             |(_, route): (_, &'static Route)| route.template.example("x")[1..].split('/').next().map(str::to_owned);
         let first: BTreeSet<_> = ROUTES.all().filter_map(first).collect();
-        let known = ["api", "cluster", "namespaces", "nexus", "system-info", "cluster-info", "history", "archived"];
+        let known =
+            ["api", "tenure", "cluster", "namespaces", "nexus", "system-info", "cluster-info", "history", "archived"];
         assert!(first.iter().all(|name| known.contains(&name.as_str())), "{first:?}");
     }
 

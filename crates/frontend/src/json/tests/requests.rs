@@ -136,7 +136,7 @@ async fn errors_have_the_status_of_their_code() {
     }
 }
 
-/// The namespace is looked for when the form is known to be good.
+/// What comes next, once the form is known to be good, is that nobody leads.
 #[tokio::test]
 async fn a_query_may_spell_a_field_in_many_ways() {
     for query in [
@@ -149,7 +149,7 @@ async fn a_query_may_spell_a_field_in_many_ways() {
         "namespace=other&execution.workflowId=other",
     ] {
         let taken = ask("GET", &format!("/api/v1/namespaces/n/workflows/w/history?{query}"), &[], "").await;
-        assert_eq!(taken.json()["message"], "namespace n: shard 0 has no leader", "{query}");
+        assert_eq!(taken.json()["message"], "the key of tokens: shard 0 has no leader", "{query}");
     }
 }
 

@@ -365,24 +365,29 @@ export interface Cause {
   more?: string
 }
 
+/** What has its default is left out: false, zero, an empty list. */
 export interface ClusterDescription {
-  version?: string
   featureLevel?: number
+  /** The one that answers. */
+  node?: string
   nodes?: ClusterNode[]
   shards?: ClusterShard[]
+  /** What wants looking at, a sentence each. */
+  troubles?: string[]
 }
 
 export interface ClusterNode {
-  id: string | number
+  id: string
   grpcAddress?: string
   peerAddress?: string
   httpAddress?: string
   reachable?: boolean
   reason?: string
+  ready?: boolean
+  readyReason?: string
   version?: string
   startedAt?: string
   leaders?: number
-  cpuShare?: number
   memoryBytes?: string
   diskUsedBytes?: string
   diskFreeBytes?: string
@@ -390,16 +395,15 @@ export interface ClusterNode {
   syncP99Ms?: number
   commitP99Ms?: number
   clockOffsetMs?: number
-  ready?: boolean
-  readyReason?: string
+  slow?: boolean
 }
 
 export interface ClusterShard {
-  id: string | number
-  leader?: string | number
+  id?: number
+  leader?: string
   term?: string
-  replicas?: { node: string | number; lastApplied?: string; lag?: string; role?: string }[]
-  sizeBytes?: string
+  committed?: string
+  replicas?: { node: string; role?: string; applied?: string; lag?: string }[]
 }
 
 /** How the server is set up, as its pages are told. */

@@ -4,7 +4,7 @@
 
 use parking_lot::Mutex;
 use std::{collections::HashMap, time::Duration};
-use tenure_engine::{Effect, NamespaceId};
+use tenure_engine::{Effect, NamespaceId, SubjectKind};
 use tokio::time::Instant;
 
 /// A namespace that nobody has asked about for this long is not counted any more.
@@ -35,7 +35,8 @@ impl Changes {
         let namespace = match effect {
             Effect::HistoryGrew { run, .. } => run.workflow.namespace,
             Effect::ActivityAdvanced { run: subject, .. } => subject.lane.namespace,
-            Effect::TimerArmed { subject, .. } => subject.lane.namespace,
+            // A schedule's next time is shown.
+            Effect::TimerArmed { subject, .. } if subject.lane.kind == SubjectKind::SCHEDULE => subject.lane.namespace,
             Effect::BatchChanged { job, .. } => job.namespace,
             _ => return,
         };

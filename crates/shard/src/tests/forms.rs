@@ -181,7 +181,6 @@ fn requests() -> Vec<Request> {
         step(Question::Left { namespace: queue().namespace, count: true }),
         Request::CheckOffers { home: 1, offers: vec![(queue(), TaskKey::of_task(&task(), 1))] },
         step(Question::Batches { namespace: queue().namespace }),
-        step(Question::Changes { namespace: queue().namespace }),
         Request::Operate(OperateRequest {
             shard: 1,
             run: run(),
@@ -204,6 +203,7 @@ fn requests() -> Vec<Request> {
         },
         step(Question::Workers(worker_query())),
         step(Question::CountWorkers(worker_query())),
+        step(Question::Changes { namespace: queue().namespace }),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     NAMESPACE, TIMEOUT,
-    engine::{engine, start_after},
+    engine::{RUN, engine, signal},
     envelope,
     gather::raise,
     leader,
@@ -12,8 +12,19 @@ use super::{
 use crate::Shards;
 use std::time::Duration;
 use tenure_api::error::Code;
-use tenure_engine::FeatureLevel;
+use tenure_engine::{
+    Effect, Envelope, FeatureLevel, StateReader, Transition,
+    transition::{Context, Refused},
+};
 use tokio::time::Instant;
+
+/// Each command makes a history grow.
+fn growing(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
+    let mut transition = engine(rows, envelope, cx)?;
+    let run = envelope.lane.workflow().expect("a workflow").run(RUN);
+    transition.effects.push(Effect::HistoryGrew { run, next_event_id: 2, closed: false });
+    Ok(transition)
+}
 
 async fn changed(node: &Shards, since: u64) -> u64 {
     let changed = node.changed(NAMESPACE, Some(since), Instant::now() + TIMEOUT).await.unwrap();
@@ -23,7 +34,7 @@ async fn changed(node: &Shards, since: u64) -> u64 {
 
 #[tokio::test]
 async fn a_change_is_heard_of_wherever_it_happens() {
-    let cluster = Cluster::start(&[1, 2, 3], 3, |shard| u64::from(shard % 3) + 1, &options(), engine);
+    let cluster = Cluster::start(&[1, 2, 3], 3, |shard| u64::from(shard % 3) + 1, &options(), growing);
     let node = cluster.node(1);
     let soon = || Instant::now() + Duration::from_millis(100);
     let refused = node.changed(NAMESPACE, None, soon()).await.unwrap_err();
@@ -39,7 +50,7 @@ async fn a_change_is_heard_of_wherever_it_happens() {
         let workflow = workflow_in(&cluster, shard, "w");
         leader(&cluster, u64::from(shard % 3) + 1, shard)
             .await
-            .execute(envelope(&workflow, start_after(TIMEOUT)))
+            .execute(envelope(&workflow, signal("s")))
             .await
             .unwrap();
         since = waiting.await.unwrap();

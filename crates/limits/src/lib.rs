@@ -173,8 +173,8 @@ limits! {
     /// Connections of clients; one more is closed as it comes.
     pub const CONNECTIONS: usize = 4096;
 
-    /// Connections to the HTTP port; one more is closed as it comes. One over which nothing comes for as long as ARRIVAL is
-    /// closed, too.
+    /// Connections to the HTTP port; one more is closed as it comes. One that waits for a request for as long as ARRIVAL
+    /// is closed, too.
     pub const HTTP_CONNECTIONS: usize = 1024;
 
     /// Streams that one connection may have open. A client that wants more waits until one ends.

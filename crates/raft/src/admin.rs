@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use std::{
     collections::BTreeSet,
     sync::{Arc, OnceLock},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tenure_engine::{
     NamespaceId, RowKey, StateReader, codec,
@@ -26,7 +26,7 @@ use tenure_peer::{
         admin_server::{Admin, AdminServer},
     },
 };
-use tenure_storage::Latencies;
+use tenure_storage::{Disk, Latencies};
 use tonic::{Request, Response, Status};
 
 /// A peer that was not heard for this many seconds is shown as unreachable.
@@ -35,12 +35,16 @@ const REACHABLE_SECONDS: f64 = 2.0;
 /// A disk that takes longer to tell of itself is left out.
 const DISK_PATIENCE: Duration = Duration::from_millis(500);
 
+/// What was last seen of the disk; held while somebody looks, so that a disk that hangs keeps one thread at most.
+type LastDisk = Arc<tokio::sync::Mutex<(Option<Instant>, Disk)>>;
+
 #[derive(Clone)]
 pub(crate) struct AdminService {
     core: Core,
     /// Why the node is not ready; `None` if it is.
     not_ready: Arc<Mutex<Option<String>>>,
     started_at: SystemTime,
+    disk: LastDisk,
     map: Arc<OnceLock<ClusterMap>>,
     upgrade: Arc<Slot<dyn UpgradeHandler>>,
 }
@@ -48,7 +52,7 @@ pub(crate) struct AdminService {
 impl AdminService {
     pub(crate) fn new(core: Core, not_ready: Arc<Mutex<Option<String>>>) -> AdminService {
         let started_at = SystemTime::now();
-        AdminService { core, not_ready, started_at, map: Arc::default(), upgrade: Arc::default() }
+        AdminService { core, not_ready, started_at, disk: Arc::default(), map: Arc::default(), upgrade: Arc::default() }
     }
 
     /// Tells the shards' slots, once they are known.
@@ -95,10 +99,23 @@ impl AdminService {
         }
     }
 
-    async fn vitals(&self) -> Vitals {
+    /// Looks at the disk; whoever asks while somebody looks waits for that one.
+    async fn disk(&self) -> Disk {
+        let asked = Instant::now();
+        let mut last = self.disk.clone().lock_owned().await;
+        if last.0.is_some_and(|seen| seen >= asked) {
+            return last.1;
+        }
         let storage = self.core.storage.clone();
-        let disk = tokio::task::spawn_blocking(move || storage.disk());
-        let disk = tokio::time::timeout(DISK_PATIENCE, disk).await.ok().and_then(Result::ok).unwrap_or_default();
+        let look = tokio::task::spawn_blocking(move || {
+            *last = (Some(Instant::now()), storage.disk());
+            last.1
+        });
+        look.await.unwrap_or_default()
+    }
+
+    async fn vitals(&self) -> Vitals {
+        let disk = tokio::time::timeout(DISK_PATIENCE, self.disk()).await.unwrap_or_default();
         let options = &self.core.options;
         let seconds = |latencies: &Latencies| {
             let quantiles = latencies.quantiles([0.5, 0.99]);

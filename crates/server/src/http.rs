@@ -29,7 +29,7 @@ use std::{
 use tenure_frontend::HttpApi;
 use tenure_limits::{ARRIVAL, HTTP_CONNECTIONS};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::server::TcpIncoming;
 use tower_http::compression::CompressionLayer;
 
@@ -67,9 +67,17 @@ struct Shared {
     ready: ReadyCheck,
 }
 
-pub(crate) fn router(metrics: PrometheusHandle, refresh: Refresh, ready: ReadyCheck, api: Api, pages: Pages) -> Router {
+/// `calls` tracks those of the API that are in flight.
+pub(crate) fn router(
+    metrics: PrometheusHandle,
+    refresh: Refresh,
+    ready: ReadyCheck,
+    api: Api,
+    calls: TaskTracker,
+    pages: Pages,
+) -> Router {
     // Whoever scrapes is near: what it takes off is not worth the time.
-    let compressed = Router::new().fallback(ask).layer(CompressionLayer::new()).with_state(Rest { api, pages });
+    let compressed = Router::new().fallback(ask).layer(CompressionLayer::new()).with_state(Rest { api, calls, pages });
     Router::new()
         .route("/metrics", get(render_metrics))
         .route("/healthz", get(async || "ok\n"))
@@ -82,14 +90,16 @@ pub(crate) fn router(metrics: PrometheusHandle, refresh: Refresh, ready: ReadyCh
 #[derive(Clone)]
 struct Rest {
     api: Api,
+    /// Those of the API that are in flight.
+    calls: TaskTracker,
     pages: Pages,
 }
 
-async fn ask(State(Rest { api, pages }): State<Rest>, request: Request) -> Response {
+async fn ask(State(Rest { api, calls, pages }): State<Rest>, request: Request) -> Response {
     if is_page(&request) {
         return pages.answer(request.method(), request.uri().path(), request.headers());
     }
-    ask_api(&api, request).await
+    calls.track_future(ask_api(&api, request)).await
 }
 
 /// Some paths of the API without its prefix are also paths of pages: a browser that is sent to one wants the page.

@@ -22,7 +22,7 @@ use tenure_shard::{Shards, VirtualTime};
 use tenure_storage::Storage;
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 
@@ -88,6 +88,8 @@ pub struct Server {
     api: Mutex<Option<JoinHandle<()>>>,
     /// Ends what only watches.
     watching: CancellationToken,
+    /// Calls of the JSON API that are in flight.
+    http_calls: TaskTracker,
     failures: tokio::sync::Mutex<mpsc::Receiver<Failure>>,
 }
 
@@ -125,7 +127,8 @@ impl Server {
         let api = http::Api::default();
         let pages = Pages::new(&config.ui, config.cluster.namespaces.first().map(String::as_str));
         let (publish, ready) = (Arc::new(move || refresh.publish()), Arc::new(move || check.check()));
-        let routes = http::router(metrics.clone(), publish, ready, api.clone(), pages);
+        let http_calls = TaskTracker::new();
+        let routes = http::router(metrics.clone(), publish, ready, api.clone(), http_calls.clone(), pages);
         let on_fatal = FatalHook::default();
         on_fatal.spawn("the HTTP server", http::serve(http, routes, watching.clone()));
         on_fatal.spawn("the upkeep of metrics", upkeep(metrics, watching.clone()));
@@ -173,6 +176,7 @@ impl Server {
             closing,
             api: Mutex::new(Some(api)),
             watching,
+            http_calls,
             failures: tokio::sync::Mutex::new(failures),
         })
     }
@@ -240,6 +244,10 @@ impl Server {
         {
             tracing::warn!("calls were still in flight after {:?}; they are cut off", self.stop_timeout);
             api.abort();
+        }
+        self.http_calls.close();
+        if timeout(self.stop_timeout, self.http_calls.wait()).await.is_err() {
+            tracing::warn!("calls over HTTP were still in flight after {:?}; they are cut off", self.stop_timeout);
         }
         self.shards.stop().await;
         if let Err(error) = self.node.stop().await {

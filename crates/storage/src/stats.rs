@@ -61,10 +61,14 @@ impl Storage {
     }
 }
 
-/// Bytes of all files in a directory. A file that goes meanwhile is left out.
+/// Bytes of all files in a directory. What goes meanwhile is left out.
 fn bytes_in(directory: &Path) -> io::Result<u64> {
     let mut bytes = 0;
-    for entry in fs::read_dir(directory)? {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         match entry.metadata() {
             Ok(found) if found.is_dir() => bytes += bytes_in(&entry.path())?,

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     Frontend,
+    budget::Slot,
     client::{Caller, Client},
     rpc::Method,
 };
@@ -92,9 +93,11 @@ impl Download {
     /// The response, whose pages are read as the client takes them.
     pub(super) async fn respond(mut self, frontend: Frontend) -> Result<http::Response<Body>, Status> {
         let first = self.page(&frontend, b'[').await?;
-        let begun = (self, frontend, Some(first));
-        let pages = stream::unfold(begun, |(mut download, frontend, page)| async move {
-            let page = match page {
+        let begun = (self, frontend, Some(first), None);
+        // Each page holds its request's place until the next one is asked for.
+        let pages = stream::unfold(begun, |(mut download, frontend, page, held)| async move {
+            drop::<Option<Slot>>(held);
+            let (page, slot) = match page {
                 Some(first) => first,
                 None if download.0.next_page_token.is_empty() => return None,
                 None => match download.page(&frontend, b',').await {
@@ -102,11 +105,11 @@ impl Download {
                     // The response has begun: all that can be told is that it is not whole.
                     Err(status) => {
                         download.0.next_page_token.clear();
-                        return Some((Err(status), (download, frontend, None)));
+                        return Some((Err(status), (download, frontend, None, None)));
                     }
                 },
             };
-            Some((Ok(Frame::data(page)), (download, frontend, None)))
+            Some((Ok(Frame::data(page)), (download, frontend, None, Some(slot))))
         });
         let mut response = http::Response::new(Body::new(StreamBody::new(pages)));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -114,7 +117,7 @@ impl Download {
     }
 
     /// The next page, behind what separates it from the one before; with the end of the list if it is the last one.
-    async fn page(&mut self, frontend: &Frontend, before: u8) -> Result<Bytes, Status> {
+    async fn page(&mut self, frontend: &Frontend, before: u8) -> Result<(Bytes, Slot), Status> {
         let method = Method::find("GetWorkflowExecutionHistory").ok_or_else(|| Status::unimplemented(""))?;
         let mut slot = frontend.budget().enter()?;
         let caller = Caller { arrived: Instant::now(), timeout: None, client: Client::default() };
@@ -139,6 +142,7 @@ impl Download {
         if self.0.next_page_token.is_empty() {
             json.push(b']');
         }
-        Ok(json.into())
+        slot.answer(json.len());
+        Ok((json.into(), slot))
     }
 }

@@ -299,6 +299,8 @@ fn have_shorthand(mut payloads: Bytes) -> Result<bool, Malformed> {
 /// The fields that a message has, by number. What is not known is left out, and so is what is as if it were not there.
 fn fields(message: &MessageDescriptor, encoded: Bytes) -> Result<Vec<(FieldDescriptor, Held)>, Malformed> {
     let mut found: BTreeMap<u32, (FieldDescriptor, Held)> = BTreeMap::new();
+    // Messages that come in parts are their sums, each made once.
+    let mut further: BTreeMap<u32, Vec<Bytes>> = BTreeMap::new();
     let mut rest = encoded.clone();
     while rest.has_remaining() {
         let (number, wire) = decode_key(&mut rest)?;
@@ -316,19 +318,26 @@ fn fields(message: &MessageDescriptor, encoded: Bytes) -> Result<Vec<(FieldDescr
             continue;
         }
         let value = take(wire, &mut rest)?;
-        let value = match (found.remove(&number), value) {
-            // A message that comes in parts is their sum.
-            (Some((_, Held::Value(Value::Bytes(before)))), Value::Bytes(more))
-                if field.kind().as_message().is_some() =>
-            {
-                Value::Bytes([before, more].concat().into())
-            }
-            (_, value) => value,
-        };
+        if let (Some(_), Value::Bytes(more), Some(_)) = (found.get(&number), &value, field.kind().as_message()) {
+            further.entry(number).or_default().push(more.clone());
+            continue;
+        }
         if let Some(oneof) = field.containing_oneof() {
-            found.retain(|_, (other, _)| other.containing_oneof().as_ref() != Some(&oneof));
+            found.retain(|other, (held, _)| {
+                let stays = held.containing_oneof().as_ref() != Some(&oneof);
+                if !stays {
+                    further.remove(other);
+                }
+                stays
+            });
         }
         found.insert(number, (field, Held::Value(value)));
+    }
+    for (number, parts) in further {
+        if let Some((_, Held::Value(Value::Bytes(first)))) = found.get_mut(&number) {
+            let whole: Vec<_> = std::iter::once(&*first).chain(&parts).map(|part| &part[..]).collect();
+            *first = whole.concat().into();
+        }
     }
     found.retain(|_, (field, held)| match held {
         Held::Value(value) => field.supports_presence() || !is_nothing(value),

@@ -190,7 +190,9 @@ fn troubles_of(node: &ClusterNode, asked: u64) -> Vec<String> {
         troubles.push(format!("Node {id} answers, but has not been heard lately by node {}.", by.join(", ")));
     }
     if !node.ready {
-        troubles.push(format!("Node {id} is not ready: {}.", node.ready_reason));
+        // A node of an earlier build does not say why.
+        let why = if node.ready_reason.is_empty() { String::new() } else { format!(": {}", node.ready_reason) };
+        troubles.push(format!("Node {id} is not ready{why}."));
     }
     if let (true, Some(sync)) = (node.slow, node.sync_p99_ms) {
         let slow = format!("Node {id} is slow: one in a hundred writes of its log takes {sync:.0} ms or longer");

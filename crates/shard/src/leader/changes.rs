@@ -4,7 +4,7 @@
 
 use parking_lot::Mutex;
 use std::{collections::HashMap, time::Duration};
-use tenure_engine::{Effect, NamespaceId, SubjectKind};
+use tenure_engine::{NamespaceId, Op, RowKey, WriteSet};
 use tokio::time::Instant;
 
 /// A namespace that nobody has asked about for this long is not counted any more.
@@ -30,18 +30,19 @@ impl Changes {
         watched.count
     }
 
-    /// An effect was acted on: what it is about may be shown differently.
-    pub(crate) fn seen(&self, effect: &Effect) {
-        let namespace = match effect {
-            Effect::HistoryGrew { run, .. } => run.workflow.namespace,
-            Effect::ActivityAdvanced { run: subject, .. } => subject.lane.namespace,
-            // A schedule's next time is shown.
-            Effect::TimerArmed { subject, .. } if subject.lane.kind == SubjectKind::SCHEDULE => subject.lane.namespace,
-            Effect::BatchChanged { job, .. } => job.namespace,
-            _ => return,
-        };
-        if let Some(watched) = self.0.lock().get_mut(&namespace) {
-            watched.count = watched.count.wrapping_add(1);
+    /// Rows were written: records among them say something else from now on, or are no more.
+    pub(crate) fn seen(&self, writes: &WriteSet) {
+        let mut watched = self.0.lock();
+        if watched.is_empty() {
+            return;
+        }
+        for op in &writes.ops {
+            let (Op::Put(key, _) | Op::Delete(key)) = op else { continue };
+            if let RowKey::Record { namespace, .. } = key
+                && let Some(watched) = watched.get_mut(namespace)
+            {
+                watched.count = watched.count.wrapping_add(1);
+            }
         }
     }
 }
@@ -49,29 +50,29 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_engine::WorkflowKey;
+    use tenure_engine::SubjectKind;
     use uuid::Uuid;
 
     const ONE: NamespaceId = NamespaceId(Uuid::from_u128(1));
     const OTHER: NamespaceId = NamespaceId(Uuid::from_u128(2));
 
-    fn grew(namespace: NamespaceId) -> Effect {
-        let run = WorkflowKey { namespace, workflow_id: "w".into() }.run(Uuid::nil());
-        Effect::HistoryGrew { run, next_event_id: 2, closed: false }
+    fn shown(namespace: NamespaceId) -> WriteSet {
+        let record = RowKey::Record { kind: SubjectKind::RUN, namespace, position: Default::default() };
+        WriteSet { ops: vec![Op::Delete(record)] }
     }
 
     #[test]
     fn a_namespace_s_number_changes_with_what_happens_in_it() {
         let (changes, now) = (Changes::default(), Instant::now());
         let first = changes.of(ONE, now);
-        changes.seen(&grew(OTHER));
+        changes.seen(&shown(OTHER));
         assert_eq!(changes.of(ONE, now), first);
-        changes.seen(&grew(ONE));
+        changes.seen(&shown(ONE));
         let second = changes.of(ONE, now);
         assert_ne!(second, first);
         let later = now + FORGOTTEN_AFTER;
         changes.of(OTHER, later);
-        changes.seen(&grew(ONE));
+        changes.seen(&shown(ONE));
         assert_ne!(changes.of(ONE, later), second, "what happened while nobody looked is not missed");
     }
 }

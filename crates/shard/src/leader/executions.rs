@@ -290,6 +290,7 @@ impl Executions {
         }
         self.context.clock.committed(&writes, &states);
         self.cache.applied(&writes, states);
+        self.context.changes.seen(&writes);
         self.act_on(effects);
         for (reply, result) in replies {
             _ = reply.send(result);

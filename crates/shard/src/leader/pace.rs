@@ -20,6 +20,8 @@ const CHANGE: f64 = 0.1;
 const AT_REST: u32 = 3;
 /// Steps after which the quickest one counts for little.
 const FORGOTTEN_AFTER: u32 = 1000;
+/// Less than what any step takes.
+const TICK: Duration = Duration::from_nanos(1);
 /// Places that there are at the least, however busy nodes are: one, which rests as long as it works; but no longer than this.
 const LEAST: f64 = 0.5;
 const LONGEST_REST: Duration = Duration::from_secs(1);
@@ -48,7 +50,7 @@ impl Pace {
 
     /// A step took this long. Gives how long to rest before the next one.
     pub(crate) fn took(&mut self, time: Duration) -> Duration {
-        self.quickest = time.min(self.quickest.saturating_add(self.quickest / FORGOTTEN_AFTER));
+        self.quickest = time.min(self.quickest.saturating_add(self.quickest / FORGOTTEN_AFTER + TICK));
         let goal = self.goal.max(self.quickest.saturating_mul(AT_REST));
         let change = if time > goal { -self.places } else { self.places.min(1.0 / self.places) };
         self.places = (self.places + CHANGE * change).clamp(self.least, self.most);

@@ -235,7 +235,6 @@ impl LeaderRuntime {
 
 impl Effects for LeaderRuntime {
     fn act(&self, effect: Effect) {
-        self.context.changes.seen(&effect);
         match effect {
             Effect::TimerArmed { subject, due } => match TimerTable::of(&subject) {
                 TimerTable::Schedules => self.schedules.armed(subject, due),

@@ -247,7 +247,10 @@ impl Timers {
                 _ = jumps.changed() => {}
                 Some((subject, again, took)) = firing.next(), if !firing.is_empty() => {
                     self.window.lock().fired(subject, again);
-                    rests_until = Instant::now() + pace.took(took);
+                    // What was refused tells nothing of how busy nodes are.
+                    if again.is_none() {
+                        rests_until = Instant::now() + pace.took(took);
+                    }
                 }
                 () = tokio::time::sleep_until(wake.unwrap_or(far)) => {}
             }

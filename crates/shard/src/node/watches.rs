@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Watches(Arc<Mutex<HashMap<NamespaceId, Weak<Watch>>>>);
 
-/// What leaders say of one namespace, as of a moment ago; nothing at first. Asking ends with the last one who holds this.
+/// What leaders say of one namespace, as of a moment ago; nothing at first, and while not all of them answer. Asking ends with the last one who holds this.
 struct Watch {
     namespace: NamespaceId,
     said: watch::Sender<Option<u64>>,
@@ -99,7 +99,10 @@ async fn ask(context: Arc<NodeContext>, watch: Weak<Watch>, namespace: Namespace
             Ok(sum) => {
                 watch.said.send_if_modified(|said| std::mem::replace(said, Some(sum)) != Some(sum));
             }
-            Err(error) => tracing::debug!(%namespace, %error, "lists are watched in vain"),
+            Err(error) => {
+                tracing::debug!(%namespace, %error, "lists are watched in vain");
+                watch.said.send_if_modified(|said| said.take().is_some());
+            }
         }
         drop(watch);
         tokio::time::sleep(PERIOD).await;

@@ -2,7 +2,7 @@
 
 use super::{
     NAMESPACE, TIMEOUT,
-    engine::{RUN, engine, signal},
+    engine::{engine, signal},
     envelope,
     gather::raise,
     leader,
@@ -13,16 +13,16 @@ use crate::Shards;
 use std::time::Duration;
 use tenure_api::error::Code;
 use tenure_engine::{
-    Effect, Envelope, FeatureLevel, StateReader, Transition,
+    Envelope, FeatureLevel, Op, RowKey, StateReader, SubjectKind, Transition,
     transition::{Context, Refused},
 };
 use tokio::time::Instant;
 
-/// Each command makes a history grow.
-fn growing(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
+/// Each command changes what lists show.
+fn shown(rows: &dyn StateReader, envelope: &Envelope, cx: &mut Context<'_>) -> Result<Transition, Refused> {
     let mut transition = engine(rows, envelope, cx)?;
-    let run = envelope.lane.workflow().expect("a workflow").run(RUN);
-    transition.effects.push(Effect::HistoryGrew { run, next_event_id: 2, closed: false });
+    let record = RowKey::Record { kind: SubjectKind::RUN, namespace: NAMESPACE, position: Default::default() };
+    transition.writes.ops.push(Op::Put(record, Default::default()));
     Ok(transition)
 }
 
@@ -34,7 +34,7 @@ async fn changed(node: &Shards, since: u64) -> u64 {
 
 #[tokio::test]
 async fn a_change_is_heard_of_wherever_it_happens() {
-    let cluster = Cluster::start(&[1, 2, 3], 3, |shard| u64::from(shard % 3) + 1, &options(), growing);
+    let cluster = Cluster::start(&[1, 2, 3], 3, |shard| u64::from(shard % 3) + 1, &options(), shown);
     let node = cluster.node(1);
     let soon = || Instant::now() + Duration::from_millis(100);
     let refused = node.changed(NAMESPACE, None, soon()).await.unwrap_err();

@@ -121,7 +121,7 @@ def test_what_is_refused(node):
         ("/api/v1/nothing", 404), (workflow("x", "/nothing"), 404), (f"{NAMESPACE}/workflows/%ff", 400),
         ("/api/v1/namespaces/there-is-none/workflows", 404), (workflow(id, "/history?maximumPageSize=many"), 400),
         (workflow(id, "/history?nextPageToken=!"), 400), (workflow(id, "/history?nextPageToken=AAAA"), 400),
-        ("/" + "x" * 20_000, 400),
+        ("/api/v1/" + "x" * 20_000, 400),
     ]:
         reply = get(node, path)
         assert (reply.status, reply.json["code"] > 0) == (status, True), (path[:100], reply.body)

@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 use tenure_frontend::HttpApi;
-use tenure_limits::{ARRIVAL, HTTP_CONNECTIONS};
+use tenure_limits::{ARRIVAL, HTTP_CONNECTIONS, STREAMS};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::server::TcpIncoming;
@@ -128,8 +128,10 @@ async fn ask_api(api: &Api, request: Request) -> Response {
 
 /// Serves the port until `watching` ends. A connection over which no head of a request comes is closed after a while.
 pub(crate) async fn serve(listener: TcpListener, routes: Router, watching: CancellationToken) {
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    // Over HTTP/2, too: who asks this port for gRPC hears that it is not there.
+    let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(ARRIVAL);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(ARRIVAL).max_concurrent_streams(STREAMS);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let accepting = async {
         let mut connections = pin!(connections::at_most(HTTP_CONNECTIONS, incoming));

@@ -86,7 +86,7 @@ async def query(s: Driver, query: str):
 
 
 @cases({
-    "not-there": ("GET", "/api/v1/nothing"), "root": ("GET", "/"),
+    "not-there": ("GET", "/api/v1/nothing"),
     "unknown-namespace": ("GET", "/api/v1/namespaces/there-is-none"), "unknown-workflow": ("GET", WORKFLOW),
     "bad-query": ("GET", "/api/v1/namespaces/default/workflows?query=Nonsense%20%3D%201"),
 })

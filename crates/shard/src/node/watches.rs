@@ -97,7 +97,7 @@ async fn ask(context: Arc<NodeContext>, watch: Weak<Watch>, namespace: Namespace
         let Some(watch) = watch.upgrade() else { break };
         match said {
             Ok(sum) => {
-                watch.said.send_if_modified(|said| std::mem::replace(said, Some(sum)) != Some(sum));
+                watch.said.send_if_modified(|said| said.replace(sum) != Some(sum));
             }
             Err(error) => {
                 tracing::debug!(%namespace, %error, "lists are watched in vain");

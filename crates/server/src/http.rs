@@ -9,7 +9,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{Request, State},
-    http::{Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -96,6 +96,11 @@ struct Rest {
 }
 
 async fn ask(State(Rest { api, calls, pages }): State<Rest>, request: Request) -> Response {
+    let told = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if told.starts_with(b"application/grpc") {
+        // It is not spoken here; a body would be taken for the beginning of a message.
+        return StatusCode::NOT_FOUND.into_response();
+    }
     if is_page(&request) {
         return pages.answer(request.method(), request.uri().path(), request.headers());
     }

@@ -37,7 +37,7 @@ impl Changes {
             return;
         }
         for op in &writes.ops {
-            let (Op::Put(key, _) | Op::Delete(key)) = op else { continue };
+            let (Op::Put(key, _) | Op::Delete(key)) = op;
             if let RowKey::Record { namespace, .. } = key
                 && let Some(watched) = watched.get_mut(namespace)
             {

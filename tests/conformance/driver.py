@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import functools
 import time
 import uuid
 
@@ -12,7 +11,7 @@ from temporalio.api.common.v1 import GrpcStatus
 from harness.commands import request
 from harness.hand import Hand, complete_workflow
 from harness.http import HttpApi, Reply, ask
-from harness.rpc import Api, history, names
+from harness.rpc import history, names
 
 from .normal import Normal
 
@@ -53,7 +52,7 @@ class Recorder:
     def __init__(self, api: HttpApi, calls: list, http: bool):
         self.api = api
         self.calls = calls
-        self.over = api.call if http else functools.partial(Api.call, api)
+        self.over = api.over_http if http else api.call
 
     async def call(self, method: str, request, timeout: float = 10, headers: dict[str, str] | None = None):
         call = Call(method, request)

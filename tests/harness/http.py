@@ -82,7 +82,7 @@ class HttpApi(Api):
         super().__init__(address)
         self.http = http_address
 
-    async def call(self, method: str, request, timeout: float = 10, headers: dict[str, str] | None = None):
+    async def over_http(self, method: str, request, timeout: float = 10, headers: dict[str, str] | None = None):
         binding = next((found for found in map(functools.partial(bound, request), reversed(rules().get(method, []))) if found), None)
         if not binding:
             return await super().call(method, request, timeout, headers)

@@ -1,4 +1,4 @@
-//! The API as JSON over HTTP/1.1, by the paths that its own `google.api.http` annotations give to its methods.
+//! The API as JSON over HTTP, by the paths that its own `google.api.http` annotations give to its methods.
 //!
 //! A request becomes the message that gRPC would have brought, takes the same way ([`Frontend::serve`]) under the same
 //! limits, and its answer becomes JSON. Nothing here knows a method by name.

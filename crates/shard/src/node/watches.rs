@@ -24,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Watches(Arc<Mutex<HashMap<NamespaceId, Weak<Watch>>>>);
 
-/// What leaders say of one namespace, as of a moment ago; nothing at first, and while not all of them answer. Asking ends with the last one who holds this.
+/// What leaders say of one namespace, as of a moment ago; nothing at first, and while not all of them answer. Asking ends
+/// with the last one who holds this.
 struct Watch {
     namespace: NamespaceId,
     said: watch::Sender<Option<u64>>,
@@ -32,7 +33,7 @@ struct Watch {
 }
 
 impl Watches {
-    /// Waits until the namespace's number is another one than `since`, and gives it; the same one after `until`.
+    /// Waits until the namespace's number is another one than `since`, and gives it; after `until`, what it is then.
     ///
     /// # Errors
     /// FAILED_PRECONDITION below the level at which leaders know, UNAVAILABLE if not all shards could be asked until then.

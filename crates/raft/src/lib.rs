@@ -7,6 +7,7 @@ mod admin;
 mod balance;
 mod bootstrap;
 mod codec;
+mod commit_alone;
 mod compaction;
 mod entry;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -1,7 +1,7 @@
 //! openraft's network: messages of one group to one peer, over the stream that all groups share.
 
 use crate::{
-    codec, entry, snapshot,
+    codec, commit_alone, entry, snapshot,
     state_machine::{Rows, SnapshotRows},
     types::{Entry, LogId, Snapshot, TypeConfig, Vote},
 };
@@ -22,6 +22,7 @@ use openraft::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use tenure_engine::system::cluster::SYSTEM_SHARD;
 use tenure_limits::UNANSWERED;
 use tenure_peer::{Call, Link, LinkError, Order, Pool};
 use tenure_storage::ShardId;
@@ -46,6 +47,9 @@ impl Kind {
 
 /// Append requests of one group that may be under way to one follower: with as many no further one is begun.
 const PIPELINE: usize = 8;
+
+/// How long followers of a shard may not hear that an entry is committed, while no other entries come.
+const COMMIT_ALONE: Duration = Duration::from_millis(20);
 
 /// A follower that does not answer an append request within this time of its having been sent is tried again. Far
 /// longer than a sync takes.
@@ -156,9 +160,11 @@ impl RaftNetworkV2<TypeConfig> for Route {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
+        // The system shard's rows are followed on all nodes.
+        let patience = if self.shard == SYSTEM_SHARD { Duration::ZERO } else { COMMIT_ALONE };
         let pipeline = Pipeline {
             route: self,
-            requests: Some(requests),
+            requests: Some(commit_alone::with_entries(requests, patience)),
             under_way: FuturesOrdered::new(),
             bytes: 0,
             broken: false,

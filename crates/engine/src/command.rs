@@ -1,6 +1,6 @@
 //! The commands of a shard, and their replies. One variant per verb; the logic sits in `commands/<verb>.rs`.
 
-pub use crate::poll::{Credit, Poll};
+pub use crate::poll::Poll;
 
 use crate::{
     activity::state::HeartbeatAnswer,

@@ -1,6 +1,6 @@
 //! Polls: what a worker reports about itself when it asks for a task.
 
-use crate::{id::Process, key::QueueKey, proto::Encoded};
+use crate::{id::Process, proto::Encoded};
 use minicbor::{Decode, Encode};
 use tenure_api::{common::v1::WorkerVersionCapabilities, deployment::v1::WorkerDeploymentOptions};
 
@@ -19,11 +19,4 @@ pub struct Poll {
     pub worker_version: Option<Encoded<WorkerVersionCapabilities>>,
     #[n(4)]
     pub deployment: Option<Encoded<WorkerDeploymentOptions>>,
-}
-
-/// A poll lent to the shard's owner ahead of time: a command that makes a task for this queue may start it at once.
-#[derive(Clone, Debug)]
-pub struct Credit {
-    pub queue: QueueKey,
-    pub poll: Poll,
 }

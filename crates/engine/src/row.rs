@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 use uuid::Uuid;
 
 /// The kinds of pending things that may spill out of an execution's core row.
@@ -240,6 +240,12 @@ impl RowKey {
 }
 
 impl Op {
+    pub fn key(&self) -> &RowKey {
+        match self {
+            Op::Put(key, _) | Op::Delete(key) => key,
+        }
+    }
+
     /// The most bytes that it takes in an entry.
     pub fn size(&self) -> usize {
         match self {
@@ -253,6 +259,26 @@ impl WriteSet {
     /// The most bytes that it takes in an entry.
     pub fn size(&self) -> usize {
         self.ops.iter().map(Op::size).sum()
+    }
+
+    /// Leaves out what is overwritten further on, and tasks that come and go within the set: no one else writes a row of
+    /// a task's name.
+    pub fn squash(&mut self) {
+        let mut later = HashSet::new();
+        let mut tasks = HashSet::new();
+        let mut kept: Vec<bool> = Vec::with_capacity(self.ops.len());
+        for op in &self.ops {
+            if let Op::Put(key @ RowKey::Ready { .. }, _) = op {
+                tasks.insert(key);
+            }
+        }
+        for op in self.ops.iter().rev() {
+            let key = op.key();
+            let goes_again = matches!(op, Op::Delete(_)) && tasks.contains(key);
+            kept.push(later.insert(key) && !goes_again);
+        }
+        let mut kept = kept.into_iter().rev();
+        self.ops.retain(|_| kept.next() == Some(true));
     }
 }
 
@@ -318,4 +344,36 @@ pub(crate) fn request_row(workflow: &WorkflowKey, kind: RequestKind, request_id:
         RequestKind::Reset => "reset",
     };
     RowKey::RequestId { workflow: workflow.clone(), request_id: format!("{kind}/{request_id}").into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::TaskKind;
+
+    #[test]
+    fn a_squashed_set_leaves_the_same_rows() {
+        let current =
+            |id: &str| RowKey::Current(WorkflowKey { namespace: NamespaceId(Uuid::nil()), workflow_id: id.into() });
+        let task = |counter| RowKey::Ready {
+            queue: QueueKey { namespace: NamespaceId(Uuid::nil()), kind: TaskKind::Workflow, name: "q".into() },
+            priority: 3,
+            stamp: Stamp { term: 1, counter },
+        };
+        let put = |key: RowKey, value: &'static str| Op::Put(key, value.into());
+        let ops = vec![
+            put(current("a"), "1"),
+            put(task(1), "here"),
+            put(current("b"), "1"),
+            Op::Delete(task(0)),
+            Op::Delete(task(1)),
+            put(current("a"), "2"),
+            Op::Delete(current("b")),
+            put(task(2), "stays"),
+        ];
+        let mut set = WriteSet { ops };
+        set.squash();
+        let left = vec![Op::Delete(task(0)), put(current("a"), "2"), Op::Delete(current("b")), put(task(2), "stays")];
+        assert_eq!(set.ops, left);
+    }
 }

@@ -292,7 +292,6 @@ impl Sim {
             retention: self.retention,
             search_attributes: &self.search_attributes,
             origin: Process::default(),
-            credits: &[],
         };
         let envelope = Envelope { lane: workflow.into(), proposal, origin: Process::default(), command };
         let transition = transition(&self.rows, &envelope, &mut cx)?;

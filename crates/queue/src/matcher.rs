@@ -116,6 +116,15 @@ impl<K: Ord + Clone, T, P> Matcher<K, T, P> {
         Next::Match(Match { key, task, poll_id, poll, waited: now.saturating_duration_since(since) })
     }
 
+    /// Takes the first poll for a task that does not come here to wait: where none waits, and the limit allows one.
+    pub fn take_poll(&mut self, now: Instant) -> Option<(PollId, P)> {
+        if !self.tasks.is_empty() || self.polls.is_empty() || self.limit.allows(now) != Allowed::Now {
+            return None;
+        }
+        self.limit.take(now);
+        self.polls.pop_first()
+    }
+
     /// A matched task was started, or may have been.
     pub fn finished(&mut self, key: &K) {
         self.matched.remove(key);
@@ -256,6 +265,26 @@ mod tests {
         assert_eq!(matcher.next(then), Next::Nothing, "nothing at a rate of zero");
         matcher.limit.set_by_api(None);
         assert_eq!(matched(matcher.next(then)).key, "three");
+    }
+
+    #[test]
+    fn a_poll_is_taken_for_a_task_that_does_not_come_here_if_none_is_before_it() {
+        let now = Instant::now();
+        let mut matcher = Matcher::new(RateLimit::new(now));
+        assert!(matcher.take_poll(now).is_none(), "no poll waits");
+        for name in ["first", "second"] {
+            let id = matcher.poll_id();
+            matcher.poll(id, name);
+        }
+        let (id, first) = matcher.take_poll(now).unwrap();
+        assert_eq!(first, "first");
+        matcher.poll(id, first);
+        matcher.offer("task", (), now);
+        assert!(matcher.take_poll(now).is_none(), "a task is before it");
+        let m = matched(matcher.next(now));
+        assert_eq!((m.task, m.poll), ((), "first"));
+        matcher.limit.set_by_api(Some(0.0));
+        assert!(matcher.take_poll(now).is_none(), "the limit allows none");
     }
 
     #[test]

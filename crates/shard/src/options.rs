@@ -17,6 +17,8 @@ pub struct Options {
     pub state_cache_bytes: u64,
     /// Bytes of rows from which no further command joins an entry.
     pub batch_bytes: usize,
+    /// Entries of one leader's commands that are on their way at once; what is ready meanwhile shares the next one.
+    pub entries_in_flight: usize,
     /// Timers that all leaders of the node hold in memory, and as many of schedules; the others stay on disk.
     pub timer_window: usize,
     /// Due timers of one leader whose commands run at once, but for those of schedules.
@@ -102,6 +104,7 @@ impl Default for Options {
             // This and the windows are the memory's, below.
             state_cache_bytes: 0,
             batch_bytes: 512 << 10,
+            entries_in_flight: 2,
             timer_window: 0,
             timers_in_flight: 256,
             schedules_in_flight: 64,

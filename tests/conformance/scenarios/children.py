@@ -166,6 +166,7 @@ async def terminates_what_has_its_id(s: Driver):
     await s.step(start_child(s, workflow_id_reuse_policy="WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING"))
     await s.finish()
     await before.closed()
+    await s.other("child").closed()
 
 
 @scenario

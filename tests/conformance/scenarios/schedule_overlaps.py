@@ -32,6 +32,8 @@ async def beside(s: Driver, policy: int, state: dict, **own) -> None:
     await did(s, 1)
     await trigger(s, noon(2), policy)
     await did(s, **({"actions": 1} | state))
+    if CANCEL_OTHER in (policy, own.get("overlap_policy")):
+        await run_at(s, noon(1)).happened("WorkflowExecutionCancelRequested")
 
 
 STATES = {

@@ -341,10 +341,10 @@ async def sticky_task_has_the_new_events_only(s: Driver):
 async def sticky_task_that_nobody_takes(s: Driver):
     task = await s.begin()
     sticky = s.unique("sticky")
-    poll = s.soon(s.peek.poll(sticky, sticky=True, timeout=60))
+    poll = s.soon(s.peek.poll(sticky, sticky=True, timeout=3))
     await s.polled(sticky)
     await s.complete(task, sticky=sticky, sticky_s=1)
-    poll.cancel()
+    await poll
     await s.signal("s")
     await s.finish()
 

@@ -94,7 +94,6 @@ impl World {
             retention: None,
             search_attributes: &Registry::default(),
             origin: Process::default(),
-            credits: &[],
         };
         let envelope = Envelope { lane: lane(), proposal: ProposalId(1), origin: Process::default(), command };
         let done = match transition(&self.rows, &envelope, &mut cx) {

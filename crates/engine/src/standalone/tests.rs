@@ -112,7 +112,6 @@ impl World {
             retention: self.retention,
             search_attributes: &Registry::default(),
             origin: Process::default(),
-            credits: &[],
         };
         let envelope = Envelope { lane: lane(), proposal: ProposalId(proposal), origin: Process::default(), command };
         let done = match transition(&self.rows, &envelope, &mut cx) {

@@ -62,7 +62,6 @@ impl PendingActivities {
             retention: None,
             search_attributes: &Registry::default(),
             origin: Process::default(),
-            credits: &[],
         };
         transition(self, &self.completion, &mut cx).expect("completed")
     }

@@ -431,7 +431,6 @@ fn of_the_system_shard() -> Vec<(&'static str, Bytes)> {
             retention: None,
             search_attributes: &Registry::default(),
             origin: Process::default(),
-            credits: &[],
         };
         let proposal = ProposalId(1 << 100 | number as u128);
         log.push(system::transition(&rows, proposal, command, &mut cx).expect("done").1);

@@ -1,7 +1,7 @@
 //! The arguments and the result of a transition.
 
 use crate::{
-    command::{Credit, Reply},
+    command::Reply,
     copy::HistoryCopy,
     feature_level::FeatureLevel,
     id::{Ids, Process, Stamp},
@@ -32,8 +32,6 @@ pub struct Context<'a> {
     /// The process that holds the caller's connection; tasks that are started for the caller are expected to be
     /// confirmed there.
     pub origin: Process,
-    /// The polls that may be used up; one entry then both creates and starts the task.
-    pub credits: &'a [Credit],
 }
 
 /// The result of one command. An empty write set means that nothing has to be replicated (a duplicate, say).

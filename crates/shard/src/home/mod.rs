@@ -13,6 +13,7 @@ use crate::{
     leader::context::LeaderContext,
     node::{
         attempts::Attempted,
+        idle_polls::{IdlePolls, TakenPoll},
         polled::{Polled, Served},
     },
     seam::{
@@ -104,6 +105,35 @@ impl Home {
 
     fn waiting_polls(&self) -> usize {
         self.queues.lock().values().map(|queue| queue.matcher.waiting_polls()).sum()
+    }
+}
+
+impl IdlePolls for Home {
+    fn take(self: Arc<Self>, name: &QueueKey) -> Option<TakenPoll> {
+        let now = std::time::Instant::now();
+        let (id, waiting) = {
+            let mut queues = self.queues.lock();
+            queues.get_mut(name)?.matcher.take_poll(now)?
+        };
+        let (poll, name) = (waiting.request.poll.clone(), name.clone());
+        Some(TakenPoll::new(poll, move |polled| {
+            let Some(polled) = polled else {
+                self.with_queue(&name, |queue| {
+                    queue.matcher.limit.give_back();
+                    keep_waiting(queue, id, waiting);
+                });
+                return self.match_queue(&name);
+            };
+            self.with_queue(&name, |queue| {
+                queue.added.count(1, now);
+                queue.dispatched.count(1, now);
+            });
+            counter!("tenure_tasks_dispatched_total").increment(1);
+            counter!("tenure_tasks_sync_matched_total").increment(1);
+            counter!("tenure_tasks_started_at_once_total").increment(1);
+            // A poll that has gone meanwhile gives it back by dropping it.
+            _ = waiting.reply.send(Some(polled));
+        }))
     }
 }
 

@@ -3,16 +3,21 @@
 //! other.
 
 use crate::{
-    leader::{cache::LeaderStates, context::LeaderContext, heartbeats::Heartbeats, overlay::Overlay},
+    leader::{
+        cache::LeaderStates,
+        context::LeaderContext,
+        entries::{Entries, Part},
+        overlay::Overlay,
+    },
+    node::idle_polls::TakenPoll,
     seam::{error::CommandError, messages::new_proposal_id},
     time::virtual_time::InFlight,
 };
 use futures::future::join_all;
-use metrics::histogram;
 use parking_lot::Mutex;
 use rand::Rng;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +25,10 @@ use std::{
 };
 use tenure_api::error::ApiError;
 use tenure_engine::{
-    Effect, Envelope, HistoryCopy, Ids, Lane, Process, Reply, ShardCommand, Stamp, Transition, WriteSet,
+    Effect, Envelope, HistoryCopy, Ids, Lane, Process, QueueKey, Reply, ShardCommand, Stamp, TaskKind, Transition,
+    WriteSet,
+    command::StartTask,
+    rows::ReadyTask,
     search_attributes::Registry,
     subject::WrittenState,
     transition::{Context, Refused, answer_of_reclaimed},
@@ -38,7 +46,7 @@ const STAMPS: u64 = 1 << 20;
 /// Runs the commands of one leader.
 pub(crate) struct Executions {
     context: Arc<LeaderContext>,
-    heartbeats: Arc<Heartbeats>,
+    entries: Arc<Entries>,
     effects: Weak<dyn Effects>,
     lanes: Mutex<Lanes>,
     cache: LeaderStates,
@@ -50,6 +58,9 @@ pub(crate) struct Executions {
 pub(crate) trait Effects: Send + Sync {
     /// Acts on a hint of the engine.
     fn act(&self, effect: Effect);
+
+    /// A task was started for a poll in the entry that made it: the poll is to be answered.
+    fn started(&self, reply: Reply, queue: &QueueKey, poll: TakenPoll);
 }
 
 type Lanes = HashMap<Lane, VecDeque<Waiting>>;
@@ -64,16 +75,77 @@ struct Waiting {
 #[derive(Default)]
 struct Evaluated {
     writes: WriteSet,
+    /// What they take in the entry, at the most.
+    bytes: usize,
     /// True if a command other than a heartbeat is among them.
     urgent: bool,
     states: Vec<WrittenState>,
     effects: Vec<Effect>,
     replies: Vec<(oneshot::Sender<CommandResult>, CommandResult)>,
+    /// Tasks that the entry makes and starts, with their queues and the polls that get them.
+    started: Vec<(Reply, QueueKey, TakenPoll)>,
     /// Keep time from skipping until the commands are answered.
     in_flight: Vec<InFlight>,
     /// History to be copied first.
     copy: Option<HistoryCopy>,
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Evaluated {
+    fn has_no_room_for(&self, transition: &Transition) -> bool {
+        self.bytes > 0 && self.bytes + transition.writes.size() > ENTRY
+    }
+
+    /// Puts a transition behind the others, and gives its reply.
+    fn take_in(&mut self, transition: Transition, overlay: &mut Overlay<'_>) -> Reply {
+        self.bytes += transition.writes.size();
+        overlay.put(&transition);
+        self.writes.ops.extend(transition.writes.ops);
+        self.states.extend(transition.states);
+        self.effects.extend(transition.effects);
+        self.copy = transition.copy;
+        transition.reply
+    }
+
+    /// The tasks that are ready once all is applied, of those that were made.
+    fn ready_tasks(&self) -> Vec<ReadyTask> {
+        let gone = self.gone_tasks();
+        let made = self.effects.iter().filter_map(|effect| match effect {
+            Effect::TaskReady(task) if !gone.contains(&task.stamp) => Some(task.clone()),
+            _ => None,
+        });
+        made.collect()
+    }
+
+    fn gone_tasks(&self) -> HashSet<Stamp> {
+        let gone = self.effects.iter().filter_map(|effect| match effect {
+            Effect::TaskGone { stamp, .. } => Some(*stamp),
+            _ => None,
+        });
+        gone.collect()
+    }
+
+    /// Of a task that comes and goes within the entry nobody has to hear, and rows that are written twice are written once.
+    fn forget_what_comes_and_goes(&mut self) {
+        if self.replies.len() + self.started.len() < 2 {
+            return;
+        }
+        let mut gone = self.gone_tasks();
+        let made: HashSet<Stamp> = self
+            .effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::TaskReady(task) => Some(task.stamp),
+                _ => None,
+            })
+            .collect();
+        gone.retain(|stamp| made.contains(stamp));
+        self.effects.retain(|effect| match effect {
+            Effect::TaskReady(ReadyTask { stamp, .. }) | Effect::TaskGone { stamp, .. } => !gone.contains(stamp),
+            _ => true,
+        });
+        self.writes.squash();
+    }
 }
 
 /// Wraps a command of the leader's own.
@@ -84,7 +156,7 @@ pub(crate) fn own(lane: impl Into<Lane>, command: ShardCommand) -> Envelope {
 impl Executions {
     pub(crate) fn new(context: Arc<LeaderContext>, effects: Weak<dyn Effects>) -> Self {
         Executions {
-            heartbeats: Arc::new(Heartbeats::new(context.clone())),
+            entries: Arc::new(Entries::new(context.clone())),
             effects,
             lanes: Mutex::default(),
             cache: context.node.states.leader(),
@@ -189,63 +261,86 @@ impl Executions {
         if waits { None } else { waiting.pop_front() }
     }
 
-    /// Runs commands one after the other over a common overlay. They are taken one by one, so that a large entry leaves
-    /// the rest for the next.
+    /// Runs commands one after the other over a common overlay, and starts what they made for a poll that waits on this
+    /// node. They are taken one by one, so that a large entry leaves the rest for the next.
     fn evaluate(&self, lane: &Lane) -> Evaluated {
         let mut evaluated = Evaluated::default();
         let mut overlay = Overlay::new(&*self.context.rows, &self.cache);
         let mut ids = self.ids();
-        let mut bytes = 0;
-        while bytes < self.context.options().batch_bytes
+        while evaluated.bytes < self.context.options().batch_bytes
             && evaluated.replies.len() < BATCH_COMMANDS
             && evaluated.copy.is_none()
             && let Some(Waiting { envelope, reply, in_flight }) = self.next_command(lane, evaluated.replies.len())
         {
-            let namespace = self.context.node.system.by_id(envelope.lane.namespace);
-            let unknown = Registry::default();
-            let mut context = Context {
-                now: self.context.clock.now(),
-                ids: &mut ids,
-                limits: &self.context.options().limits,
-                level: self.context.level(),
-                retention: namespace.as_ref().and_then(|namespace| namespace.retention()),
-                search_attributes: namespace.as_ref().map_or(&unknown, |namespace| &namespace.search_attributes),
-                origin: envelope.origin,
-                credits: &[],
-            };
             let outcome = match self.answer_of_reclaimed(&envelope) {
                 Some(answer) => answer.map(unchanged).map_err(Refused::from),
-                None => (self.context.node.engine)(&overlay, &envelope, &mut context),
+                None => self.transition(&overlay, &envelope, &mut ids),
             };
             let result = match outcome {
-                Ok(transition) => {
-                    let size = transition.writes.size();
-                    if bytes > 0 && bytes + size > ENTRY {
-                        // It is run again as the first of the next entry: nothing of it has happened.
-                        let waiting = Waiting { envelope, reply, in_flight };
-                        if let Some(lane) = self.lanes.lock().get_mut(lane) {
-                            lane.push_front(waiting);
-                        }
-                        return evaluated;
+                Ok(transition) if evaluated.has_no_room_for(&transition) => {
+                    // It is run again as the first of the next entry: nothing of it has happened.
+                    let waiting = Waiting { envelope, reply, in_flight };
+                    if let Some(lane) = self.lanes.lock().get_mut(lane) {
+                        lane.push_front(waiting);
                     }
-                    bytes += size;
-                    overlay.put(&transition);
-                    evaluated.writes.ops.extend(transition.writes.ops);
-                    evaluated.states.extend(transition.states);
-                    evaluated.effects.extend(transition.effects);
-                    evaluated.copy = transition.copy;
-                    match transition.reply {
-                        Reply::Failed(error) => Err(error.into()),
-                        reply => Ok(reply),
-                    }
+                    break;
                 }
+                Ok(transition) => match evaluated.take_in(transition, &mut overlay) {
+                    Reply::Failed(error) => Err(error.into()),
+                    reply => Ok(reply),
+                },
                 Err(refused) => Err(refused.into()),
             };
             evaluated.in_flight.extend(in_flight);
             evaluated.urgent |= is_urgent(&envelope.command);
             evaluated.replies.push((reply, result));
         }
+        self.start_at_once(lane, &mut evaluated, &mut overlay, &mut ids);
         evaluated
+    }
+
+    fn transition(&self, overlay: &Overlay<'_>, envelope: &Envelope, ids: &mut Ids) -> Result<Transition, Refused> {
+        let namespace = self.context.node.system.by_id(envelope.lane.namespace);
+        let unknown = Registry::default();
+        let mut context = Context {
+            now: self.context.clock.now(),
+            ids,
+            limits: &self.context.options().limits,
+            level: self.context.level(),
+            retention: namespace.as_ref().and_then(|namespace| namespace.retention()),
+            search_attributes: namespace.as_ref().map_or(&unknown, |namespace| &namespace.search_attributes),
+            origin: envelope.origin,
+        };
+        (self.context.node.engine)(overlay, envelope, &mut context)
+    }
+
+    /// Starts the tasks that the entry makes, where a poll waits for them on this node: they need no entry of their own for
+    /// that, and nobody is asked.
+    fn start_at_once(&self, lane: &Lane, evaluated: &mut Evaluated, overlay: &mut Overlay<'_>, ids: &mut Ids) {
+        if evaluated.copy.is_some() || self.context.node.known_token_key().is_none() {
+            return;
+        }
+        for task in evaluated.ready_tasks() {
+            let home = self.context.router().mesh.shard_of(task.queue.slot());
+            if task.lane() != *lane {
+                continue;
+            }
+            let Some(poll) = self.context.node.homes.take(home, &task.queue) else { continue };
+            let start = StartTask::of(&task, poll.poll.clone());
+            let command = match task.queue.kind {
+                TaskKind::Workflow => ShardCommand::StartWorkflowTask(start),
+                TaskKind::Activity => ShardCommand::StartActivityTask(start),
+            };
+            // What is refused, or has no room, waits for a start as any other task, and the poll as any other poll.
+            match self.transition(overlay, &own(lane.clone(), command), ids) {
+                Ok(started) if !evaluated.has_no_room_for(&started) && !matches!(started.reply, Reply::Failed(_)) => {
+                    let reply = evaluated.take_in(started, overlay);
+                    evaluated.started.push((reply, task.queue, poll));
+                }
+                _ => {}
+            }
+        }
+        evaluated.forget_what_comes_and_goes();
     }
 
     /// The answer to a command in a namespace that was deleted, if it comes to nothing there.
@@ -256,9 +351,8 @@ impl Executions {
 
     /// Replicates what the commands wrote; then acts on the effects, and answers.
     async fn commit(self: &Arc<Self>, evaluated: Evaluated) {
-        let Evaluated { mut writes, urgent, states, effects, replies, in_flight: _in_flight, copy, _permit } =
+        let Evaluated { writes, urgent, states, effects, replies, started, in_flight: _in_flight, copy, .. } =
             evaluated;
-        histogram!("tenure_shard_entry_commands").record(replies.len() as f64);
         let copied = match &copy {
             Some(copy) => self.copy_history(copy).await,
             None => Ok(()),
@@ -268,10 +362,9 @@ impl Executions {
         } else if writes.ops.is_empty() {
             // Nothing to replicate, but the answers rest on rows: they hold if this node still leads.
             self.context.replica.linearizable().await.map_err(CommandError::from)
-        } else if urgent {
-            self.context.propose(&mut writes).await.map_err(CommandError::from)
         } else {
-            self.heartbeats.propose(writes.clone()).await.map_err(CommandError::from)
+            let part = Part { writes: writes.clone(), commands: replies.len(), urgent };
+            self.entries.propose(part).await.map_err(CommandError::from)
         };
         if let Err(error) = committed {
             let error = match error {
@@ -292,6 +385,11 @@ impl Executions {
         self.cache.applied(&writes, states);
         self.context.changes.seen(&writes);
         self.act_on(effects);
+        if let Some(leader) = self.effects.upgrade() {
+            for (reply, queue, poll) in started {
+                leader.started(reply, &queue, poll);
+            }
+        }
         for (reply, result) in replies {
             _ = reply.send(result);
         }
@@ -341,7 +439,7 @@ fn reads_all(command: &ShardCommand) -> bool {
     matches!(command, ShardCommand::ResetWorkflow(_))
 }
 
-/// Heartbeats may wait for each other.
+/// Heartbeats may wait for an entry that is on its way.
 fn is_urgent(command: &ShardCommand) -> bool {
     !matches!(command, ShardCommand::HeartbeatActivity { .. })
 }

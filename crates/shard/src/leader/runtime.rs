@@ -19,7 +19,7 @@ use crate::{
         updates::Updates,
         waiters::Waiters,
     },
-    node::{context::NodeContext, polled::Served},
+    node::{context::NodeContext, idle_polls::TakenPoll, polled::Served},
     owner::{
         Owner,
         windows::{ReadyWindows, WindowSize},
@@ -36,7 +36,7 @@ use std::{
 };
 use tenure_api::error::Code;
 use tenure_engine::{
-    Effect, QueueKey,
+    Effect, QueueKey, Reply,
     rows::{ReadError, TimerTable},
     transition::Acted,
 };
@@ -153,12 +153,14 @@ impl LeaderRuntime {
             on_fatal.spawn("a leader's filling of lists", self.fill.clone().run());
             on_fatal.spawn("a leader's removal of namespaces", self.reclaims.clone().run());
         }
+        self.context.node.homes.open(self.context.shard, self.context.term, self.home.clone());
         self.owner.start();
     }
 
     /// Leadership went: everything that waits fails with `NotLeader`.
     pub(crate) fn end(&self) {
         self.context.ended.cancel();
+        self.context.node.homes.close(self.context.shard, self.context.term);
         self.home.give_back();
     }
 
@@ -234,6 +236,10 @@ impl LeaderRuntime {
 }
 
 impl Effects for LeaderRuntime {
+    fn started(&self, reply: Reply, queue: &QueueKey, poll: TakenPoll) {
+        self.owner.starts.started_for(reply, queue, poll);
+    }
+
     fn act(&self, effect: Effect) {
         match effect {
             Effect::TimerArmed { subject, due } => match TimerTable::of(&subject) {

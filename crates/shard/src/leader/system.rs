@@ -113,7 +113,6 @@ impl System {
             retention: None,
             search_attributes: &Registry::default(),
             origin: Process::default(),
-            credits: &[],
         };
         let outcome = system::transition(&*self.context.rows, proposal, &command, &mut context);
         let (reply, mut writes) = match outcome {

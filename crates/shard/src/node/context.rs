@@ -3,6 +3,7 @@
 use crate::{
     leader::cache::StateCache,
     node::{
+        idle_polls::LocalHomes,
         router::Router,
         share::LeaderCount,
         system_view::SystemView,
@@ -31,6 +32,7 @@ pub(crate) struct NodeContext {
     pub(crate) engine: Engine,
     pub(crate) states: Arc<StateCache>,
     pub(crate) leaders: LeaderCount,
+    pub(crate) homes: LocalHomes,
     token_key: KnownKey,
     /// Permits for commands that read whole histories.
     pub(crate) long_commands: Arc<Semaphore>,
@@ -47,6 +49,7 @@ impl NodeContext {
             system,
             states: StateCache::new(options.state_cache_bytes),
             leaders: LeaderCount::default(),
+            homes: LocalHomes::default(),
             token_key: KnownKey::default(),
             options,
             engine,
@@ -54,6 +57,11 @@ impl NodeContext {
             steps: Arc::new(Semaphore::new(STEPS)),
             commands: Semaphore::new(COMMANDS),
         }
+    }
+
+    /// The same as [`NodeContext::token_key`], if this node knows it already.
+    pub(crate) fn known_token_key(&self) -> Option<TokenKey> {
+        self.token_key.known()
     }
 
     /// What seals and opens the tokens of this cluster. A node that does not know it yet asks the system shard's leader.

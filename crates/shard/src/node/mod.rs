@@ -4,6 +4,7 @@ pub(crate) mod attempts;
 pub(crate) mod context;
 pub(crate) mod gather;
 pub(crate) mod handovers;
+pub(crate) mod idle_polls;
 pub(crate) mod leaders;
 pub(crate) mod list_query;
 pub(crate) mod list_token;

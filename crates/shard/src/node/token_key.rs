@@ -78,6 +78,10 @@ impl TokenKey {
 pub(crate) struct KnownKey(OnceLock<TokenKey>);
 
 impl KnownKey {
+    pub(crate) fn known(&self) -> Option<TokenKey> {
+        self.0.get().copied()
+    }
+
     fn read(&self, rows: &dyn Rows) -> Result<Option<TokenKey>, ReadError> {
         if self.0.get().is_none()
             && let Some(secret) = token_secret::read(rows)?

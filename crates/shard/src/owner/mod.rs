@@ -22,7 +22,8 @@ use std::sync::Arc;
 use tenure_engine::{RunKey, ShardCommand, Stamp};
 use windows::ReadyWindows;
 
-/// The owner of a shard's tasks and queries. It talks to homes in messages, even to the one that is on the same leader.
+/// The owner of a shard's tasks and queries. It talks to homes in messages, even to the one that is on the same leader; but for
+/// tasks that are started as they are made, for polls of this node.
 pub(crate) struct Owner {
     context: Arc<LeaderContext>,
     executions: Arc<Executions>,

@@ -13,6 +13,7 @@ use crate::{
         response::Responses,
     },
     node::{
+        idle_polls::TakenPoll,
         polled::{Polled, Served, Taken},
         token_key::{TokenKey, TokenUse},
     },
@@ -174,6 +175,17 @@ impl Starts {
             Some(polled) => Served::Started(polled),
             // What was offered is no more; it is offered anew once it was returned.
             None => Served::Answer(Answer::Obsolete),
+        }
+    }
+
+    /// A task was started for a poll in the entry that made it.
+    pub(crate) fn started_for(self: &Arc<Self>, reply: Reply, queue: &QueueKey, poll: TakenPoll) {
+        // No poll is taken before the key is known.
+        let Some(key) = self.context.node.known_token_key() else { return };
+        // What cannot be sent is returned, and the poll waits on.
+        if let Some(polled) = self.started(reply, queue, poll.poll.process, key) {
+            counter!("tenure_tasks_added_total").increment(1);
+            poll.answer(polled);
         }
     }
 

@@ -277,6 +277,19 @@ async fn a_heartbeat_alone_waits_for_nothing() {
 /// F79.
 #[tokio::test]
 async fn heartbeats_share_the_entry_after_the_one_on_its_way_and_are_durable_before_they_are_answered() {
+    let entries = entries_of_ten_workflows(heartbeat).await;
+    assert!(entries <= 2, "the first one alone at most, the others together; but {entries}");
+}
+
+#[tokio::test]
+async fn commands_of_different_workflows_share_the_entry_after_those_on_their_way() {
+    let entries = entries_of_ten_workflows(|| signal("s")).await;
+    let on_their_way = options().entries_in_flight;
+    assert!(entries <= on_their_way + 1, "the first ones alone at most, the others together; but {entries}");
+}
+
+/// Entries of commands of ten workflows that come while no entry is applied.
+async fn entries_of_ten_workflows(command: impl Fn() -> ShardCommand) -> usize {
     let cluster = alone();
     let leader = leader(&cluster, 1, 1).await;
     let log = &cluster.logs[&1];
@@ -286,7 +299,7 @@ async fn heartbeats_share_the_entry_after_the_one_on_its_way_and_are_durable_bef
     let calls: Vec<_> = workflows
         .iter()
         .map(|workflow| {
-            let (leader, envelope) = (leader.clone(), envelope(workflow, heartbeat()));
+            let (leader, envelope) = (leader.clone(), envelope(workflow, command()));
             tokio::spawn(async move { leader.execute(envelope).await })
         })
         .collect();
@@ -296,8 +309,7 @@ async fn heartbeats_share_the_entry_after_the_one_on_its_way_and_are_durable_bef
     for call in calls {
         call.await.unwrap().unwrap();
     }
-    let entries = log.entries.lock().len() - before;
-    assert!(entries <= 2, "the first one alone at most, the others together; but {entries}");
+    log.entries.lock().len() - before
 }
 
 /// F2: what does not fit behind others goes alone; what does not fit at all is refused, and nothing of it is done.
@@ -421,7 +433,9 @@ async fn timers_fire_and_never_early() {
 /// F18.
 #[tokio::test]
 async fn a_busy_workflow_does_not_hold_back_the_timers_behind_the_window() {
-    let cluster = Cluster::start(&[1], 1, |_| 1, &Options { timer_window: 4, ..options() }, engine);
+    // Each command in an entry of its own: one of them does not come through.
+    let options = Options { timer_window: 4, batch_bytes: 1, entries_in_flight: 20, ..options() };
+    let cluster = Cluster::start(&[1], 1, |_| 1, &options, engine);
     let leader = leader(&cluster, 1, 1).await;
     let log = &cluster.logs[&1];
     let workflows: Vec<_> = (0..20).map(|n| workflow_in(&cluster, 1, &format!("t{n}"))).collect();

@@ -23,6 +23,7 @@ use tenure_api::{
     encoded::PollWorkflowTaskQueueResponse,
     enums::v1::{CommandType, EventType, QueryRejectCondition, QueryResultType, TaskQueueKind},
     error::Code,
+    history::v1::HistoryEvent,
     query::v1::{WorkflowQuery, WorkflowQueryResult},
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
     workflowservice::v1 as api,
@@ -30,7 +31,7 @@ use tenure_api::{
 use tenure_engine::{
     Envelope, Op, QueueKey, RowKey, ShardCommand, StateReader, TaskKind, Transition, WorkflowKey,
     chain::Start,
-    command::RunRequest,
+    command::{ActivityRef, RunRequest},
     proto::events_in,
     transition::{Context, Refused, transition},
 };
@@ -584,4 +585,107 @@ async fn an_activity_goes_to_a_worker_of_its_queue() {
     assert_eq!(description.pollers[0].identity, "worker");
     assert_eq!(leader.backlog(&activities, Instant::now() + TIMEOUT).await.unwrap(), 0);
     eventually(|| (description.add_rate > 0.0).then_some(())).await;
+}
+
+/// Once a worker of this name waits for tasks of the queue.
+async fn arrived(leader: &LeaderHandle, queue: &QueueKey, worker: &str) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !leader.describe_queue(queue).await.unwrap().pollers.iter().any(|poller| poller.identity == worker) {
+        assert!(Instant::now() < deadline, "no poll of {worker}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn workflow_worker(
+    leader: &LeaderHandle,
+    queue: &QueueKey,
+    worker: &str,
+) -> JoinHandle<Option<PollWorkflowTaskQueueResponse>> {
+    let mut request = poll(queue, 1, TIMEOUT);
+    request.poll.identity = worker.into();
+    let waiting = leader.clone();
+    let polling = tokio::spawn(async move { waiting.poll_workflow(request).await.unwrap() });
+    arrived(leader, queue, worker).await;
+    polling
+}
+
+#[tokio::test]
+async fn where_workers_wait_on_the_leaders_node_a_task_starts_in_the_entry_that_makes_it() {
+    let (cluster, leader, first, q) = started(&options()).await;
+    let task = take(&cluster, &leader, &q).await;
+    let acts = queue(TaskKind::Activity, "acts");
+    let before = cluster.logs[&1].entries.lock().len();
+
+    let first_task = workflow_worker(&leader, &q, "one").await;
+    let activity = tokio::spawn({
+        let (leader, request) = (leader.clone(), poll(&acts, 1, TIMEOUT));
+        async move { leader.poll_activity(request).await.unwrap() }
+    });
+    arrived(&leader, &acts, "worker").await;
+    let workflow = start_on(&leader, workflow_in(&cluster, 1, "at-once")).await;
+    let task_of = |task: Option<PollWorkflowTaskQueueResponse>| {
+        let task = task.expect("a task");
+        cluster.node(1).hand_over(token(&task)).expect("not refused").sent();
+        task
+    };
+    let made = task_of(first_task.await.unwrap());
+    let commands = vec![schedule(false)];
+    complete(&leader, &workflow, api::RespondWorkflowTaskCompletedRequest { commands, ..completion(&made) }).await;
+    let activity = activity.await.unwrap().expect("an activity");
+    let second_task = workflow_worker(&leader, &q, "two").await;
+    let activity = ActivityRef::Token(tenure_engine::token::TaskToken::decode(&activity.task_token).unwrap());
+    let done = ShardCommand::CompleteActivity { activity, request: Arc::default() };
+    leader.execute(envelope(&workflow, done)).await.unwrap();
+    let made = task_of(second_task.await.unwrap());
+    complete(
+        &leader,
+        &workflow,
+        api::RespondWorkflowTaskCompletedRequest { commands: vec![end()], ..completion(&made) },
+    )
+    .await;
+    assert_eq!(cluster.logs[&1].entries.lock().len() - before, 4, "start, schedule, activity's end, end");
+
+    // What was started before goes on, and a poll whose task is not started waits on.
+    complete(&leader, &first, api::RespondWorkflowTaskCompletedRequest { commands: vec![end()], ..completion(&task) })
+        .await;
+    let page = leader.history(read(&workflow)).await.unwrap();
+    let types: Vec<_> = decoded(&page.history).iter().map(HistoryEvent::event_type).collect();
+    assert_eq!(types.len(), 11, "{types:?}");
+}
+
+#[tokio::test]
+async fn a_poll_waits_on_where_the_entry_that_took_it_came_to_nothing() {
+    let cluster = Cluster::start(&[1, 2], 2, |_| 1, &options(), transition);
+    // The home stays, and the owner's leadership goes while its entry is on the way.
+    let (home, owner) = (leader(&cluster, 1, 1).await, leader(&cluster, 1, 2).await);
+    let name = (0..)
+        .map(|n| format!("q{n}"))
+        .find(|name| cluster.node(1).shard_of(queue(TaskKind::Workflow, name).slot()) == 1);
+    let q = queue(TaskKind::Workflow, &name.unwrap());
+    let known = start_request(&workflow_in(&cluster, 2, "first"), &q.name);
+    let begin = |workflow: WorkflowKey, request| {
+        let start = ShardCommand::StartWorkflow(Box::new(Start::new(request).unwrap()));
+        let owner = owner.clone();
+        tokio::spawn(async move { owner.execute(envelope(&workflow, start)).await })
+    };
+    begin(workflow_in(&cluster, 2, "first"), known).await.unwrap().unwrap();
+    take(&cluster, &home, &q).await;
+
+    let polling = workflow_worker(&home, &q, "patient").await;
+    let log = &cluster.logs[&2];
+    log.close_gate();
+    let workflow = workflow_in(&cluster, 2, "w");
+    let request = start_request(&workflow, &q.name);
+    let starting = begin(workflow, request);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    log.lead(2);
+    log.open_gate();
+    assert!(matches!(starting.await.unwrap(), Err(CommandError::NotLeader(_))));
+    let next = leader(&cluster, 2, 2).await;
+    let workflow = workflow_in(&cluster, 2, "later");
+    let request = start_request(&workflow, &q.name);
+    let start = ShardCommand::StartWorkflow(Box::new(Start::new(request).unwrap()));
+    next.execute(envelope(&workflow, start)).await.unwrap();
+    let task = polling.await.unwrap().expect("the poll has waited on");
+    assert!(task.workflow_execution.is_some());
 }

@@ -31,7 +31,6 @@ fn execute(rows: &ShardRows, command: ShardCommand) -> (Reply, Arc<ExecutionStat
         retention: None,
         search_attributes: &Default::default(),
         origin: Process::default(),
-        credits: &[],
     };
     let envelope = Envelope {
         lane: workflow("w").into(),

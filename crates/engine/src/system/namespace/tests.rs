@@ -57,7 +57,6 @@ fn run_at(rows: &Rows, now: Timestamp, proposal: u128, command: SystemCommand) -
         retention: None,
         search_attributes: &search_attributes,
         origin: Process::default(),
-        credits: &[],
     };
     let (reply, writes) =
         transition(rows, ProposalId(proposal), &command, &mut cx).map_err(|refused| match refused {

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -21,7 +22,17 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from harness.cluster import BINARY, Cluster
 from harness.commands import command
-from harness.hand import Hand, activity, cancel_workflow, child, complete_workflow, fail_workflow, start_timer
+from harness.hand import (
+    Hand,
+    activity,
+    cancel_external,
+    cancel_workflow,
+    child,
+    complete_workflow,
+    fail_workflow,
+    signal_external,
+    start_timer,
+)
 from harness.rpc import Api, execution, payloads, seconds, unique
 from harness.updates import accept, admitted, named
 
@@ -363,6 +374,45 @@ async def ours(hand):
     return task
 
 
+@pytest.fixture(scope="module")
+def slow(directory):
+    """Nodes that are in no hurry to elect a leader."""
+    settings = '[cluster]\nshards = 3\n[raft]\nlease = "8s"\n'
+    with Cluster(directory / "slow", settings=settings) as running:
+        yield running
+
+
+@pytest.mark.own_cluster
+@pytest.mark.parametrize("send, kind, text", [
+    (cancel_external, "EXTERNAL_CANCEL", "1 cancellation of another workflow is on the way."),
+    (signal_external, "EXTERNAL_SIGNAL", "1 signal to another workflow is on the way."),
+], ids=["cancel", "signal"])
+async def test_what_it_sends_to_another_workflow_is_on_its_way(slow, send, kind, text):
+    """For as long as nobody leads the shard of the other one."""
+    lead = slow.leaders()
+    target = next(id for id in (unique("target") for _ in range(100)) if lead[slow.locate(id)["shard"]] != lead[0])
+    far = slow.node(slow.locate(target)["leader"])
+    origin = next(id for id in (unique("origin") for _ in range(100)) if slow.locate(id)["leader"] != far.number)
+    api = Api(next(node for node in slow.nodes if node is not far).address)
+    hand, other, why = Hand([api]), Hand([api]), Why(slow)
+    why.addresses = [node.address for node in slow.nodes if node is not far]
+    hand.id, other.id = origin, target
+    await other.start()
+    await hand.start()
+    task = await hand.poll()
+    far.send(signal.SIGSTOP)
+    try:
+        await hand.complete(task, send(target))
+        cause = await why.first(hand.id, kind)
+        assert (cause["text"], cause["more"]) == (text, "1"), cause
+    finally:
+        far.send(signal.SIGCONT)
+    delivered = {"EXTERNAL_CANCEL": "WorkflowExecutionCancelRequested", "EXTERNAL_SIGNAL": "WorkflowExecutionSignaled"}[kind]
+    await other.event(delivered)
+    assert kind not in str(await why.json(hand.id))
+    await api.close()
+
+
 async def test_it_waits_for_whoever_is_outside(why, hand):
     await hand.start(workflow_run_timeout=seconds(7200))
     await hand.step()
@@ -456,9 +506,13 @@ async def test_the_namespace_is_gone(why, cluster, hand):
     await hand.terminate()
     cause = await why.first(hand.id, "TERMINATED", "--namespace", name)
     assert f"{hand.id} --namespace {name} --run-id" in cause["advice"], cause
-    await hand.api.call("DeleteNamespace", op.DeleteNamespaceRequest(namespace=name))
+    request = op.DeleteNamespaceRequest(namespace=name, namespace_delete_delay=seconds(20))
+    deleted = (await hand.api.call("DeleteNamespace", request)).deleted_namespace
     error = await why(hand.id, "--namespace", name, code=1)
-    assert name in error, error
+    assert f"{name} is not found" in error, error
+    # What is left of it has another name, and tells nothing either.
+    error = await why(hand.id, "--namespace", deleted, code=1)
+    assert "invalid state: Deleted" in error, error
 
 
 async def test_ids_and_failures_may_be_anything(why, hand):

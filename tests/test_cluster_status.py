@@ -1,6 +1,7 @@
 """The cluster as any of its nodes describes it: `DescribeCluster` of our own API, for a page that somebody looks at at three
 in the morning."""
 
+import os
 import time
 
 import grpc
@@ -9,8 +10,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 from temporalio.api.common.v1 import message_pb2 as _common  # noqa: F401: our messages hold theirs
 from temporalio.api.enums.v1 import update_pb2 as _update, workflow_pb2 as _workflow  # noqa: F401
 from temporalio.api.failure.v1 import message_pb2 as _failure  # noqa: F401
+from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
 from harness.cluster import ROOT, Cluster, wait_until
+from harness.rpc import payloads, start_request, unique
 
 pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster]
 
@@ -46,7 +49,7 @@ class Page:
 
 @pytest.fixture(scope="module")
 def nodes(directory):
-    with Cluster(directory / "status", settings="[cluster]\nshards = 3\n") as running:
+    with Cluster(directory / "status", settings='[cluster]\nshards = 3\n[raft]\nflush_interval = "1s"\n') as running:
         yield running
 
 
@@ -57,7 +60,9 @@ def of(found: dict, node: int) -> dict:
 def test_each_node_is_described_by_any(nodes):
     for node in nodes.nodes:
         page = Page(node.address)
-        found = wait_until(lambda: (it := page()) and not it.get("troubles") and it, 20, "all is well")
+        # A process that has just begun does not know what it used.
+        found = wait_until(lambda: (it := page()) and not it.get("troubles") and all("cpuCores" in of(it, n) for n in (1, 2, 3)) and it,
+                           20, "all is well")
         assert found["node"] == str(node.number) and len(found["shards"]) == 4
         assert sum(it.get("leaders", 0) for it in found["nodes"]) == 4
         for other in nodes.nodes:
@@ -67,11 +72,33 @@ def test_each_node_is_described_by_any(nodes):
             rss = int(next(line for line in open(f"/proc/{other.pid}/status") if line.startswith("VmRSS")).split()[1]) << 10
             assert rss / 2 < int(it["memoryBytes"]) < rss * 2
             assert int(it["diskUsedBytes"]) > 0 and int(it["diskFreeBytes"]) > 0
+            assert 0 < it["cpuCores"] < it["cores"] + 0.1, it
             assert 0 < it["syncP50Ms"] <= it["syncP99Ms"] < 60_000, it
             assert ("clockOffsetMs" in it) == (other is not node) and abs(it.get("clockOffsetMs", 0)) < 200, it
         assert all({replica["node"] for replica in shard["replicas"]} == {"1", "2", "3"} for shard in found["shards"])
         leaders = {shard.get("id", 0): int(shard["leader"]) for shard in found["shards"]}
         assert leaders == nodes.leaders()
+
+
+def test_each_shard_tells_its_size(nodes):
+    with grpc.insecure_channel(nodes.nodes[0].address) as channel:
+        for _ in range(40):
+            noise = os.urandom(32 << 10).hex()
+            WorkflowServiceStub(channel).StartWorkflowExecution(start_request(unique("large"), "nobody", input=payloads(noise)), timeout=30)
+
+    def on_disk():
+        shards = {shard.get("id", 0): shard["replicas"] for shard in page()["shards"]}
+        assert all(int(replica["logBytes"]) > 0 for replicas in shards.values() for replica in replicas), shards
+        return all(int(replica["bytes"]) > 100 << 10 for shard in (1, 2, 3) for replica in shards[shard]) and shards
+
+    page = Page(nodes.nodes[0].address)
+    # Rows are flushed each second here.
+    shards = wait_until(on_disk, 20, "rows are in files")
+    assert sum(int(shards[shard][0]["bytes"]) for shard in (1, 2, 3)) < 40 * (64 << 10) * 2, shards
+    told = nodes.cli("status", node=nodes.nodes[1])
+    replicas = {shard["shard"]: shard["replicas"] for shard in told["shards"]}
+    assert all(replica["bytes"] > 100 << 10 and replica["log_bytes"] > 0 for shard in (1, 2, 3) for replica in replicas[shard]), told
+    assert all(it["cpu_cores"] > 0 and it["memory_bytes"] > 0 and it["disk_used_bytes"] > 0 for it in told["nodes"]), told
 
 
 def test_a_dead_node_is_seen_within_three_seconds(nodes):

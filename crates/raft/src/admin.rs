@@ -1,12 +1,13 @@
 //! What operators ask of this node, on the peer port.
 
 use crate::{
+    cpu,
     group::{Group, TransferError},
     node::Core,
 };
 use parking_lot::Mutex;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -26,7 +27,7 @@ use tenure_peer::{
         admin_server::{Admin, AdminServer},
     },
 };
-use tenure_storage::{Disk, Latencies};
+use tenure_storage::{Disk, Latencies, ShardId};
 use tonic::{Request, Response, Status};
 
 /// A peer that was not heard for this many seconds is shown as unreachable.
@@ -35,8 +36,24 @@ const REACHABLE_SECONDS: f64 = 2.0;
 /// A disk that takes longer to tell of itself is left out.
 const DISK_PATIENCE: Duration = Duration::from_millis(500);
 
+/// What a look at the disk finds: what is absent is not known.
+#[derive(Clone, Default)]
+struct OnDisk {
+    whole: Disk,
+    shards: BTreeMap<ShardId, Sizes>,
+}
+
+/// Bytes of a replica, about.
+#[derive(Clone, Copy)]
+struct Sizes {
+    /// Of its rows, in files.
+    rows: u64,
+    /// Of the entries of its log.
+    log: u64,
+}
+
 /// What was last seen of the disk; held while somebody looks, so that a disk that hangs keeps one thread at most.
-type LastDisk = Arc<tokio::sync::Mutex<(Option<Instant>, Disk)>>;
+type LastLook = Arc<tokio::sync::Mutex<(Option<Instant>, OnDisk)>>;
 
 #[derive(Clone)]
 pub(crate) struct AdminService {
@@ -44,7 +61,7 @@ pub(crate) struct AdminService {
     /// Why the node is not ready; `None` if it is.
     not_ready: Arc<Mutex<Option<String>>>,
     started_at: SystemTime,
-    disk: LastDisk,
+    last_look: LastLook,
     map: Arc<OnceLock<ClusterMap>>,
     upgrade: Arc<Slot<dyn UpgradeHandler>>,
 }
@@ -52,7 +69,14 @@ pub(crate) struct AdminService {
 impl AdminService {
     pub(crate) fn new(core: Core, not_ready: Arc<Mutex<Option<String>>>) -> AdminService {
         let started_at = SystemTime::now();
-        AdminService { core, not_ready, started_at, disk: Arc::default(), map: Arc::default(), upgrade: Arc::default() }
+        AdminService {
+            core,
+            not_ready,
+            started_at,
+            last_look: Arc::default(),
+            map: Arc::default(),
+            upgrade: Arc::default(),
+        }
     }
 
     /// Tells the shards' slots, once they are known.
@@ -85,37 +109,39 @@ impl AdminService {
         let local = self.core.pool.local();
         let nodes = self.core.options.nodes.iter().map(|(id, address)| self.node(*id, &address.peer));
         let not_ready = self.not_ready.lock().clone();
+        let on_disk = tokio::time::timeout(DISK_PATIENCE, self.look_at_disk()).await.unwrap_or_default();
+        let shard = |group: &Group| self.shard(group, on_disk.shards.get(&group.id()));
         StatusReply {
             cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
             node_id: local.node_id,
             version: self.core.options.version.clone(),
             nodes: nodes.collect(),
-            shards: self.core.groups.all().iter().map(|group| self.shard(group)).collect(),
+            shards: self.core.groups.all().iter().map(shard).collect(),
             ready: not_ready.is_none(),
             feature_level: self.feature_level(),
             known_feature_level: self.core.options.known_level.0,
             not_ready_because: not_ready.unwrap_or_default(),
-            vitals: Some(self.vitals().await),
+            vitals: Some(self.vitals(on_disk.whole)),
         }
     }
 
     /// Looks at the disk; whoever asks while somebody looks waits for that one.
-    async fn disk(&self) -> Disk {
+    async fn look_at_disk(&self) -> OnDisk {
         let asked = Instant::now();
-        let mut last = self.disk.clone().lock_owned().await;
+        let mut last = self.last_look.clone().lock_owned().await;
         if last.0.is_some_and(|seen| seen >= asked) {
-            return last.1;
+            return last.1.clone();
         }
-        let storage = self.core.storage.clone();
+        let (storage, groups) = (self.core.storage.clone(), self.core.groups.all());
         let look = tokio::task::spawn_blocking(move || {
-            *last = (Some(Instant::now()), storage.disk());
-            last.1
+            let shards = groups.iter().map(|group| (group.id(), sizes(group))).collect();
+            *last = (Some(Instant::now()), OnDisk { whole: storage.disk(), shards });
+            last.1.clone()
         });
         look.await.unwrap_or_default()
     }
 
-    async fn vitals(&self) -> Vitals {
-        let disk = tokio::time::timeout(DISK_PATIENCE, self.disk()).await.unwrap_or_default();
+    fn vitals(&self, disk: Disk) -> Vitals {
         let options = &self.core.options;
         let seconds = |latencies: &Latencies| {
             let quantiles = latencies.quantiles([0.5, 0.99]);
@@ -134,6 +160,8 @@ impl AdminService {
             sync_p99,
             commit_p50,
             commit_p99,
+            cpu_cores: self.core.cpu.cores(),
+            cores: cpu::available(),
         }
     }
 
@@ -152,7 +180,7 @@ impl AdminService {
         }
     }
 
-    fn shard(&self, group: &Group) -> ShardStatus {
+    fn shard(&self, group: &Group, sizes: Option<&Sizes>) -> ShardStatus {
         let status = group.status();
         let shard = group.id();
         let filling = filling(group);
@@ -174,8 +202,15 @@ impl AdminService {
             voters: status.voters,
             lists_filled_percent: filling.as_ref().map(|filling| percent(filling, slots)),
             lists_left_out: filling.map_or(0, |filling| filling.left_out),
+            bytes: sizes.map(|sizes| sizes.rows),
+            log_bytes: sizes.map(|sizes| sizes.log),
         }
     }
+}
+
+/// It may read from disk.
+fn sizes(group: &Group) -> Sizes {
+    Sizes { rows: group.rows().current().file_bytes(), log: group.log().bytes() }
 }
 
 /// Bytes of memory that the process has, where the kernel tells.

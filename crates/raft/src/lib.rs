@@ -9,6 +9,7 @@ mod bootstrap;
 mod codec;
 mod commit_alone;
 mod compaction;
+mod cpu;
 mod entry;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -47,6 +47,12 @@ impl LogSizes {
         }
     }
 
+    /// The first entry that is counted, and the bytes of all that are.
+    pub(crate) fn counted(&self) -> Option<(u64, u64)> {
+        let first = self.stretches.front()?.first;
+        Some((first, self.stretches.iter().map(|stretch| stretch.bytes).sum()))
+    }
+
     /// The index up to which entries are to go, so that those from there to `upto` hold about `keep` bytes at most.
     pub(crate) fn beyond(&self, upto: u64, keep: u64) -> Option<u64> {
         let mut bytes = 0;
@@ -69,14 +75,17 @@ mod tests {
     fn the_margin_is_counted_in_bytes() {
         let mut sizes = LogSizes::default();
         assert_eq!(sizes.beyond(100, 0), None);
+        assert_eq!(sizes.counted(), None);
         for index in 1..=100 {
             sizes.push(index, 100 << 10);
         }
         assert_eq!(sizes.beyond(100, 20 << 20), None);
+        assert_eq!(sizes.counted(), Some((1, 100 * (100 << 10))));
         assert_eq!(sizes.beyond(100, 1 << 20), Some(90));
         assert_eq!(sizes.beyond(50, 1 << 20), Some(40), "what is not flushed stays anyway, and does not count");
         assert_eq!(sizes.beyond(100, 0), Some(100));
         sizes.purge(91);
+        assert_eq!(sizes.counted(), Some((91, 10 * (100 << 10))));
         assert_eq!(sizes.beyond(100, 1 << 20), None);
         sizes.truncate(96);
         assert_eq!(sizes.beyond(100, 400 << 10), Some(91));

@@ -81,6 +81,18 @@ impl LogStore {
         self.shared.lock().sizes.beyond(upto, keep)
     }
 
+    /// About how many bytes the entries hold that are here. It may read from disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        let (older, bytes) = {
+            let shared = self.shared.lock();
+            let [purged, last] = [shared.purged, shared.last].map(|id| id.map_or(0, |id| id.index));
+            let (counted_from, bytes) = shared.sizes.counted().unwrap_or((last + 1, 0));
+            (purged + 1..counted_from, bytes)
+        };
+        // Those of the process before were written to files when this one began.
+        bytes + if older.is_empty() { 0 } else { self.db.file_bytes(self.shard, older) }
+    }
+
     /// Entries from the start of the range, in order, until it ends or they hold `max_bytes`.
     async fn read(&self, range: Range<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
         if range.is_empty() {

@@ -5,6 +5,7 @@ use crate::{
     balance,
     bootstrap::{self, Bootstrap},
     compaction,
+    cpu::Cpu,
     group::{Applied, Group, TransferError},
     inbound::{Groups, Inbound},
     liveness,
@@ -101,6 +102,7 @@ pub(crate) struct Core {
     pub(crate) tails: Tails,
     /// From proposing an entry until it is applied here, of all groups.
     pub(crate) commits: Arc<Latencies>,
+    pub(crate) cpu: Arc<Cpu>,
 }
 
 impl Node {
@@ -144,6 +146,7 @@ impl Node {
             groups: Groups::new(),
             tails: Tails::new(options.tail_bytes),
             commits: Arc::default(),
+            cpu: Arc::default(),
         };
         let service = PeerService::new(pool, gate);
         service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage }));
@@ -168,6 +171,7 @@ impl Node {
             on_fatal.spawn("compaction", compaction::run(core.clone())),
             on_fatal.spawn("balance", balance::run(core.clone(), map.clone())),
             on_fatal.spawn("liveness", liveness::run(core.clone())),
+            on_fatal.spawn("the watch on processor time", core.cpu.clone().watch()),
         ];
         Ok(Node(Arc::new(Inner {
             options,

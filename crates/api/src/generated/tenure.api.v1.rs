@@ -304,6 +304,10 @@ pub struct ClusterNode {
     pub slow: bool,
     #[prost(string, repeated, tag = "23")]
     pub troubles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(double, optional, tag = "24")]
+    pub cpu_cores: ::core::option::Option<f64>,
+    #[prost(uint32, tag = "25")]
+    pub cores: u32,
 }
 impl ::prost::Name for ClusterNode {
     const NAME: &'static str = "ClusterNode";
@@ -352,6 +356,10 @@ pub struct ShardReplica {
     pub applied: u64,
     #[prost(uint64, tag = "4")]
     pub lag: u64,
+    #[prost(uint64, optional, tag = "5")]
+    pub bytes: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "6")]
+    pub log_bytes: ::core::option::Option<u64>,
 }
 impl ::prost::Name for ShardReplica {
     const NAME: &'static str = "ShardReplica";

@@ -40,6 +40,14 @@ struct NodeView {
     /// The highest level that its build knows; absent if the node did not answer.
     known_feature_level: Option<u32>,
     leads: usize,
+    /// Processors that it used over the last ten seconds; absent if that is not known.
+    cpu_cores: Option<f64>,
+    /// Absent if that is not known, as the next two are.
+    memory_bytes: Option<u64>,
+    /// Of the data directory.
+    disk_used_bytes: Option<u64>,
+    /// On its disk.
+    disk_free_bytes: Option<u64>,
     /// Why it did not answer.
     error: Option<String>,
 }
@@ -67,6 +75,10 @@ struct ReplicaView {
     applied: u64,
     /// Entries that the leader has committed and this replica has not applied.
     lag: u64,
+    /// What its rows take in files; absent if that is not known.
+    bytes: Option<u64>,
+    /// What the entries of its log take, about.
+    log_bytes: Option<u64>,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
@@ -106,6 +118,7 @@ fn view(first: &StatusReply, replies: &BTreeMap<u64, Result<StatusReply, String>
 
 fn node_view(node: &NodeStatus, reply: Option<&Result<StatusReply, String>>, shards: &[ShardView]) -> NodeView {
     let answered = reply.and_then(|reply| reply.as_ref().ok());
+    let vitals = answered.and_then(|reply| reply.vitals.as_ref());
     NodeView {
         node: node.node_id,
         address: node.peer_address.clone(),
@@ -113,6 +126,10 @@ fn node_view(node: &NodeStatus, reply: Option<&Result<StatusReply, String>>, sha
         version: answered.map(|reply| reply.version.clone()),
         known_feature_level: answered.map(|reply| reply.known_feature_level),
         leads: shards.iter().filter(|shard| shard.leader == node.node_id).count(),
+        cpu_cores: vitals.and_then(|vitals| vitals.cpu_cores),
+        memory_bytes: vitals.and_then(|vitals| vitals.memory_bytes),
+        disk_used_bytes: vitals.and_then(|vitals| vitals.disk_used_bytes),
+        disk_free_bytes: vitals.and_then(|vitals| vitals.disk_free_bytes),
         error: reply.and_then(|reply| reply.as_ref().err().cloned()),
     }
 }
@@ -134,6 +151,8 @@ fn shard_view(replicas: &[(u64, &ShardStatus)]) -> ShardView {
             role: r.role.clone(),
             applied: r.applied_index,
             lag: source.committed_index.saturating_sub(r.applied_index),
+            bytes: r.bytes,
+            log_bytes: r.log_bytes,
         })
         .collect();
     ShardView {
@@ -152,7 +171,7 @@ fn shard_view(replicas: &[(u64, &ShardStatus)]) -> ShardView {
 fn print(view: &View) -> anyhow::Result<()> {
     let level = view.feature_level.map_or(String::new(), |level| format!(", feature level {level}"));
     output::line(format_args!("Cluster {}{level}", view.cluster_id))?;
-    let mut nodes = table(&["NODE", "ADDRESS", "STATE", "LEADS", "VERSION"]);
+    let mut nodes = table(&["NODE", "ADDRESS", "STATE", "LEADS", "CPU", "MEMORY", "DISK", "FREE", "VERSION"]);
     for node in &view.nodes {
         let state = match (&node.error, node.ready) {
             (Some(error), _) => format!("down: {error}"),
@@ -160,17 +179,18 @@ fn print(view: &View) -> anyhow::Result<()> {
             (None, false) => "not ready".to_owned(),
         };
         let leads = node.leads.to_string();
-        row(
-            &mut nodes,
-            [&node.node.to_string(), &node.address, &state, &leads, node.version.as_deref().unwrap_or("-")],
-        );
+        let cpu = node.cpu_cores.map_or("-".to_owned(), |cores| format!("{cores:.2}"));
+        let [memory, used, free] = [node.memory_bytes, node.disk_used_bytes, node.disk_free_bytes].map(size);
+        let version = node.version.as_deref().unwrap_or("-");
+        let id = node.node.to_string();
+        row(&mut nodes, [&id, &node.address, &state, &leads, &cpu, &memory, &used, &free, version]);
     }
     output::line(format_args!("{nodes}\n"))?;
 
     let ids: Vec<u64> = view.nodes.iter().map(|node| node.node).collect();
     let mut header = vec!["SHARD".to_owned(), "SLOTS".to_owned(), "LEADER".to_owned(), "TERM".to_owned()];
     header.extend(ids.iter().map(|id| format!("APPLIED {id}")));
-    header.push("LAG".to_owned());
+    header.extend(["LAG", "SIZE", "LOG"].map(str::to_owned));
     let mut shards = table(&header);
     for shard in &view.shards {
         let slots = match shard.shard {
@@ -185,6 +205,8 @@ fn print(view: &View) -> anyhow::Result<()> {
         let replica = |id: &u64| shard.replicas.iter().find(|r| r.node == *id);
         cells.extend(ids.iter().map(|id| replica(id).map_or("-".to_owned(), |r| r.applied.to_string())));
         cells.push(shard.replicas.iter().map(|r| r.lag).max().unwrap_or(0).to_string());
+        cells.push(size(shard.replicas.iter().filter_map(|r| r.bytes).max()));
+        cells.push(size(shard.replicas.iter().filter_map(|r| r.log_bytes).max()));
         row(&mut shards, cells);
     }
     output::line(shards)?;
@@ -215,6 +237,16 @@ fn filling(shards: &[ShardView]) -> Vec<String> {
     unfilled.into_iter().chain(lacking).collect()
 }
 
+/// Bytes as a person reads them.
+fn size(bytes: Option<u64>) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let Some(bytes) = bytes else { return "-".to_owned() };
+    let unit = (bytes.max(1).ilog2() / 10).min(4);
+    let value = bytes as f64 / (1_u64 << (10 * unit)) as f64;
+    let digits = usize::from(unit > 0 && value < 10.0);
+    format!("{value:.digits$} {}", UNITS[unit as usize])
+}
+
 fn table<S: ToString>(header: &[S]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header.iter().map(|h| Cell::new(h.to_string())));
@@ -240,6 +272,16 @@ mod tests {
     fn shard(shard: u32, lists_filled_percent: Option<u32>, lists_left_out: u64) -> ShardView {
         let status = ShardStatus { shard, lists_filled_percent, lists_left_out, ..Default::default() };
         shard_view(&[(1, &status)])
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        for (bytes, text) in
+            [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (300 << 20, "300 MiB"), (1 << 62, "4194304 TiB")]
+        {
+            assert_eq!(size(Some(bytes)), text);
+        }
+        assert_eq!(size(None), "-");
     }
 
     #[test]

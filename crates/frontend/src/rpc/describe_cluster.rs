@@ -139,6 +139,8 @@ fn node(answer: Option<&Result<StatusReply, String>>) -> ClusterNode {
         sync_p99_ms: ms(vitals.sync_p99),
         commit_p50_ms: ms(vitals.commit_p50),
         commit_p99_ms: ms(vitals.commit_p99),
+        cpu_cores: vitals.cpu_cores,
+        cores: vitals.cores,
         ..Default::default()
     }
 }
@@ -156,6 +158,8 @@ fn shard(id: u32, replicas: &[(u64, &ShardStatus)]) -> ClusterShard {
         role: replica.role.clone(),
         applied: replica.applied_index,
         lag: source.committed_index.saturating_sub(replica.applied_index),
+        bytes: replica.bytes,
+        log_bytes: replica.log_bytes,
     };
     ClusterShard {
         id,

@@ -198,6 +198,12 @@ impl LogDb {
         Ok(entries)
     }
 
+    /// About how many bytes a shard's entries take in files, without what is not flushed yet. It may read from disk.
+    pub fn file_bytes(&self, shard: ShardId, range: Range<u64>) -> u64 {
+        let (start, end) = (entry_key(shard, range.start), entry_key(shard, range.end));
+        self.db.get_approximate_sizes(&[rocksdb::Range::new(&start, &end)]).into_iter().sum()
+    }
+
     /// A fact about the node.
     pub fn node(&self, name: &str) -> Result<Option<Bytes>, StorageError> {
         Ok(self.db.get(node_key(name))?.map(Bytes::from))

@@ -7,7 +7,7 @@ use crate::{
     write_set::{Decoder, RawOp},
 };
 use bytes::Bytes;
-use rocksdb::WriteBatch;
+use rocksdb::{Range, WriteBatch};
 use std::sync::{
     Arc, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
@@ -123,6 +123,18 @@ impl ShardRows {
     /// A reader of these rows, from anywhere.
     pub fn reader(&self) -> ShardReader {
         ShardReader::new(self.clone())
+    }
+
+    /// About how many bytes these rows take in files, without what is not flushed yet. It may read from disk.
+    pub fn file_bytes(&self) -> u64 {
+        let number = self.incarnation.number;
+        let (start, end) = (number.to_be_bytes(), (number + 1).to_be_bytes());
+        let of = |family| {
+            let sizes =
+                self.state.db().get_approximate_sizes_cf(self.state.family(family), &[Range::new(&start, &end)]);
+            sizes.into_iter().sum::<u64>()
+        };
+        Family::ALL.into_iter().map(of).sum()
     }
 
     /// Deletes these rows, after the shard's pointer was moved to others (durably). Readers get

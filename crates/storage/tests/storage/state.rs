@@ -12,7 +12,7 @@ use tenure_engine::{
     subject::{Subject, SubjectKind},
     time::Timestamp,
 };
-use tenure_storage::{ReadyAfter, ShardRows, Storage, write_set};
+use tenure_storage::{LogOp, ReadyAfter, ShardRows, Storage, write_set};
 use uuid::Uuid;
 
 fn shard() -> (tempfile::TempDir, Storage, ShardRows) {
@@ -46,6 +46,42 @@ fn after_a_crash_rows_are_those_of_the_last_flush_and_the_log_has_the_rest() {
     assert_eq!(shard.rows.reader().get(&key).unwrap(), Some(Bytes::from_static(b"two")));
     assert_eq!(shard.rows.reader().view().unwrap().timers(TimerTable::Others, 9).unwrap(), []);
     assert_eq!(shard.log.last.unwrap().0, 3);
+}
+
+#[track_caller]
+fn check_about(found: u64, bytes: u64) {
+    assert!(found.abs_diff(bytes) < 100 << 10, "{found} is not about {bytes}");
+}
+
+/// Beside another shard's.
+#[test]
+fn the_files_of_a_shard_are_told_by_their_size() {
+    let (dir, storage, rows) = shard();
+    let other = storage.shard(2).unwrap().rows;
+    // Bytes that compression does not make less of.
+    let noise = |seed: u64| {
+        let hash = |n| xxhash_rust::xxh3::xxh3_64_with_seed(&u64::to_be_bytes(n), seed).to_be_bytes();
+        Bytes::from((0..4096).flat_map(hash).collect::<Vec<u8>>())
+    };
+    let entries =
+        |shard, range: std::ops::Range<u64>| LogOp::Append { shard, entries: range.map(|n| (n, noise(n))).collect() };
+    for index in 1..=32 {
+        apply(&rows, index, vec![put(RowKey::Current(workflow(&format!("w{index}"))), noise(index))]);
+    }
+    storage.log().write_blocking(entries(1, 1..33)).unwrap();
+    assert_eq!((rows.file_bytes(), other.file_bytes()), (0, 0), "nothing is flushed");
+    storage.state().flush().unwrap();
+    let mib = 1_u64 << 20;
+    check_about(rows.file_bytes(), mib);
+    check_about(other.file_bytes(), 0);
+    drop((rows, other, storage));
+
+    // What was in the log is in its files after a start.
+    let log = open(&dir).log().clone();
+    let of = |shard, range| log.file_bytes(shard, range);
+    check_about(of(1, 1..33), mib);
+    check_about(of(1, 1..17), mib / 2);
+    assert_eq!(of(2, 1..33), 0);
 }
 
 #[test]

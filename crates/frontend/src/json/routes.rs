@@ -1,4 +1,5 @@
-//! Which method an HTTP request is for, read off the `google.api.http` annotations of the API's own descriptors.
+//! Which method an HTTP request is for, read off the `google.api.http` annotations of the API's own descriptors; and, for
+//! methods that have none there and that the pages need, off a table of our own.
 
 use super::template::Template;
 use crate::rpc::Method;
@@ -12,6 +13,23 @@ pub(super) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
 
 /// The routes of all methods that have a path.
 pub(super) static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::of(&POOL));
+
+/// Bindings for methods to which the API gives none: the method, the HTTP method, the path, the body (as annotations have
+/// it).
+const OWN: [(&str, &str, &str, &str); 2] = [
+    (
+        "/temporal.api.operatorservice.v1.OperatorService/AddSearchAttributes",
+        "POST",
+        "/tenure/api/v1/namespaces/{namespace}/search-attributes",
+        "*",
+    ),
+    (
+        "/temporal.api.operatorservice.v1.OperatorService/RemoveSearchAttributes",
+        "DELETE",
+        "/tenure/api/v1/namespaces/{namespace}/search-attributes",
+        "",
+    ),
+];
 
 /// A binding of a method to an HTTP method and a path.
 pub(super) struct Route {
@@ -52,9 +70,9 @@ impl Routes {
             for described in service.methods() {
                 let path = format!("/{}/{}", service.full_name(), described.name());
                 let Some(method) = Method::at(&path) else { continue };
-                for rule in rules(&described) {
-                    let (verb, route) = route(&rule, &described, method)
-                        .unwrap_or_else(|| panic!("a binding of {path} that is not understood: {rule:?}"));
+                for binding in bindings(&path, &described) {
+                    let route = binding.and_then(|binding| route(binding, &described, method));
+                    let (verb, route) = route.unwrap_or_else(|| panic!("a binding of {path} is not understood"));
                     routes.entry(verb).or_default().push(route);
                 }
             }
@@ -86,8 +104,23 @@ impl Routes {
     }
 }
 
+/// A way to a method, as an annotation has it.
+struct Binding {
+    verb: http::Method,
+    path: String,
+    body: String,
+}
+
+/// The ways to the method at a path of gRPC; `None` for one that has what no annotation that is served may have.
+fn bindings(path: &str, method: &MethodDescriptor) -> Vec<Option<Binding>> {
+    let own = OWN.iter().filter(|(of, ..)| *of == path).map(|(_, verb, path, body)| {
+        Some(Binding { verb: verb.parse().ok()?, path: (*path).to_owned(), body: (*body).to_owned() })
+    });
+    rules(method).iter().map(binding).chain(own).collect()
+}
+
 /// The annotation of a method, and the additional bindings in it.
-pub(super) fn rules(method: &MethodDescriptor) -> Vec<DynamicMessage> {
+fn rules(method: &MethodDescriptor) -> Vec<DynamicMessage> {
     let options = method.options();
     let pool = method.parent_pool();
     let Some(http) = pool.get_extension_by_name("google.api.http") else { return Vec::new() };
@@ -101,12 +134,7 @@ pub(super) fn rules(method: &MethodDescriptor) -> Vec<DynamicMessage> {
     std::iter::once(rule).chain(additional).collect()
 }
 
-/// The route that a binding describes; `None` if it has what no annotation that is served may have.
-fn route(
-    rule: &DynamicMessage,
-    described: &MethodDescriptor,
-    method: &'static Method,
-) -> Option<(http::Method, Route)> {
+fn binding(rule: &DynamicMessage) -> Option<Binding> {
     use http::Method as Verb;
     let text = |name: &str| rule.get_field_by_name(name)?.as_str().map(str::to_owned).filter(|text| !text.is_empty());
     let verbs = [
@@ -120,11 +148,20 @@ fn route(
     if text("response_body").is_some() {
         return None;
     }
+    Some(Binding { verb, path, body: text("body").unwrap_or_default() })
+}
+
+/// The route that a binding describes; `None` if it names what the method's message does not have.
+fn route(
+    Binding { verb, path, body }: Binding,
+    described: &MethodDescriptor,
+    method: &'static Method,
+) -> Option<(http::Method, Route)> {
     let input = described.input();
-    let body = match text("body").as_deref() {
-        None => BodyOf::Nothing,
-        Some("*") => BodyOf::Message,
-        Some(field) => BodyOf::Field(input.get_field_by_name(field)?),
+    let body = match body.as_str() {
+        "" => BodyOf::Nothing,
+        "*" => BodyOf::Message,
+        field => BodyOf::Field(input.get_field_by_name(field)?),
     };
     let template = Template::parse(&path, &input)?;
     Some((verb, Route { template, method, input, output: described.output(), body }))
@@ -154,9 +191,11 @@ mod tests {
         let mut annotated = BTreeMap::new();
         for service in POOL.services().filter(|service| service.name() != "TestService") {
             for method in service.methods() {
-                let bindings = rules(&method).len();
-                if bindings > 0 {
-                    annotated.insert(method.name().to_owned(), bindings);
+                let path = format!("/{}/{}", service.full_name(), method.name());
+                let own = OWN.iter().filter(|(of, ..)| *of == path).count();
+                assert!(own == 0 || rules(&method).is_empty(), "{path} has a path of the API's by now");
+                if rules(&method).len() + own > 0 {
+                    annotated.insert(method.name().to_owned(), rules(&method).len() + own);
                 }
             }
         }
@@ -205,6 +244,9 @@ mod tests {
             ),
             ("POST", "/api/v1/namespaces/n/activity-complete", r#"RespondActivityTaskCompleted ["n"]"#),
             ("GET", "/api/v1/namespaces/n/schedules/s/matching-times", r#"ListScheduleMatchingTimes ["n", "s"]"#),
+            ("POST", "/tenure/api/v1/namespaces/n/search-attributes", r#"AddSearchAttributes ["n"]"#),
+            ("DELETE", "/tenure/api/v1/namespaces/n/search-attributes", r#"RemoveSearchAttributes ["n"]"#),
+            ("GET", "/tenure/api/v1/namespaces/n/search-attributes", "[DELETE, POST]"),
             ("PUT", "/api/v1/system-info", "[GET]"),
             ("GET", "/api/v1/namespaces//workflows", "nothing"),
             ("GET", "/api/v1/namespaces/", "nothing"),

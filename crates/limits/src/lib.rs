@@ -177,6 +177,16 @@ limits! {
     /// is closed, too.
     pub const HTTP_CONNECTIONS: usize = 1024;
 
+    /// Connections to the HTTP port beyond HTTP_CONNECTIONS, each for one question after health, readiness or metrics: a
+    /// node that many browsers look at is not dead.
+    pub const VITAL_CONNECTIONS: usize = 64;
+
+    /// How long one of these may take to ask.
+    pub const VITAL_ARRIVAL: Duration = Duration::from_secs(2);
+
+    /// How long a client may read nothing of what is sent to it; then its connection is closed.
+    pub const UNREAD: Duration = Duration::from_secs(60);
+
     /// Streams that one connection may have open. A client that wants more waits until one ends.
     pub const STREAMS: u32 = 10_000;
 

@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 use tenure_frontend::HttpApi;
-use tenure_limits::{ARRIVAL, HTTP_CONNECTIONS, STREAMS};
+use tenure_limits::{ARRIVAL, HTTP_CONNECTIONS, STREAMS, VITAL_ARRIVAL, VITAL_CONNECTIONS};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::server::TcpIncoming;
@@ -67,6 +67,14 @@ struct Shared {
     ready: ReadyCheck,
 }
 
+/// What the port answers.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    all: Router,
+    /// What a connection may ask for that came when there was no more room.
+    vital: Router,
+}
+
 /// `calls` tracks those of the API that are in flight.
 pub(crate) fn router(
     metrics: PrometheusHandle,
@@ -75,15 +83,16 @@ pub(crate) fn router(
     api: Api,
     calls: TaskTracker,
     pages: Pages,
-) -> Router {
+) -> Routes {
     // Whoever scrapes is near: what it takes off is not worth the time.
     let compressed = Router::new().fallback(ask).layer(CompressionLayer::new()).with_state(Rest { api, calls, pages });
-    Router::new()
+    let vital = Router::new()
         .route("/metrics", get(render_metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
-        .with_state(Shared { metrics, refresh, ready })
-        .merge(compressed)
+        .with_state(Shared { metrics, refresh, ready });
+    let no_room = (StatusCode::SERVICE_UNAVAILABLE, "this node has no room for more connections\n");
+    Routes { all: vital.clone().merge(compressed), vital: vital.fallback(async move || no_room) }
 }
 
 /// What answers all other paths.
@@ -132,14 +141,27 @@ async fn ask_api(api: &Api, request: Request) -> Response {
 }
 
 /// Serves the port until `watching` ends. A connection over which no head of a request comes is closed after a while.
-pub(crate) async fn serve(listener: TcpListener, routes: Router, watching: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, routes: Routes, watching: CancellationToken) {
+    serve_within(Room { usual: HTTP_CONNECTIONS, vital: VITAL_CONNECTIONS }, listener, routes, watching).await;
+}
+
+/// The connections that there may be.
+struct Room {
+    usual: usize,
+    /// Beyond these.
+    vital: usize,
+}
+
+async fn serve_within(room: Room, listener: TcpListener, routes: Routes, watching: CancellationToken) {
     // Over HTTP/2, too: who asks this port for gRPC hears that it is not there.
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(ARRIVAL);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(ARRIVAL).max_concurrent_streams(STREAMS);
+    let mut usual = Builder::new(TokioExecutor::new());
+    usual.http1().timer(TokioTimer::new()).header_read_timeout(ARRIVAL);
+    usual.http2().timer(TokioTimer::new()).keep_alive_interval(ARRIVAL).max_concurrent_streams(STREAMS);
+    let mut brief = Builder::new(TokioExecutor::new()).http1_only();
+    brief.http1().timer(TokioTimer::new()).header_read_timeout(VITAL_ARRIVAL).keep_alive(false);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let accepting = async {
-        let mut connections = pin!(connections::at_most(HTTP_CONNECTIONS, incoming));
+        let mut connections = pin!(connections::with_reserve(room.usual, room.vital, incoming));
         while let Some(accepted) = connections.next().await {
             let Ok(connection) = accepted else {
                 // There may be too many open files: it would go wrong again at once.
@@ -147,6 +169,8 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, watching: Cance
                 continue;
             };
             // What goes wrong with one connection is its client's to notice.
+            let (builder, routes) =
+                if connection.is_reserve() { (&brief, &routes.vital) } else { (&usual, &routes.all) };
             let service = TowerToHyperService::new(routes.clone());
             let served = builder.serve_connection(TokioIo::new(connection), service).into_owned();
             tokio::spawn(watching.clone().run_until_cancelled_owned(served));
@@ -171,4 +195,76 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<Readiness>) {
     let readiness = (shared.ready)();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Ui;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use std::{io, net::SocketAddr, time::Instant};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        time::timeout,
+    };
+    use tokio_util::sync::DropGuard;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    async fn port(room: Room) -> (SocketAddr, DropGuard) {
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let pages = Pages::new(&Ui { codec_endpoint: String::new(), codec_credentials: false }, None);
+        let ready: ReadyCheck = Arc::new(Readiness::ready);
+        let routes = router(metrics, Arc::new(|| ()), ready, Api::default(), TaskTracker::new(), pages);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let watching = CancellationToken::new();
+        tokio::spawn(serve_within(room, listener, routes, watching.clone()));
+        (address, watching.drop_guard())
+    }
+
+    /// The status line of the answer over a connection of its own, and whether it says that the connection ends with it.
+    async fn ask(address: SocketAddr, path: &str) -> io::Result<(String, bool)> {
+        let mut connection = TcpStream::connect(address).await?;
+        connection.write_all(format!("GET {path} HTTP/1.1\r\nhost: here\r\n\r\n").as_bytes()).await?;
+        let (mut answer, mut part) = (Vec::new(), [0; 4096]);
+        while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+            match timeout(TIMEOUT, connection.read(&mut part)).await?? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => answer.extend_from_slice(&part[..read]),
+            }
+        }
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.lines().next().unwrap_or_default().to_owned();
+        Ok((status, answer.contains("connection: close")))
+    }
+
+    #[tokio::test]
+    async fn a_node_without_room_still_tells_that_it_is_well() {
+        let (roomy, _port) = port(Room { usual: 1, vital: 0 }).await;
+        assert_eq!(ask(roomy, "/").await.unwrap(), ("HTTP/1.1 200 OK".into(), false));
+
+        let (address, _port) = port(Room { usual: 2, vital: 1 }).await;
+        let idle = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            // The one before may not have gone yet.
+            let begin = Instant::now();
+            let answer = loop {
+                match ask(address, path).await {
+                    Err(_) if begin.elapsed() < TIMEOUT => tokio::time::sleep(Duration::from_millis(10)).await,
+                    answer => break answer.unwrap(),
+                }
+            };
+            assert_eq!(answer, ("HTTP/1.1 200 OK".into(), true), "{path}");
+        }
+        let refused = ask(address, "/").await.unwrap();
+        assert_eq!(refused, ("HTTP/1.1 503 Service Unavailable".into(), true));
+
+        // Who takes the last place and asks nothing loses it soon.
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let closed = timeout(VITAL_ARRIVAL + TIMEOUT, silent.read(&mut [0; 4096])).await.expect("it is closed");
+        assert_eq!(closed.unwrap_or(0), 0);
+        drop(idle);
+    }
 }

@@ -63,7 +63,8 @@ impl Pages {
     }
 
     fn send(&self, name: &str, file: EmbeddedFile, asked: &HeaderMap) -> Response {
-        let tag = file.metadata.sha256_hash()[..16].iter().fold(String::from('"'), |mut tag, byte| {
+        // A weak one: it names what is in the file, whether the bytes that are sent are compressed or not.
+        let tag = file.metadata.sha256_hash()[..16].iter().fold(String::from("W/\""), |mut tag, byte| {
             write!(tag, "{byte:02x}").expect("a string takes what is written");
             tag
         }) + "\"";
@@ -80,8 +81,7 @@ impl Pages {
             (header::ETAG, HeaderValue::try_from(&tag).expect("a tag is hexadecimal")),
         ];
         let known = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-        // A compressing layer makes the tag a weak one.
-        if known.is_some_and(|known| known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag)) {
+        if known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag)) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
         (headers, [(header::CONTENT_TYPE, content_type(name))], file.data).into_response()
@@ -158,7 +158,8 @@ mod tests {
     #[test]
     fn what_is_known_is_not_sent_again() {
         let tag = header(&get("/"), "etag").to_owned();
-        for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}")] {
+        assert!(tag.starts_with("W/\""), "{tag} would say that bytes are the same, and they may be compressed");
+        for known in [tag.clone(), format!("\"other\", {tag}")] {
             let mut asked = HeaderMap::new();
             asked.insert(header::IF_NONE_MATCH, HeaderValue::try_from(known).unwrap());
             assert_eq!(pages("").answer(&Method::GET, "/", &asked).status(), StatusCode::NOT_MODIFIED);

@@ -3,6 +3,7 @@
 
 import { server } from './settings.svelte'
 import type { Payload } from './api/types'
+import { decode, needsCodec } from './payload'
 
 export const codec = {
   get endpoint(): string {
@@ -14,6 +15,13 @@ export const decodeRemotely = (namespace: string, payloads: Payload[]) => conver
 
 /** What is sent to a workflow whose payloads are encoded. */
 export const encodeRemotely = (namespace: string, payloads: Payload[]) => convert('encode', namespace, payloads)
+
+/** What a failure's encoded attributes say: its message and its stack trace. */
+export async function readAttributes(namespace: string, payload: Payload): Promise<{ message?: unknown; stack_trace?: unknown }> {
+  const [plain] = codec.endpoint && needsCodec(payload) ? await decodeRemotely(namespace, [payload]) : [payload]
+  const read: unknown = JSON.parse(decode(plain ?? payload).text)
+  return typeof read === 'object' && read !== null ? read : {}
+}
 
 async function convert(verb: string, namespace: string, payloads: Payload[]): Promise<Payload[]> {
   const response = await fetch(`${codec.endpoint}/${verb}`, {

@@ -31,7 +31,7 @@ export class Live<T> {
   #asking: AbortController | undefined
   #wait: number
   #seen = ''
-  #all = ''
+  #told = ''
 
   /** `pace` undefined: asks once, and again only when told. With `changes`, those are when it asks. */
   constructor(ask: (signal: AbortSignal) => Promise<T>, pace: Pace | undefined = USUAL, changes?: Changes) {
@@ -73,13 +73,13 @@ export class Live<T> {
     try {
       const value = await this.#ask(asking.signal)
       if (asking.signal.aborted) return
-      const all = JSON.stringify(value)
-      if (all !== this.#all || this.value === undefined) this.value = value
-      this.#all = all
       // An explanation tells times in words, which change while nothing happens.
-      const seen = JSON.stringify(value, (key, part) => (key === 'explanation' ? undefined : part))
+      let told = ''
+      const seen = JSON.stringify(value, (key, part) => (key === 'explanation' ? void (told += JSON.stringify(part)) : part))
       const changed = seen !== this.#seen
+      if (changed || told !== this.#told || this.value === undefined) this.value = value
       this.#seen = seen
+      this.#told = told
       this.error = undefined
       this.at = Date.now()
       this.#wait = changed || !this.#pace ? (this.#pace?.quick ?? 0) : Math.min(this.#wait * 1.5, this.#pace.slow)

@@ -161,6 +161,13 @@ export const listSearchAttributes = (namespace: string, signal?: AbortSignal) =>
   get<{ customAttributes?: Record<string, string>; systemAttributes?: Record<string, string> }>(
     `/api/v1/namespaces/${segment(namespace)}/search-attributes`, {}, signal)
 
+/** The API has no path for these two; our own has. */
+export const addSearchAttribute = (namespace: string, name: string, type: string) =>
+  post(`/tenure/api/v1/namespaces/${segment(namespace)}/search-attributes`, { searchAttributes: { [name]: type } })
+
+export const removeSearchAttribute = (namespace: string, searchAttributes: string) =>
+  remove(`/tenure/api/v1/namespaces/${segment(namespace)}/search-attributes`, { searchAttributes })
+
 // Our own
 
 export const explainWorkflow = (namespace: string, id: string, runId: string, signal?: AbortSignal) =>

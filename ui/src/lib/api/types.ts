@@ -394,6 +394,9 @@ export interface ClusterNode {
   syncP50Ms?: number
   syncP99Ms?: number
   commitP99Ms?: number
+  /** The processors that it used lately, and those that it may use. */
+  cpuCores?: number
+  cores?: number
   clockOffsetMs?: number
   slow?: boolean
 }
@@ -403,7 +406,7 @@ export interface ClusterShard {
   leader?: string
   term?: string
   committed?: string
-  replicas?: { node: string; role?: string; applied?: string; lag?: string }[]
+  replicas?: { node: string; role?: string; applied?: string; lag?: string; bytes?: string; logBytes?: string }[]
 }
 
 /** How the server is set up, as its pages are told. */

@@ -4,7 +4,8 @@ import { countWorkflows, listSearchAttributes } from '../api/calls'
 import { attribute } from '../payload'
 import { SYSTEM, type Attributes, type AttributeType } from './complete'
 
-const TYPES: Record<string, AttributeType> = {
+/** Types by the names that the API has for them. */
+export const TYPES: Record<string, AttributeType> = {
   TEXT: 'Text', KEYWORD: 'Keyword', INT: 'Int', DOUBLE: 'Double', BOOL: 'Bool', DATETIME: 'Datetime', KEYWORD_LIST: 'KeywordList',
 }
 

@@ -19,7 +19,7 @@ from harness.rpc import Api
 from harness.stage import Stage
 from programs.missing import MISSING
 
-pytest_plugins = ["harness.sharing"]
+pytest_plugins = ["harness.pages", "harness.sharing"]
 
 
 def pytest_configure():

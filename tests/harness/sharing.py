@@ -1,7 +1,8 @@
 """A pytest plugin: how several workers of pytest-xdist (`-n 3`) share the tests out.
 
-Each has servers of its own. Tests that share a fixture of their file stay on one worker, so that it is made once. Those
-marked `late` come when most is done; those marked `alone` have the machine to themselves.
+Each has servers of its own. Tests that share a fixture of their file stay on one worker, so that it is made once, and so
+do those of several files that are marked `shares`. Those marked `late` come when most is done; those marked `alone` have
+the machine to themselves.
 """
 
 import fcntl
@@ -64,6 +65,8 @@ def pytest_collection_finish(session):
 def group_of(item) -> str | None:
     if is_alone(item):
         return "alone"
+    if shares := item.get_closest_marker("shares"):
+        return shares.args[0]
     made = {name: fixtures[-1] for name, fixtures in item._fixtureinfo.name2fixturedefs.items()}
     if not any(fixture.scope == "module" for fixture in made.values()):
         return None

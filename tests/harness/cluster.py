@@ -49,9 +49,10 @@ class Process:
         assert not self.running, f"{self.arguments} runs already"
         self.asked = False
         with self.log.open("ab") as log:
+            # A group of its own, so that Ctrl-C does not reach it; but our session: the kernel shares processors out among
+            # sessions first, and what is nice in one is not nice to another.
             self.child = subprocess.Popen(
-                self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
-                process_group=0,
+                self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, process_group=0,
             )
         dies_with_us(self.child.pid)
 

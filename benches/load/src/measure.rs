@@ -12,6 +12,8 @@ use tonic::Code;
 /// Of the whole load, and of what came since it was last asked.
 pub struct Measure {
     both: Mutex<[Counts; 2]>,
+    /// What this process had spent before.
+    spent_before: f64,
 }
 
 struct Counts {
@@ -25,6 +27,8 @@ struct Counts {
 /// As it is printed.
 #[derive(Serialize)]
 pub struct Summary {
+    /// Of all, not of a part on the way.
+    pub whole: bool,
     pub seconds: f64,
     pub offered: u64,
     pub done: u64,
@@ -35,6 +39,8 @@ pub struct Summary {
     pub p90_ms: f64,
     pub p99_ms: f64,
     pub max_ms: f64,
+    /// CPU time of this process so far.
+    pub cpu_seconds: f64,
 }
 
 impl Counts {
@@ -44,10 +50,11 @@ impl Counts {
         Counts { since: Instant::now(), offered: 0, failed: BTreeMap::new(), times }
     }
 
-    fn summary(&self) -> Summary {
+    fn summary(&self, whole: bool, cpu_seconds: f64) -> Summary {
         let seconds = self.since.elapsed().as_secs_f64();
         let ms = |quantile| self.times.value_at_quantile(quantile) as f64 / 1000.0;
         Summary {
+            whole,
             seconds,
             offered: self.offered,
             done: self.times.len(),
@@ -57,13 +64,14 @@ impl Counts {
             p90_ms: ms(0.9),
             p99_ms: ms(0.99),
             max_ms: self.times.max() as f64 / 1000.0,
+            cpu_seconds,
         }
     }
 }
 
 impl Measure {
     pub fn begin() -> Measure {
-        Measure { both: Mutex::new([Counts::new(), Counts::new()]) }
+        Measure { both: Mutex::new([Counts::new(), Counts::new()]), spent_before: cpu_seconds() }
     }
 
     fn each(&self, mut count: impl FnMut(&mut Counts)) {
@@ -83,11 +91,23 @@ impl Measure {
 
     /// The whole load.
     pub fn all(&self) -> Summary {
-        self.both.lock().unwrap_or_else(PoisonError::into_inner)[0].summary()
+        self.both.lock().unwrap_or_else(PoisonError::into_inner)[0].summary(true, self.spent())
     }
 
     pub fn since_last(&self) -> Summary {
         let mut both = self.both.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut both[1], Counts::new()).summary()
+        std::mem::replace(&mut both[1], Counts::new()).summary(false, self.spent())
     }
+
+    fn spent(&self) -> f64 {
+        cpu_seconds() - self.spent_before
+    }
+}
+
+/// CPU time of this process, as Linux counts it: in hundredths of a second.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program, in parentheses, may hold anything.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

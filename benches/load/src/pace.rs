@@ -10,6 +10,7 @@ use std::{
 };
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 
+#[derive(Clone, Copy)]
 pub enum Pace {
     Closed { in_flight: usize },
     Open { rate: f64 },
@@ -17,7 +18,7 @@ pub enum Pace {
 
 impl Pace {
     /// Offers load until then, or so many units, and waits for those that are in progress.
-    pub async fn run(self, work: Arc<Work>, measure: Arc<Measure>, until: Instant, count: u64) {
+    pub async fn run(self, work: &Arc<Work>, measure: &Arc<Measure>, until: Instant, count: u64) {
         match self {
             Pace::Closed { in_flight } => closed(in_flight, work, measure, until, count).await,
             Pace::Open { rate } => open(rate, work, measure, until, count).await,
@@ -25,18 +26,14 @@ impl Pace {
     }
 }
 
-async fn closed(in_flight: usize, work: Arc<Work>, measure: Arc<Measure>, until: Instant, count: u64) {
-    let next = Arc::new(AtomicU64::new(0));
+async fn closed(in_flight: usize, work: &Arc<Work>, measure: &Arc<Measure>, until: Instant, count: u64) {
+    let begun = Arc::new(AtomicU64::new(0));
     let mut loops = JoinSet::new();
     for _ in 0..in_flight {
-        let (work, measure, next) = (work.clone(), measure.clone(), next.clone());
+        let (work, measure, begun) = (work.clone(), measure.clone(), begun.clone());
         loops.spawn(async move {
-            while Instant::now() < until {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    break;
-                }
-                unit(&work, &measure, number, Instant::now()).await;
+            while Instant::now() < until && begun.fetch_add(1, Ordering::Relaxed) < count {
+                unit(&work, &measure, Instant::now()).await;
             }
         });
     }
@@ -44,7 +41,7 @@ async fn closed(in_flight: usize, work: Arc<Work>, measure: Arc<Measure>, until:
 }
 
 /// The time of a unit counts from when it should have begun, so that a generator that falls behind cannot hide it.
-async fn open(rate: f64, work: Arc<Work>, measure: Arc<Measure>, until: Instant, count: u64) {
+async fn open(rate: f64, work: &Arc<Work>, measure: &Arc<Measure>, until: Instant, count: u64) {
     let begin = Instant::now();
     let due_at = |number: u64| begin + Duration::from_secs_f64(number as f64 / rate);
     let mut ticks = tokio::time::interval(Duration::from_millis(1));
@@ -55,7 +52,7 @@ async fn open(rate: f64, work: Arc<Work>, measure: Arc<Measure>, until: Instant,
         ticks.tick().await;
         while number < count && due_at(number) <= Instant::now().min(until) {
             let (work, measure, due) = (work.clone(), measure.clone(), due_at(number));
-            units.spawn(async move { unit(&work, &measure, number, due).await });
+            units.spawn(async move { unit(&work, &measure, due).await });
             number += 1;
         }
         while units.try_join_next().is_some() {}
@@ -63,9 +60,9 @@ async fn open(rate: f64, work: Arc<Work>, measure: Arc<Measure>, until: Instant,
     units.join_all().await;
 }
 
-async fn unit(work: &Work, measure: &Measure, number: u64, due: Instant) {
+async fn unit(work: &Work, measure: &Measure, due: Instant) {
     measure.offered();
-    match work.unit(number).await {
+    match work.unit().await {
         Ok(took) => measure.ended(took.unwrap_or_else(|| due.elapsed()), Ok(())),
         Err(code) => measure.ended(due.elapsed(), Err(code)),
     }

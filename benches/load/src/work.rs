@@ -1,50 +1,58 @@
 //! What one unit of work is.
 
-use crate::worker::{self, Completions};
-use anyhow::Context;
-use clap::{Args, ValueEnum};
+use crate::{
+    calls::{Calls, Start},
+    search::{self, Search},
+    shape::{Plan, Shape},
+    worker::{Completions, Worker},
+};
+use clap::ValueEnum;
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
-use tenure_api::{
-    common::v1::{Payload, SearchAttributes, WorkflowExecution, WorkflowType},
-    enums::v1::WorkflowIdConflictPolicy,
-    schedule::v1::{IntervalSpec, Schedule, ScheduleAction, ScheduleSpec, schedule_action},
-    taskqueue::v1::TaskQueue,
-    workflow::v1::NewWorkflowExecutionInfo,
-    workflowservice::v1::{
-        CountWorkflowExecutionsRequest, CreateScheduleRequest, ListWorkflowExecutionsRequest, SignalWorkflowExecutionRequest,
-        StartWorkflowExecutionRequest, TerminateWorkflowExecutionRequest, workflow_service_client::WorkflowServiceClient,
-    },
-};
 use tokio::task::JoinSet;
-use tonic::{
-    Code, Request,
-    transport::{Channel, Endpoint},
-};
-
-pub type Service = WorkflowServiceClient<Channel>;
-
-/// Workflows that signals go to.
-const SIGNALED: u64 = 1_000;
-
-/// How much later a `Delayed` workflow begins.
-const SECOND: prost_types::Duration = prost_types::Duration { seconds: 1, nanos: 0 };
+use tonic::Code;
 
 /// Workflow ids whose runs replace each other.
 const REPLACED: u64 = 20_000;
 
-#[derive(Clone, Copy, ValueEnum)]
+/// Signals that go to one workflow; servers refuse some more.
+const SIGNALS: u64 = 5_000;
+
+/// Signals a second for which there are workflows enough.
+const SIGNALS_A_SECOND: f64 = 20_000.0;
+
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Targets that are started at the same time.
+const STARTED_AT_ONCE: u64 = 64;
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum Kind {
-    /// A workflow with one activity, from its start to its end; the worker is in this process
+    /// A workflow with activities, from its start to its end; the worker is in this process
     Workflow,
+    /// A workflow with a timer; what counts is how much later than due its worker, in this process, has the task
+    Timer,
+    /// The start of a workflow, and its first task; then it stays open
+    Open,
+    /// A task of one of the workflows that were started on the queue of this `--name` without a worker
+    Drain,
     /// The start of a workflow that no worker takes up
     Start,
+    /// The start of a workflow whose first task comes in a month: one that is open and does nothing
+    Asleep,
     /// The start of a workflow that ends the one before it under the same id: closed runs without a worker
     Replace,
-    /// A signal to one of a thousand workflows that no worker takes up
+    /// A signal to one of several workflows that no worker takes up
     Signal,
+    /// An update of one of several workflows, until it is complete
+    Update,
+    /// A query of one of several workflows
+    Query,
     /// The start of a workflow of one of 20 types with one of 5,000 values of the attribute `Customer`, and for nine of ten
     /// its end: what `list` and `count` look for
     Catalogue,
@@ -54,250 +62,146 @@ pub enum Kind {
     Count,
     /// A schedule that acts once, at `--at`: it starts a workflow of the type `burst` that no worker takes up
     Schedule,
-    /// A workflow that begins after a second; what counts is how much later its worker, in this process, has the task
-    Delayed,
-}
-
-/// Types of workflows in a catalogue, and values of their attribute.
-const TYPES: u64 = 20;
-const CUSTOMERS: u64 = 5_000;
-
-/// What is looked for.
-#[derive(Args, Clone, Default)]
-pub struct Search {
-    /// The query of `list` and `count`; `{n}` in it stands for the number of the unit, `{t}` and `{c}` for its type and its
-    /// customer in a catalogue
-    #[arg(long, default_value = "")]
-    query: String,
-    /// Runs on the page of a `list`
-    #[arg(long, default_value_t = 20)]
-    page_size: i32,
-    /// Pages of a `list` that are read one after the other, as one unit
-    #[arg(long, default_value_t = 1)]
-    pages: u32,
-    /// What the workflow ids of a `catalogue` begin with
-    #[arg(long)]
-    name: Option<String>,
-    /// When each `schedule` acts, in seconds since 1970
-    #[arg(long, default_value_t = 0)]
-    at: i64,
 }
 
 pub struct Work {
     kind: Kind,
-    namespace: String,
-    search: Search,
-    /// Unlike any other load's.
+    /// Unlike any other load's, unless it was told.
     name: String,
-    services: Vec<Service>,
-    deadline: Duration,
+    calls: Calls,
+    search: Search,
+    targets: u64,
+    next: AtomicU64,
+    eager: bool,
+    worker: Worker,
     completions: Arc<Completions>,
 }
 
-/// So many connections to each address, in turn.
-pub fn connect(addresses: &[String], connections: usize) -> anyhow::Result<Vec<Service>> {
-    let all = std::iter::repeat_n(addresses, connections.max(1)).flatten();
-    all.map(|address| {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).context("an address is HOST:PORT")?;
-        Ok(Service::new(endpoint.connect_lazy()).max_decoding_message_size(128 << 20))
-    })
-    .collect()
-}
-
 impl Work {
-    pub fn new(kind: Kind, namespace: &str, services: Vec<Service>, deadline: Duration, search: Search) -> Work {
+    pub fn new(kind: Kind, name: Option<String>, calls: Calls, shape: Shape, search: Search, targets: u64) -> Work {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let name = search.name.clone().unwrap_or_else(|| format!("load-{}", now.as_millis()));
-        let namespace = namespace.to_owned();
-        Work { kind, namespace, search, name, services, deadline, completions: Arc::default() }
+        let name = name.unwrap_or_else(|| format!("load-{}", now.as_millis()));
+        let completions = Arc::new(Completions::default());
+        let plan = match kind {
+            Kind::Timer => shape.timer(),
+            Kind::Open | Kind::Update | Kind::Query => Plan::Open,
+            Kind::Drain => Plan::Sequence(0),
+            _ => shape.plan(),
+        };
+        let worker = Worker::new(&calls, &name, plan, &shape, completions.clone());
+        let next = AtomicU64::new(0);
+        Work { kind, name, calls, search, targets: targets.max(1), next, eager: shape.eager, worker, completions }
     }
 
-    /// Starts what the units need: a worker, or the workflows that are signaled.
-    pub async fn prepare(self: &Arc<Self>, pollers: usize) -> anyhow::Result<()> {
+    /// Starts what the units of so many seconds need: a worker, and the workflows that are called.
+    pub async fn prepare(self: &Arc<Self>, pollers: usize, seconds: f64) -> anyhow::Result<()> {
         match self.kind {
-            Kind::Workflow | Kind::Delayed => {
-                for service in &self.services {
-                    let each = pollers.div_ceil(self.services.len()).max(1);
-                    worker::spawn(service, &self.namespace, &self.name, each, &self.completions);
-                }
-            }
+            Kind::Workflow | Kind::Timer | Kind::Open | Kind::Drain => self.worker.spawn(&self.calls, pollers),
             Kind::Signal => {
-                let mut starts = JoinSet::new();
-                for number in 0..SIGNALED {
-                    let work = self.clone();
-                    starts.spawn(async move { work.start(number, work.signaled(number), false).await });
-                }
-                for started in starts.join_all().await {
-                    started.map_err(|code| anyhow::anyhow!("a start failed: {code:?}"))?;
-                }
+                let generations = (seconds * SIGNALS_A_SECOND / (SIGNALS * self.targets) as f64).ceil() as u64;
+                self.start_targets(generations.max(1) * self.targets).await?;
             }
-            Kind::Start | Kind::Replace | Kind::Catalogue | Kind::List | Kind::Count | Kind::Schedule => {}
+            Kind::Update | Kind::Query => {
+                self.worker.spawn(&self.calls, pollers);
+                self.start_targets(self.targets).await?;
+            }
+            Kind::Start
+            | Kind::Asleep
+            | Kind::Replace
+            | Kind::Catalogue
+            | Kind::List
+            | Kind::Count
+            | Kind::Schedule => {}
         }
         Ok(())
     }
 
     /// Does one unit; answers how long it took, where that is not the time from its beginning to its end.
-    pub async fn unit(&self, number: u64) -> Result<Option<Duration>, Code> {
+    pub async fn unit(&self) -> Result<Option<Duration>, Code> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}-{number}", self.name);
-        if let Kind::Delayed = self.kind {
-            let begins = self.completions.expect(&id);
-            self.start(number, id, false).await?;
-            return begins.within(self.deadline).await.map(Some);
-        }
-        self.plain_unit(number, id).await.map(|()| None)
-    }
-
-    async fn plain_unit(&self, number: u64, id: String) -> Result<(), Code> {
+        let nothing_special = Start::default();
         match self.kind {
-            Kind::Delayed => unreachable!("it tells how late it was"),
-            Kind::Schedule => self.schedule(number, id).await,
-            Kind::Workflow => {
-                let ended = self.completions.expect(&id);
-                let started = self.start(number, id, false).await;
-                match started {
-                    Ok(()) => ended.within(self.deadline).await.map(drop),
-                    Err(code) => Err(code),
+            Kind::Workflow | Kind::Open => self.workflow(number, id).await.map(drop),
+            Kind::Timer => return self.workflow(number, id).await.map(Some),
+            Kind::Drain => self.completions.unexpected(self.calls.deadline).await,
+            Kind::Start => self.calls.start(number, id, &self.name, nothing_special).await.map(drop),
+            Kind::Asleep => self
+                .calls
+                .start(number, id, &self.name, Start { delay: Some(MONTH), ..nothing_special })
+                .await
+                .map(drop),
+            Kind::Replace => self.replace(number).await,
+            Kind::Signal => self.calls.signal(number, self.signaled(number), id).await,
+            Kind::Update => self.calls.update(number, self.target(number % self.targets), id).await,
+            Kind::Query => self.calls.query(number, self.target(number % self.targets)).await,
+            Kind::Catalogue => self.catalogue(number, id).await,
+            Kind::List => self.calls.list(number, &self.search).await,
+            Kind::Count => self.calls.count(number, &self.search).await,
+            Kind::Schedule => self.calls.schedule(number, id, self.search.at).await,
+        }
+        .map(|()| None)
+    }
+
+    /// Answers how late its timer was, if it had one.
+    async fn workflow(&self, number: u64, id: String) -> Result<Duration, Code> {
+        let ended = self.completions.expect(&id);
+        let start = Start { eager: self.eager, ..Default::default() };
+        let started = self.calls.start(number, id, &self.name, start).await?;
+        if let Some(task) = started.eager_workflow_task {
+            self.worker.take_up(task);
+        }
+        ended.within(self.calls.deadline).await
+    }
+
+    async fn replace(&self, number: u64) -> Result<(), Code> {
+        let id = format!("{}-{}", self.name, number % REPLACED);
+        let start = Start { replace: true, ..Default::default() };
+        self.calls.start(number, id, &self.name, start).await.map(drop)
+    }
+
+    async fn catalogue(&self, number: u64, id: String) -> Result<(), Code> {
+        let start = Start { catalogued: true, ..Default::default() };
+        self.calls.start(number, id.clone(), &self.name, start).await?;
+        if search::stays_open(number) { Ok(()) } else { self.calls.terminate(number, id).await }
+    }
+
+    async fn start_targets(self: &Arc<Self>, count: u64) -> anyhow::Result<()> {
+        let mut loops = JoinSet::new();
+        for first in 0..STARTED_AT_ONCE.min(count) {
+            let work = self.clone();
+            loops.spawn(async move {
+                for number in (first..count).step_by(STARTED_AT_ONCE as usize) {
+                    work.start_target(number).await?;
                 }
-            }
-            Kind::Start => self.start(number, id, false).await,
-            Kind::Replace => self.start(number, format!("{}-{}", self.name, number % REPLACED), true).await,
-            Kind::Signal => self.signal(number).await,
-            Kind::Catalogue => {
-                let id = format!("{}-{number}", self.name);
-                self.start(number, id.clone(), false).await?;
-                if number % 10 == 0 { Ok(()) } else { self.terminate(number, id).await }
-            }
-            Kind::List => self.list(number).await,
-            Kind::Count => self.count(number).await,
+                Ok(())
+            });
         }
+        loops
+            .join_all()
+            .await
+            .into_iter()
+            .collect::<Result<(), Code>>()
+            .map_err(|code| anyhow::anyhow!("a start failed: {code:?}"))
     }
 
-    async fn schedule(&self, number: u64, id: String) -> Result<(), Code> {
-        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
-        // One time between its start and its end.
-        let day = Some(prost_types::Duration { seconds: 86_400, nanos: 0 });
-        let phase = Some(prost_types::Duration { seconds: self.search.at % 86_400, nanos: 0 });
-        let spec = ScheduleSpec {
-            interval: vec![IntervalSpec { interval: day, phase }],
-            start_time: at(self.search.at),
-            end_time: at(self.search.at),
-            ..Default::default()
-        };
-        let action = schedule_action::Action::StartWorkflow(NewWorkflowExecutionInfo {
-            workflow_id: id.clone(),
-            workflow_type: Some(WorkflowType { name: "burst".to_owned() }),
-            task_queue: Some(TaskQueue { name: "burst".to_owned(), ..Default::default() }),
-            ..Default::default()
-        });
-        let request = CreateScheduleRequest {
-            namespace: self.namespace.clone(),
-            request_id: id.clone(),
-            schedule_id: id,
-            schedule: Some(Schedule {
-                spec: Some(spec),
-                action: Some(ScheduleAction { action: Some(action) }),
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
-        let answer = self.service(number).create_schedule(self.request(request)).await;
-        answer.map(drop).map_err(|status| status.code())
-    }
-
-    fn query(&self, number: u64) -> String {
-        // Numbers that follow each other are not neighbours in any order.
-        let number = number.wrapping_mul(7919) % 100_000;
-        let (kind, customer) = ((number % TYPES).to_string(), (number % CUSTOMERS).to_string());
-        self.search.query.replace("{n}", &number.to_string()).replace("{t}", &kind).replace("{c}", &customer)
-    }
-
-    async fn list(&self, number: u64) -> Result<(), Code> {
-        let mut request = ListWorkflowExecutionsRequest {
-            namespace: self.namespace.clone(),
-            page_size: self.search.page_size,
-            query: self.query(number),
-            ..Default::default()
-        };
-        for _ in 0..self.search.pages {
-            let answer = self.service(number).list_workflow_executions(self.request(request.clone())).await;
-            request.next_page_token = answer.map_err(|status| status.code())?.into_inner().next_page_token;
+    async fn start_target(&self, number: u64) -> Result<(), Code> {
+        let id = self.target(number);
+        if self.kind == Kind::Signal {
+            return self.calls.start(number, id, &self.name, Start::default()).await.map(drop);
         }
-        Ok(())
+        let opened = self.completions.expect(&id);
+        self.calls.start(number, id, &self.name, Start::default()).await?;
+        opened.within(self.calls.deadline).await.map(drop)
     }
 
-    async fn count(&self, number: u64) -> Result<(), Code> {
-        let request = CountWorkflowExecutionsRequest { namespace: self.namespace.clone(), query: self.query(number) };
-        let answer = self.service(number).count_workflow_executions(self.request(request)).await;
-        answer.map(drop).map_err(|status| status.code())
+    fn target(&self, number: u64) -> String {
+        format!("{}-target-{number}", self.name)
     }
 
-    async fn terminate(&self, number: u64, workflow_id: String) -> Result<(), Code> {
-        let request = TerminateWorkflowExecutionRequest {
-            namespace: self.namespace.clone(),
-            workflow_execution: Some(WorkflowExecution { workflow_id, ..Default::default() }),
-            ..Default::default()
-        };
-        let answer = self.service(number).terminate_workflow_execution(self.request(request)).await;
-        answer.map(drop).map_err(|status| status.code())
-    }
-
-    /// The type and the attributes of a workflow in a catalogue; others are all alike.
-    fn described(&self, number: u64) -> (String, Option<SearchAttributes>) {
-        if !matches!(self.kind, Kind::Catalogue) {
-            return ("load".to_owned(), None);
-        }
-        let metadata = [("encoding", "json/plain"), ("type", "Keyword")].map(|(key, value)| (key.to_owned(), value.into()));
-        let data = format!("\"c{}\"", number % CUSTOMERS).into();
-        let payload = Payload { metadata: metadata.into(), data, ..Default::default() };
-        let indexed_fields = [("Customer".to_owned(), payload)].into();
-        (format!("load{}", number % TYPES), Some(SearchAttributes { indexed_fields }))
-    }
-
+    /// The targets take turns until they have had their fill; then there are others.
     fn signaled(&self, number: u64) -> String {
-        format!("{}-signaled-{}", self.name, number % SIGNALED)
-    }
-
-    /// The services take turns.
-    fn service(&self, number: u64) -> Service {
-        self.services[(number % self.services.len() as u64) as usize].clone()
-    }
-
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.set_timeout(self.deadline);
-        request
-    }
-
-    async fn start(&self, number: u64, workflow_id: String, replace: bool) -> Result<(), Code> {
-        let policy =
-            if replace { WorkflowIdConflictPolicy::TerminateExisting } else { WorkflowIdConflictPolicy::Unspecified };
-        let (name, search_attributes) = self.described(number);
-        let request = StartWorkflowExecutionRequest {
-            namespace: self.namespace.clone(),
-            request_id: format!("{workflow_id}-{number}"),
-            workflow_id,
-            workflow_type: Some(WorkflowType { name }),
-            search_attributes,
-            task_queue: Some(TaskQueue { name: self.name.clone(), ..Default::default() }),
-            workflow_id_conflict_policy: policy as i32,
-            workflow_start_delay: matches!(self.kind, Kind::Delayed).then_some(SECOND),
-            identity: "load".to_owned(),
-            ..Default::default()
-        };
-        let answer = self.service(number).start_workflow_execution(self.request(request)).await;
-        answer.map(drop).map_err(|status| status.code())
-    }
-
-    async fn signal(&self, number: u64) -> Result<(), Code> {
-        let request = SignalWorkflowExecutionRequest {
-            namespace: self.namespace.clone(),
-            workflow_execution: Some(WorkflowExecution { workflow_id: self.signaled(number), ..Default::default() }),
-            signal_name: "load".to_owned(),
-            request_id: format!("{}-{number}", self.name),
-            identity: "load".to_owned(),
-            ..Default::default()
-        };
-        let answer = self.service(number).signal_workflow_execution(self.request(request)).await;
-        answer.map(drop).map_err(|status| status.code())
+        let generation = number / (SIGNALS * self.targets);
+        self.target(generation * self.targets + number % self.targets)
     }
 }

@@ -1,26 +1,32 @@
-//! A worker that does the least: one activity, then the workflow is complete.
+//! A worker that does the least: it answers each workflow task as planned, and each activity at once.
 
-use crate::work::Service;
+use crate::{
+    calls::{Calls, Service, within},
+    payload::payloads,
+    shape::{self, Making, Plan, Shape},
+    updates,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tenure_api::{
-    command::v1::{
-        Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes, command::Attributes,
-    },
-    common::v1::ActivityType,
-    enums::v1::CommandType,
-    history::v1::history_event::Attributes as Told,
-    taskqueue::v1::TaskQueue,
+    enums::v1::{QueryResultType, TaskQueueKind},
+    history::v1::HistoryEvent,
+    query::v1::WorkflowQueryResult,
+    taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
     workflowservice::v1::{
-        PollActivityTaskQueueRequest, PollWorkflowTaskQueueRequest, PollWorkflowTaskQueueResponse,
-        RespondActivityTaskCompletedRequest, RespondWorkflowTaskCompletedRequest,
+        PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollWorkflowTaskQueueRequest,
+        PollWorkflowTaskQueueResponse, RespondActivityTaskCompletedRequest, RespondQueryTaskCompletedRequest,
+        RespondWorkflowTaskCompletedRequest,
     },
 };
-use tokio::{sync::oneshot, time::sleep};
-use tonic::{Code, Request, Status};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::{sleep, timeout},
+};
+use tonic::{Code, Status};
 
 const POLL: Duration = Duration::from_secs(70);
 const ANSWER: Duration = Duration::from_secs(10);
@@ -28,167 +34,245 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How long a poller waits after a failure.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a task waits on the worker's own queue before any worker may have it.
+const STICKY: prost_types::Duration = prost_types::Duration { seconds: 10, nanos: 0 };
+
 /// Who waits for which workflow to end.
-#[derive(Default)]
-pub struct Completions(Mutex<HashMap<String, oneshot::Sender<Duration>>>);
+pub struct Completions {
+    expected: Mutex<HashMap<String, oneshot::Sender<Duration>>>,
+    /// A permit for each that ended and that nobody waited for.
+    unexpected: Semaphore,
+}
 
 pub struct Expected {
     ended: oneshot::Receiver<Duration>,
 }
 
+impl Default for Completions {
+    fn default() -> Completions {
+        Completions { expected: Mutex::default(), unexpected: Semaphore::new(0) }
+    }
+}
+
 impl Completions {
     pub fn expect(&self, workflow_id: &str) -> Expected {
         let (sender, ended) = oneshot::channel();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(workflow_id.to_owned(), sender);
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).insert(workflow_id.to_owned(), sender);
         Expected { ended }
     }
 
-    /// `late`: how much later than due its first task came.
+    /// `late`: how much later than due its timer fired, if it had one.
     fn ended(&self, workflow_id: &str, late: Duration) {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(workflow_id);
-        if let Some(waiting) = waiting {
+        let waiting = self.expected.lock().unwrap_or_else(PoisonError::into_inner).remove(workflow_id);
+        match waiting {
             // Nobody may wait any more.
-            let _ = waiting.send(late);
+            Some(waiting) => drop(waiting.send(late)),
+            None => self.unexpected.add_permits(1),
+        }
+    }
+
+    /// Waits for the end of a workflow that nobody expects.
+    pub async fn unexpected(&self, limit: Duration) -> Result<(), Code> {
+        match timeout(limit, self.unexpected.acquire()).await {
+            Ok(Ok(permit)) => {
+                permit.forget();
+                Ok(())
+            }
+            Ok(Err(_)) | Err(_) => Err(Code::DeadlineExceeded),
         }
     }
 }
 
 impl Expected {
-    /// How late the workflow's first task came, once it has ended.
+    /// How late the workflow's timer was, once it has ended.
     pub async fn within(self, limit: Duration) -> Result<Duration, Code> {
-        match tokio::time::timeout(limit, self.ended).await {
+        match timeout(limit, self.ended).await {
             Ok(Ok(late)) => Ok(late),
-            _ => Err(Code::DeadlineExceeded),
+            Ok(Err(_)) | Err(_) => Err(Code::DeadlineExceeded),
         }
     }
 }
 
 #[derive(Clone)]
-struct Worker {
+pub struct Worker {
     service: Service,
     namespace: String,
     queue: String,
+    plan: Plan,
+    eager: bool,
+    sticky: bool,
+    payload: usize,
     completions: Arc<Completions>,
-}
-
-/// So many pollers of workflow tasks, and of activities.
-pub fn spawn(service: &Service, namespace: &str, queue: &str, pollers: usize, completions: &Arc<Completions>) {
-    let worker = Worker {
-        service: service.clone(),
-        namespace: namespace.to_owned(),
-        queue: queue.to_owned(),
-        completions: completions.clone(),
-    };
-    for _ in 0..pollers {
-        let mut workflows = worker.clone();
-        tokio::spawn(async move {
-            loop {
-                if workflows.workflow_task().await.is_err() {
-                    sleep(PAUSE).await;
-                }
-            }
-        });
-        let mut activities = worker.clone();
-        tokio::spawn(async move {
-            loop {
-                if activities.activity_task().await.is_err() {
-                    sleep(PAUSE).await;
-                }
-            }
-        });
-    }
+    /// How much is done of each run whose next task comes without what was told before.
+    kept: Arc<Mutex<HashMap<String, u32>>>,
 }
 
 impl Worker {
-    fn queue(&self) -> Option<TaskQueue> {
-        Some(TaskQueue { name: self.queue.clone(), ..Default::default() })
+    pub fn new(calls: &Calls, queue: &str, plan: Plan, shape: &Shape, completions: Arc<Completions>) -> Worker {
+        Worker {
+            service: calls.services[0].clone(),
+            namespace: calls.namespace.clone(),
+            queue: queue.to_owned(),
+            plan,
+            eager: shape.eager,
+            sticky: shape.sticky,
+            payload: calls.payload,
+            completions,
+            kept: Arc::default(),
+        }
     }
 
-    async fn workflow_task(&mut self) -> Result<(), Status> {
-        let poll = PollWorkflowTaskQueueRequest {
-            namespace: self.namespace.clone(),
-            task_queue: self.queue(),
-            identity: "load".to_owned(),
-            ..Default::default()
-        };
-        let task = self.service.poll_workflow_task_queue(within(POLL, poll)).await?.into_inner();
+    /// Polls with so many pollers for workflow tasks, for those of its own queue if it has one, and for activities.
+    pub fn spawn(&self, calls: &Calls, pollers: usize) {
+        let each = pollers.div_ceil(calls.services.len());
+        for service in &calls.services {
+            for _ in 0..each {
+                let worker = Worker { service: service.clone(), ..self.clone() };
+                tokio::spawn(worker.clone().workflow_tasks(worker.queue()));
+                tokio::spawn(worker.clone().activity_tasks());
+                if worker.sticky {
+                    tokio::spawn(worker.clone().workflow_tasks(worker.sticky_queue()));
+                }
+            }
+        }
+    }
+
+    /// Answers a task that came with the answer to a call.
+    pub fn take_up(&self, task: PollWorkflowTaskQueueResponse) {
+        let mut worker = self.clone();
+        tokio::spawn(async move { worker.workflow_task(task).await });
+    }
+
+    fn queue(&self) -> TaskQueue {
+        TaskQueue { name: self.queue.clone(), ..Default::default() }
+    }
+
+    fn sticky_queue(&self) -> TaskQueue {
+        let name = format!("{}-sticky", self.queue);
+        TaskQueue { name, kind: TaskQueueKind::Sticky as i32, normal_name: self.queue.clone() }
+    }
+
+    async fn workflow_tasks(mut self, queue: TaskQueue) {
+        loop {
+            let poll = PollWorkflowTaskQueueRequest {
+                namespace: self.namespace.clone(),
+                task_queue: Some(queue.clone()),
+                identity: "load".to_owned(),
+                ..Default::default()
+            };
+            let answered = match self.service.poll_workflow_task_queue(within(POLL, poll)).await {
+                Ok(task) => self.workflow_task(task.into_inner()).await,
+                Err(status) => Err(status),
+            };
+            if answered.is_err() {
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn activity_tasks(mut self) {
+        loop {
+            let poll = PollActivityTaskQueueRequest {
+                namespace: self.namespace.clone(),
+                task_queue: Some(self.queue()),
+                identity: "load".to_owned(),
+                ..Default::default()
+            };
+            let answered = match self.service.poll_activity_task_queue(within(POLL, poll)).await {
+                Ok(task) => self.activity_task(task.into_inner()).await,
+                Err(status) => Err(status),
+            };
+            if answered.is_err() {
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn workflow_task(&mut self, task: PollWorkflowTaskQueueResponse) -> Result<(), Status> {
         if task.task_token.is_empty() {
             return Ok(());
         }
-        let late = lateness(&task);
-        // One that was delayed has nothing to do but to begin.
-        let first = task.previous_started_event_id == 0 && late.is_none();
+        if task.query.is_some() {
+            return self.query_task(task).await;
+        }
+        let events = task.history.as_ref().map_or(&[][..], |history| &history.events);
+        let execution = task.workflow_execution.clone().unwrap_or_default();
+        let done = self.done(&execution.run_id, events);
+        let making = Making { queue: &self.queue, eager: self.eager, payload: self.payload };
+        let step = self.plan.step(task.previous_started_event_id == 0, done, &making);
+        let late = shape::lateness(events).unwrap_or_default();
+        let messages = updates::answers(&task.messages, payloads(self.payload, 0));
+        let answer = WorkflowQueryResult {
+            result_type: QueryResultType::Answered as i32,
+            answer: payloads(self.payload, 0),
+            ..Default::default()
+        };
         let completion = RespondWorkflowTaskCompletedRequest {
             namespace: self.namespace.clone(),
-            task_token: task.task_token.clone(),
-            commands: vec![if first { self.activity() } else { complete() }],
+            task_token: task.task_token,
+            commands: updates::commands(&messages).chain(step.commands).collect(),
+            messages,
+            query_results: task.queries.into_keys().map(|id| (id, answer.clone())).collect(),
+            sticky_attributes: self.sticky.then(|| StickyExecutionAttributes {
+                worker_task_queue: Some(self.sticky_queue()),
+                schedule_to_start_timeout: Some(STICKY),
+            }),
             identity: "load".to_owned(),
             ..Default::default()
         };
-        self.service.respond_workflow_task_completed(within(ANSWER, completion)).await?;
-        if !first {
-            self.completions.ended(workflow_id(&task), late.unwrap_or_default());
+        self.keep(execution.run_id, done, step.last);
+        let answer = self.service.respond_workflow_task_completed(within(ANSWER, completion)).await?.into_inner();
+        if step.last {
+            self.completions.ended(&execution.workflow_id, late);
+        }
+        for activity in answer.activity_tasks {
+            let mut worker = self.clone();
+            tokio::spawn(async move { worker.activity_task(activity).await });
         }
         Ok(())
     }
 
-    async fn activity_task(&mut self) -> Result<(), Status> {
-        let poll = PollActivityTaskQueueRequest {
+    async fn query_task(&mut self, task: PollWorkflowTaskQueueResponse) -> Result<(), Status> {
+        let completion = RespondQueryTaskCompletedRequest {
             namespace: self.namespace.clone(),
-            task_queue: self.queue(),
-            identity: "load".to_owned(),
+            task_token: task.task_token,
+            completed_type: QueryResultType::Answered as i32,
+            query_result: payloads(self.payload, 0),
             ..Default::default()
         };
-        let task = self.service.poll_activity_task_queue(within(POLL, poll)).await?.into_inner();
+        self.service.respond_query_task_completed(within(ANSWER, completion)).await.map(drop)
+    }
+
+    async fn activity_task(&mut self, task: PollActivityTaskQueueResponse) -> Result<(), Status> {
         if task.task_token.is_empty() {
             return Ok(());
         }
         let completion = RespondActivityTaskCompletedRequest {
             namespace: self.namespace.clone(),
             task_token: task.task_token,
+            result: payloads(self.payload, 0),
             identity: "load".to_owned(),
             ..Default::default()
         };
-        self.service.respond_activity_task_completed(within(ANSWER, completion)).await?;
-        Ok(())
+        self.service.respond_activity_task_completed(within(ANSWER, completion)).await.map(drop)
     }
 
-    fn activity(&self) -> Command {
-        let attributes = ScheduleActivityTaskCommandAttributes {
-            activity_id: "1".to_owned(),
-            activity_type: Some(ActivityType { name: "load".to_owned() }),
-            task_queue: self.queue(),
-            start_to_close_timeout: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
-            ..Default::default()
-        };
-        command(CommandType::ScheduleActivityTask, Attributes::ScheduleActivityTaskCommandAttributes(attributes))
+    /// How much is done of a run, by these events and by what was told before them.
+    fn done(&self, run: &str, events: &[HistoryEvent]) -> u32 {
+        let whole = events.first().is_none_or(|event| event.event_id == 1);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if whole { 0 } else { kept.get(run).copied().unwrap_or_default() };
+        before + shape::done(events)
     }
-}
 
-/// How much later than due a workflow begins whose start was delayed; `None` for any other.
-fn lateness(task: &PollWorkflowTaskQueueResponse) -> Option<Duration> {
-    let started = task.history.as_ref()?.events.first()?;
-    let Some(Told::WorkflowExecutionStartedEventAttributes(attributes)) = &started.attributes else { return None };
-    let delay = Duration::try_from(attributes.first_workflow_task_backoff?).ok().filter(|delay| !delay.is_zero())?;
-    let due = SystemTime::try_from(started.event_time?).ok()? + delay;
-    Some(SystemTime::now().duration_since(due).unwrap_or_default())
-}
-
-fn complete() -> Command {
-    let attributes = CompleteWorkflowExecutionCommandAttributes::default();
-    command(CommandType::CompleteWorkflowExecution, Attributes::CompleteWorkflowExecutionCommandAttributes(attributes))
-}
-
-fn command(kind: CommandType, attributes: Attributes) -> Command {
-    Command { command_type: kind as i32, attributes: Some(attributes), ..Default::default() }
-}
-
-fn workflow_id(task: &PollWorkflowTaskQueueResponse) -> &str {
-    task.workflow_execution.as_ref().map_or("", |execution| &execution.workflow_id)
-}
-
-fn within<T>(limit: Duration, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(limit);
-    request
+    fn keep(&self, run: String, done: u32, last: bool) {
+        if self.sticky {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if last {
+                kept.remove(&run)
+            } else {
+                kept.insert(run, done)
+            };
+        }
+    }
 }

@@ -1,27 +1,23 @@
 """Lists and counts over many runs on three local nodes, beside the reference server: times of each kind of query.
 
-    benches/load/run lists [--runs 200000 [1000000]] [--reference-runs 20000] [--times 400]
-    benches/load/run lists --starts 3
+    scripts/bench lists [--runs 200000 [1000000]] [--reference-runs 20000] [--times 400]
+    scripts/bench lists --starts 3
 
 Fills each server with a catalogue (20 types, 5,000 customers, a tenth of the runs open), and then asks one thing after the
 other. Of the cluster it also prints the rate of starts and the bytes on disk of a run.
 """
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
+from harness.cluster import Cluster, Oracle
 
-from harness.cluster import TARGET, TEMPORAL, Cluster, Oracle  # noqa: E402
-
-LOAD = Path(os.environ.get("TENURE_LOAD") or TARGET / "release" / "tenure-load")
+from .generator import offer
+from .plays import add_attribute
+from .process import cpu_seconds
 
 # Cores that all nodes together keep busy when nothing is asked of them, at most; and seconds until they do, at most.
 QUIET, SETTLED = 0.3, 300
@@ -41,14 +37,6 @@ QUERIES = {
 }
 
 
-def load(addresses: list[str], work: str, **options) -> dict:
-    arguments = [LOAD, "--addresses", ",".join(addresses), "--work", work, "--deadline", "60"]
-    for name, value in options.items():
-        arguments += [f"--{name.replace('_', '-')}", value]
-    done = subprocess.run([str(argument) for argument in arguments], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def say(line: str) -> None:
     print(line, flush=True)
 
@@ -56,19 +44,17 @@ def say(line: str) -> None:
 def fill(name: str, addresses: list[str], runs: int, there: int = 0) -> None:
     """Brings a server that has some of the runs to so many."""
     if not there:
-        command = ["operator", "search-attribute", "create", "--name", "Customer", "--type", "Keyword"]
-        subprocess.run([TEMPORAL, *command, "--address", addresses[0]], check=True, capture_output=True)
+        add_attribute(addresses[0])
     began = time.monotonic()
     prefix = f"later-{there}" if there else "run"
-    done = load(addresses, "catalogue", name=prefix, count=runs - there, seconds=7200, in_flight=64)
+    done = offer(addresses, "catalogue", name=prefix, count=runs - there, seconds=7200, in_flight=64)
     say(f"{name}: {done['done']} runs in {time.monotonic() - began:.0f} s, {done['per_second']:.0f}/s, failed {done['failed']}")
 
 
 def settle(cluster: Cluster) -> None:
     """Waits until the nodes have put in order on disk what a fill has written."""
     def spent() -> float:
-        fields = [Path(f"/proc/{node.pid}/stat").read_text().rsplit(")", 1)[1].split() for node in cluster.nodes]
-        return sum(int(times[11]) + int(times[12]) for times in fields) / os.sysconf("SC_CLK_TCK")
+        return sum(cpu_seconds(node.pid) for node in cluster.nodes)
 
     began = time.monotonic()
     while time.monotonic() - began < SETTLED:
@@ -84,8 +70,8 @@ def ask(name: str, addresses: list[str], times: int) -> dict[str, dict]:
     for what, options in QUERIES.items():
         work = options.get("work", "list")
         rest = {key: value for key, value in options.items() if key != "work"}
-        load(addresses, work, count=20, seconds=60, in_flight=1, **rest)
-        answers[what] = load(addresses, work, count=times, seconds=60, in_flight=1, **rest)
+        offer(addresses, work, count=20, seconds=60, in_flight=1, **rest)
+        answers[what] = offer(addresses, work, count=times, seconds=60, in_flight=1, **rest)
         told = answers[what]
         say(f"{name:10} {what:28} p50 {told['p50_ms']:8.2f} ms  p99 {told['p99_ms']:8.2f} ms  max {told['max_ms']:8.2f} ms"
             f"  {told['done']} answers, failed {told['failed']}")
@@ -102,8 +88,8 @@ def starts(directory: Path, rounds: int, seconds: int) -> None:
                 if name == "without lists":
                     node.environment["TENURE_KNOWN_LEVEL"] = "3"
             with cluster:
-                load(cluster.addresses, "start", seconds=2, in_flight=64)
-                told.append(load(cluster.addresses, "start", seconds=seconds, in_flight=64)["per_second"])
+                offer(cluster.addresses, "start", seconds=2, in_flight=64)
+                told.append(offer(cluster.addresses, "start", seconds=seconds, in_flight=64)["per_second"])
             say(f"{name}: {told[-1]:.0f} starts/s")
     ratio = statistics.median(rates["with lists"]) / statistics.median(rates["without lists"])
     say(f"starts with lists: {ratio:.0%} of those without, by the medians")
@@ -114,7 +100,7 @@ def size(directory: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="scripts/bench lists", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, nargs="+", default=[200_000], help="how many there are, one number after the other")
     parser.add_argument("--reference-runs", type=int, default=20_000, help="0: without the reference server")
     parser.add_argument("--times", type=int, default=400, help="answers to each query")

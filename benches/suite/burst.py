@@ -1,10 +1,10 @@
 """Very many schedules that are due in the same second, on three local nodes, beside the reference server.
 
-    benches/load/run burst [--schedules 60000] [--reference-schedules 200]
+    scripts/bench burst [--schedules 60000] [--reference-schedules 200]
 
 Creates the schedules, each of which starts a workflow that no worker takes up, and waits for their second. From ten seconds
-before it, workflows of another kind begin a second after they were started, 20 a second: how late their tasks reach a worker
-is what the burst does to timers that have nothing to do with it.
+before it, workflows with a timer of a second are started, 20 a second: how late the tasks of these timers reach a worker is what
+the burst does to timers that have nothing to do with it.
 """
 
 import argparse
@@ -12,20 +12,17 @@ import asyncio
 import contextlib
 import json
 import math
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
+from harness.cluster import Cluster, Oracle
+from harness.rpc import Api
+from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 
-from harness.cluster import TARGET, Cluster, Oracle  # noqa: E402
-from harness.rpc import Api  # noqa: E402
-from temporalio.api.workflowservice.v1 import request_response_pb2 as w  # noqa: E402
-
-LOAD = Path(os.environ.get("TENURE_LOAD") or TARGET / "release" / "tenure-load")
+from .generator import command, offer
+from .process import peak_mb
 
 # Schedules that each server creates in a second, at the least.
 CREATED = {"tenure": 1000, "reference": 40}
@@ -36,32 +33,19 @@ GIVEN_UP, AT_LEAST = 20, 60
 TIMERS_A_SECOND = 20
 
 
-def command(addresses: list[str], work: str, **options) -> list[str]:
-    arguments = [LOAD, "--addresses", ",".join(addresses), "--work", work, "--deadline", "60"]
-    for name, value in options.items():
-        arguments += [f"--{name.replace('_', '-')}", value]
-    return [str(argument) for argument in arguments]
-
-
 def say(line: str) -> None:
     print(line, flush=True)
 
 
 def memory(pids: list[int]) -> float:
     """The most that processes together have held so far, in MB."""
-    def peak(pid: int) -> int:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
-    return sum(map(peak, pids)) / 1024
+    return sum(map(peak_mb, pids))
 
 
 async def burst(name: str, addresses: list[str], pids: list[int], schedules: int) -> None:
     api = Api(addresses[0])
     due = math.ceil(time.time() + schedules / CREATED[name] + MARGIN)
-    created = json.loads(subprocess.run(
-        command(addresses, "schedule", name="burst", at=due, count=schedules, seconds=due - MARGIN - time.time(), in_flight=64),
-        capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    created = offer(addresses, "schedule", name="burst", at=due, count=schedules, seconds=due - MARGIN - time.time(), in_flight=64)
     say(f"{name}: {created['done']} schedules in {created['seconds']:.0f} s, {created['per_second']:.0f}/s, failed {created['failed']}")
     before = memory(pids)
 
@@ -74,12 +58,14 @@ async def burst(name: str, addresses: list[str], pids: list[int], schedules: int
     await asyncio.sleep(due - BEFORE - time.time())
     seconds = max(AT_LEAST, schedules * GIVEN_UP / 1000)
     timers = await asyncio.create_subprocess_exec(
-        *command(addresses, "delayed", rate=TIMERS_A_SECOND, seconds=BEFORE + seconds, every=1 / TIMERS_A_SECOND), stdout=subprocess.PIPE)
+        *command(addresses, "timer", timer=1, rate=TIMERS_A_SECOND, seconds=BEFORE + seconds, every=1 / TIMERS_A_SECOND), stdout=subprocess.PIPE)
     told: list[dict] = []
 
     async def watch() -> None:
         async for line in timers.stdout:
-            told.append(json.loads(line) | {"at": time.time() - due})
+            said = json.loads(line)
+            if not (said.get("begins") or said["whole"]):
+                told.append(said | {"at": time.time() - due})
 
     watching = asyncio.create_task(watch())
     while (started := await count()) < created["done"] and time.time() < due + seconds:
@@ -105,7 +91,7 @@ async def burst(name: str, addresses: list[str], pids: list[int], schedules: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="scripts/bench burst", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--schedules", type=int, default=60_000)
     parser.add_argument("--reference-schedules", type=int, default=200, help="0: without the reference server")
     arguments = parser.parse_args()

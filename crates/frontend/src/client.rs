@@ -21,8 +21,9 @@ pub(crate) const PLAN: &str = "tenure-plan-bin";
 /// The feature of clients that go on to the run that a close event names.
 const FOLLOWS_NEXT_RUN: &str = "follows-next-run-id";
 
-/// The version of the reference server whose meanings this server has: clients speak of that server's versions.
-const REFERENCE_VERSION: &str = "1.32.0";
+/// The version of the reference server whose meanings this server has: clients speak of that server's versions, and offer
+/// less to an older one.
+pub(crate) const REFERENCE_VERSION: &str = "1.32.0";
 
 /// The clients whose versions are known, with those of them that are served. What others say is taken as it is.
 const SUPPORTED_CLIENTS: [(&str, &str); 7] = [

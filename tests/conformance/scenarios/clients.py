@@ -212,6 +212,13 @@ async def method_asked_by_a_client_that_is_not_served(s: Driver, method: str, fi
     await refused(s.call(method, headers=says(version="9.0.0"), **fields))
 
 
+@scenario
+async def the_version_that_clients_go_by(s: Driver):
+    """The official UI shows less of a server whose version is older."""
+    for method in ("GetSystemInfo", "GetClusterInfo"):
+        s.note(method, (await s.peek.api.call(method, request(method))).server_version)
+
+
 # --- Nexus tasks, of which there are none yet (F82) ---
 
 

@@ -1,15 +1,15 @@
-//! GetSystemInfo and GetClusterInfo.
+//! GetSystemInfo and GetClusterInfo. The server version is the one that clients go by; this build's own is the release's.
 
 use super::prelude::*;
-use crate::Frontend;
+use crate::{Frontend, client::REFERENCE_VERSION};
 use api::get_system_info_response::Capabilities;
 use tokio::time::Instant;
 
 impl LocalRpc for api::GetSystemInfoRequest {
     type Response = api::GetSystemInfoResponse;
 
-    async fn answer(self, frontend: &Frontend, _deadline: Instant) -> Result<Self::Response, ApiError> {
-        Ok(Self::Response { server_version: frontend.options().version.clone(), capabilities: Some(capabilities()) })
+    async fn answer(self, _frontend: &Frontend, _deadline: Instant) -> Result<Self::Response, ApiError> {
+        Ok(Self::Response { server_version: REFERENCE_VERSION.to_owned(), capabilities: Some(capabilities()) })
     }
 }
 
@@ -51,7 +51,7 @@ impl LocalRpc for api::GetClusterInfoRequest {
             ..Default::default()
         };
         Ok(Self::Response {
-            server_version: options.version.clone(),
+            server_version: REFERENCE_VERSION.to_owned(),
             cluster_id: options.cluster_id.clone(),
             version_info: Some(version),
             cluster_name: tenure_engine::system::namespace::ACTIVE_CLUSTER.into(),

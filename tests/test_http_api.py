@@ -6,7 +6,8 @@ import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import quote
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
 
 import pytest
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
@@ -193,6 +194,39 @@ async def test_a_client_that_goes_away_leaves_no_wait(tmp_path):
         gone = {k: v for k, v in node.metrics().items() if k.startswith("tenure_requests_total") and "CANCELLED" in k}
         assert sum(gone.values()) == 10, gone
         await api.close()
+
+
+@pytest.mark.tenure
+def test_a_schedule_does_what_its_preview_said(cluster):
+    """Each call at another node. The spec has jitter, which goes by the schedule's id."""
+    one, two, three = cluster.nodes
+    id = unique("s")
+    spec = {"cronString": ["30 2,14 * * MON-FRI"], "jitter": "600s", "timezoneName": "Europe/Berlin"}
+    action = {"startWorkflow": START | {"workflowId": id}}
+
+    def preview(node, spec, **more) -> Reply:
+        return post(node, "/tenure/api/v1/namespaces/default/schedule-preview", {"spec": spec} | more)
+
+    def make(node, spec, id=id) -> Reply:
+        return post(node, f"{NAMESPACE}/schedules/{id}", {"schedule": {"spec": spec, "action": action}, "requestId": "r"})
+
+    before = datetime.now(UTC).isoformat()
+    foreseen = preview(one, spec, scheduleId=id, maximumTimes=25).json
+    assert foreseen["meaning"] == "at 02:30 and 14:30 from Monday to Friday in Europe/Berlin, each delayed by up to 10 minutes"
+    assert len(foreseen["times"]) == 25
+    assert make(two, spec).status == 200
+    span = urlencode({"startTime": before, "endTime": foreseen["times"][-1]})
+    told = get(three, f"{NAMESPACE}/schedules/{id}/matching-times?{span}").json
+    assert told["startTime"] == foreseen["times"]
+
+    assert preview(two, spec, scheduleId="another").json["times"] != foreseen["times"][:10], "its jitter is another"
+    nameless = preview(three, spec).json["times"]
+    assert len(nameless) == 10 and all(time.endswith(":30:00Z") for time in nameless)
+    assert len(preview(one, {"cronString": ["* * * * *"]}, maximumTimes=2_000_000).json["times"]) == 1000
+    assert preview(one, {}).json == {"meaning": "never"}
+    for bad in ({"cronString": ["30 25 * * *"]}, {"interval": [{"interval": "0s"}]}, {"timezoneName": "Mars/Olympus"}):
+        refused = preview(two, bad, scheduleId="bad")
+        assert (refused.status, refused.json) == (400, make(two, bad, "bad").json)
 
 
 @pytest.mark.tenure

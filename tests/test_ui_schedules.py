@@ -19,9 +19,10 @@ async def test_a_schedule_is_made_with_its_times_before_it_is_there(site, visits
     preview = page.locator("[data-preview]")
     await page.get_by_label("Cron strings").fill("30 2 * * MON-FRIT")
     await page.get_by_label("Cron strings").fill("30 25 * * *")
-    await expect(preview).to_contain_text("25 is not between 0 and 23")
+    await expect(preview).to_contain_text("Hour is not in range [0-23]")
     await page.get_by_label("Cron strings").fill("30 2 * * MON-FRI")
     await page.get_by_label("Time zone").fill("Europe/Berlin")
+    await expect(preview).to_contain_text("at 02:30 from Monday to Friday in Europe/Berlin")
     await expect(preview.get_by_role("listitem")).to_have_count(10)
     expected = [await one.get_attribute("datetime") for one in await preview.locator("time").all()]
     await page.get_by_role("button", name="Make the schedule").click()

@@ -31,6 +31,46 @@ impl ::prost::Name for WaitForChangesResponse {
         "/tenure.api.v1.WaitForChangesResponse".into()
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewScheduleRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub schedule_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub spec: ::core::option::Option<
+        super::super::super::temporal::api::schedule::v1::ScheduleSpec,
+    >,
+    #[prost(uint32, tag = "4")]
+    pub maximum_times: u32,
+}
+impl ::prost::Name for PreviewScheduleRequest {
+    const NAME: &'static str = "PreviewScheduleRequest";
+    const PACKAGE: &'static str = "tenure.api.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "tenure.api.v1.PreviewScheduleRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/tenure.api.v1.PreviewScheduleRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewScheduleResponse {
+    #[prost(string, tag = "1")]
+    pub meaning: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub times: ::prost::alloc::vec::Vec<::prost_types::Timestamp>,
+}
+impl ::prost::Name for PreviewScheduleResponse {
+    const NAME: &'static str = "PreviewScheduleResponse";
+    const PACKAGE: &'static str = "tenure.api.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "tenure.api.v1.PreviewScheduleResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/tenure.api.v1.PreviewScheduleResponse".into()
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExplainWorkflowRequest {
     #[prost(string, tag = "1")]
@@ -625,6 +665,32 @@ pub mod tenure_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        pub async fn preview_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewScheduleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.api.v1.TenureService/PreviewSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.api.v1.TenureService", "PreviewSchedule"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn describe_cluster(
             &mut self,
             request: impl tonic::IntoRequest<super::DescribeClusterRequest>,
@@ -679,6 +745,13 @@ pub mod tenure_service_server {
             request: tonic::Request<super::WaitForChangesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::WaitForChangesResponse>,
+            tonic::Status,
+        >;
+        async fn preview_schedule(
+            &self,
+            request: tonic::Request<super::PreviewScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewScheduleResponse>,
             tonic::Status,
         >;
         async fn describe_cluster(
@@ -842,6 +915,52 @@ pub mod tenure_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WaitForChangesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tenure.api.v1.TenureService/PreviewSchedule" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewScheduleSvc<T: TenureService>(pub Arc<T>);
+                    impl<
+                        T: TenureService,
+                    > tonic::server::UnaryService<super::PreviewScheduleRequest>
+                    for PreviewScheduleSvc<T> {
+                        type Response = super::PreviewScheduleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreviewScheduleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TenureService>::preview_schedule(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewScheduleSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -75,8 +75,7 @@ impl Times<'_> {
 }
 
 fn push(state: &mut ScheduleState, firing: &Firing, overlap_policy: i32, manual: bool) {
-    let nominal = timestamp(firing.nominal);
-    add(state, BufferedStart { nominal, due: due(firing), overlap_policy, manual });
+    add(state, BufferedStart { nominal: nominal(firing), due: due(firing), overlap_policy, manual });
 }
 
 /// Adds a start to those that are due, if there is room.
@@ -86,6 +85,10 @@ pub(crate) fn add(state: &mut ScheduleState, start: BufferedStart) {
     } else {
         state.counts.buffer_dropped += 1;
     }
+}
+
+pub(super) fn nominal(firing: &Firing) -> Timestamp {
+    timestamp(firing.nominal)
 }
 
 pub(super) fn due(firing: &Firing) -> Timestamp {

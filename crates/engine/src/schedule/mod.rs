@@ -30,7 +30,7 @@ pub(crate) use listed::{LISTED, record};
 pub(crate) use overlap::{Decision, decide};
 pub(crate) use policies::Policies;
 pub use policies::complete;
-pub use shown::{described, matching_times};
+pub use shown::{described, matching_times, times_to_come};
 pub use state::{Carried, Definition, ScheduleState};
 
 use crate::{

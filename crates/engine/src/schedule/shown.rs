@@ -28,6 +28,15 @@ pub fn matching_times(
     spec.matching(from, to, &seed).map(|firing| Ok(due::due(&firing?))).collect()
 }
 
+/// The next times of the schedule that a specification would make, this many at most, as [`matching_times`] would have them.
+/// A schedule without an id has no jitter yet.
+pub fn times_to_come(lane: &Lane, spec: &Spec, now: Timestamp, count: usize) -> Result<Vec<Timestamp>, SpecError> {
+    let seed = jitter_seed(lane);
+    let time = if lane.id.is_empty() { due::nominal } else { due::due };
+    let firings = spec.matching(due::time(now), due::time(Timestamp::MAX), &seed);
+    firings.take(count).map(|firing| Ok(time(&firing?))).collect()
+}
+
 /// The next times of a schedule, this many at most.
 fn future_times(lane: &Lane, state: &ScheduleState, schedule: &Schedule, count: usize) -> Vec<Timestamp> {
     let Some(Ok(spec)) = schedule.spec.as_ref().map(Spec::compile) else { return Vec::new() };

@@ -35,6 +35,7 @@ use tenure_api::{
     workflowservice::v1::StartWorkflowExecutionRequest,
 };
 use tenure_limits::{SCHEDULE_BACKFILLS, SCHEDULE_DUE, SCHEDULE_STARTS, SCHEDULE_STEP};
+use tenure_schedule::Spec;
 use uuid::Uuid;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -551,4 +552,21 @@ fn an_outage_is_made_up_for_in_steps() {
     assert_eq!(world.state().due.len() + world.starts().len(), SCHEDULE_STEP);
     world.pass(Duration::from_secs(1));
     assert_eq!((world.state().due.len(), world.starts().len()), (0, 1200));
+}
+
+#[test]
+fn the_times_to_come_are_those_that_the_schedule_will_have() {
+    let mut schedule = schedule(policies(Policy::Skip)).decode();
+    let jitter = Some(prost_types::Duration { seconds: 40, nanos: 0 });
+    let spec = ScheduleSpec { jitter, ..schedule.spec.take().unwrap_or_default() };
+    schedule.spec = Some(spec.clone());
+    let spec = Spec::compile(&spec).unwrap();
+    let now = World::default().now;
+    let foreseen = times_to_come(&lane(), &spec, now, 5).unwrap();
+    let (from, to) = (now.to_proto(), foreseen[4].to_proto());
+    assert_eq!(matching_times(&lane(), &definition(Encoded::of(&schedule)), &from, &to).unwrap(), foreseen);
+
+    let nameless = Lane::of_schedule(lane().namespace, "");
+    let minute = |number: u64| Timestamp(1_700_000_000 * 1_000_000_000).plus(Duration::from_secs(number * 60 - 20));
+    assert_eq!(times_to_come(&nameless, &spec, now, 3).unwrap(), [minute(1), minute(2), minute(3)]);
 }

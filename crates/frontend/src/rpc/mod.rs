@@ -24,6 +24,7 @@ mod poll_activity_task_queue;
 mod poll_nexus_task_queue;
 mod poll_workflow_execution_update;
 mod poll_workflow_task_queue;
+mod preview_schedule;
 mod query_workflow;
 mod read_namespaces;
 mod record_activity_task_heartbeat;
@@ -288,6 +289,7 @@ fn served() -> Vec<(String, Handler)> {
         local::<operator::ListSearchAttributesRequest>(),
         led::<tenure::ExplainWorkflowRequest>(),
         local::<tenure::WaitForChangesRequest>(),
+        led::<tenure::PreviewScheduleRequest>(),
         local::<tenure::DescribeClusterRequest>(),
     ]
 }

@@ -6,7 +6,7 @@ use crate::call::Target;
 use tenure_api::{
     enums::v1::{NamespaceState, TaskQueueKind},
     errordetails::v1::QueryFailedFailure,
-    schedule::v1::{self as api_schedule, Schedule, ScheduleState, schedule_action::Action},
+    schedule::v1::{self as api_schedule, Schedule, ScheduleSpec, ScheduleState, schedule_action::Action},
     workflow::v1::NewWorkflowExecutionInfo,
 };
 use tenure_engine::{
@@ -30,7 +30,7 @@ const NOTES: usize = 1000;
 
 /// A schedule.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ScheduleTarget(Lane);
+pub(crate) struct ScheduleTarget(pub(super) Lane);
 
 impl Target for ScheduleTarget {
     fn shard(&self, shards: &Shards) -> ShardId {
@@ -254,7 +254,7 @@ async fn read(call: &Call, lane: &Lane) -> Result<(schedule::ScheduleState, Defi
     }
 }
 
-fn invalid(message: impl Into<String>) -> ApiError {
+pub(super) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::invalid_argument(message.into())
 }
 
@@ -266,7 +266,7 @@ fn target(admission: &Admission<'_>, schedule_id: &str) -> Result<ScheduleTarget
 }
 
 /// A schedule that is to be made. The reference server keeps it under an id of its own, which must not be too long.
-fn new_target(admission: &Admission<'_>, schedule_id: &str) -> Result<ScheduleTarget, ApiError> {
+pub(super) fn new_target(admission: &Admission<'_>, schedule_id: &str) -> Result<ScheduleTarget, ApiError> {
     let target = target(admission, schedule_id)?;
     limited(admission, &format!("temporal-sys-scheduler:{schedule_id}"), "WorkflowId")?;
     Ok(target)
@@ -287,10 +287,14 @@ fn check_schedule(admission: &Admission<'_>, namespace: &str, schedule: &mut Sch
     // Its notes are a part of it.
     admission.blob(Some(&*schedule))?;
     schedule::complete(schedule.policies.get_or_insert_default());
-    let spec = Spec::compile(schedule.spec.get_or_insert_default());
-    let spec = spec.map_err(|error| invalid(error.to_string()))?;
-    schedule.spec = Some(spec.canonical().clone());
+    schedule.spec = Some(compile(schedule.spec.as_ref())?.canonical().clone());
     Ok(())
+}
+
+/// What a specification stands for; no specification is an empty one.
+pub(super) fn compile(spec: Option<&ScheduleSpec>) -> Result<Spec, ApiError> {
+    let spec = spec.map_or_else(|| Spec::compile(&ScheduleSpec::default()), Spec::compile);
+    spec.map_err(|error| invalid(error.to_string()))
 }
 
 fn check_action(

@@ -101,6 +101,10 @@ export const listSchedules = (namespace: string, query: string, nextPageToken = 
 export const describeSchedule = (namespace: string, id: string, signal?: AbortSignal) =>
   get<T.ScheduleDescription>(scheduleAt(namespace, id), {}, signal)
 
+/** What a specification means and when it would act; refused as `createSchedule` would be. */
+export const previewSchedule = (namespace: string, scheduleId: string, spec: T.ScheduleSpec, signal?: AbortSignal) =>
+  post<{ meaning: string; times?: string[] }>(`/tenure/api/v1/namespaces/${segment(namespace)}/schedule-preview`, { scheduleId, spec }, signal)
+
 export const createSchedule = (namespace: string, scheduleId: string, schedule: T.Schedule) =>
   post(scheduleAt(namespace, scheduleId), { scheduleId, schedule, identity: IDENTITY, requestId: uuid() })
 

@@ -8,7 +8,9 @@ use tenure_api::{
     error::Code,
     failure::v1::{Failure, failure::FailureInfo},
     query::v1::WorkflowQuery,
+    schedule::v1::ScheduleSpec,
     taskqueue::v1::{RateLimit, TaskQueue},
+    tenure::v1::PreviewScheduleRequest,
     update::v1::UpdateRef,
     workflowservice::v1::{self as api, update_task_queue_config_request::RateLimitUpdate},
 };
@@ -603,4 +605,18 @@ fn a_request_without_an_id_gets_one_for_all_its_retries() {
     // As when it is admitted again where it was forwarded to.
     admit(&mut request).unwrap();
     assert_eq!(request.request_id, minted);
+}
+
+#[test]
+fn a_preview_is_refused_as_the_schedule_would_be() {
+    let preview = |schedule_id: &str, cron: &str| {
+        let spec = ScheduleSpec { cron_string: vec![cron.into()], ..Default::default() };
+        PreviewScheduleRequest { schedule_id: schedule_id.into(), spec: Some(spec), ..Default::default() }
+    };
+    check(preview("s", "30 2 * * MON-FRI"), "");
+    check(preview("", "@daily"), "");
+    check(preview("s", "30 25 * * *"), "Invalid schedule spec: Hour is not in range [0-23]");
+    check(preview(&"x".repeat(978), "@daily"), "WorkflowId exceeds maximum allowed length (1001/1000)");
+    let large = ScheduleSpec { timezone_data: vec![0; 3 << 20].into(), ..Default::default() };
+    check(PreviewScheduleRequest { spec: Some(large), ..Default::default() }, "Blob data size exceeds limit.");
 }

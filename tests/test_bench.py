@@ -102,7 +102,7 @@ def test_loads_of_the_mock(mock, results, name):
 
 
 # One node restarts well, but nobody takes over from it.
-@pytest.mark.parametrize("name", SPECIAL.keys() - {"leader kill"})
+@pytest.mark.parametrize("name", sorted(SPECIAL.keys() - {"leader kill"}))
 def test_other_scenarios(tenure, results, name):
     for load, figures in play(tenure, named(name), results).items():
         assert SPECIAL[name] - ({"p50_ms"} if load == "drained" else set()) <= set(figures), load

@@ -21,8 +21,9 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 pub struct Cluster {
     pub options: Options,
-    dirs: BTreeMap<u64, TempDir>,
     pub nodes: BTreeMap<u64, Node>,
+    // Behind the nodes, which write to them.
+    dirs: BTreeMap<u64, TempDir>,
 }
 
 impl Cluster {
@@ -47,7 +48,7 @@ impl Cluster {
         }
         let mut options = Options::new(1, addresses);
         options.shards = 3;
-        options.on_fatal = FatalHook(Arc::new(|cause| panic!("{cause}")));
+        options.on_fatal = told();
         tune(&mut options);
         let dirs = (1..=size).map(|id| (id, TempDir::new().unwrap())).collect();
         Cluster { options, dirs, nodes: BTreeMap::new() }
@@ -134,9 +135,15 @@ impl Cluster {
     }
 }
 
+/// What ends a process shows in the test; a node that writes on after its test's end, into a directory that is gone, is none
+/// of the next test's business.
+fn told() -> FatalHook {
+    FatalHook(Arc::new(|cause| panic!("{cause}")))
+}
+
 async fn open(dir: PathBuf) -> Storage {
     eventually("the data directory is free", || async {
-        match Storage::open(tenure_storage::Options::new(&dir)) {
+        match Storage::open(tenure_storage::Options { on_fatal: told(), ..tenure_storage::Options::new(&dir) }) {
             Ok(storage) => Some(storage),
             Err(OpenError::InUse { .. }) => None,
             Err(error) => panic!("{error}"),

@@ -12,23 +12,28 @@ pub(crate) trait IdlePolls: Send + Sync {
     fn take(self: Arc<Self>, queue: &QueueKey) -> Option<TakenPoll>;
 }
 
-/// The homes on this node, by their shards, with the terms of their leaders.
+/// The homes on this node, by their shards.
 #[derive(Default)]
-pub(crate) struct LocalHomes(RwLock<HashMap<ShardId, (u64, Arc<dyn IdlePolls>)>>);
+pub(crate) struct LocalHomes(RwLock<HashMap<ShardId, LocalHome>>);
+
+struct LocalHome {
+    term: u64,
+    polls: Arc<dyn IdlePolls>,
+}
 
 impl LocalHomes {
     pub(crate) fn open(&self, shard: ShardId, term: u64, home: Arc<dyn IdlePolls>) {
-        self.0.write().insert(shard, (term, home));
+        self.0.write().insert(shard, LocalHome { term, polls: home });
     }
 
     /// The leader of this term ends; a later one may be there already.
     pub(crate) fn close(&self, shard: ShardId, term: u64) {
-        self.0.write().retain(|of, (opened, _)| (*of, *opened) != (shard, term));
+        self.0.write().retain(|of, home| (*of, home.term) != (shard, term));
     }
 
     pub(crate) fn take(&self, home: ShardId, queue: &QueueKey) -> Option<TakenPoll> {
-        let (_, home) = self.0.read().get(&home).cloned()?;
-        home.take(queue)
+        let polls = self.0.read().get(&home)?.polls.clone();
+        polls.take(queue)
     }
 }
 

@@ -74,7 +74,7 @@ async def test_payloads_that_are_no_text_or_two_megabytes(site, visits):
 async def test_a_run_that_is_deleted_while_it_is_looked_at(site, visits):
     workflow_id = unique("deleted")
     handle = await site.start(workflow_id)
-    page = await visits.open(workflow_at(workflow_id))
+    page = await visits.open(workflow_at(workflow_id).replace("latest", handle.first_execution_run_id))
     await expect(page.locator("[data-waits]")).to_be_visible()
     await site.client.workflow_service.delete_workflow_execution(DeleteWorkflowExecutionRequest(
         namespace="default", workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=handle.first_execution_run_id)))

@@ -122,7 +122,11 @@ impl IdlePolls for Home {
                     queue.matcher.limit.give_back();
                     keep_waiting(queue, id, waiting);
                 });
-                return self.match_queue(&name);
+                // Where the process is ending, nothing is started any more.
+                if tokio::runtime::Handle::try_current().is_ok() {
+                    self.match_queue(&name);
+                }
+                return;
             };
             self.with_queue(&name, |queue| {
                 queue.added.count(1, now);

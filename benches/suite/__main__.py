@@ -1,6 +1,6 @@
 """Measures what speed and growth cost: three local nodes of ours beside the reference server, scenario by scenario.
 
-A whole run takes about three hours and writes docs/benchmarks.md. A run of some scenarios, or a --quick one, prints its tables
+A whole run takes hours and writes docs/benchmarks.md. A run of some scenarios, or a --quick one, prints its tables
 and writes nothing unless it is told where. Servers are started afresh for each scenario, one after the other, in each round.
 """
 
@@ -36,7 +36,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, help="of each load (default: 10)")
     parser.add_argument("--rounds", type=int, help="in which all servers have their turn; long scenarios have one (default: 3)")
     parser.add_argument("--scale", type=float, help="a factor on the counts of long scenarios, and on half an hour (default: 1)")
-    parser.add_argument("--quick", action="store_true", help="--seconds 2 --rounds 1 --scale 0.01: some ten minutes, of little worth")
+    parser.add_argument("--quick", action="store_true", help="--seconds 2 --rounds 1 --scale 0.01: some minutes, of little worth")
     parser.add_argument("--output", type=Path, metavar="FILE", help=f"the document, with pictures and results.json in a directory "
                         f"beside it (default of a whole run: {DOCUMENT.relative_to(ROOT)})")
     parser.add_argument("--render", type=Path, metavar="JSON", help="measure nothing: write the document of these results again")

@@ -1,40 +1,45 @@
-//! How followers hear how far the log is committed: with the next entries.
+//! How followers hear how far the log is committed: with other entries, and once in a while.
 //!
 //! openraft tells them at once, in an append request without entries, and so each entry would take two messages to each
-//! follower, and two turns of each core. Nobody reads what a follower applies but the next leader, which catches up before it
-//! serves.
+//! follower, two turns of each core, and a write of rows of its own. Nobody reads what a follower applies but the next leader,
+//! which catches up before it serves.
 
-use crate::types::TypeConfig;
+use crate::types::{LogId, TypeConfig};
 use futures::{
     Stream, StreamExt,
     stream::{self, BoxStream, Fuse},
 };
 use openraft::raft::AppendEntriesRequest;
 use std::time::Duration;
+use tokio::time::Instant;
 
 type Request = AppendEntriesRequest<TypeConfig>;
 
-/// Holds a request without entries until one with entries says all that it says, but no longer than `patience`. The first
-/// request of a stream is never held: with its answer the follower's log is known to match. (openraft takes the answer to a
-/// later request for one to all before it.)
+/// Holds a request without entries until one with entries comes, but no longer than `patience`; and of requests with entries
+/// lets one in each `patience` say what is committed, so that the follower applies many entries at once. The first request
+/// of a stream is never held: with its answer the follower's log is known to match. (openraft takes the answer to a later
+/// request for one to all before it.)
+///
+/// No commit stays untold: that of the last entries makes a request without entries, which says all when it goes.
 pub(crate) fn with_entries<S>(requests: S, patience: Duration) -> BoxStream<'static, Request>
 where
     S: Stream<Item = Request> + Send + Unpin + 'static,
 {
-    let held = Held { requests: requests.fuse(), begun: false, patience };
+    let held = Held { requests: requests.fuse(), told: None, patience };
     stream::unfold(held, Held::next).boxed()
 }
 
 struct Held<S> {
     requests: Fuse<S>,
-    begun: bool,
+    /// When the follower was last told what is committed, and what; `None` before the first request.
+    told: Option<(Instant, Option<LogId>)>,
     patience: Duration,
 }
 
 impl<S: Stream<Item = Request> + Unpin> Held<S> {
     async fn next(mut self) -> Option<(Request, Self)> {
         let mut request = self.requests.next().await?;
-        if std::mem::replace(&mut self.begun, true) && request.entries.is_empty() {
+        if self.told.is_some() && request.entries.is_empty() {
             let mut patience = std::pin::pin!(tokio::time::sleep(self.patience));
             while request.entries.is_empty() {
                 request = tokio::select! {
@@ -44,6 +49,12 @@ impl<S: Stream<Item = Request> + Unpin> Held<S> {
                 };
             }
         }
+        match self.told {
+            Some((at, committed)) if !request.entries.is_empty() && at.elapsed() < self.patience => {
+                request.leader_commit = committed;
+            }
+            _ => self.told = Some((Instant::now(), request.leader_commit)),
+        }
         Some((request, self))
     }
 }
@@ -52,7 +63,6 @@ impl<S: Stream<Item = Request> + Unpin> Held<S> {
 mod tests {
     use super::*;
     use crate::types::{Entry, EntryPayload, Vote, log_id};
-    use tokio::time::Instant;
 
     const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -73,12 +83,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_commit_goes_with_the_entries_after_it_and_alone_only_if_none_come() {
+    async fn a_commit_goes_with_entries_after_it_and_alone_only_if_none_come() {
         let (send, requests) = futures::channel::mpsc::unbounded();
-        let begin = Instant::now();
         let mut out = with_entries(requests, PATIENCE);
         send.unbounded_send(request(None, 1)).unwrap();
         assert_eq!(committed(&out.next().await.unwrap()), 1, "the first one finds out where the logs match");
+        tokio::time::sleep(PATIENCE).await;
+        let begin = Instant::now();
         for sent in [request(None, 2), request(None, 3), request(Some(9), 4), request(None, 5)] {
             send.unbounded_send(sent).unwrap();
         }
@@ -87,6 +98,26 @@ mod tests {
         let alone = out.next().await.unwrap();
         assert_eq!((committed(&alone), alone.entries.len()), (5, 0));
         assert!(begin.elapsed() >= PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn entries_say_what_is_committed_once_in_a_while() {
+        for (patience, expected) in [(Duration::from_secs(3600), [0, 0, 0, 0]), (Duration::ZERO, [0, 1, 2, 3])] {
+            let requests = (1..=4).map(|index| request(Some(index), index - 1));
+            let out = with_entries(stream::iter(requests), patience);
+            assert_eq!(out.map(|request| committed(&request)).collect::<Vec<_>>().await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_commit_is_told() {
+        let requests = [request(Some(1), 0), request(Some(2), 1), request(None, 2)];
+        let mut out = with_entries(stream::iter(requests), PATIENCE);
+        let mut last = 0;
+        while let Some(request) = out.next().await {
+            last = committed(&request);
+        }
+        assert_eq!(last, 2);
     }
 
     #[tokio::test]

@@ -167,8 +167,7 @@ impl Group {
             metrics,
         }));
         let on_fatal = &options.on_fatal;
-        on_fatal.spawn("the watch on leadership", watch_leadership(group.clone(), tell_leadership));
-        on_fatal.spawn("the watch on groups", watch_health(group.clone(), on_fatal.clone()));
+        on_fatal.spawn("the watch on groups", watch(group.clone(), tell_leadership, on_fatal.clone()));
         group
     }
 
@@ -346,11 +345,12 @@ impl Group {
     }
 }
 
-async fn watch_leadership(group: Group, tell: watch::Sender<Leadership>) {
-    let shard = group.0.shard;
+/// Tells of changes of leadership until the core ends. A group whose core has died serves nobody and tells nobody: the process
+/// must not live on with it.
+async fn watch(group: Group, tell: watch::Sender<Leadership>, on_fatal: FatalHook) {
+    let (shard, node) = (group.0.shard, group.0.node);
+    // These change with votes and leaders; the others with each entry.
     let mut server = group.0.raft.server_metrics();
-    let node = group.0.node;
-    drop(group);
     let changes = metrics::counter!("tenure_raft_leader_changes_total");
     let led = metrics::gauge!("tenure_raft_shards_led");
     loop {
@@ -372,23 +372,12 @@ async fn watch_leadership(group: Group, tell: watch::Sender<Leadership>) {
             led.decrement(f64::from(u8::from(now.is_leader)));
             // Whoever waits must not believe in a leader for ever.
             tell.send_replace(Leadership { leader: None, is_leader: false, ..now });
-            return;
+            break;
         }
     }
-}
-
-/// A group whose core has died serves nobody and tells nobody: the process must not live on with it.
-async fn watch_health(group: Group, on_fatal: FatalHook) {
-    let mut metrics = group.0.raft.metrics();
-    let fatal = loop {
-        if let Err(fatal) = &metrics.borrow_and_update().running_state {
-            break fatal.clone();
-        }
-        if metrics.changed().await.is_err() {
-            break Fatal::Stopped;
-        }
-    };
     if !group.0.stopping.load(Ordering::Acquire) {
-        on_fatal.report(&format!("the Raft group of shard {} died: {fatal}", group.0.shard));
+        let metrics = group.0.raft.metrics();
+        let cause = metrics.borrow_watched().running_state.clone().err().unwrap_or(Fatal::Stopped);
+        on_fatal.report(&format!("the Raft group of shard {shard} died: {cause}"));
     }
 }

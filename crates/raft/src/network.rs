@@ -48,7 +48,7 @@ impl Kind {
 /// Append requests of one group that may be under way to one follower: with as many no further one is begun.
 const PIPELINE: usize = 8;
 
-/// How long followers of a shard may not hear that an entry is committed, while no other entries come.
+/// How long followers of a shard may not hear that an entry is committed.
 const COMMIT_ALONE: Duration = Duration::from_millis(20);
 
 /// A follower that does not answer an append request within this time of its having been sent is tried again. Far

@@ -72,10 +72,14 @@ impl StateMachine {
         self.recent.clone()
     }
 
-    /// Writes rows, with how far they go. The database may keep its writers waiting, and so this is no work for a thread
-    /// that others wait for.
-    async fn write(&self, writes: Vec<Bytes>) -> io::Result<()> {
+    /// Writes rows, with how far they go. If the database would keep us waiting, or there is much to write, this is no work
+    /// for a thread that others wait for. (Otherwise the hand-over to another one would cost more than the write.)
+    async fn write(&self, writes: &[(u64, Bytes)]) -> io::Result<()> {
         let (rows, log) = (self.rows.current(), self.log.to_row());
+        if rows.apply_quickly(&log, writes.iter().map(|(_, rows)| &rows[..]))? {
+            return Ok(());
+        }
+        let writes: Vec<Bytes> = writes.iter().map(|(_, rows)| rows.clone()).collect();
         let written = tokio::task::spawn_blocking(move || rows.apply(&log, writes.iter().map(|rows| &rows[..])));
         match written.await {
             Ok(written) => Ok(written?),
@@ -135,7 +139,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                     next = entries.next().now_or_never().flatten();
                 }
             }
-            self.write(written.iter().map(|(_, rows)| rows.clone()).collect()).await?;
+            self.write(&written).await?;
             for (index, rows) in written.drain(..) {
                 if let Some(recent) = &self.recent {
                     recent.add(index, &rows);

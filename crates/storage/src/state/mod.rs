@@ -23,13 +23,16 @@ use crate::{
 };
 use metrics::histogram;
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, FlushOptions,
-    LogLevel, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, ErrorKind,
+    FlushOptions, LogLevel, ReadOptions, WriteBatch, WriteOptions,
 };
 use rows::Incarnation;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 
@@ -45,6 +48,27 @@ struct StateDbInner {
     incarnations: Mutex<Incarnations>,
     /// Flushes run one at a time, so that each reports what it made durable itself.
     flush: Mutex<()>,
+    /// Writes of large batches that are under way: others wait for them.
+    slow_writes: AtomicUsize,
+}
+
+/// More bytes of rows are not written on a thread that others wait for.
+const QUICK_BYTES: usize = 64 << 10;
+
+/// A large batch that is being written.
+struct SlowWrite<'a>(&'a AtomicUsize);
+
+impl<'a> SlowWrite<'a> {
+    fn begin(under_way: &'a AtomicUsize) -> Self {
+        under_way.fetch_add(1, Ordering::AcqRel);
+        SlowWrite(under_way)
+    }
+}
+
+impl Drop for SlowWrite<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 #[derive(Default)]
@@ -67,6 +91,7 @@ impl StateDb {
             snapshot_batch: options.snapshot_batch,
             incarnations: Mutex::default(),
             flush: Mutex::default(),
+            slow_writes: AtomicUsize::default(),
         })))
     }
 
@@ -154,7 +179,24 @@ impl StateDb {
     fn write(&self, batch: WriteBatch) -> Result<(), StorageError> {
         let mut options = WriteOptions::default();
         options.disable_wal(true);
+        let _slow = (batch.size_in_bytes() > QUICK_BYTES).then(|| SlowWrite::begin(&self.0.slow_writes));
         Ok(self.0.db.write_opt(batch, &options)?)
+    }
+
+    /// Writes a small batch, unless it would have to wait: for a large one, or because the database slows its writers down.
+    /// False if nothing was written.
+    fn write_quickly(&self, batch: WriteBatch) -> Result<bool, StorageError> {
+        if self.0.slow_writes.load(Ordering::Acquire) > 0 {
+            return Ok(false);
+        }
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        options.set_no_slowdown(true);
+        match self.0.db.write_opt(batch, &options) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Incomplete => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn read_applied(&self, incarnation: u64) -> Result<Option<Applied>, StorageError> {

@@ -1,6 +1,6 @@
 //! One shard's rows: applying to them, and how far they are applied and durable.
 
-use super::{ShardReader, StateDb};
+use super::{QUICK_BYTES, ShardReader, StateDb};
 use crate::{
     StorageError,
     key::{Family, INCARNATION, KeyWriter, table},
@@ -93,10 +93,39 @@ impl ShardRows {
 
     /// Writes the rows of some entries, in order, and how far the log is applied with them: all or nothing. Each of
     /// `writes` is what [`crate::write_set::encode`] gave; entries without rows are left out. One caller at a time.
+    /// Blocks for as long as the database keeps its writers waiting.
     ///
     /// # Errors
     /// After an error the shard cannot go on: entries must not be skipped.
     pub fn apply<'a>(&self, applied: &Applied, writes: impl IntoIterator<Item = &'a [u8]>) -> Result<(), StorageError> {
+        self.state.write(self.batch(applied, writes)?)?;
+        self.incarnation.lock().applied = Some(applied.clone());
+        Ok(())
+    }
+
+    /// [`ShardRows::apply`] if it takes next to no time, as it does unless there is much to write or the database keeps its
+    /// writers waiting. False if nothing was written.
+    ///
+    /// # Errors
+    /// As those of [`ShardRows::apply`].
+    pub fn apply_quickly<'a>(
+        &self,
+        applied: &Applied,
+        writes: impl IntoIterator<Item = &'a [u8]> + Clone,
+    ) -> Result<bool, StorageError> {
+        let bytes: usize = writes.clone().into_iter().map(<[u8]>::len).sum();
+        let written = bytes <= QUICK_BYTES && self.state.write_quickly(self.batch(applied, writes)?)?;
+        if written {
+            self.incarnation.lock().applied = Some(applied.clone());
+        }
+        Ok(written)
+    }
+
+    fn batch<'a>(
+        &self,
+        applied: &Applied,
+        writes: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<WriteBatch, StorageError> {
         self.incarnation.check()?;
         let mut batch = WriteBatch::default();
         let mut rows = RowBatch::new(self, &mut batch);
@@ -104,9 +133,7 @@ impl ShardRows {
             rows.add(set)?;
         }
         batch.put_cf(self.state.family(Family::Rows), Applied::key(self.incarnation.number), applied.encode());
-        self.state.write(batch)?;
-        self.incarnation.lock().applied = Some(applied.clone());
-        Ok(())
+        Ok(batch)
     }
 
     /// How far the log is applied; `None` if nothing was.

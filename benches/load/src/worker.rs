@@ -31,6 +31,9 @@ use tonic::{Code, Status};
 const POLL: Duration = Duration::from_secs(70);
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// Tasks of one worker at once, and polls for them.
+const SLOTS: usize = 2000;
+
 /// How long a poller waits after a failure.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -103,6 +106,8 @@ pub struct Worker {
     sticky: bool,
     payload: usize,
     completions: Arc<Completions>,
+    /// For polls and the tasks that they bring, as in workers of SDKs: a poller goes on polling while a task is worked on.
+    slots: Arc<Semaphore>,
     /// How much is done of each run whose next task comes without what was told before.
     kept: Arc<Mutex<HashMap<String, u32>>>,
 }
@@ -118,6 +123,7 @@ impl Worker {
             sticky: shape.sticky,
             payload: calls.payload,
             completions,
+            slots: Arc::new(Semaphore::new(SLOTS)),
             kept: Arc::default(),
         }
     }
@@ -160,12 +166,17 @@ impl Worker {
                 identity: "load".to_owned(),
                 ..Default::default()
             };
-            let answered = match self.service.poll_workflow_task_queue(within(POLL, poll)).await {
-                Ok(task) => self.workflow_task(task.into_inner()).await,
-                Err(status) => Err(status),
-            };
-            if answered.is_err() {
-                sleep(PAUSE).await;
+            // A closed semaphore would end the loop; nobody closes it.
+            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+            match self.service.poll_workflow_task_queue(within(POLL, poll)).await {
+                Ok(task) => {
+                    let mut worker = self.clone();
+                    tokio::spawn(async move {
+                        worker.workflow_task(task.into_inner()).await.ok();
+                        drop(slot);
+                    });
+                }
+                Err(_) => sleep(PAUSE).await,
             }
         }
     }
@@ -178,12 +189,17 @@ impl Worker {
                 identity: "load".to_owned(),
                 ..Default::default()
             };
-            let answered = match self.service.poll_activity_task_queue(within(POLL, poll)).await {
-                Ok(task) => self.activity_task(task.into_inner()).await,
-                Err(status) => Err(status),
-            };
-            if answered.is_err() {
-                sleep(PAUSE).await;
+            // A closed semaphore would end the loop; nobody closes it.
+            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+            match self.service.poll_activity_task_queue(within(POLL, poll)).await {
+                Ok(task) => {
+                    let mut worker = self.clone();
+                    tokio::spawn(async move {
+                        worker.activity_task(task.into_inner()).await.ok();
+                        drop(slot);
+                    });
+                }
+                Err(_) => sleep(PAUSE).await,
             }
         }
     }

@@ -31,8 +31,10 @@ impl FeatureLevel {
     pub const WORKERS: FeatureLevel = FeatureLevel(8);
     /// The level at which leaders say whether lists have changed.
     pub const WATCHES: FeatureLevel = FeatureLevel(9);
+    /// The level at which homes of queues lend polls to the nodes that these came to.
+    pub const LENT_POLLS: FeatureLevel = FeatureLevel(10);
     /// The highest level that this build knows.
-    pub const KNOWN: FeatureLevel = FeatureLevel::WATCHES;
+    pub const KNOWN: FeatureLevel = FeatureLevel::LENT_POLLS;
 }
 
 /// The level of a cluster before anything of it was read.

@@ -24,13 +24,13 @@ use tenure_api::{
     workflowservice::v1 as api,
 };
 use tenure_engine::{
-    NamespaceId, Process, ProposalId, QueueKey, WorkflowKey, chain::StartOptions, search_attributes::Registry,
-    system::namespace, token::TaskToken,
+    NamespaceId, Process, ProposalId, QueueKey, WorkflowKey, chain::StartOptions, command::Poll,
+    search_attributes::Registry, system::namespace, token::TaskToken,
 };
 use tenure_limits::{CALL_DEADLINE, WAIT_DEADLINE};
 use tenure_shard::{
-    AttemptError, Attempted, CommandError, Leader, LeaderHandle, ListQuery, Namespace, NodeId, PageToken, QueryToken,
-    Question, SYSTEM_SHARD, ShardId, Shards, TokenKey, TokenUse, WorkerPoll, new_proposal_id,
+    AttemptError, Attempted, CommandError, HeldPoll, Leader, LeaderHandle, ListQuery, Namespace, NodeId, PageToken,
+    QueryToken, Question, SYSTEM_SHARD, ShardId, Shards, TokenKey, TokenUse, WorkerPoll, new_proposal_id,
 };
 use tokio::time::{Instant, timeout_at};
 use tonic::{Response, Status, metadata::MetadataValue};
@@ -80,6 +80,11 @@ pub(crate) trait Rpc: Message + Name + Default + 'static {
 
     /// The worker instance that polls, by its own key; empty if it did not say. A poll ends when that worker goes.
     fn polling_worker(&self) -> Option<PollingWorker<'_>> {
+        None
+    }
+
+    /// The poll that it is, of a worker that is connected to a process.
+    fn poll(&self, _queue: &Self::Target, _process: Process) -> Option<(QueueKey, Poll)> {
         None
     }
 
@@ -395,14 +400,21 @@ impl Frontend {
         let request = &*request;
         let proposal = new_proposal_id();
         let mut encoded = None;
+        let mut held = None;
         let mut attempts = self.shards().attempts(shard, deadline.at);
         while let Some(leader) = attempts.next().await {
             let attempt = async {
                 match leader {
-                    Leader::Here => self.run_here(shard, request, key, proposal, deadline).await,
+                    Leader::Here => {
+                        // Where it waits now, the leaders of this node find it.
+                        held = None;
+                        self.run_here(shard, request, key, proposal, deadline).await
+                    }
                     Leader::At { node, .. } => {
                         let message = encoded.get_or_insert_with(|| request.encode()).clone();
-                        self.forward_to(node, shard, method, message, proposal, deadline).await
+                        let forwarded = self.forward_to(node, shard, method, message, proposal, deadline);
+                        let held = held.get_or_insert_with(|| request.hold(self.shards(), proposal)).as_mut();
+                        or_answered_here(held, forwarded).await
                     }
                 }
             };
@@ -523,6 +535,20 @@ impl Frontend {
         let found = self.shards().namespace(name, deadline).await;
         let found = found.map_err(|cause| ApiError::unavailable(format!("namespace {name}: {cause}")))?;
         serving(found.ok_or_else(|| namespace::not_found(name))?, allowed)
+    }
+}
+
+/// What another node answers to a request, unless it is a poll that a leader of this one has a task for.
+async fn or_answered_here<E>(
+    held: Option<&mut HeldPoll>,
+    forwarded: impl Future<Output = Result<Result<EncodedResponse, ApiError>, E>>,
+) -> Result<Result<EncodedResponse, ApiError>, E> {
+    let Some(held) = held else { return forwarded.await };
+    held.sets_out();
+    tokio::select! {
+        biased;
+        answer = forwarded => answer,
+        polled = held.answered() => Ok(Ok(Some(polled).into())),
     }
 }
 

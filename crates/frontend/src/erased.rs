@@ -14,8 +14,8 @@ use tenure_api::{
     common::v1::SearchAttributes, enums::v1::NamespaceState, error::ApiError,
     workflowservice::v1::DescribeNamespaceRequest,
 };
-use tenure_engine::token::TaskToken;
-use tenure_shard::{CommandError, Handover, PollResponse, ShardId, Shards, TokenKey, TokenUse};
+use tenure_engine::{ProposalId, token::TaskToken};
+use tenure_shard::{CommandError, Handover, HeldPoll, PollResponse, ShardId, Shards, TokenKey, TokenUse};
 use tokio::time::Instant;
 
 /// How a method is served.
@@ -63,6 +63,9 @@ pub(crate) trait AnyRequest: Send + Sync {
 
     /// Encodes the request as it was admitted.
     fn encode(&self) -> Bytes;
+
+    /// Has a poll answered here, too, while it waits at another node. `None` for what is no poll.
+    fn hold(&self, shards: &Shards, id: ProposalId) -> Option<HeldPoll>;
 
     /// Binds the fate of the started tasks in a response to that of its body, and takes out those that their owner gave
     /// up meanwhile; suits the body to the request's client.
@@ -178,6 +181,11 @@ impl<R: Rpc> AnyRequest for Led<R> {
 
     fn encode(&self) -> Bytes {
         self.request.encode_to_vec().into()
+    }
+
+    fn hold(&self, shards: &Shards, id: ProposalId) -> Option<HeldPoll> {
+        let (queue, poll) = self.request.poll(self.target.as_ref()?, shards.process())?;
+        Some(shards.hold_poll(queue, id, poll))
     }
 
     fn hand_over(&self, response: EncodedResponse, shards: &Shards, key: TokenKey) -> Result<Outgoing, ApiError> {

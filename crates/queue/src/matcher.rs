@@ -89,6 +89,11 @@ impl<K: Ord + Clone, T, P> Matcher<K, T, P> {
         self.polls.insert(id, poll);
     }
 
+    /// A poll that waits here.
+    pub fn waiting_poll(&self, id: PollId) -> Option<&P> {
+        self.polls.get(&id)
+    }
+
     /// A poll was given up. `None` if it does not wait here: it is matched, or gone.
     pub fn cancel(&mut self, id: PollId) -> Option<P> {
         self.polls.remove(&id)

@@ -22,6 +22,7 @@ pub use leader::updates::{UpdateProgress, UpdateWithStart};
 pub use node::attempts::{Attempted, Attempts};
 pub use node::gather::{Counted, Left, SamePlan};
 pub use node::handovers::Handover;
+pub use node::held_polls::HeldPoll;
 pub use node::list_query::list_query;
 pub use node::list_token::malformed_page_token;
 pub use node::polled::PollResponse;

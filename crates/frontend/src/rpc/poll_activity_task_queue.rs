@@ -1,7 +1,7 @@
 //! PollActivityTaskQueue.
 
 use super::prelude::*;
-use tenure_engine::{command::Poll, proto::Encoded};
+use tenure_engine::{Process, command::Poll, proto::Encoded};
 use tenure_shard::PollRequest;
 
 impl Rpc for api::PollActivityTaskQueueRequest {
@@ -26,19 +26,24 @@ impl Rpc for api::PollActivityTaskQueueRequest {
     }
 
     #[allow(deprecated)]
-    async fn run(self: Arc<Self>, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+    fn poll(&self, queue: &QueueKey, process: Process) -> Option<(QueueKey, Poll)> {
         let poll = Poll {
             identity: self.identity.clone(),
-            process: call.origin,
-            queue: target.name.to_string(),
+            process,
+            queue: queue.name.to_string(),
             worker_version: self.worker_version_capabilities.as_ref().map(Encoded::of),
             deployment: self.deployment_options.as_ref().map(Encoded::of),
         };
+        Some((queue.clone(), poll))
+    }
+
+    async fn run(self: Arc<Self>, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+        let Some((queue, poll)) = self.poll(&target, call.origin) else { return Ok(EncodedResponse::default()) };
         let queue_rate = self.task_queue_metadata.as_ref().and_then(|metadata| metadata.max_tasks_per_second);
         // What is no number limits nothing.
         let queue_rate = queue_rate.filter(|rate| !rate.is_nan());
         let deadline = call.deadline;
-        let request = PollRequest { queue: target, poll, sticky: false, queue_rate, deadline };
+        let request = PollRequest { queue, id: call.proposal, poll, sticky: false, queue_rate, deadline };
         Ok(call.leader.poll(request).await?.into())
     }
 }

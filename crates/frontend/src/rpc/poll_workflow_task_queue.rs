@@ -1,7 +1,7 @@
 //! PollWorkflowTaskQueue.
 
 use super::prelude::*;
-use tenure_engine::{command::Poll, proto::Encoded};
+use tenure_engine::{Process, command::Poll, proto::Encoded};
 use tenure_shard::PollRequest;
 
 impl Rpc for api::PollWorkflowTaskQueueRequest {
@@ -26,17 +26,22 @@ impl Rpc for api::PollWorkflowTaskQueueRequest {
     }
 
     #[allow(deprecated)]
-    async fn run(self: Arc<Self>, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+    fn poll(&self, queue: &QueueKey, process: Process) -> Option<(QueueKey, Poll)> {
         let poll = Poll {
             identity: self.identity.clone(),
-            process: call.origin,
-            queue: target.name.to_string(),
+            process,
+            queue: queue.name.to_string(),
             worker_version: self.worker_version_capabilities.as_ref().map(Encoded::of),
             deployment: self.deployment_options.as_ref().map(Encoded::of),
         };
+        Some((queue.clone(), poll))
+    }
+
+    async fn run(self: Arc<Self>, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+        let Some((queue, poll)) = self.poll(&target, call.origin) else { return Ok(EncodedResponse::default()) };
         let sticky = is_sticky(self.task_queue.as_ref());
         let deadline = call.deadline;
-        let request = PollRequest { queue: target, poll, sticky, queue_rate: None, deadline };
+        let request = PollRequest { queue, id: call.proposal, poll, sticky, queue_rate: None, deadline };
         Ok(call.leader.poll(request).await?.into())
     }
 }

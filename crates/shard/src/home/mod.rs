@@ -5,6 +5,7 @@
 //! beside each other are matched by the notice of either; [`Home::tick`] looks again. A poll whose answer is lost has
 //! a deadline, and its task an owner that checks its handover (`owner/starts.rs`).
 
+mod lent;
 pub(crate) mod queue;
 mod worker_table;
 pub(crate) mod workers;
@@ -13,26 +14,27 @@ use crate::{
     leader::context::LeaderContext,
     node::{
         attempts::Attempted,
+        batches::Batches,
         idle_polls::{IdlePolls, TakenPoll},
         polled::{Polled, Served},
     },
     seam::{
         error::CommandError,
         messages::{Answer, LastPoll, Offered, Request, StartRequest, TaskKey, new_proposal_id},
-        replica::ShardId,
+        replica::{NodeId, ShardId},
     },
 };
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
-use queue::{HomeQueue, PollRequest, PollerDetails, QueueMatch, WaitingPoll, keep_waiting, limit_of};
+use queue::{HomeQueue, PollRequest, PollerDetails, QueueMatch, UNLIMITED, WaitingPoll, keep_waiting, limit_of};
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 use tenure_api::taskqueue::v1::{PollerInfo, TaskQueueConfig};
 use tenure_engine::{
-    ProposalId, QueueKey,
+    FeatureLevel, ProposalId, QueueKey,
     proto::Encoded,
     queue_config,
     rows::{ReadError, ReadyTask},
@@ -42,8 +44,6 @@ use tokio::{sync::oneshot, time::Instant};
 
 /// A task that its owner could not start for a reason of its own is tried again after this time.
 const COOL_DOWN: Duration = Duration::from_secs(1);
-/// Shown as the rate of a worker that wants no limit, as in the reference server.
-const UNLIMITED: f64 = 100_000.0;
 
 /// What a queue's home knows of it.
 #[derive(Clone, Debug, Default)]
@@ -64,18 +64,20 @@ pub struct QueueDescription {
 pub(crate) struct Home {
     context: Arc<LeaderContext>,
     queues: Mutex<HashMap<QueueKey, HomeQueue>>,
+    /// Polls that the nodes which they came to are to hear of.
+    lent: Batches<NodeId, (QueueKey, ProposalId)>,
     /// Polls made to an earlier home are unknown here: no sticky worker is called dead before they had time to come.
     since: Instant,
 }
 
 impl Home {
     pub(crate) fn new(context: Arc<LeaderContext>) -> Self {
-        Home { context, queues: Mutex::default(), since: Instant::now() }
+        Home { context, queues: Mutex::default(), lent: Batches::default(), since: Instant::now() }
     }
 
     /// Nobody has polled the sticky queue for so long that its worker counts as gone.
     fn is_deserted(&self, queue: &HomeQueue, now: Instant) -> bool {
-        if queue.matcher.waiting_polls() > 0 {
+        if queue.polls() > 0 {
             return false;
         }
         let polled = queue.pollers.last_access(now.into_std()).map_or(self.since, Instant::from_std);
@@ -98,13 +100,13 @@ impl Home {
     /// Gives all polls back: their frontends ask the new home.
     pub(crate) fn give_back(&self) {
         let mut queues = self.queues.lock();
-        let polls: Vec<WaitingPoll> = queues.values_mut().flat_map(|queue| queue.matcher.cancel_all()).collect();
+        let polls: Vec<WaitingPoll> = queues.values_mut().flat_map(HomeQueue::take_all).collect();
         drop(queues);
         drop(polls);
     }
 
-    fn waiting_polls(&self) -> usize {
-        self.queues.lock().values().map(|queue| queue.matcher.waiting_polls()).sum()
+    pub(crate) fn waiting_polls(&self) -> usize {
+        self.queues.lock().values().map(HomeQueue::polls).sum()
     }
 }
 
@@ -153,7 +155,7 @@ struct PollGuard<'a> {
 impl PollGuard<'_> {
     /// False if the poll does not wait any more: it was matched.
     fn take_back(&self) -> bool {
-        self.home.queues.lock().get_mut(&self.queue).is_some_and(|queue| queue.matcher.cancel(self.id).is_some())
+        self.home.queues.lock().get_mut(&self.queue).is_some_and(|queue| queue.give_up(self.id))
     }
 }
 
@@ -162,7 +164,7 @@ impl Drop for PollGuard<'_> {
         // First, so that a match that came to nothing does not put the poll back behind our back.
         self.answer.close();
         if let Some(queue) = self.home.queues.lock().get_mut(&self.queue) {
-            queue.matcher.cancel(self.id);
+            queue.give_up(self.id);
             queue.pollers.left(&self.identity, std::time::Instant::now());
         }
     }
@@ -190,6 +192,7 @@ impl Home {
             PollGuard { answer, home: self, queue: name, identity, id }
         };
         self.match_queue(&guard.queue);
+        self.lend(&guard);
         let polled = tokio::select! {
             biased;
             polled = &mut guard.answer => polled,
@@ -207,6 +210,58 @@ impl Home {
         };
         // The matcher drops a poll unanswered only when it gives all of them back.
         polled.map_err(|_| self.context.not_leader().into())
+    }
+
+    /// Lends a poll for which nothing is here to the node that it came to, whose leaders may start a task for it.
+    fn lend(self: &Arc<Self>, guard: &PollGuard<'_>) {
+        if self.context.level() < FeatureLevel::LENT_POLLS {
+            return;
+        }
+        let here = self.context.router().mesh.node();
+        let lent = self.queues.lock().get_mut(&guard.queue).and_then(|queue| queue.lend(guard.id, here));
+        let Some((node, name)) = lent else { return };
+        if !self.lent.add(node, (guard.queue.clone(), name)) {
+            return;
+        }
+        let home = self.clone();
+        tokio::spawn(async move {
+            while let Some(polls) = home.lent.take(node) {
+                let request = Request::LendPolls { polls: polls.clone() };
+                let known = matches!(home.context.router().ask(node, request).await, Ok(Served::Answer(Answer::Done)));
+                let mut names = HashSet::new();
+                for (name, poll) in polls {
+                    home.with_queue(&name, |queue| if known { queue.lent.known(poll) } else { queue.take_back(poll) });
+                    names.insert(name);
+                }
+                // For tasks that came meanwhile.
+                names.iter().for_each(|name| home.match_queue(name));
+            }
+        });
+    }
+
+    /// Calls lent polls back for the tasks that wait in a queue without polls. A node that has started a task for one lets it go.
+    fn recall(self: &Arc<Self>, queue: &mut HomeQueue, name: &QueueKey) {
+        for (node, polls) in queue.recall() {
+            let (home, name) = (self.clone(), name.clone());
+            tokio::spawn(async move {
+                let request = Request::RecallPolls { queue: name.clone(), polls };
+                if let Ok(Served::Answer(Answer::Recalled(polls))) = home.context.router().ask(node, request).await {
+                    home.with_queue(&name, |queue| polls.into_iter().for_each(|poll| queue.take_back(poll)));
+                    home.match_queue(&name);
+                }
+            });
+        }
+    }
+
+    /// Tasks that were started for polls that this home has lent.
+    pub(crate) fn dispatched(&self, tasks: Vec<(QueueKey, usize)>) {
+        let now = std::time::Instant::now();
+        for (name, count) in tasks {
+            self.with_queue(&name, |queue| {
+                queue.added.count(count, now);
+                queue.dispatched.count(count, now);
+            });
+        }
     }
 
     /// Takes an owner's offers and revocations.
@@ -302,6 +357,7 @@ impl Home {
             let next = {
                 let mut queues = self.queues.lock();
                 let Some(queue) = queues.get_mut(name) else { return };
+                self.recall(queue, name);
                 match queue.matcher.next(now) {
                     Next::Match(next) => {
                         queue.dispatched.count(1, now);
@@ -439,7 +495,7 @@ impl Home {
         let (mut deserted, mut to_match) = (Vec::new(), Vec::new());
         let mut queues = self.queues.lock();
         queues.retain(|name, queue| {
-            if queue.matcher.waiting_tasks() > 0 && queue.matcher.waiting_polls() > 0 {
+            if queue.matcher.waiting_tasks() > 0 && queue.polls() > 0 {
                 to_match.push(name.clone());
             }
             if queue.matcher.waiting_tasks() > 0 && self.is_deserted(queue, now) {

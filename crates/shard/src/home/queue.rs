@@ -1,18 +1,28 @@
 //! One queue at its home.
 
+use super::lent::LentPolls;
 use crate::{
     node::polled::Polled,
-    seam::messages::{Offered, TaskKey},
+    seam::{
+        messages::{Offered, TaskKey},
+        replica::NodeId,
+    },
 };
+use std::collections::BTreeMap;
 use tenure_api::{deployment::v1::WorkerDeploymentOptions, taskqueue::v1::TaskQueueConfig};
-use tenure_engine::{QueueKey, command::Poll, proto::Encoded};
+use tenure_engine::{ProposalId, QueueKey, command::Poll, proto::Encoded};
 use tenure_queue::{Match, Matcher, PollId, Pollers, Rate, RateLimit};
 use tokio::{sync::oneshot, time::Instant};
+
+/// Shown as the rate of a worker that wants no limit, as in the reference server.
+pub(super) const UNLIMITED: f64 = 100_000.0;
 
 /// A long poll for a task.
 #[derive(Clone, Debug)]
 pub struct PollRequest {
     pub queue: QueueKey,
+    /// Names the poll on the node that it came to.
+    pub id: ProposalId,
     pub poll: Poll,
     /// The queue is a sticky one.
     pub sticky: bool,
@@ -28,6 +38,8 @@ pub(super) type QueueMatch = Match<TaskKey, Offered, WaitingPoll>;
 /// What a home holds of one queue.
 pub(super) struct HomeQueue {
     pub(super) matcher: Matcher<TaskKey, Offered, WaitingPoll>,
+    /// Polls that wait elsewhere for the time being.
+    pub(super) lent: LentPolls,
     pub(super) pollers: Pollers<PollerDetails>,
     pub(super) added: Rate,
     pub(super) dispatched: Rate,
@@ -55,12 +67,63 @@ impl HomeQueue {
         let mut matcher = Matcher::new(RateLimit::new(since.into_std()));
         matcher.limit.set_by_api(config.and_then(limit_of));
         let (added, dispatched) = (Rate::new(now), Rate::new(now));
-        HomeQueue { matcher, pollers: Pollers::default(), added, dispatched, wakes: None }
+        HomeQueue { matcher, lent: LentPolls::default(), pollers: Pollers::default(), added, dispatched, wakes: None }
+    }
+
+    /// All polls of the queue, but those that are matched.
+    pub(super) fn polls(&self) -> usize {
+        self.matcher.waiting_polls() + self.lent.len()
+    }
+
+    /// Lends a poll to the node that it came to, if nothing here is for it; gives that node, and the poll's name. At least as
+    /// many polls stay as are lent. A queue with a limit is dealt out by its home alone.
+    pub(super) fn lend(&mut self, id: PollId, here: NodeId) -> Option<(NodeId, ProposalId)> {
+        let PollRequest { id: name, poll, .. } = &self.matcher.waiting_poll(id)?.request;
+        let (node, name) = (poll.process.node, *name);
+        let to_spare = self.matcher.waiting_polls() >= self.lent.len() + 2;
+        if node == here || self.is_limited() || !to_spare || self.matcher.waiting_tasks() > 0 {
+            return None;
+        }
+        self.lent.insert(id, self.matcher.cancel(id)?);
+        Some((node, name))
+    }
+
+    /// The lent polls that are to be called back, by their nodes: for tasks that wait here, or because there is a limit now.
+    pub(super) fn recall(&mut self) -> BTreeMap<NodeId, Vec<ProposalId>> {
+        let wanted = match (self.is_limited(), self.matcher.waiting_polls()) {
+            (true, _) => self.lent.len(),
+            (false, 0) => self.matcher.waiting_tasks(),
+            (false, _) => 0,
+        };
+        self.lent.recall(wanted)
+    }
+
+    fn is_limited(&self) -> bool {
+        self.matcher.limit.effective().is_some_and(|(rate, _)| rate < UNLIMITED)
+    }
+
+    /// A poll waits no more. False if it did not: it is matched, or gone.
+    pub(super) fn give_up(&mut self, id: PollId) -> bool {
+        self.matcher.cancel(id).or_else(|| self.lent.remove(id)).is_some()
+    }
+
+    /// Takes out all polls that wait.
+    pub(super) fn take_all(&mut self) -> Vec<WaitingPoll> {
+        let mut polls = self.matcher.cancel_all();
+        polls.extend(self.lent.take_all());
+        polls
+    }
+
+    /// A lent poll waits here again.
+    pub(super) fn take_back(&mut self, name: ProposalId) {
+        if let Some((id, poll)) = self.lent.remove_named(name) {
+            keep_waiting(self, id, poll);
+        }
     }
 
     /// Nobody would notice if it were forgotten.
     pub(super) fn is_idle(&self, now: std::time::Instant) -> bool {
-        self.matcher.is_idle() && self.pollers.is_empty() && self.matcher.limit.is_rested(now)
+        self.matcher.is_idle() && self.lent.is_empty() && self.pollers.is_empty() && self.matcher.limit.is_rested(now)
     }
 }
 

@@ -321,11 +321,10 @@ impl Executions {
             return;
         }
         for task in evaluated.ready_tasks() {
-            let home = self.context.router().mesh.shard_of(task.queue.slot());
             if task.lane() != *lane {
                 continue;
             }
-            let Some(poll) = self.context.node.homes.take(home, &task.queue) else { continue };
+            let Some(poll) = self.context.node.take_idle_poll(&task.queue) else { continue };
             let start = StartTask::of(&task, poll.poll.clone());
             let command = match task.queue.kind {
                 TaskKind::Workflow => ShardCommand::StartWorkflowTask(start),

@@ -199,6 +199,10 @@ impl LeaderRuntime {
                 self.workers.heard(namespace, &heartbeats);
                 Served::Answer(Answer::Done)
             }
+            Request::Dispatched { tasks, .. } => {
+                self.home.dispatched(tasks);
+                Served::Answer(Answer::Done)
+            }
             Request::LastPoll { queue, .. } => Served::Answer(self.home.last_poll(&queue).into()),
             // The start goes on if its caller dies; then the task finds nobody, and returns.
             Request::Start(start) => match tokio::spawn(async move { self.owner.starts.serve(start).await }).await {
@@ -227,6 +231,8 @@ impl LeaderRuntime {
             Request::Steps(_)
             | Request::CheckHandover { .. }
             | Request::EndPolls { .. }
+            | Request::LendPolls { .. }
+            | Request::RecallPolls { .. }
             | Request::KnownLevel
             | Request::FollowSystem { .. } => Served::refused(Code::Internal, "asked of a leader what a node knows"),
             Request::CreateTokenSecret => self.system.create_token_secret().await,

@@ -3,7 +3,8 @@
 use crate::{
     leader::cache::StateCache,
     node::{
-        idle_polls::LocalHomes,
+        held_polls::HeldPolls,
+        idle_polls::{LocalHomes, TakenPoll},
         router::Router,
         share::LeaderCount,
         system_view::SystemView,
@@ -14,7 +15,7 @@ use crate::{
 use std::sync::Arc;
 use tenure_api::error::ApiError;
 use tenure_engine::{
-    Envelope, Transition,
+    Envelope, QueueKey, Transition,
     transition::{Context, Refused},
 };
 use tenure_limits::{COMMANDS, LONG_COMMANDS, STEPS};
@@ -33,6 +34,7 @@ pub(crate) struct NodeContext {
     pub(crate) states: Arc<StateCache>,
     pub(crate) leaders: LeaderCount,
     pub(crate) homes: LocalHomes,
+    pub(crate) held_polls: Arc<HeldPolls>,
     token_key: KnownKey,
     /// Permits for commands that read whole histories.
     pub(crate) long_commands: Arc<Semaphore>,
@@ -45,6 +47,7 @@ pub(crate) struct NodeContext {
 impl NodeContext {
     pub(crate) fn new(system: Arc<SystemView>, router: Arc<Router>, options: Options, engine: Engine) -> Self {
         NodeContext {
+            held_polls: HeldPolls::new(router.clone()),
             router,
             system,
             states: StateCache::new(options.state_cache_bytes),
@@ -57,6 +60,13 @@ impl NodeContext {
             steps: Arc::new(Semaphore::new(STEPS)),
             commands: Semaphore::new(COMMANDS),
         }
+    }
+
+    /// Takes a poll that waits for whatever comes next in the queue, if one of this node's workers' does or one of those at a
+    /// home that is here.
+    pub(crate) fn take_idle_poll(&self, queue: &QueueKey) -> Option<TakenPoll> {
+        let home = self.router.mesh.shard_of(queue.slot());
+        self.homes.take(home, queue).or_else(|| self.held_polls.take(home, queue))
     }
 
     /// The same as [`NodeContext::token_key`], if this node knows it already.

@@ -109,6 +109,13 @@ impl Serve for LocalNode {
                     self.workers.end_polls(namespace, worker);
                     return Served::Answer(Answer::Done);
                 }
+                Request::LendPolls { polls } => {
+                    self.context.held_polls.lend(polls);
+                    return Served::Answer(Answer::Done);
+                }
+                Request::RecallPolls { queue, polls } => {
+                    return Served::Answer(Answer::Recalled(self.context.held_polls.recall(queue, polls)));
+                }
                 Request::KnownLevel => {
                     return Served::Answer(Answer::Level(self.context.options.known_level));
                 }
@@ -123,7 +130,8 @@ impl Serve for LocalNode {
                 Request::Offer { home, .. }
                 | Request::CheckOffers { home, .. }
                 | Request::LastPoll { home, .. }
-                | Request::WorkersSaid { home, .. } => *home,
+                | Request::WorkersSaid { home, .. }
+                | Request::Dispatched { home, .. } => *home,
                 Request::Start(start) => start.owner,
                 Request::StartQuery { token, .. } | Request::ReturnQuery { token } => token.shard,
                 Request::StickyUnavailable { owner, .. }

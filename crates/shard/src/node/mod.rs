@@ -1,9 +1,11 @@
 //! What a node has once, whatever it leads: the leaders that are here, the way to all others, and the tasks on their way to workers.
 
 pub(crate) mod attempts;
+pub(crate) mod batches;
 pub(crate) mod context;
 pub(crate) mod gather;
 pub(crate) mod handovers;
+pub(crate) mod held_polls;
 pub(crate) mod idle_polls;
 pub(crate) mod leaders;
 pub(crate) mod list_query;

@@ -7,6 +7,7 @@ use crate::{
         context::Engine,
         gather::{Counted, Gather, Left, SamePlan},
         handovers::{self, Handover},
+        held_polls::HeldPoll,
         list_token::{ListToken, malformed_page_token},
         local::LocalNode,
         polled::Served,
@@ -29,7 +30,7 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
 use tenure_api::{error::ApiError, worker::v1::WorkerHeartbeat};
-use tenure_engine::{FeatureLevel, NamespaceId, Process, token::TaskToken};
+use tenure_engine::{FeatureLevel, NamespaceId, Process, ProposalId, QueueKey, command::Poll, token::TaskToken};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -249,6 +250,12 @@ impl Shards {
     /// To be held while a poll of this worker instance waits on this node.
     pub fn polling(&self, namespace: &str, worker: &str) -> WorkerPoll {
         self.node.workers.polling(namespace, worker)
+    }
+
+    /// Has a poll that sets out for a home on another node answered by the leaders of this one as well, once the home has
+    /// nothing for it. To be held while it waits.
+    pub fn hold_poll(&self, queue: QueueKey, id: ProposalId, poll: Poll) -> HeldPoll {
+        self.node.context.held_polls.hold(queue, id, poll)
     }
 
     /// When a long poll that came now, with this deadline of its caller, ends without a task.

@@ -260,6 +260,29 @@ pub(crate) enum Request {
         #[n(2)]
         heartbeats: Vec<Encoded<WorkerHeartbeat>>,
     },
+    /// Home to the node that these polls came to: they wait here, and nothing is before them. From
+    /// [`FeatureLevel::LENT_POLLS`] on.
+    #[n(23)]
+    LendPolls {
+        #[n(0)]
+        polls: Vec<(QueueKey, ProposalId)>,
+    },
+    /// To the home of these queues: so many of their tasks were started for polls that it has lent.
+    #[n(24)]
+    Dispatched {
+        #[n(0)]
+        home: ShardId,
+        #[n(1)]
+        tasks: Vec<(QueueKey, usize)>,
+    },
+    /// Home to the node that these polls came to, and that they are lent to: I have tasks for them.
+    #[n(25)]
+    RecallPolls {
+        #[n(0)]
+        queue: QueueKey,
+        #[n(1)]
+        polls: Vec<ProposalId>,
+    },
 }
 
 /// A request to do a batch job's operation to a run. However often it is made, it acts once.
@@ -351,6 +374,9 @@ pub(crate) enum Answer {
     /// The answers to the requests for these steps, in the same order.
     #[n(15)]
     Steps(#[n(0)] Vec<Answer>),
+    /// The polls that are lent no more; no task is started for them here.
+    #[n(16)]
+    Recalled(#[n(0)] Vec<ProposalId>),
 }
 
 /// Who polled a queue last, as far as its home remembers.

@@ -204,6 +204,9 @@ fn requests() -> Vec<Request> {
         step(Question::Workers(worker_query())),
         step(Question::CountWorkers(worker_query())),
         step(Question::Changes { namespace: queue().namespace }),
+        Request::LendPolls { polls: vec![(queue(), ProposalId(u128::MAX))] },
+        Request::Dispatched { home: 1, tasks: vec![(queue(), 2)] },
+        Request::RecallPolls { queue: queue(), polls: vec![ProposalId(u128::MAX)] },
     ]
 }
 
@@ -270,6 +273,7 @@ fn answers() -> Vec<Answer> {
             Answer::NotLeader(NotLeader { leader: None, term: 2 }),
             Answer::Step(Step { part: Part::Count(1), next: None }),
         ]),
+        Answer::Recalled(vec![ProposalId(u128::MAX)]),
     ]
 }
 
@@ -298,7 +302,10 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Request::Operate(_)
         | Request::CurrentRun { .. }
         | Request::Steps(_)
-        | Request::WorkersSaid { .. } => {}
+        | Request::WorkersSaid { .. }
+        | Request::LendPolls { .. }
+        | Request::Dispatched { .. }
+        | Request::RecallPolls { .. } => {}
     }
     match answer {
         Answer::Done
@@ -316,7 +323,8 @@ fn has_an_example(request: &Request, answer: &Answer) {
         | Answer::Step(_)
         | Answer::Missing(_)
         | Answer::CurrentRun(_)
-        | Answer::Steps(_) => {}
+        | Answer::Steps(_)
+        | Answer::Recalled(_) => {}
     }
 }
 

@@ -9,6 +9,7 @@ mod engine;
 mod fill;
 mod forms;
 pub(crate) mod gather;
+mod lending;
 mod lists;
 mod memory;
 mod outbox;
@@ -137,6 +138,7 @@ async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
 fn poll(queue: &QueueKey, node: NodeId, patience: Duration) -> PollRequest {
     PollRequest {
         queue: queue.clone(),
+        id: new_proposal_id(),
         poll: Poll {
             identity: "worker".into(),
             queue: queue.name.to_string(),

@@ -15,7 +15,8 @@ use tenure_api::{
     enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope},
     error::ApiError,
 };
-use tenure_limits::{CALLS, REQUEST_BYTES, SMALL_CALL, SMALL_WAIT, WAITS};
+use tenure_limits::{CALLS, REQUEST_BYTES, SMALL_CALL, SMALL_WAIT, UNZIPPING, WAITS};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How much there is of each.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,7 @@ pub(crate) struct Budget {
     waits: Arc<Pool>,
     bytes: Arc<Pool>,
     pace: Arc<Pace>,
+    unzipping: Arc<Semaphore>,
 }
 
 /// So much of something.
@@ -76,6 +78,7 @@ impl Budget {
             waits: Pool::new("waits", capacity.waits, requests("wait")),
             bytes: Pool::new("bytes", capacity.bytes, gauge!("tenure_request_bytes_in_progress")),
             pace: Pace::new(capacity.calls),
+            unzipping: Arc::new(Semaphore::new(UNZIPPING)),
         }
     }
 
@@ -106,6 +109,12 @@ impl Slot {
         self._place = self.budget.waits.take(1)?;
         self.own = SMALL_WAIT;
         self.grow(0)
+    }
+
+    /// To be held while a large message is unzipped; waits for its turn.
+    pub(crate) async fn unzip(&self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes it.
+        self.budget.unzipping.clone().acquire_owned().await.ok()
     }
 
     /// So many bytes more are about to be held.

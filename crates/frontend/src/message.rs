@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use std::{io::Read, time::Duration};
 use tenure_api::error::{ApiError, Code};
 use tenure_limits::ARRIVAL;
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 use tonic::{Status, body::Body};
 
 const HEAD: usize = 5;
@@ -55,7 +55,7 @@ pub(crate) async fn read(
     let (compressed, message) = gather_within(patience, body, limit, slot).await?;
     match (compressed, encoding) {
         (false, _) => Ok(message),
-        (true, Encoding::Gzip) => unzip(message, limit, slot).await,
+        (true, Encoding::Gzip) => timeout(patience, unzip(message, limit, slot)).await.map_err(late)?,
         (true, Encoding::Identity) => Err(ApiError::internal(
             "protocol error: received message with compressed-flag but no grpc-encoding was specified",
         )),
@@ -68,8 +68,11 @@ async fn gather_within(
     limit: usize,
     slot: &mut Slot,
 ) -> Result<(bool, Bytes), ApiError> {
-    let late = |_| ApiError::new(Code::DeadlineExceeded, "the request did not arrive in time");
     timeout(patience, gather(body, limit, slot)).await.map_err(late)?
+}
+
+fn late(_: Elapsed) -> ApiError {
+    ApiError::new(Code::DeadlineExceeded, "the request did not arrive in time")
 }
 
 /// The message as it was sent, and whether it is compressed.
@@ -114,11 +117,13 @@ fn length([_, length @ ..]: [u8; HEAD]) -> usize {
     u32::from_be_bytes(length) as usize
 }
 
-/// Piece by piece, so that neither memory nor the other requests of this thread suffer from what a few bytes become.
+/// Piece by piece, and of large messages no more than a few at a time, so that neither memory nor the other requests of this
+/// thread suffer from what a few bytes become.
 async fn unzip(zipped: Bytes, limit: usize, slot: &mut Slot) -> Result<Bytes, ApiError> {
     let zipped_size = zipped.len();
     let mut unzipping = GzDecoder::new(zipped.reader());
     let mut message = BytesMut::new();
+    let mut turn = None;
     loop {
         let begin = message.len();
         // One byte more than the limit tells that there is more.
@@ -136,7 +141,10 @@ async fn unzip(zipped: Bytes, limit: usize, slot: &mut Slot) -> Result<Bytes, Ap
             let refused = format!("grpc: received message after decompression larger than max {limit}");
             return Err(too_large(refused));
         }
-        tokio::task::yield_now().await;
+        match turn {
+            None if message.len() >= PIECE => turn = slot.unzip().await,
+            _ => tokio::task::yield_now().await,
+        }
     }
     slot.shrink(zipped_size);
     Ok(message.freeze())
@@ -240,6 +248,21 @@ mod tests {
         let bomb = framed(1, bomb.len(), &bomb);
         let words = format!("grpc: received message after decompression larger than max {LIMIT}");
         refused(bomb, Encoding::Gzip, Code::ResourceExhausted, &words).await;
+    }
+
+    /// However many large messages wait for their turn, small ones are unzipped at once.
+    #[tokio::test]
+    async fn large_messages_are_unzipped_in_turns_and_small_ones_at_once() {
+        let budget = Budget::new(Capacity::default());
+        let mut slots = [(); 4].map(|()| budget.enter().unwrap());
+        let [first, second, small, large] = &mut slots;
+        let turns = [first.unzip().await, second.unzip().await];
+        let sent = |size: usize| Bytes::from(zipped(&vec![7; size]));
+        assert_eq!(unzip(sent(PIECE - 1), LIMIT, small).await.unwrap().len(), PIECE - 1);
+        let mut unzipping = std::pin::pin!(unzip(sent(3 * PIECE), LIMIT, large));
+        assert!(timeout(Duration::from_millis(20), &mut unzipping).await.is_err());
+        drop(turns);
+        assert_eq!(unzipping.await.unwrap().len(), 3 * PIECE);
     }
 
     /// F6: what is unzipped counts, not what was sent.

@@ -211,6 +211,10 @@ limits! {
     /// Bytes of the path of a request to the JSON API, with its escapes. Ids have a thousand characters at most.
     pub const PATH: usize = 16 << 10;
 
+    /// Compressed requests that are unzipped at the same time, beyond a first piece of each: threads that serve all others
+    /// unzip them.
+    pub const UNZIPPING: usize = 2;
+
     /// How long a request may be on its way in: what comes drop by drop holds its place in the meantime.
     pub const ARRIVAL: Duration = Duration::from_secs(30);
 

@@ -78,6 +78,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("WAIT_DEADLINE", "crates/frontend/src/deadline.rs", "no_caller_makes_a_node_wait_for_long"),
     ("SMALL_CALL", "crates/frontend/src/budget.rs", "bytes_are_counted_beyond_what_each_request_may_have"),
     ("SMALL_WAIT", "crates/frontend/src/budget.rs", "what_waits_takes_no_calls_place"),
+    ("UNZIPPING", "crates/frontend/src/message.rs", "large_messages_are_unzipped_in_turns_and_small_ones_at_once"),
     ("REQUEST_BYTES", "tests/test_streams.py", "test_memory_is_bounded_and_others_get_through"),
     ("STRANGER", "crates/peer/src/door.rs", "a_stranger_is_sent_away_before_its_message_is_read"),
     ("SMALL_VALUE", "crates/raft/src/codec.rs", "values_of_all_sizes_come_back"),

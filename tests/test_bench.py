@@ -117,6 +117,16 @@ def test_leader_kill(directory, results):
     assert figures["failed"] == 0 and figures["gap_max_ms"] > 0
 
 
+@pytest.mark.own_cluster
+def test_a_workflow_takes_four_entries_where_polls_wait(directory):
+    """On three nodes, whichever of them leads the run and whichever the home of its queues."""
+    options = argparse.Namespace(**vars(MOMENT) | {"nodes": 3, "shards": 8, "pollers": 48, "seconds": 2})
+    with Tenure(directory / "entries", options) as server:
+        figures = Run(options, print).measured(server, "workflow", in_flight=1)
+    print(figures)
+    assert figures["failed"] == 0 and figures["entries"] < 4.2, figures
+
+
 def test_document(tmp_path):
     """Of made-up results: a table and pictures of everything, each goal met or not."""
     results = Results(conditions={"budget_mib": 256})

@@ -43,7 +43,8 @@ impl<S: WorkflowState> Handlers<S> {
         self.signals.insert(signal.name(), Box::new(on_signal));
     }
 
-    /// Handles a signal by a task of its own.
+    /// Handles a signal by a task of its own. An error fails the workflow, unless both were cancelled: how a cancelled
+    /// workflow ends is for its function to say.
     pub fn signal_async<A: Args, F: Future<Output = Result<(), Failure>> + 'static>(
         &mut self,
         signal: Signal<S, A>,
@@ -52,7 +53,14 @@ impl<S: WorkflowState> Handlers<S> {
         let on_signal = move |cx: &WorkflowContext<S>, input: Input<'_>| {
             let handling = handle(cx.clone(), cx.rt().converter.decode_args(input)?);
             let cx = cx.clone();
-            cx.rt().clone().spawn(async move { handling.await.unwrap_or_else(|failure| cx.fail(failure)) });
+            cx.rt().clone().spawn(async move {
+                match handling.await {
+                    // Cancelled with the workflow, whose function may still undo what it did.
+                    Err(failure) if failure.is_cancelled() && cx.is_cancelled() => {}
+                    Err(failure) => cx.fail(failure),
+                    Ok(()) => {}
+                }
+            });
             Ok(())
         };
         self.signals.insert(signal.name(), Box::new(on_signal));

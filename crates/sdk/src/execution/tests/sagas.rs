@@ -83,3 +83,39 @@ fn a_saga_that_is_undone_fails_with_what_went_wrong() {
     assert_eq!(story.failure().application_type(), Some("SoldOut"));
     story.replays();
 }
+
+#[derive(Default)]
+struct Watched;
+
+#[handlers]
+impl Watched {
+    #[signal]
+    async fn watch(cx: WorkflowContext<Self>) -> Result<()> {
+        loop {
+            cx.sleep(Duration::from_secs(30)).await?;
+        }
+    }
+}
+
+#[workflow]
+async fn watched(cx: WorkflowContext<Watched>) -> Result<()> {
+    cx.saga(async |saga| {
+        saga.compensate_with(|cx| cx.activity(unbook, "hotel"));
+        cx.sleep(Duration::from_secs(60)).await
+    })
+    .await
+}
+
+#[test]
+fn a_cancelled_saga_is_undone_whatever_handlers_run() {
+    let mut story = Story::begin(watched, ());
+    story.task();
+    story.signal(Watched::WATCH, ());
+    assert_eq!(story.task(), ["START_TIMER"]);
+    story.cancel();
+    assert_eq!(story.task(), ["CANCEL_TIMER", "CANCEL_TIMER", "SCHEDULE_ACTIVITY_TASK"]);
+    assert_eq!(story.called(), "unbook hotel");
+    story.complete(story.last(EventType::ActivityTaskScheduled), ());
+    assert_eq!(story.task(), ["CANCEL_WORKFLOW_EXECUTION"]);
+    story.replays();
+}

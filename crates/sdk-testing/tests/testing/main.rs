@@ -1,6 +1,7 @@
 //! Test environments, as the tests of an application use them. One binary: each has a server in it.
 
 mod activities;
+mod bad_days;
 mod batches;
 mod cluster;
 mod determinism;

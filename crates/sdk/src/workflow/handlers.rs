@@ -1,7 +1,7 @@
 //! The handlers of a workflow type, by name.
 
 use super::{WorkflowContext, WorkflowState};
-use crate::execution::updates::Reply;
+use crate::{execution::updates::Reply, runtime::catch};
 use std::{collections::BTreeMap, panic::Location};
 use tenure_api::common::v1::{Payload, Payloads};
 use tenure_client::{Args, Data, DataError, Failure, Query, Signal, Update};
@@ -121,7 +121,8 @@ impl<S: WorkflowState> Handlers<S> {
     }
 }
 
-/// The arguments of an update, if they can be read and the validator likes them.
+/// The arguments of an update, if they can be read and the validator likes them. A validator that panics rejects the
+/// update: history knows nothing of it, so the workflow need not suffer.
 fn read<S: WorkflowState, A: Args>(
     cx: &WorkflowContext<S>,
     input: Input<'_>,
@@ -129,7 +130,9 @@ fn read<S: WorkflowState, A: Args>(
 ) -> Result<A, Failure> {
     let args = cx.rt().converter.decode_args(input)?;
     match validator {
-        Some(check) => check(&cx.state_cell().read(Location::caller()), &args).map(|()| args),
+        Some(check) => catch(|| check(&cx.state_cell().read(Location::caller()), &args))
+            .unwrap_or_else(|panic| Err(Failure::application("Panic", format!("the validator {panic}"))))
+            .map(|()| args),
         None => Ok(args),
     }
 }

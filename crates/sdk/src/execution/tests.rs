@@ -387,6 +387,31 @@ fn a_guard_that_is_held_too_long_is_named() {
 }
 
 #[workflow]
+async fn looking(cx: WorkflowContext<Names>) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    while let Some(name) = cx.write(|names| names.0.pop()).or_else(|| done.is_empty().then(String::new)) {
+        done.push(cx.activity(greet, format!("{name}{}", cx.read(|names| names.0.len()))).await?);
+    }
+    Ok(done)
+}
+
+#[test]
+fn closures_hold_no_state_while_the_workflow_waits() {
+    let mut story = Story::begin(looking, ());
+    story.task();
+    story.signal(Names::ADD, "a");
+    story.signal(Names::ADD, "b");
+    assert!(story.task().is_empty());
+    for expected in ["0", "b1", "a0"] {
+        assert_eq!(story.called(), format!("greet {expected}"));
+        story.complete(story.last(EventType::ActivityTaskScheduled), expected.to_owned());
+        story.task();
+    }
+    assert_eq!(story.result(), ["0", "b1", "a0"]);
+    story.replays();
+}
+
+#[workflow]
 async fn racing(cx: WorkflowContext) -> Result<String> {
     let winner = select! {
         _ = cx.sleep(Duration::from_secs(5)) => "five",

@@ -93,13 +93,56 @@ impl<S: 'static> WorkflowContext<S> {
         self.rt.completion.borrow_mut().get_or_insert(Completion::Failed(failure));
     }
 
-    /// The state, to be read. Let the guard go before the next `.await`.
+    /// Looks at the state: `let cents = cx.read(|order| order.cents);`. Nothing of the state can be held over an
+    /// `.await`, when handlers may change it.
+    ///
+    /// ```
+    /// # use tenure_sdk::prelude::*;
+    /// # #[activity] async fn ship(item: String) {}
+    /// #[derive(Default)]
+    /// struct Parcels {
+    ///     items: Vec<String>,
+    /// }
+    ///
+    /// #[handlers]
+    /// impl Parcels {
+    ///     #[signal]
+    ///     fn add(&mut self, item: String) {
+    ///         self.items.push(item);
+    ///     }
+    /// }
+    ///
+    /// #[workflow]
+    /// async fn shipping(cx: WorkflowContext<Parcels>) -> Result<()> {
+    ///     cx.wait_until(|parcels| parcels.items.len() >= 3).await?;
+    ///     while let Some(item) = cx.write(|parcels| parcels.items.pop()) {
+    ///         cx.activity(ship, item).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn read<T>(&self, look: impl FnOnce(&S) -> T) -> T {
+        look(&self.state.read(Location::caller()))
+    }
+
+    /// Changes the state: `cx.write(|order| order.cents += 1);`. See [`Self::read`].
+    #[track_caller]
+    pub fn write<T>(&self, change: impl FnOnce(&mut S) -> T) -> T {
+        self.rt.progressed();
+        change(&mut self.state.write(Location::caller()))
+    }
+
+    /// A guard through which the state can be read, for where a closure ([`Self::read`]) is in the way. Bind it to a
+    /// variable of a block without `.await`: one in an argument of a call or in the head of a loop lives on while the
+    /// workflow waits, and the next handler fails the task.
     #[track_caller]
     pub fn state(&self) -> StateRef<'_, S> {
         self.state.read(Location::caller())
     }
 
-    /// The state, to be changed. Let the guard go before the next `.await`.
+    /// A guard through which the state can be changed, for where a closure ([`Self::write`]) is in the way. See
+    /// [`Self::state`].
     #[track_caller]
     pub fn state_mut(&self) -> StateMut<'_, S> {
         self.rt.progressed();

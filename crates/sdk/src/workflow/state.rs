@@ -32,6 +32,9 @@ impl<S> StateCell<S> {
 
     fn held<T>(&self) -> T {
         let at = self.taken_at.get().map_or_else(String::new, |at| format!(" at {at}"));
-        panic!("the state is still held by the guard that was taken{at}: let it go before the next `.await`")
+        panic!(
+            "the state is still held by the guard that was taken{at}: let it go before the next `.await`, or use \
+             `cx.read(|state| ..)` and `cx.write(|state| ..)`"
+        )
     }
 }

@@ -480,6 +480,50 @@ fn runs_from_before_a_patch_keep_their_way() {
     }
 }
 
+#[workflow(name = "rounds")]
+async fn rounds_before(cx: WorkflowContext) -> Result<Vec<bool>> {
+    for _ in 0..3 {
+        cx.sleep(Duration::from_secs(1)).await?;
+    }
+    Ok(vec![false; 3])
+}
+
+#[workflow(name = "rounds")]
+async fn rounds(cx: WorkflowContext) -> Result<Vec<bool>> {
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(cx.patched("round"));
+        cx.sleep(Duration::from_secs(1)).await?;
+    }
+    Ok(answers)
+}
+
+#[test]
+fn the_first_answer_of_a_patch_holds_for_the_run() {
+    let mut old = Story::begin(rounds_before, ());
+    old.task();
+    old.fire(old.last(EventType::TimerStarted));
+    old.task();
+    old.fire(old.last(EventType::TimerStarted));
+    // The new code comes in the third round.
+    let mut story = Story::begin(rounds, ());
+    story.history = old.history;
+    assert_eq!(story.task(), ["START_TIMER"]);
+    story.fire(story.last(EventType::TimerStarted));
+    story.task();
+    assert_eq!(story.result(), [false; 3]);
+    story.replays();
+
+    let mut new = Story::begin(rounds, ());
+    assert_eq!(new.task(), ["RECORD_MARKER", "START_TIMER"]);
+    for _ in 0..3 {
+        new.fire(new.last(EventType::TimerStarted));
+        new.task();
+    }
+    assert_eq!(new.result(), [true; 3]);
+    new.replays();
+}
+
 #[workflow]
 async fn spreading(cx: WorkflowContext, count: u32) -> Result<Vec<String>> {
     join_all((0..count).map(|n| cx.activity(greet, n.to_string()))).await.into_iter().collect()

@@ -75,6 +75,8 @@ pub(crate) const SIDE_EFFECT: &str = "tenure_side_effect";
 pub(crate) struct Known {
     /// Patches that this run has, by marker.
     pub(crate) patches: BTreeSet<String>,
+    /// Patches that the code was told this run does not have.
+    pub(crate) refused: BTreeSet<String>,
     /// Patches of which the code has made the marker again.
     pub(crate) made: BTreeSet<String>,
     /// Values of side effects, by number.

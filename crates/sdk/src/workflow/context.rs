@@ -322,8 +322,9 @@ impl<S: 'static> WorkflowContext<S> {
         super::scope::cancelled(&self.rt).await;
     }
 
-    /// Whether this run has the patch: true for runs that begin here after it was deployed, false for those whose
-    /// history is older.
+    /// Whether this run has the patch: true for a run that comes here for the first time with code that knows the
+    /// patch, false for one that had been here before. The first answer holds for the whole run, so that what is taken
+    /// under it, in a loop, is given back under it, too.
     #[track_caller]
     pub fn patched(&self, id: &str) -> bool {
         self.patch(id, false)
@@ -338,7 +339,9 @@ impl<S: 'static> WorkflowContext<S> {
     #[track_caller]
     fn patch(&self, id: &str, deprecated: bool) -> bool {
         let mut known = self.rt.known.borrow_mut();
-        if self.rt.replaying.get() && !known.patches.contains(id) {
+        // History decides: its marker, if it has one, and else whether the run was here before.
+        if !known.patches.contains(id) && (known.refused.contains(id) || self.rt.replaying.get()) {
+            known.refused.insert(id.to_owned());
             return false;
         }
         known.patches.insert(id.to_owned());

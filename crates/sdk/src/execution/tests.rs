@@ -525,6 +525,21 @@ fn the_first_answer_of_a_patch_holds_for_the_run() {
 }
 
 #[workflow]
+async fn forgetting(cx: WorkflowContext) -> Result<()> {
+    cx.activity(greet, "Ann").start().detach();
+    drop(cx.activity(greet, "Bob").start());
+    Ok(())
+}
+
+#[test]
+fn what_is_detached_runs_and_what_is_dropped_does_not() {
+    let mut story = Story::begin(forgetting, ());
+    assert_eq!(story.task(), ["SCHEDULE_ACTIVITY_TASK", "COMPLETE_WORKFLOW_EXECUTION"]);
+    assert_eq!(story.called(), "greet Ann");
+    story.replays();
+}
+
+#[workflow]
 async fn spreading(cx: WorkflowContext, count: u32) -> Result<Vec<String>> {
     join_all((0..count).map(|n| cx.activity(greet, n.to_string()))).await.into_iter().collect()
 }

@@ -150,6 +150,16 @@ impl<D: ActivityDefinition> IntoFuture for ActivityCall<D> {
 
 /// Waits for an activity. Dropping it cancels the activity.
 ///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// # use tenure_sdk::prelude::*;
+/// # #[activity] async fn notify(text: String) {}
+/// # #[workflow]
+/// # async fn order(cx: WorkflowContext) -> Result<()> {
+/// cx.activity(notify, "it began").start(); // dropped, so never called
+/// # Ok(()) }
+/// ```
+///
 /// ```
 /// # use tenure_sdk::prelude::*;
 /// # #[activity] async fn charge(cents: u64) -> Result<String> { Ok(String::new()) }
@@ -160,6 +170,7 @@ impl<D: ActivityDefinition> IntoFuture for ActivityCall<D> {
 ///     Ok((first.await?, second.await?))
 /// }
 /// ```
+#[must_use = "an activity that nobody awaits is cancelled; `.detach()` lets it run"]
 pub struct ActivityFuture<T> {
     inner: Result<OpFuture, Option<Failure>>,
     output: PhantomData<fn() -> T>,
@@ -170,6 +181,23 @@ impl<T> ActivityFuture<T> {
     pub fn cancel(&self) {
         if let Ok(op) = &self.inner {
             op.cancel();
+        }
+    }
+
+    /// Lets the activity run, whatever becomes of this workflow's interest in it: fire and forget.
+    ///
+    /// ```
+    /// # use tenure_sdk::prelude::*;
+    /// # #[activity] async fn notify(text: String) {}
+    /// #[workflow]
+    /// async fn order(cx: WorkflowContext) -> Result<()> {
+    ///     cx.activity(notify, "it began").start().detach();
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn detach(mut self) {
+        if let Ok(op) = &mut self.inner {
+            op.detach();
         }
     }
 }

@@ -188,6 +188,7 @@ impl<W: WorkflowDefinition> IntoFuture for ChildCall<W> {
 }
 
 /// Waits for a child workflow. Dropping it cancels the child.
+#[must_use = "a child that nobody awaits is cancelled; `.start()` on the call gives a handle that leaves it alone"]
 pub struct ChildFuture<T> {
     inner: Result<OpFuture, Option<Failure>>,
     output: PhantomData<fn() -> T>,

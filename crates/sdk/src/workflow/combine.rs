@@ -56,6 +56,7 @@ struct Slot<F: Future> {
 }
 
 /// What [`join_all`] gives.
+#[must_use = "waits only when it is awaited"]
 pub struct JoinAll<F: Future> {
     children: Vec<Slot<F>>,
     pending: usize,

@@ -18,6 +18,16 @@ use tenure_api::{
 };
 
 /// A timer that runs. Dropping it cancels it.
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// # use tenure_sdk::prelude::*;
+/// # #[workflow]
+/// # async fn nap(cx: WorkflowContext) -> Result<()> {
+/// cx.sleep(std::time::Duration::from_secs(3)); // without `.await`, nothing happens
+/// # Ok(()) }
+/// ```
+#[must_use = "a timer that nobody awaits is cancelled"]
 pub struct Timer(OpFuture);
 
 impl Timer {

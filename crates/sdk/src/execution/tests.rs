@@ -540,6 +540,25 @@ fn what_is_detached_runs_and_what_is_dropped_does_not() {
 }
 
 #[workflow]
+async fn choosing(cx: WorkflowContext) -> Result<u32> {
+    let mut failed = 0;
+    select! {
+        found = cx.activity(greet, "Ann") => { if found.is_err() { failed += 1; } }
+        _ = cx.sleep(Duration::from_secs(2)) => {},
+        (first, _) = async { (7, 8) } => return Ok(first),
+    }
+    Ok(failed)
+}
+
+#[test]
+fn branches_are_blocks_or_expressions_and_patterns_take_things_apart() {
+    let mut story = Story::begin(choosing, ());
+    story.task();
+    assert_eq!(story.result(), 7);
+    story.replays();
+}
+
+#[workflow]
 async fn spreading(cx: WorkflowContext, count: u32) -> Result<Vec<String>> {
     join_all((0..count).map(|n| cx.activity(greet, n.to_string()))).await.into_iter().collect()
 }

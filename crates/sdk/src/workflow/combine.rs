@@ -136,11 +136,33 @@ macro_rules! join {
 ///     Ok(text.to_owned())
 /// }
 /// ```
+///
+/// A pattern must match whatever comes: what a branch makes of an error, its body says.
+///
+/// ```compile_fail,E0005
+/// # use tenure_sdk::prelude::*;
+/// # use std::time::Duration;
+/// # #[activity] async fn search(query: String) -> Result<String> { Ok(query) }
+/// # #[workflow]
+/// # async fn first(cx: WorkflowContext) -> Result<String> {
+/// select! {
+///     Ok(found) = cx.activity(search, "tea") => Ok(found),
+///     _ = cx.sleep(Duration::from_secs(9)) => Ok(String::new()),
+/// }
+/// # }
+/// ```
 #[macro_export]
 macro_rules! select {
-    ($($pattern:pat = $future:expr => $body:expr),+ $(,)?) => {
-        $crate::select!(@ () $($pattern, $future, $body;)+)
+    (@read ($($read:tt)*) $pattern:pat = $future:expr => $body:block $(, $($rest:tt)*)?) => {
+        $crate::select!(@read ($($read)* $pattern, $future, $body;) $($($rest)*)?)
     };
+    (@read ($($read:tt)*) $pattern:pat = $future:expr => $body:block $($rest:tt)+) => {
+        $crate::select!(@read ($($read)* $pattern, $future, $body;) $($rest)+)
+    };
+    (@read ($($read:tt)*) $pattern:pat = $future:expr => $body:expr $(, $($rest:tt)*)?) => {
+        $crate::select!(@read ($($read)* $pattern, $future, $body;) $($($rest)*)?)
+    };
+    (@read ($($read:tt)+)) => { $crate::select!(@ () $($read)+) };
     (@ ($($done:tt)*) $pattern:pat, $future:expr, $body:expr; $($rest:tt)*) => {{
         let mut future = ::core::option::Option::Some(::std::boxed::Box::pin(
             ::core::future::IntoFuture::into_future($future),
@@ -164,11 +186,14 @@ macro_rules! select {
         $crate::select!(@run $(($value $pattern, $body))+)
     }};
     (@run ($value:ident $pattern:pat, $body:expr) $($rest:tt)*) => {
-        match $value {
-            ::core::option::Option::Some($pattern) => $body,
-            #[allow(unreachable_patterns)]
-            _ => $crate::select!(@run $($rest)*),
+        if let ::core::option::Option::Some(ready) = $value {
+            // Refutable patterns do not compile: the others are gone by now.
+            let $pattern = ready;
+            $body
+        } else {
+            $crate::select!(@run $($rest)*)
         }
     };
     (@run) => { ::core::unreachable!("one of the futures was ready") };
+    ($pattern:pat = $($rest:tt)+) => { $crate::select!(@read () $pattern = $($rest)+) };
 }

@@ -17,7 +17,7 @@ pub(crate) use instance::{Factory, Instance, Typed};
 
 use crate::{
     info::{HistoryInfo, WorkflowInfo, time_of},
-    runtime::{Broken, Command, Completion, LocalCall, ROOT, Rt, Runtime, catch},
+    runtime::{Broken, Command, Completion, LocalCall, ROOT, Rt, Runtime, WOKEN_FROM_OUTSIDE, catch},
 };
 use std::{
     panic::Location,
@@ -122,6 +122,7 @@ impl Drop for Execution {
 impl Execution {
     pub(crate) fn new(factory: &Arc<dyn Factory>, name: Name, converter: DataConverter) -> Self {
         let rt = Runtime::new(converter);
+        rt.tasks.belong_to(&name.workflow_id, &name.run_id);
         let instance = factory.create(rt.clone());
         Execution {
             rt,
@@ -290,6 +291,10 @@ impl Execution {
     fn check(&self) -> Result<(), Trouble> {
         if let Some(error) = self.rt.converter.take_trouble() {
             self.rt.break_with(Broken::Data(error.to_string()));
+        }
+        if self.rt.tasks.woken_from_outside() {
+            let message = format!("the workflow waits for something that {WOKEN_FROM_OUTSIDE}");
+            self.rt.break_with(Broken::Nondeterminism(message));
         }
         match &*self.rt.broken.borrow() {
             Some(broken) => Err(Trouble::Fails(broken.clone().into())),

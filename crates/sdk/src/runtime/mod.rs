@@ -13,7 +13,7 @@ pub(crate) use operations::{
 };
 pub(crate) use panics::{catch, message_of};
 pub(crate) use scopes::{ROOT, ScopeId, Scopes};
-pub(crate) use tasks::Tasks;
+pub(crate) use tasks::{Tasks, WOKEN_FROM_OUTSIDE};
 
 use crate::info::{HistoryInfo, WorkflowInfo};
 use std::{

@@ -28,9 +28,20 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     let outer = WATCHED.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(run));
     WATCHED.set(outer);
-    result.map_err(|panic| match PLACE.take() {
-        Some(place) => format!("panicked at {place}: {}", message_of(&*panic)),
-        None => message_of(&*panic),
+    result.map_err(|panic| {
+        let mut message = message_of(&*panic);
+        if message.contains("reactor running")
+            || message.contains("Tokio 1.x runtime")
+            || message.contains("Tokio context")
+        {
+            message.push_str(
+                " (workflow code runs in no Tokio runtime: use `cx.sleep` and `cx.spawn`, and activities for I/O)",
+            );
+        }
+        match PLACE.take() {
+            Some(place) => format!("panicked at {place}: {message}"),
+            None => message,
+        }
     })
 }
 

@@ -7,10 +7,11 @@ use std::{
     collections::{BTreeMap, VecDeque},
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Wake, Waker},
+    thread::{self, ThreadId},
 };
 
 pub(crate) type TaskId = u64;
@@ -20,7 +21,28 @@ type Future = Pin<Box<dyn std::future::Future<Output = ()>>>;
 pub(crate) struct Tasks {
     next_id: Cell<TaskId>,
     tasks: RefCell<BTreeMap<TaskId, Task>>,
-    woken: Arc<Mutex<VecDeque<TaskId>>>,
+    woken: Arc<Woken>,
+}
+
+struct Woken {
+    queue: Mutex<VecDeque<TaskId>>,
+    /// Where the workflow runs, and so everything that may wake it.
+    thread: ThreadId,
+    /// The workflow's id and run id.
+    owner: OnceLock<(String, String)>,
+    /// Another thread has woken it.
+    from_outside: AtomicBool,
+}
+
+impl Default for Woken {
+    fn default() -> Self {
+        Woken {
+            queue: Mutex::default(),
+            thread: thread::current().id(),
+            owner: OnceLock::new(),
+            from_outside: AtomicBool::new(false),
+        }
+    }
 }
 
 struct Task {
@@ -33,7 +55,7 @@ struct Task {
 struct TaskWaker {
     task: TaskId,
     is_woken: AtomicBool,
-    woken: Arc<Mutex<VecDeque<TaskId>>>,
+    woken: Arc<Woken>,
 }
 
 impl Wake for TaskWaker {
@@ -42,13 +64,37 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_woken.swap(true, Ordering::AcqRel) {
-            self.woken.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.task);
+        if thread::current().id() != self.woken.thread {
+            // No history tells when that was, so the code could not do the same again.
+            if !self.woken.from_outside.swap(true, Ordering::AcqRel) {
+                let (workflow_id, run_id) = self.woken.owner.get().cloned().unwrap_or_default();
+                tracing::error!(
+                    workflow_id,
+                    run_id,
+                    "the workflow waits for something that {WOKEN_FROM_OUTSIDE}: it waits for ever"
+                );
+            }
+        } else if !self.is_woken.swap(true, Ordering::AcqRel) {
+            self.woken.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.task);
         }
     }
 }
 
+/// What is wrong with a wake from another thread.
+pub(crate) const WOKEN_FROM_OUTSIDE: &str = "another thread did (a channel, a task of another runtime, `spawn_blocking`); \
+     put it in an activity, and let signals tell the workflow what happens outside";
+
 impl Tasks {
+    /// Says whose they are, for the log.
+    pub(crate) fn belong_to(&self, workflow_id: &str, run_id: &str) {
+        let _ = self.woken.owner.set((workflow_id.to_owned(), run_id.to_owned()));
+    }
+
+    /// Whether another thread has woken one of them.
+    pub(crate) fn woken_from_outside(&self) -> bool {
+        self.woken.from_outside.load(Ordering::Acquire)
+    }
+
     pub(crate) fn spawn(&self, scope: ScopeId, future: Future) {
         let task = self.next_id.get();
         self.next_id.set(task + 1);
@@ -59,7 +105,7 @@ impl Tasks {
 
     /// The task that was woken first.
     pub(crate) fn next(&self) -> Option<TaskId> {
-        self.woken.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.woken.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     /// Polls a task; what it panicked with, if it did.

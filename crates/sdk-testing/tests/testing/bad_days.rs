@@ -2,6 +2,7 @@
 //! the API.
 
 use crate::{unique, with_worker};
+use std::time::Duration;
 use tenure_sdk::prelude::*;
 use tenure_sdk_testing::TestEnv;
 
@@ -46,6 +47,69 @@ async fn a_validator_that_panics_rejects_the_update() {
         assert_eq!(handle.update(Account::PAY, 1u32).await.unwrap(), 1);
         handle.signal(Account::CLOSE, ()).await.unwrap();
         handle.result().await.unwrap();
+    })
+    .await;
+}
+
+#[derive(Default)]
+struct Meeting {
+    over: bool,
+}
+
+#[handlers]
+impl Meeting {
+    #[signal]
+    fn end(&mut self) {
+        self.over = true;
+    }
+
+    #[update]
+    async fn minutes(cx: WorkflowContext<Self>) -> Result<String> {
+        cx.wait_until(|it| it.over).await?;
+        Ok("done".to_owned())
+    }
+
+    #[update]
+    async fn minutes_later(cx: WorkflowContext<Self>) -> Result<String> {
+        cx.wait_until(|it| it.over).await?;
+        cx.sleep(Duration::from_secs(1)).await?;
+        Ok("done later".to_owned())
+    }
+}
+
+#[workflow]
+async fn meeting(cx: WorkflowContext<Meeting>, patient: bool) -> Result<()> {
+    cx.wait_until(|it| it.over).await?;
+    if patient {
+        cx.wait_until(|_| cx.all_handlers_finished()).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_update_that_is_ready_when_the_workflow_returns_is_answered() {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("meeting"));
+    with_worker(&env, Worker::new(client.clone(), &queue).workflow(meeting), async {
+        let handle = client.start(meeting, false).id(&queue).task_queue(&queue).await.unwrap();
+        let minutes = handle.start_update(Meeting::MINUTES, (), "minutes").await.unwrap();
+        handle.signal(Meeting::END, ()).await.unwrap();
+        assert_eq!(minutes.result().await.unwrap(), "done");
+        handle.result().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_workflow_can_wait_for_its_handlers() {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("patient"));
+    with_worker(&env, Worker::new(client.clone(), &queue).workflow(meeting), async {
+        let handle = client.start(meeting, true).id(&queue).task_queue(&queue).await.unwrap();
+        let minutes = handle.start_update(Meeting::MINUTES_LATER, (), "minutes").await.unwrap();
+        handle.signal(Meeting::END, ()).await.unwrap();
+        handle.result().await.unwrap();
+        assert_eq!(minutes.result().await.unwrap(), "done later");
     })
     .await;
 }

@@ -85,7 +85,7 @@ impl<W: Workflow> Instance for Running<W> {
                 },
                 Err(failure) => Completion::Failed(failure),
             };
-            rt.completion.borrow_mut().get_or_insert(completion);
+            rt.returns(completion);
         });
         Ok(())
     }

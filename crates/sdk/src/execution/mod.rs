@@ -316,6 +316,7 @@ impl Execution {
         };
         self.rt.commands.borrow_mut().push(Command::new(None, attributes, Location::caller()));
         self.tell_unread();
+        self.tell_unfinished();
         self.rt.end();
     }
 
@@ -357,6 +358,19 @@ impl Execution {
             if count > 0 {
                 tracing::warn!(%workflow_id, %run_id, signal, count, "the run closed without having received signals");
             }
+        }
+    }
+
+    fn tell_unfinished(&self) {
+        if self.rt.replaying.get() {
+            return;
+        }
+        let Name { workflow_id, run_id, .. } = &self.name;
+        for (handler, count) in self.rt.handlers.borrow().iter().filter(|(_, count)| **count > 0) {
+            tracing::warn!(
+                %workflow_id, %run_id, handler, count,
+                "the run closed while handlers were at work; `cx.all_handlers_finished()` tells when they are not"
+            );
         }
     }
 

@@ -84,9 +84,13 @@ pub(crate) struct Runtime {
     /// Asked for in replay: run if no marker tells how they ended.
     pub(crate) deferred_local: RefCell<Vec<LocalRequest>>,
     pub(crate) completion: RefCell<Option<Completion>>,
+    /// The function has returned by itself: handlers that are ready may still finish, in the same task.
+    pub(crate) returned: Cell<bool>,
     pub(crate) continue_as_new: RefCell<Option<Attributes>>,
     pub(crate) broken: RefCell<Option<Broken>>,
     pub(crate) details: RefCell<String>,
+    /// Asynchronous handlers that are at work, by name.
+    pub(crate) handlers: RefCell<BTreeMap<&'static str, usize>>,
     conditions: RefCell<Vec<Waker>>,
     /// Grows whenever something happened that a condition may depend on.
     progress: Cell<u64>,
@@ -118,9 +122,11 @@ impl Runtime {
             local: RefCell::default(),
             deferred_local: RefCell::default(),
             completion: RefCell::default(),
+            returned: Cell::new(false),
             continue_as_new: RefCell::default(),
             broken: RefCell::default(),
             details: RefCell::default(),
+            handlers: RefCell::default(),
             conditions: RefCell::default(),
             progress: Cell::new(0),
             ended: Cell::new(false),
@@ -169,7 +175,17 @@ impl Runtime {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.completion.borrow().is_some() || self.broken.borrow().is_some() || self.ended.get()
+        let closed = self.completion.borrow().is_some() && !self.returned.get();
+        closed || self.broken.borrow().is_some() || self.ended.get()
+    }
+
+    /// The last word of the workflow's function.
+    pub(crate) fn returns(&self, completion: Completion) {
+        let mut first = self.completion.borrow_mut();
+        if first.is_none() {
+            *first = Some(completion);
+            self.returned.set(true);
+        }
     }
 
     pub(crate) fn progressed(&self) {
@@ -194,13 +210,28 @@ impl Runtime {
         self.progressed();
     }
 
+    /// Runs an asynchronous handler.
+    pub(crate) fn spawn_handler(self: &Rc<Self>, name: &'static str, handling: impl Future<Output = ()> + 'static) {
+        *self.handlers.borrow_mut().entry(name).or_default() += 1;
+        let rt = self.clone();
+        self.spawn(async move {
+            handling.await;
+            if let Some(count) = rt.handlers.borrow_mut().get_mut(name) {
+                *count -= 1;
+            }
+            rt.progressed();
+        });
+    }
+
     /// Appends a command that nothing waits for.
     pub(crate) fn command(&self, attributes: Attributes, at: Location) {
         self.push(Command::new(None, attributes, at));
     }
 
     pub(crate) fn push(&self, command: Command) {
-        if !self.is_over() {
+        // Behind the function's end there is room for the answers of updates, and no more.
+        let is_answer = matches!(command.attributes, Attributes::ProtocolMessageCommandAttributes(_));
+        if !self.is_over() && (is_answer || !self.returned.get()) {
             self.progressed();
             self.commands.borrow_mut().push(command);
         }

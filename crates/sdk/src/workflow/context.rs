@@ -198,6 +198,23 @@ impl<S: 'static> WorkflowContext<S> {
         &self.state
     }
 
+    /// Whether no asynchronous handler of a signal or an update is at work. A workflow that returns before cuts them off,
+    /// and the callers of updates get an error, so wait for it first:
+    ///
+    /// ```
+    /// # use tenure_sdk::prelude::*;
+    /// #[workflow]
+    /// async fn order(cx: WorkflowContext) -> Result<()> {
+    ///     // ... what the workflow does ...
+    ///     cx.wait_until(|_| cx.all_handlers_finished()).await
+    /// }
+    /// ```
+    ///
+    /// A handler that is ready when the function returns, in the same workflow task, still finishes.
+    pub fn all_handlers_finished(&self) -> bool {
+        self.rt.handlers.borrow().values().all(|count| *count == 0)
+    }
+
     /// Calls an activity when it is awaited, or when `.start()` is called.
     #[track_caller]
     pub fn activity<D: ActivityDefinition, G>(

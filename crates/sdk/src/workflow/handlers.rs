@@ -50,10 +50,11 @@ impl<S: WorkflowState> Handlers<S> {
         signal: Signal<S, A>,
         handle: impl Fn(WorkflowContext<S>, A) -> F + Send + Sync + 'static,
     ) {
+        let name = signal.name();
         let on_signal = move |cx: &WorkflowContext<S>, input: Input<'_>| {
             let handling = handle(cx.clone(), cx.rt().converter.decode_args(input)?);
             let cx = cx.clone();
-            cx.rt().clone().spawn(async move {
+            cx.rt().clone().spawn_handler(name, async move {
                 match handling.await {
                     // Cancelled with the workflow, whose function may still undo what it did.
                     Err(failure) if failure.is_cancelled() && cx.is_cancelled() => {}
@@ -63,7 +64,7 @@ impl<S: WorkflowState> Handlers<S> {
             });
             Ok(())
         };
-        self.signals.insert(signal.name(), Box::new(on_signal));
+        self.signals.insert(name, Box::new(on_signal));
     }
 
     /// Answers a query.
@@ -105,19 +106,20 @@ impl<S: WorkflowState> Handlers<S> {
         validator: Validator<S, A>,
         handle: impl Fn(WorkflowContext<S>, A) -> F + Send + Sync + 'static,
     ) {
+        let name = update.name();
         let on_update =
             move |cx: &WorkflowContext<S>, input: Input<'_>, validate: bool, accept: &dyn Fn(), reply: Reply| {
                 let args = read(cx, input, validator.filter(|_| validate))?;
                 accept();
                 let handling = handle(cx.clone(), args);
                 let cx = cx.clone();
-                cx.rt().clone().spawn(async move {
+                cx.rt().clone().spawn_handler(name, async move {
                     let result = handling.await;
                     reply.finish(result.and_then(|value| Ok(cx.rt().converter.encode(&value)?)));
                 });
                 Ok(())
             };
-        self.updates.insert(update.name(), Box::new(on_update));
+        self.updates.insert(name, Box::new(on_update));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Workflows driven by histories alone: no server, no clock, no threads.
 
 mod sagas;
+mod scopes;
 
 use super::*;
 use crate::{IntoWorkflow, Replayer, prelude::*, workflow::Workflow};

@@ -91,11 +91,23 @@ pub(crate) struct Runtime {
     pub(crate) details: RefCell<String>,
     /// Asynchronous handlers that are at work, by name.
     pub(crate) handlers: RefCell<BTreeMap<&'static str, usize>>,
+    deadline: Cell<Option<Deadline>>,
     conditions: RefCell<Vec<Waker>>,
     /// Grows whenever something happened that a condition may depend on.
     progress: Cell<u64>,
     /// Being dropped: futures that end now ask for nothing.
     ended: Cell<bool>,
+}
+
+/// A deadline that has passed, while what missed it is asked whether it still has something to finish.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline {
+    /// What had to be done within it.
+    scope: ScopeId,
+    /// Operations from this one on were begun after it.
+    first_op: OpId,
+    /// It has: it cleans up, or waits for the end of what it has cancelled.
+    outlasted: bool,
 }
 
 /// Polls in one workflow task after which the code is taken to be in a loop.
@@ -127,6 +139,7 @@ impl Runtime {
             broken: RefCell::default(),
             details: RefCell::default(),
             handlers: RefCell::default(),
+            deadline: Cell::new(None),
             conditions: RefCell::default(),
             progress: Cell::new(0),
             ended: Cell::new(false),
@@ -307,6 +320,36 @@ impl Runtime {
             self.cancel(op, at);
         }
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Cancels a scope whose time is up, and looks with `poll` what becomes of what runs in it. `Some`: it is done.
+    /// `None`: it cleans up. What neither ends nor waits for anything that its cancellation has brought about would wait
+    /// for ever; it gives `Some(None)`.
+    pub(crate) fn time_is_up<T>(
+        &self,
+        scope: ScopeId,
+        at: Location,
+        poll: impl FnOnce() -> Option<T>,
+    ) -> Option<Option<T>> {
+        self.cancel_scope(scope, at);
+        let deadline = Deadline { scope, first_op: self.operations.borrow().next_id(), outlasted: false };
+        let outer = self.deadline.replace(Some(deadline));
+        let polled = poll();
+        let outlasted = self.deadline.replace(outer).is_some_and(|deadline| deadline.outlasted);
+        match polled {
+            None if outlasted => None,
+            polled => Some(polled),
+        }
+    }
+
+    /// Notes that something waits in this scope, which may be one that a deadline does not reach.
+    pub(crate) fn outlasts_deadline(&self, scope: ScopeId) {
+        if let Some(deadline) = self.deadline.get()
+            && scope > deadline.scope
+            && !self.scopes.borrow().is_cancelled(scope)
+        {
+            self.deadline.set(Some(Deadline { outlasted: true, ..deadline }));
+        }
     }
 
     /// The next number of the workflow's own sequence (SplitMix64).

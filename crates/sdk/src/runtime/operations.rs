@@ -1,6 +1,6 @@
 //! Operations whose outcome history tells: timers, activities, child workflows, messages to other workflows.
 
-use super::{LocalCall, Location, Rt, ScopeId, commands};
+use super::{Deadline, LocalCall, Location, Rt, ScopeId, commands};
 use std::{
     collections::BTreeMap,
     panic::Location as PanicLocation,
@@ -69,6 +69,8 @@ struct Operation {
     resolution: Option<Resolution>,
     taken: bool,
     waker: Option<Waker>,
+    /// It was asked to end, and may take its time.
+    ending: bool,
 }
 
 #[derive(Default)]
@@ -106,7 +108,8 @@ impl Operations {
     pub(crate) fn add(&mut self, kind: OperationKind, scope: ScopeId) -> OpId {
         let id = self.next_id;
         self.next_id += 1;
-        let operation = Operation { kind, scope, event_id: None, resolution: None, taken: false, waker: None };
+        let operation =
+            Operation { kind, scope, event_id: None, resolution: None, taken: false, waker: None, ending: false };
         self.operations.insert(id, operation);
         id
     }
@@ -164,6 +167,22 @@ impl Operations {
         taken
     }
 
+    /// The number that the next operation gets.
+    pub(crate) fn next_id(&self) -> OpId {
+        self.next_id
+    }
+
+    /// Its scope, and whether it was asked to end.
+    fn place(&self, op: OpId) -> Option<(ScopeId, bool)> {
+        self.operations.get(&op).map(|operation| (operation.scope, operation.ending))
+    }
+
+    fn set_scope(&mut self, op: OpId, scope: ScopeId) {
+        if let Some(operation) = self.operations.get_mut(&op) {
+            operation.scope = scope;
+        }
+    }
+
     /// Nobody waits any more; what is left is what others refer to.
     fn forget(&mut self, op: OpId) {
         if matches!(self.operations.get(&op).map(|it| &it.kind), Some(OperationKind::ChildStart { .. })) {
@@ -211,6 +230,7 @@ impl Operations {
 
     pub(crate) fn request_cancel(&mut self, op: OpId) -> CancelRequest {
         let Some(operation) = self.operations.get_mut(&op) else { return CancelRequest::default() };
+        operation.ending = true;
         let resolve = CancelRequest { resolve: true, ..Default::default() };
         match &mut operation.kind {
             OperationKind::Timer { id } => {
@@ -329,6 +349,21 @@ impl OpFuture {
         self.rt.cancel(self.op, self.at);
     }
 
+    /// From now on it is cancelled with the current scope, not with the one in which it was made.
+    pub(crate) fn enter_current_scope(&self) {
+        let place = self.rt.operations.borrow().place(self.op);
+        let (Some((before, _)), now) = (place, self.rt.scopes.borrow().current()) else { return };
+        if before == now || !self.rt.operations.borrow().is_pending(self.op) {
+            return;
+        }
+        self.rt.scopes.borrow_mut().leave_operation(before, self.op);
+        self.rt.scopes.borrow_mut().enter_operation(now, self.op);
+        self.rt.operations.borrow_mut().set_scope(self.op, now);
+        if self.rt.scopes.borrow().is_cancelled(now) {
+            self.cancel();
+        }
+    }
+
     pub(crate) fn converter(&self) -> &DataConverter {
         &self.rt.converter
     }
@@ -345,7 +380,17 @@ impl Future for OpFuture {
                 self.rt.progressed();
                 Poll::Ready(resolution)
             }
-            None => Poll::Pending,
+            None => {
+                let place = self.rt.operations.borrow().place(self.op);
+                if let (Some((_, ending)), Some(deadline)) = (place, self.rt.deadline.get())
+                    && (ending || self.op >= deadline.first_op)
+                {
+                    self.rt.deadline.set(Some(Deadline { outlasted: true, ..deadline }));
+                } else if let Some((scope, _)) = place {
+                    self.rt.outlasts_deadline(scope);
+                }
+                Poll::Pending
+            }
         }
     }
 }

@@ -28,6 +28,10 @@ impl Scopes {
         self.current
     }
 
+    pub(crate) fn is_current_cancelled(&self) -> bool {
+        self.is_cancelled(self.current)
+    }
+
     /// Makes `scope` the current one; gives the one that was.
     pub(crate) fn enter(&mut self, scope: ScopeId) -> ScopeId {
         std::mem::replace(&mut self.current, scope)

@@ -314,12 +314,31 @@ impl<S: 'static> WorkflowContext<S> {
 
     /// A scope: what runs in it can be cancelled on its own.
     ///
-    /// What was started before keeps the scope that it was started in: give the call, not its started future.
+    /// Activities and children that were started before keep the scope that they were started in: give the call, not
+    /// its started future. Timers and conditions belong to the scope in which they are first awaited.
     pub fn scope(&self) -> Scope {
         Scope::new(&self.rt, false)
     }
 
-    /// Runs a future, and cancels it when it takes longer than `time`; then the failure is a timeout.
+    /// Runs a future, and cancels it when it takes longer than `time`; then the failure is a timeout. What cleans up when
+    /// it is cancelled is waited for (what is [shielded](Self::shielded), what waits for the end of what it cancels);
+    /// anything else is dropped.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure_sdk::prelude::*;
+    /// # #[activity] async fn pack(item: String) {}
+    /// # #[activity] async fn ship(item: String) {}
+    /// #[workflow]
+    /// async fn order(cx: WorkflowContext, item: String) -> Result<()> {
+    ///     // Several steps under one limit.
+    ///     cx.timeout(Duration::from_secs(3600), async {
+    ///         cx.activity(pack, item.clone()).await?;
+    ///         cx.activity(ship, item).await
+    ///     })
+    ///     .await?
+    /// }
+    /// ```
     #[track_caller]
     pub fn timeout<T>(
         &self,

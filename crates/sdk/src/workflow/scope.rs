@@ -5,7 +5,13 @@ use crate::{
     Failure,
     runtime::{Location, Rt, ScopeId},
 };
-use std::{future::poll_fn, panic::Location as PanicLocation, pin::pin, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    panic::Location as PanicLocation,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 use tenure_client::TimeoutType;
 
 /// What runs in it can be cancelled on its own.
@@ -72,19 +78,22 @@ pub(super) async fn timed<T>(
 ) -> Result<T, Failure> {
     let scope = Scope::new(&rt, false);
     let mut timer = Some(Timer::start(&rt, time, at));
+    let late = || Failure::timeout(TimeoutType::ScheduleToClose, format!("not done within {time:?}"));
     let mut future = pin!(scope.run(future));
     poll_fn(|cx| {
         if let Poll::Ready(value) = future.as_mut().poll(cx) {
             let in_time = timer.is_some();
             timer = None;
-            let late = || Failure::timeout(TimeoutType::ScheduleToClose, format!("not done within {time:?}"));
             return Poll::Ready(if in_time { Ok(value) } else { Err(late()) });
         }
-        if let Some(Poll::Ready(fired)) = timer.as_mut().map(|timer| std::pin::Pin::new(timer).poll(cx)) {
+        if let Some(Poll::Ready(fired)) = timer.as_mut().map(|timer| Pin::new(timer).poll(cx)) {
             timer = None;
-            if fired.is_ok() {
-                scope.cancel();
-                cx.waker().wake_by_ref();
+            let again = || match future.as_mut().poll(cx) {
+                Poll::Ready(value) => Some(value),
+                Poll::Pending => None,
+            };
+            if fired.is_ok() && rt.time_is_up(scope.id, at, again).is_some() {
+                return Poll::Ready(Err(late()));
             }
         }
         Poll::Pending

@@ -59,6 +59,7 @@ impl<A: Args> SignalChannel<A> {
                 self.rt.progressed();
                 return Poll::Ready(Err(Failure::cancelled("cancelled")));
             }
+            self.rt.outlasts_deadline(scopes.current());
             self.rt.look_again(cx.waker());
             Poll::Pending
         })

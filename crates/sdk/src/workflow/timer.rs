@@ -28,24 +28,56 @@ use tenure_api::{
 /// # Ok(()) }
 /// ```
 #[must_use = "a timer that nobody awaits is cancelled"]
-pub struct Timer(OpFuture);
+pub struct Timer {
+    rt: Rt,
+    state: TimerState,
+    polled: bool,
+    at: Location,
+}
+
+enum TimerState {
+    Running(OpFuture),
+    /// Made where everything is cancelled: whether it runs is for the place to say where it is awaited.
+    Made {
+        id: String,
+        time: Duration,
+    },
+}
 
 impl Timer {
     pub(crate) fn start(rt: &Rt, time: Duration, at: Location) -> Self {
         let id = rt.operations.borrow_mut().next_timer().to_string();
-        // The server takes no shorter ones.
-        let start_to_fire_timeout = Some(duration_to_proto(time.max(Duration::from_millis(1))));
-        let start = StartTimerCommandAttributes { timer_id: id.clone(), start_to_fire_timeout };
-        let start = Some(Attributes::StartTimerCommandAttributes(start));
-        Timer(OpFuture::new(rt.clone(), rt.start(OperationKind::Timer { id }, start, None, at)).at(at))
+        let cancelled = rt.scopes.borrow().is_current_cancelled();
+        let state =
+            if cancelled { TimerState::Made { id, time } } else { TimerState::Running(begin(rt, id, time, at)) };
+        Timer { rt: rt.clone(), state, polled: false, at }
     }
+}
+
+fn begin(rt: &Rt, id: String, time: Duration, at: Location) -> OpFuture {
+    // The server takes no shorter ones.
+    let start_to_fire_timeout = Some(duration_to_proto(time.max(Duration::from_millis(1))));
+    let start = StartTimerCommandAttributes { timer_id: id.clone(), start_to_fire_timeout };
+    let start = Some(Attributes::StartTimerCommandAttributes(start));
+    OpFuture::new(rt.clone(), rt.start(OperationKind::Timer { id }, start, None, at)).at(at)
 }
 
 impl Future for Timer {
     type Output = Result<(), Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(|resolution| resolution.map(|_| ()))
+        let this = &mut *self;
+        // It belongs to the scope in which it is first awaited, not to the one in which it was an argument.
+        let first = !std::mem::replace(&mut this.polled, true);
+        if let TimerState::Made { id, time } = &mut this.state {
+            this.state = TimerState::Running(begin(&this.rt, std::mem::take(id), *time, this.at));
+        } else if let (true, TimerState::Running(op)) = (first, &this.state) {
+            op.enter_current_scope();
+        }
+        match &mut this.state {
+            TimerState::Running(op) => Pin::new(op).poll(cx).map(|resolution| resolution.map(|_| ())),
+            TimerState::Made { .. } => unreachable!("it was started above"),
+        }
     }
 }
 
@@ -53,14 +85,14 @@ impl Future for Timer {
 #[must_use = "waits only when it is awaited"]
 pub struct WaitUntil<S, F> {
     cx: WorkflowContext<S>,
-    scope: ScopeId,
+    /// The one in which it was first awaited.
+    scope: Option<ScopeId>,
     condition: F,
 }
 
 impl<S: 'static, F: FnMut(&S) -> bool> WaitUntil<S, F> {
     pub(crate) fn new(cx: WorkflowContext<S>, condition: F) -> Self {
-        let scope = cx.rt().scopes.borrow().current();
-        WaitUntil { cx, scope, condition }
+        WaitUntil { cx, scope: None, condition }
     }
 
     /// Waits so long at most; gives whether the condition held.
@@ -80,10 +112,12 @@ impl<S: 'static, F: FnMut(&S) -> bool> Future for WaitUntil<S, F> {
         let this = &mut *self;
         let rt = this.cx.rt();
         let holds = (this.condition)(&this.cx.state_rc().read(PanicLocation::caller()));
-        if holds || rt.scopes.borrow().is_cancelled(this.scope) {
+        let scope = *this.scope.get_or_insert_with(|| rt.scopes.borrow().current());
+        if holds || rt.scopes.borrow().is_cancelled(scope) {
             rt.progressed();
             return Poll::Ready(if holds { Ok(()) } else { Err(Failure::cancelled("cancelled")) });
         }
+        rt.outlasts_deadline(scope);
         rt.look_again(cx.waker());
         Poll::Pending
     }

@@ -2,7 +2,13 @@
 //! the API.
 
 use crate::{unique, with_worker};
-use std::time::Duration;
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 use tenure_sdk::prelude::*;
 use tenure_sdk_testing::TestEnv;
 
@@ -110,6 +116,93 @@ async fn a_workflow_can_wait_for_its_handlers() {
         handle.signal(Meeting::END, ()).await.unwrap();
         handle.result().await.unwrap();
         assert_eq!(minutes.result().await.unwrap(), "done later");
+    })
+    .await;
+}
+
+/// Lines of log that the SDK writes in this process, of all tests.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn keep_the_log() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let log = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::INFO).with_writer(|| Log);
+        log.init();
+    });
+}
+
+/// The lines that tell of `what`.
+fn lines_about(what: &str) -> Vec<String> {
+    let log = String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned();
+    log.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
+}
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+#[workflow]
+async fn broken(_cx: WorkflowContext) -> Result<u64> {
+    RUNS.fetch_add(1, Ordering::Relaxed);
+    let values: Vec<u64> = Vec::new();
+    Ok(values[std::hint::black_box(0)])
+}
+
+#[tokio::test]
+async fn a_workflow_that_panics_is_tried_again_with_growing_pauses() {
+    keep_the_log();
+    let env = TestEnv::builder().task_failures(true).replays(false).time_skipping(false).start().await;
+    let (client, queue) = (env.client(), unique("broken"));
+    with_worker(&env, Worker::new(client.clone(), &queue).workflow(broken), async {
+        let handle = client.start(broken, ()).id(&queue).task_queue(&queue).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        // At 0 s, 1 s, 3 s, 7 s, whatever the machine is like.
+        let runs = RUNS.load(Ordering::Relaxed);
+        assert!((2..=5).contains(&runs), "{runs} times in 6 s");
+        let lines: Vec<_> = lines_about(&queue).into_iter().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert!(lines[0].contains("index out of bounds") && lines[0].contains("broken"), "{lines:#?}");
+        handle.terminate("the test ends").await.unwrap();
+    })
+    .await;
+}
+
+#[activity]
+async fn ping() {}
+
+static GREEDY_RUNS: AtomicU32 = AtomicU32::new(0);
+
+#[workflow]
+async fn greedy(cx: WorkflowContext) -> Result<()> {
+    GREEDY_RUNS.fetch_add(1, Ordering::Relaxed);
+    // Two of one id: no server takes that.
+    let (first, second) = (cx.activity(ping, ()).id("same").start(), cx.activity(ping, ()).id("same").start());
+    first.await?;
+    second.await
+}
+
+#[tokio::test]
+async fn a_task_whose_answer_is_refused_is_tried_again_with_growing_pauses() {
+    keep_the_log();
+    let env = TestEnv::builder().task_failures(true).replays(false).time_skipping(false).start().await;
+    let (client, queue) = (env.client(), unique("greedy"));
+    with_worker(&env, Worker::new(client.clone(), &queue).workflow(greedy).activity(ping), async {
+        let handle = client.start(greedy, ()).id(&queue).task_queue(&queue).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let runs = GREEDY_RUNS.load(Ordering::Relaxed);
+        assert!((1..=5).contains(&runs), "{runs} times in 6 s");
+        let _ = handle.terminate("the test ends").await;
     })
     .await;
 }

@@ -11,7 +11,7 @@ pub(crate) use commands::{Command, Commands, Known, LOCAL_ACTIVITY, Location, PA
 pub(crate) use operations::{
     CancelMode, OpFuture, OpId, OperationKind, OperationResult, Operations, Resolution, local_marker,
 };
-pub(crate) use panics::{catch, message_of};
+pub(crate) use panics::{catch, hush, message_of};
 pub(crate) use scopes::{ROOT, ScopeId, Scopes};
 pub(crate) use tasks::{Tasks, WOKEN_FROM_OUTSIDE};
 

@@ -9,10 +9,17 @@ use std::{
 
 thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
+    static HUSHED: Cell<bool> = const { Cell::new(false) };
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs it; the place and the message of the panic, if it panicked. The process's panic hook is called as ever.
+/// Whether the process's panic hook is left out on this thread, for code that panics in the same way again and again.
+pub(crate) fn hush(hushed: bool) {
+    HUSHED.set(hushed);
+}
+
+/// Runs it; the place and the message of the panic, if it panicked. The process's panic hook is called as ever,
+/// unless it was [hushed](hush).
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     // Only a hook is told the place.
@@ -22,7 +29,9 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
             if WATCHED.get() {
                 PLACE.set(info.location().map(ToString::to_string));
             }
-            hook(info);
+            if !HUSHED.get() {
+                hook(info);
+            }
         }));
     });
     let outer = WATCHED.replace(true);

@@ -1,6 +1,7 @@
 //! The worker: polls, runs what it gets, and drains when it is told to stop.
 
 mod activities;
+mod failing;
 mod heartbeat;
 mod local;
 mod metrics;
@@ -87,6 +88,7 @@ pub(crate) struct WorkerShared {
     activity_slots: Arc<Slots>,
     local_slots: Arc<Slots>,
     threads: threads::Threads,
+    failing: failing::FailingRuns,
     metrics: Arc<metrics::Metrics>,
     heart: heartbeat::Heart,
     phase: watch::Sender<ShutdownPhase>,
@@ -201,6 +203,7 @@ impl Worker {
             activity_slots: slots("ActivityWorker", options.activity_slots.max(1)),
             local_slots: slots("LocalActivityWorker", options.local_slots.max(1)),
             threads: threads::Threads::start(workflows, client.converter().clone(), metrics.clone(), &options),
+            failing: failing::FailingRuns::default(),
             heart: heartbeat::Heart::new(),
             phase: watch::Sender::new(ShutdownPhase::Polling),
             metrics,

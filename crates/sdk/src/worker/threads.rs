@@ -4,7 +4,7 @@ use super::{WorkerOptions, metrics::Metrics};
 use crate::{
     Failure,
     execution::{Execution, Factory, Name, Output, Task, TaskFailure, Trouble},
-    runtime::{LocalCall, message_of},
+    runtime::{LocalCall, hush, message_of},
 };
 use std::{
     collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
@@ -34,6 +34,8 @@ pub(crate) struct Advance {
     pub(crate) queries: BTreeMap<String, WorkflowQuery>,
     /// Start over from the first event.
     pub(crate) afresh: bool,
+    /// Panics of the code are known: they go to no hook.
+    pub(crate) quiet: bool,
 }
 
 /// What came of it.
@@ -168,7 +170,9 @@ impl Cache {
             match job {
                 Job::Advance(advance, reply) => {
                     let name = advance.name.clone();
+                    hush(advance.quiet);
                     let answer = self.guard(&name.run_id, |this| this.advance(advance));
+                    hush(false);
                     let _ = reply.send(answer);
                 }
                 Job::FinishLocal(run_id, seq, result, reply) => {

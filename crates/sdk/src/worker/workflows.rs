@@ -6,17 +6,18 @@ use super::{
     pollers::{self, Queue},
     slots::Slot,
     threads::{Advance, AdvanceResult, Refused},
+    until,
 };
 use crate::execution::{Name, Output, Task, TaskFailure};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{Command, command::Attributes},
     enums::v1::{CommandType, QueryResultType, TaskQueueKind, WorkflowExecutionStatus as Status},
-    history::v1::HistoryEvent,
+    history::v1::{HistoryEvent, history_event::Attributes as Started},
     query::v1::WorkflowQueryResult,
     sdk::v1::WorkflowTaskCompletedMetadata,
     taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
-    time::duration_to_proto,
+    time::{duration_from_proto, duration_to_proto},
     workflowservice::v1 as api,
 };
 use tenure_client::{ClientError, rpc};
@@ -67,8 +68,20 @@ impl Queue for Tasks {
     }
 
     /// Works on a task, and on those that come back with its answer.
-    async fn work(&self, task: Self::Task, _slot: Slot) {
+    async fn work(&self, task: Self::Task, slot: Slot) {
         let shared = &self.shared;
+        let pause = pause_before(shared, &task);
+        let _slot = if pause.is_zero() {
+            slot
+        } else {
+            // Others need the slot meanwhile. A worker that stops lets nobody wait.
+            drop(slot);
+            let mut phase = shared.phase.subscribe();
+            let _ = tokio::time::timeout(pause, until(&mut phase, ShutdownPhase::Draining)).await;
+            let mut slot = shared.workflow_slots.acquire().await;
+            slot.begin();
+            slot
+        };
         let mut next = Some(task);
         let mut locals = Locals::default();
         while let Some(task) = next.take() {
@@ -80,7 +93,11 @@ impl Queue for Tasks {
                     if is_outdated(&error) {
                         tracing::debug!(workflow_id, run_id, %error, "the answer to a workflow task came too late");
                     } else {
-                        tracing::warn!(workflow_id, run_id, %error, "a workflow task is lost");
+                        let is_news = shared.failing.is_news(run_id);
+                        if is_news {
+                            tracing::warn!(workflow_id, run_id, %error, "a workflow task is lost");
+                        }
+                        shared.failing.failed(run_id, is_news);
                     }
                     shared.threads.evict(run_id);
                     return;
@@ -92,6 +109,20 @@ impl Queue for Tasks {
             }
         }
     }
+}
+
+/// How long a task has to wait because the last one of its run has failed.
+fn pause_before(shared: &WorkerShared, task: &api::PollWorkflowTaskQueueResponse) -> Duration {
+    if task.query.is_some() || task.attempt <= 1 {
+        return Duration::ZERO;
+    }
+    let first = task.history.as_ref().and_then(|history| history.events.first()?.attributes.as_ref());
+    let timeout = match first {
+        Some(Started::WorkflowExecutionStartedEventAttributes(it)) => duration_from_proto(it.workflow_task_timeout),
+        _ => None,
+    };
+    let run_id = task.workflow_execution.as_ref().map_or("", |it| &it.run_id);
+    shared.failing.pause(run_id, task.attempt, timeout.unwrap_or(Duration::from_secs(10)))
 }
 
 /// Something happened to the workflow meanwhile: it gets another task, or is closed.
@@ -207,6 +238,7 @@ async fn advance(
         task: Task { events, messages: std::mem::take(&mut task.messages), only_query },
         queries,
         afresh: first == 1,
+        quiet: !shared.failing.is_news(&name.run_id),
     });
     let mut refused = match shared.threads.advance(advance).await {
         Ok(answer) => return Ok(Ok(answer)),
@@ -295,13 +327,19 @@ async fn fail(
     if let Some(measures) = shared.metrics.workflow(workflow_type) {
         measures.task_failed.increment(1);
     }
-    tracing::warn!(
-        workflow_id = name.workflow_id,
-        run_id = name.run_id,
-        cause = failure.cause.as_str_name(),
-        "a workflow task fails: {}",
-        failure.failure.message
-    );
+    let is_news = shared.failing.is_news(&name.run_id);
+    if is_news {
+        tracing::warn!(
+            workflow_type,
+            workflow_id = name.workflow_id,
+            run_id = name.run_id,
+            attempt = task.attempt,
+            cause = failure.cause.as_str_name(),
+            "a workflow task fails, and is tried again and again, with growing pauses: {}",
+            failure.failure.message
+        );
+    }
+    shared.failing.failed(&name.run_id, is_news);
     if let Some(observer) = &shared.observer {
         observer.workflow_task_failed(&name.workflow_id, &name.run_id, &failure.failure.message);
     }
@@ -390,6 +428,7 @@ async fn respond(
     }
     let responded =
         rpc!(shared.client.connection(), respond_workflow_task_completed, request, shared.client.short()).await?;
+    shared.failing.recovered(&name.run_id);
     for (task, slot) in responded.activity_tasks.into_iter().zip(slots) {
         activities::spawn(shared.clone(), task, slot);
     }

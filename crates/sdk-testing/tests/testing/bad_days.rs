@@ -206,3 +206,60 @@ async fn a_task_whose_answer_is_refused_is_tried_again_with_growing_pauses() {
     })
     .await;
 }
+
+mod orders {
+    use tenure_sdk::prelude::*;
+
+    #[activity]
+    pub(super) async fn charge(cents: u64) -> u64 {
+        cents
+    }
+
+    #[workflow(name = "twice")]
+    pub(super) async fn order(_cx: WorkflowContext) -> Result<()> {
+        Ok(())
+    }
+}
+
+mod refunds {
+    use tenure_sdk::prelude::*;
+
+    #[activity]
+    pub(super) async fn charge(cents: u64) -> u64 {
+        cents
+    }
+
+    #[workflow(name = "twice")]
+    pub(super) async fn refund(_cx: WorkflowContext) -> Result<()> {
+        Ok(())
+    }
+
+    pub(super) struct Refunds;
+
+    #[activities]
+    impl Refunds {
+        #[activity]
+        async fn charge(&self, cents: u64) -> u64 {
+            cents
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_registered_once() {
+    let env = TestEnv::start().await;
+    let message = |register: &dyn Fn(Worker) -> Worker| {
+        let worker = Worker::new(env.client(), "names");
+        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(register(worker))));
+        *refused.expect_err("it is refused").downcast::<String>().unwrap()
+    };
+    let activities = message(&|it| it.activity(orders::charge).activity(refunds::charge));
+    assert!(
+        activities.contains("orders::charge and ") && activities.contains("refunds::charge are both"),
+        "{activities}"
+    );
+    let methods = message(&|it| it.activity(orders::charge).activities(refunds::Refunds));
+    assert!(methods.contains("Refunds are both the activity \"charge\""), "{methods}");
+    let workflows = message(&|it| it.workflow(orders::order).workflow(refunds::refund));
+    assert!(workflows.contains("both the workflow \"twice\""), "{workflows}");
+}

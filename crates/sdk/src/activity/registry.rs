@@ -1,7 +1,7 @@
 //! Activities by name.
 
 use super::{Activity, ActivityContext};
-use crate::{Failure, testing::Observer};
+use crate::{Failure, testing::Observer, worker::refuse_second};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 use tenure_api::common::v1::{Payload, Payloads};
 use tenure_client::{ActivityRef, Args, Data};
@@ -17,11 +17,15 @@ pub(crate) type Call = Arc<
 #[derive(Clone, Default)]
 pub struct ActivityRegistry {
     pub(crate) calls: BTreeMap<String, Call>,
+    /// Where the code of each is, for messages.
+    code: BTreeMap<String, &'static str>,
 }
 
 impl ActivityRegistry {
+    #[track_caller]
     pub(crate) fn activity<D: Activity>(&mut self, activity: D) {
         let name = activity.name().to_owned();
+        self.name(&name, std::any::type_name::<D>());
         let activity = Arc::new(activity);
         let call = move |cx: ActivityContext, input: Option<Payloads>| -> Pin<Box<dyn Future<Output = _> + Send>> {
             let activity = activity.clone();
@@ -34,7 +38,15 @@ impl ActivityRegistry {
         self.calls.insert(name, Arc::new(call));
     }
 
-    /// Adds an activity that is a closure.
+    /// Takes a name, which must be free.
+    #[track_caller]
+    fn name(&mut self, name: &str, code: &'static str) {
+        if let Some(other) = self.code.insert(name.to_owned(), code) {
+            refuse_second("activity", name, other, code);
+        }
+    }
+
+    /// Adds an activity that is a closure, in place of the one that is there.
     pub(crate) fn insert<A, R, F>(&mut self, name: &str, run: impl Fn(ActivityContext, A) -> F + Send + Sync + 'static)
     where
         A: Args,
@@ -64,6 +76,10 @@ impl ActivityRegistry {
     }
 
     /// Adds an activity that shares `owner` with others.
+    ///
+    /// # Panics
+    /// When there is one of this name already.
+    #[track_caller]
     pub fn add<O, A, R, F>(
         &mut self,
         activity: ActivityRef<A, R>,
@@ -75,6 +91,7 @@ impl ActivityRegistry {
         R: Data + Send,
         F: Future<Output = Result<R, Failure>> + Send + 'static,
     {
+        self.name(activity.name(), std::any::type_name::<O>());
         self.insert(activity.name(), move |cx, args| run(owner.clone(), cx, args));
     }
 }

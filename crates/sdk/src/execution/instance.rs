@@ -12,6 +12,8 @@ use tenure_client::{DataError, Failure};
 /// Makes instances of one workflow type.
 pub(crate) trait Factory: Send + Sync {
     fn create(&self, rt: Rt) -> Box<dyn Instance>;
+    /// Where its code is, for messages.
+    fn code(&self) -> &'static str;
 }
 
 pub(crate) trait Instance {
@@ -57,6 +59,10 @@ impl<W: Workflow> Factory for Typed<W> {
             handlers: self.handlers.clone(),
             workflow: PhantomData,
         })
+    }
+
+    fn code(&self) -> &'static str {
+        std::any::type_name::<W>()
     }
 }
 

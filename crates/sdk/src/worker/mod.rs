@@ -116,22 +116,33 @@ impl Worker {
     }
 
     /// Adds a workflow.
+    ///
+    /// # Panics
+    /// When the worker has a workflow of this name already.
     #[must_use]
+    #[track_caller]
     pub fn workflow<W: Workflow, G>(mut self, workflow: impl IntoWorkflow<G, Workflow = W>) -> Self {
-        let workflow = workflow.into_workflow();
-        self.workflows.insert(workflow.name().to_owned(), Arc::new(Typed::new(&workflow)));
+        add_workflow(&mut self.workflows, &workflow.into_workflow());
         self
     }
 
     /// Adds an activity.
+    ///
+    /// # Panics
+    /// When the worker has an activity of this name already.
     #[must_use]
+    #[track_caller]
     pub fn activity<D: Activity, G>(mut self, activity: impl IntoActivity<G, Activity = D>) -> Self {
         self.activities.activity(activity.into_activity());
         self
     }
 
     /// Adds the activities of a type, and what they depend on.
+    ///
+    /// # Panics
+    /// When the worker has an activity of one of their names already.
     #[must_use]
+    #[track_caller]
     pub fn activities<O: Activities>(mut self, owner: O) -> Self {
         O::register(Arc::new(owner), &mut self.activities);
         self
@@ -331,6 +342,27 @@ impl WorkerShared {
             tracing::debug!(%error, "the server does not know that the worker stops");
         }
     }
+}
+
+/// # Panics
+/// When there is one of this name already: tasks carry nothing but the name.
+#[track_caller]
+pub(crate) fn add_workflow<W: Workflow>(workflows: &mut BTreeMap<String, Arc<dyn Factory>>, workflow: &W) {
+    let added: Arc<dyn Factory> = Arc::new(Typed::new(workflow));
+    if let Some(other) = workflows.get(workflow.name()) {
+        refuse_second("workflow", workflow.name(), other.code(), added.code());
+    }
+    workflows.insert(workflow.name().to_owned(), added);
+}
+
+/// # Panics
+/// Always: two things of one name are a mistake that would show itself only when the wrong one runs.
+#[track_caller]
+pub(crate) fn refuse_second(kind: &str, name: &str, first: &str, second: &str) -> ! {
+    panic!(
+        "{first} and {second} are both the {kind} {name:?} to a server: call one of them otherwise, \
+         `#[{kind}(name = \"..\")]`, or give it to another worker"
+    )
 }
 
 /// Done when the process is asked to end.

@@ -263,3 +263,48 @@ async fn a_name_is_registered_once() {
     let workflows = message(&|it| it.workflow(orders::order).workflow(refunds::refund));
     assert!(workflows.contains("both the workflow \"twice\""), "{workflows}");
 }
+
+#[workflow]
+async fn blocking(cx: WorkflowContext) -> Result<()> {
+    cx.sleep(Duration::from_millis(1)).await?;
+    std::thread::sleep(Duration::from_secs(6));
+    Ok(())
+}
+
+#[workflow]
+async fn steps(cx: WorkflowContext) -> Result<u32> {
+    let mut done = 0;
+    for _ in 0..5 {
+        cx.activity(ping, ()).await?;
+        done += 1;
+    }
+    Ok(done)
+}
+
+#[tokio::test]
+async fn a_workflow_that_blocks_its_thread_is_named_and_the_others_go_on() {
+    keep_the_log();
+    let env = TestEnv::builder().task_failures(true).time_skipping(false).start().await;
+    let (client, queue) = (env.client(), unique("blocking"));
+    let options = WorkerOptions { workflow_threads: 1, ..Default::default() };
+    let worker = Worker::new(client.clone(), &queue).workflow(blocking).workflow(steps).activity(ping).options(options);
+    // Whatever other tests of this process do on their threads.
+    let about = |what: &str| lines_about(&queue).into_iter().filter(|line| line.contains(what)).collect::<Vec<_>>();
+    with_worker(&env, worker, async {
+        let blocked = client.start(blocking, ()).id(&queue).task_queue(&queue).await.unwrap();
+        while about("without coming to an").is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let began = std::time::Instant::now();
+        let others: Vec<_> = (0..3).map(|_| client.start(steps, ()).id(unique("steps")).task_queue(&queue)).collect();
+        for other in others {
+            assert_eq!(other.await.unwrap().result().await.unwrap(), 5);
+        }
+        assert!(about("goes on").is_empty(), "the others took longer than the block: {:?}", began.elapsed());
+        // It had its time, and its answer counts.
+        blocked.result().await.unwrap();
+    })
+    .await;
+    let line = about("without coming to an").remove(0);
+    assert!(line.contains("workflow_type=\"blocking\"") && line.contains("workflows-0"), "{line}");
+}

@@ -1,12 +1,14 @@
 //! What a workflow's code runs on: tasks that are polled when they were woken, commands that they make, operations
 //! that history resolves. It knows no server and no clock; [`crate::execution`] feeds it.
 
+mod beat;
 mod commands;
 mod operations;
 mod panics;
 mod scopes;
 mod tasks;
 
+pub(crate) use beat::{beat, count_beats};
 pub(crate) use commands::{Command, Commands, Known, LOCAL_ACTIVITY, Location, PATCH, SIDE_EFFECT, details};
 pub(crate) use operations::{
     CancelMode, OpFuture, OpId, OperationKind, OperationResult, Operations, Resolution, local_marker,
@@ -181,6 +183,7 @@ impl Runtime {
         if self.is_over() {
             return 0;
         }
+        beat();
         if let Err(panic) = self.tasks.poll(task, &self.scopes) {
             self.break_with(Broken::Panic(panic));
         }

@@ -3,6 +3,7 @@
 mod activities;
 mod failing;
 mod heartbeat;
+mod lane;
 mod local;
 mod metrics;
 mod options;

@@ -35,6 +35,9 @@ pub struct WorkerOptions {
     pub cached_workflows: usize,
     /// Threads on which workflow code runs. Default: one for each core, four at most.
     pub workflow_threads: usize,
+    /// How long workflow code may run without coming to an `.await` before the worker says that it blocks, and lets the
+    /// other workflows of its thread go on on another one. `None`: for ever, as when a debugger holds it. Default: 2 s.
+    pub deadlock_timeout: Option<Duration>,
     /// Activities that this worker begins in a second, at most. Default: no limit.
     pub activities_per_second: Option<f64>,
     /// Activities of the task queue that the server hands out in a second, to all workers together; what the last
@@ -62,6 +65,7 @@ impl Default for WorkerOptions {
             activity_pollers: 2..=20,
             cached_workflows: 1_000,
             workflow_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)),
+            deadlock_timeout: Some(Duration::from_secs(2)),
             activities_per_second: None,
             queue_activities_per_second: None,
             grace: Duration::from_secs(10),

@@ -1,21 +1,25 @@
 //! The threads on which workflow code runs, each with its cache of executions. A run always comes to the same thread.
 
-use super::{WorkerOptions, metrics::Metrics};
+use super::{
+    WorkerOptions,
+    lane::{Lane, Running, Watched},
+    metrics::Metrics,
+};
 use crate::{
     Failure,
     execution::{Execution, Factory, Name, Output, Task, TaskFailure, Trouble},
-    runtime::{LocalCall, hush, message_of},
+    runtime::{LocalCall, count_beats, hush, message_of},
 };
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
-        mpsc,
     },
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 use tenure_api::{
     common::v1::{Payload, Payloads},
@@ -66,11 +70,24 @@ impl From<Trouble> for Refused {
 
 type Reply = oneshot::Sender<Result<AdvanceResult, Refused>>;
 
-enum Job {
+pub(super) enum Job {
     Advance(Box<Advance>, Reply),
-    FinishLocal(String, u64, Result<Option<Payload>, Failure>, Reply),
+    FinishLocal(Arc<Name>, u64, Result<Option<Payload>, Failure>, Reply),
     RollBack(String, i64),
     Evict(String),
+}
+
+impl Job {
+    /// Whose code runs in it.
+    pub(super) fn running(&self) -> Option<Running> {
+        match self {
+            Job::Advance(advance, _) => {
+                Some(Running { name: advance.name.clone(), workflow_type: advance.workflow_type.clone() })
+            }
+            Job::FinishLocal(name, ..) => Some(Running { name: name.clone(), workflow_type: String::new() }),
+            Job::RollBack(..) | Job::Evict(_) => None,
+        }
+    }
 }
 
 /// Counters of the caches of all threads.
@@ -82,8 +99,102 @@ pub(crate) struct CacheStats {
 }
 
 pub(crate) struct Threads {
-    senders: Vec<mpsc::Sender<Job>>,
+    pool: Arc<Pool>,
     pub(crate) stats: Arc<CacheStats>,
+}
+
+/// The threads, of which one that blocks is replaced.
+struct Pool {
+    lanes: Vec<Mutex<Arc<Lane>>>,
+    /// Runs whose code blocks a thread.
+    blocked: Mutex<BTreeSet<String>>,
+    plan: Plan,
+}
+
+/// What a cache is made of.
+struct Plan {
+    factories: BTreeMap<String, Arc<dyn Factory>>,
+    converter: DataConverter,
+    bound: usize,
+    stats: Arc<CacheStats>,
+    metrics: Arc<Metrics>,
+}
+
+/// Threads that may be blocked at the same time; beyond, they are not replaced any more.
+const MAX_BLOCKED: usize = 64;
+/// Deep recursion is a workflow's right: only what it touches costs memory.
+const STACK_SIZE: usize = 16 << 20;
+
+impl Pool {
+    fn blocked(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lane(&self, index: usize) -> MutexGuard<'_, Arc<Lane>> {
+        self.lanes[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn(self: &Arc<Self>, lane: &Arc<Lane>) {
+        let (pool, lane) = (Arc::downgrade(self), lane.clone());
+        let Plan { factories, converter, bound, stats, metrics } = &self.plan;
+        let (factories, converter, bound) = (factories.clone(), converter.clone(), *bound);
+        let (stats, metrics) = (stats.clone(), metrics.clone());
+        let name = lane.thread.clone();
+        let cache = move || {
+            count_beats(&lane.pulse);
+            Cache { factories, converter, bound, stats, metrics, executions: HashMap::new(), tick: 0, pool }
+                .work(&lane);
+        };
+        let spawned = thread::Builder::new().name(name).stack_size(STACK_SIZE).spawn(cache);
+        spawned.expect("a thread can be started");
+    }
+
+    /// Looks after the threads as long as there is a worker.
+    fn watch(pool: &Weak<Self>, limit: Duration) {
+        let mut watched: Vec<Watched> = Vec::new();
+        loop {
+            thread::sleep(limit / 8);
+            let Some(pool) = pool.upgrade() else { return };
+            watched.resize_with(pool.lanes.len(), Watched::new);
+            for (index, watched) in watched.iter_mut().enumerate() {
+                let lane = pool.lane(index).clone();
+                if let Some(running) = watched.blocked(&lane, limit) {
+                    pool.replace(index, &lane, &running, limit);
+                    *watched = Watched::new();
+                }
+            }
+        }
+    }
+
+    /// Lets the others of a thread go on on a new one.
+    fn replace(self: &Arc<Self>, index: usize, lane: &Arc<Lane>, running: &Running, limit: Duration) {
+        let Running { name, workflow_type } = running;
+        let (workflow_id, run_id, thread) = (&name.workflow_id, &name.run_id, &lane.thread);
+        {
+            let mut blocked = self.blocked();
+            if blocked.len() >= MAX_BLOCKED || !blocked.insert(run_id.clone()) {
+                return;
+            }
+            // It may have come to its end just now; from here on, it takes itself out.
+            if !lane.is_at(run_id) {
+                blocked.remove(run_id);
+                return;
+            }
+        }
+        tracing::error!(
+            workflow_type,
+            workflow_id,
+            run_id,
+            thread,
+            "workflow code has run for {limit:?} without coming to an `.await`: it blocks its thread (a blocking call, a \
+             lock, a long computation); put that in an activity"
+        );
+        let new = Lane::new(lane.thread.clone());
+        self.spawn(&new);
+        let mut current = self.lane(index);
+        *current = new;
+        lane.close().into_iter().for_each(|job| current.push(job));
+    }
 }
 
 impl Threads {
@@ -95,27 +206,27 @@ impl Threads {
     ) -> Self {
         let count = options.workflow_threads.max(1);
         let stats = Arc::<CacheStats>::default();
-        let start = |index: usize| {
-            let (sender, jobs) = mpsc::channel();
-            let (factories, converter) = (factories.clone(), converter.clone());
-            let (stats, metrics) = (stats.clone(), metrics.clone());
-            let bound = options.cached_workflows.div_ceil(count).max(1);
-            let cache = move || {
-                Cache { factories, converter, bound, stats, metrics, executions: HashMap::new(), tick: 0 }.work(&jobs);
-            };
-            let spawned = std::thread::Builder::new().name(format!("workflows-{index}")).spawn(cache);
-            spawned.expect("a thread can be started");
-            sender
-        };
-        Threads { senders: (0..count).map(start).collect(), stats }
+        let bound = options.cached_workflows.div_ceil(count).max(1);
+        let lanes = (0..count).map(|index| Mutex::new(Lane::new(format!("workflows-{index}")))).collect();
+        let plan = Plan { factories, converter, bound, stats: stats.clone(), metrics };
+        let pool = Arc::new(Pool { lanes, blocked: Mutex::default(), plan });
+        for index in 0..count {
+            let lane = pool.lane(index).clone();
+            pool.spawn(&lane);
+        }
+        if let Some(limit) = options.deadlock_timeout {
+            let pool = Arc::downgrade(&pool);
+            let watchdog = move || Pool::watch(&pool, limit.max(Duration::from_millis(100)));
+            thread::Builder::new().name("workflows-watch".to_owned()).spawn(watchdog).expect("a thread can be started");
+        }
+        Threads { pool, stats }
     }
 
     fn send(&self, run_id: &str, job: Job) {
         let mut hasher = DefaultHasher::new();
         run_id.hash(&mut hasher);
-        let index = hasher.finish() as usize % self.senders.len();
-        // A thread that is gone drops the reply, which is noticed.
-        let _ = self.senders[index].send(job);
+        let index = hasher.finish() as usize % self.pool.lanes.len();
+        self.pool.lane(index).push(job);
     }
 
     pub(crate) async fn advance(&self, advance: Box<Advance>) -> Result<AdvanceResult, Refused> {
@@ -127,12 +238,12 @@ impl Threads {
 
     pub(crate) async fn finish_local(
         &self,
-        run_id: &str,
+        name: &Arc<Name>,
         seq: u64,
         result: Result<Option<Payload>, Failure>,
     ) -> Result<AdvanceResult, Refused> {
         let (reply, answer) = oneshot::channel();
-        self.send(run_id, Job::FinishLocal(run_id.to_owned(), seq, result, reply));
+        self.send(&name.run_id, Job::FinishLocal(name.clone(), seq, result, reply));
         answer.await.unwrap_or(Err(Refused::Gap(None)))
     }
 
@@ -142,6 +253,14 @@ impl Threads {
 
     pub(crate) fn roll_back(&self, run_id: &str, last_event: i64) {
         self.send(run_id, Job::RollBack(run_id.to_owned(), last_event));
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        for index in 0..self.pool.lanes.len() {
+            self.pool.lane(index).close();
+        }
     }
 }
 
@@ -161,12 +280,15 @@ struct Cache {
     metrics: Arc<Metrics>,
     executions: HashMap<String, Cached>,
     tick: u64,
+    pool: Weak<Pool>,
 }
 
 impl Cache {
-    fn work(mut self, jobs: &mpsc::Receiver<Job>) {
-        for job in jobs {
+    fn work(mut self, lane: &Lane) {
+        while let Some(job) = lane.next() {
             self.tick += 1;
+            let began = Instant::now();
+            let running = job.running();
             match job {
                 Job::Advance(advance, reply) => {
                     let name = advance.name.clone();
@@ -175,8 +297,8 @@ impl Cache {
                     hush(false);
                     let _ = reply.send(answer);
                 }
-                Job::FinishLocal(run_id, seq, result, reply) => {
-                    let answer = self.guard(&run_id, |this| this.finish_local(&run_id, seq, result));
+                Job::FinishLocal(name, seq, result, reply) => {
+                    let answer = self.guard(&name.run_id, |this| this.finish_local(&name.run_id, seq, result));
                     let _ = reply.send(answer);
                 }
                 Job::RollBack(run_id, last_event) => {
@@ -186,7 +308,34 @@ impl Cache {
                 }
                 Job::Evict(run_id) => self.remove(&run_id),
             }
+            lane.done();
+            if let Some(running) = running {
+                self.unblocked(&running, began);
+            }
         }
+        // Another thread has taken its place, or the worker is at its end.
+        for run_id in self.executions.keys().cloned().collect::<Vec<_>>() {
+            self.remove(&run_id);
+        }
+    }
+
+    /// Forgets that the run has blocked this thread, if it has.
+    fn unblocked(&self, Running { name, workflow_type }: &Running, began: Instant) {
+        if self.pool.upgrade().is_some_and(|pool| pool.blocked().remove(&name.run_id)) {
+            let (workflow_id, run_id, after) = (&name.workflow_id, &name.run_id, began.elapsed());
+            tracing::warn!(workflow_type, workflow_id, run_id, ?after, "workflow code that blocked its thread goes on");
+        }
+    }
+
+    /// A run whose code blocks another thread must not block this one, too.
+    fn check_blocked(&self, run_id: &str) -> Result<(), Refused> {
+        if self.pool.upgrade().is_some_and(|pool| pool.blocked().contains(run_id)) {
+            let message = "the workflow's code blocks a thread of its worker, since an earlier attempt of this task: it \
+                           must come to an `.await` soon; put what takes long in an activity";
+            let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
+            return Err(Refused::Fails(TaskFailure::new(cause, "Deadlock", message.to_owned())));
+        }
+        Ok(())
     }
 
     /// An execution that got into trouble is of no more use, and a panic of any kind fails the task alone.
@@ -207,6 +356,7 @@ impl Cache {
 
     fn advance(&mut self, advance: Box<Advance>) -> Result<AdvanceResult, Refused> {
         let run_id = &advance.name.run_id;
+        self.check_blocked(run_id)?;
         if advance.afresh {
             self.remove(run_id);
         }

@@ -173,7 +173,7 @@ async fn work(
             answer_by = answer_by.min(Instant::now() + LOCAL_ACTIVITY_GRACE);
         }
         let Some((seq, result)) = locals.next(answer_by).await else { break };
-        match shared.threads.finish_local(&name.run_id, seq, result).await {
+        match shared.threads.finish_local(name, seq, result).await {
             Ok(more) => {
                 answer.output.commands = more.output.commands;
                 answer.output.messages.extend(more.output.messages);

@@ -14,13 +14,17 @@ use tenure_api::{
 pub use tenure_api::enums::v1::{RetryState, TimeoutType};
 
 /// Causes that are read of a failure: a chain is dropped and compared by recursion, on the stack of whoever has it.
-const MAX_CAUSES: usize = 1000;
+pub(crate) const MAX_CAUSES: usize = 1000;
 
 /// Why a workflow, an activity or an update failed: one link of a chain that ends at what went wrong first.
 ///
 /// Every `std::error::Error` turns into an application failure by `?`; its type is the error's type name and its
-/// sources become causes. (`Failure` is therefore no `std::error::Error` itself, as with `anyhow::Error`; it turns
-/// into a boxed one by `?`.)
+/// sources become causes. An error that has a failure as its source keeps the failure's kind: a cancellation stays one,
+/// a type and what must not be retried, too. See [`ApplicationError`](crate::ApplicationError) for errors of your own.
+/// (`Failure` is therefore no `std::error::Error` itself, as with `anyhow::Error`; it turns into a boxed one by `?`, and
+/// can be a field with `#[from]` or `#[source]` of a `thiserror` enum.)
+///
+/// What it says is in the fields of [`FailureData`], which can be read as if they were the failure's own.
 ///
 /// ```
 /// use tenure_client::Failure;
@@ -35,17 +39,46 @@ const MAX_CAUSES: usize = 1000;
 /// assert!(!parse("10").unwrap_err().is_retryable());
 /// ```
 #[derive(Clone, PartialEq)]
-pub struct Failure {
+pub struct Failure(pub(crate) Box<Link>);
+
+/// What a [`Failure`] says; behind a pointer, so that results are small.
+#[derive(Clone, PartialEq)]
+pub struct FailureData {
     /// What a person reads.
     pub message: String,
     /// Who failed, and how.
     pub kind: FailureKind,
     /// What it came from.
-    pub cause: Option<Box<Failure>>,
+    pub cause: Option<Failure>,
     /// The stack of the code that failed, if that was noted.
     pub stack_trace: String,
     /// Which SDK wrote it.
     pub source: String,
+}
+
+/// A failure's data, and the `std::error::Error` that has it as its source: whoever looks down the sources of an error
+/// finds the failure, whether the error shows it or is transparent.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Link(pub(crate) FailureData);
+
+impl Failure {
+    pub(crate) fn with(data: FailureData) -> Self {
+        Failure(Box::new(Link(data)))
+    }
+}
+
+impl std::ops::Deref for Failure {
+    type Target = FailureData;
+
+    fn deref(&self) -> &FailureData {
+        &self.0.0
+    }
+}
+
+impl std::ops::DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut FailureData {
+        &mut self.0.0
+    }
 }
 
 /// The kinds of failures, as the API tells them apart.
@@ -157,13 +190,14 @@ impl Failure {
 
     /// A failure of any kind.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Failure { message: message.into(), kind, cause: None, stack_trace: String::new(), source: SOURCE.to_owned() }
+        let (message, source) = (message.into(), SOURCE.to_owned());
+        Failure::with(FailureData { message, kind, cause: None, stack_trace: String::new(), source })
     }
 
     /// Attaches the failure that it came from.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Failure>) -> Self {
-        self.cause = Some(Box::new(cause.into()));
+        self.cause = Some(cause.into());
         self
     }
 
@@ -201,7 +235,7 @@ impl Failure {
 
     /// This failure and its causes, outermost first.
     pub fn chain(&self) -> impl Iterator<Item = &Failure> {
-        std::iter::successors(Some(self), |failure| failure.cause.as_deref())
+        std::iter::successors(Some(self), |failure| failure.cause.as_ref())
     }
 
     /// What went wrong first.
@@ -233,7 +267,7 @@ impl Failure {
     pub fn is_cancelled(&self) -> bool {
         let cancelled = |failure: &Failure| matches!(failure.kind, FailureKind::Cancelled { .. });
         let waited = matches!(self.kind, FailureKind::Activity { .. } | FailureKind::ChildWorkflow { .. });
-        cancelled(self) || waited && self.cause.as_deref().is_some_and(Failure::is_cancelled)
+        cancelled(self) || waited && self.cause.as_ref().is_some_and(Failure::is_cancelled)
     }
 
     /// Which time ran out, if one did, here or in the causes.
@@ -290,11 +324,7 @@ impl Failure {
             0 => None,
             more => Some(Failure::new(unspecified(), format!("and {more} more causes"))),
         };
-        let chained = links
-            .into_iter()
-            .rev()
-            .fold(left_out, |cause, failure| Some(Failure { cause: cause.map(Box::new), ..failure }));
-        chained.expect("there is at least the outermost failure")
+        chained(links, left_out).expect("there is at least the outermost failure")
     }
 
     /// A failure without its cause.
@@ -303,14 +333,22 @@ impl Failure {
         if let Some(Ok(encoded)) = encoded.map(|encoded| converter.decode::<Attributes>(&encoded)) {
             (failure.message, failure.stack_trace) = (encoded.message, encoded.stack_trace);
         }
-        Failure {
+        Failure::with(FailureData {
             kind: failure.failure_info.map_or_else(unspecified, |info| kind(info, converter)),
             message: failure.message,
             cause: None,
             stack_trace: failure.stack_trace,
             source: failure.source,
-        }
+        })
     }
+}
+
+/// One chain of these, each caused by the next, the last by `cause`.
+pub(crate) fn chained(links: Vec<Failure>, cause: Option<Failure>) -> Option<Failure> {
+    links.into_iter().rev().fold(cause, |cause, mut failure| {
+        failure.cause = cause;
+        Some(failure)
+    })
 }
 
 fn unspecified() -> FailureKind {
@@ -469,45 +507,6 @@ impl fmt::Debug for Failure {
     }
 }
 
-impl<E: std::error::Error> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Failure {
-            cause: sources(&error).map(Box::new),
-            ..Failure::application(short_name(std::any::type_name::<E>()), error.to_string())
-        }
-    }
-}
-
-/// What an error came from, as far as it makes sense to tell.
-fn sources(error: &dyn std::error::Error) -> Option<Failure> {
-    let chain = std::iter::successors(error.source(), |error| error.source());
-    let links: Vec<Failure> = chain.take(MAX_CAUSES).map(Failure::msg).collect();
-    links.into_iter().rev().fold(None, |cause, failure| Some(Failure { cause: cause.map(Box::new), ..failure }))
-}
-
-/// The type's own name, without path and parameters.
-fn short_name(name: &str) -> &str {
-    let name = name.split('<').next().unwrap_or(name);
-    name.rsplit("::").next().unwrap_or(name)
-}
-
-/// A failure where a `std::error::Error` is wanted.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Boxed(Failure);
-
-impl From<Failure> for Box<dyn std::error::Error + Send + Sync> {
-    fn from(failure: Failure) -> Self {
-        Box::new(Boxed(failure))
-    }
-}
-
-impl From<Failure> for Box<dyn std::error::Error> {
-    fn from(failure: Failure) -> Self {
-        Box::new(Boxed(failure))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -579,8 +578,12 @@ mod tests {
     fn chains_are_read_and_written_without_recursion() {
         let converter = DataConverter::default();
         let chained = |length: usize| {
-            let link = |cause, n| Some(Failure { cause, ..Failure::msg(n) }.into());
-            *(0..length).fold(None::<Box<Failure>>, link).unwrap()
+            let link = |cause, n| {
+                let mut failure = Failure::msg(n);
+                failure.cause = cause;
+                Some(failure)
+            };
+            (0..length).fold(None, link).unwrap()
         };
         let failure = chained(MAX_CAUSES + 1);
         assert_eq!(Failure::from_proto(failure.to_proto(&converter), &converter), failure);

@@ -19,6 +19,7 @@ mod failure;
 mod filter;
 mod handle;
 mod outgoing;
+mod own_errors;
 mod pages;
 mod schedule;
 mod search;
@@ -45,10 +46,11 @@ pub use definition::{
     WorkflowRef, given,
 };
 pub use error::ClientError;
-pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutType};
+pub use failure::{Application, Failure, FailureData, FailureKind, RetryState, TimeoutType};
 pub use filter::{Filter, FilterValue, attributes};
 pub use handle::{Description, UpdateHandle, WorkflowExecutionStatus, WorkflowHandle};
 pub use outgoing::Outgoing;
+pub use own_errors::ApplicationError;
 pub use pages::{Events, List, ListStream};
 pub use schedule::{
     Backfill, Calendar, CalendarRange, ChangedSchedule, Interval, IntoRanges, NewSchedule, PatchSchedule,

@@ -1,7 +1,7 @@
 //! `#[handlers]`.
 
 use crate::signature::{
-    Argument, AttributeOptions, Names, arguments, block, docs, last_segment, output, parameter, tuple,
+    Argument, AttributeOptions, Names, Output, arguments, block, docs, last_segment, output, parameter, tuple,
 };
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
@@ -185,11 +185,13 @@ fn handler(
         pub const #constant: #path #parameters = #path::new(#called);
     };
     let validator = (kind == HandlerKind::Update).then(|| match &options.validate {
-        Some(check) => quote! {
-            , ::core::option::Option::Some(|state: &Self, #names: &#types| {
-                ::tenure_sdk::macros::Fallible::settle(state.#check(#(#call_names),*))
-            })
-        },
+        Some(check) => {
+            let settled =
+                Output { ty: TokenStream::new(), fallible: true }.settle(quote!(state.#check(#(#call_names),*)));
+            quote! {
+                , ::core::option::Option::Some(|state: &Self, #names: &#types| #settled)
+            }
+        }
         None => quote!(, ::core::option::Option::None),
     });
     let register = kind.name();

@@ -2,6 +2,7 @@
 //! hand.
 
 mod activity;
+mod error;
 mod handlers;
 mod signature;
 #[cfg(test)]
@@ -50,6 +51,15 @@ pub fn handlers(options: TokenStream, item: TokenStream) -> TokenStream {
         let (errors, rest) = (error.to_compile_error(), handlers::refused(item.into()));
         Ok(quote::quote!(#errors #rest))
     }))
+}
+
+/// Makes an error say what callers and retry policies match on: the name of its variant, or of a struct itself.
+///
+/// `#[failure(non_retryable)]` on a variant keeps retry policies from trying again, `#[failure(type = "...")]` sets
+/// another name.
+#[proc_macro_derive(ApplicationError, attributes(failure))]
+pub fn application_error(item: TokenStream) -> TokenStream {
+    finish(error::expand(item.into()))
 }
 
 fn finish(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

@@ -174,7 +174,19 @@ impl Output {
     /// `value`, of the function's return type, as a `Result<_, Failure>`.
     pub(crate) fn settle(&self, value: TokenStream) -> TokenStream {
         if self.fallible {
-            quote!(::tenure_sdk::macros::Fallible::settle(#value))
+            // The error's own trait comes before what every error has: the method that needs fewer dereferences wins.
+            quote!({
+                #[allow(unused_imports)]
+                use ::tenure_sdk::macros::{ByConversion as _, ByNothing as _, ByTrait as _};
+                match ::tenure_sdk::macros::Fallible::into_result(#value) {
+                    ::core::result::Result::Ok(__value) => {
+                        ::core::result::Result::<_, ::tenure_sdk::Failure>::Ok(__value)
+                    }
+                    ::core::result::Result::Err(__error) => {
+                        ::core::result::Result::Err((&&&::tenure_sdk::macros::Caught::new(__error)).failure())
+                    }
+                }
+            })
         } else {
             quote!(::core::result::Result::<_, ::tenure_sdk::Failure>::Ok(#value))
         }

@@ -1,6 +1,6 @@
 //! What the attributes say of code that they cannot make sense of: each message tells what to write instead.
 
-use crate::{activity, handlers, workflow};
+use crate::{activity, error, handlers, workflow};
 use proc_macro2::TokenStream;
 use std::str::FromStr;
 
@@ -134,4 +134,12 @@ fn validators() {
         let right = format!("fn check(&self, cents: &u64, from: {right}) -> Result<()> {{ Ok(()) }}");
         assert_eq!(messages(handlers::expand, "", &format!("impl State {{ {update} {right} }}")), [""; 0]);
     }
+}
+
+#[test]
+fn errors() {
+    let messages = |code: &str| messages(|_, code| error::expand(code), "", code);
+    assert!(messages("enum E { A(u8), #[failure(type = \"b\", non_retryable)] B { x: u8 }, C }").is_empty());
+    assert!(messages("enum E { #[failure(retryable)] A }")[0].contains("`non_retryable` can be set here"));
+    assert!(messages("union U { a: u8 }")[0].contains("a struct or an enum"));
 }

@@ -125,17 +125,47 @@ pub use tenure_api::history::v1::{History, HistoryEvent};
 pub use tenure_client::Tls;
 pub use tenure_client::{
     ActivityDefinition, ActivityDescription, ActivityExecutionStatus, ActivityHandle, ActivityIdConflictPolicy,
-    ActivityIdReusePolicy, ActivityOptions, ActivityRef, Args, Backfill, Batch, BatchActivities, BatchDescription,
-    BatchHandle, BatchOperationState, BatchOperationType, BatchSummary, BatchTarget, Binary, Calendar, CalendarRange,
-    ChangedSchedule, Client, ClientBuilder, ClientError, Data, DataConverter, DataError, Description, Events, Failure,
-    FailureKind, Filter, FilterValue, Interval, IntoActivity, IntoArgs, IntoRanges, IntoWorkflow, Json, List,
-    ListStream, NewSchedule, Outgoing, PatchSchedule, Payload, PayloadCodec, PayloadConverter, Query, Raw, ResetPoint,
-    ResetReapplyExcludeType, RetryPolicy, RetryState, ScheduleBuilder, ScheduleDescription, ScheduleHandle,
-    ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes, ScheduledAction, ScheduledRun, SearchAttribute, SearchKey,
-    SearchValue, Signal, StartActivity, StartBatch, StartWorkflow, TimeoutType, Trigger, Update, UpdateHandle, Weekday,
-    WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowOptions, WorkflowRef, attributes,
+    ActivityIdReusePolicy, ActivityOptions, ActivityRef, ApplicationError, Args, Backfill, Batch, BatchActivities,
+    BatchDescription, BatchHandle, BatchOperationState, BatchOperationType, BatchSummary, BatchTarget, Binary,
+    Calendar, CalendarRange, ChangedSchedule, Client, ClientBuilder, ClientError, Data, DataConverter, DataError,
+    Description, Events, Failure, FailureData, FailureKind, Filter, FilterValue, Interval, IntoActivity, IntoArgs,
+    IntoRanges, IntoWorkflow, Json, List, ListStream, NewSchedule, Outgoing, PatchSchedule, Payload, PayloadCodec,
+    PayloadConverter, Query, Raw, ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState, ScheduleBuilder,
+    ScheduleDescription, ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes, ScheduledAction,
+    ScheduledRun, SearchAttribute, SearchKey, SearchValue, Signal, StartActivity, StartBatch, StartWorkflow,
+    TimeoutType, Trigger, Update, UpdateHandle, Weekday, WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle,
+    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowOptions, WorkflowRef, attributes,
 };
+/// ```
+/// use tenure_sdk::prelude::*;
+///
+/// #[derive(Debug, thiserror::Error, ApplicationError)]
+/// enum OrderError {
+///     #[error("the card was declined")]
+///     #[failure(non_retryable)]
+///     Declined,
+///     #[error("{0} is sold out")]
+///     SoldOut(String),
+///     // Whatever else fails stays what it is: a cancellation, a time-out, a failed activity.
+///     #[error(transparent)]
+///     Other(#[from] Failure),
+/// }
+///
+/// #[activity]
+/// async fn charge(cents: u64) -> Result<String, OrderError> {
+///     if cents > 1_000_000 {
+///         return Err(OrderError::Declined);
+///     }
+///     Ok(format!("receipt for {cents} cents"))
+/// }
+///
+/// #[workflow]
+/// async fn order(cx: WorkflowContext, cents: u64) -> Result<String, OrderError> {
+///     let patient = RetryPolicy::default().never_for(["SoldOut"]);
+///     Ok(cx.activity(charge, cents).retry(patient).await?)
+/// }
+/// ```
+pub use tenure_sdk_macros::ApplicationError;
 /// ```
 /// # use tenure_sdk::prelude::*;
 /// # struct Database;
@@ -244,8 +274,8 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 /// What most programs use.
 pub mod prelude {
     pub use crate::{
-        ActivityContext, ActivityRef, Cancellation, Client, ClientError, Failure, Query, Result, RetryPolicy, Signal,
-        Update, Worker, WorkerOptions, WorkflowContext, WorkflowRef, WorkflowState, activities, activity, handlers,
-        join, join_all, select, workflow,
+        ActivityContext, ActivityRef, ApplicationError, Cancellation, Client, ClientError, Failure, Query, Result,
+        RetryPolicy, Signal, Update, Worker, WorkerOptions, WorkflowContext, WorkflowRef, WorkflowState, activities,
+        activity, handlers, join, join_all, select, workflow,
     };
 }

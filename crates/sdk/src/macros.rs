@@ -1,22 +1,102 @@
 //! What the macros expand to. Not for use by hand.
 
-use crate::Failure;
+use crate::{ApplicationError, Failure};
 use std::{
+    cell::Cell,
     pin::Pin,
     task::{Context, Poll},
 };
 
-/// A `Result` of any error that becomes a [`Failure`].
+/// A `Result` of any error.
 pub trait Fallible {
     type Value;
-    fn settle(self) -> Result<Self::Value, Failure>;
+    type Error;
+    fn into_result(self) -> Result<Self::Value, Self::Error>;
 }
 
-impl<T, E: Into<Failure>> Fallible for Result<T, E> {
+impl<T, E> Fallible for Result<T, E> {
     type Value = T;
+    type Error = E;
 
-    fn settle(self) -> Result<T, Failure> {
-        self.map_err(Into::into)
+    fn into_result(self) -> Result<T, E> {
+        self
+    }
+}
+
+/// An error that user code returned. Which of the traits below makes a failure of it, the compiler finds by the number of
+/// references that they are implemented behind: `(&&&caught).failure()`.
+pub struct Caught<E>(Cell<Option<E>>);
+
+impl<E> Caught<E> {
+    pub fn new(error: E) -> Self {
+        Caught(Cell::new(Some(error)))
+    }
+
+    fn take(&self) -> E {
+        self.0.take().expect("an error becomes a failure once")
+    }
+}
+
+pub trait ByTrait {
+    fn failure(&self) -> Failure;
+}
+
+impl<E: ApplicationError + 'static> ByTrait for &&Caught<E> {
+    fn failure(&self) -> Failure {
+        Failure::of(self.take())
+    }
+}
+
+pub trait ByConversion {
+    fn failure(&self) -> Failure;
+}
+
+impl<E: Into<Failure>> ByConversion for &Caught<E> {
+    fn failure(&self) -> Failure {
+        self.take().into()
+    }
+}
+
+/// What an error of a workflow, an activity or a handler is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a workflow, an activity or a handler",
+    note = "it can be a `Failure`, any `std::error::Error`, `Box<dyn std::error::Error + Send + Sync>`, or, with the feature `anyhow`, an `anyhow::Error`"
+)]
+pub trait IntoFailure {
+    fn into_failure(self) -> Failure;
+}
+
+impl IntoFailure for Box<dyn std::error::Error + Send + Sync> {
+    fn into_failure(self) -> Failure {
+        Failure::of_dyn(&*self)
+    }
+}
+
+impl IntoFailure for Box<dyn std::error::Error> {
+    fn into_failure(self) -> Failure {
+        Failure::of_dyn(&*self)
+    }
+}
+
+#[cfg(feature = "anyhow")]
+impl IntoFailure for anyhow::Error {
+    fn into_failure(self) -> Failure {
+        Failure::of_dyn(self.as_ref())
+    }
+}
+
+pub trait ByNothing<E> {
+    fn failure(&self) -> Failure
+    where
+        E: IntoFailure;
+}
+
+impl<E> ByNothing<E> for Caught<E> {
+    fn failure(&self) -> Failure
+    where
+        E: IntoFailure,
+    {
+        self.take().into_failure()
     }
 }
 

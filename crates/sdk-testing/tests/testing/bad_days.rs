@@ -308,3 +308,42 @@ async fn a_workflow_that_blocks_its_thread_is_named_and_the_others_go_on() {
     let line = about("without coming to an").remove(0);
     assert!(line.contains("workflow_type=\"blocking\"") && line.contains("workflows-0"), "{line}");
 }
+
+#[derive(Debug, thiserror::Error, ApplicationError)]
+enum PaymentError {
+    #[error("declined")]
+    #[failure(non_retryable)]
+    Declined,
+}
+
+#[activity]
+async fn decline() -> Result<(), PaymentError> {
+    Err(PaymentError::Declined)
+}
+
+#[activity]
+async fn flounder() -> anyhow::Result<()> {
+    Err(anyhow::anyhow!("no signal").context("the shop does not answer"))
+}
+
+#[workflow]
+async fn ordering(cx: WorkflowContext) -> anyhow::Result<Vec<String>> {
+    let declined = cx.activity(decline, ()).await.expect_err("it is declined");
+    let once = RetryPolicy::default().maximum_attempts(1);
+    let silent = cx.activity(flounder, ()).retry(once).await.expect_err("nobody answers");
+    cx.sleep(Duration::from_millis(1)).await?;
+    Ok(vec![declined.application_type().unwrap_or_default().to_owned(), silent.to_string()])
+}
+
+#[tokio::test]
+async fn errors_of_ones_own_keep_their_type_and_retryability() {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("errors"));
+    let worker = Worker::new(client.clone(), &queue).workflow(ordering).activity(decline).activity(flounder);
+    with_worker(&env, worker, async {
+        let handle = client.start(ordering, ()).id(&queue).task_queue(&queue).await.unwrap();
+        let silent = "activity flounder failed: the shop does not answer: no signal";
+        assert_eq!(handle.result().await.unwrap(), ["Declined", silent]);
+    })
+    .await;
+}

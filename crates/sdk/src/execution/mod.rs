@@ -307,6 +307,13 @@ impl Execution {
         let Some(completion) = self.rt.completion.take() else { return };
         let attributes = match completion {
             Completion::Done(result) => {
+                if self.rt.continue_as_new.take().is_some() && !self.rt.replaying.get() {
+                    let Name { workflow_id, run_id, .. } = &self.name;
+                    tracing::warn!(
+                        %workflow_id, %run_id,
+                        "the workflow completes although it asked to continue as new: return the error of `.finish()`"
+                    );
+                }
                 let result = Some(Payloads { payloads: vec![result] });
                 Make::CompleteWorkflowExecutionCommandAttributes(command::CompleteWorkflowExecutionCommandAttributes {
                     result,
@@ -321,8 +328,8 @@ impl Execution {
     }
 
     fn failed(&self, failure: &Failure) -> Make {
-        let next_run = self.rt.continue_as_new.take();
-        if let Some(mut attributes) = next_run.filter(|_| failure.kind == tenure_client::FailureKind::ContinueAsNew) {
+        // Whatever the function has made of the error with which it was told to return.
+        if let Some(mut attributes) = self.rt.continue_as_new.take() {
             if let Make::ContinueAsNewWorkflowExecutionCommandAttributes(next) = &mut attributes {
                 self.carry_over(next);
             }

@@ -3,7 +3,6 @@
 use super::{Scope, WorkflowContext};
 use crate::{Failure, runtime::Location};
 use std::{panic::Location as PanicLocation, pin::Pin};
-use tenure_client::FailureKind;
 
 type Undoing = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
@@ -55,8 +54,10 @@ pub(super) async fn run<S: 'static, T>(
     steps: impl AsyncFnOnce(&mut Saga<S>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut saga = Saga { cx, compensations: Vec::new() };
-    match steps(&mut saga).await {
-        Err(failure) if failure.kind != FailureKind::ContinueAsNew => Err(saga.undo(failure).await),
+    let done = steps(&mut saga).await;
+    let continues = saga.cx.rt().continue_as_new.borrow().is_some();
+    match done {
+        Err(failure) if !continues => Err(saga.undo(failure).await),
         done => done,
     }
 }

@@ -1,9 +1,12 @@
 //! `#[activity]` and `#[activities]`.
 
-use crate::signature::{Argument, AttributeOptions, Names, Output, arguments, block, docs, item, output, tuple};
+use crate::signature::{
+    Argument, AttributeOptions, Names, Output, arguments, block, conditions, constant, docs, hidden, item, output,
+    tuple,
+};
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
-use syn::{ImplItem, ItemFn, spanned::Spanned};
+use quote::quote;
+use syn::{ImplItem, ItemFn, ext::IdentExt, spanned::Spanned};
 
 pub(crate) fn function(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
     let options = AttributeOptions::read(options, &["name"])?;
@@ -12,10 +15,11 @@ pub(crate) fn function(options: TokenStream, tokens: TokenStream) -> syn::Result
         return Err(syn::Error::new(receiver.span(), "put `#[activities]` on the `impl` around this method"));
     }
     let (context, taken) = arguments(&function.sig, "ActivityContext")?;
-    let context = context.map(|_| quote!(cx,));
+    let cx = hidden("cx");
+    let context = context.map(|_| quote!(#cx,));
     let (name, visibility) = (function.sig.ident.clone(), function.vis.clone());
     let docs: Vec<_> = docs(&function.attrs).into_iter().cloned().collect();
-    let activity_type = options.name.unwrap_or_else(|| name.to_string());
+    let activity_type = options.name.unwrap_or_else(|| name.unraw().to_string());
     let output = output(&function.sig);
     let ty = &output.ty;
     let (types, names) = tuple(&taken);
@@ -53,7 +57,7 @@ pub(crate) fn function(options: TokenStream, tokens: TokenStream) -> syn::Result
             #[allow(unused_variables)]
             async fn run(
                 &self,
-                cx: ::tenure_sdk::ActivityContext,
+                #cx: ::tenure_sdk::ActivityContext,
                 #names: #types,
             ) -> ::core::result::Result<#ty, ::tenure_sdk::Failure> {
                 #settled
@@ -98,25 +102,29 @@ pub(crate) fn methods(options: TokenStream, tokens: TokenStream) -> syn::Result<
             return Err(syn::Error::new(method.sig.span(), why));
         }
         let (context, taken) = arguments(&method.sig, "ActivityContext")?;
-        let context = context.map(|_| quote!(cx,));
+        let (cx, owner_name) = (hidden("cx"), hidden("owner"));
+        let context = context.map(|_| quote!(#cx,));
         let name = &method.sig.ident;
-        let constant = format_ident!("{}", name.to_string().to_uppercase());
-        let activity_type = options.name.unwrap_or_else(|| name.to_string());
+        let constant = constant(name);
+        let conditions = conditions(&method.attrs);
+        let activity_type = options.name.unwrap_or_else(|| name.unraw().to_string());
         names_taken.add("activity", &activity_type, name)?;
         let output = output(&method.sig);
         let ty = &output.ty;
         let (types, names) = tuple(&taken);
-        let settled = called(&output, &method.sig, quote!(owner.#name), context, &taken);
+        let settled = called(&output, &method.sig, quote!(#owner_name.#name), context, &taken);
         let docs = docs(&method.attrs);
         constants.push(quote! {
             #(#docs)*
+            #(#conditions)*
             pub const #constant: ::tenure_sdk::ActivityRef<#types, #ty> =
                 ::tenure_sdk::ActivityRef::new(#activity_type);
         });
         registrations.push(quote! {
-            registry.add(Self::#constant, owner.clone(), |owner, cx, #names: #types| async move {
+            #(#conditions)*
+            registry.add(Self::#constant, owner.clone(), |#owner_name, #cx, #names: #types| async move {
                 #[allow(unused_variables)]
-                let cx = cx;
+                let #cx = #cx;
                 #settled
             });
         });

@@ -1,11 +1,12 @@
 //! `#[handlers]`.
 
 use crate::signature::{
-    Argument, AttributeOptions, Names, Output, arguments, block, docs, last_segment, output, parameter, tuple,
+    Argument, AttributeOptions, Names, Output, arguments, block, conditions, constant, docs, hidden, is_result, output,
+    parameter, tuple,
 };
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
-use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, ReturnType, Type, spanned::Spanned};
+use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, ReturnType, Type, ext::IdentExt, spanned::Spanned};
 
 #[derive(Clone, Copy, PartialEq)]
 enum HandlerKind {
@@ -121,8 +122,7 @@ fn check(method: &ImplItemFn, kind: HandlerKind, has_context: bool) -> syn::Resu
 /// `()`, or a `Result` of it.
 fn gives_nothing(ty: &Type) -> bool {
     let is_unit = |ty: &Type| matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty());
-    let is_result = last_segment(ty).is_some_and(|name| name.ends_with("Result"));
-    is_unit(ty) || is_result && parameter(ty).is_none_or(|ty| is_unit(&ty))
+    is_unit(ty) || is_result(ty) && parameter(ty).is_none_or(|ty| is_unit(&ty))
 }
 
 /// A validator that is in the same block must take what the update takes, by reference.
@@ -167,14 +167,15 @@ fn handler(
         check_validator(block, validator, method, &taken)?;
     }
     let name = &signature.ident;
-    let constant = format_ident!("{}", name.to_string().to_uppercase());
-    let called = options.name.unwrap_or_else(|| name.to_string());
+    let constant = constant(name);
+    let (cx, state_name) = (hidden("cx"), hidden("state"));
+    let called = options.name.unwrap_or_else(|| name.unraw().to_string());
     names_taken.add(kind.name(), &called, name)?;
     let output = output(signature);
     let ty = &output.ty;
     let (types, names) = tuple(&taken);
     let call_names: Vec<_> = taken.iter().map(|argument| &argument.name).collect();
-    let docs = docs(&method.attrs);
+    let (docs, conditions) = (docs(&method.attrs), conditions(&method.attrs));
     let (path, parameters) = match kind {
         HandlerKind::Signal => (quote!(::tenure_sdk::Signal), quote!(<#state, #types>)),
         HandlerKind::Query => (quote!(::tenure_sdk::Query), quote!(<#state, #types, #ty>)),
@@ -182,14 +183,15 @@ fn handler(
     };
     let constant_item = quote! {
         #(#docs)*
+        #(#conditions)*
         pub const #constant: #path #parameters = #path::new(#called);
     };
     let validator = (kind == HandlerKind::Update).then(|| match &options.validate {
         Some(check) => {
             let settled =
-                Output { ty: TokenStream::new(), fallible: true }.settle(quote!(state.#check(#(#call_names),*)));
+                Output { ty: TokenStream::new(), fallible: true }.settle(quote!(#state_name.#check(#(#call_names),*)));
             quote! {
-                , ::core::option::Option::Some(|state: &Self, #names: &#types| #settled)
+                , ::core::option::Option::Some(|#state_name: &Self, #names: &#types| #settled)
             }
         }
         None => quote!(, ::core::option::Option::None),
@@ -197,16 +199,18 @@ fn handler(
     let register = kind.name();
     let registration = if signature.asyncness.is_some() {
         let register = format_ident!("{register}_async");
-        let settled = output.settle(quote!(Self::#name(cx, #(#call_names),*).await));
+        let settled = output.settle(quote!(Self::#name(#cx, #(#call_names),*).await));
         quote! {
-            handlers.#register(Self::#constant #validator, |cx, #names: #types| async move { #settled });
+            #(#conditions)*
+            handlers.#register(Self::#constant #validator, |#cx, #names: #types| async move { #settled });
         }
     } else {
         let register = format_ident!("{register}");
         let receiver = if kind == HandlerKind::Query { quote!(&Self) } else { quote!(&mut Self) };
-        let settled = output.settle(quote!(state.#name(#(#call_names),*)));
+        let settled = output.settle(quote!(#state_name.#name(#(#call_names),*)));
         quote! {
-            handlers.#register(Self::#constant #validator, |state: #receiver, #names: #types| #settled);
+            #(#conditions)*
+            handlers.#register(Self::#constant #validator, |#state_name: #receiver, #names: #types| #settled);
         }
     };
     Ok((constant_item, registration))

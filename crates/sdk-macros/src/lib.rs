@@ -1,9 +1,12 @@
 //! The attributes of `tenure-sdk`: they write down what the signatures say, and nothing that could not be written by
 //! hand.
+//!
+//! Each takes `crate = path`, for programs that have `tenure-sdk` under another name: `#[workflow(crate = durable)]`.
 
 mod activity;
 mod error;
 mod handlers;
+mod renamed;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -17,7 +20,7 @@ use proc_macro::TokenStream;
 /// `worker.workflow(name)`, `cx.child(name, args)`. `#[workflow(name = "...")]` sets the workflow type.
 #[proc_macro_attribute]
 pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
-    finish(workflow::expand(options.into(), item.into()))
+    finish(renamed::expand(options.into(), |options| workflow::expand(options, item.into())))
 }
 
 /// Makes an activity of a function `async fn name([cx: ActivityContext,] args...) -> Result<T>`. A function that is not
@@ -27,7 +30,7 @@ pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `#[activity(name = "...")]` sets the activity type.
 #[proc_macro_attribute]
 pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
-    finish(activity::function(options.into(), item.into()))
+    finish(renamed::expand(options.into(), |options| activity::function(options, item.into())))
 }
 
 /// On an `impl` of what activities depend on (a database pool, a client): each method marked `#[activity]` becomes one.
@@ -36,7 +39,7 @@ pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `.activities(Payments { ... })`.
 #[proc_macro_attribute]
 pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
-    finish(activity::methods(options.into(), item.into()))
+    finish(renamed::expand(options.into(), |options| activity::methods(options, item.into())))
 }
 
 /// On an `impl` of a workflow's state: methods marked `#[signal]`, `#[query]` and `#[update]` become its handlers.
@@ -46,7 +49,7 @@ pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `#[update(validate = check)]` names a method `fn check(&self, &args...) -> Result<()>` which may reject it.
 #[proc_macro_attribute]
 pub fn handlers(options: TokenStream, item: TokenStream) -> TokenStream {
-    let expanded = handlers::expand(options.into(), item.clone().into());
+    let expanded = renamed::expand(options.into(), |options| handlers::expand(options, item.clone().into()));
     finish(expanded.or_else(|error| {
         let (errors, rest) = (error.to_compile_error(), handlers::refused(item.into()));
         Ok(quote::quote!(#errors #rest))

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{FnArg, Ident, LitStr, Pat, ReturnType, Signature, Type, spanned::Spanned};
+use syn::{FnArg, Ident, LitStr, Pat, ReturnType, Signature, Type, ext::IdentExt, spanned::Spanned};
 
 /// The options in the parentheses of an attribute.
 #[derive(Default)]
@@ -162,12 +162,32 @@ pub(crate) struct Output {
 pub(crate) fn output(signature: &Signature) -> Output {
     match &signature.output {
         ReturnType::Default => Output { ty: quote!(()), fallible: false },
-        ReturnType::Type(_, ty) if last_segment(ty).is_some_and(|name| name.ends_with("Result")) => {
+        ReturnType::Type(_, ty) if is_result(ty) => {
             let value = quote_spanned!(ty.span()=> <#ty as ::tenure_sdk::macros::Fallible>::Value);
             Output { ty: value, fallible: true }
         }
         ReturnType::Type(_, ty) => Output { ty: quote!(#ty), fallible: false },
     }
+}
+
+/// `Result`, or an alias of it with parameters: `SearchResult` is a type of its own, `DbResult<T>` is none.
+pub(crate) fn is_result(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|name| name == "Result" || name.ends_with("Result") && parameter(ty).is_some())
+}
+
+/// A name that no argument can have: macros see it, user code does not.
+pub(crate) fn hidden(name: &str) -> Ident {
+    Ident::new(name, proc_macro2::Span::mixed_site())
+}
+
+/// The constant that stands for a method: `r#move` becomes `MOVE`.
+pub(crate) fn constant(name: &Ident) -> Ident {
+    Ident::new(&name.unraw().to_string().to_uppercase(), name.span())
+}
+
+/// The conditions under which an item is compiled: what is written for it has the same.
+pub(crate) fn conditions(attributes: &[syn::Attribute]) -> Vec<&syn::Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect()
 }
 
 impl Output {

@@ -143,3 +143,31 @@ fn errors() {
     assert!(messages("enum E { #[failure(retryable)] A }")[0].contains("`non_retryable` can be set here"));
     assert!(messages("union U { a: u8 }")[0].contains("a struct or an enum"));
 }
+
+/// What is written for `code`, without white space.
+fn written(expand: Expand, options: &str, code: &str) -> String {
+    let tokens = |text| TokenStream::from_str(text).unwrap();
+    let expanded = crate::renamed::expand(tokens(options), |options| expand(options, tokens(code)));
+    expanded.unwrap().to_string().replace(' ', "")
+}
+
+#[test]
+fn names_and_conditions_are_those_of_the_code() {
+    let signal =
+        written(handlers::expand, "", "impl S { #[cfg(unix)] #[signal] fn r#move(&mut self, state: String) {} }");
+    assert!(signal.contains("#[cfg(unix)]pubconstMOVE:::tenure_sdk::Signal<S,(String,)>"), "{signal}");
+    assert!(signal.contains("new(\"move\")") && signal.contains("#[cfg(unix)]handlers.signal"), "{signal}");
+    let activity =
+        written(activity::methods, "", "impl P { #[activity] async fn f(&self) -> SearchResult { todo!() } }");
+    assert!(activity.contains("ActivityRef<(),SearchResult>"), "{activity}");
+    let workflow = written(workflow::expand, "", "async fn r#loop(cx: WorkflowContext) -> DbResult<u8> { Ok(1) }");
+    assert!(workflow.contains("\"loop\"") && workflow.contains("<DbResult<u8>as"), "{workflow}");
+}
+
+#[test]
+fn the_sdk_may_have_another_name() {
+    let code = "async fn w(cx: durable::WorkflowContext) -> durable::Result<()> { Ok(()) }";
+    let workflow = written(workflow::expand, "name = \"x\", crate = durable", code);
+    assert!(workflow.contains("durable::WorkflowDefinitionforw") && workflow.contains("\"x\""), "{workflow}");
+    assert!(!workflow.contains("tenure_sdk"), "{workflow}");
+}

@@ -1,9 +1,9 @@
 //! `#[workflow]`.
 
-use crate::signature::{AttributeOptions, arguments, docs, item, output, parameter, tuple};
+use crate::signature::{AttributeOptions, arguments, docs, hidden, item, output, parameter, tuple};
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{ItemFn, spanned::Spanned};
+use syn::{ItemFn, ext::IdentExt, spanned::Spanned};
 
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
     let options = AttributeOptions::read(options, &["name"])?;
@@ -23,12 +23,13 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
     let state = parameter(&context.ty).map_or_else(|| quote!(()), |state| quote!(#state));
     let (name, visibility, docs) = (signature.ident.clone(), function.vis.clone(), docs(&function.attrs));
     let docs: Vec<_> = docs.into_iter().cloned().collect();
-    let workflow_type = options.name.unwrap_or_else(|| name.to_string());
+    let workflow_type = options.name.unwrap_or_else(|| name.unraw().to_string());
+    let cx = hidden("cx");
     let output = output(signature);
     let ty = &output.ty;
     let (types, names) = tuple(&taken);
     let call_names = taken.iter().map(|argument| &argument.name);
-    let settled = output.settle(quote!(#name::run(cx, #(#call_names),*).await));
+    let settled = output.settle(quote!(#name::run(#cx, #(#call_names),*).await));
     function.sig.ident = syn::Ident::new("run", name.span());
     function.vis = syn::parse_quote!(pub);
     function.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
@@ -61,7 +62,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
 
         impl ::tenure_sdk::Workflow for #name {
             async fn run(
-                cx: ::tenure_sdk::WorkflowContext<#state>,
+                #cx: ::tenure_sdk::WorkflowContext<#state>,
                 #names: #types,
             ) -> ::core::result::Result<#ty, ::tenure_sdk::Failure> {
                 #settled

@@ -413,6 +413,60 @@ fn closures_hold_no_state_while_the_workflow_waits() {
     story.replays();
 }
 
+#[derive(Default)]
+struct Oddities(Vec<String>);
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct SearchResult(String);
+
+#[handlers]
+impl Oddities {
+    #[signal]
+    fn r#move(&mut self, state: String, cx: String, handlers: String) {
+        self.0 = vec![state, cx, handlers];
+    }
+
+    #[query]
+    fn found(&self, names: String) -> SearchResult {
+        SearchResult(names)
+    }
+
+    #[cfg(any())]
+    #[signal]
+    fn never(&mut self) {}
+}
+
+struct Owner;
+
+#[activities]
+impl Owner {
+    #[activity]
+    async fn own(&self, owner: String, registry: String) -> SearchResult {
+        SearchResult(owner + &registry)
+    }
+}
+
+#[activity]
+async fn find(cx: String) -> SearchResult {
+    SearchResult(cx)
+}
+
+#[workflow]
+async fn odd(cx: WorkflowContext<Oddities>) -> Result<Vec<String>> {
+    cx.wait_until(|it| !it.0.is_empty()).await?;
+    let _ = (Owner::OWN, Oddities::FOUND, find);
+    Ok(cx.read(|it| it.0.clone()))
+}
+
+#[test]
+fn arguments_may_be_called_what_they_like() {
+    let mut story = Story::begin(odd, ());
+    story.signal(Oddities::MOVE, ("a".to_owned(), "b".to_owned(), "c".to_owned()));
+    story.task();
+    assert_eq!(story.result(), ["a", "b", "c"]);
+    story.replays();
+}
+
 #[workflow]
 async fn racing(cx: WorkflowContext) -> Result<String> {
     let winner = select! {

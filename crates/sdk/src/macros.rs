@@ -102,7 +102,8 @@ impl<E> ByNothing<E> for Caught<E> {
 
 /// Runs what may block on a thread of its own.
 pub async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    match tokio::task::spawn_blocking(run).await {
+    let span = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(run)).await {
         Ok(value) => Ok(value),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(error) => Err(error.into()),

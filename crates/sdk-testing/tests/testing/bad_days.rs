@@ -347,3 +347,41 @@ async fn errors_of_ones_own_keep_their_type_and_retryability() {
     })
     .await;
 }
+
+#[activity]
+fn stumble() -> Result<()> {
+    tracing::info!("it begins");
+    Err(Failure::application("Stumbled", "over a stone"))
+}
+
+#[workflow]
+async fn stumbling(cx: WorkflowContext) -> Result<()> {
+    let twice = RetryPolicy::default().maximum_attempts(2).initial_interval(Duration::from_millis(1));
+    let normal = cx.activity(stumble, ()).retry(twice).await.expect_err("it stumbles");
+    let once = RetryPolicy::default().maximum_attempts(1);
+    cx.local_activity(stumble, ()).retry(once).await.expect_err("it stumbles");
+    Err(normal)
+}
+
+#[tokio::test]
+async fn what_fails_is_in_the_log_with_type_ids_and_attempt() {
+    keep_the_log();
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("stumbling"));
+    with_worker(&env, Worker::new(client.clone(), &queue).workflow(stumbling).activity(stumble), async {
+        let handle = client.start(stumbling, ()).id(&queue).task_queue(&queue).await.unwrap();
+        handle.result().await.unwrap_err();
+        let about = lines_about(&queue);
+        let lines = |what: &str| about.iter().filter(|line| line.contains(what)).cloned().collect::<Vec<_>>();
+        let failures = lines("the activity fails: over a stone");
+        assert_eq!(failures.len(), 3, "{about:#?}");
+        assert!(
+            failures[1].contains("activity_type=\"stumble\"") && failures[1].contains("attempt=2"),
+            "{failures:#?}"
+        );
+        // What the activity says itself has the ids, too.
+        assert_eq!(lines("it begins").len(), 3, "{about:#?}");
+        assert_eq!(lines("the workflow fails: activity stumble failed: over a stone").len(), 1, "{about:#?}");
+    })
+    .await;
+}

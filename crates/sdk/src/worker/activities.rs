@@ -25,6 +25,7 @@ use tenure_api::{
 };
 use tenure_client::{ClientError, rpc};
 use tokio::task::JoinError;
+use tracing::Instrument as _;
 
 /// The activities of the task queue.
 pub(super) struct Tasks {
@@ -112,7 +113,8 @@ async fn attempt(
     let last_heartbeat = task.heartbeat_details.map(|it| it.payloads).unwrap_or_default();
     let (cx, control) = ActivityContext::new(info, shared.client.clone(), last_heartbeat);
     let began = Instant::now();
-    let mut running = tokio::spawn(run(cx, task.input));
+    let span = span_of(cx.info());
+    let mut running = tokio::spawn(run(cx, task.input).instrument(span.clone()));
     let mut heartbeats = pin!(heartbeats(shared, &control, task.task_token, heartbeat_timeout));
     let mut phase = shared.phase.subscribe();
     let mut time_is_up = pin!(tokio::time::sleep(limit));
@@ -156,6 +158,7 @@ async fn attempt(
     if let Some(measures) = measures {
         measures.failed.increment(1);
     }
+    span.in_scope(|| tell(&failure));
     let unsent = control.unsent_heartbeat().map(|payloads| Payloads { payloads });
     if failure.is_cancelled() && by_worker {
         // Nobody asked for it but this worker: another one may try again.
@@ -163,6 +166,22 @@ async fn attempt(
         return Some(Ended::Failed(failure, unsent));
     }
     Some(Ended::Failed(failure, unsent))
+}
+
+/// What the log says beside the lines of an activity, its own and the worker's.
+pub(super) fn span_of(info: &ActivityInfo) -> tracing::Span {
+    let ActivityInfo { activity_type, activity_id, attempt, workflow_type, workflow_id, run_id, .. } = info;
+    tracing::info_span!("activity", activity_type, activity_id, attempt, workflow_type, workflow_id, run_id)
+}
+
+/// Says that an attempt has failed, within its span.
+pub(super) fn tell(failure: &Failure) {
+    let final_word = if failure.is_retryable() { "" } else { ", for good" };
+    if failure.as_application().is_some_and(|application| application.benign) {
+        tracing::debug!("the activity fails{final_word}: {failure}");
+    } else {
+        tracing::warn!("the activity fails{final_word}: {failure}");
+    }
 }
 
 /// How long the attempt may take, as the server counts.

@@ -17,6 +17,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout, timeout_at},
 };
+use tracing::Instrument as _;
 
 type Ended = (u64, Result<Option<Payload>, Failure>);
 
@@ -93,7 +94,8 @@ async fn one(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall, attempt:
     let (cx, control) = ActivityContext::new(info, shared.client.clone(), Vec::new());
     let limit = call.start_to_close.unwrap_or(Duration::from_secs(60));
     let began = Instant::now();
-    let running = tokio::spawn(run(cx, call.input.clone()));
+    let span = super::activities::span_of(cx.info());
+    let running = tokio::spawn(run(cx, call.input.clone()).instrument(span.clone()));
     let abort = running.abort_handle();
     let result = match timeout(limit, running).await {
         Ok(Ok(result)) => result,
@@ -110,8 +112,9 @@ async fn one(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall, attempt:
             measures.local_failed.increment(1);
         }
     }
-    if result.is_err() {
+    if let Err(failure) = &result {
         shared.local_slots.count_failed();
+        span.in_scope(|| super::activities::tell(failure));
     }
     result
 }

@@ -8,7 +8,10 @@ use super::{
     threads::{Advance, AdvanceResult, Refused},
     until,
 };
-use crate::execution::{Name, Output, Task, TaskFailure};
+use crate::{
+    Failure,
+    execution::{Name, Output, Task, TaskFailure},
+};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{Command, command::Attributes},
@@ -192,6 +195,13 @@ async fn work(
     if let Some(measures) = measures {
         measures.task_execution.record(began.elapsed());
         count_closed(measures, &answer.output.commands);
+    }
+    if let Some(Attributes::FailWorkflowExecutionCommandAttributes(failed)) =
+        answer.output.commands.last().and_then(|command| command.attributes.as_ref())
+    {
+        let Name { workflow_id, run_id, .. } = &**name;
+        let failure = Failure::from_proto(failed.failure.clone().unwrap_or_default(), shared.client.converter());
+        tracing::warn!(workflow_type, workflow_id, run_id, "the workflow fails: {failure}");
     }
     respond(shared, task, name, answer, !locals.is_empty()).await
 }

@@ -149,9 +149,11 @@ impl ActivityContext {
         }
     }
 
-    /// What the last attempt's last heartbeat said.
+    /// What the last attempt's last heartbeat said. One that is no `T` is told in the log, and is none.
     pub fn last_heartbeat<T: Data>(&self) -> Option<T> {
-        self.converter().decode(self.shared.last_heartbeat.first()?).ok()
+        let read = self.converter().decode(self.shared.last_heartbeat.first()?);
+        read.inspect_err(|error| tracing::warn!(%error, "the last heartbeat cannot be read, the activity begins anew"))
+            .ok()
     }
 
     /// Whether the attempt should stop: it was cancelled, its time is up, or the worker ends.

@@ -2,7 +2,7 @@
 
 use super::updates::Reply;
 use crate::{
-    runtime::{Completion, Rt},
+    runtime::{Broken, Completion, Rt},
     workflow::{Handlers, Workflow, WorkflowContext, WorkflowState},
 };
 use std::{marker::PhantomData, sync::Arc};
@@ -84,14 +84,14 @@ impl<W: Workflow> Instance for Running<W> {
         self.cx.rt().spawn(async move {
             let rt = cx.rt().clone();
             let result = W::run(cx, args).await;
-            let completion = match result {
+            match result {
                 Ok(value) => match rt.converter.encode(&value) {
-                    Ok(payload) => Completion::Done(payload),
-                    Err(error) => Completion::Failed(error.into()),
+                    Ok(payload) => rt.returns(Completion::Done(payload)),
+                    // It is the code that has to change, not what the workflow was asked for.
+                    Err(error) => rt.break_with(Broken::Data(format!("the result of the workflow: {error}"))),
                 },
-                Err(failure) => Completion::Failed(failure),
-            };
-            rt.returns(completion);
+                Err(failure) => rt.returns(Completion::Failed(failure)),
+            }
         });
         Ok(())
     }
@@ -102,8 +102,11 @@ impl<W: Workflow> Instance for Running<W> {
 
     fn signal(&self, name: &str, args: Option<&Payloads>) -> bool {
         let Some(handler) = self.handlers.signals.get(name) else { return false };
-        if let Err(error) = handler(&self.cx, args) {
-            tracing::warn!(signal = name, %error, "a signal that cannot be read is left out");
+        match handler(&self.cx, args) {
+            // The task fails, and the signal comes again.
+            Err(error) if error.is_of_codec() => {}
+            Err(error) => tracing::warn!(signal = name, %error, "a signal that cannot be read is left out"),
+            Ok(()) => {}
         }
         true
     }

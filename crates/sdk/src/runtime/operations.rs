@@ -1,6 +1,6 @@
 //! Operations whose outcome history tells: timers, activities, child workflows, messages to other workflows.
 
-use super::{Deadline, LocalCall, Location, Rt, ScopeId, commands};
+use super::{Broken, Deadline, LocalCall, Location, Rt, ScopeId, commands};
 use std::{
     collections::BTreeMap,
     panic::Location as PanicLocation,
@@ -11,7 +11,7 @@ use tenure_api::{
     command::v1::{self as api, command::Attributes},
     common::v1::{Payload, Payloads},
 };
-use tenure_client::{DataConverter, Failure, FailureKind, RetryState};
+use tenure_client::{Data, DataConverter, Failure, FailureKind, RetryState};
 
 pub(crate) type OpId = u64;
 
@@ -165,6 +165,19 @@ impl Operations {
             operation.waker = Some(waker.clone());
         }
         taken
+    }
+
+    /// What a message calls it.
+    pub(crate) fn describe(&self, op: OpId) -> String {
+        match self.operations.get(&op).map(|operation| &operation.kind) {
+            Some(OperationKind::Activity { id, activity_type, .. }) => format!("activity {activity_type:?} (id {id})"),
+            Some(OperationKind::Local(call)) => format!("local activity {:?}", call.activity_type),
+            Some(OperationKind::ChildStart { workflow_id, workflow_type, .. }) => {
+                format!("child workflow {workflow_type:?} (id {workflow_id})")
+            }
+            Some(OperationKind::ChildResult { start }) => self.describe(*start),
+            Some(OperationKind::Timer { .. } | OperationKind::External) | None => "an operation".to_owned(),
+        }
     }
 
     /// The number that the next operation gets.
@@ -364,8 +377,16 @@ impl OpFuture {
         }
     }
 
-    pub(crate) fn converter(&self) -> &DataConverter {
-        &self.rt.converter
+    /// Reads what came of it. What cannot be read fails the task, not the workflow: other code may know the type.
+    pub(crate) fn read<T: Data>(&self, outcome: &OperationResult) -> Poll<T> {
+        match self.rt.converter.decode_first(outcome.result.as_ref()) {
+            Ok(value) => Poll::Ready(value),
+            Err(error) => {
+                let what = self.rt.operations.borrow().describe(self.op);
+                self.rt.break_with(Broken::Data(format!("the result of {what} at {}: {error}", self.at)));
+                Poll::Pending
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     future::IntoFuture,
     marker::PhantomData,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tenure_api::{
@@ -207,10 +207,10 @@ impl<T: Data> Future for ActivityFuture<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.inner {
-            Ok(op) => Pin::new(&mut *op).poll(cx).map(|resolution| {
-                let result = resolution?.result;
-                Ok(op.converter().decode_first(result.as_ref())?)
-            }),
+            Ok(op) => match ready!(Pin::new(&mut *op).poll(cx)) {
+                Ok(outcome) => op.read(&outcome).map(Ok),
+                Err(failure) => Poll::Ready(Err(failure)),
+            },
             Err(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| Failure::msg("polled after its end")))),
         }
     }

@@ -10,7 +10,7 @@ use std::{
     marker::PhantomData,
     panic::Location as PanicLocation,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tenure_api::{
@@ -199,10 +199,10 @@ impl<T: Data> Future for ChildFuture<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.inner {
-            Ok(op) => Pin::new(&mut *op).poll(cx).map(|resolution| {
-                let result = resolution?.result;
-                Ok(op.converter().decode_first(result.as_ref())?)
-            }),
+            Ok(op) => match ready!(Pin::new(&mut *op).poll(cx)) {
+                Ok(outcome) => op.read(&outcome).map(Ok),
+                Err(failure) => Poll::Ready(Err(failure)),
+            },
             Err(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| Failure::msg("polled after its end")))),
         }
     }
@@ -241,8 +241,9 @@ impl<W: WorkflowDefinition> ChildHandle<W> {
 
     /// Waits for its result.
     pub async fn result(self) -> Result<W::Output, Failure> {
-        let outcome = self.ended.await?;
-        Ok(self.rt.converter.decode_first(outcome.result.as_ref())?)
+        let mut ended = self.ended;
+        let outcome = (&mut ended).await?;
+        std::future::poll_fn(|_| ended.read(&outcome).map(Ok)).await
     }
 
     /// Signals it; done when the signal has arrived.

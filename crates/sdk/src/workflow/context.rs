@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Failure,
     info::{HistoryInfo, WorkflowInfo},
-    runtime::{Completion, PATCH, Rt, SIDE_EFFECT, details},
+    runtime::{Broken, Completion, PATCH, Rt, SIDE_EFFECT, details},
 };
 use std::{
     cell::RefCell,
@@ -24,8 +24,8 @@ use tenure_api::{
     time::duration_to_proto,
 };
 use tenure_client::{
-    ActivityDefinition, Args, Data, DataConverter, FailureKind, IntoActivity, IntoArgs, IntoWorkflow, SearchKey,
-    Signal, WorkflowDefinition,
+    ActivityDefinition, Args, Data, DataConverter, DataError, FailureKind, IntoActivity, IntoArgs, IntoWorkflow,
+    SearchKey, Signal, WorkflowDefinition,
 };
 
 /// What a workflow can do. Cheap to clone; `S` is the state that its handlers share.
@@ -440,19 +440,27 @@ impl<S: 'static> WorkflowContext<S> {
         Ok(())
     }
 
-    /// A field of the memo that the workflow was started with.
+    /// A field of the memo that the workflow was started with. One that is no `T` fails the workflow task.
     pub fn memo<T: Data>(&self, key: &str) -> Option<T> {
-        self.rt.converter.decode(self.info().memo.fields.get(key)?).ok()
+        let read = self.rt.converter.decode(self.info().memo.fields.get(key)?);
+        self.read_or_break(read, || format!("the field {key:?} of the memo"))
     }
 
-    /// A search attribute that the workflow was started with.
+    /// A search attribute that the workflow was started with. One that is no `T` fails the workflow task.
     pub fn search_attribute<T: Data>(&self, key: &str) -> Option<T> {
-        DataConverter::default().decode(self.info().search_attributes.indexed_fields.get(key)?).ok()
+        let read = DataConverter::default().decode(self.info().search_attributes.indexed_fields.get(key)?);
+        self.read_or_break(read, || format!("the search attribute {key:?}"))
     }
 
-    /// The result of the last run that completed, of a schedule.
+    /// The result of the last run that completed, of a schedule. One that is no `T` fails the workflow task.
     pub fn last_result<T: Data>(&self) -> Option<T> {
-        self.rt.converter.decode(self.info().last_result.as_ref()?).ok()
+        let read = self.rt.converter.decode(self.info().last_result.as_ref()?);
+        self.read_or_break(read, || "the result of the last run".to_owned())
+    }
+
+    /// What cannot be read is not taken for what is not there.
+    fn read_or_break<T>(&self, read: Result<T, DataError>, what: impl FnOnce() -> String) -> Option<T> {
+        read.map_err(|error| self.rt.break_with(Broken::Data(format!("{}: {error}", what())))).ok()
     }
 
     /// What the UI shows as the current details.

@@ -43,6 +43,8 @@ impl<A: Args> SignalChannel<A> {
             self.rt.progressed();
             match self.rt.converter.decode_args(input.as_ref()) {
                 Ok(args) => return Some(args),
+                // The task fails, and the signal comes again.
+                Err(error) if error.is_of_codec() => return None,
                 Err(error) => tracing::warn!(signal = self.name, %error, "a signal that cannot be read is left out"),
             }
         }

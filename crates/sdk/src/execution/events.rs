@@ -63,6 +63,11 @@ impl Execution {
     fn resolve(&self, is: Is) {
         match is {
             Is::TimerFiredEventAttributes(it) => self.settle(it.started_event_id, Ok(OperationResult::default())),
+            Is::ActivityTaskStartedEventAttributes(it) => {
+                if let Some(op) = self.op(it.scheduled_event_id) {
+                    self.rt.operations.borrow_mut().taken_by(op, it.identity);
+                }
+            }
             Is::ActivityTaskCompletedEventAttributes(it) => {
                 self.settle(it.scheduled_event_id, Ok(OperationResult { result: it.result, ..Default::default() }));
             }
@@ -159,7 +164,6 @@ impl Execution {
             | Is::WorkflowExecutionTimedOutEventAttributes(_)
             | Is::WorkflowExecutionTerminatedEventAttributes(_)
             // The code is not told of these.
-            | Is::ActivityTaskStartedEventAttributes(_)
             | Is::ActivityPropertiesModifiedExternallyEventAttributes(_)
             | Is::WorkflowExecutionUpdateRejectedEventAttributes(_)
             | Is::WorkflowPropertiesModifiedExternallyEventAttributes(_)
@@ -211,12 +215,8 @@ impl Execution {
 
     fn activity_failed(&self, (scheduled, started, retry_state): (i64, i64, RetryState), cause: Failure) {
         let Some(op) = self.op(scheduled) else { return };
-        let mut failure = self.rt.operations.borrow().cancelled(op);
-        if let FailureKind::Activity { started_event_id, retry_state: state, .. } = &mut failure.kind {
-            (*started_event_id, *state) = (started, retry_state);
-        }
-        "activity failed".clone_into(&mut failure.message);
-        self.rt.resolve(op, Err(failure.caused_by(cause)));
+        let failure = self.rt.operations.borrow().cancelled(op);
+        self.rt.resolve(op, Err(failed(failure, started, retry_state).caused_by(cause)));
     }
 
     /// The result of a local activity, as its marker keeps it.
@@ -233,9 +233,23 @@ impl Execution {
         let Some((op, call)) = self.rt.operations.borrow().by_local(seq) else { return };
         let marker = local_marker(&call, result.clone(), &self.rt.converter);
         self.rt.push(Command::new(None, marker, Location::caller()));
+        // The same shape as that of any other activity.
+        let result = result.map_err(|cause| {
+            let failure = self.rt.operations.borrow().cancelled(op);
+            failed(failure, 0, RetryState::Unspecified).caused_by(cause)
+        });
         let payloads = |result: Option<Payload>| result.map(|it| Payloads { payloads: vec![it] });
         self.rt.resolve(op, result.map(|result| OperationResult { result: payloads(result), ..Default::default() }));
     }
+}
+
+/// The failure of an activity, made of that of a cancelled one.
+fn failed(mut failure: Failure, started: i64, retry_state: RetryState) -> Failure {
+    if let FailureKind::Activity { started_event_id, retry_state: state, .. } = &mut failure.kind {
+        (*started_event_id, *state) = (started, retry_state);
+    }
+    "activity failed".clone_into(&mut failure.message);
+    failure
 }
 
 fn cancelled(details: Option<Payloads>) -> Failure {

@@ -27,7 +27,7 @@ use std::{
 use tenure_api::{
     command::v1::{self as command, command::Attributes as Make},
     common::v1::{Payload, Payloads},
-    enums::v1::{EventType, WorkflowTaskFailedCause},
+    enums::v1::{CommandType, EventType, WorkflowTaskFailedCause},
     events::{EventSource, WorkflowTaskStep as Step},
     failure::v1 as failure,
     history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes as Started, history_event::Attributes},
@@ -51,6 +51,14 @@ pub(crate) struct Output {
     pub(crate) commands: Vec<command::Command>,
     pub(crate) messages: Vec<Message>,
     pub(crate) closed: bool,
+}
+
+/// How far a live section is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) closed: bool,
+    /// Somebody waits for the answer, beside the local activities.
+    pub(crate) tells_of_more: bool,
 }
 
 #[derive(Debug)]
@@ -381,7 +389,8 @@ impl Execution {
         }
     }
 
-    fn output(&self) -> Result<Output, Trouble> {
+    /// What this live section answers, beside what it has answered before.
+    pub(crate) fn output(&self) -> Result<Output, Trouble> {
         let commands: Vec<_> =
             self.rt.commands.borrow().iter().map(|command| command.to_proto(&self.rt.converter)).collect();
         let closed = commands.last().is_some_and(|command| command.command_type().closes_run());
@@ -396,18 +405,24 @@ impl Execution {
         asked.filter(|request| operations.is_pending(request.op)).map(|request| request.call).collect()
     }
 
-    /// A local activity of this live section ended.
+    /// A local activity of this live section ended. What the code did thereupon is in [`Self::output`].
     pub(crate) fn finish_local(
         &mut self,
         seq: u64,
         result: Result<Option<Payload>, Failure>,
-    ) -> Result<Output, Trouble> {
+    ) -> Result<Progress, Trouble> {
         self.quietly(|this| {
             this.resolve_local(seq, result);
             this.rt.run();
         });
         self.finish();
-        self.output()
+        self.check()?;
+        let commands = self.rt.commands.borrow();
+        let of_local = |it: &Command| it.attributes.command_type() == CommandType::RecordMarker;
+        Ok(Progress {
+            closed: commands.last().is_some_and(|command| command.attributes.command_type().closes_run()),
+            tells_of_more: !commands.iter().all(of_local) || !self.rt.messages.borrow().is_empty(),
+        })
     }
 
     pub(crate) fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure> {

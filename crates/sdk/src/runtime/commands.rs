@@ -54,6 +54,10 @@ impl Commands {
         self.queue.front()
     }
 
+    pub(crate) fn last(&self) -> Option<&Command> {
+        self.queue.back()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Command> {
         self.queue.iter()
     }

@@ -305,7 +305,7 @@ impl Runtime {
         let request = self.operations.borrow_mut().request_cancel(op);
         match request.local {
             Some(call) => {
-                let marker = local_marker(&call, Err(failure.clone()), &self.converter);
+                let marker = local_marker(&call, Err(failure.root().clone()), &self.converter);
                 self.push(Command::new(None, marker, at));
             }
             None => request.commands.into_iter().for_each(|attributes| self.command(attributes, at)),

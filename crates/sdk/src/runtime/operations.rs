@@ -46,6 +46,8 @@ pub(crate) enum OperationKind {
         id: String,
         activity_type: String,
         mode: CancelMode,
+        /// The worker that took it, if history says so.
+        identity: String,
     },
     Local(LocalCall),
     /// Waits for the start; the operation with the next number waits for the end.
@@ -120,6 +122,13 @@ impl Operations {
             operation.event_id = Some(event_id);
         }
         self.by_event.insert(event_id, op);
+    }
+
+    /// A worker has begun an activity.
+    pub(crate) fn taken_by(&mut self, op: OpId, worker: String) {
+        if let Some(OperationKind::Activity { identity, .. }) = self.operations.get_mut(&op).map(|it| &mut it.kind) {
+            *identity = worker;
+        }
     }
 
     pub(crate) fn by_event(&self, event_id: i64) -> Option<OpId> {
@@ -211,18 +220,12 @@ impl Operations {
         let cancelled = || Failure::cancelled("cancelled");
         let Some(operation) = self.operations.get(&op) else { return cancelled() };
         match &operation.kind {
-            OperationKind::Activity { id, activity_type, .. } => Failure::new(
-                FailureKind::Activity {
-                    activity_id: id.clone(),
-                    activity_type: activity_type.clone(),
-                    scheduled_event_id: operation.event_id.unwrap_or_default(),
-                    started_event_id: 0,
-                    identity: String::new(),
-                    retry_state: RetryState::CancelRequested,
-                },
-                "activity cancelled",
-            )
-            .caused_by(cancelled()),
+            OperationKind::Activity { id, activity_type, identity, .. } => {
+                activity_cancelled(id, activity_type, identity, operation.event_id).caused_by(cancelled())
+            }
+            OperationKind::Local(call) => {
+                activity_cancelled(&call.seq.to_string(), &call.activity_type, "", None).caused_by(cancelled())
+            }
             OperationKind::ChildResult { start } => self.cancelled(*start),
             OperationKind::ChildStart { workflow_id, workflow_type, .. } => Failure::new(
                 FailureKind::ChildWorkflow {
@@ -237,7 +240,7 @@ impl Operations {
                 "child workflow cancelled",
             )
             .caused_by(cancelled()),
-            OperationKind::Timer { .. } | OperationKind::Local(_) | OperationKind::External => cancelled(),
+            OperationKind::Timer { .. } | OperationKind::External => cancelled(),
         }
     }
 
@@ -297,6 +300,18 @@ impl Operations {
             _ => None,
         }
     }
+}
+
+fn activity_cancelled(id: &str, activity_type: &str, identity: &str, scheduled: Option<i64>) -> Failure {
+    let kind = FailureKind::Activity {
+        activity_id: id.to_owned(),
+        activity_type: activity_type.to_owned(),
+        scheduled_event_id: scheduled.unwrap_or_default(),
+        started_event_id: 0,
+        identity: identity.to_owned(),
+        retry_state: RetryState::CancelRequested,
+    };
+    Failure::new(kind, "activity cancelled")
 }
 
 fn cancel_child_command(workflow_id: &str) -> Attributes {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Failure,
-    execution::{Execution, Factory, Name, Output, Task, TaskFailure, Trouble},
+    execution::{Execution, Factory, Name, Output, Progress, Task, TaskFailure, Trouble},
     runtime::{LocalCall, count_beats, hush, message_of},
 };
 use std::{
@@ -46,6 +46,8 @@ pub(crate) struct Advance {
 #[derive(Default)]
 pub(crate) struct AdvanceResult {
     pub(crate) output: Output,
+    /// After a local activity, in place of the output.
+    pub(crate) progress: Progress,
     pub(crate) local: Vec<LocalCall>,
     pub(crate) query_results: BTreeMap<String, WorkflowQueryResult>,
     /// Within which the workflow task has to be answered.
@@ -73,6 +75,7 @@ type Reply = oneshot::Sender<Result<AdvanceResult, Refused>>;
 pub(super) enum Job {
     Advance(Box<Advance>, Reply),
     FinishLocal(Arc<Name>, u64, Result<Option<Payload>, Failure>, Reply),
+    Output(Arc<Name>, Reply),
     RollBack(String, i64),
     Evict(String),
 }
@@ -85,7 +88,7 @@ impl Job {
                 Some(Running { name: advance.name.clone(), workflow_type: advance.workflow_type.clone() })
             }
             Job::FinishLocal(name, ..) => Some(Running { name: name.clone(), workflow_type: String::new() }),
-            Job::RollBack(..) | Job::Evict(_) => None,
+            Job::Output(..) | Job::RollBack(..) | Job::Evict(_) => None,
         }
     }
 }
@@ -247,6 +250,13 @@ impl Threads {
         answer.await.unwrap_or(Err(Refused::Gap(None)))
     }
 
+    /// What a run answers after its local activities.
+    pub(crate) async fn output(&self, name: &Arc<Name>) -> Result<Output, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(&name.run_id, Job::Output(name.clone(), reply));
+        answer.await.unwrap_or(Err(Refused::Gap(None))).map(|answer| answer.output)
+    }
+
     pub(crate) fn evict(&self, run_id: &str) {
         self.send(run_id, Job::Evict(run_id.to_owned()));
     }
@@ -300,6 +310,9 @@ impl Cache {
                 Job::FinishLocal(name, seq, result, reply) => {
                     let answer = self.guard(&name.run_id, |this| this.finish_local(&name.run_id, seq, result));
                     let _ = reply.send(answer);
+                }
+                Job::Output(name, reply) => {
+                    let _ = reply.send(self.guard(&name.run_id, |this| this.output(&name.run_id)));
                 }
                 Job::RollBack(run_id, last_event) => {
                     if let Some(cached) = self.executions.get_mut(&run_id) {
@@ -384,7 +397,8 @@ impl Cache {
             answer(cached.execution.query(&query.query_type, query.query_args.as_ref()), &self.converter)
         };
         let query_results = queries.iter().map(|(id, query)| (id.clone(), answer(query))).collect();
-        Ok(AdvanceResult { output, local, query_results, task_timeout: cached.execution.task_timeout() })
+        let task_timeout = cached.execution.task_timeout();
+        Ok(AdvanceResult { output, local, query_results, task_timeout, ..Default::default() })
     }
 
     fn insert(&mut self, advance: &Advance) -> Result<(), Refused> {
@@ -410,10 +424,15 @@ impl Cache {
     ) -> Result<AdvanceResult, Refused> {
         let cached = self.executions.get_mut(run_id).ok_or(Refused::Gap(None))?;
         cached.used = self.tick;
-        let output = cached.execution.finish_local(seq, result)?;
+        let progress = cached.execution.finish_local(seq, result)?;
         let local = cached.execution.take_local();
         cached.locals = cached.locals.saturating_sub(1) + local.len();
-        Ok(AdvanceResult { output, local, ..Default::default() })
+        Ok(AdvanceResult { progress, local, ..Default::default() })
+    }
+
+    fn output(&mut self, run_id: &str) -> Result<AdvanceResult, Refused> {
+        let cached = self.executions.get_mut(run_id).ok_or(Refused::Gap(None))?;
+        Ok(AdvanceResult { output: cached.execution.output()?, ..Default::default() })
     }
 
     fn remove(&mut self, run_id: &str) {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Failure,
-    execution::{Name, Output, Task, TaskFailure},
+    execution::{Name, Output, Progress, Task, TaskFailure},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
@@ -171,25 +171,34 @@ async fn work(
     // Local activities must not outlast the task; before, it is answered and another asked for.
     let mut answer_by = began + answer.task_timeout.mul_f64(0.8);
     locals.start(shared, name, std::mem::take(&mut answer.local));
+    let mut progress = Progress { closed: answer.output.closed, tells_of_more: tells_of_more(&answer) };
+    let mut finished = false;
     while !locals.is_empty() {
-        if tells_of_more(&answer) {
+        if progress.tells_of_more {
             answer_by = answer_by.min(Instant::now() + LOCAL_ACTIVITY_GRACE);
         }
         let Some((seq, result)) = locals.next(answer_by).await else { break };
+        finished = true;
         match shared.threads.finish_local(name, seq, result).await {
             Ok(more) => {
-                answer.output.commands = more.output.commands;
-                answer.output.messages.extend(more.output.messages);
-                answer.output.closed = more.output.closed;
+                progress.closed = more.progress.closed;
+                progress.tells_of_more |= more.progress.tells_of_more;
                 locals.start(shared, name, more.local);
             }
-            Err(Refused::Fails(failure)) => {
-                return fail(shared, task, name, &workflow_type, failure).await.map(|()| None);
-            }
-            Err(Refused::Gap(_)) => return Err(ClientError::Invalid("it left the cache too early".to_owned())),
+            Err(refused) => return refuse(shared, task, name, &workflow_type, refused).await,
         }
-        if answer.output.closed {
+        if progress.closed {
             locals.clear();
+        }
+    }
+    if finished {
+        match shared.threads.output(name).await {
+            Ok(Output { commands, messages, closed }) => {
+                answer.output.commands = commands;
+                answer.output.messages.extend(messages);
+                answer.output.closed = closed;
+            }
+            Err(refused) => return refuse(shared, task, name, &workflow_type, refused).await,
         }
     }
     if let Some(measures) = measures {
@@ -204,6 +213,20 @@ async fn work(
         tracing::warn!(workflow_type, workflow_id, run_id, "the workflow fails: {failure}");
     }
     respond(shared, task, name, answer, !locals.is_empty()).await
+}
+
+/// What to do with a task of which nothing came while its local activities ran.
+async fn refuse(
+    shared: &Arc<WorkerShared>,
+    task: api::PollWorkflowTaskQueueResponse,
+    name: &Name,
+    workflow_type: &str,
+    refused: Refused,
+) -> Result<Option<api::PollWorkflowTaskQueueResponse>, ClientError> {
+    match refused {
+        Refused::Fails(failure) => fail(shared, task, name, workflow_type, failure).await.map(|()| None),
+        Refused::Gap(_) => Err(ClientError::Invalid("it left the cache too early".to_owned())),
+    }
 }
 
 /// Whether somebody waits for this answer, beside the local activities.

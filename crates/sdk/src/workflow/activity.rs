@@ -132,6 +132,7 @@ impl<D: ActivityDefinition> ActivityCall<D> {
             id: schedule.activity_id.clone(),
             activity_type: schedule.activity_type.clone().unwrap_or_default().name,
             mode: self.cancellation.into(),
+            identity: String::new(),
         };
         let attributes = Attributes::ScheduleActivityTaskCommandAttributes(self.schedule);
         let op = self.rt.start(kind, Some(attributes), self.summary, self.at);

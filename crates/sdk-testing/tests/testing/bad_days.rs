@@ -385,3 +385,19 @@ async fn what_fails_is_in_the_log_with_type_ids_and_attempt() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_worker_that_can_do_nothing_says_why() {
+    let env = TestEnv::start().await;
+    let idle = Worker::new(env.client(), "idle").run().await.unwrap_err();
+    assert!(idle.to_string().contains("neither workflows nor activities"), "{idle}");
+    let elsewhere = Client::builder(env.addresses().await).namespace(unique("nowhere")).connect().await;
+    let lost = match elsewhere {
+        Ok(client) => {
+            let running = Worker::new(client, "lost").workflow(account).run();
+            tokio::time::timeout(Duration::from_secs(30), running).await.expect("it ends").unwrap_err()
+        }
+        Err(error) => error,
+    };
+    assert!(lost.is_namespace_not_found(), "{lost}");
+}

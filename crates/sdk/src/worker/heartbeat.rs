@@ -12,19 +12,33 @@ use tenure_api::{
     worker::v1::{WorkerHeartbeat, WorkerHostInfo},
     workflowservice::v1 as api,
 };
-use tenure_client::rpc;
+use tenure_client::{ClientError, rpc};
 use tonic::Code;
 
+/// How often a server may say that there is no such namespace: one that has just been made is not everywhere at once.
+const NAMESPACE_TRIES: u32 = 5;
+
 /// What the server can do, as soon as it says so.
-pub(super) async fn capabilities(shared: &WorkerShared) -> Capabilities {
+///
+/// # Errors
+/// When there is no such namespace.
+pub(super) async fn capabilities(shared: &WorkerShared) -> Result<Capabilities, ClientError> {
     let client = &shared.client;
     let request = api::DescribeNamespaceRequest { namespace: client.namespace().to_owned(), ..Default::default() };
+    let mut unknown = 0;
     loop {
         let described = rpc!(client.connection(), describe_namespace, request.clone(), client.short()).await;
         match described {
-            Ok(namespace) => return namespace.namespace_info.unwrap_or_default().capabilities.unwrap_or_default(),
+            Ok(namespace) => return Ok(namespace.namespace_info.unwrap_or_default().capabilities.unwrap_or_default()),
             Err(error) if matches!(error.code(), Some(Code::Unimplemented | Code::PermissionDenied)) => {
-                return Capabilities::default();
+                return Ok(Capabilities::default());
+            }
+            Err(error) if error.is_namespace_not_found() => {
+                unknown += 1;
+                if unknown >= NAMESPACE_TRIES {
+                    return Err(error);
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Err(error) => {
                 tracing::debug!(%error, "the namespace is not described yet");

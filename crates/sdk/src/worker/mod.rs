@@ -25,13 +25,14 @@ use crate::{
 use pollers::Pollers;
 use rate::RateLimit;
 use slots::Slots;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use tenure_api::{
     enums::v1::{TaskQueueType, WorkerStatus},
+    namespace::v1::namespace_info::Capabilities,
     workflowservice::v1::ShutdownWorkerRequest,
 };
 use tenure_client::{ActivityDefinition, Client, ClientError, IntoActivity, IntoWorkflow, Patience, rpc};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 const SDK_NAME: &str = "tenure-rust";
 const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -193,15 +194,25 @@ impl Worker {
     }
 
     /// Runs until SIGTERM or Ctrl-C, then drains.
+    ///
+    /// # Errors
+    /// When there is nothing to run, or no such namespace. While no server answers, it waits for one.
     pub async fn run(self) -> Result<(), ClientError> {
         self.run_until(signalled()).await
     }
 
     /// Runs until `stop` is done, then drains: no new tasks, running ones finish, activities are cancelled after the
     /// grace time.
+    ///
+    /// # Errors
+    /// As with [`Self::run`].
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), ClientError> {
         let Worker { client, task_queue, workflows, activities, options, observer } = self;
         let has_workflows = !workflows.is_empty();
+        if !has_workflows && activities.calls.is_empty() {
+            let why = format!("the worker of {task_queue:?} was given neither workflows nor activities");
+            return Err(ClientError::Invalid(why));
+        }
         let names = (workflows.keys(), activities.calls.keys());
         let metrics = Arc::new(metrics::Metrics::new(client.namespace(), &task_queue, names.0, names.1));
         let slots = |worker_type, size| {
@@ -227,10 +238,17 @@ impl Worker {
         });
         let groups = Arc::new(Groups::start(&shared, has_workflows));
         tracing::info!(task_queue = shared.task_queue, addresses = shared.client.connection().addresses(), "polling");
+        let (fails, mut failed) = oneshot::channel();
         let capabilities = tokio::spawn({
             let (shared, groups) = (shared.clone(), groups.clone());
             async move {
-                let capabilities = heartbeat::capabilities(&shared).await;
+                let capabilities = match heartbeat::capabilities(&shared).await {
+                    Ok(capabilities) => capabilities,
+                    Err(error) => {
+                        let _ = fails.send(error);
+                        return Capabilities::default();
+                    }
+                };
                 if capabilities.worker_heartbeats {
                     let mut phase = shared.phase.subscribe();
                     tokio::select! {
@@ -241,7 +259,19 @@ impl Worker {
                 capabilities
             }
         });
-        stop.await;
+        let mut stop = pin!(stop);
+        tokio::select! {
+            () = &mut stop => {}
+            error = &mut failed => match error {
+                Ok(error) => {
+                    shared.phase.send_replace(ShutdownPhase::Stopped);
+                    groups.ended().await;
+                    return Err(error);
+                }
+                // Nothing is wrong.
+                Err(_) => stop.await,
+            },
+        }
         tracing::info!(task_queue = shared.task_queue, "draining");
         shared.phase.send_replace(ShutdownPhase::Draining);
         let known = tokio::time::timeout(Duration::from_millis(100), capabilities).await;

@@ -248,6 +248,9 @@ async fn attempt<Q, R>(
 /// What another address, or the same one later, may answer.
 fn worth_another_try(status: &Status) -> bool {
     let code = status.code();
+    if crate::error::is_too_large(status) {
+        return false;
+    }
     matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled)
         // Not said by a server, but by the connection that broke.
         || status.source().is_some()

@@ -114,6 +114,11 @@ impl ClientError {
         matches!(self, ClientError::Invalid(_)) || self.code() == Some(Code::InvalidArgument)
     }
 
+    /// The message is larger than the server, or what is between, takes: 4 MiB, as a rule. Whenever it is sent.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, ClientError::Status(status) if is_too_large(status))
+    }
+
     /// The run waits for its first workflow task (for its cron schedule, a retry's pause, or because it was continued as
     /// new a moment after it began), so nobody can answer a query yet.
     pub fn is_not_ready(&self) -> bool {
@@ -146,6 +151,12 @@ impl ClientError {
             _ => self,
         }
     }
+}
+
+/// Whether a message was refused for its length: servers in Go and in Rust say so with different codes and words.
+pub(crate) fn is_too_large(status: &Status) -> bool {
+    matches!(status.code(), Code::ResourceExhausted | Code::OutOfRange)
+        && ["larger than max", "message length too large"].iter().any(|said| status.message().contains(said))
 }
 
 /// `google.rpc.Status`, what the trailer `grpc-status-details-bin` carries.

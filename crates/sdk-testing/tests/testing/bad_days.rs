@@ -401,3 +401,50 @@ async fn a_worker_that_can_do_nothing_says_why() {
     };
     assert!(lost.is_namespace_not_found(), "{lost}");
 }
+
+/// More than servers take in one message.
+fn large() -> String {
+    "x".repeat(5 << 20)
+}
+
+#[activity]
+async fn enlarge() -> String {
+    large()
+}
+
+#[workflow]
+async fn enlarging(cx: WorkflowContext, text: String) -> Result<String> {
+    drop(text);
+    let failure = cx.activity(enlarge, ()).await.expect_err("it is too large");
+    Ok(failure.to_string())
+}
+
+#[workflow]
+async fn boasting(_cx: WorkflowContext) -> Result<String> {
+    Ok(large())
+}
+
+#[tokio::test]
+async fn what_is_too_large_fails_what_made_it_by_name() {
+    keep_the_log();
+    let env = TestEnv::builder().task_failures(true).replays(false).start().await;
+    let (client, queue) = (env.client(), unique("large"));
+    let worker = Worker::new(client.clone(), &queue).workflow(enlarging).workflow(boasting).activity(enlarge);
+    with_worker(&env, worker, async {
+        let began = std::time::Instant::now();
+        let refused = client.start(enlarging, large()).id(unique("large")).task_queue(&queue).await.unwrap_err();
+        assert!(refused.is_too_large() && !refused.is_unreachable(), "{refused}");
+        assert!(began.elapsed() < Duration::from_secs(5), "it was tried on");
+        let handle = client.start(enlarging, "small").id(unique("large")).task_queue(&queue).await.unwrap();
+        let said = handle.result().await.unwrap();
+        assert!(said.contains("what activity \"enlarge\" gave has 5242882 bytes"), "{said}");
+        let id = unique("boasting");
+        let handle = client.start(boasting, ()).id(&id).task_queue(&queue).await.unwrap();
+        let lines = || lines_about(&id).into_iter().filter(|line| line.contains("the largest part is")).count();
+        while lines() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        handle.terminate("the test ends").await.unwrap();
+    })
+    .await;
+}

@@ -11,6 +11,9 @@ use tenure_api::{
 /// Followed by a number, which keeps their order, and the signal's name.
 const PREFIX: &str = "tenure-signal-";
 
+/// What a start takes along: servers refuse an event of 2 MB.
+pub(super) const MAX_BYTES: usize = 1_900_000;
+
 /// Packs signals that were not read into the fields of a header.
 pub(super) fn pack(unread: impl IntoIterator<Item = (String, Option<Payloads>)>) -> BTreeMap<String, Payload> {
     let field = |(number, (name, input)): (usize, (String, Option<Payloads>))| {

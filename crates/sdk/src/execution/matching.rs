@@ -184,7 +184,7 @@ fn lasting(time: Option<prost_types::Duration>) -> String {
     duration_from_proto(time).map_or(String::new(), |time| format!(" of {time:?}"))
 }
 
-fn of_command(made: &Made) -> String {
+pub(crate) fn of_command(made: &Made) -> String {
     let kind = made.command_type().as_str_name();
     let kind = kind.trim_start_matches("COMMAND_TYPE_").to_lowercase().replace('_', " ");
     let what = match made {

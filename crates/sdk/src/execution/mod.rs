@@ -14,6 +14,7 @@ mod tests;
 pub(crate) mod updates;
 
 pub(crate) use instance::{Factory, Instance, Typed};
+pub(crate) use matching::of_command as describe;
 
 use crate::{
     info::{HistoryInfo, WorkflowInfo, time_of},
@@ -90,6 +91,9 @@ impl From<Broken> for TaskFailure {
             }
             Broken::Panic(message) => {
                 TaskFailure::new(WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure, "Panic", message)
+            }
+            Broken::TooLarge(message) => {
+                TaskFailure::new(WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure, "TooLarge", message)
             }
             Broken::Data(message) => {
                 TaskFailure::new(WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure, "Data", message)
@@ -360,7 +364,16 @@ impl Execution {
             let queue = channels.remove(*name).unwrap_or_default();
             queue.into_iter().map(|input| ((*name).to_owned(), input))
         });
-        let fields = carry::pack(unread.collect::<Vec<_>>());
+        let unread = unread.collect::<Vec<_>>();
+        let (count, fields) = (unread.len(), carry::pack(unread));
+        let bytes: usize = fields.values().map(|field| field.data.len()).sum();
+        if bytes > carry::MAX_BYTES {
+            // None of them is lost: other code receives them before it continues.
+            self.rt.break_with(Broken::TooLarge(format!(
+                "{count} signals that were not received, of {bytes} bytes, do not fit into the start of the next run: \
+                 receive them before continuing as new"
+            )));
+        }
         if !fields.is_empty() {
             next.header.get_or_insert_with(Default::default).fields.extend(fields);
         }

@@ -563,6 +563,16 @@ fn a_local_activity_fails_as_any_other_does() {
     assert_eq!(story.failure().to_string(), "activity greet failed: says nothing");
 }
 
+#[test]
+fn signals_that_do_not_fit_into_the_next_run_fail_the_task() {
+    let mut story = Story::begin(jukebox, 2);
+    for _ in 0..3 {
+        story.signal(SONGS, "x".repeat(1 << 20).as_str());
+    }
+    let error = story.try_task().unwrap_err();
+    assert!(error.starts_with("2 signals that were not received, of 209"), "{error}");
+}
+
 #[workflow]
 async fn racing(cx: WorkflowContext) -> Result<String> {
     let winner = select! {

@@ -63,6 +63,7 @@ pub(crate) enum Broken {
     Nondeterminism(String),
     Panic(String),
     Data(String),
+    TooLarge(String),
 }
 
 pub(crate) struct Runtime {

@@ -80,7 +80,22 @@ async fn work(shared: &Arc<WorkerShared>, task: api::PollActivityTaskQueueRespon
     let info = info_of(shared, &task);
     let activity_type = info.activity_type.clone();
     let Some(ended) = attempt(shared, task, info).await else { return };
-    if let Err(error) = respond(shared, token, ended).await {
+    let size = match &ended {
+        Ended::Completed(payload) => payload.data.len(),
+        Ended::Failed(failure, _) | Ended::Cancelled(failure) => failure.message.len(),
+    };
+    let mut responded = respond(shared, token.clone(), ended).await;
+    if let Err(error) = &responded
+        && error.is_too_large()
+    {
+        // Another attempt would give as much.
+        let message =
+            format!("what activity {activity_type:?} gave has {size} bytes, more than the server takes: {error}");
+        tracing::warn!(activity_type, "{message}");
+        let failure = Failure::application("TooLarge", message).non_retryable();
+        responded = respond(shared, token, Ended::Failed(failure, None)).await;
+    }
+    if let Err(error) = responded {
         // The server has given up on it: timed out, cancelled, or the workflow has closed.
         tracing::debug!(activity_type, %error, "the end of an activity is of no interest");
     }

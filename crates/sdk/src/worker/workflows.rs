@@ -10,12 +10,15 @@ use super::{
 };
 use crate::{
     Failure,
-    execution::{Name, Output, Progress, Task, TaskFailure},
+    execution::{Name, Output, Progress, Task, TaskFailure, describe},
 };
+use prost::Message as _;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_api::{
     command::v1::{Command, command::Attributes},
-    enums::v1::{CommandType, QueryResultType, TaskQueueKind, WorkflowExecutionStatus as Status},
+    enums::v1::{
+        CommandType, QueryResultType, TaskQueueKind, WorkflowExecutionStatus as Status, WorkflowTaskFailedCause,
+    },
     history::v1::{HistoryEvent, history_event::Attributes as Started},
     query::v1::WorkflowQueryResult,
     sdk::v1::WorkflowTaskCompletedMetadata,
@@ -154,7 +157,7 @@ async fn work(
     name: &Arc<Name>,
     locals: &mut Locals,
 ) -> Result<Option<api::PollWorkflowTaskQueueResponse>, ClientError> {
-    let began = Instant::now();
+    let (began, attempt) = (Instant::now(), task.attempt);
     let workflow_type = task.workflow_type.take().unwrap_or_default().name;
     let measures = shared.metrics.workflow(&workflow_type);
     if let Some(measures) = measures.filter(|_| task.query.is_none()) {
@@ -212,7 +215,31 @@ async fn work(
         let failure = Failure::from_proto(failed.failure.clone().unwrap_or_default(), shared.client.converter());
         tracing::warn!(workflow_type, workflow_id, run_id, "the workflow fails: {failure}");
     }
-    respond(shared, task, name, answer, !locals.is_empty()).await
+    let largest = largest(&answer.output.commands);
+    let token = task.task_token.clone();
+    match respond(shared, task, name, answer, !locals.is_empty()).await {
+        Err(error) if error.is_too_large() => {
+            let message = format!("{error}; {}", largest.unwrap_or_else(|| "its commands are small".to_owned()));
+            // The cause that is called so would end the workflow, and the code may get better.
+            let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
+            let failure = TaskFailure::new(cause, "TooLarge", message);
+            let task = api::PollWorkflowTaskQueueResponse { task_token: token, attempt, ..Default::default() };
+            fail(shared, task, name, &workflow_type, failure).await.map(|()| None)
+        }
+        responded => responded,
+    }
+}
+
+/// What to say of commands that are large together.
+fn largest(commands: &[Command]) -> Option<String> {
+    const LARGE: usize = 1 << 20;
+    let sizes = || commands.iter().map(|command| command.encoded_len());
+    if sizes().sum::<usize>() < LARGE {
+        return None;
+    }
+    let (command, size) = commands.iter().zip(sizes()).max_by_key(|(_, size)| *size)?;
+    let what = command.attributes.as_ref().map_or_else(String::new, describe);
+    Some(format!("the largest part is {what}, of {size} bytes"))
 }
 
 /// What to do with a task of which nothing came while its local activities ran.

@@ -132,15 +132,23 @@ pub(crate) fn methods(options: TokenStream, tokens: TokenStream) -> syn::Result<
     if constants.is_empty() {
         return Err(syn::Error::new(owner.span(), "no method is marked `#[activity]`"));
     }
+    let (generics, _, bounds) = block.generics.split_for_impl();
+    // What the owner is made of may be anything that threads can share.
+    let mut shared = block.generics.clone();
+    if !shared.params.is_empty() {
+        let predicate = syn::parse_quote!(#owner: ::core::marker::Send + ::core::marker::Sync + 'static);
+        shared.make_where_clause().predicates.push(predicate);
+    }
+    let (_, _, shared) = shared.split_for_impl();
     Ok(quote! {
         #block
 
         #[allow(unreachable_pub)]
-        impl #owner {
+        impl #generics #owner #bounds {
             #(#constants)*
         }
 
-        impl ::tenure_sdk::Activities for #owner {
+        impl #generics ::tenure_sdk::Activities for #owner #shared {
             fn register(owner: ::std::sync::Arc<Self>, registry: &mut ::tenure_sdk::ActivityRegistry) {
                 #(#registrations)*
             }

@@ -27,6 +27,10 @@ impl HandlerKind {
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
     AttributeOptions::read(options, &[])?;
     let mut block = block(tokens, "handlers")?;
+    if !block.generics.params.is_empty() {
+        let why = "the state of a workflow is made before anybody says for which types, so it cannot be generic";
+        return Err(syn::Error::new(block.generics.span(), why));
+    }
     let state = block.self_ty.clone();
     let (mut constants, mut registrations, mut names) = (Vec::new(), Vec::new(), Names::default());
     let mut errors: Option<syn::Error> = None;

@@ -112,10 +112,6 @@ pub(crate) fn block(tokens: TokenStream, attribute: &str) -> syn::Result<syn::It
         let why = format!("`#[{attribute}]` goes on the type's own `impl`, not on that of a trait");
         return Err(syn::Error::new(name.span(), why));
     }
-    if !block.generics.params.is_empty() {
-        let why = "what it holds is called by name from anywhere, so the type cannot be generic";
-        return Err(syn::Error::new(block.generics.span(), why));
-    }
     Ok(block)
 }
 

@@ -78,7 +78,6 @@ fn activities() {
             ("impl P { #[activity] async fn a() {} }", "an activity method takes `&self`"),
             ("impl P { async fn a(&self) {} }", "no method is marked `#[activity]`"),
             ("impl Clone for P { fn clone(&self) -> P { P } }", "not on that of a trait"),
-            ("impl<T> P<T> { #[activity] async fn a(&self) {} }", "the type cannot be generic"),
             (
                 "impl P { #[activity] async fn a(&self) {} #[activity(name = \"a\")] async fn b(&self) {} }",
                 "another activity here is called \"a\": give one of them `#[activity(name = \"..\")]`",
@@ -113,6 +112,7 @@ fn signals_queries_and_updates() {
     ] {
         assert_eq!(messages(handlers::expand, "", &format!("impl State {{ {fine} }}")), [""; 0], "{fine}");
     }
+    check(handlers::expand, &[("impl<T> State<T> { #[query] fn q(&self) -> u8 { 0 } }", "it cannot be generic")]);
     let both = "impl State { #[signal] fn s(self) {} #[query] fn q(&mut self) {} }";
     assert_eq!(messages(handlers::expand, "", both).len(), 2, "each handler has its message");
 }

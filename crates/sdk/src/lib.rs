@@ -188,6 +188,43 @@ pub use tenure_sdk_macros::ApplicationError;
 /// cx.activity(Payments::CHARGE, 999).await
 /// # }
 /// ```
+///
+/// What they depend on may be a parameter, so that tests give another one. The name of an activity is the same for all.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// trait Gateway: Send + Sync + 'static {
+///     fn charge(&self, cents: u64) -> String;
+/// }
+///
+/// struct Payments<G> {
+///     gateway: G,
+/// }
+///
+/// #[activities]
+/// impl<G: Gateway> Payments<G> {
+///     #[activity]
+///     async fn charge(&self, cents: u64) -> String {
+///         self.gateway.charge(cents)
+///     }
+/// }
+///
+/// struct Real;
+/// impl Gateway for Real {
+///     fn charge(&self, cents: u64) -> String {
+///         format!("receipt for {cents} cents")
+///     }
+/// }
+///
+/// #[workflow]
+/// async fn pay(cx: WorkflowContext) -> Result<String> {
+///     cx.activity(Payments::<Real>::CHARGE, 999).await
+/// }
+///
+/// # async fn run(client: Client) {
+/// let worker = Worker::new(client, "payments").workflow(pay).activities(Payments { gateway: Real });
+/// # }
+/// ```
 pub use tenure_sdk_macros::activities;
 /// ```
 /// # use tenure_sdk::prelude::*;

@@ -82,7 +82,8 @@
 //! - [`Client::schedule`]: start a workflow again and again, at the times of a calendar or a cron string.
 //! - [`Worker`]: polls and runs.
 //! - [`Failure`]: the one error type, a chain that ends at what went wrong first. Every error turns into it by `?`.
-//! - [`join!`], [`select!`], [`join_all`]: combinators that always look in the same order.
+//! - [`join!`], [`try_join!`], [`select!`], [`join_all`], [`try_join_all`], [`select_all`]: combinators that always look in
+//!   the same order.
 //! - [`Replayer`]: runs a workflow against a recorded history, without a server.
 //! - [`testing::ActivityEnv`]: runs an activity alone. The crate `tenure-sdk-testing` has a server for tests.
 //!
@@ -302,7 +303,8 @@ pub use worker::{Deployment, Versioning, Worker, WorkerOptions};
 pub use workflow::{
     ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,
     Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Saga, Scope, Sent, SignalChannel, StateMut,
-    StateRef, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowState, join_all,
+    StateRef, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowState, join_all, select_all,
+    try_join_all,
 };
 
 /// A result whose error is a [`Failure`], unless another is named.
@@ -313,6 +315,6 @@ pub mod prelude {
     pub use crate::{
         ActivityContext, ActivityRef, ApplicationError, Cancellation, Client, ClientError, Failure, Query, Result,
         RetryPolicy, Signal, Update, Worker, WorkerOptions, WorkflowContext, WorkflowRef, WorkflowState, activities,
-        activity, handlers, join, join_all, select, workflow,
+        activity, handlers, join, join_all, select, select_all, try_join, try_join_all, workflow,
     };
 }

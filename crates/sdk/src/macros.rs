@@ -140,3 +140,16 @@ impl<F: Future> MaybeDone<F> {
         self.value.expect("polled until done")
     }
 }
+
+impl<T, E, F: Future<Output = Result<T, E>>> MaybeDone<F> {
+    /// The error, if it ended with one.
+    pub fn take_error(&mut self) -> Option<E> {
+        match self.value.take()? {
+            Ok(value) => {
+                self.value = Some(Ok(value));
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
+}

@@ -574,6 +574,52 @@ fn signals_that_do_not_fit_into_the_next_run_fail_the_task() {
 }
 
 #[workflow]
+async fn combining(cx: WorkflowContext, how: String) -> Result<String> {
+    let call = |name: &str| cx.activity(greet, name.to_owned());
+    match &*how {
+        "try_join" => try_join!(call("a"), call("b")).map(|(a, b)| a + &b),
+        "try_join_all" => try_join_all(["a", "b"].map(call)).await.map(|all| all.concat()),
+        _ => {
+            let (first, at) = select_all(["a", "b"].map(call)).await;
+            Ok(format!("{} {at}", first?))
+        }
+    }
+}
+
+#[test]
+fn the_first_error_ends_what_is_tried_together() {
+    for how in ["try_join", "try_join_all"] {
+        let mut story = Story::begin(combining, how);
+        story.task();
+        let second = story.last(EventType::ActivityTaskScheduled);
+        story.complete(second, "b".to_owned());
+        assert!(story.task().is_empty());
+        story.complete(second - 1, "a".to_owned());
+        story.task();
+        assert_eq!(story.result(), "ab", "{how}");
+        story.replays();
+
+        let mut story = Story::begin(combining, how);
+        story.task();
+        story.fail(story.last(EventType::ActivityTaskScheduled), Failure::application("Shy", "says nothing"));
+        let expected = ["REQUEST_CANCEL_ACTIVITY_TASK", "FAIL_WORKFLOW_EXECUTION"];
+        assert_eq!(story.task(), expected, "{how}");
+        assert_eq!(story.failure().application_type(), Some("Shy"));
+        story.replays();
+    }
+}
+
+#[test]
+fn the_first_that_is_done_is_told_with_its_place() {
+    let mut story = Story::begin(combining, "select_all");
+    story.task();
+    story.complete(story.last(EventType::ActivityTaskScheduled), "b".to_owned());
+    assert_eq!(story.task(), ["REQUEST_CANCEL_ACTIVITY_TASK", "COMPLETE_WORKFLOW_EXECUTION"]);
+    assert_eq!(story.result(), "b 1");
+    story.replays();
+}
+
+#[workflow]
 async fn racing(cx: WorkflowContext) -> Result<String> {
     let winner = select! {
         _ = cx.sleep(Duration::from_secs(5)) => "five",

@@ -1,7 +1,7 @@
 //! Combinators that always look in the same order.
 
 use std::{
-    future::IntoFuture,
+    future::{IntoFuture, poll_fn},
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -23,6 +23,64 @@ where
     });
     let children: Vec<_> = children.collect();
     JoinAll { pending: children.len(), children, woken }
+}
+
+/// Waits for all, and gives what they succeeded with in order, or the first error; then the others are dropped, which
+/// cancels what they wait for.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// # #[activity] async fn reserve(what: String) -> Result<String> { Ok(what) }
+/// #[workflow]
+/// async fn trip(cx: WorkflowContext, stops: Vec<String>) -> Result<Vec<String>> {
+///     try_join_all(stops.into_iter().map(|stop| cx.activity(reserve, stop))).await
+/// }
+/// ```
+pub async fn try_join_all<I, T, E>(futures: I) -> Result<Vec<T>, E>
+where
+    I: IntoIterator<Item: IntoFuture<Output = Result<T, E>>>,
+{
+    let mut all = join_all(futures);
+    let failed = poll_fn(|cx| {
+        let done = Pin::new(&mut all).poll_woken(cx);
+        let failed = all.children.iter_mut().find_map(|slot| slot.value.take_if(|value| value.is_err()));
+        match failed {
+            Some(failed) => Poll::Ready(Some(failed)),
+            None if done => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    })
+    .await;
+    match failed {
+        Some(failed) => failed.map(|_| Vec::new()),
+        None => all.take_values().into_iter().collect(),
+    }
+}
+
+/// Waits for the first that is done, and gives its result and its place; the others are dropped, which cancels what they
+/// wait for. When several are ready, the first one wins.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// # #[activity] async fn quote(carrier: String) -> Result<u64> { Ok(7) }
+/// #[workflow]
+/// async fn fastest(cx: WorkflowContext, carriers: Vec<String>) -> Result<u64> {
+///     let (quote, _carrier) = select_all(carriers.into_iter().map(|it| cx.activity(quote, it))).await;
+///     quote
+/// }
+/// ```
+///
+/// # Panics
+/// When there are none: nothing would ever be done.
+pub async fn select_all<I: IntoIterator<Item: IntoFuture>>(futures: I) -> (<I::Item as IntoFuture>::Output, usize) {
+    let mut all = join_all(futures);
+    assert!(!all.children.is_empty(), "the first of none is never done");
+    poll_fn(|cx| {
+        Pin::new(&mut all).poll_woken(cx);
+        let first = all.children.iter_mut().enumerate().find_map(|(at, slot)| Some((slot.value.take()?, at)));
+        first.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 struct Woken {
@@ -65,10 +123,9 @@ pub struct JoinAll<F: Future> {
 
 impl<F: Future> Unpin for JoinAll<F> {}
 
-impl<F: Future> Future for JoinAll<F> {
-    type Output = Vec<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+impl<F: Future> JoinAll<F> {
+    /// Polls what was woken; whether all are done.
+    fn poll_woken(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let this = &mut *self;
         *this.woken.outer.lock().unwrap_or_else(PoisonError::into_inner) = cx.waker().clone();
         let woken = std::mem::take(&mut *this.woken.queue.lock().unwrap_or_else(PoisonError::into_inner));
@@ -83,10 +140,19 @@ impl<F: Future> Future for JoinAll<F> {
                 this.pending -= 1;
             }
         }
-        if this.pending > 0 {
-            return Poll::Pending;
-        }
-        Poll::Ready(this.children.iter_mut().filter_map(|slot| slot.value.take()).collect())
+        this.pending == 0
+    }
+
+    fn take_values(&mut self) -> Vec<F::Output> {
+        self.children.iter_mut().filter_map(|slot| slot.value.take()).collect()
+    }
+}
+
+impl<F: Future> Future for JoinAll<F> {
+    type Output = Vec<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.as_mut().poll_woken(cx) { Poll::Ready(self.take_values()) } else { Poll::Pending }
     }
 }
 
@@ -118,6 +184,49 @@ macro_rules! join {
         })
         .await;
         ($($name.take(),)+)
+    }};
+}
+
+/// Waits for all futures and gives a tuple of what they succeeded with, or the first error; then the others are dropped,
+/// which cancels what they wait for. Always in the same order.
+///
+/// ```
+/// # use tenure_sdk::prelude::*;
+/// # #[activity] async fn reserve(what: String) -> Result<String> { Ok(what) }
+/// #[workflow]
+/// async fn trip(cx: WorkflowContext) -> Result<(String, String)> {
+///     try_join!(cx.activity(reserve, "hotel"), cx.activity(reserve, "flight"))
+/// }
+/// ```
+#[macro_export]
+macro_rules! try_join {
+    ($($future:expr),+ $(,)?) => { $crate::try_join!(@ () $($future,)+) };
+    (@ ($($name:ident)*) $future:expr, $($rest:expr,)*) => {{
+        let mut future = $crate::macros::MaybeDone::new(::core::future::IntoFuture::into_future($future));
+        $crate::try_join!(@ ($($name)* future) $($rest,)*)
+    }};
+    (@ ($($name:ident)+)) => {{
+        let failed = ::core::future::poll_fn(|cx| {
+            let mut ready = true;
+            $(if $name.poll(cx) {
+                if let ::core::option::Option::Some(error) = $name.take_error() {
+                    return ::core::task::Poll::Ready(::core::option::Option::Some(error));
+                }
+            } else {
+                ready = false;
+            })+
+            if ready { ::core::task::Poll::Ready(::core::option::Option::None) } else { ::core::task::Poll::Pending }
+        })
+        .await;
+        match failed {
+            ::core::option::Option::Some(error) => ::core::result::Result::Err(error),
+            ::core::option::Option::None => ::core::result::Result::Ok(($(
+                match $name.take() {
+                    ::core::result::Result::Ok(value) => value,
+                    ::core::result::Result::Err(_) => ::core::unreachable!("errors were returned above"),
+                },
+            )+)),
+        }
     }};
 }
 

@@ -14,7 +14,7 @@ mod timer;
 
 pub use activity::{ActivityCall, ActivityFuture, LocalActivityCall};
 pub use child::{ChildCall, ChildFuture, ChildHandle, ParentClosePolicy};
-pub use combine::{JoinAll, join_all};
+pub use combine::{JoinAll, join_all, select_all, try_join_all};
 pub use context::{ContinueAsNew, JoinHandle, WorkflowContext};
 pub use external::{ExternalHandle, Sent};
 pub use handlers::Handlers;

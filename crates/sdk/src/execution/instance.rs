@@ -73,6 +73,34 @@ struct Running<W: Workflow> {
     workflow: PhantomData<fn(W)>,
 }
 
+impl<W: Workflow> Running<W> {
+    /// What stands in for a stack trace, of which asynchronous code has none.
+    fn waits_for(&self) -> String {
+        let rt = self.cx.rt();
+        let operations = rt.operations.borrow();
+        let handlers = rt.handlers.borrow();
+        let handlers = handlers.iter().filter(|(_, count)| **count > 0).map(|(name, _)| format!("handler {name:?}"));
+        let lines: Vec<String> = operations.pending().chain(handlers).collect();
+        if lines.is_empty() { "it waits for conditions or signals only".to_owned() } else { lines.join("\n") }
+    }
+
+    /// What the UI shows of the workflow: `temporal.api.sdk.v1.WorkflowMetadata`.
+    fn metadata(&self) -> serde_json::Value {
+        let named = |names: Vec<&'static str>| -> serde_json::Value {
+            names.into_iter().map(|name| serde_json::json!({ "name": name })).collect()
+        };
+        serde_json::json!({
+            "currentDetails": *self.cx.rt().details.borrow(),
+            "definition": {
+                "type": self.name,
+                "signalDefinitions": named(self.handlers.signals.keys().copied().collect()),
+                "queryDefinitions": named(self.handlers.queries.keys().copied().collect()),
+                "updateDefinitions": named(self.handlers.updates.keys().copied().collect()),
+            },
+        })
+    }
+}
+
 impl<W: Workflow> Instance for Running<W> {
     fn name(&self) -> &str {
         &self.name
@@ -114,11 +142,8 @@ impl<W: Workflow> Instance for Running<W> {
     fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure> {
         match (self.handlers.queries.get(name), name) {
             (Some(handler), _) => handler(&self.cx, args),
-            (None, "__stack_trace") => Ok(self.cx.rt().converter.encode(&"not kept".to_owned())?),
-            (None, "__temporal_workflow_metadata") => Ok(self.cx.rt().converter.encode(&serde_json::json!({
-                "currentDetails": *self.cx.rt().details.borrow(),
-                "definition": { "type": self.name },
-            }))?),
+            (None, "__stack_trace") => Ok(self.cx.rt().converter.encode(&self.waits_for())?),
+            (None, "__temporal_workflow_metadata") => Ok(self.cx.rt().converter.encode(&self.metadata())?),
             (None, _) => {
                 let known = self.handlers.queries.keys().copied().collect::<Vec<_>>().join(", ");
                 Err(Failure::msg(format!("no query {name:?} here; there are: {known}")))

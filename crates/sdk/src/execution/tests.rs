@@ -619,6 +619,59 @@ fn the_first_that_is_done_is_told_with_its_place() {
     story.replays();
 }
 
+#[test]
+fn a_workflow_tells_what_it_waits_for_and_what_it_handles() {
+    let mut story = Story::begin(limited_order, ());
+    story.task();
+    let ask = |story: &Story<limited_order>, name: &str| -> serde_json::Value {
+        DataConverter::default().decode(&story.execution.query(name, None).unwrap()).unwrap()
+    };
+    let line = line!() + 12;
+    let trace = ask(&story, "__stack_trace");
+    assert_eq!(trace, format!("activity \"greet\" (id 1), begun at crates/sdk/src/execution/tests.rs:{line}:8"));
+    let metadata = ask(&story, "__temporal_workflow_metadata");
+    assert_eq!(metadata["definition"]["type"], "limited_order");
+    assert_eq!(metadata["definition"]["signalDefinitions"][0]["name"], "add");
+}
+
+#[workflow]
+async fn limited_order(cx: WorkflowContext<Names>) -> Result<()> {
+    // The line that the test names.
+    //
+    cx.activity(greet, "Ann").await?;
+    Ok(())
+}
+
+#[workflow]
+async fn renewing(cx: WorkflowContext, run: u32) -> Result<u32> {
+    if run > 1 {
+        return Ok(run);
+    }
+    let policy = tenure_client::RetryPolicy::default().maximum_attempts(3);
+    cx.continue_as_new(renewing, run + 1)
+        .memo("owner", "Bo".to_owned())
+        .search_attribute("City", "Lisbon")
+        .retry(policy)
+        .task_timeout(Duration::from_secs(20))
+        .finish()
+}
+
+#[test]
+fn the_next_run_has_what_it_is_given() {
+    let mut story = Story::begin(renewing, 1u32);
+    story.push(EventType::WorkflowTaskScheduled, Attributes::WorkflowTaskScheduledEventAttributes(Default::default()));
+    story.push(EventType::WorkflowTaskStarted, Attributes::WorkflowTaskStartedEventAttributes(Default::default()));
+    let events = story.history.events.clone();
+    let output = story.execution.advance(Task { events, ..Default::default() }).unwrap();
+    let Some(Make::ContinueAsNewWorkflowExecutionCommandAttributes(next)) = &output.commands[0].attributes else {
+        panic!("continued")
+    };
+    assert!(next.memo.as_ref().unwrap().fields.contains_key("owner"));
+    assert!(next.search_attributes.as_ref().unwrap().indexed_fields.contains_key("City"));
+    assert_eq!(next.retry_policy.as_ref().unwrap().maximum_attempts, 3);
+    assert_eq!(next.workflow_task_timeout.unwrap().seconds, 20);
+}
+
 #[workflow]
 async fn racing(cx: WorkflowContext) -> Result<String> {
     let winner = select! {

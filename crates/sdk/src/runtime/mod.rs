@@ -263,7 +263,7 @@ impl Runtime {
         at: Location,
     ) -> OpId {
         let scope = self.scopes.borrow().current();
-        let op = self.operations.borrow_mut().add(kind, scope);
+        let op = self.operations.borrow_mut().add(kind, scope, at);
         self.progressed();
         if self.scopes.borrow().is_cancelled(scope) {
             let failure = self.operations.borrow().cancelled(op);

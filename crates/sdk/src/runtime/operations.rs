@@ -73,6 +73,8 @@ struct Operation {
     waker: Option<Waker>,
     /// It was asked to end, and may take its time.
     ending: bool,
+    /// Where the code began it.
+    at: Location,
 }
 
 #[derive(Default)]
@@ -107,11 +109,11 @@ macro_rules! counter {
 impl Operations {
     counter!(next_timer timers, next_activity activities, next_child children, next_local locals);
 
-    pub(crate) fn add(&mut self, kind: OperationKind, scope: ScopeId) -> OpId {
+    pub(crate) fn add(&mut self, kind: OperationKind, scope: ScopeId, at: Location) -> OpId {
         let id = self.next_id;
         self.next_id += 1;
         let operation =
-            Operation { kind, scope, event_id: None, resolution: None, taken: false, waker: None, ending: false };
+            Operation { kind, scope, event_id: None, resolution: None, taken: false, waker: None, ending: false, at };
         self.operations.insert(id, operation);
         id
     }
@@ -185,8 +187,19 @@ impl Operations {
                 format!("child workflow {workflow_type:?} (id {workflow_id})")
             }
             Some(OperationKind::ChildResult { start }) => self.describe(*start),
-            Some(OperationKind::Timer { .. } | OperationKind::External) | None => "an operation".to_owned(),
+            Some(OperationKind::Timer { id }) => format!("timer {id}"),
+            Some(OperationKind::External) => "message to another workflow".to_owned(),
+            None => "an operation that is over".to_owned(),
         }
+    }
+
+    /// What the code waits for, and where it began it: a line each.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = String> {
+        let is_pending = |operation: &Operation| operation.resolution.is_none() && !operation.taken;
+        // The end of a child is one with its start.
+        let is_half = |operation: &Operation| matches!(operation.kind, OperationKind::ChildStart { .. });
+        let pending = self.operations.iter().filter(move |(_, it)| is_pending(it) && !is_half(it));
+        pending.map(|(op, operation)| format!("{}, begun at {}", self.describe(*op), operation.at))
     }
 
     /// The number that the next operation gets.

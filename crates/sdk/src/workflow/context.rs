@@ -25,7 +25,7 @@ use tenure_api::{
 };
 use tenure_client::{
     ActivityDefinition, Args, Data, DataConverter, DataError, FailureKind, IntoActivity, IntoArgs, IntoWorkflow,
-    SearchKey, Signal, WorkflowDefinition,
+    RetryPolicy, SearchKey, Signal, WorkflowDefinition,
 };
 
 /// What a workflow can do. Cheap to clone; `S` is the state that its handlers share.
@@ -525,6 +525,42 @@ impl ContinueAsNew {
     /// Limit for the next run.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.attributes.workflow_run_timeout = Some(duration_to_proto(timeout));
+        self
+    }
+
+    /// Limit for a workflow task of the next run. Default: that of this one.
+    pub fn task_timeout(mut self, timeout: Duration) -> Self {
+        self.attributes.workflow_task_timeout = Some(duration_to_proto(timeout));
+        self
+    }
+
+    /// Retries of the next run as a whole.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.attributes.retry_policy = Some(policy.into_proto());
+        self
+    }
+
+    /// Sets a field of the next run's memo. Without any, it has the memo of this one.
+    pub fn memo<T: Data>(mut self, key: impl Into<String>, value: T) -> Self {
+        match self.rt.converter.encode(&value) {
+            Ok(payload) => {
+                self.attributes.memo.get_or_insert_with(Memo::default).fields.insert(key.into(), payload);
+            }
+            Err(error) => self.error = Some(error.into()),
+        }
+        self
+    }
+
+    /// Sets a search attribute of the next run. Without any, it has those of this one.
+    pub fn search_attribute<V>(mut self, key: impl SearchKey<V>, value: V) -> Self {
+        let (key, value) = key.with(value);
+        match value.into_payload() {
+            Ok(payload) => {
+                let attributes = self.attributes.search_attributes.get_or_insert_with(SearchAttributes::default);
+                attributes.indexed_fields.insert(key, payload);
+            }
+            Err(error) => self.error = Some(error.into()),
+        }
         self
     }
 

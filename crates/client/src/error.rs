@@ -1,6 +1,9 @@
 //! What can go wrong between a client and a server.
 
-use crate::{data::DataError, failure::Failure};
+use crate::{
+    data::DataError,
+    failure::{Failure, FailureKind},
+};
 use tenure_api::errordetails::v1 as details;
 use tonic::{Code, Status};
 
@@ -20,6 +23,7 @@ use tonic::{Code, Status};
 /// # }
 /// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// An execution with this id runs already, or may not run again.
     #[error("workflow {workflow_id:?} is already started, run {run_id}")]
@@ -128,6 +132,21 @@ impl ClientError {
     /// No server has answered within the deadline.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, ClientError::Unreachable { .. })
+    }
+
+    /// The workflow or activity ended because somebody had asked it to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.failure().is_some_and(Failure::is_cancelled)
+    }
+
+    /// The workflow or activity was terminated: it was stopped without being asked.
+    pub fn is_terminated(&self) -> bool {
+        self.failure().is_some_and(|failure| failure.kind == FailureKind::Terminated)
+    }
+
+    /// The workflow or activity ran out of time.
+    pub fn is_timed_out(&self) -> bool {
+        self.failure().is_some_and(|failure| matches!(failure.kind, FailureKind::Timeout { .. }))
     }
 
     /// The workflow's, activity's, update's or query's failure.

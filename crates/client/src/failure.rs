@@ -43,6 +43,7 @@ pub struct Failure(pub(crate) Box<Link>);
 
 /// What a [`Failure`] says; behind a pointer, so that results are small.
 #[derive(Clone, PartialEq)]
+#[non_exhaustive]
 pub struct FailureData {
     /// What a person reads.
     pub message: String,
@@ -83,6 +84,7 @@ impl std::ops::DerefMut for Failure {
 
 /// The kinds of failures, as the API tells them apart.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum FailureKind {
     /// What the application's code said.
     Application(Application),
@@ -151,6 +153,7 @@ pub enum FailureKind {
 
 /// What an application failure carries beside its message.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Application {
     /// What retry policies and callers match on.
     pub r#type: String,

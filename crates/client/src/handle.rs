@@ -456,6 +456,7 @@ impl<R: Data> UpdateHandle<R> {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Description {
     /// The workflow id.
     pub workflow_id: String,

@@ -105,6 +105,7 @@ impl<V: Into<SearchValue>> SearchKey<V> for String {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum SearchValue {
     /// Searched word by word.
     Text(String),

@@ -10,6 +10,7 @@ use tenure_client::{DataConverter, Failure};
 
 /// What the started event says of a run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct WorkflowInfo {
     /// The workflow id.
     pub workflow_id: String,
@@ -82,6 +83,7 @@ pub(crate) fn time_of(event: &HistoryEvent) -> SystemTime {
 
 /// How long the history is, as of the current workflow task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HistoryInfo {
     /// How many events.
     pub events: i64,

@@ -10,6 +10,7 @@ use tenure_client::{Args, Client, ClientError, DataConverter, Failure, IntoArgs,
 
 /// Why a history cannot be replayed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplayError {
     /// The code does not do what history says, or it panicked.
     #[error("{0}")]

@@ -448,3 +448,24 @@ async fn what_is_too_large_fails_what_made_it_by_name() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn how_a_workflow_ended_is_told_apart() {
+    let env = TestEnv::start().await;
+    let (client, queue) = (env.client(), unique("ends"));
+    with_worker(&env, Worker::new(client.clone(), &queue).workflow(account), async {
+        let start = || client.start(account, ()).id(unique("ends")).task_queue(&queue);
+        let cancelled = start().await.unwrap();
+        cancelled.cancel().await.unwrap();
+        let error = cancelled.result().await.unwrap_err();
+        assert!(error.is_cancelled() && !error.is_terminated() && !error.is_timed_out(), "{error}");
+        let terminated = start().await.unwrap();
+        terminated.terminate("enough").await.unwrap();
+        let error = terminated.result().await.unwrap_err();
+        assert!(error.is_terminated() && !error.is_cancelled() && !error.is_timed_out(), "{error}");
+        let late = start().run_timeout(Duration::from_secs(1)).await.unwrap();
+        let error = late.result().await.unwrap_err();
+        assert!(error.is_timed_out() && !error.is_cancelled() && !error.is_terminated(), "{error}");
+    })
+    .await;
+}

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 
 /// Which attempt of which activity this is.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ActivityInfo {
     /// The activity's id.
     pub activity_id: String,

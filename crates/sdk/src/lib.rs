@@ -318,3 +318,8 @@ pub mod prelude {
         activity, handlers, join, join_all, select, select_all, try_join, try_join_all, workflow,
     };
 }
+
+/// The snippets of the guides compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/sdk-bad-days.md")]
+struct BadDays;

@@ -1,12 +1,7 @@
 //! Small conversions between the API's messages and plain types.
 
-use crate::{DataConverter, Failure};
 use std::time::Duration;
-use tenure_api::{common::v1 as common, failure::v1 as failure, time::duration_to_proto};
-
-pub(crate) fn failed(failure: Failure, converter: &DataConverter) -> failure::Failure {
-    failure.to_proto(converter)
-}
+use tenure_api::{common::v1 as common, time::duration_to_proto};
 
 /// When a failed attempt is followed by another.
 ///

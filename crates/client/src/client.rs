@@ -1,7 +1,6 @@
 //! The client itself: addresses, namespace, converter, and what is asked of the namespace as a whole.
 
 use crate::{
-    args::failed,
     connection::{Connection, Patience, Security},
     data::{DataConverter, IntoArgs},
     definition::{IntoWorkflow, WorkflowDefinition},
@@ -302,40 +301,17 @@ impl Client {
         rpc!(self.connection(), count_workflow_executions, request, self.short()).await
     }
 
-    /// Finishes an activity from elsewhere, by the token that its context gave.
+    /// Finishes an activity from elsewhere, by the token that its context gave. [`Self::async_activity`] can do more.
     pub async fn complete_activity<T: crate::Data>(
         &self,
         task_token: impl Into<bytes::Bytes>,
         result: Result<T, crate::Failure>,
     ) -> Result<(), ClientError> {
-        let task_token = task_token.into();
-        let (namespace, identity) = (self.namespace().to_owned(), self.identity().to_owned());
+        let activity = self.async_activity(task_token);
         match result {
-            Ok(value) => {
-                let result =
-                    Some(tenure_api::common::v1::Payloads { payloads: vec![self.converter().encode(&value)?] });
-                let request = api::RespondActivityTaskCompletedRequest {
-                    task_token,
-                    result,
-                    namespace,
-                    identity,
-                    ..Default::default()
-                };
-                rpc!(self.connection(), respond_activity_task_completed, request, self.short()).await?;
-            }
-            Err(failure) => {
-                let failure = Some(failed(failure, self.converter()));
-                let request = api::RespondActivityTaskFailedRequest {
-                    task_token,
-                    failure,
-                    namespace,
-                    identity,
-                    ..Default::default()
-                };
-                rpc!(self.connection(), respond_activity_task_failed, request, self.short()).await?;
-            }
+            Ok(value) => activity.complete(value).await,
+            Err(failure) => activity.fail(failure).await,
         }
-        Ok(())
     }
 
     /// The namespace that everything is asked of.

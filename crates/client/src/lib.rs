@@ -29,7 +29,7 @@ mod tls;
 
 pub use activity::{
     ActivityDescription, ActivityExecutionStatus, ActivityHandle, ActivityIdConflictPolicy, ActivityIdReusePolicy,
-    StartActivity,
+    AsyncActivityHandle, HeartbeatAnswer, StartActivity,
 };
 pub use args::RetryPolicy;
 pub use batch::{

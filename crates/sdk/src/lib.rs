@@ -126,16 +126,16 @@ pub use tenure_api::history::v1::{History, HistoryEvent};
 pub use tenure_client::Tls;
 pub use tenure_client::{
     ActivityDefinition, ActivityDescription, ActivityExecutionStatus, ActivityHandle, ActivityIdConflictPolicy,
-    ActivityIdReusePolicy, ActivityOptions, ActivityRef, ApplicationError, Args, Backfill, Batch, BatchActivities,
-    BatchDescription, BatchHandle, BatchOperationState, BatchOperationType, BatchSummary, BatchTarget, Binary,
-    Calendar, CalendarRange, ChangedSchedule, Client, ClientBuilder, ClientError, Data, DataConverter, DataError,
-    Description, Events, Failure, FailureData, FailureKind, Filter, FilterValue, Interval, IntoActivity, IntoArgs,
-    IntoRanges, IntoWorkflow, Json, List, ListStream, NewSchedule, Outgoing, PatchSchedule, Payload, PayloadCodec,
-    PayloadConverter, Query, Raw, ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState, ScheduleBuilder,
-    ScheduleDescription, ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes, ScheduledAction,
-    ScheduledRun, SearchAttribute, SearchKey, SearchValue, Signal, StartActivity, StartBatch, StartWorkflow,
-    TimeoutType, Trigger, Update, UpdateHandle, Weekday, WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle,
-    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowOptions, WorkflowRef, attributes,
+    ActivityIdReusePolicy, ActivityOptions, ActivityRef, ApplicationError, Args, AsyncActivityHandle, Backfill, Batch,
+    BatchActivities, BatchDescription, BatchHandle, BatchOperationState, BatchOperationType, BatchSummary, BatchTarget,
+    Binary, Calendar, CalendarRange, ChangedSchedule, Client, ClientBuilder, ClientError, Data, DataConverter,
+    DataError, Description, Events, Failure, FailureData, FailureKind, Filter, FilterValue, HeartbeatAnswer, Interval,
+    IntoActivity, IntoArgs, IntoRanges, IntoWorkflow, Json, List, ListStream, NewSchedule, Outgoing, PatchSchedule,
+    Payload, PayloadCodec, PayloadConverter, Query, Raw, ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState,
+    ScheduleBuilder, ScheduleDescription, ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes,
+    ScheduledAction, ScheduledRun, SearchAttribute, SearchKey, SearchValue, Signal, StartActivity, StartBatch,
+    StartWorkflow, TimeoutType, Trigger, Update, UpdateHandle, Weekday, WorkflowDefinition, WorkflowExecutionStatus,
+    WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowOptions, WorkflowRef, attributes,
 };
 /// ```
 /// use tenure_sdk::prelude::*;

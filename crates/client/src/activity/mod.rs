@@ -1,10 +1,12 @@
 //! Activities without a workflow: one piece of work that is done by itself, durably.
 
 mod description;
+mod elsewhere;
 mod handle;
 mod start;
 
 pub use description::ActivityDescription;
+pub use elsewhere::{AsyncActivityHandle, HeartbeatAnswer};
 pub use handle::ActivityHandle;
 pub use start::StartActivity;
 pub use tenure_api::enums::v1::{ActivityExecutionStatus, ActivityIdConflictPolicy, ActivityIdReusePolicy};

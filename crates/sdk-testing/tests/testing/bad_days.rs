@@ -444,6 +444,8 @@ async fn what_is_too_large_fails_what_made_it_by_name() {
         while lines() == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        // It waits for better code.
+        assert_eq!(handle.describe().await.unwrap().status, tenure_sdk::WorkflowExecutionStatus::Running);
         handle.terminate("the test ends").await.unwrap();
     })
     .await;
@@ -466,6 +468,49 @@ async fn how_a_workflow_ended_is_told_apart() {
         let late = start().run_timeout(Duration::from_secs(1)).await.unwrap();
         let error = late.result().await.unwrap_err();
         assert!(error.is_timed_out() && !error.is_cancelled() && !error.is_terminated(), "{error}");
+    })
+    .await;
+}
+
+static TOKEN: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+#[activity]
+async fn ask_a_person(cx: ActivityContext) -> Result<String> {
+    *TOKEN.lock().unwrap() = Some(cx.info().task_token.clone());
+    Err(cx.complete_elsewhere())
+}
+
+#[workflow]
+async fn asking(cx: WorkflowContext) -> Result<(String, bool)> {
+    let answer = cx.activity(ask_a_person, ()).id("first").await?;
+    let asked = cx.activity(ask_a_person, ()).id("second").cancellation(Cancellation::Wait).start();
+    cx.sleep(Duration::from_millis(1)).await?;
+    asked.cancel();
+    Ok((answer, asked.await.is_err_and(|failure| failure.is_cancelled())))
+}
+
+#[tokio::test]
+async fn an_activity_is_finished_from_elsewhere() {
+    let env = TestEnv::builder().time_skipping(false).start().await;
+    let (client, queue) = (env.client(), unique("asking"));
+    with_worker(&env, Worker::new(client.clone(), &queue).workflow(asking).activity(ask_a_person), async {
+        let handle = client.start(asking, ()).id(&queue).task_queue(&queue).await.unwrap();
+        let token = loop {
+            if let Some(token) = TOKEN.lock().unwrap().take() {
+                break token;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let by_token = client.async_activity(token);
+        assert!(!by_token.heartbeat("half".to_owned()).await.unwrap().cancel_requested);
+        by_token.complete("yes".to_owned()).await.unwrap();
+        assert!(by_token.complete("twice".to_owned()).await.unwrap_err().is_not_found());
+        let by_id = client.async_activity_of(&queue, "second");
+        while !by_id.heartbeat("half".to_owned()).await.is_ok_and(|answer| answer.cancel_requested) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        by_id.report_cancelled().await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), ("yes".to_owned(), true));
     })
     .await;
 }

@@ -167,8 +167,8 @@ impl ActivityContext {
         let _ = self.shared.cancelled.subscribe().wait_for(|cancelled| *cancelled).await;
     }
 
-    /// `return Err(cx.complete_elsewhere())`: the attempt goes on outside of this function, until somebody calls
-    /// [`Client::complete_activity`] with its token.
+    /// `return Err(cx.complete_elsewhere())`: the attempt goes on outside of this function, until somebody
+    /// finishes it: [`Client::async_activity`], with its token, or its id.
     pub fn complete_elsewhere(&self) -> Failure {
         self.shared.elsewhere.store(true, Ordering::Release);
         Failure::msg("completed elsewhere")

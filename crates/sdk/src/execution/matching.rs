@@ -22,6 +22,9 @@ impl Execution {
         let mut confirmed = 0;
         for event in events.iter().take_while(|event| event.event_type().is_of_command()) {
             confirmed += 1;
+            if event.event_type().closes_run() {
+                self.forget_late_answers(event);
+            }
             let front = self.rt.commands.borrow().front().cloned();
             match front {
                 Some(command) if is(&command.attributes, event, |id| self.names(id, event)) => {
@@ -40,6 +43,19 @@ impl Execution {
         match left {
             Some(command) => self.differs(None, Some(&command)),
             None => Ok(confirmed),
+        }
+    }
+
+    /// Drops the answers of updates that stand before the end of the run in the code's commands alone: handlers that were
+    /// ready when the function returned did not finish in earlier versions, whose histories stay readable.
+    fn forget_late_answers(&self, event: &HistoryEvent) {
+        let mut commands = self.rt.commands.borrow_mut();
+        let is_answer = |it: &Command| matches!(it.attributes, Made::ProtocolMessageCommandAttributes(_));
+        let answers = commands.iter().take_while(|it| is_answer(it)).count();
+        if commands.iter().nth(answers).is_some_and(|end| is(&end.attributes, event, |_| false)) {
+            for _ in 0..answers {
+                commands.pop();
+            }
         }
     }
 

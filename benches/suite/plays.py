@@ -1,5 +1,6 @@
 """How scenarios are played: each function yields the label of a row and its figures."""
 
+import math
 import subprocess
 import threading
 import time
@@ -197,6 +198,8 @@ def sustained(server, scenario, run: Run) -> Rows:
     tenth = max(len(curve) // 10, 1)
     rates = [point["per_second"] for point in curve]
     if rates:
-        figures["end_to_beginning"] = (sum(rates[-tenth:]) / tenth) / (sum(rates[:tenth]) / tenth)
+        beginning, end = sum(rates[:tenth]), sum(rates[-tenth:])
+        # In a moment's run nothing may end in the first slice.
+        figures["end_to_beginning"] = end / beginning if beginning else math.inf
         figures["budgeted_mb"] = max(point["budgeted_mb"] for point in curve)
     yield f"{seconds / 60:.2g} minutes", figures | {"curve": curve}

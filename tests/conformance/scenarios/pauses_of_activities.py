@@ -5,7 +5,7 @@ from harness.hand import activity, child
 from ..driver import Driver, refused
 from ..registry import cases, scenario
 from .activities import ANSWERS, by_id, by_token, scheduled, started
-from .pauses import pause, paused, unpause
+from .pauses import pause, unpause
 
 
 @scenario
@@ -166,9 +166,12 @@ async def _terminated(kid: Driver) -> bool:
 @scenario
 async def child_starts(s: Driver):
     kid = s.other("kid", queue="kids")
-    await paused(s, child(kid.id, kid.queue))
-    await kid.step()
+    await s.start()
+    await s.step(child(kid.id, kid.queue))
+    # Before the pause, which would otherwise be as likely to come first.
     await s.happened("ChildWorkflowExecutionStarted")
+    await pause(s)
+    await kid.step()
     await s.describe()
     await unpause(s)
     await s.finish()

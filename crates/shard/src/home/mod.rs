@@ -244,11 +244,14 @@ impl Home {
         for (node, polls) in queue.recall() {
             let (home, name) = (self.clone(), name.clone());
             tokio::spawn(async move {
-                let request = Request::RecallPolls { queue: name.clone(), polls };
-                if let Ok(Served::Answer(Answer::Recalled(polls))) = home.context.router().ask(node, request).await {
-                    home.with_queue(&name, |queue| polls.into_iter().for_each(|poll| queue.take_back(poll)));
-                    home.match_queue(&name);
-                }
+                let request = Request::RecallPolls { queue: name.clone(), polls: polls.clone() };
+                let back = match home.context.router().ask(node, request).await {
+                    Ok(Served::Answer(Answer::Recalled(polls))) => polls,
+                    // Those that the node has used as well give their second task back.
+                    _ => polls,
+                };
+                home.with_queue(&name, |queue| back.into_iter().for_each(|poll| queue.take_back(poll)));
+                home.match_queue(&name);
             });
         }
     }

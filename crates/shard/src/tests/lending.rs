@@ -68,11 +68,23 @@ async fn a_lent_poll_gets_a_task_in_the_entry_that_makes_it() {
 
 #[tokio::test]
 async fn a_lent_poll_is_called_back_for_a_task_of_another_node() {
+    check_called_back(false).await;
+}
+
+#[tokio::test]
+async fn a_lent_poll_is_taken_back_if_its_node_does_not_answer() {
+    check_called_back(true).await;
+}
+
+async fn check_called_back(answers_get_lost: bool) {
     let lending = Lending::start().await;
     let (_, first) = lending.poll(2);
     eventually(|| (lending.home.0.home.waiting_polls() == 1).then_some(())).await;
     let (held, second) = lending.poll(1);
     eventually(|| held.is_lent().then_some(())).await;
+    if answers_get_lost {
+        lending.cluster.deaf.lock().insert(1);
+    }
     let others = [0, 1].map(|n| workflow_in(&lending.cluster, 2, &format!("w{n}")));
     for workflow in &others {
         lending.home.execute(envelope(workflow, start(&lending.queue.name))).await.unwrap();

@@ -27,6 +27,7 @@ QUERIES = {
     "type and status": dict(query="WorkflowType = 'load{t}' AND ExecutionStatus = 'Terminated'"),
     "open of a type": dict(query="WorkflowType = 'load{t}' AND ExecutionStatus = 'Running'"),
     "a keyword attribute": dict(query="Customer = 'c{c}'"),
+    "eight of a keyword": dict(query="Customer = 'c{c}'", page_size=8),
     "a workflow id": dict(query="WorkflowId = 'run-{n}'"),
     "a prefix of ids": dict(query="WorkflowId STARTS_WITH 'run-{n}'"),
     "started lately": dict(query="StartTime > '2020-01-01T00:00:00Z'"),

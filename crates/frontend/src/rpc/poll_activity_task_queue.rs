@@ -25,25 +25,28 @@ impl Rpc for api::PollActivityTaskQueueRequest {
         admission.task_queue(self.task_queue.as_ref(), TaskKind::Activity)
     }
 
-    #[allow(deprecated)]
     fn poll(&self, queue: &QueueKey, process: Process) -> Option<(QueueKey, Poll)> {
-        let poll = Poll {
-            identity: self.identity.clone(),
-            process,
-            queue: queue.name.to_string(),
-            worker_version: self.worker_version_capabilities.as_ref().map(Encoded::of),
-            deployment: self.deployment_options.as_ref().map(Encoded::of),
-        };
-        Some((queue.clone(), poll))
+        Some((queue.clone(), poll(self, queue, process)))
     }
 
-    async fn run(self: Arc<Self>, target: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
-        let Some((queue, poll)) = self.poll(&target, call.origin) else { return Ok(EncodedResponse::default()) };
+    async fn run(self: Arc<Self>, queue: QueueKey, call: &Call) -> Result<Self::Response, CommandError> {
+        let poll = poll(&self, &queue, call.origin);
         let queue_rate = self.task_queue_metadata.as_ref().and_then(|metadata| metadata.max_tasks_per_second);
         // What is no number limits nothing.
         let queue_rate = queue_rate.filter(|rate| !rate.is_nan());
         let deadline = call.deadline;
         let request = PollRequest { queue, id: call.proposal, poll, sticky: false, queue_rate, deadline };
         Ok(call.leader.poll(request).await?.into())
+    }
+}
+
+#[allow(deprecated)]
+fn poll(request: &api::PollActivityTaskQueueRequest, queue: &QueueKey, process: Process) -> Poll {
+    Poll {
+        identity: request.identity.clone(),
+        process,
+        queue: queue.name.to_string(),
+        worker_version: request.worker_version_capabilities.as_ref().map(Encoded::of),
+        deployment: request.deployment_options.as_ref().map(Encoded::of),
     }
 }

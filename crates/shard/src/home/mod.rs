@@ -134,9 +134,6 @@ impl IdlePolls for Home {
                 queue.added.count(1, now);
                 queue.dispatched.count(1, now);
             });
-            counter!("tenure_tasks_dispatched_total").increment(1);
-            counter!("tenure_tasks_sync_matched_total").increment(1);
-            counter!("tenure_tasks_started_at_once_total").increment(1);
             // A poll that has gone meanwhile gives it back by dropping it.
             _ = waiting.reply.send(Some(polled));
         }))

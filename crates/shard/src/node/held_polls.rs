@@ -15,7 +15,6 @@ use crate::{
     },
     seam::{messages::Request, replica::ShardId},
 };
-use metrics::counter;
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -91,9 +90,6 @@ impl HeldPolls {
                 }
                 return;
             };
-            counter!("tenure_tasks_dispatched_total").increment(1);
-            counter!("tenure_tasks_sync_matched_total").increment(1);
-            counter!("tenure_tasks_started_at_once_total").increment(1);
             // A poll that has gone meanwhile gives it back by dropping it.
             _ = held.answer.send(polled);
             polls.count(home, queue);

@@ -2,6 +2,7 @@
 //! entry that makes it, so that nobody has to ask for the start.
 
 use crate::{node::polled::Polled, seam::replica::ShardId};
+use metrics::counter;
 use parking_lot::RwLock;
 use std::{collections::HashMap, sync::Arc};
 use tenure_engine::{QueueKey, command::Poll};
@@ -51,6 +52,9 @@ impl TakenPoll {
 
     pub(crate) fn answer(mut self, polled: Polled) {
         if let Some(end) = self.end.take() {
+            counter!("tenure_tasks_dispatched_total").increment(1);
+            counter!("tenure_tasks_sync_matched_total").increment(1);
+            counter!("tenure_tasks_started_at_once_total").increment(1);
             end(Some(polled));
         }
     }

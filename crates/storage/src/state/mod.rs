@@ -177,10 +177,8 @@ impl StateDb {
     }
 
     fn write(&self, batch: WriteBatch) -> Result<(), StorageError> {
-        let mut options = WriteOptions::default();
-        options.disable_wal(true);
         let _slow = (batch.size_in_bytes() > QUICK_BYTES).then(|| SlowWrite::begin(&self.0.slow_writes));
-        Ok(self.0.db.write_opt(batch, &options)?)
+        Ok(self.0.db.write_opt(batch, &without_wal())?)
     }
 
     /// Writes a small batch, unless it would have to wait: for a large one, or because the database slows its writers down.
@@ -189,8 +187,7 @@ impl StateDb {
         if self.0.slow_writes.load(Ordering::Acquire) > 0 {
             return Ok(false);
         }
-        let mut options = WriteOptions::default();
-        options.disable_wal(true);
+        let mut options = without_wal();
         options.set_no_slowdown(true);
         match self.0.db.write_opt(batch, &options) {
             Ok(()) => Ok(true),
@@ -233,6 +230,12 @@ impl StateDb {
         found.dedup();
         Ok(found)
     }
+}
+
+fn without_wal() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
 }
 
 fn db_options() -> Result<rocksdb::Options, StorageError> {

@@ -1,16 +1,12 @@
 //! A server to test against: the one that `TENURE_ADDRESS` names, or a `tenure` of this checkout's build.
 
 use std::{
-    net::TcpListener,
+    io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 use tenure_sdk::{Client, Worker};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
 
 pub(crate) struct Server {
     pub(crate) address: String,
@@ -36,10 +32,6 @@ fn binary() -> PathBuf {
     )
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Server {
     /// `None`, with a word about it: there is no server to test against.
     pub(crate) async fn start() -> Option<Server> {
@@ -53,20 +45,16 @@ impl Server {
             eprintln!("skipped: build {} first, or set TENURE_BIN or TENURE_ADDRESS", binary.display());
             return None;
         }
-        let (port, peer_port, http_port) = (free_port(), free_port(), free_port());
-        let child = Command::new(binary)
-            .args(["server", "start-dev", "--time-skipping"])
-            .args(["--port", &port.to_string()])
-            .args(["--peer-port", &peer_port.to_string()])
-            .args(["--http-port", &http_port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+        // It takes free ports itself and says which: a port that is chosen for it may be another's by the time it listens.
+        let mut child = Command::new(binary)
+            .args(["server", "start-dev", "--time-skipping", "--port", "0"])
+            .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let server = Server { address: format!("127.0.0.1:{port}"), child: Some(child) };
-        while !ready(http_port).await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let banner = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        let mut server = Server { address: String::new(), child: Some(child) };
+        server.address =
+            banner.lines().map_while(Result::ok).find_map(api_address).expect("the server says when it is ready");
         Some(server)
     }
 
@@ -76,15 +64,10 @@ impl Server {
     }
 }
 
-async fn ready(http_port: u16) -> bool {
-    let asked = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", http_port)).await?;
-        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        std::io::Result::Ok(answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"))
-    };
-    asked.await.unwrap_or(false)
+/// The address in the line of the banner that tells of the API.
+fn api_address(line: String) -> Option<String> {
+    let told = line.trim_start().strip_prefix("gRPC API")?;
+    told.split_whitespace().next().map(str::to_owned)
 }
 
 /// Runs a test beside a worker.

@@ -2,6 +2,7 @@
 //! line per event to compare histories by.
 
 pub mod load;
+pub mod prepared;
 
 use crate::{
     chain::Start,
@@ -155,6 +156,8 @@ pub struct Sim {
     /// The write sets that were not empty, as the entries of a log.
     pub log: Vec<WriteSet>,
     pub effects: Vec<Effect>,
+    /// Where wanted: what each proposal was made of, to run it again.
+    pub prepared: Option<Vec<prepared::Prepared>>,
     seed: u128,
     counter: u64,
 }
@@ -170,6 +173,7 @@ impl Default for Sim {
             search_attributes: Registry::default(),
             log: Vec::new(),
             effects: Vec::new(),
+            prepared: None,
             seed: 0,
             counter: 1,
         }
@@ -293,8 +297,13 @@ impl Sim {
             search_attributes: &self.search_attributes,
             origin: Process::default(),
         };
-        let envelope = Envelope { lane: workflow.into(), proposal, origin: Process::default(), command };
+        let envelope = Envelope { lane: workflow.clone().into(), proposal, origin: Process::default(), command };
         let transition = transition(&self.rows, &envelope, &mut cx)?;
+        if self.prepared.is_some() {
+            let run = self.current_run_of(&workflow.workflow_id);
+            let prepared = prepared::Prepared::new(&self.rows, run.as_ref(), self.now, envelope);
+            self.prepared.get_or_insert_default().push(prepared);
+        }
         self.counter = ids.next_counter();
         if let Some(copy) = &transition.copy {
             let mut begin = HistoryCopy::BEGIN;

@@ -7,6 +7,7 @@ mod cost;
 mod describe;
 mod explain;
 mod forms;
+mod instructions;
 mod limits;
 mod options;
 mod pauses;

@@ -1,10 +1,13 @@
-"""What a request costs does not follow how much of its run is pending."""
+"""What a request costs does not follow how much of its run is pending, and a node that nobody asks for anything costs little."""
 
+import re
 import statistics
 import time
+from pathlib import Path
 
 import pytest
 
+from harness.cluster import Cluster
 from harness.hand import Hand, activity
 
 pytestmark = [pytest.mark.tenure, pytest.mark.alone]
@@ -37,3 +40,26 @@ async def test_an_activity_ends_as_fast_however_many_are_pending(apis):
     one, many = (statistics.median(times) * 1000 for times in (alone, among_many))
     print(f"completing one activity: alone {one:.2f} ms, among {PENDING} pending {many:.2f} ms, {many / one:.2f} times")
     assert many < 2 * one
+
+
+WATCHED = 5
+
+
+@pytest.mark.own_cluster
+def test_a_node_without_work_hardly_wakes(tmp_path):
+    """F46, F88: its groups' clocks are not asked for each group, but once for all."""
+    def switches(node) -> int:
+        threads = Path(f"/proc/{node.pid}/task").iterdir()
+        told = [re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (thread / "status").read_text(), re.M) for thread in threads]
+        return sum(int(match[1]) for match in told)
+
+    with Cluster(tmp_path / "cluster") as cluster:
+        rates = []
+        # Founding a cluster leaves work behind; the best of three says what a node does without.
+        for _ in range(3):
+            before, began = [switches(node) for node in cluster.nodes], time.monotonic()
+            time.sleep(WATCHED)
+            after, took = [switches(node) for node in cluster.nodes], time.monotonic() - began
+            rates.append(max(b - a for a, b in zip(before, after)) / took)
+    print(f"context switches a second of the busiest node: {rates}")
+    assert min(rates) < 250

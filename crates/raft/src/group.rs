@@ -3,6 +3,7 @@
 use crate::{
     log_store::LogStore,
     options::Options,
+    pulse::Pulse,
     read_rounds::ReadRounds,
     recent::Recent,
     state_machine::Rows,
@@ -126,6 +127,7 @@ struct Inner {
     leadership: watch::Receiver<Leadership>,
     applied: Applied,
     reads: ReadRounds,
+    pulse: Pulse,
     stopping: AtomicBool,
     receiving: tokio::sync::Mutex<()>,
     metrics: Metrics,
@@ -162,6 +164,7 @@ impl Group {
             leadership,
             applied,
             reads,
+            pulse: Pulse::default(),
             stopping: AtomicBool::new(false),
             receiving: tokio::sync::Mutex::default(),
             metrics,
@@ -313,6 +316,15 @@ impl Group {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Whether this node leads, as far as it knows.
+    pub(crate) fn leads(&self) -> bool {
+        self.0.leadership.borrow().is_leader
+    }
+
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.0.pulse
     }
 
     pub(crate) fn raft(&self) -> &Raft {

@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use openraft::raft::{TransferLeaderRequest, VoteRequest};
+use openraft::raft::{AppendEntriesResponse, TransferLeaderRequest, VoteRequest};
 use std::{
     collections::{BTreeMap, HashMap},
     pin::pin,
@@ -140,7 +140,11 @@ async fn serve(group: &Group, kind: Kind, body: Bytes) -> Result<Bytes, String> 
     match kind {
         Kind::Append => {
             let request = decode_append(body).map_err(said)?;
-            raft.append_entries(request).await.map(|answer| codec::encode(&answer)).map_err(said)
+            let answer = raft.append_entries(request).await.map_err(said)?;
+            if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+                group.pulse().hear();
+            }
+            Ok(codec::encode(&answer))
         }
         Kind::Vote => {
             let request: VoteRequest<TypeConfig> = codec::decode(&body).map_err(said)?;

@@ -21,6 +21,7 @@ mod log_store;
 mod network;
 mod node;
 mod options;
+mod pulse;
 mod read_rounds;
 mod recent;
 mod snapshot;

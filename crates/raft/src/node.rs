@@ -12,6 +12,7 @@ use crate::{
     log_store::LogStore,
     network::Network,
     options::Options,
+    pulse,
     read_rounds::ReadRounds,
     state_machine::{Rows, StateMachine},
     tail::Tails,
@@ -171,6 +172,7 @@ impl Node {
             on_fatal.spawn("compaction", compaction::run(core.clone())),
             on_fatal.spawn("balance", balance::run(core.clone(), map.clone())),
             on_fatal.spawn("liveness", liveness::run(core.clone())),
+            on_fatal.spawn("the pulse", pulse::run(core.clone())),
             on_fatal.spawn("the watch on processor time", core.cpu.clone().watch()),
         ];
         Ok(Node(Arc::new(Inner {

@@ -130,6 +130,8 @@ async def beside_what_is_buffered(s: Driver, policy: int):
              CANCEL_OTHER: {"buffered": 3}, TERMINATE_OTHER: {"actions": 2, "buffered": 1},
              ALLOW_ALL: {"actions": 2, "buffered": 2}}[policy]
     await did(s, **({"actions": 1} | state))
+    if policy == CANCEL_OTHER:
+        await run_at(s, noon(1)).happened("WorkflowExecutionCancelRequested")
 
 
 @scenario

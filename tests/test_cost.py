@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster import Cluster
+from harness.cluster import Cluster, wait_until
 from harness.hand import Hand, activity
 
-pytestmark = [pytest.mark.tenure, pytest.mark.alone]
+pytestmark = pytest.mark.tenure
 
 PENDING = 2000
 TIMES = 30
@@ -25,6 +25,7 @@ async def completion(hand: Hand) -> float:
     return time.perf_counter() - began
 
 
+@pytest.mark.alone
 async def test_an_activity_ends_as_fast_however_many_are_pending(apis):
     alone, among_many = [], []
     many = Hand(apis[:1])
@@ -42,24 +43,26 @@ async def test_an_activity_ends_as_fast_however_many_are_pending(apis):
     assert many < 2 * one
 
 
-WATCHED = 5
+WATCHED = 2
 
 
 @pytest.mark.own_cluster
 def test_a_node_without_work_hardly_wakes(tmp_path):
-    """F46, F88: its groups' clocks are not asked for each group, but once for all."""
+    """F46, F88: time is looked at once for all groups of a node."""
     def switches(node) -> int:
         threads = Path(f"/proc/{node.pid}/task").iterdir()
         told = [re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (thread / "status").read_text(), re.M) for thread in threads]
         return sum(int(match[1]) for match in told)
 
+    def hardly_wakes() -> bool:
+        before, began = [switches(node) for node in cluster.nodes], time.monotonic()
+        time.sleep(WATCHED)
+        after, took = [switches(node) for node in cluster.nodes], time.monotonic() - began
+        rates.append(max(b - a for a, b in zip(before, after)) / took)
+        return rates[-1] < 250
+
+    rates = []
     with Cluster(tmp_path / "cluster") as cluster:
-        rates = []
-        # Founding a cluster leaves work behind; the best of three says what a node does without.
-        for _ in range(3):
-            before, began = [switches(node) for node in cluster.nodes], time.monotonic()
-            time.sleep(WATCHED)
-            after, took = [switches(node) for node in cluster.nodes], time.monotonic() - began
-            rates.append(max(b - a for a, b in zip(before, after)) / took)
-    print(f"context switches a second of the busiest node: {rates}")
-    assert min(rates) < 250
+        # Founding a cluster leaves some work.
+        wait_until(hardly_wakes, 30, "a node wakes 250 times a second at most")
+    print(rates)

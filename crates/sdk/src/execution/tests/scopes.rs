@@ -107,3 +107,22 @@ fn a_time_out_waits_for_what_cleans_up() {
     assert!(story.result());
     story.replays();
 }
+
+#[workflow]
+async fn cleaning_up(cx: WorkflowContext) -> Result<()> {
+    let failure = cx.sleep(Duration::from_secs(60)).await.unwrap_err();
+    assert!(cx.sleep(Duration::from_secs(1)).await.is_err());
+    cx.shielded(cx.activity(greet, "bye")).await?;
+    Err(failure)
+}
+
+#[test]
+fn cancellation_reaches_all_but_what_is_shielded() {
+    let mut story = Story::begin(cleaning_up, ());
+    story.task();
+    story.cancel();
+    assert_eq!(story.task(), ["CANCEL_TIMER", "SCHEDULE_ACTIVITY_TASK"]);
+    story.complete(story.last(EventType::ActivityTaskScheduled), "bye".to_owned());
+    assert_eq!(story.task(), ["CANCEL_WORKFLOW_EXECUTION"]);
+    story.replays();
+}

@@ -1,5 +1,6 @@
 //! Values to payloads and back: which types travel, who writes them down, and who encrypts what was written.
 
+use crate::finite;
 use erased_serde::{Deserializer as ErasedDeserializer, Serialize as ErasedSerialize};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -123,20 +124,25 @@ const JSON: &[u8] = b"json/plain";
 const JSON_PROTOBUF: &[u8] = b"json/protobuf";
 const NULL: &[u8] = b"binary/null";
 const PLAIN: &[u8] = b"binary/plain";
+const NULL_TEXT: &[u8] = b"null";
 
-/// `json/plain`, with `binary/null` for null: what all SDKs read and write by default.
+/// `json/plain`, with `binary/null` for null: what all SDKs read and write by default. Numbers that JSON has not (NaN, the
+/// infinite ones) cannot be written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
 impl PayloadConverter for Json {
     fn encode(&self, value: &dyn ErasedSerialize) -> Result<Payload, DataError> {
         let data = serde_json::to_vec(value).map_err(DataError::new)?;
-        Ok(if data == b"null" { null() } else { payload(JSON, data) })
+        if data.windows(NULL_TEXT.len()).any(|window| window == NULL_TEXT) {
+            finite::check(value).map_err(DataError::new)?;
+        }
+        Ok(if data == NULL_TEXT { null() } else { payload(JSON, data) })
     }
 
     fn decode(&self, payload: &Payload, read: Read<'_>) -> Result<(), DataError> {
         let data: &[u8] = match encoding(payload) {
-            NULL => b"null",
+            NULL => NULL_TEXT,
             JSON | JSON_PROTOBUF => &payload.data,
             other => {
                 return Err(DataError::new(format!("a payload of encoding {:?}", String::from_utf8_lossy(other))));

@@ -17,6 +17,7 @@ mod definition;
 mod error;
 mod failure;
 mod filter;
+mod finite;
 mod handle;
 mod outgoing;
 mod own_errors;

@@ -79,6 +79,19 @@ impl<D: ActivityDefinition, F: FnOnce() -> D> IntoActivity<given::Function> for 
     }
 }
 
+/// The states whose workflows take the signals, queries and updates of the state `P`: `P` itself, and those of which it is
+/// a part, `#[handlers(parts(field: P))]`.
+#[diagnostic::on_unimplemented(
+    message = "workflows with the state `{Self}` have no handlers of `{P}`",
+    label = "not of this workflow",
+    note = "signals, queries and updates belong to a state: name one of `{Self}`, or make `{P}` a part of it with \
+            `#[handlers(parts(field: {P}))]`"
+)]
+pub trait Handles<P> {}
+
+#[diagnostic::do_not_recommend]
+impl<S> Handles<S> for S {}
+
 /// A workflow that can be started: its name and types. `#[workflow]` writes it for a function; [`WorkflowRef`] names
 /// one that is written elsewhere.
 #[diagnostic::on_unimplemented(

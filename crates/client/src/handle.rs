@@ -3,7 +3,7 @@
 use crate::{
     client::Client,
     data::{Args, Data, DataConverter, DataError, IntoArgs},
-    definition::{Query, Signal, Update, WorkflowDefinition},
+    definition::{Handles, Query, Signal, Update, WorkflowDefinition},
     error::ClientError,
     failure::{Failure, FailureKind, TimeoutType},
     pages::Events,
@@ -92,11 +92,10 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
     }
 
     /// Sends a signal. It is recorded when this returns; the workflow sees it later.
-    pub async fn signal<A: Args>(
-        &self,
-        signal: Signal<W::State, A>,
-        args: impl IntoArgs<A>,
-    ) -> Result<(), ClientError> {
+    pub async fn signal<P, A: Args>(&self, signal: Signal<P, A>, args: impl IntoArgs<A>) -> Result<(), ClientError>
+    where
+        W::State: Handles<P>,
+    {
         let request = api::SignalWorkflowExecutionRequest {
             namespace: self.client.namespace().to_owned(),
             workflow_execution: Some(self.execution()),
@@ -111,11 +110,14 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
     }
 
     /// Asks the workflow, running or closed; a worker must be there.
-    pub async fn query<A: Args, R: Data>(
+    pub async fn query<P, A: Args, R: Data>(
         &self,
-        query: Query<W::State, A, R>,
+        query: Query<P, A, R>,
         args: impl IntoArgs<A>,
-    ) -> Result<R, ClientError> {
+    ) -> Result<R, ClientError>
+    where
+        W::State: Handles<P>,
+    {
         let query = WorkflowQuery {
             query_type: query.name().to_owned(),
             query_args: self.client.converter().encode_args(&args.into_args())?,
@@ -136,21 +138,27 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
     }
 
     /// Sends an update and waits for its result.
-    pub async fn update<A: Args, R: Data>(
+    pub async fn update<P, A: Args, R: Data>(
         &self,
-        update: Update<W::State, A, R>,
+        update: Update<P, A, R>,
         args: impl IntoArgs<A>,
-    ) -> Result<R, ClientError> {
+    ) -> Result<R, ClientError>
+    where
+        W::State: Handles<P>,
+    {
         self.send_update(update.name(), args.into_args(), None, Stage::Completed).await?.result().await
     }
 
     /// Sends an update and waits until the workflow has accepted it. Two with the same id are one.
-    pub async fn start_update<A: Args, R: Data>(
+    pub async fn start_update<P, A: Args, R: Data>(
         &self,
-        update: Update<W::State, A, R>,
+        update: Update<P, A, R>,
         args: impl IntoArgs<A>,
         update_id: impl Into<String>,
-    ) -> Result<UpdateHandle<R>, ClientError> {
+    ) -> Result<UpdateHandle<R>, ClientError>
+    where
+        W::State: Handles<P>,
+    {
         self.send_update(update.name(), args.into_args(), Some(update_id.into()), Stage::Accepted).await
     }
 

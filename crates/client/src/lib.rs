@@ -43,7 +43,7 @@ pub use data::{
     Args, Binary, Data, DataConverter, DataError, IntoArgs, Json, PayloadCodec, PayloadConverter, Raw, Read,
 };
 pub use definition::{
-    ActivityDefinition, ActivityRef, IntoActivity, IntoWorkflow, Query, Signal, Update, WorkflowDefinition,
+    ActivityDefinition, ActivityRef, Handles, IntoActivity, IntoWorkflow, Query, Signal, Update, WorkflowDefinition,
     WorkflowRef, given,
 };
 pub use error::ClientError;

@@ -4,7 +4,7 @@ use crate::{
     args::RetryPolicy,
     client::Client,
     data::{Args, Data, DataError, IntoArgs},
-    definition::{Signal, Update, WorkflowDefinition},
+    definition::{Handles, Signal, Update, WorkflowDefinition},
     error::{ClientError, detail},
     handle::{UpdateHandle, WorkflowHandle, update_request},
     rpc,
@@ -157,11 +157,14 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
     }
 
     /// Signals the execution, which is started first if it does not run; in one step.
-    pub async fn signal<A: Args>(
+    pub async fn signal<P, A: Args>(
         mut self,
-        signal: Signal<W::State, A>,
+        signal: Signal<P, A>,
         args: impl IntoArgs<A>,
-    ) -> Result<WorkflowHandle<W>, ClientError> {
+    ) -> Result<WorkflowHandle<W>, ClientError>
+    where
+        W::State: Handles<P>,
+    {
         self.error.take().map_or(Ok(()), Err)?;
         let signal_input = self.client.converter().encode_args(&args.into_args())?;
         let start = self.request;
@@ -196,11 +199,14 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
 
     /// Updates the execution, which is started first if it does not run (set [`Self::conflict`]); in one step. Waits
     /// until the update is accepted.
-    pub async fn update<A: Args, R: Data>(
+    pub async fn update<P, A: Args, R: Data>(
         mut self,
-        update: Update<W::State, A, R>,
+        update: Update<P, A, R>,
         args: impl IntoArgs<A>,
-    ) -> Result<(WorkflowHandle<W>, UpdateHandle<R>), ClientError> {
+    ) -> Result<(WorkflowHandle<W>, UpdateHandle<R>), ClientError>
+    where
+        W::State: Handles<P>,
+    {
         use api::execute_multi_operation_request::{Operation, operation::Operation as Kind};
         use api::execute_multi_operation_response::response::Response;
         self.error.take().map_or(Ok(()), Err)?;

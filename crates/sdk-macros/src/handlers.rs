@@ -6,7 +6,14 @@ use crate::signature::{
 };
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
-use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, ReturnType, Type, ext::IdentExt, spanned::Spanned};
+use syn::{
+    FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Member, ReturnType, Token, Type,
+    ext::IdentExt,
+    meta::ParseNestedMeta,
+    parse::{Parse, ParseStream},
+    punctuated::Punctuated,
+    spanned::Spanned,
+};
 
 #[derive(Clone, Copy, PartialEq)]
 enum HandlerKind {
@@ -24,8 +31,68 @@ impl HandlerKind {
     }
 }
 
+/// What can be said of a block: which other blocks and parts go with it, or which group it is.
+#[derive(Default)]
+struct BlockOptions {
+    group: Option<Ident>,
+    groups: Vec<Ident>,
+    parts: Vec<Part>,
+}
+
+/// `field: Type`.
+struct Part {
+    field: Member,
+    ty: Type,
+}
+
+impl Parse for Part {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let field = input.parse()?;
+        input.parse::<Token![:]>()?;
+        Ok(Part { field, ty: input.parse()? })
+    }
+}
+
+impl BlockOptions {
+    fn read(tokens: TokenStream) -> syn::Result<Self> {
+        let mut options = BlockOptions::default();
+        let parser = syn::meta::parser(|meta| {
+            if meta.path.is_ident("group") {
+                options.group = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("groups") {
+                options.groups = list(&meta)?;
+            } else if meta.path.is_ident("parts") {
+                options.parts = list(&meta)?;
+            } else {
+                let why = "unknown option: `group = name` makes a group of the handlers of this block, `groups(name, ..)` \
+                           takes those in, and `parts(field: Type, ..)` those of parts of the state";
+                return Err(meta.error(why));
+            }
+            Ok(())
+        });
+        syn::parse::Parser::parse2(parser, tokens)?;
+        match &options.group {
+            Some(group) if !options.groups.is_empty() || !options.parts.is_empty() => {
+                Err(syn::Error::new(group.span(), "one block, without `group`, takes in all groups and parts"))
+            }
+            _ => Ok(options),
+        }
+    }
+}
+
+fn list<T: Parse>(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<T>> {
+    let content;
+    syn::parenthesized!(content in meta.input);
+    Ok(Punctuated::<T, Token![,]>::parse_terminated(&content)?.into_iter().collect())
+}
+
+/// What registers the handlers of a group.
+fn of_group(group: &Ident) -> Ident {
+    format_ident!("__handlers_of_{group}", span = group.span())
+}
+
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
-    AttributeOptions::read(options, &[])?;
+    let options = BlockOptions::read(options)?;
     let mut block = block(tokens, "handlers")?;
     if !block.generics.params.is_empty() {
         let why = "the state of a workflow is made before anybody says for which types, so it cannot be generic";
@@ -52,6 +119,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
     if let Some(errors) = errors {
         return Err(errors);
     }
+    let registers = registers(&state, &options, &registrations);
     Ok(quote! {
         #block
 
@@ -60,28 +128,58 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
             #(#constants)*
         }
 
-        impl ::tenure_sdk::WorkflowState for #state {
-            fn handlers(handlers: &mut ::tenure_sdk::Handlers<Self>) {
-                #(#registrations)*
-            }
-        }
+        #registers
     })
 }
 
+/// What adds the handlers of a block to those of the state.
+fn registers(state: &Type, options: &BlockOptions, registrations: &[TokenStream]) -> TokenStream {
+    match &options.group {
+        Some(group) => {
+            let of_group = of_group(group);
+            quote! {
+                impl #state {
+                    #[doc(hidden)]
+                    #[allow(unused_variables)]
+                    pub(crate) fn #of_group(handlers: &mut ::tenure_sdk::Handlers<Self>) {
+                        #(#registrations)*
+                    }
+                }
+            }
+        }
+        None => {
+            let groups = options.groups.iter().map(of_group);
+            let (fields, types): (Vec<_>, Vec<_>) = options.parts.iter().map(|part| (&part.field, &part.ty)).unzip();
+            quote! {
+                impl ::tenure_sdk::WorkflowState for #state {
+                    #[allow(unused_variables)]
+                    fn handlers(handlers: &mut ::tenure_sdk::Handlers<Self>) {
+                        #(#registrations)*
+                        #(Self::#groups(handlers);)*
+                        #(handlers.part::<#types>(|__state| &__state.#fields, |__state| &mut __state.#fields);)*
+                    }
+                }
+
+                #(impl ::tenure_sdk::Handles<#types> for #state {})*
+            }
+        }
+    }
+}
+
 /// What stands for a block that was refused, so that its messages are not followed by others which it causes.
-pub(crate) fn refused(tokens: TokenStream) -> TokenStream {
+pub(crate) fn refused(options: TokenStream, tokens: TokenStream) -> TokenStream {
     let Ok(mut block) = syn::parse2::<ItemImpl>(tokens) else { return TokenStream::new() };
     for item in &mut block.items {
         if let ImplItem::Fn(method) = item {
             while take_kind(method).is_some() {}
         }
     }
-    let state = &block.self_ty;
+    let registers = registers(&block.self_ty, &BlockOptions::read(options).unwrap_or_default(), &[]);
     quote! {
         #[allow(dead_code)]
         #block
 
-        impl ::tenure_sdk::WorkflowState for #state {}
+        #registers
     }
 }
 
@@ -130,7 +228,7 @@ fn gives_nothing(ty: &Type) -> bool {
 }
 
 /// A validator that is in the same block must take what the update takes, by reference.
-fn check_validator(block: &ItemImpl, called: &syn::Ident, update: &ImplItemFn, taken: &[Argument]) -> syn::Result<()> {
+fn check_validator(block: &ItemImpl, called: &Ident, update: &ImplItemFn, taken: &[Argument]) -> syn::Result<()> {
     let methods = block.items.iter().filter_map(|item| match item {
         ImplItem::Fn(method) if method.sig.ident == *called => Some(&method.sig),
         _ => None,

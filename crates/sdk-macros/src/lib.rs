@@ -18,6 +18,8 @@ use proc_macro::TokenStream;
 ///
 /// `name` becomes a value that is given where a workflow is wanted: `client.start(name, args)`,
 /// `worker.workflow(name)`, `cx.child(name, args)`. `#[workflow(name = "...")]` sets the workflow type.
+/// `#[workflow(init = State::new)]` makes the state of the arguments, which it gets by reference; without, the state is
+/// `Default`.
 #[proc_macro_attribute]
 pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
     finish(renamed::expand(options.into(), |options| workflow::expand(options, item.into())))
@@ -47,11 +49,16 @@ pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
 /// Each gives a constant in upper case (`pick_up` gives `PICK_UP`), by which clients name it. Handlers take `&mut self`
 /// (queries `&self`), or, to wait for something, are `async` and take `cx: WorkflowContext<Self>`.
 /// `#[update(validate = check)]` names a method `fn check(&self, &args...) -> Result<()>` which may reject it.
+///
+/// The handlers of a state may stand in several blocks: each further one is a `#[handlers(group = name)]`, and the one
+/// without takes them in with `#[handlers(groups(name, ..))]`. Handlers that several states share are those of a type of its
+/// own, which is a field of each: `#[handlers(parts(field: Type))]`.
 #[proc_macro_attribute]
 pub fn handlers(options: TokenStream, item: TokenStream) -> TokenStream {
-    let expanded = renamed::expand(options.into(), |options| handlers::expand(options, item.clone().into()));
+    let expand = |options| handlers::expand(options, item.clone().into());
+    let expanded = renamed::expand(options.clone().into(), expand);
     finish(expanded.or_else(|error| {
-        let (errors, rest) = (error.to_compile_error(), handlers::refused(item.into()));
+        let (errors, rest) = (error.to_compile_error(), handlers::refused(options.into(), item.into()));
         Ok(quote::quote!(#errors #rest))
     }))
 }

@@ -9,6 +9,7 @@ use syn::{FnArg, Ident, LitStr, Pat, ReturnType, Signature, Type, ext::IdentExt,
 pub(crate) struct AttributeOptions {
     pub(crate) name: Option<String>,
     pub(crate) validate: Option<Ident>,
+    pub(crate) init: Option<syn::Path>,
 }
 
 impl AttributeOptions {
@@ -21,6 +22,8 @@ impl AttributeOptions {
                 options.name = Some(meta.value()?.parse::<LitStr>()?.value());
             } else if is("validate") {
                 options.validate = Some(meta.value()?.parse()?);
+            } else if is("init") {
+                options.init = Some(meta.value()?.parse()?);
             } else {
                 let known = allowed.iter().map(|key| format!("`{key} = ..`")).collect::<Vec<_>>().join(" and ");
                 return Err(meta.error(if known.is_empty() {

@@ -56,7 +56,7 @@ fn workflows() {
         ],
     );
     let code = "async fn w(cx: WorkflowContext) {}";
-    assert_eq!(messages(workflow::expand, "nmae = \"x\"", code), ["unknown option: `name = ..` can be set here"]);
+    assert_eq!(messages(workflow::expand, "nmae = \"x\"", code), ["unknown option: `name = ..` and `init = ..` can be set here"]);
     assert!(messages(workflow::expand, "name = \"x\"", code).is_empty());
 }
 
@@ -115,6 +115,24 @@ fn signals_queries_and_updates() {
     check(handlers::expand, &[("impl<T> State<T> { #[query] fn q(&self) -> u8 { 0 } }", "it cannot be generic")]);
     let both = "impl State { #[signal] fn s(self) {} #[query] fn q(&mut self) {} }";
     assert_eq!(messages(handlers::expand, "", both).len(), 2, "each handler has its message");
+}
+
+#[test]
+fn blocks_of_handlers() {
+    let block = "impl State { #[query] fn q(&self) -> u8 { 0 } }";
+    for (options, expected) in [
+        ("parts = x", "expected parentheses"),
+        ("part(x: X)", "unknown option: `group = name` makes a group"),
+        ("group = a, parts(x: X)", "one block, without `group`, takes in all groups and parts"),
+    ] {
+        let messages = messages(handlers::expand, options, block);
+        assert!(messages.iter().any(|it| it.contains(expected)), "{options} gives {messages:#?}");
+    }
+    let group = written(handlers::expand, "group = tips", block);
+    assert!(group.contains("fn__handlers_of_tips(") && !group.contains("WorkflowState"), "{group}");
+    let whole = written(handlers::expand, "groups(tips), parts(pause: Pause)", block);
+    assert!(whole.contains("Self::__handlers_of_tips(handlers);handlers.part::<Pause>("), "{whole}");
+    assert!(whole.contains("Handles<Pause>forState"), "{whole}");
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use crate::signature::{AttributeOptions, arguments, docs, hidden, item, output, parameter, tuple};
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{ItemFn, ext::IdentExt, spanned::Spanned};
 
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
-    let options = AttributeOptions::read(options, &["name"])?;
+    let options = AttributeOptions::read(options, &["name", "init"])?;
     let mut function: ItemFn = item(tokens, "workflow", "an `async fn`")?;
     let signature = &function.sig;
     if let Some(receiver) = signature.receiver() {
@@ -28,7 +28,12 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
     let output = output(signature);
     let ty = &output.ty;
     let (types, names) = tuple(&taken);
-    let call_names = taken.iter().map(|argument| &argument.name);
+    let call_names: Vec<_> = taken.iter().map(|argument| &argument.name).collect();
+    let init = match &options.init {
+        // By reference: the function gets the arguments themselves.
+        Some(init) => quote!(#init(#(#call_names),*)),
+        None => quote_spanned!(context.ty.span()=> <#state as ::tenure_sdk::macros::DefaultState>::make()),
+    };
     let settled = output.settle(quote!(#name::run(#cx, #(#call_names),*).await));
     function.sig.ident = syn::Ident::new("run", name.span());
     function.vis = syn::parse_quote!(pub);
@@ -61,6 +66,11 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
         }
 
         impl ::tenure_sdk::Workflow for #name {
+            #[allow(unused_variables)]
+            fn init(#names: &#types) -> #state {
+                #init
+            }
+
             async fn run(
                 #cx: ::tenure_sdk::WorkflowContext<#state>,
                 #names: #types,

@@ -100,6 +100,22 @@ impl<E> ByNothing<E> for Caught<E> {
     }
 }
 
+/// A state that needs no arguments to be made.
+#[diagnostic::on_unimplemented(
+    message = "nothing says how the state `{Self}` is made",
+    note = "derive `Default` for it, or make it from the arguments: `#[workflow(init = {Self}::new)]`"
+)]
+pub trait DefaultState {
+    fn make() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: Default> DefaultState for S {
+    fn make() -> Self {
+        S::default()
+    }
+}
+
 /// Runs what may block on a thread of its own.
 pub async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     let span = tracing::Span::current();

@@ -3,9 +3,9 @@
 use super::updates::Reply;
 use crate::{
     runtime::{Broken, Completion, Rt},
-    workflow::{Handlers, Workflow, WorkflowContext, WorkflowState},
+    workflow::{Handlers, StateCell, Workflow, WorkflowContext, WorkflowState},
 };
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, rc::Rc, sync::Arc};
 use tenure_api::common::v1::{Payload, Payloads};
 use tenure_client::{DataError, Failure};
 
@@ -53,9 +53,11 @@ impl<W: Workflow> Typed<W> {
 
 impl<W: Workflow> Factory for Typed<W> {
     fn create(&self, rt: Rt) -> Box<dyn Instance> {
+        let state = Rc::new(StateCell::default());
         Box::new(Running::<W> {
             name: self.name.clone(),
-            cx: WorkflowContext::new(rt),
+            cx: WorkflowContext::new(rt, state.clone()),
+            state,
             handlers: self.handlers.clone(),
             workflow: PhantomData,
         })
@@ -69,6 +71,7 @@ impl<W: Workflow> Factory for Typed<W> {
 struct Running<W: Workflow> {
     name: String,
     cx: WorkflowContext<W::State>,
+    state: Rc<StateCell<W::State>>,
     handlers: Arc<Handlers<W::State>>,
     workflow: PhantomData<fn(W)>,
 }
@@ -108,6 +111,7 @@ impl<W: Workflow> Instance for Running<W> {
 
     fn start(&self, args: Option<&Payloads>) -> Result<(), DataError> {
         let args = self.cx.rt().converter.decode_args::<W::Args>(args)?;
+        self.state.make(W::init(&args));
         let cx = self.cx.clone();
         self.cx.rt().spawn(async move {
             let rt = cx.rt().clone();

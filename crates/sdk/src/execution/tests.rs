@@ -1,5 +1,6 @@
 //! Workflows driven by histories alone: no server, no clock, no threads.
 
+mod blocks;
 mod calls;
 mod chance;
 mod combining;

@@ -19,7 +19,7 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
     time::duration_to_proto,
 };
-use tenure_client::{Args, Data, IntoArgs, RetryPolicy, SearchKey, Signal, WorkflowDefinition, WorkflowIdReusePolicy};
+use tenure_client::{Args, Data, Handles, IntoArgs, RetryPolicy, SearchKey, Signal, WorkflowDefinition, WorkflowIdReusePolicy};
 
 pub use tenure_api::enums::v1::ParentClosePolicy;
 
@@ -248,7 +248,10 @@ impl<W: WorkflowDefinition> ChildHandle<W> {
 
     /// Signals it; done when the signal has arrived.
     #[track_caller]
-    pub fn signal<A: Args>(&self, signal: Signal<W::State, A>, args: impl IntoArgs<A>) -> Sent {
+    pub fn signal<P, A: Args>(&self, signal: Signal<P, A>, args: impl IntoArgs<A>) -> Sent
+    where
+        W::State: Handles<P>,
+    {
         // By id: a child that continued as new is still the child.
         let execution = WorkflowExecution { run_id: String::new(), ..self.execution.clone() };
         signal_to(&self.rt, execution, true, signal.name(), &args.into_args(), PanicLocation::caller())

@@ -2,7 +2,8 @@
 
 use super::{
     ActivityCall, ChildCall, ExternalHandle, LocalActivityCall, Saga, Scope, SignalChannel, StateMut, StateRef, Timer,
-    WaitUntil, Workflow, WorkflowState, state::StateCell,
+    WaitUntil, Workflow,
+    state::{StateAccess, StatePart},
 };
 use crate::{
     Failure,
@@ -64,7 +65,7 @@ use tenure_client::{
 /// ```
 pub struct WorkflowContext<S = ()> {
     rt: Rt,
-    state: Rc<StateCell<S>>,
+    state: Rc<dyn StateAccess<S>>,
 }
 
 impl<S> Clone for WorkflowContext<S> {
@@ -73,20 +74,18 @@ impl<S> Clone for WorkflowContext<S> {
     }
 }
 
-impl<S: WorkflowState> WorkflowContext<S> {
-    pub(crate) fn new(rt: Rt) -> Self {
-        WorkflowContext { rt, state: Rc::new(StateCell::default()) }
-    }
-}
-
 impl<S: 'static> WorkflowContext<S> {
+    pub(crate) fn new(rt: Rt, state: Rc<dyn StateAccess<S>>) -> Self {
+        WorkflowContext { rt, state }
+    }
+
     pub(crate) fn rt(&self) -> &Rt {
         &self.rt
     }
 
-    pub(crate) fn state_cell(&self) -> &StateCell<S> {
+    pub(crate) fn state_cell(&self) -> &dyn StateAccess<S> {
         self.rt.progressed();
-        &self.state
+        &*self.state
     }
 
     pub(crate) fn fail(&self, failure: Failure) {
@@ -149,6 +148,70 @@ impl<S: 'static> WorkflowContext<S> {
         self.state.write(Location::caller())
     }
 
+    /// The context of a part of the state, for code that several workflows share:
+    ///
+    /// ```
+    /// # use tenure_sdk::prelude::*;
+    /// # #[activity] async fn ship(item: String) {}
+    /// #[derive(Default)]
+    /// pub struct Switch {
+    ///     off: bool,
+    /// }
+    ///
+    /// #[handlers]
+    /// impl Switch {
+    ///     #[signal]
+    ///     fn turn_off(&mut self) {
+    ///         self.off = true;
+    ///     }
+    ///
+    ///     #[signal]
+    ///     fn turn_on(&mut self) {
+    ///         self.off = false;
+    ///     }
+    /// }
+    ///
+    /// /// Waits while the workflow is switched off.
+    /// async fn switched_on(cx: &WorkflowContext<Switch>) -> Result<()> {
+    ///     cx.wait_until(|switch| !switch.off).await
+    /// }
+    ///
+    /// #[derive(Default)]
+    /// struct Shop {
+    ///     switch: Switch,
+    ///     items: Vec<String>,
+    /// }
+    ///
+    /// // The signals and queries of a switch are the shop's, too.
+    /// #[handlers(parts(switch: Switch))]
+    /// impl Shop {
+    ///     #[signal]
+    ///     fn sell(&mut self, item: String) {
+    ///         self.items.push(item);
+    ///     }
+    /// }
+    ///
+    /// #[workflow]
+    /// async fn shop(cx: WorkflowContext<Shop>) -> Result<()> {
+    ///     let switch = cx.part(|shop| &shop.switch, |shop| &mut shop.switch);
+    ///     loop {
+    ///         cx.wait_until(|shop| !shop.items.is_empty()).await?;
+    ///         switched_on(&switch).await?;
+    ///         while let Some(item) = cx.write(|shop| shop.items.pop()) {
+    ///             cx.activity(ship, item).await?;
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # async fn run(client: Client) -> Result<(), ClientError> {
+    /// client.handle(shop, "shop-1").signal(Switch::TURN_OFF, ()).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn part<P: 'static>(&self, part: fn(&S) -> &P, part_mut: fn(&mut S) -> &mut P) -> WorkflowContext<P> {
+        let state = StatePart { whole: self.state.clone(), part, part_mut };
+        WorkflowContext { rt: self.rt.clone(), state: Rc::new(state) }
+    }
+
     /// Which workflow this is.
     pub fn info(&self) -> &WorkflowInfo {
         self.rt.info()
@@ -194,8 +257,8 @@ impl<S: 'static> WorkflowContext<S> {
         WaitUntil::new(self.clone(), condition)
     }
 
-    pub(crate) fn state_rc(&self) -> &StateCell<S> {
-        &self.state
+    pub(crate) fn state_access(&self) -> &dyn StateAccess<S> {
+        &*self.state
     }
 
     /// Whether no asynchronous handler of a signal or an update is at work. A workflow that returns before cuts them off,

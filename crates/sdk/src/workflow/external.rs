@@ -14,7 +14,7 @@ use tenure_api::{
     command::v1::{self as command, command::Attributes},
     common::v1::WorkflowExecution,
 };
-use tenure_client::{Args, IntoArgs, Signal, WorkflowDefinition};
+use tenure_client::{Args, Handles, IntoArgs, Signal, WorkflowDefinition};
 
 /// Another workflow.
 ///
@@ -49,7 +49,10 @@ impl<W: WorkflowDefinition> ExternalHandle<W> {
 
     /// Signals it; done when the signal has arrived.
     #[track_caller]
-    pub fn signal<A: Args>(&self, signal: Signal<W::State, A>, args: impl IntoArgs<A>) -> Sent {
+    pub fn signal<P, A: Args>(&self, signal: Signal<P, A>, args: impl IntoArgs<A>) -> Sent
+    where
+        W::State: Handles<P>,
+    {
         let execution = WorkflowExecution { workflow_id: self.workflow_id.clone(), run_id: self.run_id.clone() };
         signal_to(&self.rt, execution, false, signal.name(), &args.into_args(), PanicLocation::caller())
     }

@@ -27,8 +27,42 @@ impl<S> Default for Handlers<S> {
     }
 }
 
+/// # Panics
+/// When there is one of this name already.
+fn add<T>(handlers: &mut BTreeMap<&'static str, T>, kind: &str, name: &'static str, handler: T) {
+    let first = handlers.insert(name, handler);
+    assert!(first.is_none(), "two handlers of a workflow take the {kind} {name:?}: call one of them otherwise");
+}
+
 impl<S: WorkflowState> Handlers<S> {
+    /// Adds the handlers of a part of the state.
+    ///
+    /// # Panics
+    /// When a handler of one of their names is there already.
+    pub fn part<P: WorkflowState>(&mut self, part: fn(&S) -> &P, part_mut: fn(&mut S) -> &mut P) {
+        let mut of_part = Handlers::<P>::default();
+        P::handlers(&mut of_part);
+        for (name, handler) in of_part.signals {
+            let on_signal = move |cx: &WorkflowContext<S>, input: Input<'_>| handler(&cx.part(part, part_mut), input);
+            add(&mut self.signals, "signal", name, Box::new(on_signal));
+        }
+        for (name, handler) in of_part.queries {
+            let on_query = move |cx: &WorkflowContext<S>, input: Input<'_>| handler(&cx.part(part, part_mut), input);
+            add(&mut self.queries, "query", name, Box::new(on_query));
+        }
+        for (name, handler) in of_part.updates {
+            let on_update =
+                move |cx: &WorkflowContext<S>, input: Input<'_>, validate: bool, accept: &dyn Fn(), reply: Reply| {
+                    handler(&cx.part(part, part_mut), input, validate, accept, reply)
+                };
+            add(&mut self.updates, "update", name, Box::new(on_update));
+        }
+    }
+
     /// Handles a signal where it stands in history, before the function goes on. An error fails the workflow.
+    ///
+    /// # Panics
+    /// As all of these: when a handler of this name is there already.
     pub fn signal<A: Args>(
         &mut self,
         signal: Signal<S, A>,
@@ -40,7 +74,7 @@ impl<S: WorkflowState> Handlers<S> {
             handled.unwrap_or_else(|failure| cx.fail(failure));
             Ok(())
         };
-        self.signals.insert(signal.name(), Box::new(on_signal));
+        add(&mut self.signals, "signal", signal.name(), Box::new(on_signal));
     }
 
     /// Handles a signal by a task of its own. An error fails the workflow, unless both were cancelled: how a cancelled
@@ -64,7 +98,7 @@ impl<S: WorkflowState> Handlers<S> {
             });
             Ok(())
         };
-        self.signals.insert(name, Box::new(on_signal));
+        add(&mut self.signals, "signal", name, Box::new(on_signal));
     }
 
     /// Answers a query.
@@ -78,7 +112,7 @@ impl<S: WorkflowState> Handlers<S> {
             let answer = answer(&cx.state_cell().read(Location::caller()), args)?;
             Ok(cx.rt().converter.encode(&answer)?)
         };
-        self.queries.insert(query.name(), Box::new(on_query));
+        add(&mut self.queries, "query", query.name(), Box::new(on_query));
     }
 
     /// Takes an update and answers it at once.
@@ -96,7 +130,7 @@ impl<S: WorkflowState> Handlers<S> {
                 reply.finish(result.and_then(|value| Ok(cx.rt().converter.encode(&value)?)));
                 Ok(())
             };
-        self.updates.insert(update.name(), Box::new(on_update));
+        add(&mut self.updates, "update", update.name(), Box::new(on_update));
     }
 
     /// Takes an update and answers it by a task of its own.
@@ -119,7 +153,7 @@ impl<S: WorkflowState> Handlers<S> {
                 });
                 Ok(())
             };
-        self.updates.insert(name, Box::new(on_update));
+        add(&mut self.updates, "update", name, Box::new(on_update));
     }
 }
 

@@ -21,6 +21,7 @@ pub use handlers::Handlers;
 pub use saga::Saga;
 pub use scope::Scope;
 pub use signals::SignalChannel;
+pub(crate) use state::StateCell;
 pub use state::{StateMut, StateRef};
 pub use timer::{Timer, WaitUntil, WaitUntilTimeout};
 
@@ -33,6 +34,9 @@ use tenure_client::WorkflowDefinition;
     note = "a `WorkflowRef` can be started from here; the worker that runs it needs the function with `#[workflow]`"
 )]
 pub trait Workflow: WorkflowDefinition<State: WorkflowState> {
+    /// The state with which a run begins: its default, or what `#[workflow(init = State::new)]` makes of the arguments.
+    fn init(args: &Self::Args) -> Self::State;
+
     /// The function.
     fn run(
         cx: WorkflowContext<Self::State>,
@@ -47,7 +51,7 @@ pub trait Workflow: WorkflowDefinition<State: WorkflowState> {
     message = "`{Self}` is not the state of a workflow",
     note = "derive `Default` for it and put `#[handlers]` on its `impl`"
 )]
-pub trait WorkflowState: Default + 'static {
+pub trait WorkflowState: Sized + 'static {
     /// Registers the handlers.
     fn handlers(_: &mut Handlers<Self>) {}
 }

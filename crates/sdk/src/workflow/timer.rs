@@ -111,7 +111,7 @@ impl<S: 'static, F: FnMut(&S) -> bool> Future for WaitUntil<S, F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let rt = this.cx.rt();
-        let holds = (this.condition)(&this.cx.state_rc().read(PanicLocation::caller()));
+        let holds = (this.condition)(&this.cx.state_access().read(PanicLocation::caller()));
         let scope = *this.scope.get_or_insert_with(|| rt.scopes.borrow().current());
         if holds || rt.scopes.borrow().is_cancelled(scope) {
             rt.progressed();

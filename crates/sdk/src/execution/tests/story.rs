@@ -9,11 +9,14 @@ pub(super) struct Story<W: Workflow> {
     pub(super) workflow: W,
     pub(super) execution: Execution,
     pub(super) history: History,
-    fed: usize,
+    pub(super) fed: usize,
 }
 
 impl<W: Workflow + Copy> Story<W> {
-    pub(super) fn begin<G>(workflow: impl IntoWorkflow<G, Workflow = W>, args: impl tenure_client::IntoArgs<W::Args>) -> Self {
+    pub(super) fn begin<G>(
+        workflow: impl IntoWorkflow<G, Workflow = W>,
+        args: impl tenure_client::IntoArgs<W::Args>,
+    ) -> Self {
         Story::new(workflow.into_workflow(), &args.into_args())
     }
 
@@ -177,11 +180,13 @@ impl<W: Workflow + Copy> Story<W> {
         self.push(EventType::ActivityTaskFailed, Attributes::ActivityTaskFailedEventAttributes(failed));
     }
 
-    pub(super) fn signal<A: tenure_client::Args>(
+    pub(super) fn signal<P, A: tenure_client::Args>(
         &mut self,
-        signal: Signal<W::State, A>,
+        signal: Signal<P, A>,
         args: impl tenure_client::IntoArgs<A>,
-    ) {
+    ) where
+        W::State: tenure_client::Handles<P>,
+    {
         let signaled = events::WorkflowExecutionSignaledEventAttributes {
             signal_name: signal.name().to_owned(),
             input: DataConverter::default().encode_args(&args.into_args()).unwrap(),

@@ -63,8 +63,8 @@ async fn starts(client: Client) -> Result<(), ClientError> {
     client.start(greet, "Ann"); //~ is not a workflow
     let handle = client.start(hello, "Ann").await?;
     handle.signal(State::RENAME, 5).await?; //~ the arguments are `(String,)`, not `{integer}`
-    handle.signal(Other::PING, ()).await?; //~ expected `Signal<State, _>`, found `Signal<Other, ()>`
-    handle.signal(State::LENGTH, ()).await?; //~ expected `Signal<State, _>`, found `Query<State, (), usize>`
+    handle.signal(Other::PING, ()).await?; //~ workflows with the state `State` have no handlers of `Other`
+    handle.signal(State::LENGTH, ()).await?; //~ expected `Signal<_, _>`, found `Query<State, (), usize>`
     handle.update(State::TIP, (5u64, 6u64)).await?; //~ the arguments are `(u64, String)`, not `(u64, u64)`
     let length: String = handle.query(State::LENGTH, ()).await?; //~ expected `String`, found `usize`
     Ok(())
@@ -104,11 +104,28 @@ async fn gives_opaque(cx: WorkflowContext) -> Result<Opaque> { //~ `Opaque` cann
     Ok(Opaque)
 }
 
+#[derive(Default)]
 struct NoState;
 
 #[workflow] //~ `NoState` is not the state of a workflow
 //~| derive `Default` for it and put `#[handlers]` on its `impl`
 async fn without_state(cx: WorkflowContext<NoState>) -> Result<()> {
+    Ok(())
+}
+
+struct NoDefault;
+
+#[handlers]
+impl NoDefault {
+    #[query]
+    fn count(&self) -> u64 {
+        0
+    }
+}
+
+#[workflow]
+async fn without_default(cx: WorkflowContext<NoDefault>) -> Result<()> { //~ nothing says how the state `NoDefault` is made
+    //~| `#[workflow(init = NoDefault::new)]`
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use crate::{
     error::ClientError,
     filter::Filter,
     handle::{Description, WorkflowHandle},
+    headers::{ClientInterceptor, ClientInterceptors},
     outgoing::{Extras, Outgoing},
     pages::List,
     rpc,
@@ -40,6 +41,7 @@ struct ClientShared {
     converter: DataConverter,
     deadline: Duration,
     beside_waits: Option<BesideWaits>,
+    interceptors: ClientInterceptors,
 }
 
 /// What goes on while a client waits for a result, and may end the wait: test environments let time skip.
@@ -72,6 +74,7 @@ pub struct ClientBuilder {
     beside_waits: Option<BesideWaits>,
     security: Security,
     extras: Extras,
+    interceptors: ClientInterceptors,
     api_key: Option<String>,
     error: Option<String>,
 }
@@ -172,6 +175,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Sees each call that reaches code of workflows or activities, and writes the headers that travel with it: see
+    /// [`ClientInterceptor`]. Several look in the order in which they were given.
+    #[must_use]
+    pub fn interceptor(mut self, interceptor: impl ClientInterceptor) -> Self {
+        self.interceptors.add(Arc::new(interceptor));
+        self
+    }
+
     /// Makes the client without asking whether a server is there.
     pub fn lazy(self) -> Result<Client, ClientError> {
         let ClientBuilder {
@@ -182,6 +193,7 @@ impl ClientBuilder {
             deadline,
             security,
             mut extras,
+            interceptors,
             api_key,
             error,
             beside_waits,
@@ -193,7 +205,15 @@ impl ClientBuilder {
         }
         let connection = Connection::lazy(addresses, &security, extras)?;
         Ok(Client {
-            shared: Arc::new(ClientShared { connection, namespace, identity, converter, deadline, beside_waits }),
+            shared: Arc::new(ClientShared {
+                connection,
+                namespace,
+                identity,
+                converter,
+                deadline,
+                beside_waits,
+                interceptors,
+            }),
         })
     }
 
@@ -218,6 +238,7 @@ impl Client {
             beside_waits: None,
             security: Security::default(),
             extras: Extras::default(),
+            interceptors: ClientInterceptors::default(),
             api_key: None,
             error: None,
         }
@@ -327,6 +348,10 @@ impl Client {
     /// What writes arguments and reads results.
     pub fn converter(&self) -> &DataConverter {
         &self.shared.converter
+    }
+
+    pub(crate) fn interceptors(&self) -> &ClientInterceptors {
+        &self.shared.interceptors
     }
 
     /// The API itself, for what has no method here; see [`rpc!`](crate::rpc).

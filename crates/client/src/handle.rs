@@ -6,6 +6,7 @@ use crate::{
     definition::{Handles, Query, Signal, Update, WorkflowDefinition},
     error::ClientError,
     failure::{Failure, FailureKind, TimeoutType},
+    headers::ClientCallKind,
     pages::Events,
     rpc,
 };
@@ -103,6 +104,7 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
             input: self.client.converter().encode_args(&args.into_args())?,
             identity: self.client.identity().to_owned(),
             request_id: uuid::Uuid::new_v4().to_string(),
+            header: self.client.headers(ClientCallKind::Signal, signal.name(), &self.workflow_id)?,
             ..Default::default()
         };
         rpc!(self.client.connection(), signal_workflow_execution, request, self.client.short()).await?;
@@ -121,7 +123,7 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
         let query = WorkflowQuery {
             query_type: query.name().to_owned(),
             query_args: self.client.converter().encode_args(&args.into_args())?,
-            ..Default::default()
+            header: self.client.headers(ClientCallKind::Query, query.name(), &self.workflow_id)?,
         };
         let request = api::QueryWorkflowRequest {
             namespace: self.client.namespace().to_owned(),
@@ -171,7 +173,8 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
     ) -> Result<UpdateHandle<R>, ClientError> {
         let client = &self.client;
         let input = client.converter().encode_args(&args)?;
-        let request = update_request(client, &self.workflow_id, &self.only_run, name, input, update_id, wait);
+        let execution = (&*self.workflow_id, &*self.only_run);
+        let request = update_request(client, execution, name, input, update_id, wait)?;
         loop {
             let answer = rpc!(client.connection(), update_workflow_execution, request.clone(), client.long()).await?;
             if answer.outcome.is_some() || answer.stage() >= Stage::Accepted {
@@ -362,26 +365,29 @@ fn outcome_of(event: HistoryEvent, converter: &DataConverter) -> Closed {
 
 pub(crate) fn update_request(
     client: &Client,
-    workflow_id: &str,
-    run_id: &str,
+    (workflow_id, run_id): (&str, &str),
     name: &str,
     args: Option<Payloads>,
     update_id: Option<String>,
     wait: Stage,
-) -> api::UpdateWorkflowExecutionRequest {
+) -> Result<api::UpdateWorkflowExecutionRequest, ClientError> {
     let update_id = update_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let request = Request {
         meta: Some(Meta { update_id, identity: client.identity().to_owned() }),
-        input: Some(Input { name: name.to_owned(), args, ..Default::default() }),
+        input: Some(Input {
+            header: client.headers(ClientCallKind::Update, name, workflow_id)?,
+            name: name.to_owned(),
+            args,
+        }),
         ..Default::default()
     };
-    api::UpdateWorkflowExecutionRequest {
+    Ok(api::UpdateWorkflowExecutionRequest {
         namespace: client.namespace().to_owned(),
         workflow_execution: Some(WorkflowExecution { workflow_id: workflow_id.to_owned(), run_id: run_id.to_owned() }),
         wait_policy: Some(WaitPolicy { lifecycle_stage: wait.into() }),
         request: Some(request),
         ..Default::default()
-    }
+    })
 }
 
 /// An update that the workflow has accepted.

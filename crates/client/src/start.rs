@@ -7,6 +7,7 @@ use crate::{
     definition::{Handles, Signal, Update, WorkflowDefinition},
     error::{ClientError, detail},
     handle::{UpdateHandle, WorkflowHandle, update_request},
+    headers::ClientCallKind,
     rpc,
     search::SearchKey,
 };
@@ -156,6 +157,13 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
         self
     }
 
+    /// The request, with the headers of the client's interceptors.
+    fn request(client: &Client, mut request: api::StartWorkflowExecutionRequest) -> Result<api::StartWorkflowExecutionRequest, ClientError> {
+        let name = request.workflow_type.as_ref().map_or("", |it| &it.name);
+        request.header = client.headers(ClientCallKind::StartWorkflow, name, &request.workflow_id)?;
+        Ok(request)
+    }
+
     /// Signals the execution, which is started first if it does not run; in one step.
     pub async fn signal<P, A: Args>(
         mut self,
@@ -167,7 +175,7 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
     {
         self.error.take().map_or(Ok(()), Err)?;
         let signal_input = self.client.converter().encode_args(&args.into_args())?;
-        let start = self.request;
+        let start = Self::request(&self.client, self.request)?;
         let workflow_id = start.workflow_id.clone();
         let request = api::SignalWithStartWorkflowExecutionRequest {
             namespace: start.namespace,
@@ -213,8 +221,9 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
         let client = self.client;
         let workflow_id = self.request.workflow_id.clone();
         let input = client.converter().encode_args(&args.into_args())?;
-        let update = update_request(&client, &workflow_id, "", update.name(), input, None, Stage::Accepted);
-        let operations = [Kind::StartWorkflow(self.request), Kind::UpdateWorkflow(update.clone())];
+        let update = update_request(&client, (&workflow_id, ""), update.name(), input, None, Stage::Accepted)?;
+        let start = Self::request(&client, self.request)?;
+        let operations = [Kind::StartWorkflow(start), Kind::UpdateWorkflow(update.clone())];
         let request = api::ExecuteMultiOperationRequest {
             namespace: client.namespace().to_owned(),
             operations: operations.map(|operation| Operation { operation: Some(operation) }).into(),
@@ -259,6 +268,7 @@ impl<W: WorkflowDefinition> IntoFuture for StartWorkflow<W> {
         let StartWorkflow { client, request, error, .. } = self;
         Box::pin(async move {
             error.map_or(Ok(()), Err)?;
+            let request = Self::request(&client, request)?;
             let workflow_id = request.workflow_id.clone();
             let started = rpc!(client.connection(), start_workflow_execution, request, client.short()).await;
             let run_id = started.map_err(|error| error.of_start(&workflow_id))?.run_id;

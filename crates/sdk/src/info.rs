@@ -6,7 +6,7 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes as Started},
     time::{duration_from_proto, time_from_proto},
 };
-use tenure_client::{DataConverter, Failure};
+use tenure_client::{DataConverter, Failure, Headers};
 
 /// What the started event says of a run.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub struct WorkflowInfo {
     pub run_timeout: Option<Duration>,
     /// Why the last run failed, when this one is a retry or the next of a schedule.
     pub last_failure: Option<Failure>,
+    /// What travelled along with its start.
+    pub headers: Headers,
     pub(crate) task_timeout: Option<Duration>,
     pub(crate) last_result: Option<Payload>,
     pub(crate) memo: Memo,
@@ -69,6 +71,7 @@ impl WorkflowInfo {
             execution_timeout: duration_from_proto(started.workflow_execution_timeout),
             run_timeout: duration_from_proto(started.workflow_run_timeout),
             last_failure: started.continued_failure.map(|it| Failure::from_proto(it, converter)),
+            headers: Headers::from_proto(started.header),
             task_timeout: duration_from_proto(started.workflow_task_timeout),
             last_result: started.last_completion_result.and_then(|it| it.payloads.into_iter().next()),
             memo: started.memo.unwrap_or_default(),

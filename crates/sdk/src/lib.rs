@@ -76,6 +76,7 @@
 //!
 //! - [`WorkflowContext`]: what a workflow can do: activities, timers, conditions, children, scopes, patches, updates of
 //!   its memo, and a clock and random numbers that are the same whenever the code runs again.
+//! - [`WorkerInterceptor`], [`ClientInterceptor`] and [`Headers`]: what stands between callers and code.
 //! - [`ActivityContext`]: heartbeats, cancellation, which attempt it is.
 //! - [`Client`] and [`WorkflowHandle`]: start, signal, query, update, wait.
 //! - [`Client::start_activity`]: one activity, without a workflow around it.
@@ -108,6 +109,7 @@ mod execution;
 #[cfg(feature = "json-history")]
 mod history_json;
 mod info;
+mod interceptor;
 #[doc(hidden)]
 pub mod macros;
 mod replay;
@@ -120,6 +122,9 @@ pub use activity::{Activities, Activity, ActivityContext, ActivityInfo, Activity
 #[cfg(feature = "json-history")]
 pub use history_json::history_from_json;
 pub use info::{HistoryInfo, WorkflowInfo};
+pub use interceptor::{
+    BoxFuture, InboundCall, InboundKind, NextActivity, OutboundCall, OutboundKind, WorkerInterceptor,
+};
 pub use replay::{ReplayError, Replayed, Replayer};
 pub use tenure_api::history::v1::{History, HistoryEvent};
 #[cfg(feature = "tls")]
@@ -128,8 +133,8 @@ pub use tenure_client::{
     ActivityDefinition, ActivityDescription, ActivityExecutionStatus, ActivityHandle, ActivityIdConflictPolicy,
     ActivityIdReusePolicy, ActivityOptions, ActivityRef, ApplicationError, Args, AsyncActivityHandle, Backfill, Batch,
     BatchActivities, BatchDescription, BatchHandle, BatchOperationState, BatchOperationType, BatchSummary, BatchTarget,
-    Binary, Calendar, CalendarRange, ChangedSchedule, Client, ClientBuilder, ClientError, Data, DataConverter,
-    DataError, Description, Events, Failure, FailureData, FailureKind, Filter, FilterValue, Handles, HeartbeatAnswer, Interval,
+    Binary, Calendar, CalendarRange, ChangedSchedule, Client, ClientBuilder, ClientCall, ClientCallKind, ClientError, ClientInterceptor, Data, DataConverter,
+    DataError, Description, Events, Failure, FailureData, FailureKind, Filter, FilterValue, Handles, Headers, HeartbeatAnswer, Interval,
     IntoActivity, IntoArgs, IntoRanges, IntoWorkflow, Json, List, ListStream, NewSchedule, Outgoing, PatchSchedule,
     Payload, PayloadCodec, PayloadConverter, Query, Raw, ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState,
     ScheduleBuilder, ScheduleDescription, ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes,

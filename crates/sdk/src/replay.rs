@@ -2,11 +2,12 @@
 
 use crate::{
     execution::{Execution, Factory, Name, Task, Trouble, Typed},
+    interceptor::{Interceptors, WorkerInterceptor},
     workflow::Workflow,
 };
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf, sync::Arc};
 use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
-use tenure_client::{Args, Client, ClientError, DataConverter, Failure, IntoArgs, IntoWorkflow, Query};
+use tenure_client::{Args, Client, ClientError, DataConverter, Failure, Headers, IntoArgs, IntoWorkflow, Query};
 
 /// Why a history cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,7 @@ pub struct Replayer {
     workflows: BTreeMap<String, Arc<dyn Factory>>,
     converter: DataConverter,
     namespace: String,
+    interceptors: Interceptors,
     strict: bool,
 }
 
@@ -66,9 +68,21 @@ impl Replayer {
     }
 
     /// A replayer that runs the workflows as a worker with this client would.
-    pub(crate) fn of(workflows: BTreeMap<String, Arc<dyn Factory>>, client: &Client) -> Self {
+    pub(crate) fn of(
+        workflows: BTreeMap<String, Arc<dyn Factory>>,
+        client: &Client,
+        interceptors: Interceptors,
+    ) -> Self {
         let (converter, namespace) = (client.converter().clone(), client.namespace().to_owned());
-        Replayer { workflows, converter, namespace, strict: false }
+        Replayer { workflows, converter, namespace, interceptors, strict: false }
+    }
+
+    /// Adds an interceptor, as the worker has it.
+    #[must_use]
+    pub fn interceptor(mut self, interceptor: impl WorkerInterceptor) -> Self {
+        let added: Arc<dyn WorkerInterceptor> = Arc::new(interceptor);
+        self.interceptors = self.interceptors.iter().cloned().chain([added]).collect();
+        self
     }
 
     /// Adds a workflow.
@@ -172,7 +186,9 @@ impl Replayer {
             run_id: started.original_execution_run_id.clone(),
         };
         Ok(Replayed {
-            execution: Execution::new(factory, name, self.converter.clone()).strictly(self.strict),
+            execution: Execution::new(factory, name, self.converter.clone())
+                .intercepted(&self.interceptors)
+                .strictly(self.strict),
             converter: self.converter.clone(),
         })
     }
@@ -204,7 +220,7 @@ impl Replayed {
         args: impl IntoArgs<A>,
     ) -> Result<R, Failure> {
         let args = self.converter.encode_args(&args.into_args())?;
-        let answer = self.execution.query(query.name(), args.as_ref())?;
+        let answer = self.execution.query(query.name(), args.as_ref(), &Headers::default())?;
         Ok(self.converter.decode(&answer)?)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{ActivityHandle, ActivityIdConflictPolicy, ActivityIdReusePolicy};
 use crate::{
-    args::RetryPolicy, client::Client, data::DataError, definition::ActivityDefinition, error::ClientError, rpc,
-    search::SearchKey,
+    args::RetryPolicy, client::Client, data::DataError, definition::ActivityDefinition, error::ClientError,
+    headers::ClientCallKind, rpc, search::SearchKey,
 };
 use std::{future::IntoFuture, marker::PhantomData, pin::Pin, time::Duration};
 use tenure_api::{
@@ -136,10 +136,12 @@ impl<D: ActivityDefinition> IntoFuture for StartActivity<D> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let StartActivity { client, request, error, .. } = self;
+        let StartActivity { client, mut request, error, .. } = self;
         Box::pin(async move {
             error.map_or(Ok(()), Err)?;
             let activity_id = request.activity_id.clone();
+            let name = request.activity_type.as_ref().map_or("", |it| &it.name);
+            request.header = client.headers(ClientCallKind::StartActivity, name, &activity_id)?;
             let started = rpc!(client.connection(), start_activity_execution, request, client.short()).await?;
             Ok(ActivityHandle::new(client, activity_id, started.run_id))
         })

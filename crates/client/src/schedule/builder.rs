@@ -10,6 +10,7 @@ use crate::{
     data::{Data, DataError, IntoArgs},
     definition::{IntoWorkflow, WorkflowDefinition},
     error::ClientError,
+    headers::ClientCallKind,
     rpc,
     search::{SearchKey, SearchValue},
 };
@@ -125,9 +126,13 @@ impl IntoFuture for ScheduleBuilder<NewSchedule> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let ScheduleBuilder { client, id, schedule, memo, search_attributes, error, of } = self;
+        let ScheduleBuilder { client, id, mut schedule, memo, search_attributes, error, of } = self;
         Box::pin(async move {
             error.map_or(Ok(()), Err)?;
+            if let Some(Action::StartWorkflow(start)) = schedule.action.as_mut().and_then(|it| it.action.as_mut()) {
+                let name = start.workflow_type.as_ref().map_or("", |it| &it.name);
+                start.header = client.headers(ClientCallKind::Schedule, name, &id)?;
+            }
             let request = api::CreateScheduleRequest {
                 namespace: client.namespace().to_owned(),
                 schedule_id: id.clone(),

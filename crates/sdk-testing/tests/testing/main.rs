@@ -7,6 +7,7 @@ mod cluster;
 mod determinism;
 mod features;
 mod histories;
+mod interceptors;
 mod lists;
 mod schedules;
 mod time;

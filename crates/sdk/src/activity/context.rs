@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tenure_api::common::v1::Payload;
-use tenure_client::{Client, Data, DataConverter};
+use tenure_client::{Client, Data, DataConverter, Headers};
 use tokio::sync::{Notify, watch};
 
 /// Which attempt of which activity this is.
@@ -42,6 +42,8 @@ pub struct ActivityInfo {
     pub heartbeat_timeout: Option<Duration>,
     /// Run beside its workflow's task.
     pub is_local: bool,
+    /// What travelled along with its call.
+    pub headers: Headers,
 }
 
 /// What an activity can ask and tell. Cheap to clone.

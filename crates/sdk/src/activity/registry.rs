@@ -1,7 +1,7 @@
 //! Activities by name.
 
 use super::{Activity, ActivityContext};
-use crate::{Failure, testing::Observer, worker::refuse_second};
+use crate::{Failure, interceptor::{NextActivity, WorkerInterceptor}, testing::Observer, worker::refuse_second};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 use tenure_api::common::v1::{Payload, Payloads};
 use tenure_client::{ActivityRef, Args, Data};
@@ -71,6 +71,19 @@ impl ActivityRegistry {
                     before.activity_begins(cx.clone()).await?;
                     run(cx, input).await
                 })
+            });
+        }
+    }
+
+    /// Puts an interceptor around each attempt.
+    pub(crate) fn intercept(&mut self, interceptor: &Arc<dyn WorkerInterceptor>) {
+        for call in self.calls.values_mut() {
+            let (interceptor, run) = (interceptor.clone(), call.clone());
+            *call = Arc::new(move |cx, input| {
+                let (interceptor, run) = (interceptor.clone(), run.clone());
+                let inner = cx.clone();
+                let next = NextActivity(Box::pin(async move { run(inner, input).await }));
+                Box::pin(async move { interceptor.activity(&cx, next).await })
             });
         }
     }

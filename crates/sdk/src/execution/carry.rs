@@ -24,6 +24,13 @@ pub(super) fn pack(unread: impl IntoIterator<Item = (String, Option<Payloads>)>)
     unread.into_iter().enumerate().map(field).collect()
 }
 
+/// Takes them out of a header: code sees what else is in it.
+pub(super) fn strip(header: Option<&mut Header>) {
+    if let Some(header) = header {
+        header.fields.retain(|key, _| !key.starts_with(PREFIX));
+    }
+}
+
 /// Unpacks signals from a header, as the events by which they came.
 pub(super) fn unpack(header: Option<&Header>) -> Vec<HistoryEvent> {
     let event = |(key, payload): (&String, &Payload)| {

@@ -2,6 +2,7 @@
 
 use super::Execution;
 use crate::info::time_of;
+use crate::interceptor::InboundKind;
 use crate::runtime::{Broken, Command};
 use crate::runtime::{LOCAL_ACTIVITY, OpId, OperationResult, PATCH, ROOT, Resolution, SIDE_EFFECT, local_marker};
 use std::{collections::BTreeMap, panic::Location};
@@ -11,7 +12,7 @@ use tenure_api::{
     history::v1::{HistoryEvent, MarkerRecordedEventAttributes, history_event::Attributes as Is},
     protocol::v1::Message,
 };
-use tenure_client::{DataConverter, Failure, FailureKind, RetryState, TimeoutType};
+use tenure_client::{DataConverter, Failure, FailureKind, Headers, RetryState, TimeoutType};
 
 impl Execution {
     /// Notes what markers tell the code, adds the updates that it accepted, and gives the markers of local activities.
@@ -41,13 +42,20 @@ impl Execution {
         match is {
             Is::WorkflowExecutionStartedEventAttributes(mut started) => {
                 let input = started.input.take();
+                super::carry::strip(started.header.as_mut());
                 self.set_info(at, started);
-                if let Err(broken) = self.instance.start(input.as_ref()) {
+                let info = self.rt.info();
+                if let Err(failure) = self.rt.inbound(InboundKind::Start, &info.workflow_type, &info.headers) {
+                    self.rt.fail(failure);
+                } else if let Err(broken) = self.instance.start(input.as_ref()) {
                     self.rt.break_with(Broken::Data(broken.to_string()));
                 }
             }
             Is::WorkflowExecutionSignaledEventAttributes(it) => {
-                if !self.instance.signal(&it.signal_name, it.input.as_ref()) {
+                let headers = Headers::from_proto(it.header);
+                if let Err(failure) = self.rt.inbound(InboundKind::Signal, &it.signal_name, &headers) {
+                    self.rt.fail(failure);
+                } else if !self.instance.signal(&it.signal_name, it.input.as_ref()) {
                     let mut channels = self.rt.channels.borrow_mut();
                     channels.entry(it.signal_name).or_default().push_back(it.input);
                 }

@@ -18,6 +18,7 @@ pub(crate) use matching::of_command as describe;
 
 use crate::{
     info::{HistoryInfo, WorkflowInfo, time_of},
+    interceptor::{InboundKind, Interceptors},
     runtime::{Broken, Command, Completion, LocalCall, ROOT, Rt, Runtime, WOKEN_FROM_OUTSIDE, catch},
 };
 use std::{
@@ -34,7 +35,7 @@ use tenure_api::{
     history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes as Started, history_event::Attributes},
     protocol::v1::Message,
 };
-use tenure_client::{DataConverter, Failure};
+use tenure_client::{DataConverter, Failure, Headers};
 
 /// What a poll, or a replay, brings.
 #[derive(Default)]
@@ -146,6 +147,11 @@ impl Execution {
             admitted: updates::Admitted::default(),
             strict: false,
         }
+    }
+
+    pub(crate) fn intercepted(self, interceptors: &Interceptors) -> Self {
+        let _ = self.rt.interceptors.set(interceptors.clone());
+        self
     }
 
     pub(crate) fn strictly(mut self, strict: bool) -> Self {
@@ -438,8 +444,11 @@ impl Execution {
         })
     }
 
-    pub(crate) fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure> {
-        let answer = catch(|| self.instance.query(name, args));
+    pub(crate) fn query(&self, name: &str, args: Option<&Payloads>, headers: &Headers) -> Result<Payload, Failure> {
+        let answer = catch(|| {
+            self.rt.inbound(InboundKind::Query, name, headers)?;
+            self.instance.query(name, args)
+        });
         // Only this answer failed.
         let _ = self.rt.converter.take_trouble();
         answer.unwrap_or_else(|panic| Err(Failure::application("Panic", panic)))

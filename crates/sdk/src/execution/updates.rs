@@ -1,7 +1,7 @@
 //! The update protocol: requests come as messages, acceptance and outcome go back as messages with a command each.
 
 use super::Execution;
-use crate::runtime::Rt;
+use crate::{interceptor::InboundKind, runtime::Rt};
 use prost::{Message as _, Name};
 use std::{collections::BTreeMap, panic::Location};
 use tenure_api::{
@@ -11,7 +11,7 @@ use tenure_api::{
     protocol::v1::{Message, message::SequencingId},
     update::v1::{Acceptance, Meta, Outcome, Rejection, Request, Response, outcome},
 };
-use tenure_client::Failure;
+use tenure_client::{Failure, Headers};
 
 /// Requests that a reset brought along as events, by update id.
 #[derive(Default)]
@@ -108,7 +108,12 @@ impl Execution {
             };
             send(&self.rt, &message.protocol_instance_id, "accept", any(&acceptance));
         };
-        let taken = self.instance.update(&input.name, input.args.as_ref(), live, &accept, reply);
+        let seen = self.rt.inbound(InboundKind::Update, &input.name, &Headers::from_proto(input.header));
+        let taken = match seen {
+            // What history says was accepted stays so.
+            Err(failure) if live => Err(failure),
+            Ok(()) | Err(_) => self.instance.update(&input.name, input.args.as_ref(), live, &accept, reply),
+        };
         self.rt.progressed();
         if let Err(failure) = taken {
             let rejection = Rejection {

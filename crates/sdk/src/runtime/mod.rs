@@ -17,7 +17,10 @@ pub(crate) use panics::{catch, hush, message_of};
 pub(crate) use scopes::{ROOT, ScopeId, Scopes};
 pub(crate) use tasks::{Tasks, WOKEN_FROM_OUTSIDE};
 
-use crate::info::{HistoryInfo, WorkflowInfo};
+use crate::{
+    info::{HistoryInfo, WorkflowInfo},
+    interceptor::{InboundCall, InboundKind, Interceptors, OutboundCall, OutboundKind, call_of},
+};
 use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -30,7 +33,7 @@ use tenure_api::{
     common::v1::{Payload, Payloads},
     protocol::v1::Message,
 };
-use tenure_client::{DataConverter, Failure};
+use tenure_client::{DataConverter, Failure, Headers};
 
 pub(crate) type Rt = Rc<Runtime>;
 
@@ -49,6 +52,7 @@ pub(crate) struct LocalCall {
     pub(crate) start_to_close: Option<std::time::Duration>,
     pub(crate) schedule_to_close: Option<std::time::Duration>,
     pub(crate) retry: Option<tenure_api::common::v1::RetryPolicy>,
+    pub(crate) headers: Headers,
 }
 
 /// How a workflow function ended.
@@ -69,6 +73,7 @@ pub(crate) enum Broken {
 pub(crate) struct Runtime {
     pub(crate) converter: DataConverter,
     pub(crate) info: OnceCell<WorkflowInfo>,
+    pub(crate) interceptors: OnceCell<Interceptors>,
     pub(crate) history: RefCell<HistoryInfo>,
     pub(crate) now: Cell<SystemTime>,
     pub(crate) replaying: Cell<bool>,
@@ -122,6 +127,7 @@ impl Runtime {
             // What the codec cannot do fails the task, not the workflow.
             converter: converter.watched(),
             info: OnceCell::new(),
+            interceptors: OnceCell::new(),
             history: RefCell::default(),
             now: Cell::new(SystemTime::UNIX_EPOCH),
             replaying: Cell::new(false),
@@ -151,6 +157,35 @@ impl Runtime {
 
     pub(crate) fn info(&self) -> &WorkflowInfo {
         self.info.get().expect("code runs after the started event")
+    }
+
+    /// Lets the interceptors see what reaches the workflow.
+    pub(crate) fn inbound(&self, kind: InboundKind, name: &str, headers: &Headers) -> Result<(), Failure> {
+        let mut interceptors = self.interceptors.get().into_iter().flat_map(|all| all.iter());
+        let Some(workflow) = self.info.get() else { return Ok(()) };
+        let is_replaying = self.replaying.get();
+        let call = InboundCall { kind, name, headers, workflow, is_replaying };
+        interceptors.try_for_each(|interceptor| interceptor.workflow_inbound(&call))
+    }
+
+    /// Lets the interceptors write what travels along with a call.
+    pub(crate) fn outbound(&self, kind: OutboundKind, name: &str, headers: &mut Headers) {
+        let (workflow, is_replaying) = (self.info(), self.replaying.get());
+        for interceptor in self.interceptors.get().into_iter().flat_map(|all| all.iter()) {
+            interceptor.workflow_outbound(&mut OutboundCall { kind, name, headers, workflow, is_replaying });
+        }
+    }
+
+    /// The same, of a command that is a call.
+    pub(crate) fn outbound_command(&self, attributes: &mut Attributes) {
+        if self.interceptors.get().is_none_or(|all| all.is_empty()) {
+            return;
+        }
+        if let Some((kind, name, header)) = call_of(attributes) {
+            let mut headers = Headers::from_proto(header.take());
+            self.outbound(kind, &name, &mut headers);
+            *header = headers.into_proto();
+        }
     }
 
     /// Polls what was woken until nothing is left to do.
@@ -203,6 +238,11 @@ impl Runtime {
             *first = Some(completion);
             self.returned.set(true);
         }
+    }
+
+    /// Ends the workflow as failed, whatever its function is at.
+    pub(crate) fn fail(&self, failure: Failure) {
+        self.completion.borrow_mut().get_or_insert(Completion::Failed(failure));
     }
 
     pub(crate) fn progressed(&self) {
@@ -271,7 +311,8 @@ impl Runtime {
             return op;
         }
         self.scopes.borrow_mut().enter_operation(scope, op);
-        if let Some(attributes) = attributes {
+        if let Some(mut attributes) = attributes {
+            self.outbound_command(&mut attributes);
             self.push(Command { summary, ..Command::new(Some(op), attributes, at) });
         }
         op

@@ -23,7 +23,7 @@ use tenure_api::{
     time::{duration_from_proto, time_from_proto},
     workflowservice::v1 as api,
 };
-use tenure_client::{ClientError, rpc};
+use tenure_client::{ClientError, Headers, rpc};
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
@@ -128,7 +128,7 @@ async fn attempt(
     let last_heartbeat = task.heartbeat_details.map(|it| it.payloads).unwrap_or_default();
     let (cx, control) = ActivityContext::new(info, shared.client.clone(), last_heartbeat);
     let began = Instant::now();
-    let span = span_of(cx.info());
+    let span = span_of(shared, cx.info());
     let mut running = tokio::spawn(run(cx, task.input).instrument(span.clone()));
     let mut heartbeats = pin!(heartbeats(shared, &control, task.task_token, heartbeat_timeout));
     let mut phase = shared.phase.subscribe();
@@ -184,9 +184,11 @@ async fn attempt(
 }
 
 /// What the log says beside the lines of an activity, its own and the worker's.
-pub(super) fn span_of(info: &ActivityInfo) -> tracing::Span {
+pub(super) fn span_of(shared: &WorkerShared, info: &ActivityInfo) -> tracing::Span {
     let ActivityInfo { activity_type, activity_id, attempt, workflow_type, workflow_id, run_id, .. } = info;
-    tracing::info_span!("activity", activity_type, activity_id, attempt, workflow_type, workflow_id, run_id)
+    let span = tracing::info_span!("activity", activity_type, activity_id, attempt, workflow_type, workflow_id, run_id);
+    shared.interceptors.iter().for_each(|interceptor| interceptor.activity_span(info, &span));
+    span
 }
 
 /// Says that an attempt has failed, within its span.
@@ -228,6 +230,7 @@ fn info_of(shared: &WorkerShared, task: &api::PollActivityTaskQueueResponse) -> 
         start_to_close: duration_from_proto(task.start_to_close_timeout),
         heartbeat_timeout: duration_from_proto(task.heartbeat_timeout).filter(|it| !it.is_zero()),
         is_local: false,
+        headers: Headers::from_proto(task.header.clone()),
     }
 }
 

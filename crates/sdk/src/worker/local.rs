@@ -89,12 +89,13 @@ async fn one(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall, attempt:
         run_id: name.run_id.clone(),
         task_queue: shared.task_queue.clone(),
         is_local: true,
+        headers: call.headers.clone(),
         ..Default::default()
     };
     let (cx, control) = ActivityContext::new(info, shared.client.clone(), Vec::new());
     let limit = call.start_to_close.unwrap_or(Duration::from_secs(60));
     let began = Instant::now();
-    let span = super::activities::span_of(cx.info());
+    let span = super::activities::span_of(shared, cx.info());
     let running = tokio::spawn(run(cx, call.input.clone()).instrument(span.clone()));
     let abort = running.abort_handle();
     let result = match timeout(limit, running).await {

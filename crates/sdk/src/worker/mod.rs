@@ -19,6 +19,7 @@ use crate::{
     Failure, Replayer,
     activity::{Activities, Activity, ActivityContext, ActivityRegistry},
     execution::{Factory, Typed},
+    interceptor::{Interceptors, WorkerInterceptor},
     testing::Observer,
     workflow::Workflow,
 };
@@ -63,6 +64,7 @@ pub struct Worker {
     workflows: BTreeMap<String, Arc<dyn Factory>>,
     activities: ActivityRegistry,
     options: WorkerOptions,
+    interceptors: Vec<Arc<dyn WorkerInterceptor>>,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -86,6 +88,7 @@ pub(crate) struct WorkerShared {
     instance_key: String,
     activities: ActivityRegistry,
     options: WorkerOptions,
+    interceptors: Interceptors,
     workflow_slots: Arc<Slots>,
     activity_slots: Arc<Slots>,
     local_slots: Arc<Slots>,
@@ -113,6 +116,7 @@ impl Worker {
             workflows: BTreeMap::new(),
             activities: ActivityRegistry::default(),
             options: WorkerOptions::default(),
+            interceptors: Vec::new(),
             observer: None,
         }
     }
@@ -175,7 +179,7 @@ impl Worker {
 
     /// Replays histories with this worker's workflows and converter.
     pub fn replayer(&self) -> Replayer {
-        Replayer::of(self.workflows.clone(), &self.client)
+        Replayer::of(self.workflows.clone(), &self.client, self.interceptors.iter().cloned().collect())
     }
 
     #[doc(hidden)]
@@ -183,6 +187,14 @@ impl Worker {
     pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
         self.activities.before_each(&observer);
         self.observer = Some(observer);
+        self
+    }
+
+    /// Sees what reaches workflows and activities, and what workflows call. Several look in the order in which they were
+    /// given: the first is the outermost.
+    #[must_use]
+    pub fn interceptor(mut self, interceptor: impl WorkerInterceptor) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
         self
     }
 
@@ -207,7 +219,9 @@ impl Worker {
     /// # Errors
     /// As with [`Self::run`].
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), ClientError> {
-        let Worker { client, task_queue, workflows, activities, options, observer } = self;
+        let Worker { client, task_queue, workflows, mut activities, options, interceptors, observer } = self;
+        interceptors.iter().rev().for_each(|interceptor| activities.intercept(interceptor));
+        let interceptors: Interceptors = interceptors.into();
         let has_workflows = !workflows.is_empty();
         if !has_workflows && activities.calls.is_empty() {
             let why = format!("the worker of {task_queue:?} was given neither workflows nor activities");
@@ -225,7 +239,14 @@ impl Worker {
             workflow_slots: slots("WorkflowWorker", options.workflow_slots.max(2)),
             activity_slots: slots("ActivityWorker", options.activity_slots.max(1)),
             local_slots: slots("LocalActivityWorker", options.local_slots.max(1)),
-            threads: threads::Threads::start(workflows, client.converter().clone(), metrics.clone(), &options),
+            threads: threads::Threads::start(
+                workflows,
+                interceptors.clone(),
+                client.converter().clone(),
+                metrics.clone(),
+                &options,
+            ),
+            interceptors,
             failing: failing::FailingRuns::default(),
             heart: heartbeat::Heart::new(),
             phase: watch::Sender::new(ShutdownPhase::Polling),

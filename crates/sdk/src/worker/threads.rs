@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Failure,
     execution::{Execution, Factory, Name, Output, Progress, Task, TaskFailure, Trouble},
+    interceptor::Interceptors,
     runtime::{LocalCall, count_beats, hush, message_of},
 };
 use std::{
@@ -27,7 +28,7 @@ use tenure_api::{
     history::v1::HistoryEvent,
     query::v1::{WorkflowQuery, WorkflowQueryResult},
 };
-use tenure_client::DataConverter;
+use tenure_client::{DataConverter, Headers};
 use tokio::sync::oneshot;
 
 /// A workflow task, or a query, for a run.
@@ -111,12 +112,13 @@ struct Pool {
     lanes: Vec<Mutex<Arc<Lane>>>,
     /// Runs whose code blocks a thread.
     blocked: Mutex<BTreeSet<String>>,
-    plan: Plan,
+    plan: Arc<Plan>,
 }
 
 /// What a cache is made of.
 struct Plan {
     factories: BTreeMap<String, Arc<dyn Factory>>,
+    interceptors: Interceptors,
     converter: DataConverter,
     bound: usize,
     stats: Arc<CacheStats>,
@@ -138,15 +140,11 @@ impl Pool {
     }
 
     fn spawn(self: &Arc<Self>, lane: &Arc<Lane>) {
-        let (pool, lane) = (Arc::downgrade(self), lane.clone());
-        let Plan { factories, converter, bound, stats, metrics } = &self.plan;
-        let (factories, converter, bound) = (factories.clone(), converter.clone(), *bound);
-        let (stats, metrics) = (stats.clone(), metrics.clone());
+        let (pool, lane, plan) = (Arc::downgrade(self), lane.clone(), self.plan.clone());
         let name = lane.thread.clone();
         let cache = move || {
             count_beats(&lane.pulse);
-            Cache { factories, converter, bound, stats, metrics, executions: HashMap::new(), tick: 0, pool }
-                .work(&lane);
+            Cache { plan, executions: HashMap::new(), tick: 0, pool }.work(&lane);
         };
         let spawned = thread::Builder::new().name(name).stack_size(STACK_SIZE).spawn(cache);
         spawned.expect("a thread can be started");
@@ -203,6 +201,7 @@ impl Pool {
 impl Threads {
     pub(crate) fn start(
         factories: BTreeMap<String, Arc<dyn Factory>>,
+        interceptors: Interceptors,
         converter: DataConverter,
         metrics: Arc<Metrics>,
         options: &WorkerOptions,
@@ -211,7 +210,7 @@ impl Threads {
         let stats = Arc::<CacheStats>::default();
         let bound = options.cached_workflows.div_ceil(count).max(1);
         let lanes = (0..count).map(|index| Mutex::new(Lane::new(format!("workflows-{index}")))).collect();
-        let plan = Plan { factories, converter, bound, stats: stats.clone(), metrics };
+        let plan = Arc::new(Plan { factories, interceptors, converter, bound, stats: stats.clone(), metrics });
         let pool = Arc::new(Pool { lanes, blocked: Mutex::default(), plan });
         for index in 0..count {
             let lane = pool.lane(index).clone();
@@ -283,11 +282,7 @@ struct Cached {
 }
 
 struct Cache {
-    factories: BTreeMap<String, Arc<dyn Factory>>,
-    converter: DataConverter,
-    bound: usize,
-    stats: Arc<CacheStats>,
-    metrics: Arc<Metrics>,
+    plan: Arc<Plan>,
     executions: HashMap<String, Cached>,
     tick: u64,
     pool: Weak<Pool>,
@@ -375,13 +370,13 @@ impl Cache {
         }
         match self.executions.get(run_id) {
             Some(cached) if cached.execution.is_continued_by(&advance.task.events) => {
-                self.stats.hits.fetch_add(1, Ordering::Relaxed);
-                self.metrics.cache_hits.increment(1);
+                self.plan.stats.hits.fetch_add(1, Ordering::Relaxed);
+                self.plan.metrics.cache_hits.increment(1);
             }
             None if advance.task.events.first().is_some_and(|first| first.event_id == 1) => {
                 if advance.task.events.iter().any(is_replay) {
-                    self.stats.misses.fetch_add(1, Ordering::Relaxed);
-                    self.metrics.cache_misses.increment(1);
+                    self.plan.stats.misses.fetch_add(1, Ordering::Relaxed);
+                    self.plan.metrics.cache_misses.increment(1);
                 }
                 self.insert(&advance)?;
             }
@@ -394,7 +389,9 @@ impl Cache {
         let local = cached.execution.take_local();
         cached.locals += local.len();
         let answer = |query: &WorkflowQuery| {
-            answer(cached.execution.query(&query.query_type, query.query_args.as_ref()), &self.converter)
+            let headers = Headers::from_proto(query.header.clone());
+            let queried = cached.execution.query(&query.query_type, query.query_args.as_ref(), &headers);
+            answer(queried, &self.plan.converter)
         };
         let query_results = queries.iter().map(|(id, query)| (id.clone(), answer(query))).collect();
         let task_timeout = cached.execution.task_timeout();
@@ -403,16 +400,17 @@ impl Cache {
 
     fn insert(&mut self, advance: &Advance) -> Result<(), Refused> {
         let workflow_type = &advance.workflow_type;
-        let Some(factory) = self.factories.get(workflow_type).cloned() else {
-            let known = self.factories.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let Some(factory) = self.plan.factories.get(workflow_type).cloned() else {
+            let known = self.plan.factories.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let message = format!("this worker has no workflow {workflow_type:?}; it has: {known}");
             let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
             return Err(Refused::Fails(TaskFailure::new(cause, "UnknownWorkflow", message)));
         };
         self.make_room();
-        let execution = Execution::new(&factory, (*advance.name).clone(), self.converter.clone());
+        let execution = Execution::new(&factory, (*advance.name).clone(), self.plan.converter.clone())
+            .intercepted(&self.plan.interceptors);
         self.executions.insert(advance.name.run_id.clone(), Cached { execution, used: self.tick, locals: 0 });
-        self.metrics.cache_size.set(self.stats.size.fetch_add(1, Ordering::Relaxed) as f64 + 1.0);
+        self.plan.metrics.cache_size.set(self.plan.stats.size.fetch_add(1, Ordering::Relaxed) as f64 + 1.0);
         Ok(())
     }
 
@@ -437,7 +435,7 @@ impl Cache {
 
     fn remove(&mut self, run_id: &str) {
         let Some(removed) = self.executions.remove(run_id) else { return };
-        self.metrics.cache_size.set(self.stats.size.fetch_sub(1, Ordering::Relaxed) as f64 - 1.0);
+        self.plan.metrics.cache_size.set(self.plan.stats.size.fetch_sub(1, Ordering::Relaxed) as f64 - 1.0);
         // What the code holds is dropped here.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(removed))) {
             tracing::warn!(run_id, panic = message_of(&*panic), "a workflow panicked while it left the cache");
@@ -445,12 +443,12 @@ impl Cache {
     }
 
     fn make_room(&mut self) {
-        while self.executions.len() >= self.bound {
+        while self.executions.len() >= self.plan.bound {
             let idle = self.executions.iter().filter(|(_, cached)| cached.locals == 0);
             let oldest = idle.min_by_key(|(_, cached)| cached.used).map(|(run_id, _)| run_id.clone());
             let Some(oldest) = oldest else { return };
             self.remove(&oldest);
-            self.metrics.cache_evictions.increment(1);
+            self.plan.metrics.cache_evictions.increment(1);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Failure,
+    interceptor::OutboundKind,
     runtime::{LocalCall, LocalRequest, Location, OpFuture, OperationKind, Rt},
     workflow::Cancellation,
 };
@@ -18,7 +19,7 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
     time::duration_to_proto,
 };
-use tenure_client::{ActivityDefinition, Data, RetryPolicy};
+use tenure_client::{ActivityDefinition, Data, Headers, RetryPolicy};
 
 /// An activity about to be called: awaiting it calls it and waits for its result.
 ///
@@ -253,6 +254,7 @@ impl<D: ActivityDefinition> LocalActivityCall<D> {
             start_to_close: None,
             schedule_to_close: None,
             retry: None,
+            headers: Headers::default(),
         };
         LocalActivityCall { rt: rt.clone(), call, error, at, activity: PhantomData }
     }
@@ -281,6 +283,7 @@ impl<D: ActivityDefinition> LocalActivityCall<D> {
             return ActivityFuture { inner: Err(Some(error)), output: PhantomData };
         }
         self.call.seq = self.rt.operations.borrow_mut().next_local();
+        self.rt.outbound(OutboundKind::LocalActivity, &self.call.activity_type, &mut self.call.headers);
         let op = self.rt.start(OperationKind::Local(self.call.clone()), None, None, self.at);
         if self.rt.operations.borrow().is_pending(op) && !self.rt.replaying.get() {
             self.rt.local.borrow_mut().push(LocalRequest { op, call: self.call });

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Failure,
     info::{HistoryInfo, WorkflowInfo},
-    runtime::{Broken, Completion, PATCH, Rt, SIDE_EFFECT, details},
+    runtime::{Broken, PATCH, Rt, SIDE_EFFECT, details},
 };
 use std::{
     cell::RefCell,
@@ -89,7 +89,7 @@ impl<S: 'static> WorkflowContext<S> {
     }
 
     pub(crate) fn fail(&self, failure: Failure) {
-        self.rt.completion.borrow_mut().get_or_insert(Completion::Failed(failure));
+        self.rt.fail(failure);
     }
 
     /// Looks at the state: `let cents = cx.read(|order| order.cents);`. Nothing of the state can be held over an
@@ -632,7 +632,8 @@ impl ContinueAsNew {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let attributes = Attributes::ContinueAsNewWorkflowExecutionCommandAttributes(self.attributes);
+        let mut attributes = Attributes::ContinueAsNewWorkflowExecutionCommandAttributes(self.attributes);
+        self.rt.outbound_command(&mut attributes);
         *self.rt.continue_as_new.borrow_mut() = Some(attributes);
         Err(Failure::new(FailureKind::ContinueAsNew, "the workflow continues as new"))
     }

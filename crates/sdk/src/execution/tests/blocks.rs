@@ -75,7 +75,7 @@ fn a_state_is_made_of_the_arguments_and_has_the_handlers_of_its_groups_and_parts
     story.signal(Train::STOP_AT, "here");
     assert!(story.task().is_empty());
     let ask = |story: &Story<ride>, name: &str| -> serde_json::Value {
-        DataConverter::default().decode(&story.execution.query(name, None).unwrap()).unwrap()
+        DataConverter::default().decode(&story.execution.query(name, None, &Headers::default()).unwrap()).unwrap()
     };
     assert_eq!(ask(&story, "name"), "express");
     assert_eq!(ask(&story, "is_pulled"), true);

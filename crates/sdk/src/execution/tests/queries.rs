@@ -7,7 +7,7 @@ fn a_workflow_tells_what_it_waits_for_and_what_it_handles() {
     let mut story = Story::begin(limited_order, ());
     story.task();
     let ask = |story: &Story<limited_order>, name: &str| -> serde_json::Value {
-        DataConverter::default().decode(&story.execution.query(name, None).unwrap()).unwrap()
+        DataConverter::default().decode(&story.execution.query(name, None, &Headers::default()).unwrap()).unwrap()
     };
     let line = line!() + 12;
     let trace = ask(&story, "__stack_trace");

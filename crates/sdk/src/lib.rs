@@ -306,9 +306,10 @@ pub use tenure_sdk_macros::handlers;
 pub use tenure_sdk_macros::workflow;
 pub use worker::{Deployment, Versioning, Worker, WorkerOptions};
 pub use workflow::{
-    ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,
-    Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Saga, Scope, Sent, SignalChannel, StateMut,
-    StateRef, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowState, join_all, select_all,
+    Acquire, ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,
+    Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Permit, Saga, Scope, Sent, SignalChannel, StateMut,
+    StateRef, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowMutex, WorkflowMutexGuard,
+    WorkflowSemaphore, WorkflowState, join_all, select_all,
     try_join_all,
 };
 

@@ -15,6 +15,7 @@ mod replay;
 mod runs;
 mod sagas;
 mod scopes;
+mod semaphores;
 mod story;
 mod threads;
 

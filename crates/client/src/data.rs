@@ -335,6 +335,13 @@ impl<T: Serialize + DeserializeOwned + 'static> Data for T {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raw(pub Payload);
 
+impl Raw {
+    /// The value, if it is JSON of a `T`.
+    pub fn read<T: Data>(&self) -> Result<T, DataError> {
+        T::decode(&self.0, &Json)
+    }
+}
+
 impl Data for Raw {
     fn encode(&self, _: &dyn PayloadConverter) -> Result<Payload, DataError> {
         Ok(self.0.clone())

@@ -2,14 +2,13 @@
 
 use crate::signature::{
     Argument, AttributeOptions, Names, Output, arguments, block, conditions, constant, docs, hidden, item, output,
-    tuple,
 };
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{ImplItem, ItemFn, ext::IdentExt, spanned::Spanned};
+use syn::{ImplItem, ItemFn, spanned::Spanned};
 
 pub(crate) fn function(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
-    let options = AttributeOptions::read(options, &["name"])?;
+    let options = AttributeOptions::read(options, &["name", "dynamic"])?;
     let mut function: ItemFn = item(tokens, "activity", "a function")?;
     if let Some(receiver) = function.sig.receiver() {
         return Err(syn::Error::new(receiver.span(), "put `#[activities]` on the `impl` around this method"));
@@ -19,10 +18,10 @@ pub(crate) fn function(options: TokenStream, tokens: TokenStream) -> syn::Result
     let context = context.map(|_| quote!(#cx,));
     let (name, visibility) = (function.sig.ident.clone(), function.vis.clone());
     let docs: Vec<_> = docs(&function.attrs).into_iter().cloned().collect();
-    let activity_type = options.name.unwrap_or_else(|| name.unraw().to_string());
+    let activity_type = options.name_or(&name);
     let output = output(&function.sig);
     let ty = &output.ty;
-    let (types, names) = tuple(&taken);
+    let (types, names) = options.arguments(&function.sig, &taken)?;
     let settled = called(&output, &function.sig, quote!(#name::call), context, &taken);
     function.sig.ident = syn::Ident::new("call", name.span());
     function.vis = syn::parse_quote!(pub);
@@ -95,7 +94,7 @@ pub(crate) fn methods(options: TokenStream, tokens: TokenStream) -> syn::Result<
         let Some(at) = method.attrs.iter().position(|attribute| attribute.path().is_ident("activity")) else {
             continue;
         };
-        let options = AttributeOptions::of(&method.attrs.remove(at), &["name"])?;
+        let options = AttributeOptions::of(&method.attrs.remove(at), &["name", "dynamic"])?;
         let shared = method.sig.receiver().is_some_and(|it| it.reference.is_some() && it.mutability.is_none());
         if !shared {
             let why = "an activity method takes `&self`: attempts that run at the same time share what it depends on";
@@ -107,11 +106,11 @@ pub(crate) fn methods(options: TokenStream, tokens: TokenStream) -> syn::Result<
         let name = &method.sig.ident;
         let constant = constant(name);
         let conditions = conditions(&method.attrs);
-        let activity_type = options.name.unwrap_or_else(|| name.unraw().to_string());
+        let activity_type = options.name_or(name);
         names_taken.add("activity", &activity_type, name)?;
         let output = output(&method.sig);
         let ty = &output.ty;
-        let (types, names) = tuple(&taken);
+        let (types, names) = options.arguments(&method.sig, &taken)?;
         let settled = called(&output, &method.sig, quote!(#owner_name.#name), context, &taken);
         let docs = docs(&method.attrs);
         constants.push(quote! {

@@ -253,6 +253,35 @@ fn is_reference(input: &FnArg) -> bool {
     matches!(input, FnArg::Typed(typed) if matches!(*typed.ty, Type::Reference(_)))
 }
 
+/// What registers a handler of all names that have no other.
+fn dynamic(
+    method: &ImplItemFn,
+    kind: HandlerKind,
+    options: &AttributeOptions,
+    taken: &[Argument],
+) -> syn::Result<TokenStream> {
+    let signature = &method.sig;
+    let [Argument { name: called, ty: called_type }, Argument { name: args, ty: args_type }] = taken else {
+        let why = "what is `dynamic` takes the name and the arguments as they come: `name: String, args: Vec<Raw>`";
+        return Err(syn::Error::new(signature.span(), why));
+    };
+    if let Some(validator) = &options.validate {
+        return Err(syn::Error::new(validator.span(), "what is `dynamic` has no validator"));
+    }
+    let (cx, state, name, conditions) = (hidden("cx"), hidden("state"), &signature.ident, conditions(&method.attrs));
+    let (output, arguments) = (output(signature), quote!(#called: #called_type, #args: #args_type));
+    Ok(if signature.asyncness.is_some() {
+        let register = format_ident!("any_{}_async", kind.name());
+        let settled = output.settle(quote!(Self::#name(#cx, #called, #args).await));
+        quote!(#(#conditions)* handlers.#register(|#cx, #arguments| async move { #settled });)
+    } else {
+        let register = format_ident!("any_{}", kind.name());
+        let receiver = if kind == HandlerKind::Query { quote!(&Self) } else { quote!(&mut Self) };
+        let settled = output.settle(quote!(#state.#name(#called, #args)));
+        quote!(#(#conditions)* handlers.#register(|#state: #receiver, #arguments| #settled);)
+    })
+}
+
 fn handler(
     block: &ItemImpl,
     method: &ImplItemFn,
@@ -260,13 +289,17 @@ fn handler(
     attribute: &syn::Attribute,
     names_taken: &mut Names,
 ) -> syn::Result<(TokenStream, TokenStream)> {
-    let allowed: &[&str] = if kind == HandlerKind::Update { &["name", "validate"] } else { &["name"] };
+    let allowed: &[&str] =
+        if kind == HandlerKind::Update { &["name", "validate", "dynamic"] } else { &["name", "dynamic"] };
     let options = AttributeOptions::of(attribute, allowed)?;
     let (state, signature) = (&block.self_ty, &method.sig);
     let (context, taken) = arguments(signature, "WorkflowContext")?;
     check(method, kind, context.is_some())?;
     if let Some(validator) = &options.validate {
         check_validator(block, validator, method, &taken)?;
+    }
+    if options.dynamic {
+        return Ok((TokenStream::new(), dynamic(method, kind, &options, &taken)?));
     }
     let name = &signature.ident;
     let constant = constant(name);

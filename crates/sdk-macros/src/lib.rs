@@ -19,7 +19,8 @@ use proc_macro::TokenStream;
 /// `name` becomes a value that is given where a workflow is wanted: `client.start(name, args)`,
 /// `worker.workflow(name)`, `cx.child(name, args)`. `#[workflow(name = "...")]` sets the workflow type.
 /// `#[workflow(init = State::new)]` makes the state of the arguments, which it gets by reference; without, the state is
-/// `Default`.
+/// `Default`. `#[workflow(dynamic)]` takes the tasks of all workflow types that the worker does not have: its argument is
+/// `args: Vec<Raw>`, and `cx.info().workflow_type` says the type.
 #[proc_macro_attribute]
 pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
     finish(renamed::expand(options.into(), |options| workflow::expand(options, item.into())))
@@ -29,7 +30,8 @@ pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `async` may block: it runs on a thread of its own.
 ///
 /// `name` becomes a value: `cx.activity(name, args)`, `worker.activity(name)`; `name::call(args)` calls the function.
-/// `#[activity(name = "...")]` sets the activity type.
+/// `#[activity(name = "...")]` sets the activity type. `#[activity(dynamic)]` takes the tasks of all activity types that
+/// the worker does not have: its argument is `args: Vec<Raw>`, and `cx.info().activity_type` says the type.
 #[proc_macro_attribute]
 pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
     finish(renamed::expand(options.into(), |options| activity::function(options, item.into())))
@@ -53,6 +55,9 @@ pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
 /// The handlers of a state may stand in several blocks: each further one is a `#[handlers(group = name)]`, and the one
 /// without takes them in with `#[handlers(groups(name, ..))]`. Handlers that several states share are those of a type of its
 /// own, which is a field of each: `#[handlers(parts(field: Type))]`.
+///
+/// `#[signal(dynamic)]`, `#[query(dynamic)]` and `#[update(dynamic)]` take all names that have no handler: their arguments
+/// are `name: String, args: Vec<Raw>`.
 #[proc_macro_attribute]
 pub fn handlers(options: TokenStream, item: TokenStream) -> TokenStream {
     let expand = |options| handlers::expand(options, item.clone().into());

@@ -10,6 +10,8 @@ pub(crate) struct AttributeOptions {
     pub(crate) name: Option<String>,
     pub(crate) validate: Option<Ident>,
     pub(crate) init: Option<syn::Path>,
+    /// Takes what has no other taker, whatever it is called.
+    pub(crate) dynamic: bool,
 }
 
 impl AttributeOptions {
@@ -24,8 +26,12 @@ impl AttributeOptions {
                 options.validate = Some(meta.value()?.parse()?);
             } else if is("init") {
                 options.init = Some(meta.value()?.parse()?);
+            } else if is("dynamic") {
+                options.dynamic = true;
             } else {
-                let known = allowed.iter().map(|key| format!("`{key} = ..`")).collect::<Vec<_>>().join(" and ");
+                let shown =
+                    |key: &&str| if *key == "dynamic" { "`dynamic`".to_owned() } else { format!("`{key} = ..`") };
+                let known = allowed.iter().map(shown).collect::<Vec<_>>().join(" and ");
                 return Err(meta.error(if known.is_empty() {
                     "nothing can be set here".to_owned()
                 } else {
@@ -34,8 +40,33 @@ impl AttributeOptions {
             }
             Ok(())
         });
+        let span = tokens.span();
         syn::parse::Parser::parse2(parser, tokens)?;
-        Ok(options)
+        match options {
+            AttributeOptions { dynamic: true, name: Some(_), .. } => {
+                Err(syn::Error::new(span, "what is `dynamic` takes all names: it has none of its own"))
+            }
+            options => Ok(options),
+        }
+    }
+
+    /// The name to a server: of what is dynamic, none.
+    pub(crate) fn name_or(&self, name: &Ident) -> String {
+        let own = || if self.dynamic { String::new() } else { name.unraw().to_string() };
+        self.name.clone().unwrap_or_else(own)
+    }
+
+    /// The arguments as they travel, and a pattern of their names. What is dynamic takes them as they come, in one list.
+    pub(crate) fn arguments(
+        &self,
+        signature: &Signature,
+        taken: &[Argument],
+    ) -> syn::Result<(TokenStream, TokenStream)> {
+        match taken {
+            _ if !self.dynamic => Ok(tuple(taken)),
+            [Argument { name, ty }] => Ok((quote!(#ty), quote!(#name))),
+            _ => Err(syn::Error::new(signature.span(), "what is `dynamic` takes one argument: `args: Vec<Raw>`")),
+        }
     }
 
     /// The options of an attribute inside of an `impl`.

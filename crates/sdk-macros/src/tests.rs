@@ -56,7 +56,11 @@ fn workflows() {
         ],
     );
     let code = "async fn w(cx: WorkflowContext) {}";
-    assert_eq!(messages(workflow::expand, "nmae = \"x\"", code), ["unknown option: `name = ..` and `init = ..` can be set here"]);
+    assert!(messages(workflow::expand, "dynamic", code)[0].contains("takes one argument: `args: Vec<Raw>`"));
+    assert_eq!(
+        messages(workflow::expand, "nmae = \"x\"", code),
+        ["unknown option: `name = ..` and `init = ..` and `dynamic` can be set here"]
+    );
     assert!(messages(workflow::expand, "name = \"x\"", code).is_empty());
 }
 
@@ -99,8 +103,13 @@ fn signals_queries_and_updates() {
         ("#[signal] fn s(&mut self) -> u8 { 0 }", "a signal answers nothing"),
         ("#[signal] fn s(&mut self) -> Result<u8> { Ok(0) }", "a signal answers nothing"),
         ("#[signal] #[query] fn s(&self) {}", "a method is one handler: this one is marked as signal and query"),
-        ("#[signal(validate = check)] fn s(&mut self) {}", "unknown option: `name = ..` can be set here"),
-        ("#[update(check = x)] fn u(&mut self) {}", "`name = ..` and `validate = ..` can be set here"),
+        ("#[signal(validate = check)] fn s(&mut self) {}", "unknown option: `name = ..` and `dynamic` can be set here"),
+        ("#[update(check = x)] fn u(&mut self) {}", "`name = ..` and `validate = ..` and `dynamic` can be set here"),
+        (
+            "#[signal(dynamic)] fn s(&mut self) {}",
+            "takes the name and the arguments as they come: `name: String, args: Vec<Raw>`",
+        ),
+        ("#[signal(dynamic, name = \"s\")] fn s(&mut self) {}", "what is `dynamic` takes all names"),
         (
             "#[signal] fn s(&mut self) {} #[signal(name = \"s\")] fn t(&mut self) {}",
             "another signal here is called \"s\": give one of them `#[signal(name = \"..\")]`",

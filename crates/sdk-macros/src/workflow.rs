@@ -1,12 +1,12 @@
 //! `#[workflow]`.
 
-use crate::signature::{AttributeOptions, arguments, docs, hidden, item, output, parameter, tuple};
+use crate::signature::{AttributeOptions, arguments, docs, hidden, item, output, parameter};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{ItemFn, ext::IdentExt, spanned::Spanned};
+use syn::{ItemFn, spanned::Spanned};
 
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
-    let options = AttributeOptions::read(options, &["name", "init"])?;
+    let options = AttributeOptions::read(options, &["name", "init", "dynamic"])?;
     let mut function: ItemFn = item(tokens, "workflow", "an `async fn`")?;
     let signature = &function.sig;
     if let Some(receiver) = signature.receiver() {
@@ -23,11 +23,11 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
     let state = parameter(&context.ty).map_or_else(|| quote!(()), |state| quote!(#state));
     let (name, visibility, docs) = (signature.ident.clone(), function.vis.clone(), docs(&function.attrs));
     let docs: Vec<_> = docs.into_iter().cloned().collect();
-    let workflow_type = options.name.unwrap_or_else(|| name.unraw().to_string());
+    let workflow_type = options.name_or(&name);
     let cx = hidden("cx");
     let output = output(signature);
     let ty = &output.ty;
-    let (types, names) = tuple(&taken);
+    let (types, names) = options.arguments(signature, &taken)?;
     let call_names: Vec<_> = taken.iter().map(|argument| &argument.name).collect();
     let init = match &options.init {
         // By reference: the function gets the arguments themselves.

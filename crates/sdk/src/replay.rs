@@ -3,6 +3,7 @@
 use crate::{
     execution::{Execution, Factory, Name, Task, Trouble, Typed},
     interceptor::{Interceptors, WorkerInterceptor},
+    worker::DYNAMIC,
     workflow::Workflow,
 };
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf, sync::Arc};
@@ -179,7 +180,8 @@ impl Replayer {
             return Err(ReplayError::Incomplete("it does not begin with the started event".to_owned()));
         };
         let workflow_type = started.workflow_type.clone().unwrap_or_default().name;
-        let factory = self.workflows.get(&workflow_type).ok_or(ReplayError::UnknownWorkflow(workflow_type))?;
+        let factory = self.workflows.get(&workflow_type).or_else(|| self.workflows.get(DYNAMIC));
+        let factory = factory.ok_or(ReplayError::UnknownWorkflow(workflow_type))?;
         let name = Name {
             namespace: self.namespace.clone(),
             workflow_id: started.workflow_id.clone(),
@@ -188,6 +190,7 @@ impl Replayer {
         Ok(Replayed {
             execution: Execution::new(factory, name, self.converter.clone())
                 .intercepted(&self.interceptors)
+                .prepared(started.input.as_ref())
                 .strictly(self.strict),
             converter: self.converter.clone(),
         })

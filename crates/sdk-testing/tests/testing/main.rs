@@ -5,6 +5,7 @@ mod bad_days;
 mod batches;
 mod cluster;
 mod determinism;
+mod dynamic;
 mod features;
 mod histories;
 mod interceptors;

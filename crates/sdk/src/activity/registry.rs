@@ -1,7 +1,12 @@
 //! Activities by name.
 
 use super::{Activity, ActivityContext};
-use crate::{Failure, interceptor::{NextActivity, WorkerInterceptor}, testing::Observer, worker::refuse_second};
+use crate::{
+    Failure,
+    interceptor::{NextActivity, WorkerInterceptor},
+    testing::Observer,
+    worker::{DYNAMIC, refuse_second},
+};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 use tenure_api::common::v1::{Payload, Payloads};
 use tenure_client::{ActivityRef, Args, Data};
@@ -36,6 +41,11 @@ impl ActivityRegistry {
             })
         };
         self.calls.insert(name, Arc::new(call));
+    }
+
+    /// The activity of a name, or the one that takes all names.
+    pub(crate) fn call(&self, name: &str) -> Option<Call> {
+        self.calls.get(name).or_else(|| self.calls.get(DYNAMIC)).cloned()
     }
 
     /// Takes a name, which must be free.

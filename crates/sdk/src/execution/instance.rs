@@ -18,6 +18,8 @@ pub(crate) trait Factory: Send + Sync {
 
 pub(crate) trait Instance {
     fn name(&self) -> &str;
+    /// Makes the state before anything runs, for queries of a workflow that has not begun.
+    fn prepare(&self, args: Option<&Payloads>) -> Result<(), DataError>;
     /// Begins the function.
     fn start(&self, args: Option<&Payloads>) -> Result<(), DataError>;
     /// Whether a handler takes signals of this name.
@@ -95,7 +97,7 @@ impl<W: Workflow> Running<W> {
         serde_json::json!({
             "currentDetails": *self.cx.rt().details.borrow(),
             "definition": {
-                "type": self.name,
+                "type": self.name(),
                 "signalDefinitions": named(self.handlers.signals.keys().copied().collect()),
                 "queryDefinitions": named(self.handlers.queries.keys().copied().collect()),
                 "updateDefinitions": named(self.handlers.updates.keys().copied().collect()),
@@ -106,7 +108,13 @@ impl<W: Workflow> Running<W> {
 
 impl<W: Workflow> Instance for Running<W> {
     fn name(&self) -> &str {
-        &self.name
+        // Of a dynamic one, history says it.
+        self.cx.rt().info.get().map_or(&*self.name, |info| &*info.workflow_type)
+    }
+
+    fn prepare(&self, args: Option<&Payloads>) -> Result<(), DataError> {
+        self.state.make(W::init(&self.cx.rt().converter.decode_args(args)?));
+        Ok(())
     }
 
     fn start(&self, args: Option<&Payloads>) -> Result<(), DataError> {
@@ -129,12 +137,13 @@ impl<W: Workflow> Instance for Running<W> {
     }
 
     fn handles(&self, signal: &str) -> bool {
-        self.handlers.signals.contains_key(signal)
+        self.handlers.any_signal.is_some() || self.handlers.signals.contains_key(signal)
     }
 
     fn signal(&self, name: &str, args: Option<&Payloads>) -> bool {
-        let Some(handler) = self.handlers.signals.get(name) else { return false };
-        match handler(&self.cx, args) {
+        let handler = self.handlers.signals.get(name).or(self.handlers.any_signal.as_ref());
+        let Some(handler) = handler else { return false };
+        match handler(&self.cx, name, args) {
             // The task fails, and the signal comes again.
             Err(error) if error.is_of_codec() => {}
             Err(error) => tracing::warn!(signal = name, %error, "a signal that cannot be read is left out"),
@@ -145,10 +154,13 @@ impl<W: Workflow> Instance for Running<W> {
 
     fn query(&self, name: &str, args: Option<&Payloads>) -> Result<Payload, Failure> {
         match (self.handlers.queries.get(name), name) {
-            (Some(handler), _) => handler(&self.cx, args),
+            (Some(handler), _) => handler(&self.cx, name, args),
             (None, "__stack_trace") => Ok(self.cx.rt().converter.encode(&self.waits_for())?),
             (None, "__temporal_workflow_metadata") => Ok(self.cx.rt().converter.encode(&self.metadata())?),
             (None, _) => {
+                if let Some(any) = &self.handlers.any_query {
+                    return any(&self.cx, name, args);
+                }
                 let known = self.handlers.queries.keys().copied().collect::<Vec<_>>().join(", ");
                 Err(Failure::msg(format!("no query {name:?} here; there are: {known}")))
             }
@@ -163,10 +175,11 @@ impl<W: Workflow> Instance for Running<W> {
         accept: &dyn Fn(),
         reply: Reply,
     ) -> Result<(), Failure> {
-        let Some(handler) = self.handlers.updates.get(name) else {
+        let handler = self.handlers.updates.get(name).or(self.handlers.any_update.as_ref());
+        let Some(handler) = handler else {
             let known = self.handlers.updates.keys().copied().collect::<Vec<_>>().join(", ");
             return Err(Failure::application("UnknownUpdate", format!("no update {name:?} here; there are: {known}")));
         };
-        handler(&self.cx, args, validate, accept, reply)
+        handler(&self.cx, name, args, validate, accept, reply)
     }
 }

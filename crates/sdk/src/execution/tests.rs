@@ -5,6 +5,7 @@ mod calls;
 mod chance;
 mod combining;
 mod data;
+mod dynamic;
 mod ends;
 mod errors;
 mod handlers;

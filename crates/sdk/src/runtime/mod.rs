@@ -98,7 +98,7 @@ pub(crate) struct Runtime {
     pub(crate) broken: RefCell<Option<Broken>>,
     pub(crate) details: RefCell<String>,
     /// Asynchronous handlers that are at work, by name.
-    pub(crate) handlers: RefCell<BTreeMap<&'static str, usize>>,
+    pub(crate) handlers: RefCell<BTreeMap<Rc<str>, usize>>,
     deadline: Cell<Option<Deadline>>,
     conditions: RefCell<Vec<Waker>>,
     /// Grows whenever something happened that a condition may depend on.
@@ -268,12 +268,13 @@ impl Runtime {
     }
 
     /// Runs an asynchronous handler.
-    pub(crate) fn spawn_handler(self: &Rc<Self>, name: &'static str, handling: impl Future<Output = ()> + 'static) {
-        *self.handlers.borrow_mut().entry(name).or_default() += 1;
+    pub(crate) fn spawn_handler(self: &Rc<Self>, name: &str, handling: impl Future<Output = ()> + 'static) {
+        let name: Rc<str> = name.into();
+        *self.handlers.borrow_mut().entry(name.clone()).or_default() += 1;
         let rt = self.clone();
         self.spawn(async move {
             handling.await;
-            if let Some(count) = rt.handlers.borrow_mut().get_mut(name) {
+            if let Some(count) = rt.handlers.borrow_mut().get_mut(&name) {
                 *count -= 1;
             }
             rt.progressed();

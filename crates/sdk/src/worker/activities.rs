@@ -115,7 +115,7 @@ async fn attempt(
     info: ActivityInfo,
 ) -> Option<Ended> {
     let name = info.activity_type.clone();
-    let Some(run) = shared.activities.calls.get(&name).cloned() else {
+    let Some(run) = shared.activities.call(&name) else {
         let known = shared.activities.calls.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let message = format!("this worker has no activity {name:?}; it has: {known}");
         return Some(Ended::Failed(Failure::application("UnknownActivity", message), None));

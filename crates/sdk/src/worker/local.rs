@@ -77,7 +77,7 @@ async fn attempts(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall) -> 
 }
 
 async fn one(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall, attempt: u32) -> Result<Payload, Failure> {
-    let Some(run) = shared.activities.calls.get(&call.activity_type).cloned() else {
+    let Some(run) = shared.activities.call(&call.activity_type) else {
         let message = format!("this worker has no activity {:?}", call.activity_type);
         return Err(Failure::application("UnknownActivity", message).non_retryable());
     };

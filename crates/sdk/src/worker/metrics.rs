@@ -61,11 +61,11 @@ impl Metrics {
     }
 
     pub(crate) fn workflow(&self, workflow_type: &str) -> Option<&OfWorkflow> {
-        self.workflows.get(workflow_type)
+        self.workflows.get(workflow_type).or_else(|| self.workflows.get(super::DYNAMIC))
     }
 
     pub(crate) fn activity(&self, activity_type: &str) -> Option<&OfActivity> {
-        self.activities.get(activity_type)
+        self.activities.get(activity_type).or_else(|| self.activities.get(super::DYNAMIC))
     }
 
     /// Used and available slots of a kind of worker.

@@ -35,6 +35,9 @@ use tenure_api::{
 use tenure_client::{ActivityDefinition, Client, ClientError, IntoActivity, IntoWorkflow, Patience, rpc};
 use tokio::sync::{oneshot, watch};
 
+/// The name under which a dynamic workflow or activity is: it takes the tasks of all names that are not known.
+pub(crate) const DYNAMIC: &str = "";
+
 const SDK_NAME: &str = "tenure-rust";
 const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -1,7 +1,7 @@
 //! The threads on which workflow code runs, each with its cache of executions. A run always comes to the same thread.
 
 use super::{
-    WorkerOptions,
+    DYNAMIC, WorkerOptions,
     lane::{Lane, Running, Watched},
     metrics::Metrics,
 };
@@ -400,8 +400,9 @@ impl Cache {
 
     fn insert(&mut self, advance: &Advance) -> Result<(), Refused> {
         let workflow_type = &advance.workflow_type;
-        let Some(factory) = self.plan.factories.get(workflow_type).cloned() else {
-            let known = self.plan.factories.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let factories = &self.plan.factories;
+        let Some(factory) = factories.get(workflow_type).or_else(|| factories.get(DYNAMIC)).cloned() else {
+            let known = factories.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let message = format!("this worker has no workflow {workflow_type:?}; it has: {known}");
             let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
             return Err(Refused::Fails(TaskFailure::new(cause, "UnknownWorkflow", message)));

@@ -430,7 +430,7 @@ fn take_eagerly(shared: &WorkerShared, commands: &mut [Command]) -> Vec<Slot> {
         };
         if schedule.request_eager_execution {
             let known =
-                schedule.activity_type.as_ref().is_some_and(|it| shared.activities.calls.contains_key(&it.name));
+                schedule.activity_type.as_ref().is_some_and(|it| shared.activities.call(&it.name).is_some());
             let slot = if may && known && slots.len() < MAX_EAGER_ACTIVITIES {
                 shared.activity_slots.try_acquire()
             } else {

@@ -13,7 +13,7 @@ use crate::{
 };
 use std::{future::IntoFuture, marker::PhantomData, pin::Pin, time::Duration};
 use tenure_api::{
-    common::v1::{Memo, SearchAttributes, WorkflowType},
+    common::v1::{Memo, Payload, SearchAttributes, WorkflowType},
     enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage,
     errordetails::v1::MultiOperationExecutionFailure,
     taskqueue::v1::TaskQueue,
@@ -151,6 +151,24 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
         self
     }
 
+    /// What the UI shows beside it in a list of workflows.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        let payload = self.note(summary.into());
+        self.request.user_metadata.get_or_insert_default().summary = payload;
+        self
+    }
+
+    /// What the UI shows of it on its own page; it may be Markdown of several lines.
+    pub fn details(mut self, details: impl Into<String>) -> Self {
+        let payload = self.note(details.into());
+        self.request.user_metadata.get_or_insert_default().details = payload;
+        self
+    }
+
+    fn note(&mut self, text: String) -> Option<Payload> {
+        self.client.converter().encode(&text).map_err(|error| self.error = Some(error)).ok()
+    }
+
     /// Retries with the same request id start once.
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         self.request.request_id = id.into();
@@ -198,6 +216,7 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
             search_attributes: start.search_attributes,
             header: start.header,
             workflow_start_delay: start.workflow_start_delay,
+            user_metadata: start.user_metadata,
             ..Default::default()
         };
         let client = self.client;

@@ -124,6 +124,15 @@ impl<D: ActivityDefinition> StartActivity<D> {
         self
     }
 
+    /// What the UI shows beside it.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        match self.client.converter().encode(&summary.into()) {
+            Ok(payload) => self.request.user_metadata.get_or_insert_default().summary = Some(payload),
+            Err(error) => self.error = Some(error),
+        }
+        self
+    }
+
     /// Retries with the same request id start once.
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         self.request.request_id = id.into();

@@ -11,6 +11,7 @@ mod histories;
 mod interceptors;
 mod lists;
 mod schedules;
+mod summaries;
 mod time;
 
 use std::time::Duration;

@@ -3,8 +3,7 @@
 use super::Execution;
 use crate::info::time_of;
 use crate::interceptor::InboundKind;
-use crate::runtime::{Broken, Command};
-use crate::runtime::{LOCAL_ACTIVITY, OpId, OperationResult, PATCH, ROOT, Resolution, SIDE_EFFECT, local_marker};
+use crate::runtime::{Broken, Command, LOCAL_ACTIVITY, Notes, OpId, OperationResult, PATCH, ROOT, Resolution, SIDE_EFFECT, local_marker};
 use std::{collections::BTreeMap, panic::Location};
 use tenure_api::{
     common::v1::{Payload, Payloads, WorkflowExecution, WorkflowType},
@@ -240,7 +239,8 @@ impl Execution {
     pub(super) fn resolve_local(&mut self, seq: u64, result: Result<Option<Payload>, Failure>) {
         let Some((op, call)) = self.rt.operations.borrow().by_local(seq) else { return };
         let marker = local_marker(&call, result.clone(), &self.rt.converter);
-        self.rt.push(Command::new(None, marker, Location::caller()));
+        let notes = Notes::of(call.summary);
+        self.rt.push(Command { notes, ..Command::new(None, marker, Location::caller()) });
         // The same shape as that of any other activity.
         let result = result.map_err(|cause| {
             let failure = self.rt.operations.borrow().cancelled(op);

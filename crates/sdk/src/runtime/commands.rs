@@ -11,25 +11,40 @@ use tenure_client::DataConverter;
 
 pub(crate) type Location = &'static std::panic::Location<'static>;
 
+/// What a person reads beside a command, in the UI.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) summary: Option<String>,
+    pub(crate) details: Option<String>,
+}
+
+impl Notes {
+    pub(crate) fn of(summary: Option<String>) -> Self {
+        Notes { summary, details: None }
+    }
+}
+
 /// A command and where the code made it.
 #[derive(Clone, Debug)]
 pub(crate) struct Command {
     pub(crate) op: Option<OpId>,
     pub(crate) attributes: Attributes,
-    pub(crate) summary: Option<String>,
+    pub(crate) notes: Notes,
     pub(crate) at: Location,
 }
 
 impl Command {
     pub(crate) fn new(op: Option<OpId>, attributes: Attributes, at: Location) -> Self {
-        Command { op, attributes, summary: None, at }
+        Command { op, attributes, notes: Notes::default(), at }
     }
 
     pub(crate) fn to_proto(&self, converter: &DataConverter) -> api::Command {
-        let summary = self.summary.as_ref().and_then(|summary| converter.encode(summary).ok());
+        let payload = |text: &Option<String>| text.as_ref().and_then(|text| converter.encode(text).ok());
+        let (summary, details) = (payload(&self.notes.summary), payload(&self.notes.details));
+        let has_notes = summary.is_some() || details.is_some();
         api::Command {
             command_type: self.attributes.command_type().into(),
-            user_metadata: summary.map(|summary| UserMetadata { summary: Some(summary), details: None }),
+            user_metadata: has_notes.then_some(UserMetadata { summary, details }),
             attributes: Some(self.attributes.clone()),
             ..Default::default()
         }
@@ -60,6 +75,13 @@ impl Commands {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Command> {
         self.queue.iter()
+    }
+
+    /// Notes something beside the command of an operation, if it is still here.
+    pub(crate) fn note(&mut self, op: OpId, notes: Notes) {
+        if let Some(command) = self.queue.iter_mut().rfind(|command| command.op == Some(op)) {
+            command.notes = notes;
+        }
     }
 
     /// Takes back the command of an operation, if it is still here.

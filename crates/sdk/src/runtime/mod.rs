@@ -9,7 +9,7 @@ mod scopes;
 mod tasks;
 
 pub(crate) use beat::{beat, count_beats};
-pub(crate) use commands::{Command, Commands, Known, LOCAL_ACTIVITY, Location, PATCH, SIDE_EFFECT, details};
+pub(crate) use commands::{Command, Commands, Known, LOCAL_ACTIVITY, Location, Notes, PATCH, SIDE_EFFECT, details};
 pub(crate) use operations::{
     CancelMode, OpFuture, OpId, OperationKind, OperationResult, Operations, Resolution, local_marker,
 };
@@ -53,6 +53,7 @@ pub(crate) struct LocalCall {
     pub(crate) schedule_to_close: Option<std::time::Duration>,
     pub(crate) retry: Option<tenure_api::common::v1::RetryPolicy>,
     pub(crate) headers: Headers,
+    pub(crate) summary: Option<String>,
 }
 
 /// How a workflow function ended.
@@ -300,7 +301,7 @@ impl Runtime {
         self: &Rc<Self>,
         kind: OperationKind,
         attributes: Option<Attributes>,
-        summary: Option<String>,
+        notes: Notes,
         at: Location,
     ) -> OpId {
         let scope = self.scopes.borrow().current();
@@ -314,7 +315,7 @@ impl Runtime {
         self.scopes.borrow_mut().enter_operation(scope, op);
         if let Some(mut attributes) = attributes {
             self.outbound_command(&mut attributes);
-            self.push(Command { summary, ..Command::new(Some(op), attributes, at) });
+            self.push(Command { notes, ..Command::new(Some(op), attributes, at) });
         }
         op
     }
@@ -349,7 +350,8 @@ impl Runtime {
         match request.local {
             Some(call) => {
                 let marker = local_marker(&call, Err(failure.root().clone()), &self.converter);
-                self.push(Command::new(None, marker, at));
+                let notes = Notes::of(call.summary);
+                self.push(Command { notes, ..Command::new(None, marker, at) });
             }
             None => request.commands.into_iter().for_each(|attributes| self.command(attributes, at)),
         }

@@ -382,6 +382,10 @@ impl OpFuture {
         self
     }
 
+    pub(crate) fn id(&self) -> OpId {
+        self.op
+    }
+
     pub(crate) fn detach(&mut self) {
         self.detached = true;
     }

@@ -3,7 +3,7 @@
 use crate::{
     Failure,
     interceptor::OutboundKind,
-    runtime::{LocalCall, LocalRequest, Location, OpFuture, OperationKind, Rt},
+    runtime::{LocalCall, LocalRequest, Location, Notes, OpFuture, OperationKind, Rt},
     workflow::Cancellation,
 };
 use std::{
@@ -136,7 +136,7 @@ impl<D: ActivityDefinition> ActivityCall<D> {
             identity: String::new(),
         };
         let attributes = Attributes::ScheduleActivityTaskCommandAttributes(self.schedule);
-        let op = self.rt.start(kind, Some(attributes), self.summary, self.at);
+        let op = self.rt.start(kind, Some(attributes), Notes::of(self.summary), self.at);
         ActivityFuture { inner: Ok(OpFuture::new(self.rt, op).at(self.at)), output: PhantomData }
     }
 }
@@ -255,6 +255,7 @@ impl<D: ActivityDefinition> LocalActivityCall<D> {
             schedule_to_close: None,
             retry: None,
             headers: Headers::default(),
+            summary: None,
         };
         LocalActivityCall { rt: rt.clone(), call, error, at, activity: PhantomData }
     }
@@ -271,6 +272,12 @@ impl<D: ActivityDefinition> LocalActivityCall<D> {
         self
     }
 
+    /// What the UI shows beside it.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.call.summary = Some(summary.into());
+        self
+    }
+
     /// Default: retries, one second apart and then longer.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.call.retry = Some(policy.into_proto());
@@ -284,7 +291,7 @@ impl<D: ActivityDefinition> LocalActivityCall<D> {
         }
         self.call.seq = self.rt.operations.borrow_mut().next_local();
         self.rt.outbound(OutboundKind::LocalActivity, &self.call.activity_type, &mut self.call.headers);
-        let op = self.rt.start(OperationKind::Local(self.call.clone()), None, None, self.at);
+        let op = self.rt.start(OperationKind::Local(self.call.clone()), None, Notes::default(), self.at);
         if self.rt.operations.borrow().is_pending(op) && !self.rt.replaying.get() {
             self.rt.local.borrow_mut().push(LocalRequest { op, call: self.call });
         } else if self.rt.operations.borrow().is_pending(op) {

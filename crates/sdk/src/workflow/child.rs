@@ -3,7 +3,7 @@
 use super::{Cancellation, Sent, external::signal_to};
 use crate::{
     Failure,
-    runtime::{Location, OpFuture, OperationKind, Rt},
+    runtime::{Location, Notes, OpFuture, OperationKind, Rt},
 };
 use std::{
     future::IntoFuture,
@@ -43,6 +43,7 @@ pub struct ChildCall<W> {
     rt: Rt,
     start: StartChildWorkflowExecutionCommandAttributes,
     cancellation: Cancellation,
+    notes: Notes,
     error: Option<Failure>,
     at: Location,
     workflow: PhantomData<fn(W)>,
@@ -61,7 +62,8 @@ impl<W: WorkflowDefinition> ChildCall<W> {
             ..Default::default()
         };
         let cancellation = Cancellation::Wait;
-        ChildCall { rt: rt.clone(), start, cancellation, error, at, workflow: PhantomData }
+        let notes = Notes::default();
+        ChildCall { rt: rt.clone(), start, cancellation, notes, error, at, workflow: PhantomData }
     }
 
     /// Default: the parent's run id and a number.
@@ -142,6 +144,18 @@ impl<W: WorkflowDefinition> ChildCall<W> {
         self
     }
 
+    /// What the UI shows beside it in the parent, and in a list of workflows.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.notes.summary = Some(summary.into());
+        self
+    }
+
+    /// What the UI shows of it on its own page; it may be Markdown of several lines.
+    pub fn details(mut self, details: impl Into<String>) -> Self {
+        self.notes.details = Some(details.into());
+        self
+    }
+
     fn begin(mut self) -> Result<(Rt, WorkflowExecution, OpFuture, OpFuture), Failure> {
         if let Some(error) = self.error {
             return Err(error);
@@ -158,8 +172,9 @@ impl<W: WorkflowDefinition> ChildCall<W> {
             cancel_requested: false,
         };
         let attributes = Attributes::StartChildWorkflowExecutionCommandAttributes(self.start);
-        let started = self.rt.start(kind, Some(attributes), None, self.at);
-        let ended = self.rt.start(OperationKind::ChildResult { start: started }, None, None, self.at);
+        let started = self.rt.start(kind, Some(attributes), self.notes, self.at);
+        let ended = OperationKind::ChildResult { start: started };
+        let ended = self.rt.start(ended, None, Notes::default(), self.at);
         let wait = |op| OpFuture::new(self.rt.clone(), op).at(self.at);
         Ok((self.rt.clone(), execution, wait(started), wait(ended)))
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     Failure,
-    runtime::{Location, OpFuture, OperationKind, Rt},
+    runtime::{Location, Notes, OpFuture, OperationKind, Rt},
 };
 use std::{
     marker::PhantomData,
@@ -94,7 +94,7 @@ pub(super) fn signal_to<A: Args>(
 
 fn send(rt: &Rt, attributes: Result<Attributes, Failure>, at: Location) -> Sent {
     Sent(attributes.map_err(Some).map(|attributes| {
-        let op = rt.start(OperationKind::External, Some(attributes), None, at);
+        let op = rt.start(OperationKind::External, Some(attributes), Notes::default(), at);
         OpFuture::new(rt.clone(), op).at(at)
     }))
 }

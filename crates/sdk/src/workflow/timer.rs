@@ -3,7 +3,7 @@
 use super::WorkflowContext;
 use crate::{
     Failure,
-    runtime::{Location, OpFuture, OperationKind, Rt, ScopeId},
+    runtime::{Location, Notes, OpFuture, OperationKind, Rt, ScopeId},
 };
 use std::{
     marker::PhantomData,
@@ -31,6 +31,7 @@ use tenure_api::{
 pub struct Timer {
     rt: Rt,
     state: TimerState,
+    summary: Option<String>,
     polled: bool,
     at: Location,
 }
@@ -49,17 +50,26 @@ impl Timer {
         let id = rt.operations.borrow_mut().next_timer().to_string();
         let cancelled = rt.scopes.borrow().is_current_cancelled();
         let state =
-            if cancelled { TimerState::Made { id, time } } else { TimerState::Running(begin(rt, id, time, at)) };
-        Timer { rt: rt.clone(), state, polled: false, at }
+            if cancelled { TimerState::Made { id, time } } else { TimerState::Running(begin(rt, id, time, None, at)) };
+        Timer { rt: rt.clone(), state, summary: None, polled: false, at }
+    }
+
+    /// What the UI shows beside it.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = Some(summary.into());
+        if let TimerState::Running(op) = &self.state {
+            self.rt.commands.borrow_mut().note(op.id(), Notes::of(self.summary.clone()));
+        }
+        self
     }
 }
 
-fn begin(rt: &Rt, id: String, time: Duration, at: Location) -> OpFuture {
+fn begin(rt: &Rt, id: String, time: Duration, summary: Option<String>, at: Location) -> OpFuture {
     // The server takes no shorter ones.
     let start_to_fire_timeout = Some(duration_to_proto(time.max(Duration::from_millis(1))));
     let start = StartTimerCommandAttributes { timer_id: id.clone(), start_to_fire_timeout };
     let start = Some(Attributes::StartTimerCommandAttributes(start));
-    OpFuture::new(rt.clone(), rt.start(OperationKind::Timer { id }, start, None, at)).at(at)
+    OpFuture::new(rt.clone(), rt.start(OperationKind::Timer { id }, start, Notes::of(summary), at)).at(at)
 }
 
 impl Future for Timer {
@@ -70,7 +80,7 @@ impl Future for Timer {
         // It belongs to the scope in which it is first awaited, not to the one in which it was an argument.
         let first = !std::mem::replace(&mut this.polled, true);
         if let TimerState::Made { id, time } = &mut this.state {
-            this.state = TimerState::Running(begin(&this.rt, std::mem::take(id), *time, this.at));
+            this.state = TimerState::Running(begin(&this.rt, std::mem::take(id), *time, this.summary.take(), this.at));
         } else if let (true, TimerState::Running(op)) = (first, &this.state) {
             op.enter_current_scope();
         }
@@ -98,7 +108,14 @@ impl<S: 'static, F: FnMut(&S) -> bool> WaitUntil<S, F> {
     /// Waits so long at most; gives whether the condition held.
     #[track_caller]
     pub fn timeout(self, time: Duration) -> WaitUntilTimeout<S, F> {
-        WaitUntilTimeout { waiting: self, time, timer: None, at: PanicLocation::caller(), state: PhantomData }
+        WaitUntilTimeout {
+            waiting: self,
+            time,
+            summary: None,
+            timer: None,
+            at: PanicLocation::caller(),
+            state: PhantomData,
+        }
     }
 }
 
@@ -128,9 +145,18 @@ impl<S: 'static, F: FnMut(&S) -> bool> Future for WaitUntil<S, F> {
 pub struct WaitUntilTimeout<S, F> {
     waiting: WaitUntil<S, F>,
     time: Duration,
+    summary: Option<String>,
     timer: Option<Timer>,
     at: Location,
     state: PhantomData<S>,
+}
+
+impl<S, F> WaitUntilTimeout<S, F> {
+    /// What the UI shows beside the timer.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = Some(summary.into());
+        self
+    }
 }
 
 impl<S: 'static, F: FnMut(&S) -> bool> Future for WaitUntilTimeout<S, F> {
@@ -142,8 +168,14 @@ impl<S: 'static, F: FnMut(&S) -> bool> Future for WaitUntilTimeout<S, F> {
             this.timer = None;
             return Poll::Ready(waited.map(|()| true));
         }
-        let (rt, time, at) = (this.waiting.cx.rt(), this.time, this.at);
-        let timer = this.timer.get_or_insert_with(|| Timer::start(rt, time, at));
+        let (rt, time, at, summary) = (this.waiting.cx.rt(), this.time, this.at, &mut this.summary);
+        let timer = this.timer.get_or_insert_with(|| {
+            let timer = Timer::start(rt, time, at);
+            match summary.take() {
+                Some(summary) => timer.summary(summary),
+                None => timer,
+            }
+        });
         Pin::new(timer).poll(cx).map(|fired| fired.map(|()| false))
     }
 }

@@ -14,6 +14,8 @@ mod client;
 mod connection;
 mod data;
 mod definition;
+#[cfg(feature = "env-config")]
+mod environment;
 mod error;
 mod failure;
 mod filter;

@@ -304,6 +304,8 @@ pub use tenure_sdk_macros::handlers;
 /// # Ok(()) }
 /// ```
 pub use tenure_sdk_macros::workflow;
+#[cfg(feature = "rand")]
+pub use workflow::WorkflowRng;
 pub use worker::{Deployment, Versioning, Worker, WorkerOptions};
 pub use workflow::{
     Acquire, ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,

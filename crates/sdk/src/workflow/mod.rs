@@ -6,6 +6,8 @@ mod combine;
 mod context;
 mod external;
 mod handlers;
+#[cfg(feature = "rand")]
+mod random;
 mod saga;
 mod scope;
 mod semaphore;
@@ -19,6 +21,8 @@ pub use combine::{JoinAll, join_all, select_all, try_join_all};
 pub use context::{ContinueAsNew, JoinHandle, WorkflowContext};
 pub use external::{ExternalHandle, Sent};
 pub use handlers::Handlers;
+#[cfg(feature = "rand")]
+pub use random::WorkflowRng;
 pub use saga::Saga;
 pub use scope::Scope;
 pub use semaphore::{Acquire, Permit, WorkflowMutex, WorkflowMutexGuard, WorkflowSemaphore};

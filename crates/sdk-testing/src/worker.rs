@@ -95,6 +95,7 @@ impl WorkerSetup<'_> {
     /// Starts the worker. It runs until [`TestWorker::stop`] or [`TestWorker::kill`], or as long as the environment.
     pub fn start(self) -> TestWorker {
         let WorkerSetup { worker, watch, time, checked, attempts, register } = self;
+        let worker = worker.leniently();
         let replayer = checked.then(|| Arc::new(worker.replayer().strict()));
         let attempts = Arc::new(Mutex::new(attempts));
         let eye = Eye { watch, time, replayer, attempts: attempts.clone() };

@@ -6,6 +6,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
+use tenure_api::enums::v1::EventType;
 use tenure_sdk::prelude::*;
 use tenure_sdk_testing::TestEnv;
 
@@ -53,6 +54,40 @@ async fn finishes(env: &TestEnv, start: impl AsyncFnOnce(Client, &str) -> Result
     let worker = Worker::new(env.client(), &queue).workflow(reads_outside).workflow(chooses_outside).workflow(panics);
     env.run(worker.activity(echo).activity(other));
     start(env.client(), &queue).await.unwrap();
+}
+
+/// What is the same whenever it runs, however much it looks outside: once, and history keeps it.
+#[workflow]
+async fn looks_once(cx: WorkflowContext) -> Result<u32> {
+    let number = cx.side_effect(|| OUTSIDE.fetch_add(1, Ordering::Relaxed));
+    cx.local_activity(echo, 1).await?;
+    let again = cx.side_effect(|| OUTSIDE.fetch_add(1, Ordering::Relaxed));
+    cx.activity(echo, number + again).await
+}
+
+#[tokio::test]
+async fn a_strict_worker_finds_it_in_the_first_task() {
+    let env = TestEnv::builder().task_failures(true).replays(false).time_skipping(false).start().await;
+    let (client, queue) = (env.client(), unique("strict"));
+    let worker = Worker::new(client.clone(), &queue).workflow(reads_outside).workflow(looks_once).activity(echo);
+    crate::with_worker(&env, worker.options(WorkerOptions::default().strict()), async {
+        let fine = client.start(looks_once, ()).id(unique("once")).task_queue(&queue).await.unwrap();
+        fine.result().await.unwrap();
+        let handle = client.start(reads_outside, ()).id(&queue).task_queue(&queue).await.unwrap();
+        let failed = loop {
+            let history = handle.history().await.unwrap();
+            if let Some(failed) =
+                history.events.iter().find(|event| event.event_type() == EventType::WorkflowTaskFailed)
+            {
+                break format!("{failed:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        assert!(failed.contains("the same code does not do the same again, in the same workflow task"), "{failed}");
+        assert!(failed.contains("determinism.rs") && failed.contains("order of a hash map"), "{failed}");
+        handle.terminate("the test ends").await.unwrap();
+    })
+    .await;
 }
 
 #[tokio::test]

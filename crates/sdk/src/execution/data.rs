@@ -27,57 +27,56 @@ pub(super) enum Data {
     Text(String),
 }
 
-/// What a command carries beside its name, and the event that it made.
-pub(super) struct Carried<'a> {
-    pub(super) what: &'static str,
-    pub(super) code: Part<'a>,
-    pub(super) history: Part<'a>,
+macro_rules! compared {
+    ([$($command:ident $what:literal $part:ident $of_command:ident, $event:ident $of_event:ident;)+]
+     nothing of $($nothing:ident)+) => {
+        /// What can be compared of a command beside its name, and what that is.
+        pub(super) fn of_command(made: &Made) -> Option<(&'static str, Part<'_>)> {
+            match made {
+                $(Made::$command(made) => Some(($what, Part::$part(&made.$of_command))),)+
+                $(Made::$nothing(_))|+ => None,
+            }
+        }
+
+        /// The same part of the event of such a command. `None`: nothing, or the event is of another one.
+        pub(super) fn of_event<'a>(made: &Made, is: &'a Is) -> Option<Part<'a>> {
+            match made {
+                $(Made::$command(_) => {
+                    let Is::$event(is) = is else { return None };
+                    Some(Part::$part(&is.$of_event))
+                })+
+                $(Made::$nothing(_))|+ => None,
+            }
+        }
+    };
 }
 
-/// What can be compared of a command and the event of that command. `None`: nothing, or the event is of another one.
-pub(super) fn carried<'a>(made: &'a Made, is: &'a Is) -> Option<Carried<'a>> {
-    use Part as P;
-    macro_rules! both {
-        ($event:ident, $what:literal, $part:expr, $made:ident.$of_command:ident, $of_event:ident) => {{
-            let Is::$event(is) = is else { return None };
-            Some(Carried { what: $what, code: $part(&$made.$of_command), history: $part(&is.$of_event) })
-        }};
-    }
-    match made {
-        Made::ScheduleActivityTaskCommandAttributes(made) => {
-            both!(ActivityTaskScheduledEventAttributes, "input", P::Payloads, made.input, input)
-        }
-        Made::StartTimerCommandAttributes(made) => {
-            both!(TimerStartedEventAttributes, "time", P::Duration, made.start_to_fire_timeout, start_to_fire_timeout)
-        }
-        Made::StartChildWorkflowExecutionCommandAttributes(made) => {
-            both!(StartChildWorkflowExecutionInitiatedEventAttributes, "input", P::Payloads, made.input, input)
-        }
-        Made::SignalExternalWorkflowExecutionCommandAttributes(made) => {
-            both!(SignalExternalWorkflowExecutionInitiatedEventAttributes, "input", P::Payloads, made.input, input)
-        }
-        Made::ContinueAsNewWorkflowExecutionCommandAttributes(made) => {
-            both!(WorkflowExecutionContinuedAsNewEventAttributes, "input", P::Payloads, made.input, input)
-        }
-        Made::CompleteWorkflowExecutionCommandAttributes(made) => {
-            both!(WorkflowExecutionCompletedEventAttributes, "result", P::Payloads, made.result, result)
-        }
-        Made::FailWorkflowExecutionCommandAttributes(made) => {
-            both!(WorkflowExecutionFailedEventAttributes, "failure", P::Failure, made.failure, failure)
-        }
-        Made::ModifyWorkflowPropertiesCommandAttributes(made) => {
-            both!(WorkflowPropertiesModifiedEventAttributes, "memo", P::Memo, made.upserted_memo, upserted_memo)
-        }
-        Made::RequestCancelActivityTaskCommandAttributes(_)
-        | Made::CancelTimerCommandAttributes(_)
-        | Made::CancelWorkflowExecutionCommandAttributes(_)
-        | Made::RequestCancelExternalWorkflowExecutionCommandAttributes(_)
-        | Made::RecordMarkerCommandAttributes(_)
-        | Made::UpsertWorkflowSearchAttributesCommandAttributes(_)
-        | Made::ProtocolMessageCommandAttributes(_)
-        | Made::ScheduleNexusOperationCommandAttributes(_)
-        | Made::RequestCancelNexusOperationCommandAttributes(_) => None,
-    }
+compared! {
+    [
+        ScheduleActivityTaskCommandAttributes "input" Payloads input, ActivityTaskScheduledEventAttributes input;
+        StartTimerCommandAttributes "time" Duration start_to_fire_timeout,
+        TimerStartedEventAttributes start_to_fire_timeout;
+        StartChildWorkflowExecutionCommandAttributes "input" Payloads input,
+        StartChildWorkflowExecutionInitiatedEventAttributes input;
+        SignalExternalWorkflowExecutionCommandAttributes "input" Payloads input,
+        SignalExternalWorkflowExecutionInitiatedEventAttributes input;
+        ContinueAsNewWorkflowExecutionCommandAttributes "input" Payloads input,
+        WorkflowExecutionContinuedAsNewEventAttributes input;
+        CompleteWorkflowExecutionCommandAttributes "result" Payloads result, WorkflowExecutionCompletedEventAttributes result;
+        FailWorkflowExecutionCommandAttributes "failure" Failure failure, WorkflowExecutionFailedEventAttributes failure;
+        ModifyWorkflowPropertiesCommandAttributes "memo" Memo upserted_memo,
+        WorkflowPropertiesModifiedEventAttributes upserted_memo;
+    ]
+    nothing of
+        RequestCancelActivityTaskCommandAttributes
+        CancelTimerCommandAttributes
+        CancelWorkflowExecutionCommandAttributes
+        RequestCancelExternalWorkflowExecutionCommandAttributes
+        RecordMarkerCommandAttributes
+        UpsertWorkflowSearchAttributesCommandAttributes
+        ProtocolMessageCommandAttributes
+        ScheduleNexusOperationCommandAttributes
+        RequestCancelNexusOperationCommandAttributes
 }
 
 impl Part<'_> {

@@ -3,7 +3,9 @@
 use super::Execution;
 use crate::info::time_of;
 use crate::interceptor::InboundKind;
-use crate::runtime::{Broken, Command, LOCAL_ACTIVITY, Notes, OpId, OperationResult, PATCH, ROOT, Resolution, SIDE_EFFECT, local_marker};
+use crate::runtime::{
+    Broken, Command, LOCAL_ACTIVITY, Notes, OpId, OperationResult, PATCH, ROOT, Resolution, SIDE_EFFECT, local_marker,
+};
 use std::{collections::BTreeMap, panic::Location};
 use tenure_api::{
     common::v1::{Payload, Payloads, WorkflowExecution, WorkflowType},
@@ -311,7 +313,13 @@ pub(super) fn patch_of(event: &HistoryEvent) -> Option<(String, bool)> {
 
 fn side_effect_of(event: &HistoryEvent) -> Option<(u64, Option<Payload>)> {
     let marker = marker(event, SIDE_EFFECT)?;
-    Some((json(&marker.details, "number")?.as_u64()?, first(marker.details.get("value"))))
+    side_effect_in(&marker.marker_name, &marker.details)
+}
+
+/// The number of a side effect, and its value.
+pub(super) fn side_effect_in(name: &str, details: &BTreeMap<String, Payloads>) -> Option<(u64, Option<Payload>)> {
+    (name == SIDE_EFFECT).then_some(())?;
+    Some((json(details, "number")?.as_u64()?, first(details.get("value"))))
 }
 
 fn local_of(event: &HistoryEvent) -> Option<(u64, &MarkerRecordedEventAttributes)> {

@@ -1,9 +1,6 @@
 //! Commands against events: the first difference ends the task.
 
-use super::{
-    Execution, Trouble,
-    data::{self, Carried},
-};
+use super::{Execution, TaskFailure, Trouble, data};
 use crate::runtime::{Broken, Command};
 use std::fmt::Write;
 use tenure_api::{
@@ -13,6 +10,9 @@ use tenure_api::{
     history::v1::{HistoryEvent, history_event::Attributes as Is},
     time::duration_from_proto,
 };
+
+/// What is behind most differences of the same code.
+const HINT: &str = "does it read a clock, random numbers, or the order of a hash map?";
 
 impl Execution {
     /// Holds the commands of the section that just ended against the events that follow its completion. Gives how many
@@ -62,7 +62,8 @@ impl Execution {
     /// Compares what the command carries with what the event has, where it matters.
     fn same_data(&self, command: &Command, event: &HistoryEvent) -> Result<(), Trouble> {
         let (Some(is), true) = (&event.attributes, self.strict) else { return Ok(()) };
-        let Some(Carried { what, code, history }) = data::carried(&command.attributes, is) else { return Ok(()) };
+        let Some((what, code)) = data::of_command(&command.attributes) else { return Ok(()) };
+        let Some(history) = data::of_event(&command.attributes, is) else { return Ok(()) };
         let (code, history) = (code.read(&self.rt.converter), history.read(&self.rt.converter));
         if code == history {
             return Ok(());
@@ -71,8 +72,46 @@ impl Execution {
         let _ = write!(diff, "\n  history has: event {}, {} with {history}", event.event_id, of_event(event));
         let _ = write!(diff, "\n  the code did: {} with {code}", of_command(&command.attributes));
         let _ = write!(diff, " at {}", command.at);
-        let _ = write!(diff, "\n  does it read a clock, random numbers, or the order of a hash map?");
+        let _ = write!(diff, "\n  {HINT}");
         self.broken(diff)
+    }
+
+    /// Compares the commands of this live section with those of another execution of the same code, which came to the same
+    /// place from the first event on.
+    pub(crate) fn does_the_same_as(&self, again: &Execution) -> Result<(), TaskFailure> {
+        let (first, second) = (self.rt.commands.borrow(), again.rt.commands.borrow());
+        let shown = |command: Option<&Command>| match command {
+            Some(command) => {
+                let data = data::of_command(&command.attributes).map(|(_, part)| part.read(&self.rt.converter));
+                let with = data.map_or_else(String::new, |data| format!(" with {data}"));
+                format!("{}{with}", of_command(&command.attributes))
+            }
+            None => "nothing more".to_owned(),
+        };
+        let (mut ones, mut others) = (first.iter(), second.iter());
+        loop {
+            let (one, other) = (ones.next(), others.next());
+            if one.is_none() && other.is_none() {
+                return Ok(());
+            }
+            if self.same(one, other) {
+                continue;
+            }
+            let at = one.or(other).map_or_else(String::new, |command| format!(" at {}", command.at));
+            let mut diff = "the same code does not do the same again, in the same workflow task".to_owned();
+            let _ = write!(diff, "\n  first: {}{at}\n  then: {}", shown(one), shown(other));
+            let _ = write!(diff, "\n  {HINT}\n  workflow: {} {:?}", self.instance.name(), self.name.workflow_id);
+            return Err(Broken::Nondeterminism(diff).into());
+        }
+    }
+
+    fn same(&self, one: Option<&Command>, other: Option<&Command>) -> bool {
+        let (Some(one), Some(other)) = (one, other) else { return false };
+        let data = |command: &Command| {
+            let part = data::of_command(&command.attributes).map(|(_, part)| part.read(&self.rt.converter));
+            (of_command(&command.attributes), part)
+        };
+        data(one) == data(other)
     }
 
     fn differs<T>(&self, event: Option<&HistoryEvent>, made: Option<&Command>) -> Result<T, Trouble> {

@@ -424,6 +424,18 @@ impl Execution {
         asked.filter(|request| operations.is_pending(request.op)).map(|request| request.call).collect()
     }
 
+    /// Before its first task: side effects of the live section give what they gave there.
+    pub(crate) fn repeats_side_effects_of(&mut self, first: &Execution) {
+        let mut known = self.rt.known.borrow_mut();
+        for command in first.rt.commands.borrow().iter() {
+            if let Make::RecordMarkerCommandAttributes(marker) = &command.attributes
+                && let Some((number, value)) = events::side_effect_in(&marker.marker_name, &marker.details)
+            {
+                known.side_effects.insert(number, value);
+            }
+        }
+    }
+
     /// A local activity of this live section ended. What the code did thereupon is in [`Self::output`].
     pub(crate) fn finish_local(
         &mut self,

@@ -10,6 +10,7 @@ mod options;
 mod pollers;
 mod rate;
 mod slots;
+mod strict;
 mod threads;
 mod workflows;
 
@@ -185,6 +186,14 @@ impl Worker {
         Replayer::of(self.workflows.clone(), &self.client, self.interceptors.iter().cloned().collect())
     }
 
+    /// Strict only if it was said: test environments replay in the end.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn leniently(mut self) -> Self {
+        self.options.strict.get_or_insert(false);
+        self
+    }
+
     #[doc(hidden)]
     #[must_use]
     pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
@@ -261,7 +270,14 @@ impl Worker {
             observer,
         });
         let groups = Arc::new(Groups::start(&shared, has_workflows));
-        tracing::info!(task_queue = shared.task_queue, addresses = shared.client.connection().addresses(), "polling");
+        let addresses = shared.client.connection().addresses();
+        tracing::info!(task_queue = shared.task_queue, addresses, "polling");
+        if has_workflows && shared.options.is_strict() {
+            tracing::info!(
+                "strict: each workflow task runs twice, and must do the same both times; that is for development, see \
+                 `WorkerOptions::strict`"
+            );
+        }
         let (fails, mut failed) = oneshot::channel();
         let capabilities = tokio::spawn({
             let (shared, groups) = (shared.clone(), groups.clone());

@@ -38,6 +38,10 @@ pub struct WorkerOptions {
     /// How long workflow code may run without coming to an `.await` before the worker says that it blocks, and lets the
     /// other workflows of its thread go on on another one. `None`: for ever, as when a debugger holds it. Default: 2 s.
     pub deadlock_timeout: Option<Duration>,
+    /// Whether each workflow task is run twice, the second time from the first event of its history, and fails unless both
+    /// do the same with the same inputs: so code that reads a clock, random numbers or the order of a hash map is found on
+    /// its first day. It is for development, and costs a replay for each task. `None`: in debug builds. Default: `None`.
+    pub strict: Option<bool>,
     /// Activities that this worker begins in a second, at most. Default: no limit.
     pub activities_per_second: Option<f64>,
     /// Activities of the task queue that the server hands out in a second, to all workers together; what the last
@@ -66,6 +70,7 @@ impl Default for WorkerOptions {
             cached_workflows: 1_000,
             workflow_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)),
             deadlock_timeout: Some(Duration::from_secs(2)),
+            strict: None,
             activities_per_second: None,
             queue_activities_per_second: None,
             grace: Duration::from_secs(10),
@@ -73,6 +78,18 @@ impl Default for WorkerOptions {
             heartbeat_interval: Some(Duration::from_secs(60)),
             deployment: None,
         }
+    }
+}
+
+impl WorkerOptions {
+    /// These, with each workflow task run twice: [`Self::strict`].
+    #[must_use]
+    pub fn strict(self) -> Self {
+        WorkerOptions { strict: Some(true), ..self }
+    }
+
+    pub(super) fn is_strict(&self) -> bool {
+        self.strict.unwrap_or(cfg!(debug_assertions))
     }
 }
 

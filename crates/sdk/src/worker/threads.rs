@@ -4,6 +4,7 @@ use super::{
     DYNAMIC, WorkerOptions,
     lane::{Lane, Running, Watched},
     metrics::Metrics,
+    strict::{self, Strict},
 };
 use crate::{
     Failure,
@@ -123,6 +124,7 @@ struct Plan {
     bound: usize,
     stats: Arc<CacheStats>,
     metrics: Arc<Metrics>,
+    strict: bool,
 }
 
 /// Threads that may be blocked at the same time; beyond, they are not replaced any more.
@@ -210,7 +212,8 @@ impl Threads {
         let stats = Arc::<CacheStats>::default();
         let bound = options.cached_workflows.div_ceil(count).max(1);
         let lanes = (0..count).map(|index| Mutex::new(Lane::new(format!("workflows-{index}")))).collect();
-        let plan = Arc::new(Plan { factories, interceptors, converter, bound, stats: stats.clone(), metrics });
+        let strict = options.is_strict();
+        let plan = Arc::new(Plan { factories, interceptors, converter, bound, stats: stats.clone(), metrics, strict });
         let pool = Arc::new(Pool { lanes, blocked: Mutex::default(), plan });
         for index in 0..count {
             let lane = pool.lane(index).clone();
@@ -275,10 +278,13 @@ impl Drop for Threads {
 
 struct Cached {
     execution: Execution,
+    factory: Arc<dyn Factory>,
     /// The tick of its last use.
     used: u64,
     /// Local activities that run for it: it must not go.
     locals: usize,
+    /// Of a strict worker.
+    strict: Option<Strict>,
 }
 
 struct Cache {
@@ -385,7 +391,14 @@ impl Cache {
         let Advance { name, task, queries, .. } = *advance;
         let Some(cached) = self.executions.get_mut(&name.run_id) else { return Err(Refused::Gap(None)) };
         cached.used = self.tick;
+        let again = cached.strict.as_mut().and_then(|strict| strict.note(&task));
         let output = cached.execution.advance(task)?;
+        if let Some(again) = again {
+            let Plan { converter, interceptors, .. } = &*self.plan;
+            let factory = &cached.factory;
+            strict::run_again(again, &cached.execution, factory, &name, converter, interceptors)
+                .map_err(Refused::Fails)?;
+        }
         let local = cached.execution.take_local();
         cached.locals += local.len();
         let answer = |query: &WorkflowQuery| {
@@ -410,7 +423,9 @@ impl Cache {
         self.make_room();
         let execution = Execution::new(&factory, (*advance.name).clone(), self.plan.converter.clone())
             .intercepted(&self.plan.interceptors);
-        self.executions.insert(advance.name.run_id.clone(), Cached { execution, used: self.tick, locals: 0 });
+        let strict = self.plan.strict.then(Strict::default);
+        let cached = Cached { execution, factory, used: self.tick, locals: 0, strict };
+        self.executions.insert(advance.name.run_id.clone(), cached);
         self.plan.metrics.cache_size.set(self.plan.stats.size.fetch_add(1, Ordering::Relaxed) as f64 + 1.0);
         Ok(())
     }

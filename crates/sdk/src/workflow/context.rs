@@ -465,11 +465,16 @@ impl<S: 'static> WorkflowContext<S> {
             known.next_side_effect += 1;
             known.next_side_effect
         };
-        let payload = if self.rt.replaying.get() {
-            let known = self.rt.known.borrow_mut().side_effects.remove(&number).flatten();
-            known.unwrap_or_else(|| panic!("history has no side effect {number}, which the code has here"))
-        } else {
-            self.rt.converter.encode(&make()).unwrap_or_else(|error| panic!("a side effect cannot be written: {error}"))
+        let known = self.rt.known.borrow_mut().side_effects.remove(&number).flatten();
+        let payload = match known {
+            Some(known) => known,
+            None if self.rt.replaying.get() => {
+                panic!("history has no side effect {number}, which the code has here")
+            }
+            None => {
+                let made = self.rt.converter.encode(&make());
+                made.unwrap_or_else(|error| panic!("a side effect cannot be written: {error}"))
+            }
         };
         let value = self.rt.converter.decode(&payload);
         let number = DataConverter::default().encode(&number).ok().map(|number| ("number", number));

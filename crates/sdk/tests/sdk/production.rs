@@ -194,7 +194,7 @@ async fn gated(cx: WorkflowContext<Gate>) -> Result<()> {
 async fn runs_with_a_cache_of(cached_workflows: usize) -> Option<u32> {
     let server = Server::start().await?;
     let (client, queue) = (server.client().await, unique("cache"));
-    let options = WorkerOptions { cached_workflows, workflow_threads: 1, ..Default::default() };
+    let options = WorkerOptions { cached_workflows, workflow_threads: 1, strict: Some(false), ..Default::default() };
     let worker = Worker::new(client.clone(), &queue).workflow(gated).options(options);
     let runs = with_worker(worker, async {
         let mut handles: Vec<WorkflowHandle<_>> = Vec::new();

@@ -226,7 +226,7 @@ impl DataConverter {
     }
 
     /// A value as a payload, through the codec.
-    pub fn encode<T: Data>(&self, value: &T) -> Result<Payload, DataError> {
+    pub fn encode<T: Encode + ?Sized>(&self, value: &T) -> Result<Payload, DataError> {
         self.seal(value.encode(&*self.converter)?)
     }
 
@@ -284,6 +284,24 @@ impl DataConverter {
     }
 }
 
+/// A value that can be written as a payload, for what is only written here and read by others: memo fields, heartbeats,
+/// details of failures. Anything that serde writes, `&str` included, [`Raw`] and [`Binary`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be written as a payload",
+    note = "derive `serde::Serialize` for it"
+)]
+pub trait Encode {
+    /// Encodes the value as a payload, before the codec.
+    fn encode(&self, converter: &dyn PayloadConverter) -> Result<Payload, DataError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> Encode for T {
+    fn encode(&self, converter: &dyn PayloadConverter) -> Result<Payload, DataError> {
+        converter.encode(&self)
+    }
+}
+
 /// A value that travels as one payload: anything that serde reads and writes, [`Raw`] and [`Binary`].
 ///
 /// ```
@@ -298,19 +316,13 @@ impl DataConverter {
     message = "`{Self}` cannot travel between workflows, activities and clients",
     note = "derive `serde::Serialize` and `serde::Deserialize` for it"
 )]
-pub trait Data: Sized + 'static {
-    /// Encodes the value as a payload, before the codec.
-    fn encode(&self, converter: &dyn PayloadConverter) -> Result<Payload, DataError>;
+pub trait Data: Encode + Sized + 'static {
     /// Decodes the value from a payload, after the codec.
     fn decode(payload: &Payload, converter: &dyn PayloadConverter) -> Result<Self, DataError>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + 'static> Data for T {
-    fn encode(&self, converter: &dyn PayloadConverter) -> Result<Payload, DataError> {
-        converter.encode(self)
-    }
-
     fn decode(payload: &Payload, converter: &dyn PayloadConverter) -> Result<Self, DataError> {
         let mut value = None;
         converter
@@ -342,11 +354,13 @@ impl Raw {
     }
 }
 
-impl Data for Raw {
+impl Encode for Raw {
     fn encode(&self, _: &dyn PayloadConverter) -> Result<Payload, DataError> {
         Ok(self.0.clone())
     }
+}
 
+impl Data for Raw {
     fn decode(payload: &Payload, _: &dyn PayloadConverter) -> Result<Self, DataError> {
         Ok(Raw(payload.clone()))
     }
@@ -363,11 +377,13 @@ impl Data for Raw {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Binary(pub bytes::Bytes);
 
-impl Data for Binary {
+impl Encode for Binary {
     fn encode(&self, _: &dyn PayloadConverter) -> Result<Payload, DataError> {
         Ok(Payload { data: self.0.clone(), ..payload(PLAIN, Vec::new()) })
     }
+}
 
+impl Data for Binary {
     fn decode(payload: &Payload, _: &dyn PayloadConverter) -> Result<Self, DataError> {
         match encoding(payload) {
             PLAIN | NULL => Ok(Binary(payload.data.clone())),
@@ -377,6 +393,10 @@ impl Data for Binary {
 }
 
 /// The arguments of a workflow, an activity or a handler: a tuple with one payload for each element.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no list of arguments",
+    note = "arguments are a tuple: `({Self},)` for one, `(String, u64)` for two, `()` for none"
+)]
 pub trait Args: Sized + 'static {
     /// One payload for each.
     fn to_payloads(&self, converter: &DataConverter) -> Result<Vec<Payload>, DataError>;
@@ -402,7 +422,7 @@ impl Args for Vec<Raw> {
 /// ```
 /// use tenure_client::IntoArgs;
 /// let one: (String,) = "Ann".into_args();
-/// let two: (String, u64) = ("Ann".to_owned(), 999).into_args();
+/// let two: (String, u64) = ("Ann", 999).into_args();
 /// ```
 #[diagnostic::on_unimplemented(
     message = "the arguments are `{A}`, not `{Self}`",
@@ -468,11 +488,30 @@ macro_rules! args {
     };
 }
 
+/// What may be given where one argument of several is expected: itself, and `&str` for a `String`.
+pub trait IntoArg<A> {
+    /// The argument.
+    fn into_arg(self) -> A;
+}
+
+impl<T> IntoArg<T> for T {
+    fn into_arg(self) -> T {
+        self
+    }
+}
+
+impl IntoArg<String> for &str {
+    fn into_arg(self) -> String {
+        self.to_owned()
+    }
+}
+
 macro_rules! tuple_into_args {
-    ($($name:ident),+) => {
-        impl<$($name),+> IntoArgs<($($name,)+)> for ($($name,)+) {
-            fn into_args(self) -> Self {
-                self
+    ($($name:ident $given:ident $index:tt),+) => {
+        #[diagnostic::do_not_recommend]
+        impl<$($name, $given: IntoArg<$name>),+> IntoArgs<($($name,)+)> for ($($given,)+) {
+            fn into_args(self) -> ($($name,)+) {
+                ($(self.$index.into_arg(),)+)
             }
         }
     };
@@ -484,11 +523,11 @@ args!(A 0, B 1, C 2);
 args!(A 0, B 1, C 2, D 3);
 args!(A 0, B 1, C 2, D 3, E 4);
 args!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple_into_args!(A, B);
-tuple_into_args!(A, B, C);
-tuple_into_args!(A, B, C, D);
-tuple_into_args!(A, B, C, D, E);
-tuple_into_args!(A, B, C, D, E, F);
+tuple_into_args!(A GivenA 0, B GivenB 1);
+tuple_into_args!(A GivenA 0, B GivenB 1, C GivenC 2);
+tuple_into_args!(A GivenA 0, B GivenB 1, C GivenC 2, D GivenD 3);
+tuple_into_args!(A GivenA 0, B GivenB 1, C GivenC 2, D GivenD 3, E GivenE 4);
+tuple_into_args!(A GivenA 0, B GivenB 1, C GivenC 2, D GivenD 3, E GivenE 4, F GivenF 5);
 
 #[cfg(test)]
 mod tests {

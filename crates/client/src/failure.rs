@@ -1,6 +1,6 @@
 //! The API's chain of failures as one error type, and back.
 
-use crate::data::{Data, DataConverter, DataError};
+use crate::data::{Data, DataConverter, DataError, Encode};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 use tenure_api::{
@@ -224,7 +224,7 @@ impl Failure {
 
     /// Adds a value to the details; one that cannot be written is left out. Application failures only.
     #[must_use]
-    pub fn detail<T: Data>(self, value: T) -> Self {
+    pub fn detail<T: Encode>(self, value: T) -> Self {
         let payload = DataConverter::default().encode(&value).ok();
         self.changed(|application| application.details.extend(payload))
     }

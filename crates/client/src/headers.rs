@@ -2,7 +2,7 @@
 
 use crate::{
     client::Client,
-    data::{Data, DataConverter, DataError},
+    data::{Data, DataConverter, DataError, Encode},
     error::ClientError,
 };
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -15,7 +15,7 @@ pub struct Headers(BTreeMap<String, Payload>);
 
 impl Headers {
     /// Sets a header.
-    pub fn insert<T: Data>(&mut self, name: impl Into<String>, value: T) -> Result<(), DataError> {
+    pub fn insert<T: Encode>(&mut self, name: impl Into<String>, value: T) -> Result<(), DataError> {
         self.0.insert(name.into(), DataConverter::default().encode(&value)?);
         Ok(())
     }

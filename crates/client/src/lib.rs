@@ -43,7 +43,8 @@ pub use batch::{
 pub use client::{Client, ClientBuilder};
 pub use connection::{Connection, Operator, Own, Patience, Service};
 pub use data::{
-    Args, Binary, Data, DataConverter, DataError, IntoArgs, Json, PayloadCodec, PayloadConverter, Raw, Read,
+    Args, Binary, Data, DataConverter, DataError, Encode, IntoArg, IntoArgs, Json, PayloadCodec, PayloadConverter, Raw,
+    Read,
 };
 pub use definition::{
     ActivityDefinition, ActivityRef, Handles, IntoActivity, IntoWorkflow, Query, Signal, Update, WorkflowDefinition,

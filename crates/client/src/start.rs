@@ -3,7 +3,7 @@
 use crate::{
     args::RetryPolicy,
     client::Client,
-    data::{Args, Data, DataError, IntoArgs},
+    data::{Args, Data, DataError, Encode, IntoArgs},
     definition::{Handles, Signal, Update, WorkflowDefinition},
     error::{ClientError, detail},
     handle::{UpdateHandle, WorkflowHandle, update_request},
@@ -128,7 +128,7 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
     }
 
     /// Adds a field to the memo, which lists show.
-    pub fn memo<T: Data>(mut self, key: impl Into<String>, value: T) -> Self {
+    pub fn memo<T: Encode>(mut self, key: impl Into<String>, value: T) -> Self {
         match self.client.converter().encode(&value) {
             Ok(payload) => {
                 self.request.memo.get_or_insert_with(Memo::default).fields.insert(key.into(), payload);
@@ -176,7 +176,10 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
     }
 
     /// The request, with the headers of the client's interceptors.
-    fn request(client: &Client, mut request: api::StartWorkflowExecutionRequest) -> Result<api::StartWorkflowExecutionRequest, ClientError> {
+    fn request(
+        client: &Client,
+        mut request: api::StartWorkflowExecutionRequest,
+    ) -> Result<api::StartWorkflowExecutionRequest, ClientError> {
         let name = request.workflow_type.as_ref().map_or("", |it| &it.name);
         request.header = client.headers(ClientCallKind::StartWorkflow, name, &request.workflow_id)?;
         Ok(request)

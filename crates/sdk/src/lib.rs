@@ -134,7 +134,7 @@ pub use tenure_client::{
     ActivityIdReusePolicy, ActivityOptions, ActivityRef, ApplicationError, Args, AsyncActivityHandle, Backfill, Batch,
     BatchActivities, BatchDescription, BatchHandle, BatchOperationState, BatchOperationType, BatchSummary, BatchTarget,
     Binary, Calendar, CalendarRange, ChangedSchedule, Client, ClientBuilder, ClientCall, ClientCallKind, ClientError, ClientInterceptor, Data, DataConverter,
-    DataError, Description, Events, Failure, FailureData, FailureKind, Filter, FilterValue, Handles, Headers, HeartbeatAnswer, Interval,
+    DataError, Description, Encode, Events, Failure, FailureData, FailureKind, Filter, FilterValue, Handles, Headers, HeartbeatAnswer, Interval,
     IntoActivity, IntoArgs, IntoRanges, IntoWorkflow, Json, List, ListStream, NewSchedule, Outgoing, PatchSchedule,
     Payload, PayloadCodec, PayloadConverter, Query, Raw, ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState,
     ScheduleBuilder, ScheduleDescription, ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes,

@@ -1,6 +1,6 @@
 //! Activities that are finished from elsewhere: by a webhook, a person, another program.
 
-use crate::{client::Client, data::Data, error::ClientError, failure::Failure, rpc};
+use crate::{client::Client, data::Encode, error::ClientError, failure::Failure, rpc};
 use bytes::Bytes;
 use tenure_api::{common::v1::Payloads, workflowservice::v1 as api};
 
@@ -123,7 +123,7 @@ impl AsyncActivityHandle {
     }
 
     /// Says that it is still at work, and how far it is; the server's answer says whether it should go on.
-    pub async fn heartbeat<T: Data>(&self, details: T) -> Result<HeartbeatAnswer, ClientError> {
+    pub async fn heartbeat<T: Encode>(&self, details: T) -> Result<HeartbeatAnswer, ClientError> {
         let details = Some(Payloads { payloads: vec![self.client.converter().encode(&details)?] });
         send!(
             self,
@@ -134,7 +134,7 @@ impl AsyncActivityHandle {
     }
 
     /// Finishes it with its result.
-    pub async fn complete<T: Data>(&self, result: T) -> Result<(), ClientError> {
+    pub async fn complete<T: Encode>(&self, result: T) -> Result<(), ClientError> {
         let result = Some(Payloads { payloads: vec![self.client.converter().encode(&result)?] });
         let done: Result<Done, ClientError> = send!(
             self,

@@ -126,7 +126,8 @@ impl<D: ActivityDefinition> StartActivity<D> {
 
     /// What the UI shows beside it.
     pub fn summary(mut self, summary: impl Into<String>) -> Self {
-        match self.client.converter().encode(&summary.into()) {
+        let summary: String = summary.into();
+        match self.client.converter().encode(&summary) {
             Ok(payload) => self.request.user_metadata.get_or_insert_default().summary = Some(payload),
             Err(error) => self.error = Some(error),
         }

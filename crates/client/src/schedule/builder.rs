@@ -7,7 +7,7 @@ use super::{
 use crate::{
     args::RetryPolicy,
     client::Client,
-    data::{Data, DataError, IntoArgs},
+    data::{DataError, Encode, IntoArgs},
     definition::{IntoWorkflow, WorkflowDefinition},
     error::ClientError,
     headers::ClientCallKind,
@@ -252,7 +252,7 @@ impl<O> ScheduleBuilder<O> {
     }
 
     /// Adds a field to the memo of the workflows. The schedule's own is [`Self::memo`].
-    pub fn workflow_memo<T: Data>(mut self, key: impl Into<String>, value: T) -> Self {
+    pub fn workflow_memo<T: Encode>(mut self, key: impl Into<String>, value: T) -> Self {
         if let Some(payload) = self.encoded(&value) {
             self.action().memo.get_or_insert_default().fields.insert(key.into(), payload);
         }
@@ -389,7 +389,7 @@ impl<O> ScheduleBuilder<O> {
     }
 
     /// Adds a field to the schedule's memo, which lists show.
-    pub fn memo<T: Data>(mut self, key: impl Into<String>, value: T) -> Self {
+    pub fn memo<T: Encode>(mut self, key: impl Into<String>, value: T) -> Self {
         if let Some(payload) = self.encoded(&value) {
             self.memo.fields.insert(key.into(), payload);
         }
@@ -415,7 +415,7 @@ impl<O> ScheduleBuilder<O> {
         self.schedule.state.get_or_insert_default()
     }
 
-    fn encoded<T: Data>(&mut self, value: &T) -> Option<Payload> {
+    fn encoded<T: Encode>(&mut self, value: &T) -> Option<Payload> {
         self.client.converter().encode(value).map_err(|error| self.error = Some(error)).ok()
     }
 

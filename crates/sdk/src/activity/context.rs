@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tenure_api::common::v1::Payload;
-use tenure_client::{Client, Data, DataConverter, Headers};
+use tenure_client::{Client, Data, DataConverter, Encode, Headers};
 use tokio::sync::{Notify, watch};
 
 /// Which attempt of which activity this is.
@@ -135,7 +135,7 @@ impl ActivityContext {
 
     /// Says that the attempt is alive, and how far it is. Returns at once; only some are sent. The server's answer may
     /// be a cancellation.
-    pub fn heartbeat<T: Data>(&self, details: T) {
+    pub fn heartbeat<T: Encode>(&self, details: T) {
         match self.converter().encode(&details) {
             Ok(payload) => {
                 if let Some(recorded) = &self.shared.recorded {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tenure_api::common::v1::Payload;
-use tenure_client::{Client, Data, DataConverter, IntoActivity, IntoArgs};
+use tenure_client::{Client, Data, DataConverter, Encode, IntoActivity, IntoArgs};
 
 /// One attempt of an activity, without server and worker: for unit tests.
 ///
@@ -88,7 +88,7 @@ impl ActivityEnv {
     /// # Panics
     /// When the converter cannot write it.
     #[must_use]
-    pub fn last_heartbeat<T: Data>(mut self, details: T) -> Self {
+    pub fn last_heartbeat<T: Encode>(mut self, details: T) -> Self {
         self.last_heartbeat = vec![self.converter.encode(&details).expect("heartbeat details can be written")];
         self
     }

@@ -19,7 +19,9 @@ use tenure_api::{
     taskqueue::v1::TaskQueue,
     time::duration_to_proto,
 };
-use tenure_client::{Args, Data, Handles, IntoArgs, RetryPolicy, SearchKey, Signal, WorkflowDefinition, WorkflowIdReusePolicy};
+use tenure_client::{
+    Args, Data, Encode, Handles, IntoArgs, RetryPolicy, SearchKey, Signal, WorkflowDefinition, WorkflowIdReusePolicy,
+};
 
 pub use tenure_api::enums::v1::ParentClosePolicy;
 
@@ -115,7 +117,7 @@ impl<W: WorkflowDefinition> ChildCall<W> {
     }
 
     /// Adds a field to its memo, which lists show.
-    pub fn memo<T: Data>(mut self, key: impl Into<String>, value: T) -> Self {
+    pub fn memo<T: Encode>(mut self, key: impl Into<String>, value: T) -> Self {
         match self.rt.converter.encode(&value) {
             Ok(payload) => {
                 self.start.memo.get_or_insert_with(Memo::default).fields.insert(key.into(), payload);

@@ -25,8 +25,8 @@ use tenure_api::{
     time::duration_to_proto,
 };
 use tenure_client::{
-    ActivityDefinition, Args, Data, DataConverter, DataError, FailureKind, IntoActivity, IntoArgs, IntoWorkflow,
-    RetryPolicy, SearchKey, Signal, WorkflowDefinition,
+    ActivityDefinition, Args, Data, DataConverter, DataError, Encode, FailureKind, IntoActivity, IntoArgs,
+    IntoWorkflow, RetryPolicy, SearchKey, Signal, WorkflowDefinition,
 };
 
 /// What a workflow can do. Cheap to clone; `S` is the state that its handlers share.
@@ -501,7 +501,7 @@ impl<S: 'static> WorkflowContext<S> {
 
     /// Sets a field of the memo, which lists show.
     #[track_caller]
-    pub fn upsert_memo<T: Data>(&self, key: &str, value: T) -> Result<(), Failure> {
+    pub fn upsert_memo<T: Encode>(&self, key: &str, value: T) -> Result<(), Failure> {
         let fields = [(key.to_owned(), self.rt.converter.encode(&value)?)].into();
         let upsert = command::ModifyWorkflowPropertiesCommandAttributes { upserted_memo: Some(Memo { fields }) };
         self.rt.command(Attributes::ModifyWorkflowPropertiesCommandAttributes(upsert), Location::caller());
@@ -609,7 +609,7 @@ impl ContinueAsNew {
     }
 
     /// Sets a field of the next run's memo. Without any, it has the memo of this one.
-    pub fn memo<T: Data>(mut self, key: impl Into<String>, value: T) -> Self {
+    pub fn memo<T: Encode>(mut self, key: impl Into<String>, value: T) -> Self {
         match self.rt.converter.encode(&value) {
             Ok(payload) => {
                 self.attributes.memo.get_or_insert_with(Memo::default).fields.insert(key.into(), payload);

@@ -66,6 +66,10 @@ async fn starts(client: Client) -> Result<(), ClientError> {
     handle.signal(Other::PING, ()).await?; //~ workflows with the state `State` have no handlers of `Other`
     handle.signal(State::LENGTH, ()).await?; //~ expected `Signal<_, _>`, found `Query<State, (), usize>`
     handle.update(State::TIP, (5u64, 6u64)).await?; //~ the arguments are `(u64, String)`, not `(u64, u64)`
+    handle.update(State::TIP, (5, "Ann")).await?;
+    const RENAMED: Signal<State, String> = Signal::new("renamed");
+    handle.signal(RENAMED, "Ann").await?; //~ `String` is no list of arguments
+    //~| arguments are a tuple: `(String,)` for one
     let length: String = handle.query(State::LENGTH, ()).await?; //~ expected `String`, found `usize`
     Ok(())
 }
@@ -81,6 +85,16 @@ async fn calls(cx: WorkflowContext<State>) -> Result<()> {
     cx.wait_until(|state: &Other| true).await?; //~ type mismatch in closure arguments
     cx.child(hello, 5).await?; //~ the arguments are `(String,)`, not `{integer}`
     cx.continue_as_new(greet, "Ann").finish() //~ is not a workflow
+}
+
+struct Unwritable;
+
+fn one_way(cx: ActivityContext, client: Client) {
+    cx.heartbeat("half of it");
+    let _ = client.start(hello, "Ann").memo("owner", "Bo");
+    let _ = Failure::msg("late").detail("by an hour");
+    cx.heartbeat(Unwritable); //~ `Unwritable` cannot be written as a payload
+    //~| derive `serde::Serialize` for it
 }
 
 fn workers(client: Client) {

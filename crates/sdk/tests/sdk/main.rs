@@ -7,3 +7,4 @@ mod hello;
 mod messages;
 mod metrics;
 mod production;
+mod public_api;

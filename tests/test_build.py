@@ -23,3 +23,19 @@ def test_what_cargo_is_told_to_skip_has_no_tests(package):
         assert set(BLOCK.findall(source)) <= {"text", "ignore"}, "examples in the documentation would not run"
     if not all(target.get("test", True) for target in [library, *manifest.get("bin", [])]):
         assert not TEST.search(source), "tests would not run"
+
+
+PUBLISHED = ["api", "client", "sdk-macros", "sdk"]
+
+
+@pytest.mark.parametrize("crate", PUBLISHED)
+def test_what_users_need_can_be_published(crate):
+    """`scripts/publish` compiles each from its package, too."""
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["dependencies"]
+    manifest = tomllib.loads((ROOT / "crates" / crate / "Cargo.toml").read_text())
+    package = manifest["package"]
+    assert package.get("publish", True) is True and package["description"]
+    for name in manifest.get("dependencies", {}):
+        if name.startswith("tenure-"):
+            assert name.removeprefix("tenure-") in PUBLISHED, f"{name} is not published"
+            assert "version" in workspace[name], f"{name} has a path and no version"

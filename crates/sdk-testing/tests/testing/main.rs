@@ -11,6 +11,7 @@ mod histories;
 mod interceptors;
 mod lists;
 mod schedules;
+mod storms;
 mod summaries;
 mod time;
 

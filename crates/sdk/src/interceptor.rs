@@ -1,6 +1,6 @@
 //! What stands between a worker and the code that it runs: for traces, checks and measures of one's own.
 
-use crate::{ActivityContext, ActivityInfo, Failure, WorkflowInfo};
+use crate::{ActivityContext, Failure, WorkflowInfo};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -55,9 +55,10 @@ pub trait WorkerInterceptor: Send + Sync + 'static {
         Box::pin(next)
     }
 
-    /// The span in which an attempt of an activity is about to run.
-    fn activity_span(&self, info: &ActivityInfo, span: &tracing::Span) {
-        let _ = (info, span);
+    /// The span in which an attempt of an activity is about to run, or the code of a workflow in a task of it; and the headers
+    /// that came along.
+    fn span(&self, headers: &Headers, span: &tracing::Span) {
+        let _ = (headers, span);
     }
 
     /// Something reaches a workflow. A failure is that of its code: it fails the workflow (of a start, of a signal), is the
@@ -154,7 +155,8 @@ pub(crate) type Interceptors = Arc<[Arc<dyn WorkerInterceptor>]>;
 pub(crate) fn call_of(
     command: &mut Attributes,
 ) -> Option<(OutboundKind, String, &mut Option<tenure_api::common::v1::Header>)> {
-    let named = |it: &Option<tenure_api::common::v1::WorkflowType>| it.as_ref().map_or_else(String::new, |it| it.name.clone());
+    let named =
+        |it: &Option<tenure_api::common::v1::WorkflowType>| it.as_ref().map_or_else(String::new, |it| it.name.clone());
     Some(match command {
         Attributes::ScheduleActivityTaskCommandAttributes(it) => {
             let name = it.activity_type.as_ref().map_or_else(String::new, |it| it.name.clone());

@@ -112,6 +112,8 @@ mod info;
 mod interceptor;
 #[doc(hidden)]
 pub mod macros;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 mod replay;
 mod runtime;
 pub mod testing;
@@ -125,6 +127,8 @@ pub use info::{HistoryInfo, WorkflowInfo};
 pub use interceptor::{
     BoxFuture, InboundCall, InboundKind, NextActivity, OutboundCall, OutboundKind, WorkerInterceptor,
 };
+#[cfg(feature = "opentelemetry")]
+pub use opentelemetry::OpenTelemetry;
 pub use replay::{ReplayError, Replayed, Replayer};
 pub use tenure_api::history::v1::{History, HistoryEvent};
 #[cfg(feature = "tls")]
@@ -133,14 +137,15 @@ pub use tenure_client::{
     ActivityDefinition, ActivityDescription, ActivityExecutionStatus, ActivityHandle, ActivityIdConflictPolicy,
     ActivityIdReusePolicy, ActivityOptions, ActivityRef, ApplicationError, Args, AsyncActivityHandle, Backfill, Batch,
     BatchActivities, BatchDescription, BatchHandle, BatchOperationState, BatchOperationType, BatchSummary, BatchTarget,
-    Binary, Calendar, CalendarRange, ChangedSchedule, Client, ClientBuilder, ClientCall, ClientCallKind, ClientError, ClientInterceptor, Data, DataConverter,
-    DataError, Description, Encode, Events, Failure, FailureData, FailureKind, Filter, FilterValue, Handles, Headers, HeartbeatAnswer, Interval,
-    IntoActivity, IntoArgs, IntoRanges, IntoWorkflow, Json, List, ListStream, NewSchedule, Outgoing, PatchSchedule,
-    Payload, PayloadCodec, PayloadConverter, Query, Raw, ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState,
-    ScheduleBuilder, ScheduleDescription, ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes,
-    ScheduledAction, ScheduledRun, SearchAttribute, SearchKey, SearchValue, Signal, StartActivity, StartBatch,
-    StartWorkflow, TimeoutType, Trigger, Update, UpdateHandle, Weekday, WorkflowDefinition, WorkflowExecutionStatus,
-    WorkflowHandle, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowOptions, WorkflowRef, attributes,
+    Binary, Calendar, CalendarRange, ChangedSchedule, Client, ClientBuilder, ClientCall, ClientCallKind, ClientError,
+    ClientInterceptor, Data, DataConverter, DataError, Description, Encode, Events, Failure, FailureData, FailureKind,
+    Filter, FilterValue, Handles, Headers, HeartbeatAnswer, Interval, IntoActivity, IntoArgs, IntoRanges, IntoWorkflow,
+    Json, List, ListStream, NewSchedule, Outgoing, PatchSchedule, Payload, PayloadCodec, PayloadConverter, Query, Raw,
+    Read, ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState, ScheduleBuilder, ScheduleDescription,
+    ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes, ScheduledAction, ScheduledRun,
+    SearchAttribute, SearchKey, SearchValue, Signal, StartActivity, StartBatch, StartWorkflow, TimeoutType, Trigger,
+    Update, UpdateHandle, Weekday, WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle,
+    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowOptions, WorkflowRef, attributes,
 };
 /// ```
 /// use tenure_sdk::prelude::*;
@@ -304,15 +309,14 @@ pub use tenure_sdk_macros::handlers;
 /// # Ok(()) }
 /// ```
 pub use tenure_sdk_macros::workflow;
+pub use worker::{Deployment, Versioning, Worker, WorkerOptions};
 #[cfg(feature = "rand")]
 pub use workflow::WorkflowRng;
-pub use worker::{Deployment, Versioning, Worker, WorkerOptions};
 pub use workflow::{
-    Acquire, ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,
-    Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Permit, Saga, Scope, Sent, SignalChannel, StateMut,
-    StateRef, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowMutex, WorkflowMutexGuard,
-    WorkflowSemaphore, WorkflowState, join_all, select_all,
-    try_join_all,
+    Acquire, ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew,
+    ExternalHandle, Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Permit, Saga, Scope, Sent,
+    SignalChannel, StateMut, StateRef, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowMutex,
+    WorkflowMutexGuard, WorkflowSemaphore, WorkflowState, join_all, select_all, try_join_all,
 };
 
 /// A result whose error is a [`Failure`], unless another is named.

@@ -245,7 +245,8 @@ impl Execution {
         self.rt.messages.borrow_mut().clear();
         let markers = self.look_ahead(ahead, &mut messages);
         let inputs = std::mem::take(&mut self.inputs);
-        self.quietly(|this| {
+        let span = self.span(&inputs);
+        self.quietly(&span, |this| {
             let inputs = this.begin(inputs);
             let mut messages = messages.into_iter().peekable();
             for event in inputs {
@@ -290,19 +291,39 @@ impl Execution {
     }
 
     /// Runs the code without its logs: in replay, what it logs was logged before.
-    fn quietly(&mut self, run: impl FnOnce(&mut Self)) {
+    fn quietly(&mut self, span: &tracing::Span, run: impl FnOnce(&mut Self)) {
         let rt = self.rt.clone();
         let run = || {
             if rt.replaying.get() {
                 tracing::dispatcher::with_default(&tracing::Dispatch::none(), || run(self));
             } else {
-                let Name { workflow_id, run_id, .. } = &self.name;
-                tracing::info_span!("workflow", %workflow_id, %run_id).in_scope(|| run(self));
+                span.in_scope(|| run(self));
             }
         };
         if let Err(panic) = catch(run) {
             rt.break_with(Broken::Panic(panic));
         }
+    }
+
+    /// What the log says beside the lines of the code.
+    fn span(&self, inputs: &[HistoryEvent]) -> tracing::Span {
+        if self.rt.replaying.get() {
+            return tracing::Span::none();
+        }
+        let Name { workflow_id, run_id, .. } = &self.name;
+        let span = tracing::info_span!("workflow", %workflow_id, %run_id);
+        if let Some(interceptors) = self.rt.interceptors.get().filter(|all| !all.is_empty()) {
+            let started = inputs.first().and_then(|event| event.attributes.as_ref());
+            let headers = match (self.rt.info.get(), started) {
+                (Some(info), _) => info.headers.clone(),
+                (None, Some(Attributes::WorkflowExecutionStartedEventAttributes(started))) => {
+                    Headers::from_proto(started.header.clone())
+                }
+                (None, _) => Headers::default(),
+            };
+            interceptors.iter().for_each(|interceptor| interceptor.span(&headers, &span));
+        }
+        span
     }
 
     /// A broken task stays broken.
@@ -442,7 +463,8 @@ impl Execution {
         seq: u64,
         result: Result<Option<Payload>, Failure>,
     ) -> Result<Progress, Trouble> {
-        self.quietly(|this| {
+        let span = self.span(&[]);
+        self.quietly(&span, |this| {
             this.resolve_local(seq, result);
             this.rt.run();
         });

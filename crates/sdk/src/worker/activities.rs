@@ -187,7 +187,7 @@ async fn attempt(
 pub(super) fn span_of(shared: &WorkerShared, info: &ActivityInfo) -> tracing::Span {
     let ActivityInfo { activity_type, activity_id, attempt, workflow_type, workflow_id, run_id, .. } = info;
     let span = tracing::info_span!("activity", activity_type, activity_id, attempt, workflow_type, workflow_id, run_id);
-    shared.interceptors.iter().for_each(|interceptor| interceptor.activity_span(info, &span));
+    shared.interceptors.iter().for_each(|interceptor| interceptor.span(&info.headers, &span));
     span
 }
 

@@ -12,6 +12,7 @@ pub mod loyalty;
 pub mod neighbours;
 pub mod nightly;
 pub mod order;
+pub mod production;
 pub mod report;
 pub mod restaurant;
 pub mod subscription;

@@ -21,9 +21,9 @@ pub async fn order(cx: WorkflowContext, item: String) -> Result<String> {
 /// A worker with limits.
 pub async fn work(client: Client, shop: Shop) -> Result<(), ClientError> {
     let options = WorkerOptions {
-        activity_slots: 20,                // activities at the same time
-        activities_per_second: Some(5.0),  // what a payment service allows
-        cached_workflows: 5_000,           // kept between their tasks; the others are replayed
+        activity_slots: 20,               // activities at the same time
+        activities_per_second: Some(5.0), // what a payment service allows
+        cached_workflows: 5_000,          // kept between their tasks; the others are replayed
         grace: Duration::from_secs(60),
         ..Default::default()
     };
@@ -37,9 +37,9 @@ pub trait Keys: Send + Sync + 'static {
 }
 
 /// Looks up the key for each call.
-pub fn with_changing_key(builder: ClientBuilder, keys: impl Keys) -> ClientBuilder {
+pub async fn with_changing_key(builder: ClientBuilder, keys: impl Keys) -> Result<Client, ClientError> {
     let builder = builder.intercept(move |call| call.insert("authorization", &format!("Bearer {}", keys.current())));
-    builder
+    builder.connect().await
 }
 
 /// Sends the tenant along with each call.

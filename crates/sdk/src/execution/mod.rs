@@ -154,6 +154,12 @@ impl Execution {
         self
     }
 
+    /// Makes the state that the workflow begins with. What cannot be made, or read, is said when it begins.
+    pub(crate) fn prepared(self, input: Option<&Payloads>) -> Self {
+        let _ = catch(|| self.instance.prepare(input));
+        self
+    }
+
     pub(crate) fn strictly(mut self, strict: bool) -> Self {
         self.strict = strict;
         self
@@ -423,7 +429,7 @@ impl Execution {
         let Name { workflow_id, run_id, .. } = &self.name;
         for (handler, count) in self.rt.handlers.borrow().iter().filter(|(_, count)| **count > 0) {
             tracing::warn!(
-                %workflow_id, %run_id, handler, count,
+                %workflow_id, %run_id, handler = &**handler, count,
                 "the run closed while handlers were at work; `cx.all_handlers_finished()` tells when they are not"
             );
         }

@@ -58,6 +58,15 @@ impl Server {
         Some(server)
     }
 
+    /// The CPU time of a server of this test alone, where the system tells it.
+    pub(crate) fn cpu_time(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.as_ref()?.id())).ok()?;
+        // The fields after the command, which may have spaces; user and system time, in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks: u64 = fields.get(11..13)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+        Some(Duration::from_millis(ticks * 10))
+    }
+
     pub(crate) async fn client(&self) -> Client {
         let builder = Client::builder(self.address.split(',')).deadline(Duration::from_secs(20));
         builder.connect().await.expect("the server answers")

@@ -2,6 +2,7 @@
 
 mod common;
 mod encryption;
+mod fan;
 mod heartbeats;
 mod hello;
 mod messages;

@@ -30,7 +30,9 @@ impl WorkerInterceptor for Tenants {
                 return Err(Failure::application("Nobody", "an activity of nobody").non_retryable());
             }
             let result = next.await;
-            self.saw(format!("activity {} ends well: {}", cx.info().activity_type, result.is_ok()));
+            let info = cx.info();
+            let ended = if result.is_ok() { "ends well" } else { "fails" };
+            self.saw(format!("{} of {}, local: {}, {ended}", info.activity_type, info.workflow_type, info.is_local));
             result
         })
     }
@@ -122,7 +124,9 @@ async fn headers_go_from_a_client_to_the_last_activity() {
         "Update rename of Bo",
         "Query name of Bo",
         "Signal close of Bo",
-        "activity tenant ends well: true",
+        "tenant of shop, local: false, ends well",
+        "tenant of shop, local: true, ends well",
+        "tenant of branch, local: false, ends well",
     ] {
         assert!(seen.iter().any(|it| it == expected), "{expected:?} is not in {seen:#?}");
     }

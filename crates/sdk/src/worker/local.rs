@@ -21,6 +21,13 @@ use tracing::Instrument as _;
 
 type Ended = (u64, Result<Option<Payload>, Failure>);
 
+/// The run that calls them.
+#[derive(Clone)]
+pub(super) struct LocalRun {
+    pub(super) name: Arc<Name>,
+    pub(super) workflow_type: Arc<str>,
+}
+
 /// Those of one run that have not ended.
 #[derive(Default)]
 pub(super) struct Locals {
@@ -28,16 +35,16 @@ pub(super) struct Locals {
 }
 
 impl Locals {
-    pub(super) fn start(&mut self, shared: &Arc<WorkerShared>, name: &Arc<Name>, calls: Vec<LocalCall>) {
+    pub(super) fn start(&mut self, shared: &Arc<WorkerShared>, run: &LocalRun, calls: Vec<LocalCall>) {
         for call in calls {
-            let (shared, name) = (shared.clone(), name.clone());
+            let (shared, run) = (shared.clone(), run.clone());
             self.running.spawn(async move {
                 shared.metrics.local_activities.increment(1);
                 let mut slot = shared.local_slots.acquire().await;
                 slot.begin();
                 let limit = call.schedule_to_close.unwrap_or(Duration::MAX);
                 let late = || Failure::timeout(TimeoutType::ScheduleToClose, "the local activity took too long");
-                let result = timeout(limit, attempts(&shared, &name, &call)).await;
+                let result = timeout(limit, attempts(&shared, &run, &call)).await;
                 (call.seq, result.unwrap_or_else(|_| Err(late())))
             });
         }
@@ -62,9 +69,9 @@ impl Locals {
     }
 }
 
-async fn attempts(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall) -> Result<Option<Payload>, Failure> {
+async fn attempts(shared: &Arc<WorkerShared>, run: &LocalRun, call: &LocalCall) -> Result<Option<Payload>, Failure> {
     for attempt in 1.. {
-        let failure = match one(shared, name, call, attempt).await {
+        let failure = match one(shared, run, call, attempt).await {
             Ok(result) => return Ok(Some(result)),
             Err(failure) => failure,
         };
@@ -76,7 +83,12 @@ async fn attempts(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall) -> 
     unreachable!("tries until it is told not to")
 }
 
-async fn one(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall, attempt: u32) -> Result<Payload, Failure> {
+async fn one(
+    shared: &Arc<WorkerShared>,
+    LocalRun { name, workflow_type }: &LocalRun,
+    call: &LocalCall,
+    attempt: u32,
+) -> Result<Payload, Failure> {
     let Some(run) = shared.activities.call(&call.activity_type) else {
         let message = format!("this worker has no activity {:?}", call.activity_type);
         return Err(Failure::application("UnknownActivity", message).non_retryable());
@@ -87,6 +99,7 @@ async fn one(shared: &Arc<WorkerShared>, name: &Name, call: &LocalCall, attempt:
         attempt,
         workflow_id: name.workflow_id.clone(),
         run_id: name.run_id.clone(),
+        workflow_type: workflow_type.to_string(),
         task_queue: shared.task_queue.clone(),
         is_local: true,
         headers: call.headers.clone(),

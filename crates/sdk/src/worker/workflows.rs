@@ -2,7 +2,7 @@
 
 use super::{
     SDK_NAME, SDK_VERSION, ShutdownPhase, WorkerShared, activities,
-    local::Locals,
+    local::{LocalRun, Locals},
     pollers::{self, Queue},
     slots::Slot,
     threads::{Advance, AdvanceResult, Refused},
@@ -173,7 +173,8 @@ async fn work(
     };
     // Local activities must not outlast the task; before, it is answered and another asked for.
     let mut answer_by = began + answer.task_timeout.mul_f64(0.8);
-    locals.start(shared, name, std::mem::take(&mut answer.local));
+    let run = LocalRun { name: name.clone(), workflow_type: workflow_type.as_str().into() };
+    locals.start(shared, &run, std::mem::take(&mut answer.local));
     let mut progress = Progress { closed: answer.output.closed, tells_of_more: tells_of_more(&answer) };
     let mut finished = false;
     while !locals.is_empty() {
@@ -186,7 +187,7 @@ async fn work(
             Ok(more) => {
                 progress.closed = more.progress.closed;
                 progress.tells_of_more |= more.progress.tells_of_more;
-                locals.start(shared, name, more.local);
+                locals.start(shared, &run, more.local);
             }
             Err(refused) => return refuse(shared, task, name, &workflow_type, refused).await,
         }
@@ -429,8 +430,7 @@ fn take_eagerly(shared: &WorkerShared, commands: &mut [Command]) -> Vec<Slot> {
             continue;
         };
         if schedule.request_eager_execution {
-            let known =
-                schedule.activity_type.as_ref().is_some_and(|it| shared.activities.call(&it.name).is_some());
+            let known = schedule.activity_type.as_ref().is_some_and(|it| shared.activities.call(&it.name).is_some());
             let slot = if may && known && slots.len() < MAX_EAGER_ACTIVITIES {
                 shared.activity_slots.try_acquire()
             } else {

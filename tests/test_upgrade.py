@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(4
 # Enough for load from the first to the last roll, also where other tests keep the machine busy.
 CUSTOMERS = 60
 # The highest level that today's build knows.
-LEVEL = 10
+LEVEL = 11
 
 
 @pytest.fixture

@@ -33,8 +33,10 @@ impl FeatureLevel {
     pub const WATCHES: FeatureLevel = FeatureLevel(9);
     /// The level at which homes of queues lend polls to the nodes that these came to.
     pub const LENT_POLLS: FeatureLevel = FeatureLevel(10);
+    /// The level at which nodes can be added, removed and replaced.
+    pub const MEMBERS: FeatureLevel = FeatureLevel(11);
     /// The highest level that this build knows.
-    pub const KNOWN: FeatureLevel = FeatureLevel::LENT_POLLS;
+    pub const KNOWN: FeatureLevel = FeatureLevel::MEMBERS;
 }
 
 /// The level of a cluster before anything of it was read.

@@ -77,6 +77,9 @@ pub enum SystemTable {
     Secret,
     /// Holds one row, with the answers of the last commands.
     Proposals,
+    /// Holds one row: how often the members have changed, and how they are changing. From
+    /// [`FeatureLevel::MEMBERS`](crate::FeatureLevel) on.
+    Members,
     /// Maps the id of a namespace that was deleted to what the shard has done about it: a
     /// [`Reclaim`](crate::reclaim::Reclaim).
     Reclaim,

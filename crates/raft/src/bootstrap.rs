@@ -211,7 +211,7 @@ impl Core {
                 Some(answer) => Uuid::from_slice(&answer.identity).unwrap_or_default(),
                 None => self.storage.identity(),
             };
-            (*id, NodeRow { identity, peer_address: address.peer.clone(), api_address: address.api.clone() })
+            (*id, NodeRow::new(identity, address.peer.clone(), address.api.clone()))
         };
         let nodes = self.options.nodes.iter().map(row).collect();
         let cluster_id = self.pool.local().cluster_id().expect("joined before the system shard was opened");

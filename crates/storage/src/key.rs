@@ -201,6 +201,7 @@ impl KeyWriter {
             SystemTable::Secret => 5,
             SystemTable::Proposals => 6,
             SystemTable::Reclaim => 7,
+            SystemTable::Members => 8,
         })
     }
 

@@ -1,8 +1,9 @@
 //! The cluster's own rows in the system shard: its id, its nodes, its shards. They are written when the cluster is
-//! founded, and read by every node.
+//! founded and when its members change (`members.rs`), and read by every node.
 
+use super::change::MembersRow;
 use crate::{
-    codec::{self, field},
+    codec::{self, field, is_default},
     feature_level::FeatureLevel,
     rows::{Op, ReadError, RowKey, StateReader, SystemTable, WriteSet},
 };
@@ -20,9 +21,10 @@ pub const SLOTS: u32 = 1 << 16;
 pub const MAX_SHARDS: u32 = 1024;
 
 const CLUSTER_KEY: &str = "cluster";
+const MEMBERS_KEY: &str = "members";
 
 /// Facts about the whole cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct ClusterRow {
     #[cbor(n(0), with = "field")]
     pub cluster_id: Uuid,
@@ -31,7 +33,7 @@ pub struct ClusterRow {
     pub feature_level: FeatureLevel,
 }
 
-/// A member of the cluster.
+/// A node of the cluster: a member, or one that was.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct NodeRow {
     /// The identity of the node's data directory; a node that comes back with another one has lost its log.
@@ -43,6 +45,44 @@ pub struct NodeRow {
     /// The address for clients.
     #[n(2)]
     pub api_address: String,
+    #[cbor(n(3), default, skip_if = "is_default")]
+    pub standing: NodeStanding,
+}
+
+impl NodeRow {
+    /// A member.
+    pub fn new(identity: Uuid, peer_address: String, api_address: String) -> NodeRow {
+        NodeRow { identity, peer_address, api_address, standing: NodeStanding::Member }
+    }
+}
+
+/// What a node is to the cluster. It goes down this list, and never back: ids are used once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum NodeStanding {
+    /// It gets what the others have, and does not vote yet.
+    #[n(1)]
+    Joining,
+    /// It has a vote in every shard that it has a replica of.
+    #[default]
+    #[n(0)]
+    Member,
+    /// Its votes are being taken from it.
+    #[n(2)]
+    Leaving,
+    /// It is refused, whatever it brings.
+    #[n(3)]
+    Removed,
+}
+
+/// The members that a node knows of before it has the cluster's rows: the founders, or those of whom it became one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct FirstMembers {
+    #[n(0)]
+    pub nodes: BTreeMap<u64, NodeRow>,
+    /// The cluster was there before this node.
+    #[n(1)]
+    pub joined: bool,
 }
 
 /// A data shard: an inclusive range of slots, and who replicates it.
@@ -59,8 +99,8 @@ pub struct ShardRow {
     pub preferred_leader: u64,
 }
 
-/// The cluster with all of its nodes and shards.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+/// The cluster with all of its nodes and shards. The default is one of which nothing is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct ClusterMap {
     #[n(0)]
     pub cluster: ClusterRow,
@@ -68,6 +108,8 @@ pub struct ClusterMap {
     pub nodes: BTreeMap<u64, NodeRow>,
     #[n(2)]
     pub shards: BTreeMap<u32, ShardRow>,
+    #[cbor(n(3), default, skip_if = "is_default")]
+    pub members: MembersRow,
 }
 
 /// The reason why a cluster cannot be founded.
@@ -95,6 +137,7 @@ impl ClusterMap {
             return Err(FoundingError::ShardCount(shards));
         }
         let ids: Vec<u64> = nodes.keys().copied().collect();
+        let members = MembersRow::default();
         let first_slot = |nth: u32| (u64::from(nth) * u64::from(SLOTS) / u64::from(shards)) as u32;
         let rows = (0..shards).map(|nth| {
             let shard = nth + 1;
@@ -107,17 +150,27 @@ impl ClusterMap {
             (shard, row)
         });
         let shards = rows.collect();
-        Ok(ClusterMap { cluster: ClusterRow { cluster_id, feature_level }, nodes, shards })
+        Ok(ClusterMap { cluster: ClusterRow { cluster_id, feature_level }, nodes, shards, members })
     }
 
-    /// The writes of the map's rows in the system shard.
+    /// The writes of a new cluster's rows in the system shard.
     pub fn writes(&self) -> WriteSet {
-        let put = |table, key: Arc<str>, value| Op::Put(RowKey::System { table, key }, value);
         let mut ops = vec![Op::Put(cluster_key(), codec::encode(&self.cluster))];
-        ops.extend(self.nodes.iter().map(|(id, row)| put(SystemTable::Node, number(*id), codec::encode(row))));
-        ops.extend(
-            self.shards.iter().map(|(id, row)| put(SystemTable::Shard, number(u64::from(*id)), codec::encode(row))),
-        );
+        ops.extend(self.nodes.iter().map(|(id, row)| put(SystemTable::Node, *id, row)));
+        ops.extend(self.shards.iter().map(|(id, row)| put(SystemTable::Shard, u64::from(*id), row)));
+        WriteSet { ops }
+    }
+
+    /// The writes that make this map of an earlier one of the same cluster. Nodes and shards do not vanish, and the
+    /// cluster's own row is none of these.
+    pub fn writes_since(&self, before: &ClusterMap) -> WriteSet {
+        let nodes = self.nodes.iter().filter(|(id, row)| before.nodes.get(id) != Some(row));
+        let shards = self.shards.iter().filter(|(id, row)| before.shards.get(id) != Some(row));
+        let mut ops: Vec<Op> = nodes.map(|(id, row)| put(SystemTable::Node, *id, row)).collect();
+        ops.extend(shards.map(|(id, row)| put(SystemTable::Shard, u64::from(*id), row)));
+        if self.members != before.members {
+            ops.push(Op::Put(members_key(), codec::encode(&self.members)));
+        }
         WriteSet { ops }
     }
 
@@ -127,7 +180,8 @@ impl ClusterMap {
         let nodes = numbered(rows, SystemTable::Node)?.into_iter().collect();
         let shards = numbered(rows, SystemTable::Shard)?.into_iter().map(|(id, row)| (id as u32, row)).collect();
         check_slots(&shards)?;
-        Ok(Some(ClusterMap { cluster, nodes, shards }))
+        let members = members(rows)?;
+        Ok(Some(ClusterMap { cluster, nodes, shards, members }))
     }
 
     /// The data shard that owns a slot.
@@ -139,11 +193,21 @@ impl ClusterMap {
         *owner.expect("the shards' ranges cover all slots").0
     }
 
-    /// The replicas of a shard, the system shard included.
+    /// The nodes that take part: all but those that were removed.
+    pub fn members(&self) -> impl Iterator<Item = (u64, &NodeRow)> {
+        self.nodes.iter().filter(|(_, row)| row.standing != NodeStanding::Removed).map(|(id, row)| (*id, row))
+    }
+
+    /// The nodes that have votes, when all is as it should be.
+    pub fn voting_nodes(&self) -> impl Iterator<Item = u64> {
+        self.nodes.iter().filter(|(_, row)| row.standing == NodeStanding::Member).map(|(id, _)| *id)
+    }
+
+    /// The replicas of a shard that should vote, the system shard included.
     pub fn replicas(&self, shard: u32) -> Vec<u64> {
         match self.shards.get(&shard) {
             Some(row) => row.replicas.clone(),
-            None => self.nodes.keys().copied().collect(),
+            None => self.voting_nodes().collect(),
         }
     }
 
@@ -151,9 +215,23 @@ impl ClusterMap {
     pub fn preferred_leader(&self, shard: u32) -> Option<u64> {
         match self.shards.get(&shard) {
             Some(row) => Some(row.preferred_leader),
-            None => self.nodes.keys().next().copied(),
+            None => self.voting_nodes().next(),
         }
     }
+}
+
+fn put(table: SystemTable, id: u64, row: &impl Encode<()>) -> Op {
+    Op::Put(RowKey::System { table, key: number(id) }, codec::encode(row))
+}
+
+fn members_key() -> RowKey {
+    RowKey::System { table: SystemTable::Members, key: MEMBERS_KEY.into() }
+}
+
+/// How often the members have changed, and how they are changing now.
+pub fn members(rows: &dyn StateReader) -> Result<MembersRow, ReadError> {
+    let key = members_key();
+    Ok(rows.get(&key)?.map(|value| decoded(&key, &value)).transpose()?.unwrap_or_default())
 }
 
 fn cluster_key() -> RowKey {
@@ -223,11 +301,7 @@ mod tests {
     use super::*;
 
     fn nodes(ids: &[u64]) -> BTreeMap<u64, NodeRow> {
-        let row = |id: u64| NodeRow {
-            identity: Uuid::from_u128(u128::from(id)),
-            peer_address: format!("127.0.0.1:{id}"),
-            api_address: String::new(),
-        };
+        let row = |id: u64| NodeRow::new(Uuid::from_u128(u128::from(id)), format!("127.0.0.1:{id}"), String::new());
         ids.iter().map(|id| (*id, row(*id))).collect()
     }
 

@@ -1,6 +1,8 @@
 //! The contents of the system shard, and the commands that change it.
 
+pub mod change;
 pub mod cluster;
+pub mod members;
 pub mod namespace;
 pub(crate) mod proposals;
 mod reply;

@@ -33,7 +33,8 @@ use crate::{
     subject::{Lane, SubjectKind},
     system::{
         self, SystemCommand,
-        cluster::{ClusterMap, ClusterRow, NodeRow, ShardRow},
+        change::{MembersRow, Nodes},
+        cluster::{ClusterMap, ClusterRow, FirstMembers, NodeRow, ShardRow},
         namespace::NamespaceRow,
         proposals::Recent,
         token_secret::TokenSecret,
@@ -71,7 +72,7 @@ mod kept;
 
 use kept::{Form, check_kept, check_read, form, write_new};
 
-const FORMS: [Form; 35] = [
+const FORMS: [Form; 37] = [
     form::<PendingActivity>("activity"),
     form::<Encoded<BatchOperationInfo>>("batch_record"),
     form::<Encoded<StartBatchOperationRequest>>("batch_request"),
@@ -84,8 +85,10 @@ const FORMS: [Form; 35] = [
     form::<CurrentRun>("current_run"),
     form::<ExecutionState>("execution"),
     form::<Filling>("filling"),
+    form::<FirstMembers>("first_members"),
     form::<ExecutionInfo>("info"),
     form::<ClusterMap>("map"),
+    form::<MembersRow>("members"),
     form::<OutboxMessage>("message"),
     form::<NamespaceRow>("namespace"),
     form::<NamespaceId>("namespace_id"),
@@ -399,7 +402,7 @@ fn of_proposals() -> Vec<(&'static str, Bytes)> {
 
 /// Rows of a system shard that was asked for everything.
 fn of_the_system_shard() -> Vec<(&'static str, Bytes)> {
-    let node = NodeRow { identity: Uuid::from_u128(2), peer_address: "a:1".into(), api_address: "a:2".into() };
+    let node = NodeRow::new(Uuid::from_u128(2), "a:1".into(), "a:2".into());
     let map = ClusterMap::found(Uuid::from_u128(1), FeatureLevel::KNOWN, [(1, node)].into(), 2).expect("a cluster");
     let (mut rows, mut log) = (MemoryRows::default(), vec![map.writes()]);
     let namespace = || "n".to_owned();
@@ -436,6 +439,17 @@ fn of_the_system_shard() -> Vec<(&'static str, Bytes)> {
         log.push(system::transition(&rows, proposal, command, &mut cx).expect("done").1);
     }
     let mut written = vec![("map", codec::encode(&map))];
+    let come = NodeRow::new(Uuid::from_u128(3), "b:1".into(), "b:2".into());
+    let first = FirstMembers { nodes: map.nodes.clone(), joined: true };
+    written.push(("first_members", codec::encode(&first)));
+    let begun = map.begin(Nodes { add: Some(2), remove: Some(1) }, Some(come.clone()), 1).expect("changes");
+    let voting = begun.advance(2);
+    let ended = voting.advance(3);
+    let again = ended.begin(Nodes { add: Some(3), remove: None }, Some(come), 4).expect("changes again");
+    for (before, now) in [(&map, &begun), (&begun, &voting), (&voting, &ended), (&ended, &again)] {
+        log.push(now.writes_since(before));
+        written.push(("map", codec::encode(now)));
+    }
     for op in log.into_iter().flat_map(|entry| entry.ops) {
         let Op::Put(RowKey::System { table, .. }, value) = op else { continue };
         let name = match table {
@@ -446,6 +460,7 @@ fn of_the_system_shard() -> Vec<(&'static str, Bytes)> {
             SystemTable::NamespaceName => "namespace_id",
             SystemTable::Secret => "token_secret",
             SystemTable::Proposals => "system_proposals",
+            SystemTable::Members => "members",
             SystemTable::Reclaim => unreachable!("the system shard has none"),
         };
         written.push((name, value));

@@ -52,11 +52,7 @@ impl World {
     async fn new(options: &Options) -> World {
         let cluster = Cluster::start(&NODES, SHARDS, |shard| NODES[shard as usize % 3], options, transition);
         let system = leader(&cluster, 1, 0).await;
-        let row = |node: NodeId| NodeRow {
-            identity: Uuid::from_u128(node.into()),
-            peer_address: String::new(),
-            api_address: String::new(),
-        };
+        let row = |node: NodeId| NodeRow::new(Uuid::from_u128(node.into()), String::new(), String::new());
         let nodes = NODES.into_iter().map(|node| (node, row(node))).collect();
         let map = ClusterMap::found(Uuid::from_u128(1), FeatureLevel::KNOWN, nodes, SHARDS).unwrap();
         system.0.context.propose(&mut map.writes()).await.unwrap();

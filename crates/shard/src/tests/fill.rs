@@ -48,8 +48,7 @@ async fn start(leader: &LeaderHandle, n: usize) {
 
 /// The level is on record, and nodes may not have heard of it.
 fn raise(cluster: &Cluster) {
-    let node =
-        |n: u64| NodeRow { identity: Uuid::from_u128(n.into()), peer_address: "p".into(), api_address: "a".into() };
+    let node = |n: u64| NodeRow::new(Uuid::from_u128(n.into()), "p".into(), "a".into());
     let nodes = [(1, node(1)), (2, node(2))].into();
     let map = ClusterMap::found(Uuid::from_u128(1), FeatureLevel::LISTS, nodes, 1).unwrap();
     for op in map.writes().ops {

@@ -139,7 +139,7 @@ fn uneven() -> (Arc<Cluster>, QueueKey, Vec<Bytes>) {
 
 /// The cluster comes to this feature level, and the nodes know it.
 pub(super) async fn raise(cluster: &Cluster, level: FeatureLevel) {
-    let node = NodeRow { identity: Uuid::from_u128(1), peer_address: "p".into(), api_address: "a".into() };
+    let node = NodeRow::new(Uuid::from_u128(1), "p".into(), "a".into());
     let shards = cluster.logs.len() as u32 - 1;
     let map = ClusterMap::found(Uuid::from_u128(1), level, [(1, node)].into(), shards).unwrap();
     for op in map.writes().ops {

@@ -45,7 +45,7 @@ const SHARDS: [ShardId; 2] = [1, 2];
 
 fn cluster(nodes: &[NodeId]) -> Arc<Cluster> {
     let cluster = Cluster::start(nodes, 2, |_| 1, &options(), transition);
-    let node = NodeRow { identity: Uuid::from_u128(1), peer_address: "p".into(), api_address: "a".into() };
+    let node = NodeRow::new(Uuid::from_u128(1), "p".into(), "a".into());
     let map = ClusterMap::found(Uuid::from_u128(1), FeatureLevel::KNOWN, [(1, node)].into(), 2).unwrap();
     for op in map.writes().ops {
         if let Op::Put(key, value) = op {

@@ -320,7 +320,7 @@ fn every_system_command_that_is_tried_again_gets_its_answer_and_does_nothing() {
         SystemCommand::ForgetNamespace(_) => None,
     };
     let rows = Rows::default();
-    let node = NodeRow { identity: Uuid::nil(), peer_address: String::new(), api_address: String::new() };
+    let node = NodeRow::new(Uuid::nil(), String::new(), String::new());
     let map = ClusterMap::found(Uuid::nil(), FeatureLevel::FIRST, [(1, node)].into(), 1).unwrap();
     for op in map.writes().ops {
         let Op::Put(key, value) = op else { unreachable!("a cluster is founded from nothing") };

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tenure_engine::Process;
-use tenure_peer::{Local, Pool, admin::StatusReply};
+use tenure_peer::{Gate, Local, Pool, admin::StatusReply};
 use tenure_shard::{CallFailed, Mesh, NodeId, Replica, ShardId, Shards};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -40,7 +40,7 @@ impl Mesh for Nothing {
 /// Its frontend. Within a runtime.
 pub(crate) fn frontend() -> Frontend {
     let local = Arc::new(Local::new(1, Uuid::nil(), None));
-    let peers = Pool::new(local, BTreeMap::new()).expect("no addresses");
+    let peers = Pool::new(local, Arc::new(Gate::new(1, [1])), BTreeMap::new()).expect("no addresses");
     let shards = Shards::start(Arc::new(Nothing), tenure_shard::Options::default());
     let options =
         Options { timeout: Duration::from_millis(50), long_timeout: Duration::from_millis(50), ..Options::default() };

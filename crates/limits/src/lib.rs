@@ -194,6 +194,13 @@ limits! {
     /// and nodes ask each other on their own account.
     pub const PEER_STREAMS: u32 = 65_536;
 
+    /// How far the term of a message between replicas may be beyond the one in which its receiver has voted last. Elections
+    /// never get that far, and a replica that believed in the last term there is would never have a leader again.
+    pub const TERM_LEAP: u64 = 1 << 32;
+
+    /// Nodes that a member remembers as waiting to become members; those beyond are refused for a while.
+    pub const CANDIDATES: usize = 64;
+
     /// Requests in progress that do not wait for something to happen; one more is refused.
     pub const CALLS: usize = 4096;
 

@@ -25,6 +25,12 @@ impl From<usize> for Value {
     }
 }
 
+impl From<u64> for Value {
+    fn from(value: u64) -> Self {
+        Value::Number(value)
+    }
+}
+
 impl From<u32> for Value {
     fn from(value: u32) -> Self {
         Value::Number(value.into())

@@ -1,11 +1,10 @@
 //! The door of the peer port: a caller is looked at by its headers, before any of its message is gathered or decoded.
 
-use crate::{Gate, Pool};
+use crate::Pool;
 use futures::future::BoxFuture;
 use http_body_util::Limited;
 use std::{
     convert::Infallible,
-    sync::Arc,
     task::{Context, Poll},
 };
 use tonic::{body::Body, metadata::MetadataMap, server::NamedService};
@@ -19,12 +18,11 @@ const HELLO: &str = "/Hello";
 pub struct Door<S> {
     inner: S,
     pool: Pool,
-    gate: Arc<Gate>,
 }
 
 impl<S> Door<S> {
-    pub(crate) fn new(inner: S, pool: Pool, gate: Arc<Gate>) -> Door<S> {
-        Door { inner, pool, gate }
+    pub(crate) fn new(inner: S, pool: Pool) -> Door<S> {
+        Door { inner, pool }
     }
 }
 
@@ -52,7 +50,7 @@ where
         }
         let (head, body) = request.into_parts();
         let metadata = MetadataMap::from_headers(head.headers.clone());
-        match self.gate.admit(&metadata, self.pool.local()) {
+        match self.pool.gate().admit(&metadata, self.pool.local()) {
             Ok(_) => Box::pin(self.inner.call(http::Request::from_parts(head, body))),
             Err(refused) => Box::pin(async move { Ok(refused.into_http()) }),
         }
@@ -62,13 +60,16 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Local, PeerService};
+    use crate::{Gate, Local, PeerService};
     use bytes::Bytes;
     use futures::stream;
     use http_body_util::StreamBody;
     use std::{
         collections::BTreeMap,
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
     };
     use tonic::{Code, Status};
     use uuid::Uuid;
@@ -86,9 +87,9 @@ mod tests {
     /// message was taken.
     async fn call(method: &str, headers: http::HeaderMap) -> (Code, usize) {
         let local = Arc::new(Local::new(1, Uuid::from_u128(11), Some(CLUSTER)));
-        let pool = Pool::new(local, BTreeMap::new()).unwrap();
         let gate = Arc::new(Gate::new(1, [1, 2]));
-        let mut server = PeerService::new(pool, gate).into_server();
+        let pool = Pool::new(local, gate, BTreeMap::new()).unwrap();
+        let mut server = PeerService::new(pool).into_server();
         let taken = Arc::new(AtomicUsize::new(0));
         let counted = taken.clone();
         let size: u32 = 16 << 20;

@@ -1,28 +1,36 @@
-//! Who a node is to its peers, and who is let in.
+//! Who a node is to its peers, and how its calls say so.
 //!
 //! A data directory has a random identity. A member that comes back with another identity has lost its log, and with
 //! it its votes: it must not take part under the old node id.
 
-use parking_lot::RwLock;
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::sync::OnceLock;
 use tonic::{Status, metadata::MetadataMap};
 use uuid::Uuid;
 
-const CLUSTER_ID: &str = "tenure-cluster-id";
+pub(crate) const CLUSTER_ID: &str = "tenure-cluster-id";
 const NODE_ID: &str = "tenure-node-id";
 const IDENTITY: &str = "tenure-identity";
+const CALLEE_NODE_ID: &str = "tenure-callee-node-id";
+const CALLEE_IDENTITY: &str = "tenure-callee-identity";
 
 /// This node.
 #[derive(Debug)]
 pub struct Local {
     pub node_id: u64,
     pub identity: Uuid,
+    /// Where its peers reach it; empty if it does not say so.
+    pub peer_address: String,
+    /// The highest feature level that its build knows; zero if it does not say so.
+    pub known_level: u32,
+    /// It is no member, and waits until it is made one.
+    pub joining: bool,
     cluster_id: OnceLock<Uuid>,
 }
 
 impl Local {
     pub fn new(node_id: u64, identity: Uuid, cluster_id: Option<Uuid>) -> Local {
-        Local { node_id, identity, cluster_id: cluster_id.map(OnceLock::from).unwrap_or_default() }
+        let cluster_id = cluster_id.map(OnceLock::from).unwrap_or_default();
+        Local { node_id, identity, peer_address: String::new(), known_level: 0, joining: false, cluster_id }
     }
 
     /// `None` until the node belongs to a cluster.
@@ -40,15 +48,22 @@ impl Local {
     }
 
     pub(crate) fn sign(&self, metadata: &mut MetadataMap) {
-        let mut put = |key, value: String| {
-            metadata.insert(key, value.parse().expect("ids are plain ASCII"));
-        };
-        put(NODE_ID, self.node_id.to_string());
-        put(IDENTITY, self.identity.to_string());
+        put(metadata, NODE_ID, self.node_id);
+        put(metadata, IDENTITY, self.identity);
         if let Some(id) = self.cluster_id() {
-            put(CLUSTER_ID, id.to_string());
+            put(metadata, CLUSTER_ID, id);
         }
     }
+}
+
+fn put(metadata: &mut MetadataMap, key: &'static str, id: impl ToString) {
+    metadata.insert(key, id.to_string().parse().expect("ids are plain ASCII"));
+}
+
+fn field<T: std::str::FromStr>(metadata: &MetadataMap, key: &str) -> Result<Option<T>, Status> {
+    let Some(value) = metadata.get(key) else { return Ok(None) };
+    let parsed = value.to_str().ok().and_then(|v| v.parse().ok());
+    parsed.map(Some).ok_or_else(|| Status::unauthenticated(format!("{key} is malformed")))
 }
 
 /// Who says to be calling.
@@ -62,11 +77,6 @@ pub struct Caller {
 
 impl Caller {
     pub(crate) fn read(metadata: &MetadataMap) -> Result<Caller, Status> {
-        fn field<T: std::str::FromStr>(metadata: &MetadataMap, key: &str) -> Result<Option<T>, Status> {
-            let Some(value) = metadata.get(key) else { return Ok(None) };
-            let parsed = value.to_str().ok().and_then(|v| v.parse().ok());
-            parsed.map(Some).ok_or_else(|| Status::unauthenticated(format!("{key} is malformed")))
-        }
         let missing = |key| Status::unauthenticated(format!("{key} is missing: the caller is not a node"));
         Ok(Caller {
             node_id: field(metadata, NODE_ID)?.ok_or_else(|| missing(NODE_ID))?,
@@ -76,58 +86,39 @@ impl Caller {
     }
 }
 
-/// Decides who is let in.
-#[derive(Debug)]
-pub struct Gate {
-    local_node: u64,
-    /// Nodes of the configuration, with the identities that the cluster recorded; `None` before it is founded.
-    members: RwLock<BTreeMap<u64, Option<Uuid>>>,
+/// Who a call is meant for. An address may have become another node's, or the node's data directory another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callee {
+    pub node_id: u64,
+    /// `None` while the caller does not know it.
+    pub identity: Option<Uuid>,
 }
 
-impl Gate {
-    /// Lets in the nodes that the configuration lists.
-    pub fn new(local_node: u64, listed: impl IntoIterator<Item = u64>) -> Gate {
-        Gate { local_node, members: RwLock::new(listed.into_iter().map(|id| (id, None)).collect()) }
-    }
-
-    /// Records identities: from now on these nodes must have them.
-    pub fn record(&self, identities: impl IntoIterator<Item = (u64, Uuid)>) {
-        let mut members = self.members.write();
-        for (id, identity) in identities {
-            members.insert(id, Some(identity));
+impl Callee {
+    pub(crate) fn sign(&self, metadata: &mut MetadataMap) {
+        put(metadata, CALLEE_NODE_ID, self.node_id);
+        if let Some(identity) = self.identity {
+            put(metadata, CALLEE_IDENTITY, identity);
         }
     }
 
-    /// Is this caller who it should be? It may belong to no cluster yet.
-    pub fn check(&self, caller: &Caller, cluster_id: Option<Uuid>) -> Result<(), Status> {
-        let node = caller.node_id;
-        if let (Some(theirs), Some(ours)) = (caller.cluster_id, cluster_id)
-            && theirs != ours
-        {
-            return Err(Status::permission_denied(format!("node {node} belongs to cluster {theirs}, this is {ours}")));
-        }
-        if node == self.local_node {
-            return Err(Status::permission_denied(format!("two processes use node id {node}")));
-        }
-        match self.members.read().get(&node) {
-            None => Err(Status::permission_denied(format!("node {node} is not a member of this cluster"))),
-            Some(Some(recorded)) if *recorded != caller.identity => Err(Status::permission_denied(format!(
-                "node {node} is known with identity {recorded}, this one is {}: a node that lost its data directory \
-                 cannot come back under its old id",
-                caller.identity
-            ))),
-            Some(_) => Ok(()),
-        }
+    /// `None` from a build that does not say whom it means.
+    pub(crate) fn read(metadata: &MetadataMap) -> Result<Option<Callee>, Status> {
+        let Some(node_id) = field(metadata, CALLEE_NODE_ID)? else { return Ok(None) };
+        Ok(Some(Callee { node_id, identity: field(metadata, CALLEE_IDENTITY)? }))
     }
 
-    /// Like [`Gate::check`], for calls that only members of one and the same cluster make.
-    pub(crate) fn admit(&self, metadata: &MetadataMap, local: &Local) -> Result<u64, Status> {
-        let caller = Caller::read(metadata)?;
-        self.check(&caller, local.cluster_id())?;
-        match (caller.cluster_id, local.cluster_id()) {
-            (Some(_), Some(_)) => Ok(caller.node_id),
-            (_, None) => Err(Status::unavailable("this node belongs to no cluster yet")),
-            (None, _) => Err(Status::unauthenticated(format!("{CLUSTER_ID} is missing"))),
+    /// Whether a node, as it says of itself, is the one that is meant. It tells its identity to members only.
+    pub fn check(&self, node_id: u64, identity: Option<Uuid>) -> Result<(), Status> {
+        if node_id != self.node_id {
+            let message = format!("the address of node {} is node {node_id}'s", self.node_id);
+            return Err(Status::permission_denied(message));
+        }
+        match self.identity {
+            Some(known) if identity.is_some_and(|identity| known != identity) => Err(Status::failed_precondition(
+                format!("node {node_id} is known with another data directory than the one that answers"),
+            )),
+            _ => Ok(()),
         }
     }
 }
@@ -137,31 +128,6 @@ mod tests {
     use super::*;
 
     const OURS: Uuid = Uuid::from_u128(1);
-    const OTHER: Uuid = Uuid::from_u128(2);
-
-    #[track_caller]
-    fn check(node_id: u64, identity: Uuid, cluster_id: Option<Uuid>, want: Result<(), &str>) {
-        let gate = Gate::new(1, [1, 2, 3]);
-        gate.record([(2, Uuid::from_u128(22))]);
-        let got = gate.check(&Caller { node_id, identity, cluster_id }, Some(OURS));
-        match (got, want) {
-            (Ok(()), Ok(())) => {}
-            (Err(status), Err(part)) => assert!(status.message().contains(part), "{}", status.message()),
-            (got, want) => panic!("{got:?}, not {want:?}"),
-        }
-    }
-
-    #[test]
-    fn callers() {
-        let known = Uuid::from_u128(22);
-        check(2, known, Some(OURS), Ok(()));
-        check(2, known, None, Ok(()));
-        check(3, known, Some(OURS), Ok(()));
-        check(2, known, Some(OTHER), Err("belongs to cluster"));
-        check(2, OTHER, Some(OURS), Err("lost its data directory"));
-        check(7, known, Some(OURS), Err("not a member"));
-        check(1, known, Some(OURS), Err("two processes"));
-    }
 
     #[test]
     fn a_caller_signs_and_is_read_back() {
@@ -176,5 +142,16 @@ mod tests {
         assert_eq!(Caller::read(&metadata).unwrap(), want);
         metadata.insert(NODE_ID, "x".parse().unwrap());
         assert!(Caller::read(&metadata).is_err());
+    }
+
+    #[test]
+    fn a_call_says_whom_it_means() {
+        let mut metadata = MetadataMap::new();
+        assert_eq!(Callee::read(&metadata).unwrap(), None);
+        for identity in [None, Some(Uuid::from_u128(33))] {
+            let callee = Callee { node_id: 3, identity };
+            callee.sign(&mut metadata);
+            assert_eq!(Callee::read(&metadata).unwrap(), Some(callee));
+        }
     }
 }

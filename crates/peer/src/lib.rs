@@ -4,6 +4,8 @@
 mod door;
 mod faults;
 mod frames;
+mod gate;
+mod hello;
 mod identity;
 mod link;
 mod pool;
@@ -22,7 +24,8 @@ pub mod admin {
 pub use door::Door;
 pub use faults::{Cut, Faults};
 pub use frames::Order;
-pub use identity::{Caller, Gate, Local};
+pub use gate::{Candidate, Gate};
+pub use identity::{Callee, Caller, Local};
 pub use link::{Call, Link, LinkError};
 pub use pool::{Pool, Signer, Stamped, UnknownNode};
 pub use service::{

@@ -1,7 +1,7 @@
 //! Connections to the other nodes, and when each was last heard.
 
-use crate::{Faults, Local, admin::admin_client::AdminClient, proto::peer_client::PeerClient};
-use parking_lot::Mutex;
+use crate::{Faults, Gate, Local, admin::admin_client::AdminClient, proto::peer_client::PeerClient};
+use parking_lot::{Mutex, RwLock};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -20,26 +20,26 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// paused process costs its peers latency on calls that wait for it, and nothing else.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections to the nodes that the configuration lists. Cheap to clone.
+/// Connections to the other members. Cheap to clone.
 #[derive(Clone)]
 pub struct Pool(Arc<Inner>);
 
 struct Inner {
     local: Arc<Local>,
-    peers: BTreeMap<u64, Peer>,
+    gate: Arc<Gate>,
+    peers: RwLock<BTreeMap<u64, Arc<Peer>>>,
     faults: Faults,
 }
 
 struct Peer {
     address: String,
-    endpoint: Endpoint,
     channel: Channel,
     heard: Mutex<Option<Instant>>,
     /// How far its clock was ahead of ours when it was last heard, in seconds.
     clock_ahead: Mutex<Option<f64>>,
 }
 
-/// No node of that id is listed, or it is this node itself.
+/// No node of that id is a member, or it is this node itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("node {0} is not a peer of this node")]
 pub struct UnknownNode(pub u64);
@@ -60,42 +60,55 @@ impl Interceptor for Signer {
             return Err(Status::unavailable("cut off by fault injection"));
         }
         self.pool.0.local.sign(request.metadata_mut());
+        self.pool.0.gate.callee(self.to).sign(request.metadata_mut());
         Ok(request)
     }
 }
 
 impl Pool {
     /// `peers`: node id to `host:port` of its peer port. Connects lazily; must be called inside a tokio runtime.
-    pub fn new(local: Arc<Local>, peers: BTreeMap<u64, String>) -> Result<Pool, tonic::transport::Error> {
-        let peers = peers.into_iter().filter(|(id, _)| *id != local.node_id);
-        let peer = |(id, address): (u64, String)| {
-            let endpoint = Endpoint::from_shared(format!("http://{address}"))?
-                .connect_timeout(CONNECT_TIMEOUT)
-                .tcp_nodelay(true)
-                .http2_keep_alive_interval(KEEP_ALIVE_TIMEOUT / 2)
-                .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-                .keep_alive_while_idle(true)
-                .initial_stream_window_size(8 << 20)
-                .initial_connection_window_size(16 << 20);
-            let channel = endpoint.connect_lazy();
-            Ok((id, Peer { address, endpoint, channel, heard: Mutex::default(), clock_ahead: Mutex::default() }))
-        };
-        let peers = peers.map(peer).collect::<Result<_, _>>()?;
-        Ok(Pool(Arc::new(Inner { local, peers, faults: Faults::default() })))
+    pub fn new(
+        local: Arc<Local>,
+        gate: Arc<Gate>,
+        peers: BTreeMap<u64, String>,
+    ) -> Result<Pool, tonic::transport::Error> {
+        let pool = Pool(Arc::new(Inner { local, gate, peers: RwLock::default(), faults: Faults::default() }));
+        pool.set_peers(peers)?;
+        Ok(pool)
+    }
+
+    /// These are the other nodes from now on. Connections to those that stay where they were are kept.
+    pub fn set_peers(&self, peers: BTreeMap<u64, String>) -> Result<(), tonic::transport::Error> {
+        let mut now = self.0.peers.write();
+        let mut next = BTreeMap::new();
+        for (id, address) in peers.into_iter().filter(|(id, _)| *id != self.0.local.node_id) {
+            let peer = match now.get(&id).filter(|peer| peer.address == address) {
+                Some(peer) => peer.clone(),
+                None => Arc::new(Peer::at(address)?),
+            };
+            next.insert(id, peer);
+        }
+        *now = next;
+        Ok(())
     }
 
     pub fn local(&self) -> &Arc<Local> {
         &self.0.local
     }
 
-    /// The other nodes.
-    pub fn peers(&self) -> impl Iterator<Item = u64> + '_ {
-        self.0.peers.keys().copied()
+    /// Who is let in, and who is meant by a node id.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.0.gate
     }
 
-    /// The peer address of another node, as the configuration has it.
-    pub fn address(&self, node: u64) -> Option<&str> {
-        self.0.peers.get(&node).map(|peer| peer.address.as_str())
+    /// The other nodes, as they are now.
+    pub fn peers(&self) -> impl Iterator<Item = u64> + use<> {
+        self.0.peers.read().keys().copied().collect::<Vec<_>>().into_iter()
+    }
+
+    /// The peer address of another node.
+    pub fn address(&self, node: u64) -> Option<String> {
+        self.0.peers.read().get(&node).map(|peer| peer.address.clone())
     }
 
     /// A client whose calls share one connection to the node, made when it is needed and again after it broke.
@@ -109,36 +122,44 @@ impl Pool {
         Ok(AdminClient::with_interceptor(channel, Signer { pool: self.clone(), to: node }))
     }
 
-    /// A client with a connection of its own, for what must not stand in the way of others.
+    /// A client with a connection of its own, for what must not stand in the way of others. Whoever answers there was asked
+    /// who it is.
     pub async fn connect(&self, node: u64) -> Result<PeerClient<Stamped>, Status> {
-        let peer = self.peer(node).map_err(|e| Status::not_found(e.to_string()))?;
-        let failed = |e| Status::unavailable(format!("node {node} at {}: {}", peer.address, root_cause(&e)));
-        let channel = peer.endpoint.connect().await.map_err(failed)?;
+        let address = self.address(node).ok_or_else(|| Status::not_found(UnknownNode(node).to_string()))?;
+        let mut client = self.connect_to(&address, node).await?;
+        self.greet(&self.gate().callee(node), &mut client).await?;
+        Ok(client)
+    }
+
+    pub(crate) async fn connect_to(&self, address: &str, node: u64) -> Result<PeerClient<Stamped>, Status> {
+        let endpoint = endpoint(address).map_err(|e| Status::invalid_argument(format!("{address}: {e}")))?;
+        let failed = |e| Status::unavailable(format!("node {node} at {address}: {}", root_cause(&e)));
+        let channel = endpoint.connect().await.map_err(failed)?;
         Ok(self.signed(node, channel))
     }
 
     /// The node was heard just now.
     pub fn heard(&self, node: u64) {
-        if let Some(peer) = self.0.peers.get(&node) {
+        if let Ok(peer) = self.peer(node) {
             *peer.heard.lock() = Some(Instant::now());
         }
     }
 
     /// Time since the node was last heard; `None` if it never was since this process started.
     pub fn silence(&self, node: u64) -> Option<Duration> {
-        self.0.peers.get(&node)?.heard.lock().map(|at| at.elapsed())
+        self.peer(node).ok()?.heard.lock().map(|at| at.elapsed())
     }
 
     /// Notes how far a node's clock is ahead of ours, in seconds.
     pub fn set_clock_ahead(&self, node: u64, seconds: f64) {
-        if let Some(peer) = self.0.peers.get(&node) {
+        if let Ok(peer) = self.peer(node) {
             *peer.clock_ahead.lock() = Some(seconds);
         }
     }
 
     /// How far a node's clock was ahead of ours when it was last heard, in seconds.
     pub fn clock_ahead(&self, node: u64) -> Option<f64> {
-        *self.0.peers.get(&node)?.clock_ahead.lock()
+        *self.peer(node).ok()?.clock_ahead.lock()
     }
 
     /// The switch that cuts peers off in tests.
@@ -146,8 +167,8 @@ impl Pool {
         &self.0.faults
     }
 
-    fn peer(&self, node: u64) -> Result<&Peer, UnknownNode> {
-        self.0.peers.get(&node).ok_or(UnknownNode(node))
+    fn peer(&self, node: u64) -> Result<Arc<Peer>, UnknownNode> {
+        self.0.peers.read().get(&node).cloned().ok_or(UnknownNode(node))
     }
 
     fn signed(&self, node: u64, channel: Channel) -> PeerClient<Stamped> {
@@ -155,6 +176,25 @@ impl Pool {
             .max_decoding_message_size(tenure_limits::FRAME)
             .max_encoding_message_size(tenure_limits::FRAME)
     }
+}
+
+impl Peer {
+    fn at(address: String) -> Result<Peer, tonic::transport::Error> {
+        let channel = endpoint(&address)?.connect_lazy();
+        Ok(Peer { address, channel, heard: Mutex::default(), clock_ahead: Mutex::default() })
+    }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE_TIMEOUT / 2)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(8 << 20)
+        .initial_connection_window_size(16 << 20))
 }
 
 /// The last of a chain of errors: tonic hides what went wrong behind 'transport error'.

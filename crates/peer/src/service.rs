@@ -1,7 +1,7 @@
 //! The serving end of the peer port: checks who calls and passes the message on.
 
 use crate::{
-    Caller, Door, Gate, Pool,
+    Caller, Door, Pool,
     admin::UpgradeReply,
     frames::{Incoming, Unruly},
     proto::{
@@ -16,13 +16,9 @@ use futures::{
     stream::{self, BoxStream},
 };
 use parking_lot::RwLock;
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
-use uuid::Uuid;
 
 /// Answers that share a frame, and bytes of one: far more than any has, and a full frame of them still fits.
 const FRAME_REPLIES: usize = 512;
@@ -101,7 +97,6 @@ pub struct PeerService(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
-    gate: Arc<Gate>,
     raft: Slot<dyn RaftHandler>,
     forward: Slot<dyn ForwardHandler>,
     ask: Slot<dyn AskHandler>,
@@ -109,10 +104,9 @@ struct Inner {
 }
 
 impl PeerService {
-    pub fn new(pool: Pool, gate: Arc<Gate>) -> PeerService {
+    pub fn new(pool: Pool) -> PeerService {
         PeerService(Arc::new(Inner {
             pool,
-            gate,
             raft: Slot::default(),
             forward: Slot::default(),
             ask: Slot::default(),
@@ -144,19 +138,23 @@ impl PeerService {
 
     /// The service for a tonic router.
     pub fn into_server(self) -> Door<PeerServer<PeerService>> {
-        let (pool, gate) = (self.0.pool.clone(), self.0.gate.clone());
+        let pool = self.0.pool.clone();
         let server = PeerServer::new(self)
             .max_decoding_message_size(tenure_limits::FRAME)
             .max_encoding_message_size(tenure_limits::FRAME);
-        Door::new(server, pool, gate)
+        Door::new(server, pool)
     }
 
     /// Who calls, if it is let in. While a test keeps the peer's packets off, it does not arrive.
     async fn admit<T>(&self, request: &Request<T>) -> Result<u64, Status> {
-        let from = self.0.gate.admit(request.metadata(), self.0.pool.local())?;
-        self.0.pool.faults().until_heard(from).await;
-        self.0.pool.heard(from);
-        Ok(from)
+        Ok(self.admit_caller(request).await?.node_id)
+    }
+
+    async fn admit_caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let caller = self.0.pool.gate().admit(request.metadata(), self.0.pool.local())?;
+        self.0.pool.faults().until_heard(caller.node_id).await;
+        self.0.pool.heard(caller.node_id);
+        Ok(caller)
     }
 }
 
@@ -189,36 +187,18 @@ impl<T: ?Sized> Slot<T> {
 #[tonic::async_trait]
 impl Peer for PeerService {
     async fn hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-        let hello = request.into_inner();
-        let cluster_id = match hello.cluster_id.as_str() {
-            "" => None,
-            id => Some(id.parse().map_err(|_| Status::invalid_argument("cluster_id is not a UUID"))?),
-        };
-        let identity =
-            Uuid::from_slice(&hello.identity).map_err(|_| Status::invalid_argument("identity is not 16 bytes"))?;
-        let local = self.0.pool.local();
-        self.0.gate.check(&Caller { node_id: hello.node_id, identity, cluster_id }, local.cluster_id())?;
-        self.0.pool.faults().until_heard(hello.node_id).await;
-        self.0.pool.heard(hello.node_id);
-        self.0.pool.faults().until_reached(hello.node_id).await;
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
-        Ok(Response::new(HelloReply {
-            node_id: local.node_id,
-            identity: local.identity.as_bytes().to_vec().into(),
-            cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
-            clock,
-            free_bytes: 0,
-        }))
+        self.0.pool.answer_hello(request.into_inner()).await.map(Response::new)
     }
 
     type RaftStream = BoxStream<'static, Result<RaftFrame, Status>>;
 
     async fn raft(&self, request: Request<Streaming<RaftFrame>>) -> Result<Response<Self::RaftStream>, Status> {
-        let from = self.admit(&request).await?;
+        let caller = self.admit_caller(&request).await?;
+        let from = caller.node_id;
         let raft = self.0.raft.get()?;
         let mut inbound = request.into_inner();
         let (replies, outbound) = mpsc::unbounded_channel();
-        let pool = self.0.pool.clone();
+        let (pool, gate) = (self.0.pool.clone(), self.0.pool.gate().clone());
         let mut closed = self.0.closed.subscribe();
         let serve = async move {
             let mut session = raft.open(from, Replies(replies));
@@ -244,6 +224,7 @@ impl Peer for PeerService {
             tokio::select! {
                 () = serve => {}
                 _ = closed.wait_for(|closed| *closed) => {}
+                () = gate.until_refused(&caller) => tracing::info!(peer = from, "is a member no more; stream ended"),
             }
         });
         self.0.pool.faults().until_reached(from).await;

@@ -3,18 +3,22 @@
 use crate::{
     cpu,
     group::{Group, TransferError},
+    members,
     node::Core,
 };
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tenure_engine::{
     NamespaceId, RowKey, StateReader, codec,
     system::{
-        cluster::{self, ClusterMap, SLOTS, SYSTEM_SHARD},
+        cluster::{self, NodeRow, NodeStanding, SLOTS, SYSTEM_SHARD},
         namespace,
     },
     visibility::Filling,
@@ -22,8 +26,9 @@ use tenure_engine::{
 use tenure_peer::{
     Cut, Slot, UpgradeHandler,
     admin::{
-        LocateReply, LocateRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply,
-        StatusRequest, TransferLeaderReply, TransferLeaderRequest, UpgradeReply, UpgradeRequest, Vitals,
+        ChangeMembersRequest, LocateReply, LocateRequest, MembersReply, MembersRequest, NodeStatus, PartitionReply,
+        PartitionRequest, ShardStatus, StatusReply, StatusRequest, TransferLeaderReply, TransferLeaderRequest,
+        UpgradeReply, UpgradeRequest, Vitals,
         admin_server::{Admin, AdminServer},
     },
 };
@@ -62,7 +67,7 @@ pub(crate) struct AdminService {
     not_ready: Arc<Mutex<Option<String>>>,
     started_at: SystemTime,
     last_look: LastLook,
-    map: Arc<OnceLock<ClusterMap>>,
+    founded: Arc<AtomicBool>,
     upgrade: Arc<Slot<dyn UpgradeHandler>>,
 }
 
@@ -74,14 +79,19 @@ impl AdminService {
             not_ready,
             started_at,
             last_look: Arc::default(),
-            map: Arc::default(),
+            founded: Arc::default(),
             upgrade: Arc::default(),
         }
     }
 
-    /// Tells the shards' slots, once they are known.
-    pub(crate) fn founded(&self, map: ClusterMap) {
-        let _ = self.map.set(map);
+    /// From now on the shards are known, and members can change.
+    pub(crate) fn founded(&self) {
+        self.founded.store(true, Ordering::Release);
+    }
+
+    fn is_founded(&self) -> Result<(), Status> {
+        let founded = self.founded.load(Ordering::Acquire);
+        founded.then_some(()).ok_or_else(|| Status::unavailable("the node is starting"))
     }
 
     /// Who raises the feature level from now on.
@@ -96,7 +106,8 @@ impl AdminService {
 
     /// The cluster's feature level as this node has applied it; zero while it does not know.
     fn feature_level(&self) -> u32 {
-        let Some(system) = self.map.get().and_then(|_| self.core.groups.get(SYSTEM_SHARD)) else { return 0 };
+        let system = self.is_founded().ok().and_then(|()| self.core.groups.get(SYSTEM_SHARD));
+        let Some(system) = system else { return 0 };
         cluster::feature_level(&system.reader()).map_or(0, |level| level.0)
     }
 
@@ -107,7 +118,8 @@ impl AdminService {
     /// What this node knows of the cluster.
     pub(crate) async fn describe(&self) -> StatusReply {
         let local = self.core.pool.local();
-        let nodes = self.core.options.nodes.iter().map(|(id, address)| self.node(*id, &address.peer));
+        let map = self.core.members.map();
+        let members: Vec<NodeStatus> = map.members().map(|(id, row)| self.member(id, row)).collect();
         let not_ready = self.not_ready.lock().clone();
         let on_disk = tokio::time::timeout(DISK_PATIENCE, self.look_at_disk()).await.unwrap_or_default();
         let shard = |group: &Group| self.shard(group, on_disk.shards.get(&group.id()));
@@ -115,7 +127,7 @@ impl AdminService {
             cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
             node_id: local.node_id,
             version: self.core.options.version.clone(),
-            nodes: nodes.collect(),
+            nodes: if members.is_empty() { self.configured() } else { members },
             shards: self.core.groups.all().iter().map(shard).collect(),
             ready: not_ready.is_none(),
             feature_level: self.feature_level(),
@@ -165,14 +177,25 @@ impl AdminService {
         }
     }
 
-    fn node(&self, id: u64, peer_address: &str) -> NodeStatus {
+    /// The nodes that the configuration lists, while there is no cluster.
+    fn configured(&self) -> Vec<NodeStatus> {
+        let nodes = self.core.options.nodes.iter();
+        nodes.map(|(id, address)| self.node(*id, address.peer.clone(), NodeStanding::Joining)).collect()
+    }
+
+    fn member(&self, id: u64, row: &NodeRow) -> NodeStatus {
+        self.node(id, self.core.members.peer_address(id, row), row.standing)
+    }
+
+    fn node(&self, id: u64, peer_address: String, standing: NodeStanding) -> NodeStatus {
         let silence = match id == self.core.node {
             true => Some(0.0),
             false => self.core.pool.silence(id).map(|s| s.as_secs_f64()),
         };
         NodeStatus {
             node_id: id,
-            peer_address: peer_address.to_owned(),
+            peer_address,
+            standing: members::standing(standing).to_owned(),
             reachable: silence.is_some_and(|s| s < REACHABLE_SECONDS),
             seconds_since_contact: silence.unwrap_or(-1.0),
             free_bytes: 0,
@@ -184,7 +207,8 @@ impl AdminService {
         let status = group.status();
         let shard = group.id();
         let filling = filling(group);
-        let slots = match self.map.get().and_then(|map| map.shards.get(&shard)) {
+        let map = self.core.members.map();
+        let slots = match map.shards.get(&shard) {
             Some(row) => (u32::from(row.first_slot), u32::from(row.last_slot)),
             None if shard == SYSTEM_SHARD => (0, 0),
             None => (0, SLOTS - 1),
@@ -247,13 +271,12 @@ impl Admin for AdminService {
 
     async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateReply>, Status> {
         let LocateRequest { namespace, workflow_id } = request.into_inner();
-        let (Some(map), Some(system)) = (self.map.get(), self.core.groups.get(SYSTEM_SHARD)) else {
-            return Err(Status::unavailable("the node is starting"));
-        };
+        self.is_founded()?;
+        let system = self.core.groups.get(SYSTEM_SHARD).ok_or_else(|| Status::unavailable("the node is starting"))?;
         let id = namespace::id_of(&system.reader(), &namespace).map_err(|e| Status::internal(e.to_string()))?;
         let id = id.ok_or_else(|| Status::not_found(format!("namespace {namespace} is not known here")))?;
         let slot = tenure_engine::slot(NamespaceId(id), &workflow_id);
-        let shard = map.shard_of(slot);
+        let shard = self.core.members.map().shard_of(slot);
         let group = self.core.groups.get(shard);
         let leader = group.and_then(|group| group.leadership().borrow().leader).unwrap_or(0);
         Ok(Response::new(LocateReply { slot: slot.into(), shard, leader }))
@@ -278,6 +301,16 @@ impl Admin for AdminService {
 
     async fn upgrade(&self, _request: Request<UpgradeRequest>) -> Result<Response<UpgradeReply>, Status> {
         self.upgrade.get()?.upgrade().await.map(Response::new)
+    }
+
+    async fn members(&self, _request: Request<MembersRequest>) -> Result<Response<MembersReply>, Status> {
+        self.is_founded()?;
+        members::tell(&self.core).await.map(Response::new)
+    }
+
+    async fn change_members(&self, request: Request<ChangeMembersRequest>) -> Result<Response<MembersReply>, Status> {
+        self.is_founded()?;
+        members::change(&self.core, request.into_inner()).await.map(Response::new)
     }
 
     async fn partition(&self, request: Request<PartitionRequest>) -> Result<Response<PartitionReply>, Status> {

@@ -2,11 +2,10 @@
 
 use crate::{group::Group, node::Core};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     convert::Infallible,
     time::{Duration, Instant},
 };
-use tenure_engine::system::cluster::ClusterMap;
 use tenure_storage::ShardId;
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -17,11 +16,12 @@ const ABSENT: Duration = Duration::from_secs(2);
 /// A leadership goes back when the other replica lacks no more than this.
 const CAUGHT_UP: u64 = 50;
 
-pub(crate) async fn run(core: Core, map: ClusterMap) -> Infallible {
+pub(crate) async fn run(core: Core) -> Infallible {
     // Since when this node has led each shard, or has last tried to hand it over.
     let mut led = HashMap::<ShardId, Instant>::new();
     // Since when each peer has been there without a break.
     let mut present = HashMap::<u64, Instant>::new();
+    let mut shown = BTreeSet::new();
     loop {
         tokio::time::sleep(PERIOD).await;
         for node in core.pool.peers() {
@@ -30,7 +30,8 @@ pub(crate) async fn run(core: Core, map: ClusterMap) -> Infallible {
                 _ => drop(present.remove(&node)),
             }
         }
-        observe_lag(&core);
+        observe_lag(&core, &mut shown);
+        let map = core.members.map();
         let long_enough = |since: Option<&Instant>| since.is_some_and(|at| at.elapsed() >= core.options.balance_after);
         for group in core.groups.all() {
             let shard = group.id();
@@ -55,7 +56,8 @@ fn caught_up(group: &Group, node: u64) -> bool {
     group.status().lag.iter().any(|(peer, lag)| *peer == node && lag.is_some_and(|entries| entries <= CAUGHT_UP))
 }
 
-fn observe_lag(core: &Core) {
+/// Peers that were shown and are members no more lack nothing.
+fn observe_lag(core: &Core, shown: &mut BTreeSet<u64>) {
     let mut worst = HashMap::<u64, u64>::new();
     for group in core.groups.all() {
         if group.leadership().borrow().is_leader {
@@ -65,8 +67,9 @@ fn observe_lag(core: &Core) {
             }
         }
     }
-    for node in core.pool.peers() {
-        let entries = worst.get(&node).copied().unwrap_or(0);
+    shown.extend(core.pool.peers());
+    for node in shown.iter() {
+        let entries = worst.get(node).copied().unwrap_or(0);
         metrics::gauge!("tenure_raft_replication_lag_entries", "peer" => node.to_string()).set(entries as f64);
     }
 }

@@ -7,6 +7,7 @@
 use crate::{
     codec, entry,
     group::Group,
+    members::{CLUSTER_MAP, first_members},
     node::{Core, StartError},
 };
 use futures::future::{join_all, try_join_all};
@@ -16,21 +17,23 @@ use openraft::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
-use tenure_engine::system::cluster::{ClusterMap, NodeRow, SYSTEM_SHARD, feature_level};
-use tenure_peer::proto::{HelloReply, HelloRequest};
+use tenure_engine::system::cluster::{ClusterMap, FirstMembers, NodeRow, SYSTEM_SHARD, feature_level};
+use tenure_peer::proto::HelloReply;
 use tenure_storage::{LogOp, ShardId, Storage, write_set};
-use tonic::{Code, Request, Status};
+use tonic::Code;
 use uuid::Uuid;
 
 const CLUSTER_ID: &str = "cluster-id";
-const CLUSTER_MAP: &str = "cluster-map";
+const FIRST_MEMBERS: &str = "first-members";
 const NODE_ID: &str = "node-id";
 
 /// Between rounds of hellos while nodes are awaited.
 const ROUND: Duration = Duration::from_millis(50);
-const HELLO_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Between rounds of hellos of a node that waits until an operator makes it a member.
+const JOINING_ROUND: Duration = Duration::from_millis(500);
 
 /// How often a wait for other nodes is mentioned.
 const MENTION: Duration = Duration::from_secs(5);
@@ -38,9 +41,14 @@ const MENTION: Duration = Duration::from_secs(5);
 /// The others are given this long to take over the cluster id before the first election.
 const JOINING: Duration = Duration::from_secs(2);
 
+/// A group that has no leader for this long may never have begun: whoever should have begun it is gone.
+const LATE: Duration = Duration::from_secs(5);
+
 /// What this node knows of its cluster at start.
 pub(crate) struct Standing {
     pub(crate) cluster_id: Option<Uuid>,
+    /// Those of whom it is to become a member, or with whom it founds the cluster.
+    pub(crate) first: FirstMembers,
     pub(crate) map: Option<ClusterMap>,
 }
 
@@ -57,13 +65,12 @@ impl Standing {
             }
             None => log.write_blocking(LogOp::Node { name: NODE_ID, value: codec::encode(&node) })?,
         }
+        let first = log.node(FIRST_MEMBERS)?.map(|row| tenure_engine::codec::decode(&row)).transpose();
+        let map = log.node(CLUSTER_MAP)?.map(|row| tenure_engine::codec::decode(&row)).transpose();
         Ok(Standing {
             cluster_id: log.node(CLUSTER_ID)?.map(|row| codec::decode(&row)).transpose()?,
-            map: log
-                .node(CLUSTER_MAP)?
-                .map(|row| tenure_engine::codec::decode(&row))
-                .transpose()
-                .map_err(entry::malformed)?,
+            first: first.map_err(entry::malformed)?.unwrap_or_default(),
+            map: map.map_err(entry::malformed)?,
         })
     }
 }
@@ -75,71 +82,76 @@ pub(crate) struct Bootstrap<'a> {
 
 impl Bootstrap<'_> {
     /// Opens all groups; the cluster is founded when this returns.
-    pub(crate) async fn run(self) -> Result<ClusterMap, StartError> {
+    pub(crate) async fn run(self) -> Result<(), StartError> {
         let core = self.core;
-        let listed: Vec<u64> = core.options.nodes.keys().copied().collect();
-        let map = match self.standing.map {
-            Some(map) => {
-                self.core.open(SYSTEM_SHARD).await?;
-                map
-            }
-            None => {
-                if self.standing.cluster_id.is_none() {
-                    let cluster_id = if listed.first() == Some(&core.node) {
-                        core.mint(&listed).await?
-                    } else {
-                        core.find_cluster().await?
-                    };
-                    let value = codec::encode(&cluster_id);
-                    core.storage.log().write(LogOp::Node { name: CLUSTER_ID, value }).await?;
-                    core.pool.local().join(cluster_id);
-                    tracing::info!(%cluster_id, node = core.node, "joined the cluster");
-                }
-                let system = core.open(SYSTEM_SHARD).await?;
-                if listed.first() == Some(&core.node) {
-                    core.wait_joined(&listed).await;
-                    core.initialize(&system, &listed).await?;
-                }
-                let map = core.wait_founded(&system).await?;
-                let value = tenure_engine::codec::encode(&map);
-                core.storage.log().write(LogOp::Node { name: CLUSTER_MAP, value }).await?;
-                core.gate.record(map.nodes.iter().map(|(id, row)| (*id, row.identity)));
-                map
-            }
-        };
+        let Standing { cluster_id, first, map } = self.standing;
+        if map.is_some() {
+            core.open(SYSTEM_SHARD).await?;
+        } else {
+            let first = match cluster_id {
+                Some(_) => first,
+                None => core.enter().await?,
+            };
+            let system = core.open(SYSTEM_SHARD).await?;
+            core.begin(&system, &first).await?;
+            let map = core.wait_founded(&system, &first).await?;
+            core.members.follow(map).await?;
+        }
+        let map = core.members.map();
         if let Some(system) = core.groups.get(SYSTEM_SHARD) {
             let (level, known) = (feature_level(&system.reader())?, core.options.known_level);
             if level > known {
                 return Err(StartError::FeatureLevel { level, known });
             }
         }
-        let members: Vec<u64> = map.nodes.keys().copied().collect();
-        if members != listed {
-            return Err(StartError::OtherMembers { listed, members });
+        let members: Vec<u64> = map.members().map(|(id, _)| id).collect();
+        if !members.contains(&core.node) {
+            return Err(StartError::NotAMember { node: core.node, members });
+        }
+        let unknown: Vec<u64> = core.options.nodes.keys().copied().filter(|id| !members.contains(id)).collect();
+        if !unknown.is_empty() {
+            tracing::warn!(listed = ?unknown, ?members, "the configuration lists nodes that are no members of the cluster");
         }
         if let Some(system) = core.groups.get(SYSTEM_SHARD) {
-            core.initialize_if_mine(&system, &map).await?;
+            core.initialize_in_turn(&system, &map).await?;
         }
         try_join_all(map.shards.keys().map(|shard| core.open_data(*shard, &map))).await?;
-        Ok(map)
+        Ok(())
     }
 }
 
 impl Core {
     async fn open_data(&self, shard: ShardId, map: &ClusterMap) -> Result<(), StartError> {
-        if !map.replicas(shard).contains(&self.node) {
-            return Ok(());
-        }
         let group = self.open(shard).await?;
-        self.initialize_if_mine(&group, map).await
+        self.initialize_in_turn(&group, map).await
     }
 
-    /// A group begins on the node that should lead it; elections are balanced from the start.
-    async fn initialize_if_mine(&self, group: &Group, map: &ClusterMap) -> Result<(), StartError> {
-        match map.preferred_leader(group.id()) {
-            Some(node) if node == self.node => self.initialize(group, &map.replicas(group.id())).await,
-            _ => Ok(()),
+    /// A group begins on the node that should lead it, so that elections are balanced from the start. If that node is
+    /// gone by then, any other founder begins it: the first entry is the same, whoever writes it. Once members have come
+    /// and gone all groups have begun, and a node that holds nothing of one must not begin another.
+    async fn initialize_in_turn(&self, group: &Group, map: &ClusterMap) -> Result<(), StartError> {
+        let founders = map.replicas(group.id());
+        if map.members.revision > 0 || !founders.contains(&self.node) {
+            return Ok(());
         }
+        if map.preferred_leader(group.id()) == Some(self.node) {
+            return self.initialize(group, &founders).await;
+        }
+        let (core, group) = (self.clone(), group.clone());
+        self.options.on_fatal.spawn("the beginning of a group", async move {
+            let mut leadership = group.leadership();
+            let led = leadership.wait_for(|now| now.leader.is_some());
+            let late = tokio::time::timeout(LATE, led).await.is_err();
+            let status = group.status();
+            // The members may have changed meanwhile.
+            if late && core.members.map().members.revision == 0 && status.leadership.term == 0 {
+                tracing::info!(shard = group.id(), "nobody has begun the group: beginning it");
+                if let Err(error) = core.initialize(&group, &founders).await {
+                    tracing::warn!(%error, "the group has not begun");
+                }
+            }
+        });
+        Ok(())
     }
 
     /// Writes a group's first entry and campaigns at once; nothing if the group has begun before.
@@ -151,24 +163,85 @@ impl Core {
         }
     }
 
-    /// Once all listed nodes are there and hold nothing, there is a new cluster.
-    async fn mint(&self, listed: &[u64]) -> Result<Uuid, StartError> {
-        let everyone = |answers: &BTreeMap<u64, HelloReply>| answers.len() + 1 == listed.len();
-        let answers = self.hello_until("waiting for all nodes, to found the cluster", everyone).await?;
-        for (node, answer) in answers {
-            if let Some(cluster_id) = cluster_of(&answer) {
-                return Err(StartError::ClusterExists { node, cluster_id });
-            }
-        }
-        Ok(Uuid::new_v4())
+    fn listed(&self) -> Vec<u64> {
+        self.options.nodes.keys().copied().collect()
     }
 
-    /// Takes over the cluster id that another node has. A node that the cluster knows with another identity is
-    /// refused by its peers.
-    async fn find_cluster(&self) -> Result<Uuid, StartError> {
+    /// Founds a cluster, or enters the one that is there. Who is in it, and with which data directory, is fixed with its id:
+    /// a node that loses its directory while the cluster is founded is refused from then on.
+    async fn enter(&self) -> Result<FirstMembers, StartError> {
+        let listed = self.listed();
+        let (cluster_id, first) = match listed.first() {
+            _ if self.options.join => self.wait_admitted().await?,
+            Some(first) if *first == self.node => self.mint(&listed).await?,
+            _ => self.find_cluster().await?,
+        };
+        let log = self.storage.log();
+        // In this order: what has an id has members.
+        log.write(LogOp::Node { name: FIRST_MEMBERS, value: tenure_engine::codec::encode(&first) }).await?;
+        log.write(LogOp::Node { name: CLUSTER_ID, value: codec::encode(&cluster_id) }).await?;
+        self.members.meet(&first);
+        self.pool.local().join(cluster_id);
+        self.links.follow();
+        tracing::info!(%cluster_id, node = self.node, "joined the cluster");
+        Ok(first)
+    }
+
+    /// The lowest listed node begins the system shard of a cluster that is founded.
+    async fn begin(&self, system: &Group, first: &FirstMembers) -> Result<(), StartError> {
+        let listed = self.listed();
+        if first.joined || listed.first() != Some(&self.node) {
+            return Ok(());
+        }
+        self.wait_joined(&listed).await;
+        self.initialize(system, &listed).await
+    }
+
+    /// Once all listed nodes are there and hold nothing, there is a new cluster of them.
+    async fn mint(&self, listed: &[u64]) -> Result<(Uuid, FirstMembers), StartError> {
+        let everyone = |answers: &BTreeMap<u64, HelloReply>| answers.len() + 1 == listed.len();
+        let answers = self.hello_until("waiting for all nodes, to found the cluster", everyone).await?;
+        for (node, answer) in &answers {
+            if let Some(cluster_id) = cluster_of(answer) {
+                return Err(StartError::ClusterExists { node: *node, cluster_id });
+            }
+        }
+        Ok((Uuid::new_v4(), FirstMembers { nodes: self.listed_rows(&answers), joined: false }))
+    }
+
+    /// The rows of the listed nodes, this one's too, with the identities that they answered with.
+    fn listed_rows(&self, answers: &BTreeMap<u64, HelloReply>) -> BTreeMap<u64, NodeRow> {
+        let row = |(id, address): (&u64, &crate::NodeAddress)| {
+            let identity = match answers.get(id) {
+                Some(answer) => Uuid::from_slice(&answer.identity).unwrap_or_default(),
+                None => self.storage.identity(),
+            };
+            (*id, NodeRow::new(identity, address.peer.clone(), address.api.clone()))
+        };
+        self.options.nodes.iter().map(row).collect()
+    }
+
+    /// Takes over the cluster id that another node has, and the members. A node that the cluster knows with another
+    /// identity is refused by its peers.
+    async fn find_cluster(&self) -> Result<(Uuid, FirstMembers), StartError> {
         let someone = |answers: &BTreeMap<u64, HelloReply>| answers.values().any(|a| cluster_of(a).is_some());
         let answers = self.hello_until("waiting for the cluster to be founded", someone).await?;
-        Ok(answers.values().find_map(cluster_of).expect("awaited"))
+        let found = answers.values().find_map(|answer| Some((cluster_of(answer)?, answer)));
+        let (cluster_id, answer) = found.expect("awaited");
+        Ok((cluster_id, first_members(&answer.members, false)))
+    }
+
+    /// Waits until a cluster has made this node a member.
+    async fn wait_admitted(&self) -> Result<(Uuid, FirstMembers), StartError> {
+        let node = self.node;
+        let admitted = |answer: &HelloReply| {
+            let cluster_id = cluster_of(answer).filter(|_| !answer.waiting)?;
+            answer.members.iter().any(|member| member.node_id == node).then_some((cluster_id, answer.members.clone()))
+        };
+        let someone = |answers: &BTreeMap<u64, HelloReply>| answers.values().any(|answer| admitted(answer).is_some());
+        let answers = self.hello_until("waiting to be made a member", someone).await?;
+        let (cluster_id, members) = answers.values().find_map(admitted).expect("awaited");
+        Ok((cluster_id, first_members(&members, true)))
     }
 
     /// The first election goes through at once if the others are in the cluster by then.
@@ -181,39 +254,49 @@ impl Core {
         let _ = tokio::time::timeout(JOINING, self.hello_until("waiting for nodes to join", joined)).await;
     }
 
-    /// Waits for the system shard's first rows; writes them if this node leads it.
-    async fn wait_founded(&self, system: &Group) -> Result<ClusterMap, StartError> {
+    /// Waits for the system shard's first rows; writes them if this node leads it. A node that joins waits until it is in
+    /// them: the rows of before it come first.
+    async fn wait_founded(&self, system: &Group, first: &FirstMembers) -> Result<ClusterMap, StartError> {
         let mut applied = system.applied();
         let mut leadership = system.leadership();
         loop {
-            if let Some(map) = ClusterMap::read(&system.reader())? {
+            if let Some(map) = ClusterMap::read(&system.reader())?
+                && (!first.joined || map.nodes.contains_key(&self.node))
+            {
                 return Ok(map);
             }
             let now = *leadership.borrow_and_update();
             if now.is_leader {
-                self.found(system, now.term).await?;
+                self.found(system, now.term, first).await?;
                 continue;
             }
             tokio::select! {
                 _ = applied.changed() => {}
                 _ = leadership.changed() => {}
-                () = tokio::time::sleep(MENTION) => tracing::info!("waiting for the system shard's leader"),
+                () = tokio::time::sleep(LATE) => {
+                    tracing::info!("waiting for the system shard's leader");
+                    if now.leader.is_none() && !first.joined && !first.nodes.is_empty() {
+                        // Whoever should have begun it is gone; the first entry is the same, whoever writes it.
+                        let founders: Vec<u64> = first.nodes.keys().copied().collect();
+                        self.initialize(system, &founders).await?;
+                    }
+                }
             }
         }
     }
 
-    async fn found(&self, system: &Group, term: u64) -> Result<(), StartError> {
-        let others = self.options.nodes.len() - 1;
-        let everyone = |answers: &BTreeMap<u64, HelloReply>| answers.len() == others;
-        let answers = self.hello_until("waiting for all nodes, to record their identities", everyone).await?;
-        let row = |(id, address): (&u64, &crate::NodeAddress)| {
-            let identity = match answers.get(id) {
-                Some(answer) => Uuid::from_slice(&answer.identity).unwrap_or_default(),
-                None => self.storage.identity(),
-            };
-            (*id, NodeRow::new(identity, address.peer.clone(), address.api.clone()))
+    async fn found(&self, system: &Group, term: u64, first: &FirstMembers) -> Result<(), StartError> {
+        let nodes = match first.nodes.is_empty() {
+            false => first.nodes.clone(),
+            // The cluster id was taken over from a build that does not tell the members.
+            true => {
+                let others = self.options.nodes.len() - 1;
+                let everyone = |answers: &BTreeMap<u64, HelloReply>| answers.len() == others;
+                self.listed_rows(
+                    &self.hello_until("waiting for all nodes, to record their identities", everyone).await?,
+                )
+            }
         };
-        let nodes = self.options.nodes.iter().map(row).collect();
         let cluster_id = self.pool.local().cluster_id().expect("joined before the system shard was opened");
         let map = ClusterMap::found(cluster_id, self.options.known_level, nodes, self.options.shards)?;
         // Another leader's rows may be on their way to us.
@@ -238,7 +321,8 @@ impl Core {
     ) -> Result<BTreeMap<u64, HelloReply>, StartError> {
         let mut mentioned = Instant::now();
         loop {
-            let round = join_all(self.pool.peers().map(|node| async move { (node, self.hello(node).await) })).await;
+            let round =
+                join_all(self.pool.peers().map(|node| async move { (node, self.pool.hello(node).await) })).await;
             let mut answers = BTreeMap::new();
             for (node, answer) in round {
                 match answer {
@@ -257,31 +341,14 @@ impl Core {
                 let silent: BTreeSet<u64> = self.pool.peers().filter(|node| !answers.contains_key(node)).collect();
                 tracing::info!(?silent, "{what_for}");
             }
-            tokio::time::sleep(ROUND).await;
+            tokio::time::sleep(if self.options.join { JOINING_ROUND } else { ROUND }).await;
         }
-    }
-
-    /// Who are you, and what do you have?
-    pub(crate) async fn hello(&self, node: u64) -> Result<HelloReply, Status> {
-        let local = self.pool.local();
-        let hello = HelloRequest {
-            node_id: local.node_id,
-            identity: bytes::Bytes::copy_from_slice(local.identity.as_bytes()),
-            cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
-            clock: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64),
-        };
-        let mut client = self.pool.client(node).map_err(|e| Status::not_found(e.to_string()))?;
-        let mut request = Request::new(hello);
-        request.set_timeout(HELLO_TIMEOUT);
-        let answer = client.hello(request).await?.into_inner();
-        if answer.node_id != node {
-            return Err(Status::permission_denied(format!("the address of node {node} is node {}'s", answer.node_id)));
-        }
-        self.pool.heard(node);
-        Ok(answer)
     }
 }
 
 fn cluster_of(answer: &HelloReply) -> Option<Uuid> {
     answer.cluster_id.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

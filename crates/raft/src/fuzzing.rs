@@ -3,6 +3,7 @@
 use crate::{
     codec,
     entry::AppliedLog,
+    members::{Report, Wanted},
     network::{Kind, decode_append},
     types::{TypeConfig, Vote},
 };
@@ -36,6 +37,7 @@ fn request(kind: Kind, body: Bytes) {
         Kind::Vote | Kind::PreVote => drop(codec::decode::<VoteRequest<TypeConfig>>(&body)),
         Kind::TransferLeader => drop(codec::decode::<TransferLeaderRequest<TypeConfig>>(&body)),
         Kind::VotedTerm => {}
+        Kind::Members => drop(codec::decode::<Wanted>(&body)),
     }
 }
 
@@ -46,6 +48,7 @@ fn answer(kind: Kind, body: &[u8]) {
         // It says nothing.
         Kind::TransferLeader => {}
         Kind::VotedTerm => drop(codec::decode::<u64>(body)),
+        Kind::Members => drop(codec::decode::<Report>(body)),
     }
 }
 

@@ -24,7 +24,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tenure_limits::ENTRY;
+use tenure_limits::{ENTRY, TERM_LEAP};
 use tenure_storage::{Latencies, ShardId, ShardReader};
 use tenure_vital::FatalHook;
 use tokio::sync::watch;
@@ -130,6 +130,7 @@ struct Inner {
     pulse: Pulse,
     stopping: AtomicBool,
     receiving: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
     metrics: Metrics,
 }
 
@@ -167,6 +168,7 @@ impl Group {
             pulse: Pulse::default(),
             stopping: AtomicBool::new(false),
             receiving: tokio::sync::Mutex::default(),
+            changing: Arc::default(),
             metrics,
         }));
         let on_fatal = &options.on_fatal;
@@ -344,6 +346,26 @@ impl Group {
         &self.0.receiving
     }
 
+    /// Held while a step of a change of replicas is taken: one at a time.
+    pub(crate) fn changing(&self) -> &Arc<tokio::sync::Mutex<()>> {
+        &self.0.changing
+    }
+
+    /// The term in which this replica has voted last; zero if in none.
+    pub(crate) fn voted_term(&self) -> u64 {
+        self.0.log.vote().map_or(0, |vote| vote.leader_id.term)
+    }
+
+    /// Refuses a message of a term that no election of this group gets to.
+    pub(crate) fn check_term(&self, term: u64) -> Result<(), String> {
+        check_term(term, self.voted_term())
+    }
+
+    /// The node that this replica is on.
+    pub(crate) fn node(&self) -> u64 {
+        self.0.node
+    }
+
     pub(crate) async fn shut_down(&self) {
         self.0.stopping.store(true, Ordering::Release);
         if let Err(error) = self.0.raft.shutdown().await {
@@ -391,5 +413,25 @@ async fn watch(group: Group, tell: watch::Sender<Leadership>, on_fatal: FatalHoo
         let metrics = group.0.raft.metrics();
         let cause = metrics.borrow_watched().running_state.clone().err().unwrap_or(Fatal::Stopped);
         on_fatal.report(&format!("the Raft group of shard {shard} died: {cause}"));
+    }
+}
+
+/// A replica that voted in the highest term there is could never elect a leader again.
+fn check_term(term: u64, ours: u64) -> Result<(), String> {
+    let is_near = term <= ours.saturating_add(TERM_LEAP);
+    is_near.then_some(()).ok_or_else(|| format!("term {term} is more than {TERM_LEAP} beyond term {ours}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_far_beyond_is_refused() {
+        assert!(check_term(TERM_LEAP, 0).is_ok());
+        assert!(check_term(7 + TERM_LEAP, 7).is_ok());
+        for term in [8 + TERM_LEAP, u64::MAX] {
+            assert!(check_term(term, 7).unwrap_err().contains("beyond term 7"));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     codec,
     group::Group,
+    members::{self, Members},
     network::{Kind, decode_append},
     snapshot,
     types::TypeConfig,
@@ -62,12 +63,14 @@ impl Groups {
 pub(crate) struct Inbound {
     pub(crate) groups: Groups,
     pub(crate) storage: Storage,
+    pub(crate) members: Members,
 }
 
 #[tonic::async_trait]
 impl RaftHandler for Inbound {
     fn open(&self, _from: u64, replies: Replies) -> Box<dyn RaftSession> {
-        Box::new(Session { groups: self.groups.clone(), replies, appends: HashMap::new() })
+        let (groups, members) = (self.groups.clone(), self.members.clone());
+        Box::new(Session { groups, members, replies, appends: HashMap::new() })
     }
 
     async fn install_snapshot(&self, from: u64, mut chunks: Streaming<SnapshotChunk>) -> Result<SnapshotReply, Status> {
@@ -89,6 +92,7 @@ fn no_group(shard: ShardId) -> String {
 /// One peer's stream.
 struct Session {
     groups: Groups,
+    members: Members,
     replies: Replies,
     /// Append requests go through one task per group, because their order matters.
     appends: HashMap<ShardId, mpsc::UnboundedSender<RaftMessage>>,
@@ -117,6 +121,14 @@ impl RaftSession for Session {
                 let group = self.groups.get(message.shard).ok_or_else(|| no_group(message.shard));
                 self.replies.send(message.ticket(), group.map(|group| voted_term(&group)));
             }
+            Some(Kind::Members) => {
+                let group = self.groups.get(message.shard).ok_or_else(|| no_group(message.shard));
+                let answer = group.and_then(|group| {
+                    let wanted = codec::decode(&message.body).map_err(|error| error.to_string())?;
+                    Ok(codec::encode(&members::drive(&group, &self.members, wanted)))
+                });
+                self.replies.send(message.ticket(), answer);
+            }
             Some(kind) => {
                 let (groups, replies) = (self.groups.clone(), self.replies.clone());
                 tokio::spawn(async move {
@@ -140,6 +152,7 @@ async fn serve(group: &Group, kind: Kind, body: Bytes) -> Result<Bytes, String> 
     match kind {
         Kind::Append => {
             let request = decode_append(body).map_err(said)?;
+            group.check_term(request.vote.leader_id.term)?;
             let answer = raft.append_entries(request).await.map_err(said)?;
             if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
                 group.pulse().hear();
@@ -148,10 +161,12 @@ async fn serve(group: &Group, kind: Kind, body: Bytes) -> Result<Bytes, String> 
         }
         Kind::Vote => {
             let request: VoteRequest<TypeConfig> = codec::decode(&body).map_err(said)?;
+            group.check_term(request.vote.leader_id.term)?;
             raft.vote(request).await.map(|answer| codec::encode(&answer)).map_err(said)
         }
         Kind::PreVote => {
             let request: VoteRequest<TypeConfig> = codec::decode(&body).map_err(said)?;
+            group.check_term(request.vote.leader_id.term)?;
             raft.pre_vote(request).await.map(|answer| codec::encode(&answer)).map_err(said)
         }
         Kind::TransferLeader => {
@@ -159,11 +174,12 @@ async fn serve(group: &Group, kind: Kind, body: Bytes) -> Result<Bytes, String> 
             raft.handle_transfer_leader(request).await.map(|answer| codec::encode(&answer)).map_err(said)
         }
         Kind::VotedTerm => Ok(voted_term(group)),
+        Kind::Members => Err("asked of a group what its node knows".into()),
     }
 }
 
 fn voted_term(group: &Group) -> Bytes {
-    codec::encode(&group.log().vote().map_or(0, |vote| vote.leader_id.term))
+    codec::encode(&group.voted_term())
 }
 
 /// Hands append requests to the core in the order in which they came, without waiting for one before the next.

@@ -1,7 +1,9 @@
 //! openraft's network: messages of one group to one peer, over the stream that all groups share.
 
 use crate::{
-    codec, commit_alone, entry, snapshot,
+    codec, commit_alone, entry,
+    links::Links,
+    snapshot,
     state_machine::{Rows, SnapshotRows},
     types::{Entry, LogId, Snapshot, TypeConfig, Vote},
 };
@@ -21,10 +23,10 @@ use openraft::{
     },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 use tenure_engine::system::cluster::SYSTEM_SHARD;
 use tenure_limits::UNANSWERED;
-use tenure_peer::{Call, Link, LinkError, Order, Pool};
+use tenure_peer::{Call, LinkError, Order, Pool};
 use tenure_storage::ShardId;
 
 /// What a message asks for; the number on the wire.
@@ -36,11 +38,13 @@ pub(crate) enum Kind {
     TransferLeader = 4,
     /// Asks for the term in which the replica has voted last; the body is empty.
     VotedTerm = 5,
+    /// Has the leader take a step towards other replicas, and tell how they stand.
+    Members = 6,
 }
 
 impl Kind {
     pub(crate) fn from_number(number: u32) -> Option<Kind> {
-        let all = [Kind::Append, Kind::Vote, Kind::PreVote, Kind::TransferLeader, Kind::VotedTerm];
+        let all = [Kind::Append, Kind::Vote, Kind::PreVote, Kind::TransferLeader, Kind::VotedTerm, Kind::Members];
         all.into_iter().find(|kind| *kind as u32 == number)
     }
 }
@@ -63,7 +67,7 @@ pub(crate) struct Network {
     pub(crate) shard: ShardId,
     pub(crate) node: u64,
     pub(crate) pool: Pool,
-    pub(crate) links: Arc<BTreeMap<u64, Link>>,
+    pub(crate) links: Links,
     pub(crate) rows: Rows,
 }
 
@@ -73,7 +77,7 @@ pub(crate) struct Route {
     from: u64,
     to: u64,
     pool: Pool,
-    links: Arc<BTreeMap<u64, Link>>,
+    links: Links,
     rows: Rows,
 }
 
@@ -94,7 +98,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
 impl Route {
     fn send(&self, kind: Kind, body: Bytes, order: Order) -> Result<Call, RPCError<TypeConfig>> {
-        let link = self.links.get(&self.to).ok_or_else(|| unreachable(format!("node {} is not listed", self.to)))?;
+        let link = self.links.get(self.to).ok_or_else(|| unreachable(format!("node {} is not a member", self.to)))?;
         link.call(self.shard, kind as u32, body, order).map_err(rpc_error)
     }
 

@@ -8,8 +8,10 @@ use crate::{
     cpu::Cpu,
     group::{Applied, Group, TransferError},
     inbound::{Groups, Inbound},
+    links::Links,
     liveness,
     log_store::LogStore,
+    members::{self, Members},
     network::Network,
     options::Options,
     pulse,
@@ -24,11 +26,9 @@ use futures::{
 };
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 use tenure_engine::{FeatureLevel, rows::ReadError, system::cluster::ClusterMap};
-use tenure_peer::{
-    AskHandler, ForwardHandler, Gate, Link, Local, PeerService, Pool, UpgradeHandler, admin::StatusReply,
-};
+use tenure_peer::{AskHandler, ForwardHandler, Gate, Local, PeerService, Pool, UpgradeHandler, admin::StatusReply};
 use tenure_storage::{Latencies, ShardId, Storage, StorageError};
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -52,8 +52,8 @@ pub enum StartError {
     Timing(#[from] openraft::ConfigError),
     #[error("the data directory belongs to node {found}, the configuration says that this is node {configured}")]
     OtherNode { found: u64, configured: u64 },
-    #[error("the configuration lists nodes {listed:?}, the cluster has {members:?}")]
-    OtherMembers { listed: Vec<u64>, members: Vec<u64> },
+    #[error("node {node} is no member of the cluster, whose members are {members:?}")]
+    NotAMember { node: u64, members: Vec<u64> },
     #[error("the cluster is at feature level {level}, this build knows {known}: start a newer one")]
     FeatureLevel { level: FeatureLevel, known: FeatureLevel },
     #[error("this node's data directory is empty, but node {node} belongs to cluster {cluster_id} already")]
@@ -78,7 +78,7 @@ pub struct Node(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) options: Options,
-    pub(crate) map: ClusterMap,
+    cluster_id: Uuid,
     pub(crate) core: Core,
     /// Why the node is not ready; `None` if it is.
     not_ready: Arc<Mutex<Option<String>>>,
@@ -97,8 +97,8 @@ pub(crate) struct Core {
     pub(crate) config: Arc<Config>,
     pub(crate) storage: Storage,
     pub(crate) pool: Pool,
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) links: Arc<BTreeMap<u64, Link>>,
+    pub(crate) links: Links,
+    pub(crate) members: Members,
     pub(crate) groups: Groups,
     pub(crate) tails: Tails,
     /// From proposing an entry until it is applied here, of all groups.
@@ -128,29 +128,34 @@ impl Node {
         }
         let standing = bootstrap::Standing::load(&storage, node)?;
         let config = Arc::new(raft_config(&options)?);
-        let local = Arc::new(Local::new(node, storage.identity(), standing.cluster_id));
+        let shared = Arc::new(options.clone());
+        let mut local = Local::new(node, storage.identity(), standing.cluster_id);
+        local.peer_address = options.nodes.get(&node).map(|own| own.peer.clone()).unwrap_or_default();
+        local.known_level = options.known_level.0;
+        local.joining = options.join;
         let peers = options.nodes.iter().map(|(id, address)| (*id, address.peer.clone())).collect();
-        let pool = Pool::new(local, peers)?;
-        let gate = Arc::new(Gate::new(node, options.nodes.keys().copied()));
-        if let Some(map) = &standing.map {
-            gate.record(map.nodes.iter().map(|(id, row)| (*id, row.identity)));
+        let pool = Pool::new(Arc::new(local), Arc::new(Gate::new(node, options.nodes.keys().copied())), peers)?;
+        let links = Links::new(pool.clone(), options.on_fatal.clone());
+        let members = Members::new(shared.clone(), storage.clone(), pool.clone(), links.clone());
+        match &standing.map {
+            Some(map) => members.go_by(map.clone()),
+            None => members.meet(&standing.first),
         }
-        let links = pool.peers().map(|id| (id, Link::open(pool.clone(), id, &options.on_fatal))).collect();
         let core = Core {
             node,
-            options: Arc::new(options.clone()),
+            options: shared,
             config,
             storage: storage.clone(),
             pool: pool.clone(),
-            gate: gate.clone(),
-            links: Arc::new(links),
+            links,
+            members: members.clone(),
             groups: Groups::new(),
             tails: Tails::new(options.tail_bytes),
             commits: Arc::default(),
             cpu: Arc::default(),
         };
-        let service = PeerService::new(pool, gate);
-        service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage }));
+        let service = PeerService::new(pool);
+        service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage, members }));
         let not_ready = Arc::new(Mutex::new(Some("starting".to_owned())));
         let admin = AdminService::new(core.clone(), not_ready.clone());
         let (stop_serving, stopped) = watch::channel(false);
@@ -159,25 +164,24 @@ impl Node {
         let server = on_fatal.spawn("the peer server", served);
 
         let founded = Bootstrap { core: &core, standing }.run().await;
-        let map = match founded {
-            Ok(map) => map,
-            Err(error) => {
-                server.abort();
-                shut_down(&core.groups.all()).await;
-                return Err(error);
-            }
-        };
-        admin.founded(map.clone());
+        if let Err(error) = founded {
+            server.abort();
+            shut_down(&core.groups.all()).await;
+            return Err(error);
+        }
+        admin.founded();
         let tasks = vec![
             on_fatal.spawn("compaction", compaction::run(core.clone())),
-            on_fatal.spawn("balance", balance::run(core.clone(), map.clone())),
+            on_fatal.spawn("balance", balance::run(core.clone())),
             on_fatal.spawn("liveness", liveness::run(core.clone())),
             on_fatal.spawn("the pulse", pulse::run(core.clone())),
+            on_fatal.spawn("the members", members::follow(core.clone())),
+            on_fatal.spawn("the coordinator of members", members::coordinate(core.clone())),
             on_fatal.spawn("the watch on processor time", core.cpu.clone().watch()),
         ];
         Ok(Node(Arc::new(Inner {
             options,
-            map,
+            cluster_id: core.members.map().cluster.cluster_id,
             core,
             not_ready,
             service,
@@ -193,12 +197,17 @@ impl Node {
     }
 
     pub fn cluster_id(&self) -> Uuid {
-        self.0.map.cluster.cluster_id
+        self.0.cluster_id
     }
 
-    /// Nodes, shards, and which slots each shard owns.
-    pub fn map(&self) -> &ClusterMap {
-        &self.0.map
+    /// Nodes, shards, and which slots each shard owns, as this node knows it now.
+    pub fn map(&self) -> Arc<ClusterMap> {
+        self.0.core.members.map()
+    }
+
+    /// Why the other nodes do not let this one in; `None` if they do.
+    pub fn refused(&self) -> Option<String> {
+        self.0.core.members.refused()
     }
 
     /// This node's replica of a shard.
@@ -218,7 +227,7 @@ impl Node {
 
     /// False for a node that was not heard for so long that it counts as dead. This node is alive.
     pub fn is_alive(&self, node: u64) -> bool {
-        node == self.id() || self.peers().silence(node).is_some_and(|silence| silence < ALIVE)
+        self.0.core.is_alive(node)
     }
 
     /// Who serves API requests that other nodes received. Once.
@@ -361,6 +370,11 @@ fn raft_config(options: &Options) -> Result<Config, openraft::ConfigError> {
 }
 
 impl Core {
+    /// False for a node that was not heard for so long that it counts as dead. This node is alive.
+    pub(crate) fn is_alive(&self, node: u64) -> bool {
+        node == self.node || self.pool.silence(node).is_some_and(|silence| silence < ALIVE)
+    }
+
     /// Opens this node's replica of a shard; its log is applied up to what was known to be committed.
     pub(crate) async fn open(&self, shard: ShardId) -> Result<Group, StartError> {
         let failed = |cause: String| StartError::Group { shard, cause };

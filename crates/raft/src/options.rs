@@ -18,8 +18,11 @@ pub struct NodeAddress {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub node_id: u64,
-    /// All nodes of the cluster, this one included, as the configuration lists them.
+    /// The nodes that found the cluster, or some that this one can join it by, this one included; and where they are.
+    /// Once there is a cluster, its rows say who is a member, and this where those are that are listed.
     pub nodes: BTreeMap<u64, NodeAddress>,
+    /// A node with an empty data directory founds no cluster: it waits until it is made a member of one.
+    pub join: bool,
     /// Data shards of a cluster that is yet to be founded; afterwards the system shard knows. 1 to 1024.
     pub shards: u32,
     /// The highest feature level that this build knows; a cluster that it founds begins there.
@@ -55,6 +58,7 @@ impl Options {
         Options {
             node_id,
             nodes,
+            join: false,
             shards: 8,
             known_level: FeatureLevel::KNOWN,
             version: env!("CARGO_PKG_VERSION").to_owned(),

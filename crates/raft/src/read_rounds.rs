@@ -9,6 +9,7 @@
 use crate::{
     codec,
     group::ReadError,
+    links::Links,
     log_store::LogStore,
     network::Kind,
     options::Options,
@@ -23,14 +24,14 @@ use openraft::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
-use tenure_peer::{Link, Order};
+use tenure_peer::Order;
 use tenure_storage::ShardId;
 use tenure_vital::FatalHook;
 use tokio::sync::oneshot;
@@ -44,7 +45,7 @@ struct Inner {
     node: u64,
     raft: Raft,
     log: LogStore,
-    links: Arc<BTreeMap<u64, Link>>,
+    links: Links,
     /// Rows of this group are read at followers, too, which may have applied what the leader has not: only openraft's
     /// barrier waits for that.
     read_everywhere: bool,
@@ -70,7 +71,7 @@ impl ReadRounds {
         shard: ShardId,
         raft: Raft,
         log: LogStore,
-        links: Arc<BTreeMap<u64, Link>>,
+        links: Links,
         read_everywhere: bool,
         options: &Options,
     ) -> ReadRounds {
@@ -163,7 +164,7 @@ impl ReadRounds {
         let voters = inner.raft.metrics().borrow_watched().membership_config.membership().get_joint_config().clone();
         let peers: BTreeSet<u64> = voters.iter().flatten().copied().filter(|voter| *voter != inner.node).collect();
         let asked = peers.into_iter().filter_map(|peer| {
-            let link = inner.links.get(&peer)?;
+            let link = inner.links.get(peer)?;
             let call = link.call(inner.shard, Kind::VotedTerm as u32, Bytes::new(), Order::Ahead).ok()?;
             Some(async move { (peer, call.await.ok().and_then(|answer| codec::decode::<u64>(&answer).ok())) })
         });

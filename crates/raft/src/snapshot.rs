@@ -81,6 +81,7 @@ pub(crate) async fn receive(
         .map_err(|_| Status::aborted(format!("shard {shard} is already receiving a snapshot")))?;
     let (vote, log): (Vote, AppliedLog) =
         codec::decode(&first.header).map_err(|e| Status::invalid_argument(format!("snapshot header: {e}")))?;
+    group.check_term(vote.leader_id.term).map_err(Status::invalid_argument)?;
     tracing::info!(shard, upto = log.index(), "receiving a snapshot");
     let rows = receive_rows(state, first, chunks).await?;
     let discard = |rows: ShardRows| async move {

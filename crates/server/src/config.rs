@@ -90,13 +90,15 @@ pub struct Http {
     pub cors_origins: Vec<String>,
 }
 
-/// What the nodes of a cluster must agree on. Members and shards are fixed when the cluster is founded: a node that is
-/// given other members is refused at its start, and another number of shards is ignored.
+/// What the nodes of a cluster must agree on when it is founded. From then on the cluster knows its shards and its members,
+/// which come and go by `tenure cluster`; the addresses that are listed here are where a node finds the others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
     /// Node id to the address at which the others reach its peer port. Empty: this node alone.
     pub members: BTreeMap<String, String>,
+    /// This node, whose data directory is empty, founds no cluster: it waits until one makes it a member.
+    pub join: bool,
     /// Shards that carry workflows, 1 to 1024; the system shard comes on top.
     pub shards: u32,
     /// Namespaces that are registered at every start where they are not there.
@@ -110,6 +112,7 @@ impl Default for Cluster {
     fn default() -> Self {
         Cluster {
             members: BTreeMap::new(),
+            join: false,
             shards: 8,
             namespaces: vec!["default".to_owned()],
             namespace_retention: Duration::from_secs(3 * 24 * 3600),

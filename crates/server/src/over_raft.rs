@@ -37,7 +37,8 @@ pub struct RaftMesh {
 
 impl RaftMesh {
     pub fn new(node: Node) -> Arc<Self> {
-        let shards = (0..=u16::MAX).map(|slot| node.map().shard_of(slot)).collect();
+        let map = node.map();
+        let shards = (0..=u16::MAX).map(|slot| map.shard_of(slot)).collect();
         Arc::new(RaftMesh { node, boot: rand::random(), shards })
     }
 }
@@ -65,7 +66,7 @@ impl Mesh for RaftMesh {
     }
 
     fn nodes(&self) -> Vec<NodeId> {
-        self.node.map().nodes.keys().copied().collect()
+        self.node.map().members().map(|(id, _)| id).collect()
     }
 
     fn is_alive(&self, node: NodeId) -> bool {

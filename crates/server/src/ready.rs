@@ -49,7 +49,7 @@ impl Stage {
         let at = self.at.read();
         let reason = match &*at {
             At::Waiting(reason) => Some((*reason).to_owned()),
-            At::Running(node) => node.groups().iter().find_map(|group| lacking(node, group)),
+            At::Running(node) => node.refused().or_else(|| node.groups().iter().find_map(|group| lacking(node, group))),
         };
         match reason {
             Some(reason) => Readiness::not_because(reason),

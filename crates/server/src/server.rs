@@ -138,7 +138,10 @@ impl Server {
         let storage = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         gauges.watch(storage.clone());
 
-        stage.set_waiting("waiting for the other nodes, to found or to join the cluster");
+        stage.set_waiting(match config.cluster.join {
+            true => "waiting to join: `tenure cluster add-node` or `replace-node` makes this node a member",
+            false => "waiting for the other nodes, to found or to join the cluster",
+        });
         let node = Node::start(raft_options(&config, addresses), storage, peer).await?;
         let shards = Shards::start(RaftMesh::new(node.clone()), shard_options(&config));
         node.set_ask_handler(Arc::new(Answers(shards.clone())));
@@ -345,6 +348,7 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
         alone.peer = addresses.peer.to_string();
     }
     let mut options = tenure_raft::Options::new(own, nodes);
+    options.join = config.cluster.join;
     options.shards = config.cluster.shards;
     options.version = env!("CARGO_PKG_VERSION").to_owned();
     options.http_address = addresses.http.to_string();

@@ -2,7 +2,7 @@
 
 use crate::common::{Cluster, DEADLINE, eventually, row};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 use tenure_peer::Cut;
@@ -34,7 +34,7 @@ async fn a_new_cluster_has_balanced_leaders_and_equal_replicas() {
     }
     println!("written after {:?}", begin.elapsed());
     let map = cluster.nodes[&1].map().clone();
-    assert!(cluster.nodes.values().all(|node| *node.map() == map));
+    assert!(cluster.nodes.values().all(|node| node.map() == map));
     let preferred: BTreeSet<_> = (1..=3).map(|shard| map.preferred_leader(shard)).collect();
     assert_eq!(preferred.len(), 3);
     cluster.assert_same().await;
@@ -188,12 +188,6 @@ async fn wrong_configurations_are_named() {
     let mut cluster = Cluster::start(1, |_| {}).await;
     cluster.kill(1).await;
     let right = cluster.options.nodes.clone();
-
-    let mut listed: BTreeMap<_, _> = right.clone();
-    listed.insert(2, right[&1].clone());
-    cluster.options.nodes = listed;
-    let error = cluster.try_start(1).await.err().expect("another member").to_string();
-    assert_eq!(error, "the configuration lists nodes [1, 2], the cluster has [1]");
 
     cluster.options.nodes = [(5, right[&1].clone())].into();
     let error = cluster.try_start(1).await.err().expect("not listed").to_string();

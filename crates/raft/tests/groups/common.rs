@@ -22,6 +22,8 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Cluster {
     pub options: Options,
     pub nodes: BTreeMap<u64, Node>,
+    /// Where nodes are that have joined later.
+    joined: BTreeMap<u64, NodeAddress>,
     // Behind the nodes, which write to them.
     dirs: BTreeMap<u64, TempDir>,
 }
@@ -51,17 +53,48 @@ impl Cluster {
         options.on_fatal = told();
         tune(&mut options);
         let dirs = (1..=size).map(|id| (id, TempDir::new().unwrap())).collect();
-        Cluster { options, dirs, nodes: BTreeMap::new() }
+        Cluster { options, dirs, nodes: BTreeMap::new(), joined: BTreeMap::new() }
+    }
+
+    /// Makes a place for a node that is to join.
+    pub async fn prepare_joining(&mut self, id: u64) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = listener.local_addr().unwrap().to_string();
+        self.joined.insert(id, NodeAddress { peer, api: String::new() });
+        self.dirs.insert(id, TempDir::new().unwrap());
+    }
+
+    /// From now on the configurations of all nodes list this one, too, which has joined.
+    pub fn list(&mut self, id: u64) {
+        self.options.nodes.insert(id, self.joined[&id].clone());
+    }
+
+    /// Where a node's peers and its operators reach it.
+    pub fn address(&self, id: u64) -> String {
+        let address = self.options.nodes.get(&id).or_else(|| self.joined.get(&id));
+        address.expect("has an address").peer.clone()
     }
 
     pub async fn try_start(&self, id: u64) -> Result<Node, StartError> {
-        let options = Options { node_id: id, ..self.options.clone() };
-        let listener = eventually("the port is free", || async {
-            let address = options.nodes.get(&id).map_or("127.0.0.1:0", |node| &node.peer);
-            TcpListener::bind(address).await.ok()
-        })
-        .await;
-        Node::start(options.clone(), open(self.dirs[&id].path().to_owned()).await, listener).await
+        self.starting(id).await
+    }
+
+    /// Starts a node, while the cluster may be used otherwise.
+    pub fn starting(&self, id: u64) -> impl Future<Output = Result<Node, StartError>> + Send + 'static {
+        let mut options = Options { node_id: id, ..self.options.clone() };
+        if self.joined.contains_key(&id) {
+            options.join = true;
+            options.nodes.extend(self.joined.clone());
+        }
+        let dir = self.dirs[&id].path().to_owned();
+        async move {
+            let listener = eventually("the port is free", || async {
+                let address = options.nodes.get(&id).map_or("127.0.0.1:0", |node| &node.peer);
+                TcpListener::bind(address).await.ok()
+            })
+            .await;
+            Node::start(options.clone(), open(dir).await, listener).await
+        }
     }
 
     pub async fn restart(&mut self, id: u64) {

@@ -108,6 +108,9 @@ impl Config {
                 return Err(invalid(&key, format!("{address} is also node {other}'s")));
             }
         }
+        require(!self.cluster.join || self.cluster.members.len() > 1, "cluster.join", || {
+            "`cluster.members` must list this node and one of those that it joins".into()
+        })?;
         let listed = self.cluster.members.is_empty() || self.members().contains_key(&self.node.id);
         require(listed, "node.id", || format!("node {} is not one of `cluster.members`", self.node.id))
     }

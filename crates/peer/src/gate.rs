@@ -1,0 +1,256 @@
+//! Decides who is let in, and who is believed to be the node that was called.
+
+use crate::identity::{CLUSTER_ID, Callee, Caller, Local};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+use tenure_limits::CANDIDATES;
+use tokio::sync::watch;
+use tonic::{Status, metadata::MetadataMap};
+use uuid::Uuid;
+
+/// A node that waits to become a member says so many times in this time.
+const WAITING: Duration = Duration::from_secs(5);
+
+/// The nodes that may take part, and those that never may again.
+#[derive(Debug)]
+pub struct Gate {
+    local_node: u64,
+    book: watch::Sender<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    /// Members, with the identities that the cluster recorded; `None` before it is founded.
+    members: BTreeMap<u64, Option<Uuid>>,
+    removed: BTreeSet<u64>,
+    candidates: BTreeMap<u64, Candidate>,
+    /// Counts the changes of the members.
+    revision: u64,
+}
+
+/// A node that is no member, and waits to become one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub node_id: u64,
+    pub identity: Uuid,
+    pub peer_address: String,
+    pub known_level: u32,
+    heard: Instant,
+}
+
+impl Candidate {
+    pub fn new(node_id: u64, identity: Uuid, peer_address: String, known_level: u32) -> Candidate {
+        Candidate { node_id, identity, peer_address, known_level, heard: Instant::now() }
+    }
+}
+
+impl Gate {
+    /// Lets in the nodes that the configuration lists.
+    pub fn new(local_node: u64, listed: impl IntoIterator<Item = u64>) -> Gate {
+        let members = listed.into_iter().map(|id| (id, None)).collect();
+        Gate { local_node, book: watch::Sender::new(Book { members, ..Book::default() }) }
+    }
+
+    /// These are the members, with the identities that they must have, and nobody else is; those that were removed never come
+    /// back. An earlier revision than the one that is known changes nothing.
+    pub fn set(
+        &self,
+        revision: u64,
+        members: impl IntoIterator<Item = (u64, Uuid)>,
+        removed: impl IntoIterator<Item = u64>,
+    ) -> bool {
+        self.book.send_if_modified(|book| {
+            if revision < book.revision {
+                return false;
+            }
+            book.revision = revision;
+            book.members = members.into_iter().map(|(id, identity)| (id, Some(identity))).collect();
+            book.removed.extend(removed);
+            let Book { members, removed, candidates, .. } = book;
+            candidates.retain(|id, _| !members.contains_key(id) && !removed.contains(id));
+            true
+        })
+    }
+
+    /// The revision of the members that are let in.
+    pub fn revision(&self) -> u64 {
+        self.book.borrow().revision
+    }
+
+    /// The members, with the identities that are recorded.
+    pub(crate) fn members(&self) -> Vec<(u64, Option<Uuid>)> {
+        self.book.borrow().members.iter().map(|(id, identity)| (*id, *identity)).collect()
+    }
+
+    /// Is this caller who it should be? It may belong to no cluster yet.
+    pub fn check(&self, caller: &Caller, cluster_id: Option<Uuid>) -> Result<(), Status> {
+        let node = caller.node_id;
+        if let (Some(theirs), Some(ours)) = (caller.cluster_id, cluster_id)
+            && theirs != ours
+        {
+            return Err(Status::permission_denied(format!("node {node} belongs to cluster {theirs}, this is {ours}")));
+        }
+        if node == self.local_node {
+            return Err(Status::permission_denied(format!("two processes use node id {node}")));
+        }
+        let book = self.book.borrow();
+        match book.members.get(&node) {
+            None if book.removed.contains(&node) => Err(Status::permission_denied(format!(
+                "node {node} was removed from this cluster, and its id is never used again: an empty data directory \
+                 under a new id can join"
+            ))),
+            None => Err(Status::permission_denied(format!("node {node} is not a member of this cluster"))),
+            // The identity that is recorded is not told: whoever has it may vote.
+            Some(Some(recorded)) if *recorded != caller.identity => Err(Status::permission_denied(format!(
+                "node {node} is known with another data directory than that of {}: a node that lost its data directory \
+                 cannot come back under its old id",
+                caller.identity
+            ))),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Like [`Gate::check`], for calls that only members of one and the same cluster make.
+    pub(crate) fn admit(&self, metadata: &MetadataMap, local: &Local) -> Result<Caller, Status> {
+        let caller = Caller::read(metadata)?;
+        self.check(&caller, local.cluster_id())?;
+        if let Some(callee) = Callee::read(metadata)? {
+            callee.check(local.node_id, Some(local.identity))?;
+        }
+        match (caller.cluster_id, local.cluster_id()) {
+            (Some(_), Some(_)) => Ok(caller),
+            (_, None) => Err(Status::unavailable("this node belongs to no cluster yet")),
+            (None, _) => Err(Status::unauthenticated(format!("{CLUSTER_ID} is missing"))),
+        }
+    }
+
+    /// Returns once this caller, which was let in, would be refused.
+    pub(crate) async fn until_refused(&self, caller: &Caller) {
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let mut book = self.book.subscribe();
+        while self.check(caller, caller.cluster_id).is_ok() && book.changed().await.is_ok() {}
+    }
+
+    /// Whom a call to this node means.
+    pub fn callee(&self, node_id: u64) -> Callee {
+        Callee { node_id, identity: self.book.borrow().members.get(&node_id).copied().flatten() }
+    }
+
+    /// Remembers a node that waits to become a member. False for one that may not: its id was used before.
+    pub(crate) fn wait(&self, candidate: Candidate) -> bool {
+        self.book.send_if_modified(|book| {
+            let id = candidate.node_id;
+            if id == self.local_node || book.members.contains_key(&id) || book.removed.contains(&id) {
+                return false;
+            }
+            book.candidates.retain(|_, other| other.heard.elapsed() < WAITING);
+            if book.candidates.len() >= CANDIDATES && !book.candidates.contains_key(&id) {
+                return false;
+            }
+            book.candidates.insert(id, candidate);
+            true
+        })
+    }
+
+    /// The node of that id, if it waits to become a member.
+    pub fn candidate(&self, node_id: u64) -> Option<Candidate> {
+        self.book.borrow().candidates.get(&node_id).filter(|candidate| candidate.heard.elapsed() < WAITING).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Uuid = Uuid::from_u128(1);
+    const OTHER: Uuid = Uuid::from_u128(2);
+
+    fn identity(node: u64) -> Uuid {
+        Uuid::from_u128(11 * u128::from(node))
+    }
+
+    #[track_caller]
+    fn is(got: Result<impl Sized, Status>, want: Result<(), &str>) {
+        match (got.map(drop), want) {
+            (Ok(()), Ok(())) => {}
+            (Err(status), Err(part)) => assert!(status.message().contains(part), "{}", status.message()),
+            (got, want) => panic!("{got:?}, not {want:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn check(node_id: u64, brings: Uuid, cluster_id: Option<Uuid>, want: Result<(), &str>) {
+        let gate = Gate::new(1, [1, 2, 3]);
+        gate.set(0, [1, 2, 3].map(|id| (id, identity(id))), []);
+        let refused = gate.check(&Caller { node_id, identity: OTHER, cluster_id }, Some(OURS)).err();
+        let tells = |status: Status| (1..4).any(|id| status.message().contains(&identity(id).to_string()));
+        assert!(!refused.is_some_and(tells), "a refusal tells no identity that is let in");
+        is(gate.check(&Caller { node_id, identity: brings, cluster_id }, Some(OURS)), want);
+    }
+
+    #[test]
+    fn callers() {
+        let known = identity(2);
+        check(2, known, Some(OURS), Ok(()));
+        check(2, known, None, Ok(()));
+        check(3, known, Some(OURS), Err("lost its data directory"));
+        check(2, known, Some(OTHER), Err("belongs to cluster"));
+        check(2, OTHER, Some(OURS), Err("lost its data directory"));
+        check(7, known, Some(OURS), Err("not a member"));
+        check(1, known, Some(OURS), Err("two processes"));
+    }
+
+    /// F63: whoever answers a call that is meant for another node, or for another data directory, does not take it.
+    #[test]
+    fn a_call_for_somebody_else_is_not_taken() {
+        let gate = Gate::new(1, [1, 2]);
+        let (caller, local) = (Local::new(2, identity(2), Some(OURS)), Local::new(1, identity(1), Some(OURS)));
+        let call = |callee: Option<Callee>| {
+            let mut metadata = MetadataMap::new();
+            caller.sign(&mut metadata);
+            if let Some(callee) = callee {
+                callee.sign(&mut metadata);
+            }
+            gate.admit(&metadata, &local)
+        };
+        is(call(None), Ok(()));
+        is(call(Some(Callee { node_id: 1, identity: None })), Ok(()));
+        is(call(Some(Callee { node_id: 1, identity: Some(identity(1)) })), Ok(()));
+        is(call(Some(Callee { node_id: 3, identity: None })), Err("the address of node 3 is node 1's"));
+        is(
+            call(Some(Callee { node_id: 1, identity: Some(OTHER) })),
+            Err("another data directory than the one that answers"),
+        );
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_removed_is_refused_for_ever() {
+        let gate = Gate::new(1, [1, 2, 3]);
+        let caller = Caller { node_id: 2, identity: identity(2), cluster_id: Some(OURS) };
+        gate.set(1, [1, 2].map(|id| (id, identity(id))), []);
+        is(gate.check(&caller, Some(OURS)), Ok(()));
+        let mut refused = Box::pin(gate.until_refused(&caller));
+        assert!(futures::poll!(&mut refused).is_pending(), "what it has opened goes on");
+        assert!(gate.set(3, [1, 4].map(|id| (id, identity(id))), [2]));
+        refused.await;
+        assert!(!gate.set(2, [1, 2].map(|id| (id, identity(id))), []), "that was before");
+        is(gate.check(&caller, Some(OURS)), Err("node 2 was removed from this cluster"));
+        assert!(!gate.wait(Candidate::new(2, OTHER, "there:1".into(), 11)), "not with a new directory either");
+    }
+
+    #[test]
+    fn no_more_nodes_wait_than_there_is_room_for() {
+        let gate = Gate::new(1, [1]);
+        let candidate = |id| Candidate::new(id, identity(id), format!("host:{id}"), 11);
+        for id in 2..2 + CANDIDATES as u64 {
+            assert!(gate.wait(candidate(id)));
+        }
+        assert!(!gate.wait(candidate(1000)) && gate.candidate(1000).is_none());
+        assert!(gate.wait(candidate(2)), "it waits already");
+        gate.set(1, [1, 2].map(|id| (id, identity(id))), []);
+        assert!(gate.candidate(2).is_none() && gate.wait(candidate(1000)));
+        assert_eq!(gate.candidate(1000).map(|it| it.peer_address), Some("host:1000".into()));
+    }
+}

@@ -156,12 +156,22 @@ class Cluster:
 
     def __init__(self, directory: Path, count: int = 3, settings: str = ""):
         assert BINARY.exists(), f"{BINARY} is missing: run scripts/setup, or set TENURE_BIN"
-        self.directory = directory
+        self.directory, self.settings = directory, settings
         directory.mkdir(parents=True, exist_ok=True)
         ports = free_ports(3 * count)
         groups = [tuple(ports[3 * i : 3 * i + 3]) for i in range(count)]
-        members = {i + 1: f"127.0.0.1:{group[1]}" for i, group in enumerate(groups)}
-        self.nodes = [Node(directory / f"node{i + 1}", i + 1, g, members, settings) for i, g in enumerate(groups)]
+        self.members = {i + 1: f"127.0.0.1:{group[1]}" for i, group in enumerate(groups)}
+        self.nodes = [Node(directory / f"node{i + 1}", i + 1, g, self.members, settings) for i, g in enumerate(groups)]
+
+    def joining(self, number: int, own: str = "") -> Node:
+        """A node that is to join, not started; `own`: where it says to be."""
+        ports = tuple(free_ports(3))
+        members = self.members | {number: own or f"127.0.0.1:{ports[1]}"}
+        settings = f"[cluster]\njoin = true\n\n{self.settings}"
+        node = Node(self.directory / f"node{number}", number, ports, members, settings)
+        node.first = self.nodes[0]
+        self.nodes.append(node)
+        return node
 
     def __enter__(self) -> "Cluster":
         try:
@@ -193,7 +203,7 @@ class Cluster:
         return [node.http for node in self.nodes]
 
     def node(self, number: int) -> Node:
-        return self.nodes[number - 1]
+        return next(node for node in self.nodes if node.number == number)
 
     def cli(self, *arguments: str, node: Node | None = None) -> dict:
         """What `tenure cluster ... --json` says; asked of the first running node unless told."""

@@ -1,7 +1,12 @@
 //! `tenure cluster ...`
 
+mod add_node;
+mod cancel_change;
 mod locate;
+mod members;
 mod partition;
+mod remove_node;
+mod replace_node;
 mod status;
 mod transfer_leader;
 mod upgrade;
@@ -13,7 +18,7 @@ use std::time::Duration;
 use tenure_peer::admin::admin_client::AdminClient;
 use tonic::transport::{Channel, Endpoint};
 
-/// Look at a cluster, move its leaders, let it use what a new build brings.
+/// Look at a cluster, change its nodes, move its leaders, let it use what a new build brings.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -23,6 +28,11 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum Verb {
     Status(status::Args),
+    AddNode(add_node::Args),
+    RemoveNode(remove_node::Args),
+    ReplaceNode(replace_node::Args),
+    CancelChange(cancel_change::Args),
+    #[command(visible_alias = "move-leader")]
     TransferLeader(transfer_leader::Args),
     Partition(partition::Args),
     Locate(locate::Args),
@@ -32,6 +42,10 @@ enum Verb {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     match args.verb {
         Verb::Status(args) => status::run(args).await,
+        Verb::AddNode(args) => add_node::run(args).await,
+        Verb::RemoveNode(args) => remove_node::run(args).await,
+        Verb::ReplaceNode(args) => replace_node::run(args).await,
+        Verb::CancelChange(args) => cancel_change::run(args).await,
         Verb::TransferLeader(args) => transfer_leader::run(args).await,
         Verb::Partition(args) => partition::run(args).await,
         Verb::Locate(args) => locate::run(args).await,

@@ -34,6 +34,8 @@ struct View {
 struct NodeView {
     node: u64,
     address: String,
+    /// joining, member or leaving; absent if the node that was asked does not say so.
+    standing: Option<String>,
     ready: bool,
     /// Absent if the node did not answer.
     version: Option<String>,
@@ -122,6 +124,7 @@ fn node_view(node: &NodeStatus, reply: Option<&Result<StatusReply, String>>, sha
     NodeView {
         node: node.node_id,
         address: node.peer_address.clone(),
+        standing: Some(node.standing.clone()).filter(|standing| !standing.is_empty()),
         ready: answered.is_some_and(|reply| reply.ready),
         version: answered.map(|reply| reply.version.clone()),
         known_feature_level: answered.map(|reply| reply.known_feature_level),
@@ -177,6 +180,10 @@ fn print(view: &View) -> anyhow::Result<()> {
             (Some(error), _) => format!("down: {error}"),
             (None, true) => "ready".to_owned(),
             (None, false) => "not ready".to_owned(),
+        };
+        let state = match node.standing.as_deref() {
+            None | Some("member") => state,
+            Some(standing) => format!("{state}, {standing}"),
         };
         let leads = node.leads.to_string();
         let cpu = node.cpu_cores.map_or("-".to_owned(), |cores| format!("{cores:.2}"));

@@ -98,15 +98,6 @@ pub struct GroupStatus {
     pub since_quorum: Option<Duration>,
 }
 
-/// A replica's followers may lack this many entries and still be handed the leadership: it waits for them to arrive.
-const TRANSFER_LAG: u64 = 100;
-
-/// How long a replica may take to get what it lacks.
-const CATCH_UP: Duration = Duration::from_millis(500);
-
-/// How long a new leader may take to show up after the old one let go.
-const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// A shard's group. Cheap to clone.
 #[derive(Clone)]
 pub struct Group(Arc<Inner>);
@@ -131,6 +122,7 @@ struct Inner {
     stopping: AtomicBool,
     receiving: tokio::sync::Mutex<()>,
     changing: Arc<tokio::sync::Mutex<()>>,
+    proposing: tokio::sync::RwLock<()>,
     metrics: Metrics,
 }
 
@@ -169,6 +161,7 @@ impl Group {
             stopping: AtomicBool::new(false),
             receiving: tokio::sync::Mutex::default(),
             changing: Arc::default(),
+            proposing: tokio::sync::RwLock::default(),
             metrics,
         }));
         let on_fatal = &options.on_fatal;
@@ -199,7 +192,9 @@ impl Group {
             return Err(ProposeError::TooLarge(writes.len()));
         }
         let (responder, outcome) = ProgressResponder::complete_only();
+        let proposing = self.0.proposing.read().await;
         let sent = self.0.raft.write(Payload(writes)).with_leader(Term::new(term)).responder(responder).await;
+        drop(proposing);
         let outcome = match sent {
             Err(fatal) => Err(ProposeError::Stopped(fatal.to_string())),
             Ok(()) => match outcome.await {
@@ -277,49 +272,6 @@ impl Group {
         }
     }
 
-    /// Hands the leadership to another replica that has (almost) all entries; returns when it leads.
-    pub async fn transfer_leader(&self, to: u64) -> Result<(), TransferError> {
-        let status = self.status();
-        if !status.leadership.is_leader {
-            return Err(TransferError::NotLeader(self.0.shard));
-        }
-        if to == self.0.node {
-            return Ok(());
-        }
-        self.wait_caught_up(to).await?;
-        let mut leadership = self.leadership();
-        let sent = self.0.raft.trigger().transfer_leader(to).await;
-        sent.map_err(|_| TransferError::NotLeader(self.0.shard))?;
-        let moved = leadership.wait_for(|now| now.leader == Some(to) && now.term > status.leadership.term);
-        match tokio::time::timeout(TRANSFER_TIMEOUT, moved).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(TransferError::TimedOut(to)),
-        }
-    }
-
-    /// A replica that lacks little gets it in a moment; one that lacks much is not waited for.
-    async fn wait_caught_up(&self, node: u64) -> Result<(), TransferError> {
-        let shard = self.0.shard;
-        let begin = Instant::now();
-        loop {
-            let status = self.status();
-            if !status.leadership.is_leader {
-                return Err(TransferError::NotLeader(shard));
-            }
-            let Some((_, lag)) = status.lag.iter().find(|(peer, _)| *peer == node) else {
-                return Err(TransferError::NoReplica { node, shard });
-            };
-            let entries = lag.unwrap_or(status.last_log_index);
-            if lag.is_some() && entries <= TRANSFER_LAG {
-                return Ok(());
-            }
-            if begin.elapsed() > CATCH_UP {
-                return Err(TransferError::Lagging { node, entries });
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     /// Whether this node leads, as far as it knows.
     pub(crate) fn leads(&self) -> bool {
         self.0.leadership.borrow().is_leader
@@ -344,6 +296,11 @@ impl Group {
     /// Held while a snapshot is being received: one at a time.
     pub(crate) fn receiving(&self) -> &tokio::sync::Mutex<()> {
         &self.0.receiving
+    }
+
+    /// Held to write while no new entries are taken.
+    pub(crate) fn proposing(&self) -> &tokio::sync::RwLock<()> {
+        &self.0.proposing
     }
 
     /// Held while a step of a change of replicas is taken: one at a time.

@@ -14,6 +14,7 @@ mod entry;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod group;
+mod handover;
 mod inbound;
 mod links;
 mod liveness;

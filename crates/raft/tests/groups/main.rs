@@ -3,5 +3,6 @@
 mod cluster;
 mod common;
 mod compaction;
+mod handover;
 mod members;
 mod reads;

@@ -1,7 +1,10 @@
 //! Interceptors: headers go from a client through workflows to activities, and what reaches a workflow is seen.
 
 use crate::{unique, with_worker};
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tenure_sdk::{
     BoxFuture, Client, ClientCall, InboundCall, InboundKind, NextActivity, OutboundCall, Payload, WorkerInterceptor,
     prelude::*,
@@ -108,6 +111,10 @@ async fn headers_go_from_a_client_to_the_last_activity() {
     let worker = Worker::new(env.client(), &queue).workflow(shop).workflow(branch).activity(tenant);
     with_worker(&env, worker.interceptor(tenants.clone()), async {
         let handle = ann.start(shop, 2u32).id(&queue).task_queue(&queue).await.unwrap();
+        // What comes before it continues as new is of the first run.
+        while ann.handle(shop, &queue).describe().await.unwrap().run_id == handle.run_id() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         handle.update(Shop::RENAME, "Ann's").await.unwrap();
         let refused = bo.handle(shop, &queue).update(Shop::RENAME, "Bo's").await.unwrap_err();
         assert_eq!(refused.failure().and_then(Failure::application_type), Some("Forbidden"));

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tenure_engine::FeatureLevel;
+use tenure_storage::OpenError;
 use tenure_vital::FatalHook;
 use tokio::net::TcpListener;
 
@@ -36,7 +37,16 @@ impl Nodes {
     fn storage(&self, node: u64) -> Storage {
         let dir = self.dirs[node as usize - 1].path();
         let on_fatal = self.options.on_fatal.clone();
-        Storage::open(tenure_storage::Options { on_fatal, ..tenure_storage::Options::new(dir) }).unwrap()
+        let options = tenure_storage::Options { on_fatal, ..tenure_storage::Options::new(dir) };
+        let begin = Instant::now();
+        loop {
+            match Storage::open(options.clone()) {
+                Ok(storage) => return storage,
+                // Whoever had it before lets go of it on threads of its own.
+                Err(OpenError::InUse { .. }) if begin.elapsed() < DEADLINE => std::thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// The rows of the nodes, with the identities of their directories.

@@ -1,6 +1,6 @@
 """Fixtures: the servers under test, raw and SDK clients for each address, logs of a test that failed.
 
-With `-n 4` four workers share the tests, each with servers of its own: `harness/sharing.py`.
+With `-n 3` three workers share the tests, each with servers of its own: `harness/sharing.py`.
 """
 
 import asyncio

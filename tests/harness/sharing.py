@@ -1,4 +1,4 @@
-"""A pytest plugin: how several workers of pytest-xdist (`-n 4`) share the tests out.
+"""A pytest plugin: how several workers of pytest-xdist (`-n 3`) share the tests out.
 
 Each has servers of its own. Tests that share a fixture of their file stay on one worker, so that it is made once, and so
 do those of several files that are marked `shares`. Those marked `late` come when most is done; those marked `alone` have

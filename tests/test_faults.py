@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from harness.cluster import Cluster
-from harness.fleet import Fleet, Pace, Workers
+from harness.fleet import Fleet, Pace, Workers, under_way
 from harness.hand import Hand, complete_workflow
 from harness.rpc import Api, names
 
@@ -43,18 +43,11 @@ async def test_orders_survive_the_loss_of_leaders_and_of_everything(tmp_path, se
         request.node.servers = cluster
         fleet = Fleet(cluster.addresses, ORDERS, seed)
         pace = Pace(start=40, step=8)
-        async with Workers(cluster.addresses, fleet.queue, tmp_path) as workers:
-            orders = asyncio.create_task(fleet.run(pace))
-            try:
-                gaps = await Havoc(cluster, fleet, orders, say).play()
-                pace.hurry()
-                await asyncio.wait_for(orders, 120)
-                await fleet.ask_all(40)
-            except BaseException:
-                orders.cancel()
-                print(workers.logs())
-                print(f"{fleet.started} started, {fleet.finished} finished, failures {fleet.calls.failures[:10]}")
-                raise
+        async with under_way(fleet, cluster.addresses, tmp_path, pace) as orders:
+            gaps = await Havoc(cluster, fleet, orders, say).play()
+            pace.hurry()
+            await asyncio.wait_for(orders, 120)
+            await fleet.ask_all(40)
         await fleet.check()
         took, what = fleet.calls.longest
         for name, since, until in gaps:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.cluster import BINARY, Cluster, wait_until
-from harness.fleet import Fleet, Pace, Workers
+from harness.fleet import Fleet, Pace, under_way
 
 pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(300)]
 
@@ -62,53 +62,46 @@ async def test_a_lost_disk_is_replaced_under_load(tmp_path, seed, say, request):
         request.node.servers = cluster
         fleet = Fleet(cluster.addresses, 120, seed)
         pace = Pace(start=20, step=8)
-        async with Workers(cluster.addresses, fleet.queue, tmp_path) as workers:
-            orders = asyncio.create_task(fleet.run(pace))
-            try:
-                await steps(fleet, orders, 15, "orders are in flight")
-                lost, stays = cluster.node(2), cluster.node(1)
-                door, third = fleet.doors[1:3]
-                door.died()
-                lost.kill()
-                shutil.rmtree(lost.data)
-                # Under its old id it is not let in again.
-                lost.start()
-                await asyncio.to_thread(wait_until, lambda: not lost.running, 30, "the wiped node ends")
-                assert "lost its data directory" in lost.tail(20)
-                new = cluster.joining(4)
-                new.start()
-                await asyncio.to_thread(wait_until, lambda: waits_to_join(new), 30, "the new node waits")
-                missed = lambda: tenure("replace-node", 2, 4, "--dry-run", node=stays).returncode == 0
-                await asyncio.to_thread(wait_until, missed, 30, "the lost node is missed")
-                assert "does not wait to join" in tenure("replace-node", 2, 5, node=stays).stderr
-                plan = await asyncio.to_thread(done, "replace-node", 2, 4, "--dry-run", node=stays)
-                assert "9 shards would change" in plan and "nothing was done" in plan, plan
-                assert await asyncio.to_thread(members, cluster) == {1, 2, 3}
-                began = time.monotonic()
-                told = await asyncio.to_thread(done, "replace-node", 2, 4, node=stays)
-                say(f"replaced in {time.monotonic() - began:.1f} s:\n{told}")
-                assert "node 2 was replaced by node 4 in" in told, told
-                await asyncio.to_thread(become, cluster, {1, 3, 4})
-                await asyncio.to_thread(new.wait_ready)
-                fleet.doors.remove(door)
-                fleet.add_door(new.address)
-                await steps(fleet, orders, 15, "orders go on with the new node")
-                # The next loss: what was acknowledged is on the new node, too.
-                third.died()
-                cluster.node(3).kill()
-                await steps(fleet, orders, 15, "orders go on without the third")
-                cluster.node(3).start()
-                await asyncio.to_thread(cluster.node(3).wait_ready)
-                third.came_back()
-                again = await asyncio.to_thread(done, "replace-node", 2, 4, node=new)
-                assert "node 2 was replaced by node 4" in again, "asked again, it is answered as before"
-                pace.hurry()
-                await asyncio.wait_for(orders, 120)
-            except BaseException:
-                orders.cancel()
-                print(workers.logs())
-                print(f"{fleet.started} started, {fleet.finished} finished, failures {fleet.calls.failures[:10]}")
-                raise
+        async with under_way(fleet, cluster.addresses, tmp_path, pace) as orders:
+            await steps(fleet, orders, 15, "orders are in flight")
+            lost, stays = cluster.node(2), cluster.node(1)
+            door, third = fleet.doors[1:3]
+            door.died()
+            lost.kill()
+            shutil.rmtree(lost.data)
+            # Under its old id it is not let in again.
+            lost.start()
+            await asyncio.to_thread(wait_until, lambda: not lost.running, 30, "the wiped node ends")
+            assert "lost its data directory" in lost.tail(20)
+            new = cluster.joining(4)
+            new.start()
+            await asyncio.to_thread(wait_until, lambda: waits_to_join(new), 30, "the new node waits")
+            missed = lambda: tenure("replace-node", 2, 4, "--dry-run", node=stays).returncode == 0
+            await asyncio.to_thread(wait_until, missed, 30, "the lost node is missed")
+            assert "does not wait to join" in tenure("replace-node", 2, 5, node=stays).stderr
+            plan = await asyncio.to_thread(done, "replace-node", 2, 4, "--dry-run", node=stays)
+            assert "9 shards would change" in plan and "nothing was done" in plan, plan
+            assert await asyncio.to_thread(members, cluster) == {1, 2, 3}
+            began = time.monotonic()
+            told = await asyncio.to_thread(done, "replace-node", 2, 4, node=stays)
+            say(f"replaced in {time.monotonic() - began:.1f} s:\n{told}")
+            assert "node 2 was replaced by node 4 in" in told, told
+            await asyncio.to_thread(become, cluster, {1, 3, 4})
+            await asyncio.to_thread(new.wait_ready)
+            fleet.doors.remove(door)
+            fleet.add_door(new.address)
+            await steps(fleet, orders, 15, "orders go on with the new node")
+            # The next loss: what was acknowledged is on the new node, too.
+            third.died()
+            cluster.node(3).kill()
+            await steps(fleet, orders, 15, "orders go on without the third")
+            cluster.node(3).start()
+            await asyncio.to_thread(cluster.node(3).wait_ready)
+            third.came_back()
+            again = await asyncio.to_thread(done, "replace-node", 2, 4, node=new)
+            assert "node 2 was replaced by node 4" in again, "asked again, it is answered as before"
+            pace.hurry()
+            await asyncio.wait_for(orders, 120)
         await fleet.check()
         took, what = fleet.calls.longest
         say(f"{fleet.calls.made} calls, {len(fleet.calls.failures)} failed on nodes that stay; the slowest took {took:.2f} s ({what})")
@@ -124,38 +117,31 @@ async def test_three_four_three_while_the_coordinator_is_killed(tmp_path, seed, 
         request.node.servers = cluster
         fleet = Fleet(cluster.addresses, 60, seed)
         pace = Pace(start=10, step=6)
-        async with Workers(cluster.addresses, fleet.queue, tmp_path) as workers:
-            orders = asyncio.create_task(fleet.run(pace))
-            try:
-                await steps(fleet, orders, 10, "orders are in flight")
-                new = cluster.joining(4)
-                new.start()
-                await asyncio.to_thread(wait_until, lambda: waits_to_join(new), 30, "the new node waits")
-                for verb, expected in (("add-node", {1, 2, 3, 4}), ("remove-node", {1, 2, 3})):
-                    # Not the one that is asked by whoever follows the change, nor the one that comes and goes.
-                    leader = (await asyncio.to_thread(cluster.leaders))[0]
-                    asked = next(node for node in cluster.nodes[:3] if node.number != leader)
-                    command = asyncio.create_task(asyncio.to_thread(done, verb, 4, node=asked))
-                    await asyncio.sleep(fleet.random.uniform(0, 1.5))
-                    if leader != 4:
-                        fleet.doors[leader - 1].died()
-                        cluster.node(leader).kill()
-                        await steps(fleet, orders, 5, "orders go on without the coordinator")
-                        cluster.node(leader).start()
-                        await asyncio.to_thread(cluster.node(leader).wait_ready)
-                        fleet.doors[leader - 1].came_back()
-                    say(f"{verb}, node {leader} killed: {(await command).strip().splitlines()[-1]}")
-                    await asyncio.to_thread(become, cluster, expected)
-                    await steps(fleet, orders, 5, "orders go on")
-                new.stop()
-                assert "was removed from this cluster" in tenure_log(new)
-                pace.hurry()
-                await asyncio.wait_for(orders, 120)
-            except BaseException:
-                orders.cancel()
-                print(workers.logs())
-                print(f"{fleet.started} started, {fleet.finished} finished, failures {fleet.calls.failures[:10]}")
-                raise
+        async with under_way(fleet, cluster.addresses, tmp_path, pace) as orders:
+            await steps(fleet, orders, 10, "orders are in flight")
+            new = cluster.joining(4)
+            new.start()
+            await asyncio.to_thread(wait_until, lambda: waits_to_join(new), 30, "the new node waits")
+            for verb, expected in (("add-node", {1, 2, 3, 4}), ("remove-node", {1, 2, 3})):
+                # Not the one that is asked by whoever follows the change, nor the one that comes and goes.
+                leader = (await asyncio.to_thread(cluster.leaders))[0]
+                asked = next(node for node in cluster.nodes[:3] if node.number != leader)
+                command = asyncio.create_task(asyncio.to_thread(done, verb, 4, node=asked))
+                await asyncio.sleep(fleet.random.uniform(0, 1.5))
+                if leader != 4:
+                    fleet.doors[leader - 1].died()
+                    cluster.node(leader).kill()
+                    await steps(fleet, orders, 5, "orders go on without the coordinator")
+                    cluster.node(leader).start()
+                    await asyncio.to_thread(cluster.node(leader).wait_ready)
+                    fleet.doors[leader - 1].came_back()
+                say(f"{verb}, node {leader} killed: {(await command).strip().splitlines()[-1]}")
+                await asyncio.to_thread(become, cluster, expected)
+                await steps(fleet, orders, 5, "orders go on")
+            new.stop()
+            assert "was removed from this cluster" in tenure_log(new)
+            pace.hurry()
+            await asyncio.wait_for(orders, 120)
         await fleet.check()
         assert not fleet.calls.failures
         await fleet.close()

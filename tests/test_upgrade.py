@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from harness.cluster import BINARY, Cluster, Node
-from harness.fleet import Fleet, Pace, Workers
+from harness.fleet import Fleet, Pace, under_way
 
 pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(400)]
 
@@ -80,39 +80,32 @@ async def test_a_cluster_is_upgraded_under_load(tmp_path, request, say, before):
         request.node.servers = cluster
         fleet = Fleet(cluster.addresses, CUSTOMERS, seed)
         pace = Pace(start=40, step=6)
-        async with Workers(cluster.addresses, fleet.queue, tmp_path) as workers:
-            enough = asyncio.Event()
-            orders = asyncio.create_task(fleet.run(pace, enough))
+        enough = asyncio.Event()
+        async with under_way(fleet, cluster.addresses, tmp_path, pace, enough) as orders:
             roll = Roll(cluster, fleet, orders)
-            try:
-                await roll.goes_on()
-                # Forward, back as far as it goes, and forward again.
-                for number in (1, 2):
-                    await roll(number, now)
-                early = await asyncio.to_thread(upgrade, cluster.node(1))
-                assert early.returncode == 0 and "at feature level 1: nothing to do" in early.stdout, early
-                for number, become in ((1, before), (2, before), (1, now), (2, now), (3, now)):
-                    await roll(number, become)
-                assert cluster.cli("status")["feature_level"] == 1
-                done = await asyncio.to_thread(upgrade, cluster.node(3))
-                assert done.returncode == 0, done.stderr
-                say(done.stdout.strip().splitlines()[-1])
-                assert f"went from feature level 1 to {LEVEL}" in done.stdout
-                for node in cluster.nodes:
-                    status = cluster.cli("status", node=node)
-                    assert status["feature_level"] == LEVEL, "known wherever one asks as soon as it is acknowledged"
-                await roll.goes_on()
-                # Rows of both forms are there; every node reads both.
-                await roll(2, now)
-                enough.set()
-                pace.hurry()
-                await asyncio.wait_for(orders, 120)
-                await fleet.ask_all(20)
-            except BaseException:
-                orders.cancel()
-                print(workers.logs())
-                print(f"{fleet.started} started, {fleet.finished} finished, failures {fleet.calls.failures[:10]}")
-                raise
+            await roll.goes_on()
+            # Forward, back as far as it goes, and forward again.
+            for number in (1, 2):
+                await roll(number, now)
+            early = await asyncio.to_thread(upgrade, cluster.node(1))
+            assert early.returncode == 0 and "at feature level 1: nothing to do" in early.stdout, early
+            for number, become in ((1, before), (2, before), (1, now), (2, now), (3, now)):
+                await roll(number, become)
+            assert cluster.cli("status")["feature_level"] == 1
+            done = await asyncio.to_thread(upgrade, cluster.node(3))
+            assert done.returncode == 0, done.stderr
+            say(done.stdout.strip().splitlines()[-1])
+            assert f"went from feature level 1 to {LEVEL}" in done.stdout
+            for node in cluster.nodes:
+                status = cluster.cli("status", node=node)
+                assert status["feature_level"] == LEVEL, "known wherever one asks as soon as it is acknowledged"
+            await roll.goes_on()
+            # Rows of both forms are there; every node reads both.
+            await roll(2, now)
+            enough.set()
+            pace.hurry()
+            await asyncio.wait_for(orders, 120)
+            await fleet.ask_all(20)
         await fleet.check()
         took, what = fleet.calls.longest
         say(f"{fleet.calls.made} calls, {len(fleet.calls.failures)} failed; the slowest took {took:.2f} s ({what})")

@@ -7,6 +7,8 @@ import random
 import sys
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -302,3 +304,17 @@ class Workers:
 
     def logs(self, lines: int = 30) -> str:
         return "\n".join(f"--- {p.log.name}\n{p.tail(lines)}" for p in self.processes)
+
+
+@asynccontextmanager
+async def under_way(fleet: Fleet, addresses: list[str], directory: Path, *how) -> AsyncIterator[asyncio.Task]:
+    """The fleet's orders, with workers. If what is done meanwhile fails, it is told how far they are."""
+    async with Workers(addresses, fleet.queue, directory) as workers:
+        orders = asyncio.create_task(fleet.run(*how))
+        try:
+            yield orders
+        except BaseException:
+            orders.cancel()
+            print(workers.logs())
+            print(f"{fleet.started} started, {fleet.finished} finished, failures {fleet.calls.failures[:10]}")
+            raise

@@ -33,6 +33,12 @@ limits! {
     /// Bytes of history that are read at once where a long one is gone through.
     pub const HISTORY_PAGE: usize = 1 << 20;
 
+    /// How long the disk may take to sync what is written to the log; a node whose disk takes longer gives its leaderships away.
+    pub const DISK_HANGS: Duration = Duration::from_secs(1);
+
+    /// The same; then the process ends. A flush of rows may take ten times as long as either.
+    pub const DISK_DEAD: Duration = Duration::from_secs(10);
+
     /// Commands of clients that may wait or run at once on the leaders of a node.
     pub const COMMANDS: usize = 10_000;
 

@@ -10,6 +10,8 @@ const MET: &[(&str, &str, &str)] = &[
     ("PIECE", "tests/test_large_entries.py", "test_large_details_of_activities_that_time_out_together"),
     ("HISTORY_ROW", "crates/engine/src/tests/reset.rs", "history_is_copied_in_pieces"),
     ("HISTORY_PAGE", "tests/test_large_entries.py", "test_a_reset_of_the_largest_run"),
+    ("DISK_HANGS", "tests/test_disks.py", "test_a_disk_that_hangs_is_noticed"),
+    ("DISK_DEAD", "tests/test_disks.py", "test_a_disk_that_hangs_is_noticed"),
     ("COMMANDS", "crates/shard/src/tests/mod.rs", "a_node_takes_no_more_commands_than_it_may"),
     ("QUERIES", "crates/shard/src/leader/pending_queries.rs", "one_run_has_no_more_queries_than_it_may"),
     ("COMMANDS_OF_WORKFLOW", "crates/shard/src/tests/mod.rs", "commands_whose_callers_have_gone_are_not_run"),

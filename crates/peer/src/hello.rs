@@ -79,17 +79,19 @@ impl Pool {
         self.faults().until_heard(caller.node_id).await;
         self.heard(caller.node_id);
         self.faults().until_reached(caller.node_id).await;
+        let condition = self.own_condition();
         Ok(HelloReply {
             node_id: local.node_id,
             // A node that waits is a stranger: whoever has an identity that is let in may vote.
             identity: if waiting { Bytes::new() } else { local.identity.as_bytes().to_vec().into() },
             cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
             clock: clock(),
-            free_bytes: 0,
+            free_bytes: condition.free_bytes.unwrap_or_default(),
             members: if waiting { Vec::new() } else { self.members() },
             waiting,
             known_level: local.known_level,
             revision: gate.revision(),
+            unfit_because: condition.unfit_because,
         })
     }
 

@@ -1,6 +1,7 @@
 //! How nodes talk: our own protocols, who a caller is, connections to the other nodes, and the server side of the
 //! peer port. What the messages mean is the business of `raft`, `shard` and `frontend`.
 
+mod condition;
 mod door;
 mod faults;
 mod frames;
@@ -21,6 +22,7 @@ pub mod admin {
     tonic::include_proto!("tenure.admin.v1");
 }
 
+pub use condition::Condition;
 pub use door::Door;
 pub use faults::{Cut, Faults};
 pub use frames::Order;

@@ -1,6 +1,6 @@
 //! Connections to the other nodes, and when each was last heard.
 
-use crate::{Faults, Gate, Local, admin::admin_client::AdminClient, proto::peer_client::PeerClient};
+use crate::{Condition, Faults, Gate, Local, admin::admin_client::AdminClient, proto::peer_client::PeerClient};
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::BTreeMap,
@@ -29,6 +29,8 @@ struct Inner {
     gate: Arc<Gate>,
     peers: RwLock<BTreeMap<u64, Arc<Peer>>>,
     faults: Faults,
+    /// This node's own.
+    condition: Mutex<Condition>,
 }
 
 struct Peer {
@@ -37,6 +39,8 @@ struct Peer {
     heard: Mutex<Option<Instant>>,
     /// How far its clock was ahead of ours when it was last heard, in seconds.
     clock_ahead: Mutex<Option<f64>>,
+    /// As it said when it was last heard.
+    condition: Mutex<Condition>,
 }
 
 /// No node of that id is a member, or it is this node itself.
@@ -72,7 +76,13 @@ impl Pool {
         gate: Arc<Gate>,
         peers: BTreeMap<u64, String>,
     ) -> Result<Pool, tonic::transport::Error> {
-        let pool = Pool(Arc::new(Inner { local, gate, peers: RwLock::default(), faults: Faults::default() }));
+        let pool = Pool(Arc::new(Inner {
+            local,
+            gate,
+            peers: RwLock::default(),
+            faults: Faults::default(),
+            condition: Mutex::default(),
+        }));
         pool.set_peers(peers)?;
         Ok(pool)
     }
@@ -162,6 +172,28 @@ impl Pool {
         *self.peer(node).ok()?.clock_ahead.lock()
     }
 
+    /// What a node said of its condition when it was last heard.
+    pub fn condition(&self, node: u64) -> Condition {
+        self.peer(node).map(|peer| peer.condition.lock().clone()).unwrap_or_default()
+    }
+
+    /// Notes what a node says of its condition.
+    pub fn set_condition(&self, node: u64, condition: Condition) {
+        if let Ok(peer) = self.peer(node) {
+            *peer.condition.lock() = condition;
+        }
+    }
+
+    /// What this node says of its own.
+    pub fn own_condition(&self) -> Condition {
+        self.0.condition.lock().clone()
+    }
+
+    /// Changes what this node says of its own.
+    pub fn change_condition(&self, change: impl FnOnce(&mut Condition)) {
+        change(&mut self.0.condition.lock());
+    }
+
     /// The switch that cuts peers off in tests.
     pub fn faults(&self) -> &Faults {
         &self.0.faults
@@ -181,7 +213,7 @@ impl Pool {
 impl Peer {
     fn at(address: String) -> Result<Peer, tonic::transport::Error> {
         let channel = endpoint(&address)?.connect_lazy();
-        Ok(Peer { address, channel, heard: Mutex::default(), clock_ahead: Mutex::default() })
+        Ok(Peer { address, channel, heard: Mutex::default(), clock_ahead: Mutex::default(), condition: Mutex::default() })
     }
 }
 

@@ -19,15 +19,18 @@ const CAUGHT_UP: u64 = 50;
 pub(crate) async fn run(core: Core) -> Infallible {
     // Since when this node has led each shard, or has last tried to hand it over.
     let mut led = HashMap::<ShardId, Instant>::new();
-    // Since when each peer has been there without a break.
+    // Since when each peer has been there, and fit to lead, without a break.
     let mut present = HashMap::<u64, Instant>::new();
     let mut shown = BTreeSet::new();
     loop {
+        tenure_vital::succeeded("balance");
         tokio::time::sleep(PERIOD).await;
         for node in core.pool.peers() {
             match core.pool.silence(node) {
-                Some(silence) if silence < ABSENT => drop(present.entry(node).or_insert_with(Instant::now)),
-                _ => drop(present.remove(&node)),
+                Some(silence) if silence < ABSENT && core.pool.condition(node).is_fit() => {
+                    present.entry(node).or_insert_with(Instant::now);
+                }
+                _ => _ = present.remove(&node),
             }
         }
         observe_lag(&core, &mut shown);

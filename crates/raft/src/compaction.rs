@@ -11,7 +11,7 @@ use tenure_storage::ShardId;
 const PERIOD: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(core: Core) -> Infallible {
-    let mut flushed = Instant::now();
+    let (mut flushed, mut failed) = (Instant::now(), false);
     // Per shard: durable index at the last marker snapshot.
     let mut marked = HashMap::<ShardId, u64>::new();
     loop {
@@ -25,12 +25,17 @@ pub(crate) async fn run(core: Core) -> Infallible {
         }
         let news = groups.iter().any(|g| marked.get(&g.id()).is_none_or(|index| *g.applied().borrow() > *index));
         if !due || !news {
+            // What failed is due until it succeeds.
+            if !failed {
+                tenure_vital::succeeded("flush");
+            }
             continue;
         }
         flushed = Instant::now();
+        failed = true;
         let state = state.clone();
         match tokio::task::spawn_blocking(move || state.flush()).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => failed = false,
             Ok(Err(error)) => {
                 // The log keeps what the rows lost; it only grows until a flush succeeds.
                 tracing::error!(%error, "rows cannot be flushed");

@@ -14,7 +14,7 @@ use futures::{FutureExt, future::BoxFuture};
 use openraft::{
     Instant as _,
     async_runtime::WatchReceiver,
-    errors::{ClientWriteError, Fatal, ForwardToLeader},
+    errors::{ClientWriteError, Fatal, ForwardReason, ForwardToLeader},
     impls::ProgressResponder,
 };
 use std::{
@@ -55,6 +55,34 @@ pub enum ProposeError {
     #[error("the group has stopped: {0}")]
     Stopped(String),
 }
+
+/// Why rows were not written at the first try.
+enum Unwritten {
+    /// No majority has acknowledged anything that was sent within the lease. Where followers' disks are slow, an answer is
+    /// nearly as old as that when it comes.
+    LeaseExpired,
+    Other(ProposeError),
+}
+
+impl From<ProposeError> for Unwritten {
+    fn from(error: ProposeError) -> Self {
+        Unwritten::Other(error)
+    }
+}
+
+impl From<Unwritten> for ProposeError {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::LeaseExpired => ProposeError::NotLeader { leader: None },
+            Unwritten::Other(error) => error,
+        }
+    }
+}
+
+/// How long a leader whose lease has expired is believed to be one still, as long as it hears of no other; and when it is
+/// asked again.
+const LEASE_PATIENCE: Duration = Duration::from_secs(1);
+const LEASE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why the rows here cannot be read as the latest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +144,8 @@ struct Inner {
     log: LogStore,
     rows: Rows,
     leadership: watch::Receiver<Leadership>,
+    /// What other nodes say of the leadership.
+    heard: watch::Sender<Leadership>,
     applied: Applied,
     reads: ReadRounds,
     pulse: Pulse,
@@ -155,6 +185,7 @@ impl Group {
             log,
             rows,
             leadership,
+            heard: watch::Sender::default(),
             applied,
             reads,
             pulse: Pulse::default(),
@@ -178,6 +209,18 @@ impl Group {
         self.0.leadership.clone()
     }
 
+    /// Another node leads, as it says itself. It counts while the replica here has seen no such term: its own core may wait for
+    /// the disk.
+    pub(crate) fn hear_of(&self, leadership: Leadership) {
+        self.0.heard.send_if_modified(|heard| {
+            let newer = leadership.term > heard.term;
+            if newer {
+                *heard = leadership;
+            }
+            newer
+        });
+    }
+
     /// Replicates encoded write sets ([`tenure_storage::write_set::encode`]), if this node leads in `term`. Returns
     /// the entry's index once its rows are applied here. Dropping the future does not take the proposal back.
     pub fn propose(&self, term: u64, writes: Bytes) -> BoxFuture<'static, Result<u64, ProposeError>> {
@@ -191,23 +234,13 @@ impl Group {
             self.0.metrics.proposals_failed.increment(1);
             return Err(ProposeError::TooLarge(writes.len()));
         }
-        let (responder, outcome) = ProgressResponder::complete_only();
-        let proposing = self.0.proposing.read().await;
-        let sent = self.0.raft.write(Payload(writes)).with_leader(Term::new(term)).responder(responder).await;
-        drop(proposing);
-        let outcome = match sent {
-            Err(fatal) => Err(ProposeError::Stopped(fatal.to_string())),
-            Ok(()) => match outcome.await {
-                Ok(Ok(written)) => Ok(written.log_id.index),
-                Ok(Err(ClientWriteError::ForwardToLeader(to))) => {
-                    Err(ProposeError::NotLeader { leader: self.other_leader(&to) })
+        let outcome = loop {
+            match self.write(term, writes.clone()).await {
+                Err(Unwritten::LeaseExpired) if begin.elapsed() < LEASE_PATIENCE && self.leads_in(term) => {
+                    tokio::time::sleep(LEASE_PAUSE).await;
                 }
-                Ok(Err(ClientWriteError::LogEntryDiscarded(to))) => {
-                    Err(ProposeError::Lost { leader: self.other_leader(&to) })
-                }
-                Ok(Err(other)) => Err(ProposeError::Stopped(other.to_string())),
-                Err(_) => Err(ProposeError::Stopped("the core is gone".into())),
-            },
+                outcome => break outcome.map_err(ProposeError::from),
+            }
         };
         match &outcome {
             Ok(_) => {
@@ -218,6 +251,32 @@ impl Group {
             Err(_) => self.0.metrics.proposals_failed.increment(1),
         }
         outcome
+    }
+
+    /// Tries once to replicate rows.
+    async fn write(&self, term: u64, writes: Bytes) -> Result<u64, Unwritten> {
+        let (responder, outcome) = ProgressResponder::complete_only();
+        let proposing = self.0.proposing.read().await;
+        let sent = self.0.raft.write(Payload(writes)).with_leader(Term::new(term)).responder(responder).await;
+        drop(proposing);
+        sent.map_err(|fatal| ProposeError::Stopped(fatal.to_string()))?;
+        match outcome.await {
+            Ok(Ok(written)) => Ok(written.log_id.index),
+            Ok(Err(ClientWriteError::ForwardToLeader(to))) => match to.reason {
+                ForwardReason::LeaseExpired => Err(Unwritten::LeaseExpired),
+                _ => Err(ProposeError::NotLeader { leader: self.other_leader(&to) }.into()),
+            },
+            Ok(Err(ClientWriteError::LogEntryDiscarded(to))) => {
+                Err(ProposeError::Lost { leader: self.other_leader(&to) }.into())
+            }
+            Ok(Err(other)) => Err(ProposeError::Stopped(other.to_string()).into()),
+            Err(_) => Err(ProposeError::Stopped("the core is gone".into()).into()),
+        }
+    }
+
+    fn leads_in(&self, term: u64) -> bool {
+        let now = *self.0.leadership.borrow();
+        now.is_leader && now.term == term
     }
 
     /// Returns once the rows here show everything that was acknowledged before the call: a majority confirms that this
@@ -342,6 +401,7 @@ async fn watch(group: Group, tell: watch::Sender<Leadership>, on_fatal: FatalHoo
     let (shard, node) = (group.0.shard, group.0.node);
     // These change with votes and leaders; the others with each entry.
     let mut server = group.0.raft.server_metrics();
+    let mut heard = group.0.heard.subscribe();
     let changes = metrics::counter!("tenure_raft_leader_changes_total");
     let led = metrics::gauge!("tenure_raft_shards_led");
     loop {
@@ -350,6 +410,8 @@ async fn watch(group: Group, tell: watch::Sender<Leadership>, on_fatal: FatalHoo
             let is_leader = metrics.state.is_leader() && metrics.current_leader == Some(node);
             Leadership { leader: metrics.current_leader, term: metrics.vote.leader_id.term, is_leader }
         };
+        let elsewhere = *heard.borrow_and_update();
+        let now = if elsewhere.term > now.term { elsewhere } else { now };
         let before = *tell.borrow();
         if before != now {
             tell.send_replace(now);
@@ -359,7 +421,12 @@ async fn watch(group: Group, tell: watch::Sender<Leadership>, on_fatal: FatalHoo
             changes.increment(u64::from(now.leader.is_some()));
         }
         led.increment(f64::from(u8::from(now.is_leader)) - f64::from(u8::from(before.is_leader)));
-        if server.changed().await.is_err() {
+        let lives = tokio::select! {
+            changed = server.changed() => changed.is_ok(),
+            // The group holds the sender.
+            _ = heard.changed() => true,
+        };
+        if !lives {
             led.decrement(f64::from(u8::from(now.is_leader)));
             // Whoever waits must not believe in a leader for ever.
             tell.send_replace(Leadership { leader: None, is_leader: false, ..now });

@@ -11,8 +11,10 @@ mod commit_alone;
 mod compaction;
 mod cpu;
 mod entry;
+mod fitness;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod giving_away;
 mod group;
 mod handover;
 mod inbound;

@@ -8,7 +8,7 @@ use std::{
     convert::Infallible,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tenure_peer::Callee;
+use tenure_peer::{Callee, Condition, proto::HelloReply};
 use tokio::time::MissedTickBehavior;
 use tonic::Code;
 
@@ -28,6 +28,7 @@ pub(crate) async fn run(core: Core) -> Infallible {
         }
         shown.clone_from(&peers);
         tokio::join!(join_all(peers.into_iter().map(|node| ping(&core, node))), told);
+        tenure_vital::succeeded("liveness");
     }
 }
 
@@ -38,6 +39,7 @@ async fn ping(core: &Core, node: u64) {
         Ok(answer) => {
             core.members.set_refused(node, None);
             core.members.hear(&answer);
+            core.pool.set_condition(node, condition(&answer));
             // The peer looked at its clock somewhere between our two looks.
             let offset = answer.clock - (before + now()) / 2;
             core.pool.set_clock_ahead(node, offset as f64 / 1e9);
@@ -62,4 +64,9 @@ async fn ask_stranger(core: &Core, node: u64, address: &str) {
     {
         core.members.hear(&answer);
     }
+}
+
+fn condition(answer: &HelloReply) -> Condition {
+    let free_bytes = Some(answer.free_bytes).filter(|bytes| *bytes > 0);
+    Condition { unfit_because: answer.unfit_because.clone(), free_bytes }
 }

@@ -109,7 +109,8 @@ impl Route {
         option: RPCOption,
     ) -> Result<A, RPCError<TypeConfig>> {
         let call = self.send(kind, codec::encode(request), order)?;
-        self.answer(call, action, option.soft_ttl()).await
+        // All of the time that openraft gives it: a vote is answered after a sync.
+        self.answer(call, action, option.hard_ttl()).await
     }
 
     fn answer<A: DeserializeOwned>(

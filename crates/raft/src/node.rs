@@ -6,7 +6,8 @@ use crate::{
     bootstrap::{self, Bootstrap},
     compaction,
     cpu::Cpu,
-    group::{Applied, Group, TransferError},
+    fitness::{self, Fitness},
+    group::{Applied, Group},
     inbound::{Groups, Inbound},
     links::Links,
     liveness,
@@ -36,7 +37,7 @@ use tonic::transport::server::TcpIncoming;
 use uuid::Uuid;
 
 /// A peer that was not heard for this long counts as dead. Peers say hello every half second.
-const ALIVE: Duration = Duration::from_secs(2);
+pub(crate) const ALIVE: Duration = Duration::from_secs(2);
 
 /// How long connections may take to end on a stop.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -104,6 +105,7 @@ pub(crate) struct Core {
     /// From proposing an entry until it is applied here, of all groups.
     pub(crate) commits: Arc<Latencies>,
     pub(crate) cpu: Arc<Cpu>,
+    pub(crate) fitness: Fitness,
 }
 
 impl Node {
@@ -153,6 +155,7 @@ impl Node {
             tails: Tails::new(options.tail_bytes),
             commits: Arc::default(),
             cpu: Arc::default(),
+            fitness: Fitness::new(pool.clone()),
         };
         let service = PeerService::new(pool);
         service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage, members }));
@@ -177,6 +180,8 @@ impl Node {
             on_fatal.spawn("the pulse", pulse::run(core.clone())),
             on_fatal.spawn("the members", members::follow(core.clone())),
             on_fatal.spawn("the coordinator of members", members::coordinate(core.clone())),
+            on_fatal.spawn("the watch on the node's fitness", fitness::watch(core.clone())),
+            on_fatal.spawn("giving leaderships away", fitness::give_away(core.clone())),
             on_fatal.spawn("the watch on processor time", core.cpu.clone().watch()),
         ];
         Ok(Node(Arc::new(Inner {
@@ -263,26 +268,12 @@ impl Node {
     /// Hands all leaderships to other replicas, as far as one can take over. Before a stop: clients see latency
     /// instead of an election.
     pub fn hand_over(&self) -> BoxFuture<'_, ()> {
-        // Nothing comes back here meanwhile: a new leader keeps what it got for a while.
-        join_all(self.groups().into_iter().map(|group| self.hand_over_group(group))).map(drop).boxed()
+        self.0.core.hand_over().boxed()
     }
 
-    async fn hand_over_group(&self, group: Group) {
-        let shard = group.id();
-        let status = group.status();
-        if !status.leadership.is_leader {
-            return;
-        }
-        let mut candidates: Vec<_> = status.lag.iter().filter_map(|(node, lag)| Some(((*lag)?, *node))).collect();
-        candidates.retain(|(_, node)| self.is_alive(*node));
-        // Spread over the others: of those that lack least, not always the same.
-        candidates.sort_by_key(|(lag, node)| (*lag, (*node + u64::from(shard)) % 7));
-        for (_, node) in candidates {
-            match group.transfer_leader(node).await {
-                Ok(()) | Err(TransferError::NotLeader(_)) => return,
-                Err(error) => tracing::warn!(shard, %error, "leadership not handed over"),
-            }
-        }
+    /// For how long the disk has not answered a write, if that is out of the ordinary.
+    pub fn disk_silence(&self) -> Option<Duration> {
+        self.0.core.storage.disk_silence()
     }
 
     /// Hands leaderships over, ends all groups, and makes everything durable.

@@ -30,6 +30,7 @@ impl Gauges {
         gauge!("tenure_storage_unflushed_bytes").set(stats.unflushed_bytes as f64);
         gauge!("tenure_storage_pending_compaction_bytes").set(stats.pending_compaction_bytes as f64);
         gauge!("tenure_storage_stopped_databases").set(stats.stopped_databases as f64);
+        gauge!("tenure_storage_silence_seconds").set(storage.disk_silence().unwrap_or_default().as_secs_f64());
         counter!("tenure_storage_background_errors_total").absolute(stats.background_errors);
     }
 }

@@ -54,6 +54,9 @@ impl Readiness {
 
 pub(crate) type ReadyCheck = Arc<dyn Fn() -> Readiness + Send + Sync>;
 
+/// What is wrong with the process itself, if anything is.
+pub(crate) type HealthCheck = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// Brings gauges up to date that are read off the process and the databases when somebody looks.
 pub(crate) type Refresh = Arc<dyn Fn() + Send + Sync>;
 
@@ -65,6 +68,7 @@ struct Shared {
     metrics: PrometheusHandle,
     refresh: Refresh,
     ready: ReadyCheck,
+    ill: HealthCheck,
 }
 
 /// What the port answers.
@@ -79,7 +83,7 @@ pub(crate) struct Routes {
 pub(crate) fn router(
     metrics: PrometheusHandle,
     refresh: Refresh,
-    ready: ReadyCheck,
+    (ready, ill): (ReadyCheck, HealthCheck),
     api: Api,
     calls: TaskTracker,
     pages: Pages,
@@ -88,9 +92,9 @@ pub(crate) fn router(
     let compressed = Router::new().fallback(ask).layer(CompressionLayer::new()).with_state(Rest { api, calls, pages });
     let vital = Router::new()
         .route("/metrics", get(render_metrics))
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Shared { metrics, refresh, ready });
+        .with_state(Shared { metrics, refresh, ready, ill });
     let no_room = (StatusCode::SERVICE_UNAVAILABLE, "this node has no room for more connections\n");
     Routes { all: vital.clone().merge(compressed), vital: vital.fallback(async move || no_room) }
 }
@@ -191,6 +195,13 @@ async fn render_metrics(State(shared): State<Shared>) -> Response {
     }
 }
 
+async fn healthz(State(shared): State<Shared>) -> (StatusCode, String) {
+    match (shared.ill)() {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    }
+}
+
 async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<Readiness>) {
     let readiness = (shared.ready)();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -216,7 +227,8 @@ mod tests {
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let pages = Pages::new(&Ui { codec_endpoint: String::new(), codec_credentials: false }, None);
         let ready: ReadyCheck = Arc::new(Readiness::ready);
-        let routes = router(metrics, Arc::new(|| ()), ready, Api::default(), TaskTracker::new(), pages);
+        let routes =
+            router(metrics, Arc::new(|| ()), (ready, Arc::new(|| None)), Api::default(), TaskTracker::new(), pages);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let watching = CancellationToken::new();

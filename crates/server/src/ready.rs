@@ -3,10 +3,14 @@
 use crate::http::Readiness;
 use parking_lot::RwLock;
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tenure_raft::{Group, Node};
+use tenure_storage::Storage;
 
 /// A replica that lacks more committed entries than this is still catching up.
 const LAG: u64 = 1_000;
@@ -18,6 +22,7 @@ const QUORUM: Duration = Duration::from_secs(2);
 pub(crate) struct Stage {
     at: RwLock<At>,
     namespace: AtomicBool,
+    storage: OnceLock<Storage>,
 }
 
 enum At {
@@ -27,7 +32,11 @@ enum At {
 
 impl Default for Stage {
     fn default() -> Self {
-        Stage { at: RwLock::new(At::Waiting("opening the data directory")), namespace: AtomicBool::new(false) }
+        Stage {
+            at: RwLock::new(At::Waiting("opening the data directory")),
+            namespace: AtomicBool::new(false),
+            storage: OnceLock::new(),
+        }
     }
 }
 
@@ -40,6 +49,17 @@ impl Stage {
         *self.at.write() = At::Running(node);
     }
 
+    /// The databases are open.
+    pub(crate) fn set_storage(&self, storage: Storage) {
+        let _ = self.storage.set(storage);
+    }
+
+    /// What is wrong with the process itself, so that it will hardly mend.
+    pub(crate) fn ill(&self) -> Option<String> {
+        let silence = self.storage.get()?.disk_silence()?;
+        Some(format!("the disk has not answered for {} s", silence.as_secs()))
+    }
+
     /// The first namespaces are there.
     pub(crate) fn set_namespace(&self) {
         self.namespace.store(true, Ordering::Release);
@@ -47,10 +67,10 @@ impl Stage {
 
     pub(crate) fn check(&self) -> Readiness {
         let at = self.at.read();
-        let reason = match &*at {
+        let reason = self.ill().or_else(|| match &*at {
             At::Waiting(reason) => Some((*reason).to_owned()),
             At::Running(node) => node.refused().or_else(|| node.groups().iter().find_map(|group| lacking(node, group))),
-        };
+        });
         match reason {
             Some(reason) => Readiness::not_because(reason),
             None if !self.namespace.load(Ordering::Acquire) => {

@@ -123,12 +123,14 @@ impl Server {
         let metrics = telemetry::metrics()?;
         let stage = Arc::new(Stage::default());
         let gauges = Arc::new(Gauges::default());
-        let (check, refresh) = (stage.clone(), gauges.clone());
+        let (check, health, refresh) = (stage.clone(), stage.clone(), gauges.clone());
         let api = http::Api::default();
         let pages = Pages::new(&config.ui, config.cluster.namespaces.first().map(String::as_str));
-        let (publish, ready) = (Arc::new(move || refresh.publish()), Arc::new(move || check.check()));
+        let publish = Arc::new(move || refresh.publish());
+        let checks: (http::ReadyCheck, http::HealthCheck) =
+            (Arc::new(move || check.check()), Arc::new(move || health.ill()));
         let http_calls = TaskTracker::new();
-        let routes = http::router(metrics.clone(), publish, ready, api.clone(), http_calls.clone(), pages);
+        let routes = http::router(metrics.clone(), publish, checks, api.clone(), http_calls.clone(), pages);
         let on_fatal = FatalHook::default();
         on_fatal.spawn("the HTTP server", http::serve(http, routes, watching.clone()));
         on_fatal.spawn("the upkeep of metrics", upkeep(metrics, watching.clone()));
@@ -137,6 +139,7 @@ impl Server {
         let opened = tokio::task::spawn_blocking(move || Storage::open(options)).await;
         let storage = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         gauges.watch(storage.clone());
+        stage.set_storage(storage.clone());
 
         stage.set_waiting(match config.cluster.join {
             true => "waiting to join: `tenure cluster add-node` or `replace-node` makes this node a member",
@@ -312,6 +315,7 @@ async fn publish_readiness(stage: Arc<Stage>, node: Node, health: HealthReporter
             tenure_frontend::set_serving(&health, ready).await;
             published = Some(ready);
         }
+        tenure_vital::succeeded("readiness");
         tokio::time::sleep(Duration::from_millis(if ready { 100 } else { 10 })).await;
     }
 }
@@ -322,6 +326,7 @@ async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, watching
         loop {
             tokio::time::sleep(Duration::from_secs(5)).await;
             metrics.run_upkeep();
+            tenure_vital::succeeded("upkeep of metrics");
         }
     };
     watching.run_until_cancelled(fold).await;

@@ -7,6 +7,7 @@
 //! Nothing here knows Raft's types: votes, log ids, membership and entries are the caller's bytes.
 
 mod dir;
+mod disk_health;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -18,6 +19,7 @@ mod options;
 mod state;
 mod stats;
 mod storage;
+mod under_way;
 pub mod write_set;
 
 pub use error::{OpenError, StorageError};

@@ -1,7 +1,9 @@
 //! A node's data directory, opened: both databases, the node's identity and its shards.
 
 use crate::{
-    LogDb, LogOp, OpenError, Options, ShardId, ShardLog, ShardRows, StateDb, StorageError, dir::DataDir,
+    LogDb, LogOp, OpenError, Options, ShardId, ShardLog, ShardRows, StateDb, StorageError,
+    dir::DataDir,
+    disk_health::{self, DiskHealth},
     memory::SharedMemory,
 };
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use uuid::Uuid;
 
@@ -33,6 +36,7 @@ struct StorageInner {
     identity: Uuid,
     memory: SharedMemory,
     shards: Mutex<BTreeMap<ShardId, u64>>,
+    health: Arc<DiskHealth>,
 }
 
 /// What a shard finds on disk when it starts.
@@ -47,7 +51,9 @@ impl Storage {
         let dir = Arc::new(DataDir::open(&options.dir)?);
         let failed = |source| OpenError::Storage { path: options.dir.clone(), source };
         let memory = SharedMemory::of(&options.memory);
-        let log = LogDb::open(dir.clone(), &options, &memory).map_err(failed)?;
+        let health = Arc::<DiskHealth>::default();
+        let log = LogDb::open(dir.clone(), &options, &memory, health.clone()).map_err(failed)?;
+        disk_health::watch(&health, options.on_fatal.clone()).map_err(|e| failed(e.into()))?;
         check_format(&log, &options)?;
         let identity = identity(&log).map_err(failed)?;
         let shards: BTreeMap<ShardId, u64> = log.pointers().map_err(failed)?.into_iter().collect();
@@ -59,7 +65,7 @@ impl Storage {
                 }
             }
         }
-        let state = StateDb::open(dir, &options, &memory).map_err(failed)?;
+        let state = StateDb::open(dir, &options, &memory, health.clone()).map_err(failed)?;
         // A shard's pointer is written before its first row.
         if shards.is_empty() && state.holds_rows().map_err(failed)? {
             return Err(OpenError::HalfGone { path: options.dir.clone(), part: "log" });
@@ -67,7 +73,7 @@ impl Storage {
         let pointed: Vec<u64> = shards.values().copied().collect();
         state.delete_orphans(&pointed).map_err(failed)?;
         let shards = Mutex::new(shards);
-        let storage = Storage(Arc::new(StorageInner { log, state, identity, memory, shards }));
+        let storage = Storage(Arc::new(StorageInner { log, state, identity, memory, shards, health }));
         storage.check_shards(&options)?;
         Ok(storage)
     }
@@ -83,6 +89,11 @@ impl Storage {
 
     pub fn state(&self) -> &StateDb {
         &self.0.state
+    }
+
+    /// For how long the disk has not answered a write, if that is out of the ordinary; `None` while it answers.
+    pub fn disk_silence(&self) -> Option<Duration> {
+        self.0.health.silence()
     }
 
     /// The shards that have a replica here.

@@ -2,6 +2,9 @@
 //! again. A node that lives on with a dead part looks healthy and does half of its work.
 //!
 //! Tasks that serve one request are not vital: their caller hears of it, and no request may end a node.
+//!
+//! A task may also live on and do nothing, or fail again and again. Those of a node that come round by themselves tell each
+//! time that they have [`succeeded`].
 
 use futures::FutureExt;
 use std::{
@@ -9,9 +12,14 @@ use std::{
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Arc,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::task::JoinHandle;
+
+/// How long the cause of an end may take to be logged. Whoever takes the log may hang as well: a journal is on a disk, too.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Called with the cause when a vital part has died. It must not let the process go on; by default it logs the cause
 /// and aborts the process.
@@ -21,9 +29,30 @@ pub struct FatalHook(pub Arc<dyn Fn(&str) + Send + Sync>);
 impl Default for FatalHook {
     fn default() -> Self {
         FatalHook(Arc::new(|cause| {
-            tracing::error!(cause, "ending the process, for it cannot do its work without this part");
+            within(LAST_WORDS, cause.to_owned(), |cause| {
+                tracing::error!(cause, "ending the process, for it cannot do its work without this part");
+            });
             std::process::abort();
         }))
+    }
+}
+
+/// A task that comes round by itself, at least once a minute, has done what it is for, or found nothing to do.
+pub fn succeeded(task: &'static str) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    metrics::gauge!("tenure_task_last_success_timestamp_seconds", "task" => task).set(now.as_secs_f64());
+}
+
+/// Says something on a thread of its own, and returns once it is said or the patience is over.
+fn within(patience: Duration, cause: String, say: impl FnOnce(&str) + Send + 'static) {
+    let (done, wait) = mpsc::channel::<()>();
+    let thread = thread::Builder::new().name("last-words".into()).spawn(move || {
+        let _done = done;
+        say(&cause);
+    });
+    if thread.is_ok() {
+        // An error either way: it is said, or it takes too long.
+        let _ = wait.recv_timeout(patience);
     }
 }
 
@@ -93,6 +122,17 @@ mod tests {
         assert_eq!(told.recv().unwrap(), "compaction panicked: shard 7");
         drop(hook);
         assert!(told.recv().is_err());
+    }
+
+    /// F57: a log that nobody takes does not keep the process.
+    #[test]
+    fn last_words_are_said_or_given_up() {
+        let (tell, told) = mpsc::channel();
+        within(Duration::from_secs(10), "disk".into(), move |cause| tell.send(cause.to_owned()).unwrap());
+        assert_eq!(told.try_recv().unwrap(), "disk");
+        let (release, wait) = mpsc::channel::<()>();
+        within(Duration::from_millis(1), "disk".into(), move |_| drop(wait.recv()));
+        drop(release);
     }
 
     /// F65.

@@ -37,6 +37,10 @@ struct NodeView {
     /// joining, member or leaving; absent if the node that was asked does not say so.
     standing: Option<String>,
     ready: bool,
+    /// Why not; absent if it is, and where that is not known.
+    not_ready_because: Option<String>,
+    /// Why it gives its leaderships away; empty if it does not.
+    unfit_because: Vec<String>,
     /// Absent if the node did not answer.
     version: Option<String>,
     /// The highest level that its build knows; absent if the node did not answer.
@@ -126,6 +130,8 @@ fn node_view(node: &NodeStatus, reply: Option<&Result<StatusReply, String>>, sha
         address: node.peer_address.clone(),
         standing: Some(node.standing.clone()).filter(|standing| !standing.is_empty()),
         ready: answered.is_some_and(|reply| reply.ready),
+        not_ready_because: answered.map(|reply| reply.not_ready_because.clone()).filter(|reason| !reason.is_empty()),
+        unfit_because: answered.map(|reply| reply.unfit_because.clone()).unwrap_or_default(),
         version: answered.map(|reply| reply.version.clone()),
         known_feature_level: answered.map(|reply| reply.known_feature_level),
         leads: shards.iter().filter(|shard| shard.leader == node.node_id).count(),
@@ -176,10 +182,11 @@ fn print(view: &View) -> anyhow::Result<()> {
     output::line(format_args!("Cluster {}{level}", view.cluster_id))?;
     let mut nodes = table(&["NODE", "ADDRESS", "STATE", "LEADS", "CPU", "MEMORY", "DISK", "FREE", "VERSION"]);
     for node in &view.nodes {
-        let state = match (&node.error, node.ready) {
-            (Some(error), _) => format!("down: {error}"),
-            (None, true) => "ready".to_owned(),
-            (None, false) => "not ready".to_owned(),
+        let state = match (&node.error, &node.not_ready_because, node.ready) {
+            (Some(error), ..) => format!("down: {error}"),
+            (None, _, true) => "ready".to_owned(),
+            (None, Some(reason), false) => format!("not ready: {reason}"),
+            (None, None, false) => "not ready".to_owned(),
         };
         let state = match node.standing.as_deref() {
             None | Some("member") => state,
@@ -193,6 +200,12 @@ fn print(view: &View) -> anyhow::Result<()> {
         row(&mut nodes, [&id, &node.address, &state, &leads, &cpu, &memory, &used, &free, version]);
     }
     output::line(format_args!("{nodes}\n"))?;
+
+    for node in &view.nodes {
+        for because in &node.unfit_because {
+            output::line(format_args!("Node {} gives its leaderships away: {because}.\n", node.node))?;
+        }
+    }
 
     let ids: Vec<u64> = view.nodes.iter().map(|node| node.node).collect();
     let mut header = vec!["SHARD".to_owned(), "SLOTS".to_owned(), "LEADER".to_owned(), "TERM".to_owned()];

@@ -98,6 +98,9 @@ fn describe(id: u64, answers: &Answers) -> DescribeClusterResponse {
     find_slow(&mut nodes);
     for node in &mut nodes {
         node.troubles = troubles_of(node, id);
+        let reply = answers.get(&node.id).and_then(|answer| answer.as_ref().ok());
+        let unfit = reply.iter().flat_map(|reply| &reply.unfit_because);
+        node.troubles.extend(unfit.map(|because| format!("Node {} gives its leaderships away: {because}.", node.id)));
     }
     let of_nodes = nodes.iter().flat_map(|node| node.troubles.iter().cloned());
     let troubles = of_nodes.chain(shards.iter().flat_map(troubles_of_shard)).collect();

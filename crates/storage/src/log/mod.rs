@@ -8,6 +8,7 @@ mod writer;
 use crate::{
     ShardId, StorageError,
     dir::DataDir,
+    disk_health::DiskHealth,
     latency::Latencies,
     memory::SharedMemory,
     options::{Options, share_disk},
@@ -108,7 +109,12 @@ impl LogDb {
         &self.dir
     }
 
-    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, memory: &SharedMemory) -> Result<LogDb, StorageError> {
+    pub(crate) fn open(
+        dir: Arc<DataDir>,
+        options: &Options,
+        memory: &SharedMemory,
+        health: Arc<DiskHealth>,
+    ) -> Result<LogDb, StorageError> {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(&memory.blocks);
         table.set_cache_index_and_filter_blocks(true);
@@ -130,7 +136,8 @@ impl LogDb {
         share_disk(&mut db_options)?;
         let db = Arc::new(DB::open(&db_options, dir.log())?);
         let syncs = Arc::new(Latencies::default());
-        let writer = Writer::spawn(synced_writes(db.clone(), syncs.clone()), options.on_fatal.clone())?;
+        let writes = synced_writes(db.clone(), syncs.clone(), health);
+        let writer = Writer::spawn(writes, options.on_fatal.clone())?;
         Ok(LogDb { db, writer: Arc::new(writer), syncs, dir })
     }
 
@@ -258,7 +265,11 @@ impl LogDb {
 }
 
 /// Writes operations as one batch with one sync.
-fn synced_writes(db: Arc<DB>, latencies: Arc<Latencies>) -> impl FnMut(&[LogOp]) -> Result<(), rocksdb::Error> {
+fn synced_writes(
+    db: Arc<DB>,
+    latencies: Arc<Latencies>,
+    health: Arc<DiskHealth>,
+) -> impl FnMut(&[LogOp]) -> Result<(), rocksdb::Error> {
     let mut options = WriteOptions::default();
     options.set_sync(true);
     let (syncs, entries, bytes, seconds) = (
@@ -274,7 +285,9 @@ fn synced_writes(db: Arc<DB>, latencies: Arc<Latencies>) -> impl FnMut(&[LogOp])
         }
         let size = batch.size_in_bytes();
         let begin = Instant::now();
+        let under_way = health.log.begin();
         db.write_opt(batch, &options)?;
+        drop(under_way);
         let took = begin.elapsed();
         seconds.record(took);
         latencies.record(took);

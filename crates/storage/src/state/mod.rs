@@ -17,6 +17,7 @@ pub use rows::{Applied, ShardRows};
 use crate::{
     StorageError,
     dir::DataDir,
+    disk_health::DiskHealth,
     key::{self, Family, INCARNATION},
     memory::SharedMemory,
     options::{Options, share_disk},
@@ -48,6 +49,7 @@ struct StateDbInner {
     incarnations: Mutex<Incarnations>,
     /// Flushes run one at a time, so that each reports what it made durable itself.
     flush: Mutex<()>,
+    health: Arc<DiskHealth>,
     /// Writes of large batches that are under way: others wait for them.
     slow_writes: AtomicUsize,
 }
@@ -80,7 +82,12 @@ struct Incarnations {
 
 impl StateDb {
     /// Opens the database; [`StateDb::delete_orphans`] belongs to it.
-    pub(crate) fn open(dir: Arc<DataDir>, options: &Options, memory: &SharedMemory) -> Result<StateDb, StorageError> {
+    pub(crate) fn open(
+        dir: Arc<DataDir>,
+        options: &Options,
+        memory: &SharedMemory,
+        health: Arc<DiskHealth>,
+    ) -> Result<StateDb, StorageError> {
         let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), family_options(f, options, memory)));
         let mut db_options = db_options()?;
         db_options.set_write_buffer_manager(&memory.memtables);
@@ -91,6 +98,7 @@ impl StateDb {
             snapshot_batch: options.snapshot_batch,
             incarnations: Mutex::default(),
             flush: Mutex::default(),
+            health,
             slow_writes: AtomicUsize::default(),
         })))
     }
@@ -141,7 +149,9 @@ impl StateDb {
         let mut options = FlushOptions::default();
         options.set_wait(true);
         let families = Family::ALL.map(|f| self.family(f));
+        let under_way = self.0.health.flush.begin();
         self.0.db.flush_cfs_opt(&families, &options)?;
+        drop(under_way);
         for (incarnation, applied) in promised {
             incarnation.set_durable(applied);
         }

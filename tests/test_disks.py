@@ -1,0 +1,165 @@
+"""Disks that hang, fail or are slow: one node's trouble, and never that of who was told that something is done."""
+
+import asyncio
+import time
+
+import pytest
+
+from harness.cluster import Cluster, Node, wait_until
+from harness.disk import disks
+from harness.writes import Writes, assert_there
+
+pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(180)]
+
+SETTINGS = "[cluster]\nshards = 3\n"
+
+
+async def until(condition, seconds: float, what: str):
+    return await asyncio.to_thread(wait_until, condition, seconds, what)
+
+
+def leads(cluster: Cluster, node: Node, asked: Node) -> list[int]:
+    """The shards that a node leads, as another one says with it."""
+    return [shard["shard"] for shard in cluster.cli("status", node=asked)["shards"] if shard["leader"] == node.number]
+
+
+def healthz(node: Node) -> tuple[int, str]:
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"http://{node.http}/healthz", timeout=2) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+async def test_a_disk_that_hangs_is_noticed(tmp_path, say):
+    """F57: the node gives its leaderships away, says what is wrong, and ends; who is served by others notices little."""
+    cluster = Cluster(tmp_path / "cluster", settings=SETTINGS)
+    disk = disks(cluster)
+    with cluster:
+        node = cluster.busiest()
+        others = [other for other in cluster.nodes if other is not node]
+        async with Writes(cluster.addresses) as writes:
+            await until(lambda: len(writes.acknowledged) > 200, 30, "writes go on")
+            writes.reset()
+            begin = time.monotonic()
+            disk[node.number].hang()
+            code, text = await until(lambda: (it := healthz(node)) and it[0] == 503 and it, 3, "/healthz says it")
+            said = time.monotonic() - begin
+            assert "the disk has not answered for" in text
+            await until(lambda: not leads(cluster, node, others[0]), 4, "leaderships are handed over")
+            handed = time.monotonic() - begin
+            status = cluster.cli("status", node=others[0])
+            of = next(it for it in status["nodes"] if it["node"] == node.number)
+            assert not of["ready"] and "the disk has not answered" in of["not_ready_because"], of
+            assert any("disk has not answered" in because for because in of["unfit_because"]), of
+            assert node.metrics()['tenure_node_unfit{cause="disk_hangs"}'] == 1
+            through = len(writes.of[node.address].acknowledged)
+            await until(lambda: len(writes.of[node.address].acknowledged) > through + 20, 4, "its own clients are served by the others")
+            await until(lambda: not node.running, 20, "the process ends")
+            ended = time.monotonic() - begin
+            await asyncio.sleep(0.5)
+            say(f"/healthz after {said:.1f} s, leaderships away after {handed:.1f} s, ended after {ended:.1f} s")
+            for other in others:
+                told = writes.of[other.address]
+                say(f"node {other.number}: {len(told.acknowledged)} writes, slowest {told.slowest:.2f} s, {len(told.failures)} failed")
+                assert not told.failures and told.slowest < 6, told.failures
+        assert 9.5 < ended < 12.5, ended
+        assert "the disk has not answered for 10 s" in node.tail()
+        disk[node.number].heal()
+        node.start()
+        node.wait_ready()
+        for one in cluster.nodes:
+            await assert_there(one.address, writes.acknowledged)
+
+
+async def test_a_disk_that_answers_again_in_time_costs_nothing_more(tmp_path):
+    cluster = Cluster(tmp_path / "cluster", settings=SETTINGS)
+    disk = disks(cluster)
+    with cluster:
+        node = cluster.busiest()
+        other = next(other for other in cluster.nodes if other is not node)
+        async with Writes([other.address]) as writes:
+            await until(lambda: len(writes.acknowledged) > 50, 30, "writes go on")
+            disk[node.number].hang()
+            await until(lambda: healthz(node)[0] == 503 and not leads(cluster, node, other), 6, "leaderships are handed over")
+            disk[node.number].heal()
+            await until(lambda: healthz(node)[0] == 200 and node.ready, 10, "it is well again")
+            status = cluster.cli("status", node=other)
+            assert not any(it["unfit_because"] for it in status["nodes"]), status["nodes"]
+            await until(lambda: all(shard["leader"] for shard in cluster.cli("status", node=node)["shards"]), 10, "it follows")
+        assert node.running
+        await assert_there(node.address, writes.acknowledged)
+
+
+async def test_a_sync_that_fails_ends_the_process_and_was_not_acknowledged(tmp_path, say):
+    """Of one node, so that nobody else's disk makes up for it."""
+    cluster = Cluster(tmp_path / "cluster", count=1, settings=SETTINGS)
+    disk = disks(cluster)
+    node = cluster.nodes[0]
+    with cluster:
+        for _ in range(3):
+            async with Writes([node.address], writers=8) as writes:
+                await until(lambda: len(writes.acknowledged) > 100, 30, "writes go on")
+                disk[1].fail()
+                await until(lambda: not node.running, 10, "the process ends")
+            assert "log write failed" in node.tail()
+            disk[1].heal()
+            node.start()
+            node.wait_ready()
+            await assert_there(node.address, writes.acknowledged)
+        say(f"{len(writes.acknowledged)} acknowledged in the last round")
+
+
+TASKS = {"balance", "fitness", "flush", "liveness", "readiness", "upkeep of metrics", "watch on the disk"}
+
+
+def silent_for(node: Node) -> dict[str, float]:
+    """Seconds since each task of a node last succeeded."""
+    name = "tenure_task_last_success_timestamp_seconds"
+    return {key.split('"')[1]: time.time() - value for key, value in node.metrics().items() if key.startswith(name)}
+
+
+async def test_a_flush_that_hangs_is_seen_by_its_task_and_then_by_all(tmp_path):
+    cluster = Cluster(tmp_path / "cluster", settings=SETTINGS + '[raft]\nflush_interval = "1s"\n')
+    disk = disks(cluster)
+    with cluster:
+        node = cluster.nodes[0]
+        await until(lambda: set(silent := silent_for(node)) == TASKS and max(silent.values()) < 6, 20, "all tasks succeed")
+        async with Writes(cluster.addresses) as writes:
+            disk[node.number].hang("data/state/")
+            await until(lambda: silent_for(node)["flush"] > 8, 20, "the flush is late")
+            others = silent_for(node)
+            assert others.pop("flush") > 8 and max(others.values()) < 6, others
+            await until(lambda: healthz(node)[0] == 503 and not leads(cluster, node, cluster.nodes[1]), 10, "leaderships go")
+            disk[node.number].heal()
+            await until(lambda: silent_for(node)["flush"] < 3 and healthz(node)[0] == 200, 10, "it is well again")
+        assert node.running and not any(told.failures for told in writes.of.values())
+
+
+@pytest.mark.parametrize("milliseconds", [60, 120, 250])
+async def test_slow_disks_fail_no_call(tmp_path, say, milliseconds):
+    """F55: with all disks slow, writes are slow, and that is all that their callers notice."""
+    cluster = Cluster(tmp_path / "cluster", settings=SETTINGS)
+    disk = disks(cluster)
+    with cluster:
+        async with Writes(cluster.addresses, writers=4, timeout=30) as writes:
+            await until(lambda: len(writes.acknowledged) > 50, 30, "writes go on")
+            for one in disk.values():
+                one.slow(milliseconds)
+            await asyncio.sleep(2)
+            writes.reset()
+            begin = len(writes.acknowledged)
+            await asyncio.sleep(10)
+            made = len(writes.acknowledged) - begin
+            failures = [failure for told in writes.of.values() for failure in told.failures]
+            slowest = max(told.slowest for told in writes.of.values())
+            say(f"{milliseconds} ms a sync: {made} writes in 10 s, slowest {slowest:.2f} s, {len(failures)} failed")
+            assert not failures and made > 10
+            for one in disk.values():
+                one.heal()
+        await assert_there(cluster.addresses[0], writes.acknowledged)

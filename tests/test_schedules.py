@@ -33,6 +33,7 @@ from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePa
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from harness.clocks import Clocks
 from harness.cluster import TEMPORAL, Cluster, wait_until
 from harness.rpc import Api, unique
 
@@ -47,26 +48,6 @@ def own(tmp_path, request):
     with Cluster(tmp_path / "cluster") as cluster:
         request.node.servers = cluster
         yield cluster
-
-
-class Clocks:
-    """What each node takes the time for."""
-
-    def __init__(self, cluster: Cluster):
-        self.cluster = cluster
-        for node in cluster.nodes:
-            node.environment["TENURE_WRONG_CLOCK"] = str(self.file(node))
-
-    @staticmethod
-    def file(node):
-        return node.home / "clock"
-
-    def wrong_by(self, seconds: int, *nodes) -> None:
-        """Moves clocks by so much from what is right; of all nodes, unless some are named."""
-        for node in nodes or self.cluster.nodes:
-            written = self.file(node).with_suffix(".new")
-            written.write_text(str(seconds))
-            written.replace(self.file(node))
 
 
 @pytest.fixture
@@ -209,7 +190,7 @@ async def test_every_second_acts_once_though_clocks_jump(clocks):
     # The next leader has another clock than the one before: its time goes on, too.
     leader = cluster.node(cluster.locate(schedule_id)["leader"])
     others = [node for node in cluster.nodes if node is not leader]
-    clocks.wrong_by(2 * ahead, leader)
+    clocks.wrong_by(2 * ahead)
     before = (await acted(apis, schedule_id, jumped.action_count + ahead)).info
     clocks.wrong_by(0, *others)
     leader.kill()

@@ -6,7 +6,7 @@ use crate::{
     proto::{HelloReply, HelloRequest, MemberInfo, peer_client::PeerClient},
 };
 use bytes::Bytes;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ impl Pool {
             node_id: local.node_id,
             identity: local.identity.as_bytes().to_vec().into(),
             cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
-            clock: clock(),
+            clock: tenure_clock::wall(),
             peer_address: local.peer_address.clone(),
             known_level: local.known_level,
             joining: local.joining && local.cluster_id().is_none(),
@@ -85,7 +85,7 @@ impl Pool {
             // A node that waits is a stranger: whoever has an identity that is let in may vote.
             identity: if waiting { Bytes::new() } else { local.identity.as_bytes().to_vec().into() },
             cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
-            clock: clock(),
+            clock: tenure_clock::wall(),
             free_bytes: condition.free_bytes.unwrap_or_default(),
             members: if waiting { Vec::new() } else { self.members() },
             waiting,
@@ -105,10 +105,6 @@ impl Pool {
         };
         self.gate().members().into_iter().filter_map(member).collect()
     }
-}
-
-fn clock() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
 }
 
 fn identity(bytes: &[u8]) -> Result<Uuid, Status> {

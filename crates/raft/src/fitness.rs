@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_millis(800);
 pub(crate) enum Unfit {
     /// Its disk does not answer a write of the log.
     DiskHangs,
+    /// Its clock is far from those of the others.
+    ClockOff,
 }
 
 impl Unfit {
@@ -30,6 +32,7 @@ impl Unfit {
     fn name(self) -> &'static str {
         match self {
             Unfit::DiskHangs => "disk_hangs",
+            Unfit::ClockOff => "clock_off",
         }
     }
 }
@@ -46,7 +49,9 @@ struct Inner {
 
 impl Fitness {
     pub(crate) fn new(pool: Pool) -> Fitness {
-        gauge!("tenure_node_unfit", "cause" => Unfit::DiskHangs.name()).set(0.0);
+        for cause in [Unfit::DiskHangs, Unfit::ClockOff] {
+            gauge!("tenure_node_unfit", "cause" => cause.name()).set(0.0);
+        }
         Fitness(Arc::new(Inner { pool, reasons: Mutex::default(), fit: watch::Sender::new(true) }))
     }
 

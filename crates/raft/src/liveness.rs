@@ -1,25 +1,33 @@
-//! Nodes say hello to each other, so that each knows who is alive even where no group's messages flow, and how far
-//! the clocks are apart.
+//! Nodes say hello to each other, so that each knows who is alive even where no group's messages flow, what the others say of
+//! themselves, and what their clocks show.
 
-use crate::node::Core;
+use crate::{fitness::Unfit, node::Core};
 use futures::future::join_all;
 use std::{
     collections::BTreeSet,
     convert::Infallible,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
+use tenure_clock::{TOLERANCE, wall};
 use tenure_peer::{Callee, Condition, proto::HelloReply};
-use tokio::time::MissedTickBehavior;
 use tonic::Code;
 
 const PERIOD: Duration = Duration::from_millis(500);
 
+/// Between two rounds while the clocks of a majority are not known: no leader of this node serves before they are.
+const FIRST_PERIOD: Duration = Duration::from_millis(50);
+
+/// An answer that takes longer does not tell when the peer looked at its clock.
+const PROMPT: Duration = Duration::from_millis(250);
+
+/// So many rounds in a row have to find this node's clock off. In one of them the others may not have been heard of since a
+/// machine slept on which all of them run.
+const ROUNDS_OFF: u32 = 2;
+
 pub(crate) async fn run(core: Core) -> Infallible {
-    let mut ticks = tokio::time::interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shown = BTreeSet::new();
+    let mut rounds_off = 0;
     loop {
-        ticks.tick().await;
         let strangers = core.members.strangers();
         let told = join_all(strangers.iter().map(|(node, address)| ask_stranger(&core, *node, address)));
         let peers: BTreeSet<u64> = core.pool.peers().collect();
@@ -28,28 +36,52 @@ pub(crate) async fn run(core: Core) -> Infallible {
         }
         shown.clone_from(&peers);
         tokio::join!(join_all(peers.into_iter().map(|node| ping(&core, node))), told);
+        let ahead = Duration::from_nanos(core.clock.ahead().unsigned_abs());
+        rounds_off = if ahead > TOLERANCE { rounds_off + 1 } else { 0 };
+        let off = (rounds_off >= ROUNDS_OFF).then(|| off_by(core.clock.ahead()));
+        core.fitness.set(Unfit::ClockOff, off);
+        metrics::gauge!("tenure_clock_off_seconds").set(core.clock.ahead() as f64 / 1e9);
         tenure_vital::succeeded("liveness");
+        tokio::time::sleep(if core.clock.is_known() { PERIOD } else { FIRST_PERIOD }).await;
     }
 }
 
+/// In words, in a unit that a person would choose.
+fn off_by(ahead: i64) -> String {
+    let seconds = ahead.unsigned_abs() as f64 / 1e9;
+    let side = if ahead > 0 { "ahead of" } else { "behind" };
+    let (value, unit) = match seconds {
+        ..120.0 => (seconds, "s"),
+        ..7_200.0 => (seconds / 60.0, "min"),
+        ..172_800.0 => (seconds / 3_600.0, "h"),
+        _ => (seconds / 86_400.0, "days"),
+    };
+    format!("its clock is {value:.1} {unit} {side} those of the other nodes")
+}
+
 async fn ping(core: &Core, node: u64) {
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
-    let before = now();
-    match core.pool.hello(node).await {
-        Ok(answer) => {
-            core.members.set_refused(node, None);
-            core.members.hear(&answer);
-            core.pool.set_condition(node, condition(&answer));
-            // The peer looked at its clock somewhere between our two looks.
-            let offset = answer.clock - (before + now()) / 2;
-            core.pool.set_clock_ahead(node, offset as f64 / 1e9);
-            clock_offset(node).set(offset as f64 / 1e9);
+    let begin = Instant::now();
+    let answer = match core.pool.hello(node).await {
+        Ok(answer) => answer,
+        Err(status) => {
+            if status.code() == Code::PermissionDenied {
+                core.members.set_refused(node, Some(status.message().to_owned()));
+            }
+            return;
         }
-        Err(status) if status.code() == Code::PermissionDenied => {
-            core.members.set_refused(node, Some(status.message().to_owned()));
-        }
-        Err(_) => {}
+    };
+    core.members.set_refused(node, None);
+    core.members.hear(&answer);
+    core.pool.set_condition(node, condition(&answer));
+    let took = begin.elapsed();
+    if took > PROMPT {
+        return;
     }
+    // The peer looked at its clock somewhere between our two looks.
+    core.clock.observe(node, answer.clock, begin + took / 2);
+    let ahead = (answer.clock + (took / 2).as_nanos() as i64).saturating_sub(wall()) as f64 / 1e9;
+    core.pool.set_clock_ahead(node, ahead);
+    clock_offset(node).set(ahead);
 }
 
 fn clock_offset(node: u64) -> metrics::Gauge {
@@ -69,4 +101,21 @@ async fn ask_stranger(core: &Core, node: u64, address: &str) {
 fn condition(answer: &HelloReply) -> Condition {
     let free_bytes = Some(answer.free_bytes).filter(|bytes| *bytes > 0);
     Condition { unfit_because: answer.unfit_because.clone(), free_bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_is_told_of_in_words() {
+        const SECOND: i64 = 1_000_000_000;
+        for (ahead, told) in [
+            (SECOND * 6 / 10, "its clock is 0.6 s ahead of those of the other nodes"),
+            (-3_600 * SECOND, "its clock is 60.0 min behind those of the other nodes"),
+            (3_650 * 86_400 * SECOND, "its clock is 3650.0 days ahead of those of the other nodes"),
+        ] {
+            assert_eq!(off_by(ahead), told);
+        }
+    }
 }

@@ -28,6 +28,7 @@ use futures::{
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use tenure_clock::ClusterClock;
 use tenure_engine::{FeatureLevel, rows::ReadError, system::cluster::ClusterMap};
 use tenure_peer::{AskHandler, ForwardHandler, Gate, Local, PeerService, Pool, UpgradeHandler, admin::StatusReply};
 use tenure_storage::{Latencies, ShardId, Storage, StorageError};
@@ -106,6 +107,7 @@ pub(crate) struct Core {
     pub(crate) commits: Arc<Latencies>,
     pub(crate) cpu: Arc<Cpu>,
     pub(crate) fitness: Fitness,
+    pub(crate) clock: ClusterClock,
 }
 
 impl Node {
@@ -156,6 +158,7 @@ impl Node {
             commits: Arc::default(),
             cpu: Arc::default(),
             fitness: Fitness::new(pool.clone()),
+            clock: ClusterClock::new(options.nodes.len()),
         };
         let service = PeerService::new(pool);
         service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage, members }));
@@ -269,6 +272,11 @@ impl Node {
     /// instead of an election.
     pub fn hand_over(&self) -> BoxFuture<'_, ()> {
         self.0.core.hand_over().boxed()
+    }
+
+    /// This machine's clock among those of the other nodes.
+    pub fn clock(&self) -> &ClusterClock {
+        &self.0.core.clock
     }
 
     /// For how long the disk has not answered a write, if that is out of the ordinary.

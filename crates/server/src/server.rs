@@ -146,7 +146,7 @@ impl Server {
             false => "waiting for the other nodes, to found or to join the cluster",
         });
         let node = Node::start(raft_options(&config, addresses), storage, peer).await?;
-        let shards = Shards::start(RaftMesh::new(node.clone()), shard_options(&config));
+        let shards = Shards::start(RaftMesh::new(node.clone()), shard_options(&config, &node));
         node.set_ask_handler(Arc::new(Answers(shards.clone())));
         node.set_upgrade_handler(Arc::new(Upgrades(shards.clone())));
         let closing = CancellationToken::new();
@@ -376,11 +376,12 @@ fn known_level() -> FeatureLevel {
     told.and_then(|level| level.parse().ok()).map_or(FeatureLevel::KNOWN, FeatureLevel)
 }
 
-fn shard_options(config: &Config) -> tenure_shard::Options {
+fn shard_options(config: &Config, node: &Node) -> tenure_shard::Options {
     let limits = config.limits.clone();
     let virtual_time = config.time_skipping.map(|begin| VirtualTime::new(begin == TimeSkipping::Locked));
     let options = tenure_shard::Options {
         limits,
+        clock: node.clock().clone(),
         virtual_time,
         known_level: known_level(),
         sweep_interval: config.runtime.sweep_interval,

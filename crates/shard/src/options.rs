@@ -2,6 +2,7 @@
 
 use crate::time::virtual_time::VirtualTime;
 use std::{sync::Arc, time::Duration};
+use tenure_clock::ClusterClock;
 use tenure_engine::{FeatureLevel, Limits};
 use tenure_limits::{DEFAULT_MEMORY, Memory};
 use tenure_vital::FatalHook;
@@ -63,6 +64,8 @@ pub struct Options {
     pub history_page_bytes: usize,
     /// Events in one page.
     pub history_page_events: usize,
+    /// This machine's clock among those of the other nodes.
+    pub clock: ClusterClock,
     /// The clock of all leaders, where time is skipped. Only for a cluster of one node.
     pub virtual_time: Option<Arc<VirtualTime>>,
     /// What to do when a part of a leader or of the node has died.
@@ -125,6 +128,7 @@ impl Default for Options {
             sticky_alive: Duration::from_secs(10),
             history_page_bytes: 2 << 20,
             history_page_events: 1000,
+            clock: ClusterClock::default(),
             virtual_time: None,
             on_fatal: FatalHook::default(),
         }

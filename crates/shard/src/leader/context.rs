@@ -7,14 +7,20 @@ use crate::{
     seam::replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
     time::clock::Clock,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 use tenure_api::error::ApiError;
 use tenure_engine::{FeatureLevel, RowKey, WriteSet, codec, rows::ReadError, visibility::Filling};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Between two looks whether the clocks of a majority are known, as they are a moment after the node has come up.
+const CLOCKS_AWAITED: Duration = Duration::from_millis(10);
 
 /// One term of a leader: its shard, replica, rows and clock.
 pub(crate) struct LeaderContext {
@@ -61,7 +67,11 @@ impl LeaderContext {
         let reclaimed = Reclaimed::load(replica.shard(), &*rows)?;
         let filling = rows.get(&RowKey::ListFill)?.map(|row| codec::decode(&row)).transpose();
         let filling = filling.map_err(|error| ReadError::corrupt(RowKey::ListFill, error))?;
-        let clock = Clock::start(&*rows, node.options.virtual_time.as_ref())?;
+        // A leader goes by no time that a majority does not allow.
+        while !node.options.clock.is_known() {
+            tokio::time::sleep(CLOCKS_AWAITED).await;
+        }
+        let clock = Clock::start(&*rows, &node.options)?;
         // The new leader's time is on record before anything is told by it; and the entry proves the leadership.
         replica.propose(term, &WriteSet { ops: clock.record().into_iter().collect() }).await?;
         let lists = filling.is_some().into();

@@ -1,12 +1,10 @@
-//! The leader's clock: the wall clock, but never slower than monotonic time and never below what the shard recorded. Where
-//! time is skipped, all leaders share one clock instead.
+//! The leader's clock: the wall clock, as far as a majority's clocks allow, but never slower than monotonic time and never
+//! below what the shard recorded. Where time is skipped, all leaders share one clock instead.
 
 use crate::{
+    options::Options,
     seam::replica::Rows,
-    time::{
-        virtual_time::{InFlight, VirtualTime, Waits},
-        wall::wall,
-    },
+    time::virtual_time::{InFlight, VirtualTime, Waits},
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -63,17 +61,20 @@ impl Own {
 
 impl Clock {
     /// A new leader's clock.
-    pub(crate) fn start(rows: &dyn StateReader, shared: Option<&Arc<VirtualTime>>) -> Result<Clock, ReadError> {
+    pub(crate) fn start(rows: &dyn StateReader, options: &Options) -> Result<Clock, ReadError> {
         let recorded = match rows.get(&RowKey::Clock)? {
             Some(value) => codec::decode(&value).map_err(|e| ReadError::corrupt(RowKey::Clock, e))?,
             None => Timestamp(0),
         };
-        let source = match shared {
+        let source = match &options.virtual_time {
             Some(time) => {
                 time.not_below(recorded);
                 Source::Shared(time.clone())
             }
-            None => Source::Own(Own::new(recorded, || (wall(), Instant::now()))),
+            None => {
+                let clock = options.clock.clone();
+                Source::Own(Own::new(recorded, move || (Timestamp(clock.now()), Instant::now())))
+            }
         };
         Ok(Clock { source, recorded: Mutex::new(Timestamp(0)) })
     }

@@ -1,7 +1,7 @@
 //! One clock for all leaders of a process, for tests of workflows. It keeps the pace of the wall clock; where time
 //! skipping is unlocked and nothing but time is left to wait for, it jumps to the next deadline.
 
-use crate::{seam::replica::Rows, time::wall::wall};
+use crate::seam::replica::Rows;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -145,7 +145,7 @@ impl VirtualTime {
     /// Begins at the wall clock's time. Locked, it does not skip until it is unlocked.
     pub fn new(locked: bool) -> Arc<VirtualTime> {
         let timeline = Timeline {
-            base: wall(),
+            base: Timestamp(tenure_clock::wall()),
             since: Instant::now(),
             locks: locked.into(),
             skipping: 0,

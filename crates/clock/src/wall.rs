@@ -5,13 +5,12 @@ use std::{
     sync::LazyLock,
     time::{SystemTime, UNIX_EPOCH},
 };
-use tenure_engine::Timestamp;
 
-/// What the wall clock shows.
-pub(crate) fn wall() -> Timestamp {
+/// What this machine's clock shows.
+pub fn wall() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let shown = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
-    Timestamp(if cfg!(feature = "fault-injection") { shown.saturating_add(wrong_by()) } else { shown })
+    if cfg!(feature = "fault-injection") { shown.saturating_add(wrong_by()) } else { shown }
 }
 
 /// The file that says how many seconds the clock is wrong by, in builds for tests. A test may write it at any time.

@@ -1,12 +1,15 @@
-"""Disks that hang, fail or are slow: one node's trouble, and never that of who was told that something is done."""
+"""Disks that hang, fail, are slow or full: one node's trouble, and never that of who was told that something is done."""
 
 import asyncio
 import time
+from contextlib import contextmanager
 
+import grpc
 import pytest
 
 from harness.cluster import Cluster, Node, wait_until
-from harness.disk import disks
+from harness.disk import MIB, SmallDisk, disks
+from harness.rpc import Api, start_request, unique
 from harness.writes import Writes, assert_there
 
 pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(180)]
@@ -115,7 +118,7 @@ async def test_a_sync_that_fails_ends_the_process_and_was_not_acknowledged(tmp_p
         say(f"{len(writes.acknowledged)} acknowledged in the last round")
 
 
-TASKS = {"balance", "fitness", "flush", "liveness", "readiness", "upkeep of metrics", "watch on the disk"}
+TASKS = {"balance", "fitness", "flush", "liveness", "readiness", "upkeep of metrics", "watch on room", "watch on the disk"}
 
 
 def silent_for(node: Node) -> dict[str, float]:
@@ -163,3 +166,132 @@ async def test_slow_disks_fail_no_call(tmp_path, say, milliseconds):
             for one in disk.values():
                 one.heal()
         await assert_there(cluster.addresses[0], writes.acknowledged)
+
+
+SMALL = SETTINGS + f'''
+[disk]
+floor_bytes = {32 * MIB}
+reserve_bytes = {4 * MIB}
+[raft]
+flush_interval = "1s"
+[memory]
+budget_bytes = {32 * MIB}
+'''
+
+
+@contextmanager
+def small(directory):
+    """Three nodes, each with a disk of 96 MiB."""
+    cluster = Cluster(directory / "cluster", settings=SMALL)
+    disk = {}
+    try:
+        for node in cluster.nodes:
+            disk[node.number] = SmallDisk(node, 96)
+        with cluster:
+            yield cluster, disk
+    finally:
+        for one in disk.values():
+            one.close()
+
+
+async def refusals(cluster: Cluster) -> list[str]:
+    """What each node answers a start."""
+    told = []
+    for node in cluster.nodes:
+        api = Api(node.address)
+        try:
+            await api.call("StartWorkflowExecution", start_request(unique("refused"), "nobody"), timeout=5)
+            told.append("OK")
+        except grpc.RpcError as error:
+            told.append(error.code().name)
+        await api.close()
+    return told
+
+
+async def test_one_full_disk_is_one_nodes_trouble(tmp_path, say):
+    """F56."""
+    with small(tmp_path) as (cluster, disk):
+        node = cluster.busiest()
+        other = next(other for other in cluster.nodes if other is not node)
+        assert (disk[node.number].path / "reserve").stat().st_size == 4 * MIB
+        async with Writes(cluster.addresses) as writes:
+            await until(lambda: len(writes.acknowledged) > 100, 30, "writes go on")
+            disk[node.number].leave(16 * MIB)
+            await until(lambda: not leads(cluster, node, other), 6, "leaderships are handed over")
+            of = next(it for it in cluster.cli("status", node=other)["nodes"] if it["node"] == node.number)
+            assert any("its disk has only" in because for because in of["unfit_because"]), of
+            assert of["disk_free_bytes"] < 20 * MIB and of["ready"], of
+            assert node.metrics()['tenure_node_unfit{cause="disk_full"}'] == 1
+            # Hardly any room: it takes no more, and lives.
+            disk[node.number].leave(1 * MIB)
+            await until(lambda: not (disk[node.number].path / "reserve").exists(), 5, "the reserve is given up")
+            disk[node.number].leave(1 * MIB)
+            begin = len(writes.acknowledged)
+            await asyncio.sleep(5)
+            assert len(writes.acknowledged) > begin + 100
+            assert node.running
+            disk[node.number].clear()
+            await until(lambda: not next(it for it in cluster.cli("status", node=other)["nodes"] if it["node"] == node.number)["unfit_because"],
+                        5, "it is well again")
+            await until(lambda: (disk[node.number].path / "reserve").exists(), 5, "the reserve is taken again")
+        failures = [failure for told in writes.of.values() for failure in told.failures]
+        say(f"{len(writes.acknowledged)} writes, {len(failures)} failed")
+        assert not failures
+        await until(lambda: all(replica["lag"] < 10 for shard in cluster.cli("status", node=other)["shards"] for replica in shard["replicas"]),
+                    20, "it catches up")
+        await assert_there(node.address, writes.acknowledged)
+
+
+async def test_full_disks_everywhere_refuse_writes_until_there_is_space(tmp_path, say):
+    """F56."""
+    with small(tmp_path) as (cluster, disk):
+        async with Writes(cluster.addresses) as writes:
+            await until(lambda: len(writes.acknowledged) > 100, 30, "writes go on")
+        for one in disk.values():
+            one.leave(16 * MIB)
+
+        async def until_all(code: str, within: float) -> None:
+            deadline = time.monotonic() + within
+            while (told := await refusals(cluster)) != [code] * 3:
+                assert time.monotonic() < deadline, told
+                await asyncio.sleep(0.1)
+
+        await until_all("RESOURCE_EXHAUSTED", 10)
+        for node in cluster.nodes:
+            await assert_there(node.address, writes.acknowledged)
+        for one in disk.values():
+            one.leave(1 * MIB)
+        await until(lambda: not any((one.path / "reserve").exists() for one in disk.values()), 5, "reserves are given up")
+        # What is written meanwhile has filled what they left.
+        for one in disk.values():
+            one.leave(1 * MIB)
+        assert await refusals(cluster) == ["RESOURCE_EXHAUSTED"] * 3
+        for node in cluster.nodes:
+            await assert_there(node.address, writes.acknowledged)
+        await asyncio.sleep(3)
+        assert all(node.running for node in cluster.nodes), cluster.logs(10)
+
+        # Space is made, and nobody starts anything.
+        for one in disk.values():
+            one.clear()
+        begin = time.monotonic()
+        await until_all("OK", 10)
+        say(f"writes go on {time.monotonic() - begin:.1f} s after there was space")
+        assert all(node.running for node in cluster.nodes)
+        for node in cluster.nodes:
+            await assert_there(node.address, writes.acknowledged)
+
+
+async def test_a_node_comes_up_on_its_reserve(tmp_path):
+    """F56: a full disk is no crash loop."""
+    with small(tmp_path) as (cluster, disk):
+        node = cluster.nodes[0]
+        async with Writes(cluster.addresses) as writes:
+            await until(lambda: len(writes.acknowledged) > 300, 30, "writes go on")
+            node.kill()
+        disk[node.number].leave(0)
+        node.start()
+        await until(lambda: node.ready, 30, "it comes up")
+        assert "its reserve is given up" in node.tail()
+        await assert_there(node.address, writes.acknowledged)
+        assert node.running

@@ -1,6 +1,7 @@
-"""Disks that are slow, hang or fail: a layer below the C library, compiled when it is needed."""
+"""Disks that are slow, hang or fail: a layer below the C library, compiled when it is needed. And small ones, in memory."""
 
 import errno
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from .cluster import Cluster, Node
+from .reaper import dies_with_us
+
+MIB = 1 << 20
 
 SOURCE = Path(__file__).with_name("disk.c")
 
@@ -52,3 +56,44 @@ def layer(directory: Path) -> Path:
     library = directory / "disk.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, SOURCE, "-ldl"], check=True)
     return library
+
+
+class SmallDisk:
+    """A file system of its own for a node's data directory, in a mount namespace that goes with the test. It has to be there
+    before the node starts, and outlives the node."""
+
+    def __init__(self, node: Node, megabytes: int):
+        node.data.mkdir(parents=True)
+        mount = f"mount -t tmpfs -o size={megabytes}m tmpfs '{node.data}' && echo there && exec sleep 1000000"
+        try:
+            self.holder = subprocess.Popen(["unshare", "--mount", "sh", "-c", mount], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        except FileNotFoundError:
+            pytest.skip("there is no unshare to make a small disk with")
+        dies_with_us(self.holder.pid)
+        if self.holder.stdout.readline() != b"there\n":
+            pytest.skip(f"no small disk can be made here: {self.holder.stderr.read().decode().strip()}")
+        node.arguments = ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--", *node.arguments]
+        self.path = Path(f"/proc/{self.holder.pid}/root{node.data}")
+
+    @property
+    def free(self) -> int:
+        disk = os.statvfs(self.path)
+        return disk.f_bavail * disk.f_frsize
+
+    def leave(self, free: int) -> None:
+        """Fills it, or clears it, until about so many bytes are free."""
+        filling = self.path / "filling"
+        filled = filling.stat().st_blocks * 512 if filling.exists() else 0
+        wanted = max(0, filled + self.free - free)
+        with filling.open("ab") as file:
+            if wanted < filled:
+                file.truncate(wanted)
+            elif wanted > filled:
+                os.posix_fallocate(file.fileno(), filled, wanted - filled)
+
+    def clear(self) -> None:
+        (self.path / "filling").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self.holder.kill()
+        self.holder.wait()

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_millis(800);
 pub(crate) enum Unfit {
     /// Its disk does not answer a write of the log.
     DiskHangs,
+    /// Its disk is (nearly) full.
+    DiskFull,
     /// Its clock is far from those of the others.
     ClockOff,
 }
@@ -32,6 +34,7 @@ impl Unfit {
     fn name(self) -> &'static str {
         match self {
             Unfit::DiskHangs => "disk_hangs",
+            Unfit::DiskFull => "disk_full",
             Unfit::ClockOff => "clock_off",
         }
     }
@@ -49,7 +52,7 @@ struct Inner {
 
 impl Fitness {
     pub(crate) fn new(pool: Pool) -> Fitness {
-        for cause in [Unfit::DiskHangs, Unfit::ClockOff] {
+        for cause in [Unfit::DiskHangs, Unfit::DiskFull, Unfit::ClockOff] {
             gauge!("tenure_node_unfit", "cause" => cause.name()).set(0.0);
         }
         Fitness(Arc::new(Inner { pool, reasons: Mutex::default(), fit: watch::Sender::new(true) }))

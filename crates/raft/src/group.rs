@@ -6,6 +6,7 @@ use crate::{
     pulse::Pulse,
     read_rounds::ReadRounds,
     recent::Recent,
+    room::{Room, SharedRoom},
     state_machine::Rows,
     types::{Payload, Raft, Term, TypeConfig},
 };
@@ -153,6 +154,7 @@ struct Inner {
     receiving: tokio::sync::Mutex<()>,
     changing: Arc<tokio::sync::Mutex<()>>,
     proposing: tokio::sync::RwLock<()>,
+    room: SharedRoom,
     metrics: Metrics,
 }
 
@@ -193,6 +195,7 @@ impl Group {
             receiving: tokio::sync::Mutex::default(),
             changing: Arc::default(),
             proposing: tokio::sync::RwLock::default(),
+            room: SharedRoom::default(),
             metrics,
         }));
         let on_fatal = &options.on_fatal;
@@ -338,6 +341,15 @@ impl Group {
 
     pub(crate) fn pulse(&self) -> &Pulse {
         &self.0.pulse
+    }
+
+    /// What there is room for on a majority of the voters' disks.
+    pub fn has_room_for(&self) -> Room {
+        self.0.room.get()
+    }
+
+    pub(crate) fn room(&self) -> &SharedRoom {
+        &self.0.room
     }
 
     pub(crate) fn raft(&self) -> &Raft {

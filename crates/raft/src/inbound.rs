@@ -4,7 +4,8 @@ use crate::{
     codec,
     group::Group,
     members::{self, Members},
-    network::{Kind, decode_append},
+    network::{Kind, decode_append, has_entries},
+    room::{Room, SharedRoom},
     snapshot,
     types::TypeConfig,
 };
@@ -64,18 +65,22 @@ pub(crate) struct Inbound {
     pub(crate) groups: Groups,
     pub(crate) storage: Storage,
     pub(crate) members: Members,
+    pub(crate) room: SharedRoom,
 }
 
 #[tonic::async_trait]
 impl RaftHandler for Inbound {
     fn open(&self, _from: u64, replies: Replies) -> Box<dyn RaftSession> {
-        let (groups, members) = (self.groups.clone(), self.members.clone());
-        Box::new(Session { groups, members, replies, appends: HashMap::new() })
+        let (groups, members, room) = (self.groups.clone(), self.members.clone(), self.room.clone());
+        Box::new(Session { groups, members, room, replies, appends: HashMap::new() })
     }
 
     async fn install_snapshot(&self, from: u64, mut chunks: Streaming<SnapshotChunk>) -> Result<SnapshotReply, Status> {
         let first = chunks.message().await?.ok_or_else(|| Status::invalid_argument("a snapshot without chunks"))?;
         let shard = first.shard;
+        if self.room.get() > Room::Enough {
+            return Err(Status::resource_exhausted(DISK_FULL));
+        }
         let group = self.groups.opened(shard).await.ok_or_else(|| Status::unavailable(no_group(shard)))?;
         let received = snapshot::receive(&group, self.storage.state().clone(), first, chunks).await;
         if let Err(status) = &received {
@@ -85,6 +90,8 @@ impl RaftHandler for Inbound {
     }
 }
 
+const DISK_FULL: &str = "the disk is full";
+
 fn no_group(shard: ShardId) -> String {
     format!("shard {shard} is not open here")
 }
@@ -93,6 +100,7 @@ fn no_group(shard: ShardId) -> String {
 struct Session {
     groups: Groups,
     members: Members,
+    room: SharedRoom,
     replies: Replies,
     /// Append requests go through one task per group, because their order matters.
     appends: HashMap<ShardId, mpsc::UnboundedSender<RaftMessage>>,
@@ -110,7 +118,8 @@ impl RaftSession for Session {
                 self.appends.retain(|_, queue| !queue.is_closed());
                 let queue = self.appends.entry(message.shard).or_insert_with(|| {
                     let (queue, waiting) = mpsc::unbounded_channel();
-                    tokio::spawn(serve_appends(self.groups.clone(), message.shard, waiting, self.replies.clone()));
+                    let (groups, room) = (self.groups.clone(), self.room.clone());
+                    tokio::spawn(serve_appends(groups, message.shard, waiting, self.replies.clone(), room));
                     queue
                 });
                 // The task lives as long as the queue does.
@@ -188,6 +197,7 @@ async fn serve_appends(
     shard: ShardId,
     mut waiting: mpsc::UnboundedReceiver<RaftMessage>,
     replies: Replies,
+    room: SharedRoom,
 ) {
     let mut under_way = FuturesUnordered::<BoxFuture<'static, (Ticket, Result<Bytes, String>)>>::new();
     loop {
@@ -201,6 +211,11 @@ async fn serve_appends(
                     replies.send(ticket, Err(no_group(shard)));
                     continue;
                 };
+                if room.get() == Room::None && has_entries(&message.body) {
+                    // It would end the process; so the replica falls behind until there is room.
+                    replies.send(ticket, Err(DISK_FULL.to_owned()));
+                    continue;
+                }
                 // The first poll puts the request into the core's queue, and must not be put off by tokio's budget.
                 let mut call: BoxFuture<'static, _> = Box::pin(tokio::task::unconstrained(async move {
                     (ticket, serve(&group, Kind::Append, message.body).await)

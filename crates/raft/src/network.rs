@@ -326,6 +326,11 @@ pub(crate) fn encode_append(request: &AppendEntriesRequest<TypeConfig>) -> Bytes
     message.freeze()
 }
 
+/// Whether an encoded append request has entries; one that is malformed has none.
+pub(crate) fn has_entries(mut message: &[u8]) -> bool {
+    message.try_get_u32_le().is_ok_and(|head| message.len() > head as usize)
+}
+
 pub(crate) fn decode_append(mut message: Bytes) -> io::Result<AppendEntriesRequest<TypeConfig>> {
     fn part(message: &mut Bytes) -> io::Result<Bytes> {
         let length = message.try_get_u32_le().map_err(entry::malformed)? as usize;
@@ -379,6 +384,9 @@ mod tests {
         let got = decode_append(message.clone()).unwrap();
         assert_eq!(format!("{got:?}"), format!("{request:?}"));
         assert_eq!(got.entries, request.entries);
+        assert!(has_entries(&message) && !has_entries(&message[..2]));
+        let heartbeat = AppendEntriesRequest::<TypeConfig> { entries: Vec::new(), ..request.clone() };
+        assert!(!has_entries(&encode_append(&heartbeat)));
         for end in 0..message.len() - 1 {
             // Wherever it is cut, it is refused or shorter; nothing panics.
             if let Ok(got) = decode_append(message.slice(..end)) {

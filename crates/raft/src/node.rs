@@ -17,6 +17,7 @@ use crate::{
     options::Options,
     pulse,
     read_rounds::ReadRounds,
+    room::{self, SharedRoom},
     state_machine::{Rows, StateMachine},
     tail::Tails,
     types::Raft,
@@ -108,6 +109,8 @@ pub(crate) struct Core {
     pub(crate) cpu: Arc<Cpu>,
     pub(crate) fitness: Fitness,
     pub(crate) clock: ClusterClock,
+    /// What there is room for on this node's disk.
+    pub(crate) room: SharedRoom,
 }
 
 impl Node {
@@ -159,9 +162,11 @@ impl Node {
             cpu: Arc::default(),
             fitness: Fitness::new(pool.clone()),
             clock: ClusterClock::new(options.nodes.len()),
+            room: SharedRoom::default(),
         };
         let service = PeerService::new(pool);
-        service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage, members }));
+        let room = core.room.clone();
+        service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage, members, room }));
         let not_ready = Arc::new(Mutex::new(Some("starting".to_owned())));
         let admin = AdminService::new(core.clone(), not_ready.clone());
         let (stop_serving, stopped) = watch::channel(false);
@@ -184,6 +189,7 @@ impl Node {
             on_fatal.spawn("the members", members::follow(core.clone())),
             on_fatal.spawn("the coordinator of members", members::coordinate(core.clone())),
             on_fatal.spawn("the watch on the node's fitness", fitness::watch(core.clone())),
+            on_fatal.spawn("the watch on room", room::watch(core.clone())),
             on_fatal.spawn("giving leaderships away", fitness::give_away(core.clone())),
             on_fatal.spawn("the watch on processor time", core.cpu.clone().watch()),
         ];

@@ -46,6 +46,8 @@ pub struct Options {
     pub keep_bytes: u64,
     /// Bytes that the tails of all groups' logs take in memory.
     pub tail_bytes: usize,
+    /// With less of the disk free than this a node gives its leaderships away, and counts as full.
+    pub disk_floor_bytes: u64,
     /// A node gets its leaderships back after it was there, and caught up, for this long.
     pub balance_after: Duration,
     /// What to do when a group can no longer go on (its storage failed, its core panicked), or another part of the node
@@ -71,6 +73,7 @@ impl Options {
             keep_entries: 10_000,
             keep_bytes: 32 << 20,
             tail_bytes: Memory::of(DEFAULT_MEMORY).tails,
+            disk_floor_bytes: 0,
             balance_after: Duration::from_secs(10),
             on_fatal: FatalHook::default(),
         }

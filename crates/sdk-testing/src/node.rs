@@ -133,7 +133,7 @@ impl Drop for Node {
     }
 }
 
-/// What is different from a node in production: little memory, and nothing is ever removed.
+/// What is different from a node in production: little memory, no room that is kept for a restart, and nothing is ever removed.
 pub(crate) fn config(id: u64, data_dir: PathBuf, time_skipping: bool) -> Config {
     let mut config = Config::default();
     config.node.id = id;
@@ -142,6 +142,7 @@ pub(crate) fn config(id: u64, data_dir: PathBuf, time_skipping: bool) -> Config 
     config.cluster.shards = 2;
     config.cluster.namespace_retention = Duration::from_secs(100 * 365 * 24 * 3600);
     config.memory.budget_bytes = 48 << 20;
+    config.disk.reserve_bytes = 0;
     config.time_skipping = time_skipping.then_some(TimeSkipping::Locked);
     config
 }

@@ -25,6 +25,7 @@ pub struct Config {
     pub cluster: Cluster,
     pub raft: Raft,
     pub memory: Memory,
+    pub disk: Disk,
     pub limits: Limits,
     pub log: Log,
     pub runtime: Runtime,
@@ -177,6 +178,23 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Memory { budget_bytes: tenure_limits::DEFAULT_MEMORY }
+    }
+}
+
+/// What is kept free of the disk that holds the data directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Disk {
+    /// With fewer bytes free than this the node gives its leaderships away; where a majority of the nodes has fewer, clients'
+    /// writes are refused. 0: never.
+    pub floor_bytes: u64,
+    /// Bytes of a file that is given up when the disk is full, so that the node can come up all the same. 0: none.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Disk { floor_bytes: 256 << 20, reserve_bytes: 32 << 20 }
     }
 }
 

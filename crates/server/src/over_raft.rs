@@ -17,7 +17,8 @@ use tenure_peer::{
 };
 use tenure_raft::{Group, Node};
 use tenure_shard::{
-    CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, ShardId, Shards,
+    CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, ProposeError, Replica, Room, Rows, ShardId,
+    Shards,
 };
 use tenure_storage::{HistoryChunk, ReadyAfter, ShardReader, View, write_set};
 use tenure_vital::FatalHook;
@@ -155,6 +156,14 @@ impl Replica for RaftReplica {
     fn has_quorum(&self) -> bool {
         let status = self.group.status();
         status.voters.len() <= 1 || status.since_quorum.is_some_and(|silence| silence < QUORUM_LOST)
+    }
+
+    fn room(&self) -> Room {
+        match self.group.has_room_for() {
+            tenure_raft::Room::Enough => Room::Enough,
+            tenure_raft::Room::Low => Room::Low,
+            tenure_raft::Room::None => Room::None,
+        }
     }
 
     fn applied(&self) -> watch::Receiver<u64> {

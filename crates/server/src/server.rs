@@ -339,6 +339,7 @@ fn memory(config: &Config) -> Memory {
 fn storage_options(config: &Config) -> tenure_storage::Options {
     let mut options = tenure_storage::Options::new(&config.node.data_dir);
     options.memory = memory(config);
+    options.reserve_bytes = config.disk.reserve_bytes;
     options
 }
 
@@ -364,6 +365,7 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
     options.flush_interval = config.raft.flush_interval;
     options.keep_entries = config.raft.keep_entries;
     options.keep_bytes = config.raft.keep_bytes;
+    options.disk_floor_bytes = config.disk.floor_bytes;
     options.balance_after = config.raft.balance_after;
     options.known_level = known_level();
     options.tail_bytes = memory(config).tails;

@@ -37,7 +37,7 @@ pub use seam::messages::{LastPoll, new_proposal_id};
 pub use seam::query_token::QueryToken;
 pub use seam::question::{GroupValue, Item, ListAttribute, ListQuery, Question};
 pub use seam::replica::{
-    CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, ProposeError, Replica, Rows, SYSTEM_SHARD,
+    CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, ProposeError, Replica, Room, Rows, SYSTEM_SHARD,
     ShardId,
 };
 pub use seam::worker_query::WorkerQuery;

@@ -16,6 +16,7 @@ mod latency;
 mod log;
 mod memory;
 mod options;
+mod reserve;
 mod state;
 mod stats;
 mod storage;

@@ -14,6 +14,9 @@ pub struct Options {
     pub memory: Memory,
     /// Bytes of rows in one batch of a snapshot. Default 1 MiB.
     pub snapshot_batch: usize,
+    /// Bytes of the disk that are kept taken while more than this are free: the room in which the node comes up when the disk is
+    /// full. Zero: none.
+    pub reserve_bytes: u64,
     /// What to do when the log cannot be written: nothing may be acknowledged any more. Default: abort the process.
     pub on_fatal: FatalHook,
 }
@@ -24,6 +27,7 @@ impl Options {
             dir: dir.into(),
             memory: Memory::of(DEFAULT_MEMORY),
             snapshot_batch: tenure_limits::SNAPSHOT_CHUNK,
+            reserve_bytes: 0,
             on_fatal: FatalHook::default(),
         }
     }

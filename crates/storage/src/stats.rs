@@ -1,6 +1,6 @@
 //! Numbers about the two databases, for whoever publishes them.
 
-use crate::Storage;
+use crate::{Storage, reserve::free_bytes};
 use rocksdb::{ColumnFamily, DB, properties};
 use std::{fs, io, path::Path};
 
@@ -38,8 +38,7 @@ impl Storage {
     /// Looks at each file of the data directory; it blocks for as long as the kernel takes to answer.
     pub fn disk(&self) -> Disk {
         let path = self.log().dir().path();
-        let free = rustix::fs::statvfs(path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        Disk { used_bytes: bytes_in(path).ok(), free_bytes: free }
+        Disk { used_bytes: bytes_in(path).ok(), free_bytes: free_bytes(path) }
     }
 
     /// Cheap enough to be called every few seconds.

@@ -5,6 +5,7 @@ use crate::{
     dir::DataDir,
     disk_health::{self, DiskHealth},
     memory::SharedMemory,
+    reserve::{Reserve, free_bytes},
 };
 use bytes::Bytes;
 use std::{
@@ -37,6 +38,7 @@ struct StorageInner {
     memory: SharedMemory,
     shards: Mutex<BTreeMap<ShardId, u64>>,
     health: Arc<DiskHealth>,
+    reserve: Reserve,
 }
 
 /// What a shard finds on disk when it starts.
@@ -51,6 +53,13 @@ impl Storage {
         let dir = Arc::new(DataDir::open(&options.dir)?);
         let failed = |source| OpenError::Storage { path: options.dir.clone(), source };
         let memory = SharedMemory::of(&options.memory);
+        let reserve = Reserve::of(&dir, options.reserve_bytes);
+        let free = free_bytes(dir.path()).unwrap_or(u64::MAX);
+        let released = reserve.release_below(free, options.reserve_bytes);
+        let released = released.map_err(|source| OpenError::Io { path: options.dir.clone(), source })?;
+        if released {
+            tracing::warn!(free, "the disk is full: its reserve is given up, so that the databases can be opened");
+        }
         let health = Arc::<DiskHealth>::default();
         let log = LogDb::open(dir.clone(), &options, &memory, health.clone()).map_err(failed)?;
         disk_health::watch(&health, options.on_fatal.clone()).map_err(|e| failed(e.into()))?;
@@ -73,7 +82,7 @@ impl Storage {
         let pointed: Vec<u64> = shards.values().copied().collect();
         state.delete_orphans(&pointed).map_err(failed)?;
         let shards = Mutex::new(shards);
-        let storage = Storage(Arc::new(StorageInner { log, state, identity, memory, shards, health }));
+        let storage = Storage(Arc::new(StorageInner { log, state, identity, memory, shards, health, reserve }));
         storage.check_shards(&options)?;
         Ok(storage)
     }
@@ -94,6 +103,26 @@ impl Storage {
     /// For how long the disk has not answered a write, if that is out of the ordinary; `None` while it answers.
     pub fn disk_silence(&self) -> Option<Duration> {
         self.0.health.silence()
+    }
+
+    /// Bytes that are free on the disk, and the reserve as that asks for it: given up where fewer than `least` are free, taken again
+    /// where the disk is well above `floor`. It blocks for as long as the kernel takes.
+    pub fn keep_reserve(&self, least: u64, floor: u64) -> Option<u64> {
+        let path = self.0.log.dir().path();
+        let free = free_bytes(path)?;
+        let kept = self.0.reserve.release_below(free, least).and_then(|released| {
+            if released {
+                tracing::error!(
+                    free,
+                    "the disk is full: its reserve is given up, so that what is in memory can be written"
+                );
+            }
+            self.0.reserve.take_above(free, floor)
+        });
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the reserve on the disk");
+        }
+        Some(free)
     }
 
     /// The shards that have a replica here.

@@ -93,6 +93,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         None => {
             let dir = tempfile::Builder::new().prefix("tenure-").tempdir().context("no temporary directory")?;
             config.node.data_dir = dir.path().to_owned();
+            // It does not come up a second time.
+            config.disk.reserve_bytes = 0;
             Some(dir)
         }
     };

@@ -2,7 +2,7 @@
 
 use crate::{
     leader::{context::LeaderContext, executions::Executions},
-    seam::error::CommandError,
+    seam::{error::CommandError, replica::Room},
 };
 use metrics::counter;
 use std::sync::{
@@ -35,10 +35,14 @@ impl Admission {
     }
 
     /// Runs a command that came from outside, as [`Executions::execute`] does. It is taken back when the future is dropped
-    /// before it ran. RESOURCE_EXHAUSTED if too many wait; a leader that cannot replicate takes none.
+    /// before it ran. RESOURCE_EXHAUSTED if too many wait, or disks are full; a leader that cannot replicate takes none.
     pub(crate) async fn execute(&self, envelope: Envelope) -> Result<Reply, CommandError> {
         if self.without_quorum.load(Ordering::Relaxed) {
             return Err(self.context.not_leader().into());
+        }
+        if self.context.replica.room() != Room::Enough {
+            let message = "the disks of the cluster are full; it goes on once there is space";
+            return Err(refused("disk", Cause::PersistenceStorageLimit, Scope::System, message));
         }
         if self.executions.waiting(&envelope.lane) >= COMMANDS_OF_WORKFLOW {
             return Err(refused("workflow", Cause::BusyWorkflow, Scope::Namespace, "Workflow is busy."));

@@ -4,7 +4,7 @@ use crate::{
     leader::{changes::Changes, reclaimed::Reclaimed},
     node::{context::NodeContext, router::Router, share::Counted, token_key::TokenKey},
     options::Options,
-    seam::replica::{NotLeader, ProposeError, Replica, Rows, ShardId},
+    seam::replica::{NotLeader, ProposeError, Replica, Room, Rows, ShardId},
     time::clock::Clock,
 };
 use std::{
@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks whether the clocks of a majority are known, as they are a moment after the node has come up.
 const CLOCKS_AWAITED: Duration = Duration::from_millis(10);
+
+/// What is not replicated because the disks are full keeps its caller for so long, so that it is not tried all the time.
+const NO_ROOM: Duration = Duration::from_millis(100);
 
 /// One term of a leader: its shard, replica, rows and clock.
 pub(crate) struct LeaderContext {
@@ -145,6 +148,11 @@ impl LeaderContext {
 
     /// Replicates rows in this leader's term, with the time now and then.
     pub(crate) async fn propose(&self, writes: &mut WriteSet) -> Result<(), ProposeError> {
+        if self.replica.room() == Room::None {
+            // Whoever asked tries again, as when leaders change.
+            tokio::time::sleep(NO_ROOM).await;
+            return Err(NotLeader { leader: None, term: self.term }.into());
+        }
         writes.ops.extend(self.clock.record());
         self.replica.propose(self.term, writes).await
     }

@@ -51,6 +51,16 @@ pub enum ProposeError {
     TooLarge(usize),
 }
 
+/// What there is room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    #[default]
+    Enough,
+    /// For what was begun, and nothing new.
+    Low,
+    None,
+}
+
 /// This node's replica of one shard.
 pub trait Replica: Send + Sync + 'static {
     fn shard(&self) -> ShardId;
@@ -62,6 +72,8 @@ pub trait Replica: Send + Sync + 'static {
     fn linearizable(&self) -> BoxFuture<'static, Result<(), NotLeader>>;
     /// True if this node leads and a majority confirmed it lately. A leader without that may have been replaced.
     fn has_quorum(&self) -> bool;
+    /// What there is room for on a majority of the replicas' disks.
+    fn room(&self) -> Room;
     /// The last applied log index.
     fn applied(&self) -> watch::Receiver<u64>;
     /// The keys of a system table's rows that the entries after `index` wrote, as far as they are applied here; `None` if

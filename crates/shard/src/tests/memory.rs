@@ -1,7 +1,7 @@
 //! A cluster in memory: replication is perfect, leaders move when they are told to.
 
 use crate::{
-    CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, Options, Replica, Rows, ShardId, Shards,
+    CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, Options, Replica, Room, Rows, ShardId, Shards,
     node::context::Engine, seam::replica::ProposeError,
 };
 use bytes::Bytes;
@@ -37,6 +37,8 @@ pub(super) struct Log {
     pub(super) gate: Semaphore,
     /// So many proposals are refused by a leader that goes on to lead, as one whose hand-over comes to nothing does.
     pub(super) refuse: AtomicU32,
+    /// What the disks have room for.
+    pub(super) room: Mutex<Room>,
     /// Entries that wait for a permit.
     pub(super) at_gate: AtomicU32,
     /// Execution states that were read from rows.
@@ -100,6 +102,7 @@ impl Cluster {
                 applied: watch::Sender::new(0),
                 gate: Semaphore::new(OPEN),
                 refuse: AtomicU32::new(0),
+                room: Mutex::default(),
                 at_gate: AtomicU32::new(0),
                 states_read: AtomicU32::new(0),
                 tables_read: AtomicU32::new(0),
@@ -296,6 +299,10 @@ impl Replica for LogReplica {
 
     fn has_quorum(&self) -> bool {
         true
+    }
+
+    fn room(&self) -> Room {
+        *self.log.room.lock()
     }
 
     fn applied(&self) -> watch::Receiver<u64> {

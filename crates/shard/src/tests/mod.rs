@@ -24,7 +24,7 @@ mod whole;
 mod workers;
 
 use crate::{
-    CommandError, LeaderHandle, NodeId, Options, PollRequest, ShardId, TokenUse,
+    CommandError, LeaderHandle, NodeId, Options, PollRequest, Room, ShardId, TokenUse,
     leader::executions::own,
     node::share::Share,
     owner::windows::{ReadyWindows, WindowSize},
@@ -46,7 +46,7 @@ use tenure_api::{
 };
 use tenure_engine::{
     Envelope, NamespaceId, Op, Process, QueueKey, RowKey, ShardCommand, Stamp, SubjectKind, TaskKind, Timestamp,
-    WorkflowKey, codec,
+    WorkflowKey, WriteSet, codec,
     command::Poll,
     rows::{ReadyTask, StateReader},
     token::TaskToken,
@@ -256,6 +256,29 @@ async fn a_node_takes_no_more_commands_than_it_may() {
         call.await.unwrap().unwrap();
     }
     call(0).await.unwrap().unwrap();
+}
+
+/// F56: clients are refused, reads go on, and what a leader does by itself too, as long as there is any room.
+#[tokio::test]
+async fn full_disks_refuse_what_is_new() {
+    let cluster = alone();
+    let leader = leader(&cluster, 1, 1).await;
+    let log = &cluster.logs[&1];
+    let workflow = workflow_in(&cluster, 1, "w");
+    let call = || leader.execute(envelope(&workflow, signal("s")));
+    call().await.unwrap();
+    let propose = || async { leader.0.context.propose(&mut WriteSet::default()).await };
+    for (room, may_begin, may_go_on) in
+        [(Room::Low, false, true), (Room::None, false, false), (Room::Enough, true, true)]
+    {
+        *log.room.lock() = room;
+        match call().await {
+            Err(CommandError::Api(error)) if !may_begin => assert_eq!(error.code, Code::ResourceExhausted, "{error}"),
+            answer => assert!(answer.is_ok() && may_begin, "{answer:?}"),
+        }
+        assert_eq!(propose().await.is_ok(), may_go_on, "{room:?}");
+        leader.0.context.barrier().await.unwrap();
+    }
 }
 
 /// F79.

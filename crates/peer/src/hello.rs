@@ -92,6 +92,7 @@ impl Pool {
             known_level: local.known_level,
             revision: gate.revision(),
             unfit_because: condition.unfit_because,
+            damaged_shards: condition.damaged_shards,
         })
     }
 

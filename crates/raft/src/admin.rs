@@ -229,6 +229,7 @@ impl AdminService {
             lists_left_out: filling.map_or(0, |filling| filling.left_out),
             bytes: sizes.map(|sizes| sizes.rows),
             log_bytes: sizes.map(|sizes| sizes.log),
+            damage: group.damage().unwrap_or_default().to_owned(),
         }
     }
 }

@@ -44,7 +44,10 @@ pub(crate) async fn run(core: Core) -> Infallible {
             }
             led.entry(shard).or_insert_with(Instant::now);
             let Some(preferred) = map.preferred_leader(shard).filter(|node| *node != core.node) else { continue };
-            if long_enough(led.get(&shard)) && long_enough(present.get(&preferred)) && caught_up(&group, preferred) {
+            if long_enough(led.get(&shard))
+                && long_enough(present.get(&preferred))
+                && may_lead(&core, &group, preferred)
+            {
                 led.insert(shard, Instant::now());
                 match group.transfer_leader(preferred).await {
                     Ok(()) => tracing::info!(shard, to = preferred, "leadership given back"),
@@ -55,8 +58,9 @@ pub(crate) async fn run(core: Core) -> Infallible {
     }
 }
 
-fn caught_up(group: &Group, node: u64) -> bool {
-    group.status().lag.iter().any(|(peer, lag)| *peer == node && lag.is_some_and(|entries| entries <= CAUGHT_UP))
+fn may_lead(core: &Core, group: &Group, node: u64) -> bool {
+    core.pool.condition(node).is_fit_for(group.id())
+        && group.status().lag.iter().any(|(peer, lag)| *peer == node && lag.is_some_and(|entries| entries <= CAUGHT_UP))
 }
 
 /// Peers that were shown and are members no more lack nothing.

@@ -7,7 +7,8 @@ use metrics::gauge;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 use tenure_peer::{Pool, admin::StatusRequest};
-use tokio::sync::watch;
+use tenure_storage::ShardId;
+use tokio::sync::Notify;
 
 /// Between two looks at what tells whether the node is fit.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -47,7 +48,8 @@ pub(crate) struct Fitness(Arc<Inner>);
 struct Inner {
     pool: Pool,
     reasons: Mutex<BTreeMap<Unfit, String>>,
-    fit: watch::Sender<bool>,
+    /// Told while there is something that this node should not lead.
+    wake: Notify,
 }
 
 impl Fitness {
@@ -55,7 +57,7 @@ impl Fitness {
         for cause in [Unfit::DiskHangs, Unfit::DiskFull, Unfit::ClockOff] {
             gauge!("tenure_node_unfit", "cause" => cause.name()).set(0.0);
         }
-        Fitness(Arc::new(Inner { pool, reasons: Mutex::default(), fit: watch::Sender::new(true) }))
+        Fitness(Arc::new(Inner { pool, reasons: Mutex::default(), wake: Notify::new() }))
     }
 
     /// Says whether a cause is there, and in a sentence without its beginning ('its disk hangs') what is the matter.
@@ -76,17 +78,10 @@ impl Fitness {
             None => _ = reasons.remove(&cause),
         }
         self.0.pool.change_condition(|condition| condition.unfit_because = reasons.values().cloned().collect());
-        self.0.fit.send_if_modified(|fit| std::mem::replace(fit, reasons.is_empty()) != reasons.is_empty());
-    }
-
-    /// Returns when the node is not fit.
-    async fn until_unfit(&self) {
-        // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = self.0.fit.subscribe().wait_for(|fit| !fit).await;
     }
 }
 
-/// Looks again and again whether the node is fit.
+/// Looks again and again whether the node is fit, and its replicas are whole.
 pub(crate) async fn watch(core: Core) -> Infallible {
     loop {
         tenure_vital::succeeded("fitness");
@@ -94,26 +89,32 @@ pub(crate) async fn watch(core: Core) -> Infallible {
         let hangs = core.storage.disk_silence();
         let hangs = hangs.map(|silence| format!("its disk has not answered for {} s", silence.as_secs()));
         core.fitness.set(Unfit::DiskHangs, hangs);
+        let groups = core.groups.all().into_iter();
+        let damaged: Vec<ShardId> = groups.filter(|group| group.damage().is_some()).map(|group| group.id()).collect();
+        let whole = damaged.is_empty();
+        core.pool.change_condition(|condition| condition.damaged_shards = damaged);
+        if !whole || !core.pool.own_condition().is_fit() {
+            core.fitness.0.wake.notify_one();
+        }
     }
 }
 
-/// Gives away what a node leads that is not fit to, again and again, for it may be elected.
+/// Gives away what a node leads and should not, again and again, for it may be elected.
 pub(crate) async fn give_away(core: Core) -> Infallible {
     loop {
-        core.fitness.until_unfit().await;
+        core.fitness.0.wake.notified().await;
         tokio::select! {
-            () = core.hand_over() => {}
+            () = core.hand_over_unfit() => {}
             _ = keep_asking(&core) => {}
         }
         ask_who_leads(&core).await;
-        tokio::time::sleep(PERIOD).await;
     }
 }
 
 async fn keep_asking(core: &Core) -> Infallible {
     loop {
         ask_who_leads(core).await;
-        tokio::time::sleep(PERIOD).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -152,10 +153,8 @@ mod tests {
         for told in ["its disk has not answered for 1 s", "its disk has not answered for 2 s"] {
             fitness.set(Unfit::DiskHangs, Some(told.to_owned()));
             assert_eq!(pool.own_condition().unfit_because, [told]);
-            fitness.until_unfit().await;
         }
         fitness.set(Unfit::DiskHangs, None);
         assert!(pool.own_condition().is_fit());
-        assert!(futures::poll!(std::pin::pin!(fitness.until_unfit())).is_pending());
     }
 }

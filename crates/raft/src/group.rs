@@ -20,7 +20,7 @@ use openraft::{
 };
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -155,6 +155,8 @@ struct Inner {
     changing: Arc<tokio::sync::Mutex<()>>,
     proposing: tokio::sync::RwLock<()>,
     room: SharedRoom,
+    /// Why the rows here cannot be read.
+    damage: OnceLock<String>,
     metrics: Metrics,
 }
 
@@ -196,6 +198,7 @@ impl Group {
             changing: Arc::default(),
             proposing: tokio::sync::RwLock::default(),
             room: SharedRoom::default(),
+            damage: OnceLock::new(),
             metrics,
         }));
         let on_fatal = &options.on_fatal;
@@ -341,6 +344,20 @@ impl Group {
 
     pub(crate) fn pulse(&self) -> &Pulse {
         &self.0.pulse
+    }
+
+    /// Notes that rows here cannot be read, for this cause: another replica is to lead from now on, as long as there is one.
+    pub fn is_damaged(&self, cause: &str) {
+        if self.0.damage.set(cause.to_owned()).is_ok() {
+            tracing::error!(shard = self.0.shard, cause, "the replica here is damaged");
+            metrics::gauge!("tenure_shard_damaged", "shard" => self.0.shard.to_string()).set(1.0);
+            self.0.raft.runtime_config().elect(self.status().voters.len() <= 1);
+        }
+    }
+
+    /// Why rows here cannot be read, if that has been noticed.
+    pub fn damage(&self) -> Option<&str> {
+        self.0.damage.get().map(String::as_str)
     }
 
     /// What there is room for on a majority of the voters' disks.

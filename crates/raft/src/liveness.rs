@@ -100,7 +100,7 @@ async fn ask_stranger(core: &Core, node: u64, address: &str) {
 
 fn condition(answer: &HelloReply) -> Condition {
     let free_bytes = Some(answer.free_bytes).filter(|bytes| *bytes > 0);
-    Condition { unfit_because: answer.unfit_because.clone(), free_bytes }
+    Condition { unfit_because: answer.unfit_because.clone(), damaged_shards: answer.damaged_shards.clone(), free_bytes }
 }
 
 #[cfg(test)]

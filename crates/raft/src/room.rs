@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-const PERIOD: Duration = Duration::from_millis(500);
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// So many parts of the floor are hardly any room.
 const HARDLY: u64 = 8;

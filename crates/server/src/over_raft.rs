@@ -20,7 +20,7 @@ use tenure_shard::{
     CallFailed, Chunk, Leadership, ListRows, Mesh, NodeId, NotLeader, ProposeError, Replica, Room, Rows, ShardId,
     Shards,
 };
-use tenure_storage::{HistoryChunk, ReadyAfter, ShardReader, View, write_set};
+use tenure_storage::{HistoryChunk, ReadyAfter, ShardReader, View, tells_of_damage, write_set};
 use tenure_vital::FatalHook;
 use tokio::{sync::watch, time::Instant};
 use tonic::{Request, Status};
@@ -179,95 +179,122 @@ impl Replica for RaftReplica {
     }
 
     fn rows(&self) -> Arc<dyn Rows> {
-        Arc::new(StoredRows(self.group.reader()))
+        Arc::new(StoredRows { reader: self.group.reader(), group: self.group.clone() })
     }
 }
 
-/// A shard's rows in storage.
-struct StoredRows(ShardReader);
+/// A shard's rows in storage. Those that cannot be read are the disk's trouble, of which the group is told.
+struct StoredRows {
+    reader: ShardReader,
+    group: Group,
+}
+
+impl StoredRows {
+    fn read<T>(&self, read: impl FnOnce(&ShardReader) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        told_of_damage(&self.group, read(&self.reader))
+    }
+
+    fn view<T>(&self, read: impl FnOnce(View<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        self.read(|reader| read(reader.view()?))
+    }
+}
+
+fn told_of_damage<T>(group: &Group, read: Result<T, ReadError>) -> Result<T, ReadError> {
+    if let Err(error) = &read
+        && tells_of_damage(error)
+    {
+        group.is_damaged(&error.to_string());
+    }
+    read
+}
 
 impl StateReader for StoredRows {
     fn execution(&self, run: &RunKey) -> Result<Option<Arc<ExecutionState>>, ReadError> {
-        self.0.execution(run)
+        self.read(|reader| reader.execution(run))
     }
 
     fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
-        self.0.get(key)
+        self.read(|reader| reader.get(key))
     }
 
     fn event(&self, run: &RunKey, event_id: i64) -> Result<Option<HistoryEvent>, ReadError> {
-        self.0.event(run, event_id)
+        self.read(|reader| reader.event(run, event_id))
     }
 
     fn history_rows(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<(i64, Bytes)>, ReadError> {
-        self.0.history_rows(run, from, max_bytes)
+        self.read(|reader| reader.history_rows(run, from, max_bytes))
     }
 
     fn system_rows(&self, table: SystemTable) -> Result<Vec<(Arc<str>, Bytes)>, ReadError> {
-        self.0.system_rows(table)
+        self.read(|reader| reader.system_rows(table))
     }
 }
 
 impl Rows for StoredRows {
     fn timers(&self, of: TimerTable, limit: usize) -> Result<Vec<(Timestamp, Subject)>, ReadError> {
-        self.0.view()?.timers(of, limit)
+        self.view(|view| view.timers(of, limit))
     }
 
     fn ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<Vec<ReadyTask>, ReadError> {
-        self.0.view()?.ready_tasks(queue, after.map(ready_after), limit)
+        self.view(|view| view.ready_tasks(queue, after.map(ready_after), limit))
     }
 
     fn ready_queues(&self) -> Result<Vec<QueueKey>, ReadError> {
-        self.0.view()?.ready_queues()
+        self.view(|view| view.ready_queues())
     }
 
     fn outbox(&self, after: Option<&(Subject, Stamp)>, limit: usize) -> Result<Vec<OutboxEntry>, ReadError> {
-        self.0.view()?.outbox(after, limit)
+        self.view(|view| view.outbox(after, limit))
     }
 
     fn count_ready(&self, queue: &QueueKey, after: Option<(u8, Stamp)>, limit: usize) -> Result<usize, ReadError> {
-        self.0.view()?.count_ready(queue, after.map(ready_after), limit)
+        self.view(|view| view.count_ready(queue, after.map(ready_after), limit))
     }
 
     fn history(&self, run: &RunKey, from: i64, to: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
-        Ok(self.0.view()?.history(run, from, to, max_bytes)?.into_iter().map(chunk).collect())
+        let chunks = self.view(|view| view.history(run, from, to, max_bytes))?;
+        Ok(chunks.into_iter().map(chunk).collect())
     }
 
     fn history_before(&self, run: &RunKey, from: i64, max_bytes: usize) -> Result<Vec<Chunk>, ReadError> {
-        Ok(self.0.view()?.history_before(run, from, max_bytes)?.into_iter().map(chunk).collect())
+        let chunks = self.view(|view| view.history_before(run, from, max_bytes))?;
+        Ok(chunks.into_iter().map(chunk).collect())
     }
 
     fn runs(&self, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError> {
-        self.0.view()?.runs(after, limit)
+        self.view(|view| view.runs(after, limit))
     }
 
     fn runs_of(&self, namespace: NamespaceId, after: Option<&RunKey>, limit: usize) -> Result<Vec<RunKey>, ReadError> {
-        self.0.view()?.runs_of(namespace, after, limit)
+        self.view(|view| view.runs_of(namespace, after, limit))
     }
 
     fn leftovers(&self, namespace: NamespaceId, limit: usize) -> Result<Vec<RowKey>, ReadError> {
-        self.0.view()?.leftovers(namespace, limit)
+        self.view(|view| view.leftovers(namespace, limit))
     }
 
     fn lists(&self) -> Result<Box<dyn ListRows + '_>, ReadError> {
-        Ok(Box::new(StoredLists(self.0.view()?)))
+        Ok(Box::new(StoredLists { view: self.reader.view()?, group: &self.group }))
     }
 }
 
 /// A shard's rows for lists, of one moment.
-struct StoredLists<'a>(View<'a>);
+struct StoredLists<'a> {
+    view: View<'a>,
+    group: &'a Group,
+}
 
 impl ListRows for StoredLists<'_> {
     fn get(&self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
-        self.0.get(key)
+        told_of_damage(self.group, self.view.get(key))
     }
 
     fn rows(&self, table: &ListTable<'_>, range: &ListRange, visit: &mut ListVisit<'_>) -> Result<(), ReadError> {
-        self.0.list_rows(table, range, visit)
+        told_of_damage(self.group, self.view.list_rows(table, range, visit))
     }
 
     fn bytes(&self, table: &ListTable<'_>, range: &ListRange) -> u64 {
-        self.0.list_bytes(table, range)
+        self.view.list_bytes(table, range)
     }
 }
 

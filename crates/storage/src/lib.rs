@@ -23,7 +23,7 @@ mod storage;
 mod under_way;
 pub mod write_set;
 
-pub use error::{OpenError, StorageError};
+pub use error::{OpenError, StorageError, tells_of_damage};
 pub use latency::Latencies;
 pub use log::{LogDb, LogOp, Purged, ShardLog};
 pub use options::Options;

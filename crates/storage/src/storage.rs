@@ -61,7 +61,8 @@ impl Storage {
             tracing::warn!(free, "the disk is full: its reserve is given up, so that the databases can be opened");
         }
         let health = Arc::<DiskHealth>::default();
-        let log = LogDb::open(dir.clone(), &options, &memory, health.clone()).map_err(failed)?;
+        let log = LogDb::open(dir.clone(), &options, &memory, health.clone());
+        let log = log.map_err(|error| OpenError::of("log", options.dir.clone(), error))?;
         disk_health::watch(&health, options.on_fatal.clone()).map_err(|e| failed(e.into()))?;
         check_format(&log, &options)?;
         let identity = identity(&log).map_err(failed)?;
@@ -74,13 +75,15 @@ impl Storage {
                 }
             }
         }
-        let state = StateDb::open(dir, &options, &memory, health.clone()).map_err(failed)?;
+        let state = StateDb::open(dir, &options, &memory, health.clone());
+        let of_state = |error| OpenError::of("state", options.dir.clone(), error);
+        let state = state.map_err(of_state)?;
         // A shard's pointer is written before its first row.
-        if shards.is_empty() && state.holds_rows().map_err(failed)? {
+        if shards.is_empty() && state.holds_rows().map_err(of_state)? {
             return Err(OpenError::HalfGone { path: options.dir.clone(), part: "log" });
         }
         let pointed: Vec<u64> = shards.values().copied().collect();
-        state.delete_orphans(&pointed).map_err(failed)?;
+        state.delete_orphans(&pointed).map_err(of_state)?;
         let shards = Mutex::new(shards);
         let storage = Storage(Arc::new(StorageInner { log, state, identity, memory, shards, health, reserve }));
         storage.check_shards(&options)?;
@@ -180,7 +183,9 @@ impl Storage {
         let shards: Vec<_> = self.lock().iter().map(|(&shard, &incarnation)| (shard, incarnation)).collect();
         for (shard, incarnation) in shards {
             let purged = self.0.log.load(shard).map_err(failed)?.purged.map(|p| p.index);
-            let applied = self.0.state.rows(incarnation).map_err(failed)?.applied().map(|a| a.index);
+            let rows = self.0.state.rows(incarnation);
+            let rows = rows.map_err(|error| OpenError::of("state", options.dir.clone(), error))?;
+            let applied = rows.applied().map(|a| a.index);
             if let Some(purged) = purged
                 && applied < Some(purged)
             {

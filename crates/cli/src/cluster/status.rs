@@ -85,6 +85,8 @@ struct ReplicaView {
     bytes: Option<u64>,
     /// What the entries of its log take, about.
     log_bytes: Option<u64>,
+    /// Why its rows cannot be read, with the file; absent if that has not been noticed.
+    damage: Option<String>,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
@@ -162,6 +164,7 @@ fn shard_view(replicas: &[(u64, &ShardStatus)]) -> ShardView {
             lag: source.committed_index.saturating_sub(r.applied_index),
             bytes: r.bytes,
             log_bytes: r.log_bytes,
+            damage: Some(r.damage.clone()).filter(|damage| !damage.is_empty()),
         })
         .collect();
     ShardView {
@@ -230,6 +233,12 @@ fn print(view: &View) -> anyhow::Result<()> {
         row(&mut shards, cells);
     }
     output::line(shards)?;
+    for shard in &view.shards {
+        for (replica, damage) in shard.replicas.iter().filter_map(|it| Some((it, it.damage.as_ref()?))) {
+            let (shard, node) = (shard.shard, replica.node);
+            output::line(format_args!("\nThe replica of shard {shard} on node {node} is damaged: {damage}."))?;
+        }
+    }
     filling(&view.shards).iter().try_for_each(|line| output::line(format_args!("\n{line}")))?;
     let known = view.nodes.iter().map(|node| node.known_feature_level).min().flatten();
     match (view.feature_level, known) {

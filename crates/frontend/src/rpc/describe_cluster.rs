@@ -100,6 +100,11 @@ fn describe(id: u64, answers: &Answers) -> DescribeClusterResponse {
         node.troubles = troubles_of(node, id);
         let reply = answers.get(&node.id).and_then(|answer| answer.as_ref().ok());
         let unfit = reply.iter().flat_map(|reply| &reply.unfit_because);
+        let replicas = reply.iter().flat_map(|reply| &reply.shards).filter(|shard| !shard.damage.is_empty());
+        let damaged = replicas
+            .map(|it| format!("The replica of shard {} on node {} is damaged: {}.", it.shard, node.id, it.damage));
+        let damaged: Vec<String> = damaged.collect();
+        node.troubles.extend(damaged);
         node.troubles.extend(unfit.map(|because| format!("Node {} gives its leaderships away: {because}.", node.id)));
     }
     let of_nodes = nodes.iter().flat_map(|node| node.troubles.iter().cloned());

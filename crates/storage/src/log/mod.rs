@@ -15,7 +15,9 @@ use crate::{
 };
 use bytes::Bytes;
 use metrics::{counter, histogram};
-use rocksdb::{BlockBasedOptions, DB, DBCompressionType, LogLevel, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{
+    BlockBasedOptions, DB, DBCompressionType, DBRecoveryMode, LogLevel, ReadOptions, WriteBatch, WriteOptions,
+};
 use std::{io, ops::Range, sync::Arc, time::Instant};
 use writer::Writer;
 
@@ -128,6 +130,9 @@ impl LogDb {
         db_options.set_log_level(LogLevel::Warn);
         db_options.set_keep_log_file_num(4);
         db_options.set_stats_dump_period_sec(0);
+        // A record that is not as it was written ends the start, wherever it is: it may hold a vote. One that is cut short, or was
+        // never written, at the end of the last WAL is what a crash leaves.
+        db_options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         // A WAL that lost its synced end is noticed at start.
         db_options.set_track_and_verify_wals_in_manifest(true);
         // Both have corrupted or lost synced records in RocksDB's past (facebook/rocksdb#8723, #12489).

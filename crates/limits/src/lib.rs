@@ -170,6 +170,9 @@ limits! {
     /// Bytes of entries of one group that may be on their way to a follower; with as many no further request is begun.
     pub const UNANSWERED: usize = 8 << 20;
 
+    /// Bytes of flushed entries that stay in a shard's log at most while a snapshot of it is being sent, for what follows it.
+    pub const KEPT_FOR_SNAPSHOT: usize = 512 << 20;
+
     /// Bytes of rows from which a chunk of a snapshot is closed; the last of them may be as large as an entry.
     pub const SNAPSHOT_CHUNK: usize = 1 << 20;
 

@@ -134,6 +134,7 @@ impl AdminService {
             known_feature_level: self.core.options.known_level.0,
             not_ready_because: not_ready.unwrap_or_default(),
             vitals: Some(self.vitals(on_disk.whole)),
+            snapshots: self.core.sending.status(),
             unfit_because: self.core.pool.own_condition().unfit_because,
         }
     }

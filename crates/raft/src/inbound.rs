@@ -82,7 +82,10 @@ impl RaftHandler for Inbound {
             return Err(Status::resource_exhausted(DISK_FULL));
         }
         let group = self.groups.opened(shard).await.ok_or_else(|| Status::unavailable(no_group(shard)))?;
-        let received = snapshot::receive(&group, self.storage.state().clone(), first, chunks).await;
+        // On a task of its own: what has arrived is installed, or removed, whether or not its sender is still there.
+        let state = self.storage.state().clone();
+        let receiving = tokio::spawn(async move { snapshot::receive(&group, state, first, chunks).await });
+        let received = receiving.await.unwrap_or_else(|error| Err(Status::internal(error.to_string())));
         if let Err(status) = &received {
             tracing::warn!(shard, from, reason = status.message(), "snapshot not installed");
         }

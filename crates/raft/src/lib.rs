@@ -30,6 +30,7 @@ mod pulse;
 mod read_rounds;
 mod recent;
 mod room;
+mod sending;
 mod snapshot;
 mod state_machine;
 mod tail;

@@ -230,7 +230,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         Ok(())
     }
 
-    /// Need not wait for the disk: what is appended next is written behind it.
+    /// Waits for the disk: rows of entries that come in the place of these may be flushed before the log is synced again, and a
+    /// log that still has the others would contradict them.
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let from = last.map_or(0, |id| id.index + 1);
         {
@@ -239,8 +240,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             shared.sizes.truncate(from);
             shared.last = last.max(shared.purged);
         }
-        self.db.submit(LogOp::Truncate { shard: self.shard, from }, |_| {});
-        Ok(())
+        self.db.write(LogOp::Truncate { shard: self.shard, from }).await
     }
 
     /// Waits until the entries are applied: the core may ask for this while the state machine still has to read them

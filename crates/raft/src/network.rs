@@ -3,6 +3,7 @@
 use crate::{
     codec, commit_alone, entry,
     links::Links,
+    sending::Sending,
     snapshot,
     state_machine::{Rows, SnapshotRows},
     types::{Entry, LogId, Snapshot, TypeConfig, Vote},
@@ -69,6 +70,7 @@ pub(crate) struct Network {
     pub(crate) pool: Pool,
     pub(crate) links: Links,
     pub(crate) rows: Rows,
+    pub(crate) sending: Sending,
 }
 
 /// One group's way to one peer.
@@ -79,6 +81,7 @@ pub(crate) struct Route {
     pool: Pool,
     links: Links,
     rows: Rows,
+    sending: Sending,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
@@ -92,6 +95,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
             pool: self.pool.clone(),
             links: self.links.clone(),
             rows: self.rows.clone(),
+            sending: self.sending.clone(),
         }
     }
 }
@@ -208,7 +212,8 @@ impl RaftNetworkV2<TypeConfig> for Route {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let sent = snapshot::send(&self.pool, self.to, self.shard, vote, self.rows.current());
+        let transfer = self.sending.begin(self.shard, self.to);
+        let sent = snapshot::send(&self.pool, self.to, transfer, vote, self.rows.current());
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
             sent = sent => sent.map_err(|cause| StreamingError::Unreachable(Unreachable::from_string(cause))),

@@ -18,6 +18,7 @@ use crate::{
     pulse,
     read_rounds::ReadRounds,
     room::{self, SharedRoom},
+    sending::Sending,
     state_machine::{Rows, StateMachine},
     tail::Tails,
     types::Raft,
@@ -109,6 +110,7 @@ pub(crate) struct Core {
     pub(crate) cpu: Arc<Cpu>,
     pub(crate) fitness: Fitness,
     pub(crate) clock: ClusterClock,
+    pub(crate) sending: Sending,
     /// What there is room for on this node's disk.
     pub(crate) room: SharedRoom,
 }
@@ -162,6 +164,7 @@ impl Node {
             cpu: Arc::default(),
             fitness: Fitness::new(pool.clone()),
             clock: ClusterClock::new(options.nodes.len()),
+            sending: Sending::new(options.snapshot_bytes_per_second),
             room: SharedRoom::default(),
         };
         let service = PeerService::new(pool);
@@ -390,8 +393,14 @@ impl Core {
         let state_machine = StateMachine::new(shard, self.storage.clone(), rows.clone(), tell_applied)?;
         let recent = state_machine.recent();
         let log = LogStore::new(shard, self.storage.log().clone(), found.log, &self.tails, applied.clone())?;
-        let network =
-            Network { shard, node: self.node, pool: self.pool.clone(), links: self.links.clone(), rows: rows.clone() };
+        let network = Network {
+            shard,
+            node: self.node,
+            pool: self.pool.clone(),
+            links: self.links.clone(),
+            rows: rows.clone(),
+            sending: self.sending.clone(),
+        };
         let raft = Raft::new(self.node, self.config.clone(), network, log.clone(), state_machine).await;
         let raft = raft.map_err(|fatal| failed(fatal.to_string()))?;
         let read_everywhere = recent.is_some();

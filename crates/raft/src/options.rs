@@ -44,6 +44,8 @@ pub struct Options {
     /// bytes of those: whichever comes first.
     pub keep_entries: u64,
     pub keep_bytes: u64,
+    /// Bytes of snapshots that the node sends in a second; zero: as many as it can.
+    pub snapshot_bytes_per_second: u64,
     /// Bytes that the tails of all groups' logs take in memory.
     pub tail_bytes: usize,
     /// With less of the disk free than this a node gives its leaderships away, and counts as full.
@@ -72,6 +74,7 @@ impl Options {
             flush_interval: Duration::from_secs(30),
             keep_entries: 10_000,
             keep_bytes: 32 << 20,
+            snapshot_bytes_per_second: 64 << 20,
             tail_bytes: Memory::of(DEFAULT_MEMORY).tails,
             disk_floor_bytes: 0,
             balance_after: Duration::from_secs(10),

@@ -5,17 +5,18 @@ use crate::{
     codec,
     entry::AppliedLog,
     group::Group,
+    sending::{SILENCE, Transfer},
     state_machine::SnapshotRows,
     types::{Snapshot, TypeConfig, Vote},
 };
 use bytes::Bytes;
 use openraft::raft::SnapshotResponse;
-use std::{io, time::Instant};
+use std::{io, sync::Arc, time::Instant};
 use tenure_peer::{
     Pool,
     proto::{SnapshotChunk, SnapshotReply},
 };
-use tenure_storage::{ShardId, ShardRows, StateDb, StorageError};
+use tenure_storage::{ShardRows, StateDb, StorageError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -27,15 +28,26 @@ const CHUNKS_AHEAD: usize = 4;
 pub(crate) async fn send(
     pool: &Pool,
     to: u64,
-    shard: ShardId,
+    mut transfer: Transfer,
     vote: Vote,
     rows: ShardRows,
 ) -> Result<SnapshotResponse<TypeConfig>, String> {
-    let begin = Instant::now();
+    let size = {
+        let rows = rows.clone();
+        tokio::task::spawn_blocking(move || rows.file_bytes()).await.unwrap_or_default()
+    };
+    transfer.take_turn(size).await;
+    let (begin, shard) = (Instant::now(), transfer.shard());
+    // Until the rows are installed there: what follows them is needed then.
+    let transfer = Arc::new(transfer);
+    let exported = transfer.clone();
     let mut client = pool.connect(to).await.map_err(|status| status.message().to_owned())?;
     let (chunks, receiver) = mpsc::channel(CHUNKS_AHEAD);
-    let export = tokio::task::spawn_blocking(move || export(&rows, shard, vote, &chunks));
-    let reply = client.install_snapshot(ReceiverStream::new(receiver)).await;
+    let export = tokio::task::spawn_blocking(move || export(&rows, &exported, vote, &chunks));
+    let reply = tokio::select! {
+        reply = client.install_snapshot(ReceiverStream::new(receiver)) => reply,
+        () = transfer.until_silent(SILENCE) => Err(Status::deadline_exceeded(format!("node {to} takes nothing"))),
+    };
     // When the peer refuses, the export ends because nobody takes its chunks.
     export.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
     let reply = reply.map_err(|status| status.message().to_owned())?.into_inner();
@@ -46,10 +58,11 @@ pub(crate) async fn send(
 
 fn export(
     rows: &ShardRows,
-    shard: ShardId,
+    transfer: &Transfer,
     vote: Vote,
     chunks: &mpsc::Sender<SnapshotChunk>,
 ) -> Result<(), StorageError> {
+    let shard = transfer.shard();
     let export = rows.export()?;
     let applied = AppliedLog::from_row(export.applied()?)?;
     let mut header = codec::encode(&(vote, applied));
@@ -59,9 +72,12 @@ fn export(
         chunks.blocking_send(chunk).is_ok()
     };
     for batch in export {
-        if !send(batch?, false) {
+        let batch = batch?;
+        let rest = transfer.sent(batch.len() as u64);
+        if !send(batch, false) {
             return Ok(());
         }
+        std::thread::sleep(rest);
     }
     send(Bytes::new(), true);
     Ok(())
@@ -96,11 +112,13 @@ pub(crate) async fn receive(
         return Err(Status::data_loss("the rows are not those that the header announced"));
     }
     let snapshot = Snapshot { meta: log.snapshot_meta(), snapshot: SnapshotRows::Received(rows.clone()) };
-    let installed = group.raft().install_full_snapshot(vote, snapshot).await;
+    // After an error the rows may still become the shard's: the core ends, and what it has begun goes on. Rows that nothing
+    // points to are deleted at the next start.
+    let response = group.raft().install_full_snapshot(vote, snapshot).await;
+    let response = response.map_err(|e| Status::internal(e.to_string()))?;
     if group.rows().current().incarnation() != rows.incarnation() {
         discard(rows).await;
     }
-    let response = installed.map_err(|e| Status::internal(e.to_string()))?;
     Ok(SnapshotReply { body: codec::encode(&response) })
 }
 

@@ -143,6 +143,8 @@ pub struct Raft {
     pub keep_entries: u64,
     /// Bytes of those, with which fewer of them stay.
     pub keep_bytes: u64,
+    /// Bytes of snapshots that this node sends to others in a second. 0: as many as it can.
+    pub snapshot_bytes_per_second: u64,
     /// A node that is back, and has caught up, takes the leaderships that are meant for it after this long.
     #[serde(with = "humantime_serde")]
     pub balance_after: Duration,
@@ -159,6 +161,7 @@ impl Default for Raft {
             flush_interval: raft.flush_interval,
             keep_entries: raft.keep_entries,
             keep_bytes: raft.keep_bytes,
+            snapshot_bytes_per_second: raft.snapshot_bytes_per_second,
             balance_after: raft.balance_after,
         }
     }

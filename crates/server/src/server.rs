@@ -365,6 +365,7 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
     options.flush_interval = config.raft.flush_interval;
     options.keep_entries = config.raft.keep_entries;
     options.keep_bytes = config.raft.keep_bytes;
+    options.snapshot_bytes_per_second = config.raft.snapshot_bytes_per_second;
     options.disk_floor_bytes = config.disk.floor_bytes;
     options.balance_after = config.raft.balance_after;
     options.known_level = known_level();

@@ -4,8 +4,7 @@ use super::{Target, connect};
 use crate::output;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, time::Duration};
 use tenure_peer::admin::{NodeStatus, ShardStatus, StatusReply, StatusRequest};
 
 /// Show nodes, shards, leaders, terms, applied indexes and lag.
@@ -28,6 +27,41 @@ struct View {
     feature_level: Option<u32>,
     nodes: Vec<NodeView>,
     shards: Vec<ShardView>,
+    snapshots: Vec<SnapshotView>,
+}
+
+/// A snapshot on its way.
+#[derive(Serialize)]
+struct SnapshotView {
+    shard: u32,
+    from: u64,
+    to: u64,
+    sent_bytes: u64,
+    /// About; zero while it waits for others.
+    total_bytes: u64,
+    seconds: f64,
+}
+
+impl SnapshotView {
+    /// How long it will take yet, at the pace so far.
+    fn seconds_left(&self) -> Option<f64> {
+        let left = self.total_bytes.checked_sub(self.sent_bytes)?;
+        (self.sent_bytes > 0).then(|| left as f64 * self.seconds / self.sent_bytes as f64)
+    }
+}
+
+impl fmt::Display for SnapshotView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SnapshotView { shard, from, to, .. } = self;
+        write!(f, "Node {from} sends a snapshot of shard {shard} to node {to}: ")?;
+        match (self.total_bytes, self.seconds_left()) {
+            (0, _) => write!(f, "it waits for others."),
+            (total, None) => write!(f, "{} of about {}.", size(Some(self.sent_bytes)), size(Some(total))),
+            (total, Some(left)) => {
+                write!(f, "{} of about {}, {left:.0} s left.", size(Some(self.sent_bytes)), size(Some(total)))
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -121,7 +155,18 @@ fn view(first: &StatusReply, replies: &BTreeMap<u64, Result<StatusReply, String>
     let shards: Vec<ShardView> = by_shard.into_values().map(|replicas| shard_view(&replicas)).collect();
     let nodes = first.nodes.iter().map(|node| node_view(node, replies.get(&node.node_id), &shards)).collect();
     let feature_level = (first.feature_level > 0).then_some(first.feature_level);
-    View { cluster_id: first.cluster_id.clone(), feature_level, nodes, shards }
+    let snapshots = replies.iter().flat_map(|(from, reply)| {
+        let sent = reply.iter().flat_map(|reply| &reply.snapshots);
+        sent.map(|it| SnapshotView {
+            shard: it.shard,
+            from: *from,
+            to: it.to,
+            sent_bytes: it.sent_bytes,
+            total_bytes: it.total_bytes,
+            seconds: it.seconds,
+        })
+    });
+    View { cluster_id: first.cluster_id.clone(), feature_level, nodes, shards, snapshots: snapshots.collect() }
 }
 
 fn node_view(node: &NodeStatus, reply: Option<&Result<StatusReply, String>>, shards: &[ShardView]) -> NodeView {
@@ -233,6 +278,7 @@ fn print(view: &View) -> anyhow::Result<()> {
         row(&mut shards, cells);
     }
     output::line(shards)?;
+    view.snapshots.iter().try_for_each(|snapshot| output::line(format_args!("\n{snapshot}")))?;
     for shard in &view.shards {
         for (replica, damage) in shard.replicas.iter().filter_map(|it| Some((it, it.damage.as_ref()?))) {
             let (shard, node) = (shard.shard, replica.node);
@@ -311,6 +357,19 @@ mod tests {
             assert_eq!(size(Some(bytes)), text);
         }
         assert_eq!(size(None), "-");
+    }
+
+    #[test]
+    fn a_snapshot_tells_how_long_it_takes_yet() {
+        let mut snapshot = SnapshotView { shard: 3, from: 1, to: 2, sent_bytes: 0, total_bytes: 0, seconds: 0.0 };
+        let begin = "Node 1 sends a snapshot of shard 3 to node 2: ";
+        assert_eq!(snapshot.to_string(), format!("{begin}it waits for others."));
+        snapshot.total_bytes = 100 << 20;
+        assert_eq!(snapshot.to_string(), format!("{begin}0 B of about 100 MiB."));
+        (snapshot.sent_bytes, snapshot.seconds) = (25 << 20, 10.0);
+        assert_eq!(snapshot.to_string(), format!("{begin}25 MiB of about 100 MiB, 30 s left."));
+        snapshot.sent_bytes = 101 << 20;
+        assert_eq!(snapshot.to_string(), format!("{begin}101 MiB of about 100 MiB."));
     }
 
     #[test]

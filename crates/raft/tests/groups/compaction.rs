@@ -42,6 +42,59 @@ async fn a_follower_behind_a_purged_log_gets_a_snapshot() {
     cluster.stop().await;
 }
 
+/// F51: what is written while a snapshot is on its way is still there when it has arrived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_gets_its_snapshot_while_the_load_goes_on() {
+    let mut cluster = Cluster::start(3, |options| {
+        eager(options);
+        options.snapshot_bytes_per_second = 2 << 20;
+        options.balance_after = Duration::from_secs(3600);
+    })
+    .await;
+    let (group, _) = cluster.leader(1).await;
+    let leader = group.leadership().borrow().leader.unwrap();
+    let behind = (1..=3).find(|id| *id != leader).unwrap();
+    drop(group);
+    cluster.kill(behind).await;
+    // Three seconds of a snapshot.
+    let (mut group, mut term) = cluster.leader(1).await;
+    for key in 0..60 {
+        while group.propose(term, row(key, 100 << 10)).await.is_err() {
+            (group, term) = cluster.leader(1).await;
+        }
+    }
+    eventually("the log is purged beyond what the follower has", || async {
+        (group.status().purged_index > 30).then_some(())
+    })
+    .await;
+    let replicas: Vec<Group> = cluster.nodes.values().map(|node| node.group(1).unwrap()).collect();
+    drop(group);
+    let load = tokio::spawn(async move {
+        for key in 1000.. {
+            propose(&replicas, row(key, 100)).await;
+        }
+    });
+    cluster.restart(behind).await;
+    let node = cluster.nodes[&leader].clone();
+    eventually("its progress is told", || {
+        let node = node.clone();
+        async move { node.status().await.snapshots.into_iter().find(|it| it.shard == 1 && it.sent_bytes > 0) }
+    })
+    .await;
+    let (caught_up, begin) = (cluster.group(behind, 1), Instant::now());
+    eventually("it has caught up", || async {
+        let (leading, _) = cluster.leader(1).await;
+        let lag = leading.status().committed_index.saturating_sub(*caught_up.applied().borrow());
+        (lag < 100).then_some(())
+    })
+    .await;
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    load.abort();
+    cluster.assert_same().await;
+    assert!(node.status().await.snapshots.is_empty());
+    cluster.stop().await;
+}
+
 /// F8: large entries are not kept by their number.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_keeps_a_margin_of_bytes() {

@@ -4,7 +4,10 @@ use crate::wall;
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,7 +23,7 @@ pub struct ClusterClock(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     /// Nodes of the cluster, this one included.
-    nodes: usize,
+    nodes: AtomicUsize,
     /// What the other nodes' clocks showed, and when. A node that is down is remembered: clocks go on.
     others: Mutex<BTreeMap<u64, (i64, Instant)>>,
 }
@@ -28,7 +31,16 @@ struct Inner {
 impl ClusterClock {
     /// The clock of a node of so many.
     pub fn new(nodes: usize) -> ClusterClock {
-        ClusterClock(Arc::new(Inner { nodes, others: Mutex::default() }))
+        ClusterClock(Arc::new(Inner { nodes: nodes.into(), others: Mutex::default() }))
+    }
+
+    /// So many nodes there are now.
+    pub fn set_nodes(&self, nodes: usize) {
+        self.0.nodes.store(nodes, Ordering::Relaxed);
+    }
+
+    fn nodes(&self) -> usize {
+        self.0.nodes.load(Ordering::Relaxed)
     }
 
     /// Notes what another node's clock showed at a moment.
@@ -40,12 +52,12 @@ impl ClusterClock {
     /// back, one that is behind is believed: it makes things late, and time goes on from what is on record.
     pub fn now(&self) -> i64 {
         let own = wall();
-        latest(self.0.nodes, self.clocks(own)).map_or(own, |latest| own.min(latest))
+        latest(self.nodes(), self.clocks(own)).map_or(own, |latest| own.min(latest))
     }
 
     /// The clocks of a majority are known; until then nobody can say what they allow.
     pub fn is_known(&self) -> bool {
-        self.0.others.lock().len() + 1 >= majority(self.0.nodes)
+        self.0.others.lock().len() + 1 >= majority(self.nodes())
     }
 
     /// How far this machine's clock is ahead of the median of all that are known, in nanoseconds.

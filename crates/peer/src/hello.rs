@@ -36,7 +36,7 @@ impl Pool {
             node_id: local.node_id,
             identity: local.identity.as_bytes().to_vec().into(),
             cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
-            clock: tenure_clock::wall(),
+            clock: clock(),
             peer_address: local.peer_address.clone(),
             known_level: local.known_level,
             joining: local.joining && local.cluster_id().is_none(),
@@ -85,14 +85,14 @@ impl Pool {
             // A node that waits is a stranger: whoever has an identity that is let in may vote.
             identity: if waiting { Bytes::new() } else { local.identity.as_bytes().to_vec().into() },
             cluster_id: local.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
-            clock: tenure_clock::wall(),
+            clock: clock(),
             free_bytes: condition.free_bytes.unwrap_or_default(),
+            unfit_because: condition.unfit_because,
+            damaged_shards: condition.damaged_shards,
             members: if waiting { Vec::new() } else { self.members() },
             waiting,
             known_level: local.known_level,
             revision: gate.revision(),
-            unfit_because: condition.unfit_because,
-            damaged_shards: condition.damaged_shards,
         })
     }
 
@@ -106,6 +106,10 @@ impl Pool {
         };
         self.gate().members().into_iter().filter_map(member).collect()
     }
+}
+
+fn clock() -> i64 {
+    tenure_clock::wall()
 }
 
 fn identity(bytes: &[u8]) -> Result<Uuid, Status> {

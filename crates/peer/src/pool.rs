@@ -213,7 +213,13 @@ impl Pool {
 impl Peer {
     fn at(address: String) -> Result<Peer, tonic::transport::Error> {
         let channel = endpoint(&address)?.connect_lazy();
-        Ok(Peer { address, channel, heard: Mutex::default(), clock_ahead: Mutex::default(), condition: Mutex::default() })
+        Ok(Peer {
+            address,
+            channel,
+            heard: Mutex::default(),
+            clock_ahead: Mutex::default(),
+            condition: Mutex::default(),
+        })
     }
 }
 

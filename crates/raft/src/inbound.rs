@@ -71,8 +71,8 @@ pub(crate) struct Inbound {
 #[tonic::async_trait]
 impl RaftHandler for Inbound {
     fn open(&self, _from: u64, replies: Replies) -> Box<dyn RaftSession> {
-        let (groups, members, room) = (self.groups.clone(), self.members.clone(), self.room.clone());
-        Box::new(Session { groups, members, room, replies, appends: HashMap::new() })
+        let (groups, members) = (self.groups.clone(), self.members.clone());
+        Box::new(Session { groups, members, room: self.room.clone(), replies, appends: HashMap::new() })
     }
 
     async fn install_snapshot(&self, from: u64, mut chunks: Streaming<SnapshotChunk>) -> Result<SnapshotReply, Status> {

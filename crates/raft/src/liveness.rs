@@ -25,8 +25,7 @@ const PROMPT: Duration = Duration::from_millis(250);
 const ROUNDS_OFF: u32 = 2;
 
 pub(crate) async fn run(core: Core) -> Infallible {
-    let mut shown = BTreeSet::new();
-    let mut rounds_off = 0;
+    let (mut rounds_off, mut shown) = (0, BTreeSet::new());
     loop {
         let strangers = core.members.strangers();
         let told = join_all(strangers.iter().map(|(node, address)| ask_stranger(&core, *node, address)));
@@ -36,6 +35,7 @@ pub(crate) async fn run(core: Core) -> Infallible {
         }
         shown.clone_from(&peers);
         tokio::join!(join_all(peers.into_iter().map(|node| ping(&core, node))), told);
+        core.clock.set_nodes(shown.len() + 1);
         let ahead = Duration::from_nanos(core.clock.ahead().unsigned_abs());
         rounds_off = if ahead > TOLERANCE { rounds_off + 1 } else { 0 };
         let off = (rounds_off >= ROUNDS_OFF).then(|| off_by(core.clock.ahead()));
@@ -61,25 +61,28 @@ fn off_by(ahead: i64) -> String {
 
 async fn ping(core: &Core, node: u64) {
     let begin = Instant::now();
-    let answer = match core.pool.hello(node).await {
-        Ok(answer) => answer,
-        Err(status) => {
-            if status.code() == Code::PermissionDenied {
-                core.members.set_refused(node, Some(status.message().to_owned()));
-            }
-            return;
+    match core.pool.hello(node).await {
+        Ok(answer) => {
+            core.members.set_refused(node, None);
+            core.members.hear(&answer);
+            core.pool.set_condition(node, condition(&answer));
+            look_at_clock(core, node, answer.clock, begin);
         }
-    };
-    core.members.set_refused(node, None);
-    core.members.hear(&answer);
-    core.pool.set_condition(node, condition(&answer));
+        Err(status) if status.code() == Code::PermissionDenied => {
+            core.members.set_refused(node, Some(status.message().to_owned()));
+        }
+        Err(_) => {}
+    }
+}
+
+/// The peer looked at its clock somewhere between our two looks.
+fn look_at_clock(core: &Core, node: u64, showed: i64, begin: Instant) {
     let took = begin.elapsed();
     if took > PROMPT {
         return;
     }
-    // The peer looked at its clock somewhere between our two looks.
-    core.clock.observe(node, answer.clock, begin + took / 2);
-    let ahead = (answer.clock + (took / 2).as_nanos() as i64).saturating_sub(wall()) as f64 / 1e9;
+    core.clock.observe(node, showed, begin + took / 2);
+    let ahead = (showed + (took / 2).as_nanos() as i64).saturating_sub(wall()) as f64 / 1e9;
     core.pool.set_clock_ahead(node, ahead);
     clock_offset(node).set(ahead);
 }

@@ -3,10 +3,10 @@
 use crate::wall;
 use parking_lot::Mutex;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -22,58 +22,91 @@ pub struct ClusterClock(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Nodes of the cluster, this one included.
-    nodes: AtomicUsize,
-    /// What the other nodes' clocks showed, and when. A node that is down is remembered: clocks go on.
-    others: Mutex<BTreeMap<u64, (i64, Instant)>>,
+    /// All that is known of the others is told as of this moment: clocks go on alike.
+    base: Instant,
+    /// What a majority's clocks allowed at `base`; [`UNKNOWN`] as long as too few are known. Each command asks for the time.
+    allowed: AtomicI64,
+    others: Mutex<Others>,
 }
+
+#[derive(Debug)]
+struct Others {
+    /// Nodes of the cluster, this one included.
+    nodes: usize,
+    /// What the other nodes' clocks showed at `base`. A node that is down is remembered: clocks go on.
+    showed: BTreeMap<u64, i64>,
+}
+
+const UNKNOWN: i64 = i64::MIN;
 
 impl ClusterClock {
     /// The clock of a node of so many.
     pub fn new(nodes: usize) -> ClusterClock {
-        ClusterClock(Arc::new(Inner { nodes: nodes.into(), others: Mutex::default() }))
+        let others = Others { nodes, showed: BTreeMap::new() };
+        let allowed = others.allow().into();
+        ClusterClock(Arc::new(Inner { base: Instant::now(), allowed, others: Mutex::new(others) }))
     }
 
-    /// So many nodes there are now.
-    pub fn set_nodes(&self, nodes: usize) {
-        self.0.nodes.store(nodes, Ordering::Relaxed);
-    }
-
-    fn nodes(&self) -> usize {
-        self.0.nodes.load(Ordering::Relaxed)
+    /// These are the other nodes now. What one showed that is none of them any more does not count.
+    pub fn set_peers(&self, peers: &BTreeSet<u64>) {
+        self.change(|others| {
+            others.nodes = peers.len() + 1;
+            others.showed.retain(|node, _| peers.contains(node));
+        });
     }
 
     /// Notes what another node's clock showed at a moment.
     pub fn observe(&self, node: u64, showed: i64, at: Instant) {
-        self.0.others.lock().insert(node, (showed, at));
+        let then = nanos(at.saturating_duration_since(self.0.base));
+        self.change(|others| _ = others.showed.insert(node, showed.saturating_sub(then)));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Others)) {
+        let mut others = self.0.others.lock();
+        change(&mut others);
+        self.0.allowed.store(others.allow(), Ordering::Relaxed);
     }
 
     /// The time: as this machine's clock shows it, but no later than a majority's clocks allow. A clock that is ahead is held
     /// back, one that is behind is believed: it makes things late, and time goes on from what is on record.
     pub fn now(&self) -> i64 {
-        let own = wall();
-        latest(self.nodes(), self.clocks(own)).map_or(own, |latest| own.min(latest))
+        match self.0.allowed.load(Ordering::Relaxed) {
+            UNKNOWN | i64::MAX => wall(),
+            allowed => wall().min(allowed.saturating_add(self.passed())),
+        }
     }
 
     /// The clocks of a majority are known; until then nobody can say what they allow.
     pub fn is_known(&self) -> bool {
-        self.0.others.lock().len() + 1 >= majority(self.nodes())
+        self.0.allowed.load(Ordering::Relaxed) != UNKNOWN
     }
 
     /// How far this machine's clock is ahead of the median of all that are known, in nanoseconds.
     pub fn ahead(&self) -> i64 {
         let own = wall();
-        own.saturating_sub(median(self.clocks(own)))
+        let passed = self.passed();
+        let others = self.0.others.lock();
+        let clocks = others.showed.values().map(|showed| showed.saturating_add(passed));
+        own.saturating_sub(median(clocks.chain([own]).collect()))
     }
 
-    /// What all clocks that are known show now, this machine's among them.
-    fn clocks(&self, own: i64) -> Vec<i64> {
-        let now = Instant::now();
-        let show = |(showed, at): &(i64, Instant)| {
-            let passed = now.saturating_duration_since(*at).as_nanos();
-            showed.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX))
-        };
-        self.0.others.lock().values().map(show).chain([own]).collect()
+    fn passed(&self) -> i64 {
+        nanos(self.0.base.elapsed())
+    }
+}
+
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
+
+impl Others {
+    /// The latest time that a majority of the nodes, to which this one belongs, would not call wrong.
+    fn allow(&self) -> i64 {
+        let majority = self.nodes / 2 + 1;
+        let Some(needed) = majority.checked_sub(2) else { return i64::MAX };
+        let mut clocks: Vec<i64> = self.showed.values().copied().collect();
+        clocks.sort_unstable_by(|a, b| b.cmp(a));
+        clocks.get(needed).map_or(UNKNOWN, |clock| clock.saturating_add(TOLERANCE_NANOS))
     }
 }
 
@@ -82,16 +115,6 @@ impl Default for ClusterClock {
     fn default() -> Self {
         ClusterClock::new(1)
     }
-}
-
-fn majority(nodes: usize) -> usize {
-    nodes / 2 + 1
-}
-
-/// The latest time that a majority of the nodes would not call wrong; `None` if too few clocks are known.
-fn latest(nodes: usize, mut clocks: Vec<i64>) -> Option<i64> {
-    clocks.sort_unstable_by(|a, b| b.cmp(a));
-    Some(clocks.get(majority(nodes) - 1)?.saturating_add(TOLERANCE_NANOS))
 }
 
 /// The clock in the middle. Of two the earlier one: to be behind does less harm than to be ahead.
@@ -109,21 +132,27 @@ mod tests {
 
     #[test]
     fn time_goes_as_far_as_a_majority_allows() {
-        let allowed = |nodes, clocks: &[i64]| latest(nodes, clocks.to_vec()).map(|latest| latest - TOLERANCE_NANOS);
-        for (nodes, clocks, expected) in [
-            (1, &[7][..], Some(7)),
-            (3, &[7], None),
-            (3, &[7, 9], Some(7)),
-            (3, &[YEARS, 9], Some(9)),
-            (3, &[YEARS, 8, 9], Some(9)),
-            (3, &[-YEARS, 8, 9], Some(8)),
-            (3, &[YEARS, YEARS + 1, 9], Some(YEARS)),
-            (5, &[1, 2, 3, 4, 5], Some(3)),
-            (5, &[1, 2], None),
-            (4, &[1, 2, 3, 4], Some(2)),
+        let told = |nodes, others: &[i64]| {
+            let showed = (2..).zip(others.iter().copied()).collect();
+            Others { nodes, showed }.allow()
+        };
+        for (nodes, others, expected) in [
+            (3, &[9][..], Some(9)),
+            (3, &[], None),
+            (3, &[8, 9], Some(9)),
+            (3, &[-YEARS, 9], Some(9)),
+            (3, &[YEARS, 9], Some(YEARS)),
+            (5, &[1, 2, 3, 4], Some(3)),
+            (5, &[1], None),
+            (4, &[1, 2, 3], Some(2)),
         ] {
-            assert_eq!(allowed(nodes, clocks), expected, "{clocks:?} of {nodes}");
+            assert_eq!(
+                told(nodes, others),
+                expected.map_or(UNKNOWN, |it| it + TOLERANCE_NANOS),
+                "{others:?} of {nodes}"
+            );
         }
+        assert_eq!(told(1, &[]), i64::MAX);
     }
 
     #[test]
@@ -152,6 +181,9 @@ mod tests {
         // One that is behind is believed, and the others are not kept back by it.
         clock.observe(3, wall(), Instant::now());
         assert!((clock.now() - wall()).abs() < SECOND && clock.ahead().abs() < SECOND);
+        // Nor is it kept back by one that is no member any more.
+        clock.set_peers(&[2].into());
+        assert!(clock.ahead() > YEARS - SECOND && !clock.0.others.lock().showed.contains_key(&3));
     }
 
     #[test]

@@ -33,9 +33,9 @@ pub(crate) async fn run(core: Core) -> Infallible {
         for gone in shown.difference(&peers) {
             clock_offset(*gone).set(0.0);
         }
+        core.clock.set_peers(&peers);
         shown.clone_from(&peers);
         tokio::join!(join_all(peers.into_iter().map(|node| ping(&core, node))), told);
-        core.clock.set_nodes(shown.len() + 1);
         let ahead = Duration::from_nanos(core.clock.ahead().unsigned_abs());
         rounds_off = if ahead > TOLERANCE { rounds_off + 1 } else { 0 };
         let off = (rounds_off >= ROUNDS_OFF).then(|| off_by(core.clock.ahead()));

@@ -2,6 +2,7 @@
 
 use crate::common::{Cluster, eventually, row};
 use bytes::Bytes;
+use futures::future::join_all;
 use std::time::{Duration, Instant};
 use tenure_raft::{Group, Options};
 
@@ -74,13 +75,18 @@ async fn a_follower_gets_its_snapshot_while_the_load_goes_on() {
             propose(&replicas, row(key, 100)).await;
         }
     });
+    // Whoever leads by then sends it.
+    let senders: Vec<_> = cluster.nodes.values().cloned().collect();
+    let told = tokio::spawn(eventually("its progress is told", move || {
+        let senders = senders.clone();
+        async move {
+            let statuses = join_all(senders.iter().map(|node| node.status())).await;
+            let mut snapshots = statuses.into_iter().flat_map(|status| status.snapshots);
+            snapshots.find(|it| it.shard == 1 && it.sent_bytes > 0)
+        }
+    }));
     cluster.restart(behind).await;
-    let node = cluster.nodes[&leader].clone();
-    eventually("its progress is told", || {
-        let node = node.clone();
-        async move { node.status().await.snapshots.into_iter().find(|it| it.shard == 1 && it.sent_bytes > 0) }
-    })
-    .await;
+    told.await.unwrap();
     let (caught_up, begin) = (cluster.group(behind, 1), Instant::now());
     eventually("it has caught up", || async {
         let (leading, _) = cluster.leader(1).await;
@@ -91,7 +97,9 @@ async fn a_follower_gets_its_snapshot_while_the_load_goes_on() {
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
     load.abort();
     cluster.assert_same().await;
-    assert!(node.status().await.snapshots.is_empty());
+    for node in cluster.nodes.values() {
+        assert!(node.status().await.snapshots.is_empty());
+    }
     cluster.stop().await;
 }
 

@@ -131,7 +131,7 @@ mod tests {
         within(Duration::from_secs(10), "disk".into(), move |cause| tell.send(cause.to_owned()).unwrap());
         assert_eq!(told.try_recv().unwrap(), "disk");
         let (release, wait) = mpsc::channel::<()>();
-        within(Duration::from_millis(1), "disk".into(), move |_| drop(wait.recv()));
+        within(Duration::from_millis(1), "disk".into(), move |_| _ = wait.recv());
         drop(release);
     }
 

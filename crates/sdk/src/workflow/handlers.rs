@@ -135,19 +135,11 @@ impl<S: WorkflowState> Handlers<S> {
         validator: Validator<S, A>,
         handle: impl Fn(&mut S, A) -> Result<R, Failure> + Send + Sync + 'static,
     ) {
-        let on_update = move |cx: &WorkflowContext<S>,
-                              _: &str,
-                              input: Input<'_>,
-                              validate: bool,
-                              accept: &dyn Fn(),
-                              reply: Reply| {
-            let args = read(cx, input, validator.filter(|_| validate))?;
-            accept();
+        let on_update = on_update(validator, move |cx: &WorkflowContext<S>, _, args, reply| {
             let result = handle(&mut cx.state_cell().write(Location::caller()), args);
             reply.finish(result.and_then(|value| Ok(cx.rt().converter.encode(&value)?)));
-            Ok(())
-        };
-        add(&mut self.updates, "update", update.name(), Box::new(on_update));
+        });
+        add(&mut self.updates, "update", update.name(), on_update);
     }
 
     /// Takes an update and answers it by a task of its own.
@@ -157,19 +149,10 @@ impl<S: WorkflowState> Handlers<S> {
         validator: Validator<S, A>,
         handle: impl Fn(WorkflowContext<S>, A) -> F + Send + Sync + 'static,
     ) {
-        let name = update.name();
-        let on_update = move |cx: &WorkflowContext<S>,
-                              _: &str,
-                              input: Input<'_>,
-                              validate: bool,
-                              accept: &dyn Fn(),
-                              reply: Reply| {
-            let args = read(cx, input, validator.filter(|_| validate))?;
-            accept();
+        let on_update = on_update(validator, move |cx: &WorkflowContext<S>, name, args, reply| {
             handle_update(cx, name, handle(cx.clone(), args), reply);
-            Ok(())
-        };
-        add(&mut self.updates, "update", name, Box::new(on_update));
+        });
+        add(&mut self.updates, "update", update.name(), on_update);
     }
 
     /// Handles the signals of all names that have no handler, in place of their channels.
@@ -217,15 +200,11 @@ impl<S: WorkflowState> Handlers<S> {
         &mut self,
         handle: impl Fn(&mut S, String, Vec<Raw>) -> Result<R, Failure> + Send + Sync + 'static,
     ) {
-        let on_update =
-            move |cx: &WorkflowContext<S>, name: &str, input: Input<'_>, _: bool, accept: &dyn Fn(), reply: Reply| {
-                let args = cx.rt().converter.decode_args(input)?;
-                accept();
-                let result = handle(&mut cx.state_cell().write(Location::caller()), name.to_owned(), args);
-                reply.finish(result.and_then(|value| Ok(cx.rt().converter.encode(&value)?)));
-                Ok(())
-            };
-        add_any(&mut self.any_update, "updates", Box::new(on_update));
+        let on_update = on_update(None, move |cx: &WorkflowContext<S>, name, args, reply| {
+            let result = handle(&mut cx.state_cell().write(Location::caller()), name.to_owned(), args);
+            reply.finish(result.and_then(|value| Ok(cx.rt().converter.encode(&value)?)));
+        });
+        add_any(&mut self.any_update, "updates", on_update);
     }
 
     /// Takes the updates of all names that have no handler, and answers them by a task for each.
@@ -233,14 +212,10 @@ impl<S: WorkflowState> Handlers<S> {
         &mut self,
         handle: impl Fn(WorkflowContext<S>, String, Vec<Raw>) -> F + Send + Sync + 'static,
     ) {
-        let on_update =
-            move |cx: &WorkflowContext<S>, name: &str, input: Input<'_>, _: bool, accept: &dyn Fn(), reply: Reply| {
-                let args = cx.rt().converter.decode_args(input)?;
-                accept();
-                handle_update(cx, name, handle(cx.clone(), name.to_owned(), args), reply);
-                Ok(())
-            };
-        add_any(&mut self.any_update, "updates", Box::new(on_update));
+        let on_update = on_update(None, move |cx: &WorkflowContext<S>, name, args, reply| {
+            handle_update(cx, name, handle(cx.clone(), name.to_owned(), args), reply);
+        });
+        add_any(&mut self.any_update, "updates", on_update);
     }
 }
 
@@ -259,6 +234,20 @@ fn handle_signal<S: 'static>(
             Ok(()) => {}
         }
     });
+}
+
+/// What every update has in common: its arguments are read and validated, it is accepted, and `answer` has it from then on,
+/// with the name by which it was called.
+fn on_update<S: WorkflowState, A: Args>(
+    validator: Validator<S, A>,
+    answer: impl Fn(&WorkflowContext<S>, &str, A, Reply) + Send + Sync + 'static,
+) -> Box<OnUpdate<S>> {
+    Box::new(move |cx, name, input, validate, accept, reply| {
+        let args = read(cx, input, validator.filter(|_| validate))?;
+        accept();
+        answer(cx, name, args, reply);
+        Ok(())
+    })
 }
 
 /// Runs the task of an update.

@@ -22,13 +22,13 @@ use tonic::{
 };
 
 /// The API's client on one address.
-pub type Service = WorkflowServiceClient<Channel>;
+pub type WorkflowService = WorkflowServiceClient<Channel>;
 
 /// The client of the API's operator service on one address.
-pub type Operator = OperatorServiceClient<Channel>;
+pub type OperatorService = OperatorServiceClient<Channel>;
 
 /// The client of Tenure's own API on one address.
-pub type Own = TenureServiceClient<Channel>;
+pub type TenureService = TenureServiceClient<Channel>;
 
 /// How long a call may take: one attempt, and all of them.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,7 @@ impl Connection {
         method: &'static str,
         request: Q,
         patience: Patience,
-        rpc: impl Fn(Service, Request<Q>) -> ResponseFuture<R>,
+        rpc: impl Fn(WorkflowService, Request<Q>) -> ResponseFuture<R>,
     ) -> Result<R, ClientError> {
         self.respond(method, request, patience, rpc).await.map(Response::into_inner)
     }
@@ -115,9 +115,10 @@ impl Connection {
         method: &'static str,
         request: Q,
         patience: Patience,
-        rpc: impl Fn(Service, Request<Q>) -> ResponseFuture<R>,
+        rpc: impl Fn(WorkflowService, Request<Q>) -> ResponseFuture<R>,
     ) -> Result<Response<R>, ClientError> {
-        let rpc = |channel, request| rpc(Service::new(channel).max_decoding_message_size(LARGEST_MESSAGE), request);
+        let rpc =
+            |channel, request| rpc(WorkflowService::new(channel).max_decoding_message_size(LARGEST_MESSAGE), request);
         self.at_any_address(method, request, patience, rpc).await
     }
 
@@ -127,9 +128,9 @@ impl Connection {
         method: &'static str,
         request: Q,
         patience: Patience,
-        rpc: impl Fn(Operator, Request<Q>) -> ResponseFuture<R>,
+        rpc: impl Fn(OperatorService, Request<Q>) -> ResponseFuture<R>,
     ) -> Result<R, ClientError> {
-        let rpc = |channel, request| rpc(Operator::new(channel), request);
+        let rpc = |channel, request| rpc(OperatorService::new(channel), request);
         self.at_any_address(method, request, patience, rpc).await.map(Response::into_inner)
     }
 
@@ -139,9 +140,9 @@ impl Connection {
         method: &'static str,
         request: Q,
         patience: Patience,
-        rpc: impl Fn(Own, Request<Q>) -> ResponseFuture<R>,
+        rpc: impl Fn(TenureService, Request<Q>) -> ResponseFuture<R>,
     ) -> Result<R, ClientError> {
-        let rpc = |channel, request| rpc(Own::new(channel), request);
+        let rpc = |channel, request| rpc(TenureService::new(channel), request);
         self.at_any_address(method, request, patience, rpc).await.map(Response::into_inner)
     }
 

@@ -43,7 +43,7 @@ impl DataError {
 ///
 /// ```
 /// use erased_serde::{Deserializer, Serialize};
-/// use tenure_client::{DataConverter, DataError, Json, PayloadConverter, Read};
+/// use tenure_client::{DataConverter, DataError, Json, PayloadConverter, PayloadReader};
 /// # type Payload = tenure_api::common::v1::Payload;
 /// /// Says who wrote it.
 /// struct Signed;
@@ -55,7 +55,7 @@ impl DataError {
 ///         Ok(payload)
 ///     }
 ///
-///     fn decode(&self, payload: &Payload, read: Read<'_>) -> Result<(), DataError> {
+///     fn decode(&self, payload: &Payload, read: PayloadReader<'_>) -> Result<(), DataError> {
 ///         Json.decode(payload, read)
 ///     }
 /// }
@@ -69,11 +69,11 @@ pub trait PayloadConverter: Send + Sync + 'static {
     fn encode(&self, value: &dyn ErasedSerialize) -> Result<Payload, DataError>;
 
     /// Hands a deserializer of the payload to `read`, once.
-    fn decode(&self, payload: &Payload, read: Read<'_>) -> Result<(), DataError>;
+    fn decode(&self, payload: &Payload, read: PayloadReader<'_>) -> Result<(), DataError>;
 }
 
 /// What [`PayloadConverter::decode`] calls with a deserializer.
-pub type Read<'a> = &'a mut dyn FnMut(&mut dyn ErasedDeserializer<'_>) -> Result<(), erased_serde::Error>;
+pub type PayloadReader<'a> = &'a mut dyn FnMut(&mut dyn ErasedDeserializer<'_>) -> Result<(), erased_serde::Error>;
 
 /// Changes payloads between converter and wire: encryption, compression. Both directions see every payload of
 /// arguments, results, heartbeats, memo fields and failure details; search attributes stay as they are, because the
@@ -140,7 +140,7 @@ impl PayloadConverter for Json {
         Ok(if data == NULL_TEXT { null() } else { payload(JSON, data) })
     }
 
-    fn decode(&self, payload: &Payload, read: Read<'_>) -> Result<(), DataError> {
+    fn decode(&self, payload: &Payload, read: PayloadReader<'_>) -> Result<(), DataError> {
         let data: &[u8] = match encoding(payload) {
             NULL => NULL_TEXT,
             JSON | JSON_PROTOBUF => &payload.data,

@@ -24,7 +24,7 @@ use tenure_api::{
 
 pub use tenure_api::enums::v1::WorkflowExecutionStatus;
 
-/// An execution of the workflow `W`. Its latest run, unless [`Self::run`] names one.
+/// An execution of the workflow `W`. Its latest run, unless [`Self::of_run`] names one.
 ///
 /// ```no_run
 /// use tenure_client::{Client, ClientError, Query, Signal, Update, WorkflowRef};
@@ -76,7 +76,7 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
 
     /// The same execution, this run of it only.
     #[must_use]
-    pub fn run(mut self, run_id: impl Into<String>) -> Self {
+    pub fn of_run(mut self, run_id: impl Into<String>) -> Self {
         self.only_run = run_id.into();
         self.first_run_id.clone_from(&self.only_run);
         self
@@ -162,6 +162,18 @@ impl<W: WorkflowDefinition> WorkflowHandle<W> {
         W::State: Handles<P>,
     {
         self.send_update(update.name(), args.into_args(), Some(update_id.into()), Stage::Accepted).await
+    }
+
+    /// The handle of an update that was sent before, by any process: to wait for its result.
+    pub fn update_handle<P, A: Args, R: Data>(
+        &self,
+        _: Update<P, A, R>,
+        update_id: impl Into<String>,
+    ) -> UpdateHandle<R>
+    where
+        W::State: Handles<P>,
+    {
+        UpdateHandle::of(self.client.clone(), self.execution(), update_id.into())
     }
 
     async fn send_update<A: Args, R: Data>(
@@ -431,16 +443,22 @@ impl<R: Data> UpdateHandle<R> {
         UpdateHandle { client, reference, outcome: answer.outcome, result: PhantomData }
     }
 
+    pub(crate) fn of(client: Client, execution: WorkflowExecution, update_id: String) -> Self {
+        let reference = UpdateRef { workflow_execution: Some(execution), update_id };
+        UpdateHandle { client, reference, outcome: None, result: PhantomData }
+    }
+
     /// The update id.
     pub fn id(&self) -> &str {
         &self.reference.update_id
     }
 
-    /// Waits for the result.
-    pub async fn result(mut self) -> Result<R, ClientError> {
+    /// Waits for the result. After an error that is none of the update, such as [`ClientError::is_unreachable`], ask again.
+    pub async fn result(&self) -> Result<R, ClientError> {
         let converter = self.client.converter();
+        let mut outcome = self.outcome.clone();
         loop {
-            match self.outcome.take().and_then(|outcome| outcome.value) {
+            match outcome.and_then(|outcome| outcome.value) {
                 Some(outcome::Value::Success(result)) => return Ok(converter.decode_first(Some(&result))?),
                 Some(outcome::Value::Failure(failure)) => {
                     return Err(ClientError::UpdateFailed(Failure::from_proto(failure, converter)));
@@ -455,7 +473,7 @@ impl<R: Data> UpdateHandle<R> {
             };
             let connection = self.client.connection();
             let answer = rpc!(connection, poll_workflow_execution_update, request, self.client.long()).await?;
-            self.outcome = answer.outcome;
+            outcome = answer.outcome;
         }
     }
 }

@@ -41,10 +41,10 @@ pub use batch::{
     BatchSummary, BatchTarget, ResetPoint, ResetReapplyExcludeType, StartBatch, WorkflowOptions,
 };
 pub use client::{Client, ClientBuilder};
-pub use connection::{Connection, Operator, Own, Patience, Service};
+pub use connection::{Connection, OperatorService, Patience, TenureService, WorkflowService};
 pub use data::{
-    Args, Binary, Data, DataConverter, DataError, Encode, IntoArg, IntoArgs, Json, PayloadCodec, PayloadConverter, Raw,
-    Read,
+    Args, Binary, Data, DataConverter, DataError, Encode, IntoArg, IntoArgs, Json, PayloadCodec, PayloadConverter,
+    PayloadReader, Raw,
 };
 pub use definition::{
     ActivityDefinition, ActivityRef, Handles, IntoActivity, IntoWorkflow, Query, Signal, Update, WorkflowDefinition,

@@ -37,8 +37,8 @@ pub use tenure_api::enums::v1::{WorkflowIdConflictPolicy, WorkflowIdReusePolicy}
 /// let start = || client.start(ORDER, "pizza").task_queue("orders");
 /// let handle = start().id("order-1").execution_timeout(Duration::from_secs(3600)).await?;
 /// // In one step with its first signal, or with an update.
-/// let handle = start().id("order-2").signal(PICK_UP, "Ann").await?;
-/// let (handle, tip) = start().id("order-3").update(TIP, 200).await?;
+/// let handle = start().id("order-2").signal_with_start(PICK_UP, "Ann").await?;
+/// let (handle, tip) = start().id("order-3").update_with_start(TIP, 200).await?;
 /// # Ok(()) }
 /// ```
 #[must_use = "starts nothing unless it is awaited"]
@@ -186,7 +186,7 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
     }
 
     /// Signals the execution, which is started first if it does not run; in one step.
-    pub async fn signal<P, A: Args>(
+    pub async fn signal_with_start<P, A: Args>(
         mut self,
         signal: Signal<P, A>,
         args: impl IntoArgs<A>,
@@ -229,7 +229,7 @@ impl<W: WorkflowDefinition> StartWorkflow<W> {
 
     /// Updates the execution, which is started first if it does not run (set [`Self::conflict`]); in one step. Waits
     /// until the update is accepted.
-    pub async fn update<P, A: Args, R: Data>(
+    pub async fn update_with_start<P, A: Args, R: Data>(
         mut self,
         update: Update<P, A, R>,
         args: impl IntoArgs<A>,

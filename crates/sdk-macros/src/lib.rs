@@ -20,7 +20,8 @@ use proc_macro::TokenStream;
 /// `worker.workflow(name)`, `cx.child(name, args)`. `#[workflow(name = "...")]` sets the workflow type.
 /// `#[workflow(init = State::new)]` makes the state of the arguments, which it gets by reference; without, the state is
 /// `Default`. `#[workflow(dynamic)]` takes the tasks of all workflow types that the worker does not have: its argument is
-/// `args: Vec<Raw>`, and `cx.info().workflow_type` says the type.
+/// `args: Vec<Raw>`, and `cx.info().workflow_type` says the type. `#[workflow(fails_on(panic, nondeterminism))]` has a run
+/// fail of these, one or both, instead of having its workflow task tried again until there is better code.
 #[proc_macro_attribute]
 pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
     finish(renamed::expand(options.into(), |options| workflow::expand(options, item.into())))

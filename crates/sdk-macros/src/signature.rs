@@ -12,6 +12,8 @@ pub(crate) struct AttributeOptions {
     pub(crate) init: Option<syn::Path>,
     /// Takes what has no other taker, whatever it is called.
     pub(crate) dynamic: bool,
+    /// What a workflow fails of, instead of its task.
+    pub(crate) fails_on: Vec<Ident>,
 }
 
 impl AttributeOptions {
@@ -28,9 +30,21 @@ impl AttributeOptions {
                 options.init = Some(meta.value()?.parse()?);
             } else if is("dynamic") {
                 options.dynamic = true;
+            } else if is("fails_on") {
+                meta.parse_nested_meta(|problem| {
+                    options.fails_on.push(match problem.path.get_ident() {
+                        Some(it) if it == "panic" => Ident::new("Panic", it.span()),
+                        Some(it) if it == "nondeterminism" => Ident::new("Nondeterminism", it.span()),
+                        _ => return Err(problem.error("a workflow can fail on `panic` and `nondeterminism`")),
+                    });
+                    Ok(())
+                })?;
             } else {
-                let shown =
-                    |key: &&str| if *key == "dynamic" { "`dynamic`".to_owned() } else { format!("`{key} = ..`") };
+                let shown = |key: &&str| match *key {
+                    "dynamic" => "`dynamic`".to_owned(),
+                    "fails_on" => "`fails_on(..)`".to_owned(),
+                    key => format!("`{key} = ..`"),
+                };
                 let known = allowed.iter().map(shown).collect::<Vec<_>>().join(" and ");
                 return Err(meta.error(if known.is_empty() {
                     "nothing can be set here".to_owned()

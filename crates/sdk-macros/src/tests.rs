@@ -59,9 +59,13 @@ fn workflows() {
     assert!(messages(workflow::expand, "dynamic", code)[0].contains("takes one argument: `args: Vec<Raw>`"));
     assert_eq!(
         messages(workflow::expand, "nmae = \"x\"", code),
-        ["unknown option: `name = ..` and `init = ..` and `dynamic` can be set here"]
+        ["unknown option: `name = ..` and `init = ..` and `fails_on(..)` and `dynamic` can be set here"]
     );
     assert!(messages(workflow::expand, "name = \"x\"", code).is_empty());
+    assert!(messages(workflow::expand, "fails_on(panic, nondeterminism)", code).is_empty());
+    assert!(
+        messages(workflow::expand, "fails_on(errors)", code)[0].contains("can fail on `panic` and `nondeterminism`")
+    );
 }
 
 #[test]

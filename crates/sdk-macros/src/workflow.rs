@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use syn::{ItemFn, spanned::Spanned};
 
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<TokenStream> {
-    let options = AttributeOptions::read(options, &["name", "init", "dynamic"])?;
+    let options = AttributeOptions::read(options, &["name", "init", "fails_on", "dynamic"])?;
     let mut function: ItemFn = item(tokens, "workflow", "an `async fn`")?;
     let signature = &function.sig;
     if let Some(receiver) = signature.receiver() {
@@ -34,6 +34,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
         Some(init) => quote!(#init(#(#call_names),*)),
         None => quote_spanned!(context.ty.span()=> <#state as ::tenure_sdk::macros::DefaultState>::make()),
     };
+    let fails_on = &options.fails_on;
     let settled = output.settle(quote!(#name::run(#cx, #(#call_names),*).await));
     function.sig.ident = syn::Ident::new("run", name.span());
     function.vis = syn::parse_quote!(pub);
@@ -66,6 +67,8 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> syn::Result<T
         }
 
         impl ::tenure_sdk::Workflow for #name {
+            const FAILS_ON: &'static [::tenure_sdk::TaskProblem] = &[#(::tenure_sdk::TaskProblem::#fails_on),*];
+
             #[allow(unused_variables)]
             fn init(#names: &#types) -> #state {
                 #init

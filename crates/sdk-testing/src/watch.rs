@@ -59,7 +59,7 @@ impl Watch {
         let mut text = String::new();
         for ((workflow_id, run_id), replayer) in runs {
             let any: WorkflowRef<Vec<Raw>, Raw> = WorkflowRef::new("");
-            let problem = match client.handle(any, &workflow_id).run(&run_id).history().await {
+            let problem = match client.handle(any, &workflow_id).of_run(&run_id).history().await {
                 Ok(history) => replayer.replay_prefixes(&history, PREFIXES).err().map(|error| error.to_string()),
                 Err(error) if error.is_not_found() => None,
                 Err(error) => Some(format!("its history cannot be read: {error}")),

@@ -92,8 +92,8 @@
 //!
 //! Its code runs again and must do the same again: ask [`WorkflowContext::now`] for the time, do I/O in activities,
 //! change code that running workflows depend on under a [`WorkflowContext::patched`]. A command that differs from
-//! history fails the workflow task with both sides and the line of code; the workflow waits for a worker that knows
-//! better. A panic fails the task, too. An `Err` fails the workflow.
+//! history fails the workflow task with both sides and the line of code; so does a panic. The task is tried again, with
+//! growing pauses, until a worker has better code. An `Err` fails the workflow.
 //!
 //! What a workflow waits for is cancelled when it is dropped: the timer that lost in a [`select!`], an activity whose
 //! future goes out of scope.
@@ -140,11 +140,11 @@ pub use tenure_client::{
     Binary, Calendar, CalendarRange, ChangedSchedule, Client, ClientBuilder, ClientCall, ClientCallKind, ClientError,
     ClientInterceptor, Data, DataConverter, DataError, Description, Encode, Events, Failure, FailureData, FailureKind,
     Filter, FilterValue, Handles, Headers, HeartbeatAnswer, Interval, IntoActivity, IntoArgs, IntoRanges, IntoWorkflow,
-    Json, List, ListStream, NewSchedule, Outgoing, PatchSchedule, Payload, PayloadCodec, PayloadConverter, Query, Raw,
-    Read, ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState, ScheduleBuilder, ScheduleDescription,
-    ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes, ScheduledAction, ScheduledRun,
-    SearchAttribute, SearchKey, SearchValue, Signal, StartActivity, StartBatch, StartWorkflow, TimeoutType, Trigger,
-    Update, UpdateHandle, Weekday, WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle,
+    Json, List, ListStream, NewSchedule, Outgoing, PatchSchedule, Payload, PayloadCodec, PayloadConverter,
+    PayloadReader, Query, Raw, ResetPoint, ResetReapplyExcludeType, RetryPolicy, RetryState, ScheduleBuilder,
+    ScheduleDescription, ScheduleHandle, ScheduleOverlapPolicy, ScheduleSummary, ScheduleTimes, ScheduledAction,
+    ScheduledRun, SearchAttribute, SearchKey, SearchValue, Signal, StartActivity, StartBatch, StartWorkflow,
+    TimeoutType, Trigger, Update, UpdateHandle, Weekday, WorkflowDefinition, WorkflowExecutionStatus, WorkflowHandle,
     WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowOptions, WorkflowRef, attributes,
 };
 /// ```
@@ -313,10 +313,11 @@ pub use worker::{Deployment, Versioning, Worker, WorkerOptions};
 #[cfg(feature = "rand")]
 pub use workflow::WorkflowRng;
 pub use workflow::{
-    Acquire, ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew,
-    ExternalHandle, Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Permit, Saga, Scope, Sent,
-    SignalChannel, StateMut, StateRef, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowMutex,
-    WorkflowMutexGuard, WorkflowSemaphore, WorkflowState, join_all, select_all, try_join_all,
+    ActivityCall, ActivityFuture, Cancellation, ChildCall, ChildFuture, ChildHandle, ContinueAsNew, ExternalHandle,
+    Handlers, JoinAll, JoinHandle, LocalActivityCall, ParentClosePolicy, Saga, Scope, Sent, SignalChannel, StateMut,
+    StateRef, TaskProblem, Timer, WaitUntil, WaitUntilTimeout, Workflow, WorkflowContext, WorkflowMutex,
+    WorkflowMutexGuard, WorkflowSemaphore, WorkflowSemaphoreAcquire, WorkflowSemaphorePermit, WorkflowState, join_all,
+    select_all, try_join_all,
 };
 
 /// A result whose error is a [`Failure`], unless another is named.
@@ -331,7 +332,7 @@ pub mod prelude {
     };
 }
 
-/// The snippets of the guides compile.
-#[cfg(doctest)]
+/// The snippets of the guides compile; one of them reads histories.
+#[cfg(all(doctest, feature = "json-history"))]
 #[doc = include_str!("../../../docs/sdk-bad-days.md")]
 struct BadDays;

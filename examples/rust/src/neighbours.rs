@@ -90,7 +90,7 @@ pub async fn suffer(cx: WorkflowContext, python: String, how: String) -> Result<
 
 async fn misbehave(cx: &WorkflowContext, python: String, how: String) -> Result<()> {
     let is_slow = how == "is slow";
-    let call = cx.activity(MISBEHAVE, how).task_queue(python).cancellation(Cancellation::Wait);
+    let call = cx.activity(MISBEHAVE, how).task_queue(python).cancellation(Cancellation::WaitCompleted);
     let policy = RetryPolicy::default().initial_interval(Duration::from_millis(50)).maximum_attempts(2);
     let time = Duration::from_secs(if is_slow { 1 } else { 60 });
     call.start_to_close(time).heartbeat_timeout(Duration::from_secs(3)).retry(policy).await

@@ -19,7 +19,7 @@ fn the_guide_quotes_the_examples() {
         .map(|path| trimmed(&fs::read_to_string(path).unwrap()))
         .collect();
     let text = |file: &str| fs::read_to_string(package.join("../..").join(file)).unwrap();
-    let guide = text("docs/sdk.md") + &text("docs/schedules.md") + &text("README.md");
+    let guide = text("docs/sdk.md") + &text("docs/sdk-production.md") + &text("docs/schedules.md") + &text("README.md");
     let blocks: Vec<_> =
         guide.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
     assert!(blocks.len() > 5, "{} blocks", blocks.len());

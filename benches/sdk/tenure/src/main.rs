@@ -51,7 +51,7 @@ async fn timers(cx: WorkflowContext, text: String) -> Result<String> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { address, task_queue, cached } = Arguments::parse();
     let client = Client::connect([address]).await?;
-    let options = WorkerOptions { cached_workflows: cached, ..Default::default() };
+    let options = WorkerOptions::default().cached_workflows(cached);
     let worker = Worker::new(client, task_queue).options(options).activity(step);
     Ok(worker.workflow(activities).workflow(local_activities).workflow(timers).run().await?)
 }

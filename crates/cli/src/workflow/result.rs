@@ -25,7 +25,7 @@ const ANY: WorkflowRef<(), Raw> = WorkflowRef::new("");
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let api = args.target.reach().await?;
     let execution = args.which.execution();
-    let handle = api.client.handle(ANY, execution.workflow_id).run(execution.run_id);
+    let handle = api.client.handle(ANY, execution.workflow_id).of_run(execution.run_id);
     let Raw(result) = api.ask("waiting for the result", handle.result()).await?;
     if args.json {
         let value = payload::value(&result).unwrap_or_else(|| payload::described(&result).into());

@@ -14,6 +14,7 @@ use tenure_api::{
 
 /// What the server knows of an activity without a workflow. Lists know of no attempts.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ActivityDescription {
     /// The activity id.
     pub activity_id: String,

@@ -67,7 +67,7 @@ impl<D: ActivityDefinition> ActivityHandle<D> {
 
     /// The same activity, this run of it only.
     #[must_use]
-    pub fn run(mut self, run_id: impl Into<String>) -> Self {
+    pub fn of_run(mut self, run_id: impl Into<String>) -> Self {
         self.run_id = run_id.into();
         self
     }

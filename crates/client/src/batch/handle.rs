@@ -83,6 +83,7 @@ impl BatchHandle {
 
 /// What the server knows of a batch operation.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BatchDescription {
     /// Its id.
     pub id: String,
@@ -134,6 +135,7 @@ impl BatchDescription {
 
 /// What a list shows of a batch operation.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BatchSummary {
     /// Its id, for [`Client::batch_handle`].
     pub id: String,

@@ -57,6 +57,7 @@ impl ResetPoint {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BatchActivities {
     /// All that are pending.
     All,

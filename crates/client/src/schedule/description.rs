@@ -27,6 +27,7 @@ use tenure_api::{
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ScheduleDescription {
     /// Its id.
     pub id: String,
@@ -82,6 +83,7 @@ pub struct ScheduleDescription {
 
 /// A workflow that a schedule has started.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScheduledAction {
     /// The time for which it was started, jitter included.
     pub scheduled: Option<SystemTime>,
@@ -97,6 +99,7 @@ pub struct ScheduledAction {
 
 /// A workflow of a schedule that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScheduledRun {
     /// Its workflow id.
     pub workflow_id: String,
@@ -214,6 +217,7 @@ impl ScheduledAction {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ScheduleSummary {
     /// Its id, for [`Client::schedule`](crate::Client::schedule).
     pub id: String,

@@ -236,6 +236,7 @@ pub enum Weekday {
 
 /// Times that are `offset` after a multiple of `every`, counted from 1970-01-01T00:00:00Z on; both in whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Interval {
     /// From one time to the next.
     pub every: Duration,
@@ -261,6 +262,7 @@ impl Interval {
 /// When a schedule fires, as the server says it: cron strings have become calendars and intervals. All calendars and
 /// intervals count, but for times that are excluded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScheduleTimes {
     /// By the calendar.
     pub calendars: Vec<Calendar>,

@@ -49,7 +49,7 @@ async fn an_activity_is_tried_until_it_has_a_result() {
     let latest = client.activity_handle(resize, &queue);
     assert_eq!(latest.result().await.unwrap(), "small 7.png");
     assert_eq!(latest.describe().await.unwrap().run_id, second.run_id());
-    assert_eq!(latest.run(first.run_id()).describe().await.unwrap().run_id, first.run_id());
+    assert_eq!(latest.of_run(first.run_id()).describe().await.unwrap().run_id, first.run_id());
 
     let refused = client.start_activity(refuse, "song.mp3").task_queue(&queue).start_to_close(MINUTE).await.unwrap();
     let error = refused.result().await.unwrap_err();

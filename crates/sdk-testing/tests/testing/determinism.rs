@@ -131,3 +131,25 @@ async fn a_panic_ends_the_wait_for_a_result() {
     };
     tokio::time::timeout(Duration::from_secs(20), waited).await.expect("it does not just hang");
 }
+
+static CHANGES: AtomicU32 = AtomicU32::new(0);
+
+#[workflow(fails_on(nondeterminism))]
+async fn changes_its_mind(cx: WorkflowContext) -> Result<u32> {
+    if CHANGES.fetch_add(1, Ordering::Relaxed) == 0 { cx.activity(echo, 1).await } else { cx.activity(other, 1).await }
+}
+
+#[tokio::test]
+async fn a_workflow_may_fail_of_another_command_instead_of_waiting_for_better_code() {
+    let env = TestEnv::builder().task_failures(true).replays(false).start().await;
+    let (client, queue) = (env.client(), unique("changes"));
+    let worker = Worker::new(client.clone(), &queue).workflow(changes_its_mind).activity(echo).activity(other);
+    crate::with_worker(&env, worker.options(WorkerOptions::default().cached_workflows(0)), async {
+        let handle = client.start(changes_its_mind, ()).id(&queue).task_queue(&queue).await.unwrap();
+        let failed = handle.result().await.unwrap_err();
+        let failure = failed.failure().expect("the workflow fails");
+        assert_eq!(failure.application_type(), Some("Nondeterminism"), "{failure}");
+        assert!(failure.message.contains("determinism.rs"), "{failure}");
+    })
+    .await;
+}

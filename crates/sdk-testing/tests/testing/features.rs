@@ -125,13 +125,13 @@ async fn start_goes_together_with_a_signal_or_an_update() {
     with_worker(&env, worker, async {
         let start = || client.start(order, ()).id(format!("{queue}-order")).task_queue(&queue);
         let existing = || start().conflict(WorkflowIdConflictPolicy::UseExisting);
-        let (_, update) = existing().update(Order::ADD, "bread").await.unwrap();
+        let (_, update) = existing().update_with_start(Order::ADD, "bread").await.unwrap();
         assert_eq!(update.result().await.unwrap(), 1);
-        let (_, update) = existing().update(Order::ADD, "wine").await.unwrap();
+        let (_, update) = existing().update_with_start(Order::ADD, "wine").await.unwrap();
         assert_eq!(update.result().await.unwrap(), 2);
         let again = start().await.unwrap_err();
         assert!(matches!(again, ClientError::AlreadyStarted { .. }), "{again}");
-        let handle = start().signal(Order::CLOSE, ()).await.unwrap();
+        let handle = start().signal_with_start(Order::CLOSE, ()).await.unwrap();
         assert_eq!(handle.result().await.unwrap().items, ["bread", "wine"]);
     })
     .await;
@@ -234,8 +234,10 @@ async fn activities_timers_and_combinators() {
 
 #[workflow]
 pub(crate) async fn cleaning(cx: WorkflowContext) -> Result<()> {
-    let waited =
-        cx.activity(Flaky::FOREVER, ()).heartbeat_timeout(Duration::from_secs(5)).cancellation(Cancellation::Wait);
+    let waited = cx
+        .activity(Flaky::FOREVER, ())
+        .heartbeat_timeout(Duration::from_secs(5))
+        .cancellation(Cancellation::WaitCompleted);
     let failure = waited.await.unwrap_err();
     assert!(failure.is_cancelled(), "{failure}");
     let refused = cx.sleep(MOMENT).await;
@@ -386,7 +388,7 @@ async fn local_activities_outlast_a_workflow_task() {
 async fn without_a_cache_every_task_is_replayed() {
     let env = TestEnv::start().await;
     let (client, queue) = (env.client(), unique("uncached"));
-    let options = WorkerOptions { cached_workflows: 0, ..Default::default() };
+    let options = WorkerOptions::default().cached_workflows(0);
     let worker = Worker::new(client.clone(), &queue)
         .workflow(everything)
         .workflow(order)

@@ -61,7 +61,7 @@ async fn a_schedule_of_each_day_acts_as_days_go_by() {
 
     // While it is paused days pass it by. (They pass while a result is awaited, too.)
     daily.pause("holidays").await.unwrap();
-    let handle = client.handle(report, &last.workflow_id).run(&last.first_run_id);
+    let handle = client.handle(report, &last.workflow_id).of_run(&last.first_run_id);
     assert_eq!(handle.result().await.unwrap(), 30, "each goes on from the result of the one before");
     env.sleep(7 * DAY).await;
     daily.unpause("back").await.unwrap();

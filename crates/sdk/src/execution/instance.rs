@@ -3,7 +3,7 @@
 use super::updates::Reply;
 use crate::{
     runtime::{Broken, Completion, Rt},
-    workflow::{Handlers, StateCell, Workflow, WorkflowContext, WorkflowState},
+    workflow::{Handlers, StateCell, TaskProblem, Workflow, WorkflowContext, WorkflowState},
 };
 use std::{marker::PhantomData, rc::Rc, sync::Arc};
 use tenure_api::common::v1::{Payload, Payloads};
@@ -18,6 +18,8 @@ pub(crate) trait Factory: Send + Sync {
 
 pub(crate) trait Instance {
     fn name(&self) -> &str;
+    /// What the run fails of, instead of its task.
+    fn fails_on(&self) -> &'static [TaskProblem];
     /// Makes the state before anything runs, for queries of a workflow that has not begun.
     fn prepare(&self, args: Option<&Payloads>) -> Result<(), DataError>;
     /// Begins the function.
@@ -110,6 +112,10 @@ impl<W: Workflow> Instance for Running<W> {
     fn name(&self) -> &str {
         // Of a dynamic one, history says it.
         self.cx.rt().info.get().map_or(&*self.name, |info| &*info.workflow_type)
+    }
+
+    fn fails_on(&self) -> &'static [TaskProblem] {
+        W::FAILS_ON
     }
 
     fn prepare(&self, args: Option<&Payloads>) -> Result<(), DataError> {

@@ -6,6 +6,7 @@
 
 mod carry;
 mod data;
+mod end;
 mod events;
 mod instance;
 mod matching;
@@ -19,10 +20,9 @@ pub(crate) use matching::of_command as describe;
 use crate::{
     info::{HistoryInfo, WorkflowInfo, time_of},
     interceptor::{InboundKind, Interceptors},
-    runtime::{Broken, Command, Completion, LocalCall, ROOT, Rt, Runtime, WOKEN_FROM_OUTSIDE, catch},
+    runtime::{Broken, Command, LocalCall, Rt, Runtime, WOKEN_FROM_OUTSIDE, catch},
 };
 use std::{
-    panic::Location,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -86,20 +86,25 @@ impl TaskFailure {
 
 impl From<Broken> for TaskFailure {
     fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::Nondeterminism(message) => {
-                TaskFailure::new(WorkflowTaskFailedCause::NonDeterministicError, "Nondeterminism", message)
+        let cause = match broken {
+            Broken::Nondeterminism(_) => WorkflowTaskFailedCause::NonDeterministicError,
+            Broken::Panic(_) | Broken::TooLarge(_) | Broken::Data(_) => {
+                WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure
             }
-            Broken::Panic(message) => {
-                TaskFailure::new(WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure, "Panic", message)
-            }
-            Broken::TooLarge(message) => {
-                TaskFailure::new(WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure, "TooLarge", message)
-            }
-            Broken::Data(message) => {
-                TaskFailure::new(WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure, "Data", message)
-            }
-        }
+        };
+        TaskFailure { cause, failure: Failure::from(broken).to_proto(&DataConverter::default()) }
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        let (kind, message) = match broken {
+            Broken::Nondeterminism(message) => ("Nondeterminism", message),
+            Broken::Panic(message) => ("Panic", message),
+            Broken::TooLarge(message) => ("TooLarge", message),
+            Broken::Data(message) => ("Data", message),
+        };
+        Failure::application(kind, message)
     }
 }
 
@@ -344,94 +349,6 @@ impl Execution {
         match &*self.rt.broken.borrow() {
             Some(broken) => Err(Trouble::Fails(broken.clone().into())),
             None => Ok(()),
-        }
-    }
-
-    /// Turns how the function ended into the last command.
-    fn finish(&self) {
-        let Some(completion) = self.rt.completion.take() else { return };
-        let attributes = match completion {
-            Completion::Done(result) => {
-                if self.rt.continue_as_new.take().is_some() && !self.rt.replaying.get() {
-                    let Name { workflow_id, run_id, .. } = &self.name;
-                    tracing::warn!(
-                        %workflow_id, %run_id,
-                        "the workflow completes although it asked to continue as new: return the error of `.finish()`"
-                    );
-                }
-                let result = Some(Payloads { payloads: vec![result] });
-                Make::CompleteWorkflowExecutionCommandAttributes(command::CompleteWorkflowExecutionCommandAttributes {
-                    result,
-                })
-            }
-            Completion::Failed(failure) => self.failed(&failure),
-        };
-        self.rt.commands.borrow_mut().push(Command::new(None, attributes, Location::caller()));
-        self.tell_unread();
-        self.tell_unfinished();
-        self.rt.end();
-    }
-
-    fn failed(&self, failure: &Failure) -> Make {
-        // Whatever the function has made of the error with which it was told to return.
-        if let Some(mut attributes) = self.rt.continue_as_new.take() {
-            if let Make::ContinueAsNewWorkflowExecutionCommandAttributes(next) = &mut attributes {
-                self.carry_over(next);
-            }
-            return attributes;
-        }
-        if failure.is_cancelled() && self.rt.scopes.borrow().is_cancelled(ROOT) {
-            return Make::CancelWorkflowExecutionCommandAttributes(
-                command::CancelWorkflowExecutionCommandAttributes::default(),
-            );
-        }
-        let failure = Some(failure.to_proto(&self.rt.converter));
-        Make::FailWorkflowExecutionCommandAttributes(command::FailWorkflowExecutionCommandAttributes { failure })
-    }
-
-    /// What came through channels of this code and was not received, the next run receives.
-    fn carry_over(&self, next: &mut command::ContinueAsNewWorkflowExecutionCommandAttributes) {
-        let mut channels = self.rt.channels.borrow_mut();
-        let opened = self.rt.opened.borrow();
-        let unread = opened.iter().flat_map(|name| {
-            let queue = channels.remove(*name).unwrap_or_default();
-            queue.into_iter().map(|input| ((*name).to_owned(), input))
-        });
-        let unread = unread.collect::<Vec<_>>();
-        let (count, fields) = (unread.len(), carry::pack(unread));
-        let bytes: usize = fields.values().map(|field| field.data.len()).sum();
-        if bytes > carry::MAX_BYTES {
-            // None of them is lost: other code receives them before it continues.
-            self.rt.break_with(Broken::TooLarge(format!(
-                "{count} signals that were not received, of {bytes} bytes, do not fit into the start of the next run: \
-                 receive them before continuing as new"
-            )));
-        }
-        if !fields.is_empty() {
-            next.header.get_or_insert_with(Default::default).fields.extend(fields);
-        }
-    }
-
-    fn tell_unread(&self) {
-        let Name { workflow_id, run_id, .. } = &self.name;
-        for (signal, queue) in self.rt.channels.borrow().iter().filter(|_| !self.rt.replaying.get()) {
-            let count = queue.len();
-            if count > 0 {
-                tracing::warn!(%workflow_id, %run_id, signal, count, "the run closed without having received signals");
-            }
-        }
-    }
-
-    fn tell_unfinished(&self) {
-        if self.rt.replaying.get() {
-            return;
-        }
-        let Name { workflow_id, run_id, .. } = &self.name;
-        for (handler, count) in self.rt.handlers.borrow().iter().filter(|(_, count)| **count > 0) {
-            tracing::warn!(
-                %workflow_id, %run_id, handler = &**handler, count,
-                "the run closed while handlers were at work; `cx.all_handlers_finished()` tells when they are not"
-            );
         }
     }
 

@@ -15,7 +15,7 @@ pub(crate) use operations::{
 };
 pub(crate) use panics::{catch, hush, message_of};
 pub(crate) use scopes::{ROOT, ScopeId, Scopes};
-pub(crate) use tasks::{Tasks, WOKEN_FROM_OUTSIDE};
+pub(crate) use tasks::{TaskId, Tasks, WOKEN_FROM_OUTSIDE};
 
 use crate::{
     info::{HistoryInfo, WorkflowInfo},
@@ -262,9 +262,16 @@ impl Runtime {
         }
     }
 
-    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
         let scope = self.scopes.borrow().current();
-        self.tasks.spawn(scope, Box::pin(future));
+        let task = self.tasks.spawn(scope, Box::pin(future));
+        self.progressed();
+        task
+    }
+
+    /// Drops a task, which cancels what it waits for.
+    pub(crate) fn abort(&self, task: TaskId) {
+        self.tasks.abort(task, &self.scopes);
         self.progressed();
     }
 

@@ -95,12 +95,23 @@ impl Tasks {
         self.woken.from_outside.load(Ordering::Acquire)
     }
 
-    pub(crate) fn spawn(&self, scope: ScopeId, future: Future) {
+    pub(crate) fn spawn(&self, scope: ScopeId, future: Future) -> TaskId {
         let task = self.next_id.get();
         self.next_id.set(task + 1);
         let waker = Arc::new(TaskWaker { task, is_woken: AtomicBool::new(false), woken: self.woken.clone() });
         waker.wake_by_ref();
         self.tasks.borrow_mut().insert(task, Task { future: Some(future), waker, scope });
+        task
+    }
+
+    /// Drops a task, in its scope, as if it had come to its end. One that is being polled comes to rest first.
+    pub(crate) fn abort(&self, id: TaskId, scopes: &RefCell<Scopes>) {
+        let task = self.tasks.borrow_mut().remove(&id);
+        if let Some(task) = task {
+            let outer = scopes.borrow_mut().enter(task.scope);
+            drop(task.future);
+            scopes.borrow_mut().enter(outer);
+        }
     }
 
     /// The task that was woken first.
@@ -123,9 +134,9 @@ impl Tasks {
             // What it holds is dropped while its scope is the current one.
             if polled.is_ready() { None } else { Some(future) }
         });
-        scopes.borrow_mut().enter(outer);
-        match polled {
+        let ended = match polled {
             Ok(Some(pending)) => {
+                // One that has aborted itself is dropped, in its scope, too.
                 if let Some(task) = self.tasks.borrow_mut().get_mut(&id) {
                     task.future = Some(pending);
                 }
@@ -136,7 +147,9 @@ impl Tasks {
                 Ok(())
             }
             Err(panic) => Err(panic),
-        }
+        };
+        scopes.borrow_mut().enter(outer);
+        ended
     }
 
     pub(crate) fn clear(&self) {

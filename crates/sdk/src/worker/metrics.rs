@@ -1,4 +1,4 @@
-//! What a worker counts, by the names that other SDKs use; `docs/sdk.md` lists them.
+//! What a worker counts, by the names that other SDKs use; `docs/sdk-production.md` lists them.
 
 use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
 use std::collections::BTreeMap;

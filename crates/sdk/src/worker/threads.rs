@@ -391,8 +391,16 @@ impl Cache {
         let Advance { name, task, queries, .. } = *advance;
         let Some(cached) = self.executions.get_mut(&name.run_id) else { return Err(Refused::Gap(None)) };
         cached.used = self.tick;
-        let again = cached.strict.as_mut().and_then(|strict| strict.note(&task));
-        let output = cached.execution.advance(task)?;
+        let mut again = cached.strict.as_mut().and_then(|strict| strict.note(&task));
+        let only_query = task.only_query;
+        let output = match cached.execution.advance(task) {
+            Ok(output) => output,
+            Err(trouble) if only_query => return Err(trouble.into()),
+            Err(trouble) => {
+                again = None;
+                cached.execution.end_with(trouble)?
+            }
+        };
         if let Some(again) = again {
             let Plan { converter, interceptors, .. } = &*self.plan;
             let factory = &cached.factory;

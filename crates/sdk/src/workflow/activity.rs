@@ -96,7 +96,7 @@ impl<D: ActivityDefinition> ActivityCall<D> {
         self
     }
 
-    /// Default: [`Cancellation::Try`].
+    /// Default: [`Cancellation::TryCancel`].
     pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
         self.cancellation = cancellation;
         self

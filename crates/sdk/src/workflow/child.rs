@@ -63,7 +63,7 @@ impl<W: WorkflowDefinition> ChildCall<W> {
             input,
             ..Default::default()
         };
-        let cancellation = Cancellation::Wait;
+        let cancellation = Cancellation::WaitCompleted;
         let notes = Notes::default();
         ChildCall { rt: rt.clone(), start, cancellation, notes, error, at, workflow: PhantomData }
     }
@@ -140,7 +140,7 @@ impl<W: WorkflowDefinition> ChildCall<W> {
         self
     }
 
-    /// Default: [`Cancellation::Wait`].
+    /// Default: [`Cancellation::WaitCompleted`].
     pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
         self.cancellation = cancellation;
         self

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Failure,
     info::{HistoryInfo, WorkflowInfo},
-    runtime::{Broken, PATCH, Rt, SIDE_EFFECT, details},
+    runtime::{Broken, PATCH, Rt, SIDE_EFFECT, TaskId, details},
 };
 use std::{
     cell::RefCell,
@@ -335,14 +335,14 @@ impl<S: 'static> WorkflowContext<S> {
     pub fn spawn<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> JoinHandle<T> {
         let slot = Rc::new(Slot { value: RefCell::new(None), waker: RefCell::new(None) });
         let filled = slot.clone();
-        self.rt.spawn(async move {
+        let task = self.rt.spawn(async move {
             let value = future.await;
             *filled.value.borrow_mut() = Some(value);
             if let Some(waker) = filled.waker.take() {
                 waker.wake();
             }
         });
-        JoinHandle { slot }
+        JoinHandle { rt: self.rt.clone(), task, slot }
     }
 
     /// Runs a future that a cancellation from outside does not reach: to clean up.
@@ -544,7 +544,16 @@ struct Slot<T> {
 
 /// Waits for what was spawned. Dropping it lets it run.
 pub struct JoinHandle<T> {
+    rt: Rt,
+    task: TaskId,
     slot: Rc<Slot<T>>,
+}
+
+impl<T> JoinHandle<T> {
+    /// Drops the task where it stands, which cancels the timers, activities and children that it waits for.
+    pub fn abort(self) {
+        self.rt.abort(self.task);
+    }
 }
 
 impl<T> Future for JoinHandle<T> {

@@ -42,7 +42,7 @@ impl<W: WorkflowDefinition> ExternalHandle<W> {
 
     /// The same, this run of it only.
     #[must_use]
-    pub fn run(mut self, run_id: impl Into<String>) -> Self {
+    pub fn of_run(mut self, run_id: impl Into<String>) -> Self {
         self.run_id = run_id.into();
         self
     }

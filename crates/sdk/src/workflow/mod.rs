@@ -25,7 +25,9 @@ pub use handlers::Handlers;
 pub use random::WorkflowRng;
 pub use saga::Saga;
 pub use scope::Scope;
-pub use semaphore::{Acquire, Permit, WorkflowMutex, WorkflowMutexGuard, WorkflowSemaphore};
+pub use semaphore::{
+    WorkflowMutex, WorkflowMutexGuard, WorkflowSemaphore, WorkflowSemaphoreAcquire, WorkflowSemaphorePermit,
+};
 pub use signals::SignalChannel;
 pub(crate) use state::StateCell;
 pub use state::{StateMut, StateRef};
@@ -43,11 +45,25 @@ pub trait Workflow: WorkflowDefinition<State: WorkflowState> {
     /// The state with which a run begins: its default, or what `#[workflow(init = State::new)]` makes of the arguments.
     fn init(args: &Self::Args) -> Self::State;
 
+    /// What ends a run as failed, instead of having its workflow task tried again until there is better code:
+    /// `#[workflow(fails_on(panic, nondeterminism))]`. Default: nothing.
+    const FAILS_ON: &'static [TaskProblem] = &[];
+
     /// The function.
     fn run(
         cx: WorkflowContext<Self::State>,
         args: Self::Args,
     ) -> impl Future<Output = Result<Self::Output, Failure>> + 'static;
+}
+
+/// What is wrong with a workflow's code, as opposed to what the workflow fails of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskProblem {
+    /// It panics.
+    Panic,
+    /// It does not do what it did before. The run that fails of it cannot be replayed, and so answers no queries.
+    Nondeterminism,
 }
 
 /// What a workflow's handlers share with its function; `#[handlers]` implements it for a type.
@@ -66,12 +82,13 @@ impl WorkflowState for () {}
 
 /// What waiting for an activity or a child means once it is cancelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Cancellation {
     /// Ask it to stop, and go on at once.
     #[default]
-    Try,
+    TryCancel,
     /// Ask it to stop, and wait until it has.
-    Wait,
+    WaitCompleted,
     /// Leave it alone, and go on at once.
     Abandon,
 }
@@ -79,8 +96,8 @@ pub enum Cancellation {
 impl From<Cancellation> for crate::runtime::CancelMode {
     fn from(cancellation: Cancellation) -> Self {
         match cancellation {
-            Cancellation::Try => Self::Try,
-            Cancellation::Wait => Self::Wait,
+            Cancellation::TryCancel => Self::Try,
+            Cancellation::WaitCompleted => Self::Wait,
             Cancellation::Abandon => Self::Abandon,
         }
     }

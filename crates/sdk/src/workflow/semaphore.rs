@@ -57,13 +57,13 @@ impl WorkflowSemaphore {
     }
 
     /// Waits for a permit, which is given back when it is dropped. A cancellation ends the wait.
-    pub fn acquire<S: 'static>(&self, cx: &WorkflowContext<S>) -> Acquire {
-        Acquire { rt: cx.rt().clone(), queue: self.queue.clone(), ticket: None, scope: None }
+    pub fn acquire<S: 'static>(&self, cx: &WorkflowContext<S>) -> WorkflowSemaphoreAcquire {
+        WorkflowSemaphoreAcquire { rt: cx.rt().clone(), queue: self.queue.clone(), ticket: None, scope: None }
     }
 
     /// A permit, if one is free and nobody waits.
-    pub fn try_acquire<S: 'static>(&self, cx: &WorkflowContext<S>) -> Option<Permit> {
-        self.queue.take().then(|| Permit { rt: cx.rt().clone(), queue: self.queue.clone() })
+    pub fn try_acquire<S: 'static>(&self, cx: &WorkflowContext<S>) -> Option<WorkflowSemaphorePermit> {
+        self.queue.take().then(|| WorkflowSemaphorePermit { rt: cx.rt().clone(), queue: self.queue.clone() })
     }
 
     /// How many permits are free.
@@ -106,12 +106,12 @@ impl Queue {
 
 /// A permit of a semaphore. Dropping it gives it back.
 #[must_use = "the permit is given back when this is dropped"]
-pub struct Permit {
+pub struct WorkflowSemaphorePermit {
     rt: Rt,
     queue: Rc<Queue>,
 }
 
-impl Drop for Permit {
+impl Drop for WorkflowSemaphorePermit {
     fn drop(&mut self) {
         self.queue.give_back();
         self.rt.progressed();
@@ -120,7 +120,7 @@ impl Drop for Permit {
 
 /// Waits for a permit.
 #[must_use = "waits only when it is awaited"]
-pub struct Acquire {
+pub struct WorkflowSemaphoreAcquire {
     rt: Rt,
     queue: Rc<Queue>,
     ticket: Option<Rc<Ticket>>,
@@ -128,8 +128,8 @@ pub struct Acquire {
     scope: Option<ScopeId>,
 }
 
-impl Future for Acquire {
-    type Output = Result<Permit, Failure>;
+impl Future for WorkflowSemaphoreAcquire {
+    type Output = Result<WorkflowSemaphorePermit, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -148,7 +148,7 @@ impl Future for Acquire {
         if is_served {
             this.ticket = None;
             this.rt.progressed();
-            return Poll::Ready(Ok(Permit { rt: this.rt.clone(), queue: this.queue.clone() }));
+            return Poll::Ready(Ok(WorkflowSemaphorePermit { rt: this.rt.clone(), queue: this.queue.clone() }));
         }
         let ticket = this.ticket.get_or_insert_with(|| {
             let ticket = Rc::new(Ticket::default());
@@ -162,7 +162,7 @@ impl Future for Acquire {
     }
 }
 
-impl Drop for Acquire {
+impl Drop for WorkflowSemaphoreAcquire {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.queue.leave(&ticket);
@@ -229,7 +229,7 @@ impl<T: Default> Default for WorkflowMutex<T> {
 pub struct WorkflowMutexGuard<'a, T> {
     // The value is let go before the next one gets in.
     value: RefMut<'a, T>,
-    _permit: Permit,
+    _permit: WorkflowSemaphorePermit,
 }
 
 impl<T> Deref for WorkflowMutexGuard<'_, T> {

@@ -11,6 +11,8 @@ use tenure_sdk::{Client, Worker};
 pub(crate) struct Server {
     pub(crate) address: String,
     child: Option<Child>,
+    /// Its data: one that is killed removes nothing.
+    _data: Option<tempfile::TempDir>,
 }
 
 impl Drop for Server {
@@ -38,21 +40,23 @@ impl Server {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         if let Ok(address) = std::env::var("TENURE_ADDRESS") {
-            return Some(Server { address, child: None });
+            return Some(Server { address, child: None, _data: None });
         }
         let binary = binary();
         if !binary.exists() {
             eprintln!("skipped: build {} first, or set TENURE_BIN or TENURE_ADDRESS", binary.display());
             return None;
         }
+        let data = tempfile::Builder::new().prefix("tenure-sdk-").tempdir().expect("a temporary directory");
         // It takes free ports itself and says which: a port that is chosen for it may be another's by the time it listens.
         let mut child = Command::new(binary)
-            .args(["server", "start-dev", "--time-skipping", "--port", "0"])
+            .args(["server", "start-dev", "--time-skipping", "--port", "0", "--data-dir"])
+            .arg(data.path())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
         let banner = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
-        let mut server = Server { address: String::new(), child: Some(child) };
+        let mut server = Server { address: String::new(), child: Some(child), _data: Some(data) };
         server.address =
             banner.lines().map_while(Result::ok).find_map(api_address).expect("the server says when it is ready");
         Some(server)

@@ -20,7 +20,7 @@ async fn each_of_many_activities_costs_the_server_the_same() {
     let Some(server) = Server::start().await else { return };
     let (client, queue) = (server.client().await, unique("fan"));
     // A worker that replays would be slow by itself in debug builds.
-    let options = WorkerOptions { strict: Some(false), ..Default::default() };
+    let options = WorkerOptions::default().not_strict();
     let worker = Worker::new(client.clone(), &queue).workflow(fan).activity(leaf).options(options);
     with_worker(worker, async {
         let mut costs = Vec::new();

@@ -41,7 +41,7 @@ async fn the_server_knows_how_a_worker_is() {
     if !wants_to_know(&client).await {
         return eprintln!("skipped: the server wants no heartbeats of workers");
     }
-    let options = WorkerOptions { heartbeat_interval: Some(Duration::from_millis(200)), ..Default::default() };
+    let options = WorkerOptions::default().heartbeat_interval(Duration::from_millis(200));
     let worker = Worker::new(client.clone(), &queue).workflow(shouting).activity(shout).options(options);
     with_worker(worker, async {
         let handle = client.start(shouting, "a").id(unique("shouting")).task_queue(&queue).await.unwrap();

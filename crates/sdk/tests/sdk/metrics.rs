@@ -1,10 +1,10 @@
-//! `docs/sdk.md` names every metric of the code, and none besides.
+//! `docs/sdk-production.md` names every metric of the code, and none besides.
 
 use std::collections::BTreeSet;
 
 #[test]
 fn the_table_is_true() {
-    let table: BTreeSet<(&str, &str)> = include_str!("../../../../docs/sdk.md")
+    let table: BTreeSet<(&str, &str)> = include_str!("../../../../docs/sdk-production.md")
         .lines()
         .filter_map(|line| {
             let (name, rest) = line.strip_prefix("| `temporal_")?.split_once("` | ")?;
@@ -19,5 +19,8 @@ fn the_table_is_true() {
         .collect();
     assert!(!code.is_empty());
     let (missing, gone): (Vec<_>, Vec<_>) = (code.difference(&table).collect(), table.difference(&code).collect());
-    assert!(missing.is_empty() && gone.is_empty(), "not in docs/sdk.md: {missing:?}; not in the code: {gone:?}");
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "not in docs/sdk-production.md: {missing:?}; not in the code: {gone:?}"
+    );
 }

@@ -104,7 +104,7 @@ async fn a_stopped_worker_finishes_what_it_has_begun() {
 async fn after_the_grace_time_activities_are_cancelled_and_go_on_elsewhere() {
     let Some(server) = Server::start().await else { return };
     let (client, queue, calls) = (server.client().await, unique("grace"), Calls::default());
-    let options = WorkerOptions { grace: Duration::from_millis(300), ..Default::default() };
+    let options = WorkerOptions::default().grace(Duration::from_millis(300));
     let handle = with_worker(worker(&client, &queue, &calls, options.clone()), async {
         let handle = client.start(waiting, ()).id(unique("waiting")).task_queue(&queue).await.unwrap();
         calls.until_begun(1).await;
@@ -121,7 +121,7 @@ async fn an_activity_that_does_not_end_in_its_time_loses_its_slot() {
     let Some(server) = Server::start().await else { return };
     let (client, queue, calls) = (server.client().await, unique("hanging"), Calls::default());
     let grace = Duration::from_millis(300);
-    let options = WorkerOptions { activity_slots: 1, grace, ..Default::default() };
+    let options = WorkerOptions::default().activity_slots(1).grace(grace);
     with_worker(worker(&client, &queue, &calls, options), async {
         let handle = client.start(hanging, SECOND).id(unique("hanging")).task_queue(&queue).await.unwrap();
         assert_eq!(handle.result().await.unwrap(), 2);
@@ -133,7 +133,7 @@ async fn an_activity_that_does_not_end_in_its_time_loses_its_slot() {
 async fn activities_are_begun_at_a_rate() {
     let Some(server) = Server::start().await else { return };
     let (client, queue, calls) = (server.client().await, unique("rate"), Calls::default());
-    let options = WorkerOptions { activities_per_second: Some(10.0), ..Default::default() };
+    let options = WorkerOptions::default().activities_per_second(10.0);
     with_worker(worker(&client, &queue, &calls, options), async {
         let mut handles = Vec::new();
         let began = Instant::now();
@@ -194,7 +194,7 @@ async fn gated(cx: WorkflowContext<Gate>) -> Result<()> {
 async fn runs_with_a_cache_of(cached_workflows: usize) -> Option<u32> {
     let server = Server::start().await?;
     let (client, queue) = (server.client().await, unique("cache"));
-    let options = WorkerOptions { cached_workflows, workflow_threads: 1, strict: Some(false), ..Default::default() };
+    let options = WorkerOptions::default().cached_workflows(cached_workflows).workflow_threads(1).not_strict();
     let worker = Worker::new(client.clone(), &queue).workflow(gated).options(options);
     let runs = with_worker(worker, async {
         let mut handles: Vec<WorkflowHandle<_>> = Vec::new();

@@ -31,7 +31,7 @@ enum Kind {
 async fn main() -> Result<(), ClientError> {
     let options = Options::parse();
     let client = connect_logging(LevelFilter::INFO).await?;
-    let limits = WorkerOptions { grace: Duration::from_secs_f64(options.grace), ..Default::default() };
+    let limits = WorkerOptions::default().grace(Duration::from_secs_f64(options.grace));
     worker(client, &options).options(limits).run().await
 }
 

@@ -44,3 +44,23 @@ fn results_keep_the_order_of_the_calls() {
     assert_eq!(story.result(), ["a", "b", "c"]);
     story.replays();
 }
+
+#[workflow]
+async fn gives_up(cx: WorkflowContext) -> Result<()> {
+    let inner = cx.clone();
+    let waiting = cx.spawn(async move { inner.sleep(Duration::from_secs(9)).await });
+    cx.sleep(Duration::from_secs(1)).await?;
+    waiting.abort();
+    cx.sleep(Duration::from_secs(2)).await
+}
+
+#[test]
+fn an_aborted_task_waits_for_nothing_any_more() {
+    let mut story = Story::begin(gives_up, ());
+    assert_eq!(story.task(), ["START_TIMER", "START_TIMER"]);
+    story.fire(story.last(EventType::TimerStarted) - 1);
+    assert_eq!(story.task(), ["CANCEL_TIMER", "START_TIMER"]);
+    story.fire(story.last(EventType::TimerStarted));
+    assert_eq!(story.task(), ["COMPLETE_WORKFLOW_EXECUTION"]);
+    story.replays();
+}

@@ -47,3 +47,36 @@ fn a_panic_fails_the_task() {
     assert!(error.starts_with(&format!("panicked at {}:{line}:", file!())), "{error}");
     assert!(error.ends_with(": out of tea"), "{error}");
 }
+
+#[workflow(fails_on(panic))]
+async fn hasty(cx: WorkflowContext) -> Result<()> {
+    cx.sleep(Duration::from_secs(1)).await?;
+    panic!("out of tea")
+}
+
+#[test]
+fn a_panic_fails_the_run_where_the_workflow_says_so() {
+    let mut story = Story::begin(hasty, ());
+    story.task();
+    story.fire(story.last(EventType::TimerStarted));
+    assert_eq!(story.task(), ["FAIL_WORKFLOW_EXECUTION"]);
+    let failure = story.failure();
+    assert_eq!(failure.application_type(), Some("Panic"));
+    assert!(failure.message.contains("out of tea"), "{failure}");
+    story.replays();
+}
+
+#[test]
+fn a_run_ends_with_what_its_workflow_fails_on_and_nothing_else() {
+    let difference = || Trouble::Fails(Broken::Nondeterminism("it went another way".to_owned()).into());
+    #[workflow(fails_on(nondeterminism))]
+    async fn unstable(_cx: WorkflowContext) -> Result<()> {
+        Ok(())
+    }
+    let output = Story::begin(unstable, ()).execution.end_with(difference()).unwrap();
+    assert!(output.closed && output.commands.len() == 1, "{output:?}");
+    Story::begin(hasty, ()).execution.end_with(difference()).unwrap_err();
+    Story::begin(unstable, ()).execution.end_with(Trouble::Gap).unwrap_err();
+    let panic = Trouble::Fails(Broken::Panic("out of tea".to_owned()).into());
+    Story::begin(unstable, ()).execution.end_with(panic).unwrap_err();
+}

@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -138,8 +139,9 @@ async def test_three_four_three_while_the_coordinator_is_killed(tmp_path, seed, 
                 say(f"{verb}, node {leader} killed: {(await command).strip().splitlines()[-1]}")
                 await asyncio.to_thread(become, cluster, expected)
                 await steps(fleet, orders, 5, "orders go on")
-            new.stop()
-            assert "was removed from this cluster" in tenure_log(new)
+            await asyncio.to_thread(ends_as_removed, new)
+            new.start()
+            await asyncio.to_thread(ends_as_removed, new)
             pace.hurry()
             await asyncio.wait_for(orders, 120)
         await fleet.check()
@@ -147,8 +149,12 @@ async def test_three_four_three_while_the_coordinator_is_killed(tmp_path, seed, 
         await fleet.close()
 
 
-def tenure_log(node) -> str:
-    return node.log.read_text(errors="replace")
+def ends_as_removed(node) -> None:
+    """The node ends by itself, with a code of its own and a sentence."""
+    wait_until(lambda: not node.running, 30, "the removed node ends")
+    said = node.tail(3).splitlines()[-1]
+    assert node.child.returncode == 3, f"{node.child.returncode}: {said}"
+    assert said.startswith(f"tenure: node {node.number} was removed from this cluster"), said
 
 
 async def test_what_cannot_be_is_refused_with_a_sentence(tmp_path):
@@ -182,5 +188,18 @@ async def test_what_cannot_be_is_refused_with_a_sentence(tmp_path):
         said = tenure("add-node", 6, node=one).stderr
         assert "the build of node 6 knows feature level 10, and the cluster is at" in said and "start a newer one" in said, said
         old.kill()
+        # Two operators at the same moment: one of them is told of the other.
+        rivals = [cluster.joining(number) for number in (7, 8)]
+        for rival in rivals:
+            rival.start()
+        wait_until(lambda: all(waits_to_join(rival) for rival in rivals), 30, "both wait")
+        with ThreadPoolExecutor() as operators:
+            both = list(operators.map(lambda rival: tenure("add-node", rival.number, node=one), rivals))
+        refusals = [said.stderr for said in both if said.returncode]
+        assert len(refusals) == 1 and "is being added: wait until that is done, or undo it" in refusals[0], both
+        added = rivals[0 if both[0].returncode == 0 else 1].number
+        become(cluster, {1, 2, 3, added})
+        done("remove-node", added, node=one)
+        become(cluster, {1, 2, 3})
         assert cluster.cli("status")["nodes"][0]["standing"] == "member"
         assert {node["node"] for node in cluster.cli("status")["nodes"]} == {node["node"] for node in before}

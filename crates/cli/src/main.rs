@@ -38,7 +38,8 @@ All but `server` and `cluster` ask the gRPC API, of Tenure or of any server that
 its peer address, --address or TENURE_PEER_ADDRESS. Tables and colours are for terminals (NO_COLOR
 turns colours off), --json is for programs.
 
-Exit codes: 0 done; 1 failed, with the reason on standard error; 2 wrong usage or configuration.")]
+Exit codes: 0 done; 1 failed, with the reason on standard error; 2 wrong usage or configuration;
+3 (server) this node was removed from its cluster: do not start it again.")]
 struct Cli {
     #[command(subcommand)]
     noun: Noun,
@@ -76,7 +77,13 @@ fn main() {
             // Standard error may be closed as well; then there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "tenure: {error:#}");
             let callers_fault = error.is::<Usage>() || error.is::<tenure_server::config::ConfigError>();
-            if callers_fault { 2 } else { 1 }
+            if callers_fault {
+                2
+            } else if error.is::<server::Removed>() {
+                3
+            } else {
+                1
+            }
         }
     };
     let _ = std::io::stdout().flush();

@@ -13,6 +13,23 @@ use uuid::Uuid;
 /// A node that waits to become a member says so many times in this time.
 const WAITING: Duration = Duration::from_secs(5);
 
+/// What a refusal carries whose caller was removed: it is for good.
+const REMOVED: &str = "tenure-removed";
+
+/// Whether a refusal is for good: the node that called was removed from the cluster.
+pub fn says_removed(refusal: &Status) -> bool {
+    refusal.metadata().contains_key(REMOVED)
+}
+
+fn removed(node: u64) -> Status {
+    let mut refusal = Status::permission_denied(format!(
+        "node {node} was removed from this cluster, and its id is never used again: an empty data directory under a new id \
+         can join"
+    ));
+    refusal.metadata_mut().insert(REMOVED, node.into());
+    refusal
+}
+
 /// The nodes that may take part, and those that never may again.
 #[derive(Debug)]
 pub struct Gate {
@@ -97,10 +114,7 @@ impl Gate {
         }
         let book = self.book.borrow();
         match book.members.get(&node) {
-            None if book.removed.contains(&node) => Err(Status::permission_denied(format!(
-                "node {node} was removed from this cluster, and its id is never used again: an empty data directory \
-                 under a new id can join"
-            ))),
+            None if book.removed.contains(&node) => Err(removed(node)),
             None => Err(Status::permission_denied(format!("node {node} is not a member of this cluster"))),
             // The identity that is recorded is not told: whoever has it may vote.
             Some(Some(recorded)) if *recorded != caller.identity => Err(Status::permission_denied(format!(
@@ -237,6 +251,8 @@ mod tests {
         refused.await;
         assert!(!gate.set(2, [1, 2].map(|id| (id, identity(id))), []), "that was before");
         is(gate.check(&caller, Some(OURS)), Err("node 2 was removed from this cluster"));
+        let refused = |node_id| gate.check(&Caller { node_id, ..caller.clone() }, Some(OURS)).unwrap_err();
+        assert!(says_removed(&refused(2)) && !says_removed(&refused(7)), "a stranger may come yet");
         assert!(!gate.wait(Candidate::new(2, OTHER, "there:1".into(), 11)), "not with a new directory either");
     }
 

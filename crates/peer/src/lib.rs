@@ -26,7 +26,7 @@ pub use condition::Condition;
 pub use door::Door;
 pub use faults::{Cut, Faults};
 pub use frames::Order;
-pub use gate::{Candidate, Gate};
+pub use gate::{Candidate, Gate, says_removed};
 pub use identity::{Callee, Caller, Local};
 pub use link::{Call, Link, LinkError};
 pub use pool::{Pool, Signer, Stamped, UnknownNode};

@@ -7,7 +7,7 @@
 use crate::{
     codec, entry,
     group::Group,
-    members::{CLUSTER_MAP, first_members},
+    members::{CLUSTER_MAP, REMOVED, first_members},
     node::{Core, StartError},
 };
 use futures::future::{join_all, try_join_all};
@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tenure_engine::system::cluster::{ClusterMap, FirstMembers, NodeRow, SYSTEM_SHARD, feature_level};
-use tenure_peer::proto::HelloReply;
+use tenure_peer::{proto::HelloReply, says_removed};
 use tenure_storage::{LogOp, ShardId, Storage, write_set};
 use tonic::Code;
 use uuid::Uuid;
@@ -64,6 +64,9 @@ impl Standing {
                 }
             }
             None => log.write_blocking(LogOp::Node { name: NODE_ID, value: codec::encode(&node) })?,
+        }
+        if let Some(why) = log.node(REMOVED)? {
+            return Err(StartError::Removed(codec::decode(&why)?));
         }
         let first = log.node(FIRST_MEMBERS)?.map(|row| tenure_engine::codec::decode(&row)).transpose();
         let map = log.node(CLUSTER_MAP)?.map(|row| tenure_engine::codec::decode(&row)).transpose();
@@ -275,6 +278,8 @@ impl Core {
                 _ = leadership.changed() => {}
                 () = tokio::time::sleep(LATE) => {
                     tracing::info!("waiting for the system shard's leader");
+                    // Who was taken back meanwhile is told so, and waits no longer.
+                    self.hello_until("asking whether this node is still wanted", |_| true).await?;
                     if now.leader.is_none() && !first.joined && !first.nodes.is_empty() {
                         // Whoever should have begun it is gone; the first entry is the same, whoever writes it.
                         let founders: Vec<u64> = first.nodes.keys().copied().collect();
@@ -327,6 +332,10 @@ impl Core {
             for (node, answer) in round {
                 match answer {
                     Ok(answer) => drop(answers.insert(node, answer)),
+                    Err(status) if says_removed(&status) => {
+                        self.members.set_removed(status.message()).await;
+                        return Err(StartError::Removed(status.message().to_owned()));
+                    }
                     Err(status) if status.code() == Code::PermissionDenied => {
                         return Err(StartError::Refused { node, message: status.message().to_owned() });
                     }

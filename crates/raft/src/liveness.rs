@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tenure_clock::{TOLERANCE, wall};
-use tenure_peer::{Callee, Condition, proto::HelloReply};
+use tenure_peer::{Callee, Condition, proto::HelloReply, says_removed};
 use tonic::Code;
 
 const PERIOD: Duration = Duration::from_millis(500);
@@ -70,6 +70,9 @@ async fn ping(core: &Core, node: u64) {
         }
         Err(status) if status.code() == Code::PermissionDenied => {
             core.members.set_refused(node, Some(status.message().to_owned()));
+            if says_removed(&status) {
+                core.members.set_removed(status.message()).await;
+            }
         }
         Err(_) => {}
     }

@@ -57,6 +57,9 @@ pub enum StartError {
     #[error("the data directory belongs to node {found}, the configuration says that this is node {configured}")]
     OtherNode { found: u64, configured: u64 },
     #[error("node {node} is no member of the cluster, whose members are {members:?}")]
+    /// For good: its id and its data directory have no place in the cluster any more.
+    #[error("{0}")]
+    Removed(String),
     NotAMember { node: u64, members: Vec<u64> },
     #[error("the cluster is at feature level {level}, this build knows {known}: start a newer one")]
     FeatureLevel { level: FeatureLevel, known: FeatureLevel },
@@ -229,6 +232,13 @@ impl Node {
 
     /// This node's replica of a shard.
     pub fn group(&self, shard: ShardId) -> Option<Group> {
+    /// Returns once a member has said that this node was removed from the cluster, with a sentence that says so. From then on
+    /// nobody listens to it.
+    pub fn until_removed(&self) -> BoxFuture<'static, String> {
+        let members = self.0.core.members.clone();
+        async move { members.until_removed().await }.boxed()
+    }
+
         self.0.core.groups.get(shard)
     }
 

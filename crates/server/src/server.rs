@@ -39,6 +39,16 @@ pub enum StartError {
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
 
+impl StartError {
+    /// The sentence that says so, where the node was removed from its cluster: it never starts again.
+    pub fn removed(&self) -> Option<&str> {
+        match self {
+            StartError::Node(tenure_raft::StartError::Removed(why)) => Some(why),
+            _ => None,
+        }
+    }
+}
+
 /// A part that the node cannot be without has ended.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -231,7 +241,13 @@ impl Server {
         }
     }
 
-    /// Takes no more calls, hands leaderships over, lets what is in flight finish, and makes everything durable.
+    /// Returns once this node was removed from its cluster, with a sentence that says so: it is of no use any more, and
+    /// neither is its data directory.
+    pub async fn removed(&self) -> String {
+        self.node.until_removed().await
+    }
+
+    /// Hands leaderships over, takes no more calls, lets what is in flight finish, and makes everything durable.
     pub fn stop(&self) -> BoxFuture<'_, ()> {
         self.stop_parts().boxed()
     }

@@ -3,6 +3,8 @@
 mod run;
 mod start_dev;
 
+pub(crate) use run::Removed;
+
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -11,7 +13,7 @@ use std::path::PathBuf;
 /// Without a subcommand this runs one node of a cluster as the configuration says. A key of the file is overridden by
 /// an environment variable of the form `TENURE_<SECTION>__<KEY>`, for example `TENURE_LISTEN__GRPC=0.0.0.0:7233` or
 /// `TENURE_NODE__ID=2`. SIGTERM and SIGINT stop the node gracefully: it hands its leaderships to other nodes, flushes
-/// and exits with 0; a second signal ends it at once.
+/// and exits with 0; a second signal ends it at once. A node that is removed from its cluster ends by itself, with 3.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {

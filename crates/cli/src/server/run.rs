@@ -3,7 +3,7 @@
 use crate::output;
 use std::path::Path;
 use tenure_server::config::Config;
-use tenure_server::{Server, telemetry};
+use tenure_server::{Server, StartError, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) fn check(file: Option<&Path>) -> anyhow::Result<()> {
@@ -29,27 +29,28 @@ pub(crate) fn until_stopped(config: Config, started: impl FnOnce(&Server)) -> an
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let server = tokio::select! {
-            server = Server::start(config) => server?,
+            server = Server::start(config) => server.map_err(not_started)?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
-        let ready = tokio::select! {
-            () = server.ready() => true,
-            _ = terminate.recv() => false,
-            _ = interrupt.recv() => false,
+        let run = async {
+            server.ready().await;
+            started(&server);
+            std::future::pending().await
+        };
+        let removed = tokio::select! {
+            () = run => None,
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            why = server.removed() => Some(why),
             cause = server.failed() => return Err(cause.into()),
         };
-        if ready {
-            started(&server);
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                cause = server.failed() => return Err(cause.into()),
-            }
-        }
         tracing::info!("stopping; a second signal ends this at once");
         tokio::select! {
-            () = server.stop() => Ok(()),
+            () = server.stop() => match removed {
+                None => Ok(()),
+                Some(why) => Err(Removed(why).into()),
+            },
             _ = terminate.recv() => Err(anyhow::anyhow!("ended by a second signal")),
             _ = interrupt.recv() => Err(anyhow::anyhow!("ended by a second signal")),
         }
@@ -57,4 +58,16 @@ pub(crate) fn until_stopped(config: Config, started: impl FnOnce(&Server)) -> an
     // Blocking work that is still in flight must not hold up the exit.
     runtime.shutdown_background();
     done
+}
+
+/// The node was removed from its cluster: it ends, and starting it again is of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Removed(String);
+
+fn not_started(error: StartError) -> anyhow::Error {
+    match error.removed() {
+        Some(why) => Removed(why.to_owned()).into(),
+        None => error.into(),
+    }
 }

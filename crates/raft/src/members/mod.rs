@@ -16,7 +16,7 @@ pub(crate) use drive::{Report, Wanted, drive};
 pub(crate) use progress::{Progress, ShardProgress};
 pub(crate) use requests::{change, standing, tell};
 
-use crate::{links::Links, node::Core, options::Options};
+use crate::{codec, links::Links, node::Core, options::Options};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 use tenure_engine::system::cluster::{self, ClusterMap, FirstMembers, NodeRow, NodeStanding, SYSTEM_SHARD};
@@ -31,6 +31,9 @@ use uuid::Uuid;
 /// The row of the log database that holds the map.
 pub(crate) const CLUSTER_MAP: &str = "cluster-map";
 
+/// The row of the log database that says that this node was removed, in the words of a member.
+pub(crate) const REMOVED: &str = "removed";
+
 /// Who is a member, as this node knows it. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Members(Arc<Inner>);
@@ -43,6 +46,8 @@ struct Inner {
     map: watch::Sender<Arc<ClusterMap>>,
     /// What each other node said last: why it does not let this one in, or `None` if it does.
     refusals: Mutex<BTreeMap<u64, Option<String>>>,
+    /// A member said that this node was removed, and how it said that.
+    removed: watch::Sender<Option<String>>,
     progress: Mutex<Progress>,
     /// Tells the coordinator that there is something to do.
     wake: Notify,
@@ -59,6 +64,7 @@ impl Members {
             links,
             map: watch::Sender::default(),
             refusals: Mutex::default(),
+            removed: watch::Sender::default(),
             progress: Mutex::default(),
             wake: Notify::new(),
             writing: tokio::sync::Mutex::default(),
@@ -149,6 +155,31 @@ impl Members {
         let (node, why) = said.first()?;
         let why = format!("refused by node {node}: {}", why.as_ref()?);
         said.iter().all(|(_, why)| why.is_some()).then_some(why)
+    }
+
+    /// Goes by what a member says: this node was removed, and neither it nor a later process of it has a place in the cluster.
+    pub(crate) async fn set_removed(&self, why: &str) {
+        if self.0.removed.borrow().is_some() {
+            return;
+        }
+        let value = codec::encode(&why);
+        if let Err(error) = self.0.storage.log().write(LogOp::Node { name: REMOVED, value }).await {
+            tracing::warn!(%error, "it is not recorded that this node was removed");
+        }
+        self.0.removed.send_replace(Some(why.to_owned()));
+    }
+
+    /// Returns once this node is known to be removed, with a sentence that says so.
+    pub(crate) async fn until_removed(&self) -> String {
+        let mut removed = self.0.removed.subscribe();
+        loop {
+            let why = removed.borrow_and_update().clone();
+            if let Some(why) = why {
+                return why;
+            }
+            // The sender lives as long as `self`, so waiting cannot fail.
+            let _ = removed.changed().await;
+        }
     }
 
     pub(crate) fn progress(&self) -> &Mutex<Progress> {

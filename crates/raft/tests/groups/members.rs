@@ -17,7 +17,7 @@ use tenure_raft::Node;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{Code, Status, transport::server::TcpIncoming};
 
-fn replace(remove: u64, add: u64) -> ChangeMembersRequest {
+pub fn replace(remove: u64, add: u64) -> ChangeMembersRequest {
     ChangeMembersRequest { add, remove, ..Default::default() }
 }
 
@@ -141,11 +141,16 @@ async fn a_lost_node_is_replaced_under_load() {
     cluster.restart(3).await;
     // The old one comes back with the directory that it had.
     let old = cluster.try_start(2).await.expect("it has a cluster, and does not know that it is out");
-    eventually("the old node knows that it is refused", || async {
-        old.refused().filter(|why| why.contains("node 2 was removed from this cluster"))
-    })
-    .await;
+    let why = tokio::time::timeout(DEADLINE, old.until_removed()).await.expect("it is told");
+    assert!(why.contains("node 2 was removed from this cluster"), "{why}");
     old.kill().await;
+    drop(old);
+    // Nobody has to tell it again.
+    match cluster.try_start(2).await {
+        Err(StartError::Removed(again)) => assert_eq!(again, why),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("a node that was removed has started"),
+    }
     cluster.write(1, 60..70).await;
     cluster.assert_same().await;
     cluster.stop().await;

@@ -58,6 +58,8 @@ class Calls:
     random: random.Random
     failures: list[Failure] = field(default_factory=list)
     made: int = 0
+    # Long polls that a node sent away because it stops, as SDKs ask again elsewhere by themselves.
+    sent_away: int = 0
     longest: tuple[float, str] = (0.0, "")
 
     async def __call__(self, method: str, request, timeout: float = 15, waits: bool = False):
@@ -74,6 +76,9 @@ class Calls:
                 reply = await door.api.call(method, request, timeout)
             except grpc.RpcError as error:
                 if door.life != life:
+                    continue
+                if waits and error.code() == grpc.StatusCode.UNAVAILABLE and error.details() == "this node is stopping":
+                    self.sent_away += 1
                     continue
                 self.failures.append(Failure(method, door.api.address, f"{error.code()} {error.details()} "
                                              f"after {time.monotonic() - began:.2f} s"))

@@ -52,6 +52,7 @@ impl Pool {
             return Err(Status::permission_denied(format!("node {node} belongs to cluster {theirs}, this is {ours}")));
         }
         self.heard(node);
+        self.set_draining(node, answer.draining);
         Ok(answer)
     }
 
@@ -93,6 +94,7 @@ impl Pool {
             waiting,
             known_level: local.known_level,
             revision: gate.revision(),
+            draining: local.is_draining(),
         })
     }
 

@@ -4,6 +4,7 @@
 //! it its votes: it must not take part under the old node id.
 
 use std::sync::OnceLock;
+use tokio::sync::watch;
 use tonic::{Status, metadata::MetadataMap};
 use uuid::Uuid;
 
@@ -25,12 +26,29 @@ pub struct Local {
     /// It is no member, and waits until it is made one.
     pub joining: bool,
     cluster_id: OnceLock<Uuid>,
+    draining: watch::Sender<bool>,
 }
 
 impl Local {
     pub fn new(node_id: u64, identity: Uuid, cluster_id: Option<Uuid>) -> Local {
         let cluster_id = cluster_id.map(OnceLock::from).unwrap_or_default();
-        Local { node_id, identity, peer_address: String::new(), known_level: 0, joining: false, cluster_id }
+        let draining = watch::Sender::new(false);
+        Local { node_id, identity, peer_address: String::new(), known_level: 0, joining: false, cluster_id, draining }
+    }
+
+    /// It leads nothing if it can help it.
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.send_replace(draining);
+    }
+
+    /// Returns once, and at once while, this node is drained.
+    pub async fn until_draining(&self) {
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = self.draining.subscribe().wait_for(|draining| *draining).await;
     }
 
     /// `None` until the node belongs to a cluster.

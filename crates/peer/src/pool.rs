@@ -4,7 +4,10 @@ use crate::{Condition, Faults, Gate, Local, admin::admin_client::AdminClient, pr
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tonic::{
@@ -41,6 +44,7 @@ struct Peer {
     clock_ahead: Mutex<Option<f64>>,
     /// As it said when it was last heard.
     condition: Mutex<Condition>,
+    draining: AtomicBool,
 }
 
 /// No node of that id is a member, or it is this node itself.
@@ -194,6 +198,18 @@ impl Pool {
         change(&mut self.0.condition.lock());
     }
 
+    /// Notes whether a node says that it leads nothing if it can help it.
+    pub(crate) fn set_draining(&self, node: u64, draining: bool) {
+        if let Ok(peer) = self.peer(node) {
+            peer.draining.store(draining, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether another node said so when it was last heard.
+    pub fn is_draining(&self, node: u64) -> bool {
+        self.peer(node).is_ok_and(|peer| peer.draining.load(Ordering::Relaxed))
+    }
+
     /// The switch that cuts peers off in tests.
     pub fn faults(&self) -> &Faults {
         &self.0.faults
@@ -219,6 +235,7 @@ impl Peer {
             heard: Mutex::default(),
             clock_ahead: Mutex::default(),
             condition: Mutex::default(),
+            draining: AtomicBool::new(false),
         })
     }
 }

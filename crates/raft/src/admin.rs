@@ -2,6 +2,7 @@
 
 use crate::{
     cpu,
+    drain::{self, Led},
     group::{Group, TransferError},
     members,
     node::Core,
@@ -24,22 +25,26 @@ use tenure_engine::{
     visibility::Filling,
 };
 use tenure_peer::{
-    Cut, Slot, UpgradeHandler,
+    Cut, Slot, Stamped, UpgradeHandler,
     admin::{
-        ChangeMembersRequest, LocateReply, LocateRequest, MembersReply, MembersRequest, NodeStatus, PartitionReply,
-        PartitionRequest, ShardStatus, StatusReply, StatusRequest, TransferLeaderReply, TransferLeaderRequest,
-        UpgradeReply, UpgradeRequest, Vitals,
+        ChangeMembersRequest, DrainReply, DrainRequest, LedShard, LocateReply, LocateRequest, MembersReply,
+        MembersRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply, StatusRequest,
+        TransferLeaderReply, TransferLeaderRequest, UpgradeReply, UpgradeRequest, Vitals,
+        admin_client::AdminClient,
         admin_server::{Admin, AdminServer},
     },
 };
 use tenure_storage::{Disk, Latencies, ShardId};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 /// A peer that was not heard for this many seconds is shown as unreachable.
 const REACHABLE_SECONDS: f64 = 2.0;
 
 /// A disk that takes longer to tell of itself is left out.
 const DISK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long another node may take to answer whoever drains it.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// What a look at the disk finds: what is absent is not known.
 #[derive(Clone, Default)]
@@ -197,12 +202,39 @@ impl AdminService {
         NodeStatus {
             node_id: id,
             peer_address,
-            standing: members::standing(standing).to_owned(),
+            standing: self.standing(id, standing).to_owned(),
             reachable: silence.is_some_and(|s| s < REACHABLE_SECONDS),
             seconds_since_contact: silence.unwrap_or(-1.0),
             free_bytes: 0,
             clock_ahead_seconds: self.core.pool.clock_ahead(id),
         }
+    }
+
+    fn standing(&self, id: u64, standing: NodeStanding) -> &'static str {
+        let pool = &self.core.pool;
+        let draining = if id == self.core.node { pool.local().is_draining() } else { pool.is_draining(id) };
+        match standing {
+            NodeStanding::Member if draining => "drained",
+            _ => members::standing(standing),
+        }
+    }
+
+    /// What this node leads, for whoever drains it.
+    fn draining(&self) -> DrainReply {
+        let shard = |led: Led| LedShard {
+            shard: led.shard,
+            to: led.heirs.first().copied().unwrap_or(0),
+            waits_for: led.waits_for.unwrap_or_default(),
+        };
+        let led = drain::led(&self.core).into_iter().map(shard).collect();
+        DrainReply { node: self.core.node, draining: self.core.pool.local().is_draining(), led }
+    }
+
+    /// A client of another member's.
+    fn member_admin(&self, node: u64) -> Result<AdminClient<Stamped>, Status> {
+        let is_member = self.core.members.map().members().any(|(id, _)| id == node);
+        let client = self.core.pool.admin(node).ok().filter(|_| is_member);
+        client.ok_or_else(|| Status::not_found(format!("there is no node {node} in this cluster")))
     }
 
     fn shard(&self, group: &Group, sizes: Option<&Sizes>) -> ShardStatus {
@@ -297,7 +329,9 @@ impl Admin for AdminService {
                 Status::failed_precondition(error.to_string())
             }
             TransferError::NoReplica { .. } => Status::invalid_argument(error.to_string()),
-            TransferError::TimedOut(_) => Status::unavailable(error.to_string()),
+            TransferError::Silent(_) | TransferError::TookOver { .. } | TransferError::TimedOut(_) => {
+                Status::unavailable(error.to_string())
+            }
         })?;
         Ok(Response::new(TransferLeaderReply {}))
     }
@@ -314,6 +348,34 @@ impl Admin for AdminService {
     async fn change_members(&self, request: Request<ChangeMembersRequest>) -> Result<Response<MembersReply>, Status> {
         self.is_founded()?;
         members::change(&self.core, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
+        self.is_founded()?;
+        let request = request.into_inner();
+        let DrainRequest { node, undo, look } = request;
+        if node != self.core.node {
+            let mut request = Request::new(request);
+            request.set_timeout(DRAIN);
+            return self.member_admin(node)?.drain(request).await.map_err(|status| match status.code() {
+                Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => {
+                    let cause = status.message();
+                    Status::unavailable(format!(
+                        "node {node} does not answer, and one that is down leads nothing: {cause}"
+                    ))
+                }
+                _ => status,
+            });
+        }
+        if !look {
+            if !undo && self.core.members.map().voting_nodes().all(|voter| voter == node) {
+                let message = format!("node {node} is the only one of its cluster: nobody else can lead");
+                return Err(Status::failed_precondition(message));
+            }
+            tracing::info!(draining = !undo, "an operator drains the node");
+            self.core.pool.local().set_draining(!undo);
+        }
+        Ok(Response::new(self.draining()))
     }
 
     async fn partition(&self, request: Request<PartitionRequest>) -> Result<Response<PartitionReply>, Status> {

@@ -60,6 +60,7 @@ pub(crate) async fn run(core: Core) -> Infallible {
 
 fn may_lead(core: &Core, group: &Group, node: u64) -> bool {
     core.pool.condition(node).is_fit_for(group.id())
+        && !core.pool.is_draining(node)
         && group.status().lag.iter().any(|(peer, lag)| *peer == node && lag.is_some_and(|entries| entries <= CAUGHT_UP))
 }
 

@@ -1,4 +1,4 @@
-//! Leaderships that go to other nodes at once: before a stop, and from a node that is not fit to lead.
+//! Leaderships that go to other nodes at once, from a node that is not fit to lead. (Before a stop: `drain.rs`.)
 
 use crate::{
     group::{Group, TransferError},
@@ -7,12 +7,6 @@ use crate::{
 use futures::future::join_all;
 
 impl Core {
-    /// Hands all leaderships to other replicas, as far as one can take over.
-    pub(crate) async fn hand_over(&self) {
-        // Nothing comes back here meanwhile: a new leader keeps what it got for a while.
-        join_all(self.groups.all().into_iter().map(|group| self.hand_over_group(group))).await;
-    }
-
     /// Hands over what this node should not lead.
     pub(crate) async fn hand_over_unfit(&self) {
         let own = self.pool.own_condition();
@@ -28,11 +22,12 @@ impl Core {
         }
         let mut candidates: Vec<_> = status.lag.iter().filter_map(|(node, lag)| Some(((*lag)?, *node))).collect();
         candidates.retain(|(_, node)| self.is_alive(*node) && self.pool.condition(*node).is_fit_for(shard));
+        candidates.retain(|(_, node)| !self.pool.is_draining(*node));
         // Spread over the others: of those that lack least, not always the same.
         candidates.sort_by_key(|(lag, node)| (*lag, (*node + u64::from(shard)) % 7));
         for (_, node) in candidates {
             match group.transfer_leader(node).await {
-                Ok(()) | Err(TransferError::NotLeader(_)) => return,
+                Ok(()) | Err(TransferError::NotLeader(_) | TransferError::TookOver { .. }) => return,
                 Err(error) => tracing::warn!(shard, %error, "leadership not handed over"),
             }
         }

@@ -8,6 +8,7 @@ use crate::{
     recent::Recent,
     room::{Room, SharedRoom},
     state_machine::Rows,
+    steps::Steps,
     types::{Payload, Raft, Term, TypeConfig},
 };
 use bytes::Bytes;
@@ -106,6 +107,10 @@ pub enum TransferError {
     NoReplica { node: u64, shard: ShardId },
     #[error("node {node} lags {entries} entries behind")]
     Lagging { node: u64, entries: u64 },
+    #[error("node {0} does not answer")]
+    Silent(u64),
+    #[error("node {to} did not take over in time, and node {instead} leads instead")]
+    TookOver { to: u64, instead: u64 },
     #[error("node {0} did not take over in time")]
     TimedOut(u64),
 }
@@ -157,6 +162,7 @@ struct Inner {
     room: SharedRoom,
     /// Why the rows here cannot be read.
     damage: OnceLock<String>,
+    steps: Steps,
     metrics: Metrics,
 }
 
@@ -199,6 +205,7 @@ impl Group {
             proposing: tokio::sync::RwLock::default(),
             room: SharedRoom::default(),
             damage: OnceLock::new(),
+            steps: options.steps.clone(),
             metrics,
         }));
         let on_fatal = &options.on_fatal;
@@ -373,6 +380,10 @@ impl Group {
         &self.0.raft
     }
 
+    pub(crate) fn reads(&self) -> &ReadRounds {
+        &self.0.reads
+    }
+
     pub(crate) fn log(&self) -> &LogStore {
         &self.0.log
     }
@@ -389,6 +400,10 @@ impl Group {
     /// Held to write while no new entries are taken.
     pub(crate) fn proposing(&self) -> &tokio::sync::RwLock<()> {
         &self.0.proposing
+    }
+
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.0.steps
     }
 
     /// Held while a step of a change of replicas is taken: one at a time.

@@ -183,6 +183,9 @@ async fn serve(group: &Group, kind: Kind, body: Bytes) -> Result<Bytes, String> 
         }
         Kind::TransferLeader => {
             let request: TransferLeaderRequest<TypeConfig> = codec::decode(&body).map_err(said)?;
+            if *request.to_node_id() == group.node() {
+                group.steps().reach(group.node(), || format!("shard {}: told to lead", group.id())).await;
+            }
             raft.handle_transfer_leader(request).await.map(|answer| codec::encode(&answer)).map_err(said)
         }
         Kind::VotedTerm => Ok(voted_term(group)),

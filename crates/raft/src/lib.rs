@@ -10,6 +10,7 @@ mod codec;
 mod commit_alone;
 mod compaction;
 mod cpu;
+mod drain;
 mod entry;
 mod fitness;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -33,6 +34,7 @@ mod room;
 mod sending;
 mod snapshot;
 mod state_machine;
+mod steps;
 mod tail;
 mod types;
 
@@ -40,5 +42,6 @@ pub use group::{Group, GroupStatus, Leadership, ProposeError, ReadError, Transfe
 pub use node::{Node, StartError};
 pub use options::{NodeAddress, Options};
 pub use room::Room;
+pub use steps::Steps;
 pub use tenure_engine::system::cluster::{ClusterMap, SYSTEM_SHARD};
 pub use tenure_storage::ShardId;

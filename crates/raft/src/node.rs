@@ -6,6 +6,7 @@ use crate::{
     bootstrap::{self, Bootstrap},
     compaction,
     cpu::Cpu,
+    drain,
     fitness::{self, Fitness},
     group::{Applied, Group},
     inbound::{Groups, Inbound},
@@ -56,10 +57,10 @@ pub enum StartError {
     Timing(#[from] openraft::ConfigError),
     #[error("the data directory belongs to node {found}, the configuration says that this is node {configured}")]
     OtherNode { found: u64, configured: u64 },
-    #[error("node {node} is no member of the cluster, whose members are {members:?}")]
     /// For good: its id and its data directory have no place in the cluster any more.
     #[error("{0}")]
     Removed(String),
+    #[error("node {node} is no member of the cluster, whose members are {members:?}")]
     NotAMember { node: u64, members: Vec<u64> },
     #[error("the cluster is at feature level {level}, this build knows {known}: start a newer one")]
     FeatureLevel { level: FeatureLevel, known: FeatureLevel },
@@ -190,6 +191,7 @@ impl Node {
         let tasks = vec![
             on_fatal.spawn("compaction", compaction::run(core.clone())),
             on_fatal.spawn("balance", balance::run(core.clone())),
+            on_fatal.spawn("draining", drain::run(core.clone())),
             on_fatal.spawn("liveness", liveness::run(core.clone())),
             on_fatal.spawn("the pulse", pulse::run(core.clone())),
             on_fatal.spawn("the members", members::follow(core.clone())),
@@ -230,8 +232,6 @@ impl Node {
         self.0.core.members.refused()
     }
 
-    /// This node's replica of a shard.
-    pub fn group(&self, shard: ShardId) -> Option<Group> {
     /// Returns once a member has said that this node was removed from the cluster, with a sentence that says so. From then on
     /// nobody listens to it.
     pub fn until_removed(&self) -> BoxFuture<'static, String> {
@@ -239,6 +239,8 @@ impl Node {
         async move { members.until_removed().await }.boxed()
     }
 
+    /// This node's replica of a shard.
+    pub fn group(&self, shard: ShardId) -> Option<Group> {
         self.0.core.groups.get(shard)
     }
 
@@ -287,10 +289,10 @@ impl Node {
         &self.0.options
     }
 
-    /// Hands all leaderships to other replicas, as far as one can take over. Before a stop: clients see latency
-    /// instead of an election.
-    pub fn hand_over(&self) -> BoxFuture<'_, ()> {
-        self.0.core.hand_over().boxed()
+    /// Hands all leaderships to other replicas, as far as one can take over, and takes none any more. Before a stop: clients
+    /// see latency instead of an election.
+    pub fn leave(&self) -> BoxFuture<'_, ()> {
+        drain::leave(&self.0.core).boxed()
     }
 
     /// This machine's clock among those of the other nodes.
@@ -305,7 +307,8 @@ impl Node {
 
     /// Hands leaderships over, ends all groups, and makes everything durable.
     pub async fn stop(&self) -> Result<(), StorageError> {
-        self.hand_over().await;
+        self.0.core.pool.local().set_draining(true);
+        drain::pass(&self.0.core, true).await;
         self.kill().await;
         let storage = self.0.core.storage.clone();
         let closed = tokio::task::spawn_blocking(move || storage.close()).await;
@@ -401,6 +404,7 @@ impl Core {
         let rows = Rows::new(found.rows);
         let (tell_applied, applied) = watch::channel(0);
         let state_machine = StateMachine::new(shard, self.storage.clone(), rows.clone(), tell_applied)?;
+        let state_machine = state_machine.telling(self.node, &self.options.steps);
         let recent = state_machine.recent();
         let log = LogStore::new(shard, self.storage.log().clone(), found.log, &self.tails, applied.clone())?;
         let network = Network {

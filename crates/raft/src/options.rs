@@ -1,5 +1,6 @@
 //! What the Raft layer can be told.
 
+use crate::steps::Steps;
 use std::{collections::BTreeMap, time::Duration};
 use tenure_engine::FeatureLevel;
 use tenure_limits::{DEFAULT_MEMORY, Memory};
@@ -55,6 +56,8 @@ pub struct Options {
     /// What to do when a group can no longer go on (its storage failed, its core panicked), or another part of the node
     /// has died: a restart recovers from the log, a node that lives on with a dead replica does not.
     pub on_fatal: FatalHook,
+    /// Who is told of the places that this node passes. For tests.
+    pub steps: Steps,
 }
 
 impl Options {
@@ -79,6 +82,7 @@ impl Options {
             disk_floor_bytes: 0,
             balance_after: Duration::from_secs(10),
             on_fatal: FatalHook::default(),
+            steps: Steps::default(),
         }
     }
 }

@@ -183,6 +183,14 @@ impl ReadRounds {
         tokio::time::timeout(inner.patience, majority).await.unwrap_or(false)
     }
 
+    /// Whether a replica's node answers within this time.
+    pub(crate) async fn is_answered_by(&self, peer: u64, patience: Duration) -> bool {
+        let Some(link) = self.0.links.get(peer) else { return false };
+        let call = link.call(self.0.shard, Kind::VotedTerm as u32, Bytes::new(), Order::Ahead);
+        let Ok(call) = call else { return false };
+        tokio::time::timeout(patience, call).await.is_ok_and(|answer| answer.is_ok())
+    }
+
     /// openraft may name this node as the leader (of another term); that is no help to a caller.
     fn other_leader(&self, to: &ForwardToLeader<TypeConfig>) -> Option<u64> {
         to.leader_id.filter(|leader| *leader != self.0.node)

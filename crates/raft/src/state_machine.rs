@@ -3,6 +3,7 @@
 use crate::{
     entry::AppliedLog,
     recent::Recent,
+    steps::Steps,
     types::{EntryPayload, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
 use bytes::Bytes;
@@ -55,6 +56,8 @@ pub(crate) struct StateMachine {
     log: AppliedLog,
     applied: watch::Sender<u64>,
     recent: Option<Recent>,
+    /// Who is told of the configurations that this node applies.
+    steps: (u64, Steps),
     metrics: Metrics,
 }
 
@@ -64,7 +67,14 @@ impl StateMachine {
         let log = AppliedLog::from_row(rows.current().applied())?;
         applied.send_replace(log.index());
         let recent = (shard == SYSTEM_SHARD).then(|| Recent::new(log.index()));
-        Ok(StateMachine { shard, storage, rows, log, applied, recent, metrics: Metrics::new() })
+        let steps = (0, Steps::default());
+        Ok(StateMachine { shard, storage, rows, log, applied, recent, steps, metrics: Metrics::new() })
+    }
+
+    /// Tells of the configurations that it applies, as node `node`.
+    pub(crate) fn telling(mut self, node: u64, steps: &Steps) -> StateMachine {
+        self.steps = (node, steps.clone());
+        self
     }
 
     /// What the last entries wrote; only of the system shard, whose rows are followed.
@@ -131,6 +141,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                         written.push((entry.log_id.index, rows));
                     }
                     EntryPayload::Membership(membership) => {
+                        let ((node, steps), voters) = (&self.steps, membership.get_joint_config().len());
+                        steps.reach(*node, || format!("shard {}: {voters} sets of voters", self.shard)).await;
                         self.log.membership = StoredMembership::new(Some(entry.log_id), membership);
                     }
                 }

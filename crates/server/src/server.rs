@@ -255,12 +255,12 @@ impl Server {
     async fn stop_parts(&self) {
         self.stage.set_waiting("stopping");
         self.node.set_readiness(self.stage.check().reason);
-        self.closing.cancel();
-        let api = self.api.lock().take();
-        // Calls that are in flight go on at the new leaders, over this node.
-        if timeout(self.stop_timeout, self.node.hand_over()).await.is_err() {
+        // Calls go on at the new leaders, over this node.
+        if timeout(self.stop_timeout, self.node.leave()).await.is_err() {
             tracing::warn!("leaderships are left to an election");
         }
+        self.closing.cancel();
+        let api = self.api.lock().take();
         if let Some(mut api) = api
             && timeout(self.stop_timeout, &mut api).await.is_err()
         {

@@ -2,6 +2,7 @@
 
 mod add_node;
 mod cancel_change;
+mod drain;
 mod locate;
 mod members;
 mod partition;
@@ -32,6 +33,7 @@ enum Verb {
     RemoveNode(remove_node::Args),
     ReplaceNode(replace_node::Args),
     CancelChange(cancel_change::Args),
+    Drain(drain::Args),
     #[command(visible_alias = "move-leader")]
     TransferLeader(transfer_leader::Args),
     Partition(partition::Args),
@@ -46,6 +48,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Verb::RemoveNode(args) => remove_node::run(args).await,
         Verb::ReplaceNode(args) => replace_node::run(args).await,
         Verb::CancelChange(args) => cancel_change::run(args).await,
+        Verb::Drain(args) => drain::run(args).await,
         Verb::TransferLeader(args) => transfer_leader::run(args).await,
         Verb::Partition(args) => partition::run(args).await,
         Verb::Locate(args) => locate::run(args).await,

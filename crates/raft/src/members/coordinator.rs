@@ -79,9 +79,12 @@ async fn round(core: &Core, system: &Group, silent: &mut Option<(u64, Instant)>)
     } else {
         return Ok(true);
     };
+    let steps = &core.options.steps;
+    steps.reach(core.node, || format!("{:?} is over, and not written", change.phase)).await;
     let writes = write_set::encode([&next.writes_since(&map)]);
     system.propose(now.term, writes).await.map_err(|error| error.to_string())?;
     tracing::info!(change = %change.nodes, phase = ?change.phase, revision = next.members.revision, "a phase is over");
+    steps.reach(core.node, || format!("{:?} is over, and written", change.phase)).await;
     Ok(true)
 }
 

@@ -63,7 +63,12 @@ pub(crate) fn drive(group: &Group, members: &Members, wanted: Wanted) -> Report 
         tracing::info!(shard, ?step, "changing replicas");
         tokio::spawn(async move {
             let _changing = changing;
-            match tokio::time::timeout(STEP, take(&group, step)).await {
+            let node = group.node();
+            let place = format!("shard {shard}: {}", step.name());
+            group.steps().reach(node, || format!("{place} begins")).await;
+            let taken = tokio::time::timeout(STEP, take(&group, step)).await;
+            group.steps().reach(node, || format!("{place} has ended")).await;
+            match taken {
                 Ok(Ok(())) => {}
                 Ok(Err(cause)) => tracing::warn!(shard, cause, "replicas not changed yet"),
                 Err(_) => tracing::warn!(shard, "replicas not changed within {STEP:?}"),

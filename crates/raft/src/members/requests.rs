@@ -60,9 +60,11 @@ pub(crate) async fn change(core: &Core, mut request: ChangeMembersRequest) -> Re
     }
     let writes = next.writes_since(&map);
     if !writes.ops.is_empty() {
+        core.options.steps.reach(core.node, || "the change is asked for, and not written".into()).await;
         let written = system.propose(term, write_set::encode([&writes])).await;
         written.map_err(|error| Status::unavailable(format!("not known whether it has begun: {error}")))?;
         tracing::info!(revision = next.members.revision, change = ?next.members.change, "an operator changes the members");
+        core.options.steps.reach(core.node, || "the change is asked for, and written".into()).await;
     }
     core.members.wake();
     Ok(reply(core, &next))

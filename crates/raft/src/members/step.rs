@@ -34,6 +34,19 @@ pub(crate) enum Step {
     HandOver(Vec<u64>),
 }
 
+impl Step {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Step::Done => "done",
+            Step::Wait => "wait",
+            Step::AddLearner(_) => "add a learner",
+            Step::RemoveLearners(_) => "remove learners",
+            Step::ChangeVoters(_) => "change voters",
+            Step::HandOver(_) => "hand over",
+        }
+    }
+}
+
 impl Replicas {
     pub(crate) fn has_caught_up(&self, node: u64) -> bool {
         self.lag.get(&node).is_some_and(|lag| lag.is_some_and(|entries| entries <= CAUGHT_UP))

@@ -6,3 +6,4 @@ mod compaction;
 mod handover;
 mod members;
 mod reads;
+mod walk;

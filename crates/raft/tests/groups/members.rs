@@ -17,7 +17,7 @@ use tenure_raft::{Node, StartError};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{Code, Status, transport::server::TcpIncoming};
 
-pub fn replace(remove: u64, add: u64) -> ChangeMembersRequest {
+pub(crate) fn replace(remove: u64, add: u64) -> ChangeMembersRequest {
     ChangeMembersRequest { add, remove, ..Default::default() }
 }
 
@@ -52,7 +52,7 @@ async fn begin(cluster: &Cluster, request: &ChangeMembersRequest) {
 }
 
 /// Waits for the end of a change; true if it was undone.
-pub async fn end(cluster: &Cluster, request: &ChangeMembersRequest) -> bool {
+pub(crate) async fn end(cluster: &Cluster, request: &ChangeMembersRequest) -> bool {
     eventually("the change ends", || async {
         let reply = look(cluster).await?;
         let last = reply.last.filter(|last| (last.add, last.remove) == (request.add, request.remove))?;
@@ -62,7 +62,7 @@ pub async fn end(cluster: &Cluster, request: &ChangeMembersRequest) -> bool {
 }
 
 /// Every shard's voters are these, on all replicas.
-pub async fn assert_voters(cluster: &Cluster, voters: &[u64]) {
+pub(crate) async fn assert_voters(cluster: &Cluster, voters: &[u64]) {
     for (id, node) in &cluster.nodes {
         eventually(&format!("node {id} knows that {voters:?} vote"), || async {
             let all = node.groups().iter().all(|group| group.status().voters == voters);
@@ -74,7 +74,7 @@ pub async fn assert_voters(cluster: &Cluster, voters: &[u64]) {
 }
 
 /// Starts a node that is to join; the handle has it once it is a member.
-pub async fn joining(cluster: &mut Cluster, id: u64) -> JoinHandle<Node> {
+pub(crate) async fn joining(cluster: &mut Cluster, id: u64) -> JoinHandle<Node> {
     cluster.prepare_joining(id).await;
     let starting = cluster.starting(id);
     tokio::spawn(async move { starting.await.expect("joins") })
@@ -257,7 +257,7 @@ async fn kill_coordinators(
 }
 
 /// A node that says hello, and does nothing else.
-pub async fn idle(node_id: u64) -> Candidate {
+pub(crate) async fn idle(node_id: u64) -> Candidate {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer_address = listener.local_addr().unwrap().to_string();
     let identity = uuid::Uuid::new_v4();

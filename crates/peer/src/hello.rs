@@ -40,6 +40,7 @@ impl Pool {
             peer_address: local.peer_address.clone(),
             known_level: local.known_level,
             joining: local.joining && local.cluster_id().is_none(),
+            draining: local.is_draining(),
         };
         let mut request = Request::new(hello);
         request.set_timeout(TIMEOUT);
@@ -79,6 +80,7 @@ impl Pool {
         };
         self.faults().until_heard(caller.node_id).await;
         self.heard(caller.node_id);
+        self.set_draining(caller.node_id, hello.draining);
         self.faults().until_reached(caller.node_id).await;
         let condition = self.own_condition();
         Ok(HelloReply {

@@ -48,6 +48,9 @@ pub(crate) async fn run(core: Core) -> Infallible {
 /// instead of an election.
 pub(crate) async fn leave(core: &Core) {
     core.pool.local().set_draining(true);
+    // So that nobody who stops at the same time gives it anything.
+    let told = join_all(core.pool.peers().map(|node| async move { core.pool.hello(node).await }));
+    let _ = tokio::time::timeout(ROUND, told).await;
     while pass(core, false).await.iter().any(|led| !led.heirs.is_empty()) {
         tokio::time::sleep(ROUND).await;
     }

@@ -207,6 +207,9 @@ limits! {
     /// never get that far, and a replica that believed in the last term there is would never have a leader again.
     pub const TERM_LEAP: u64 = 1 << 32;
 
+    /// Characters of a join token; no longer one is read.
+    pub const JOIN_TOKEN: usize = 4 << 10;
+
     /// Nodes that a member remembers as waiting to become members; those beyond are refused for a while.
     pub const CANDIDATES: usize = 64;
 

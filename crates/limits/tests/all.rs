@@ -71,6 +71,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("STREAMS", "crates/server/tests/server/node.rs", "a_connection_has_so_many_streams"),
     ("PEER_STREAMS", "crates/server/tests/server/node.rs", "a_connection_has_so_many_streams"),
     ("TERM_LEAP", "crates/raft/src/group.rs", "a_term_far_beyond_is_refused"),
+    ("JOIN_TOKEN", "crates/peer/src/join_token.rs", "what_is_no_token"),
     ("CANDIDATES", "crates/peer/src/gate.rs", "no_more_nodes_wait_than_there_is_room_for"),
     ("CALLS", "crates/frontend/src/budget.rs", "calls_are_counted_and_their_places_come_back"),
     ("CALL_DELAY", "crates/frontend/src/pace.rs", "no_more_are_taken_than_end_in_time"),

@@ -1,9 +1,13 @@
 //! Decides who is let in, and who is believed to be the node that was called.
 
-use crate::identity::{CLUSTER_ID, Callee, Caller, Local};
+use crate::{
+    JoinKey, JoinToken,
+    identity::{CLUSTER_ID, Callee, Caller, Local},
+};
+use parking_lot::RwLock;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tenure_limits::CANDIDATES;
 use tokio::sync::watch;
@@ -35,6 +39,8 @@ fn removed(node: u64) -> Status {
 pub struct Gate {
     local_node: u64,
     book: watch::Sender<Book>,
+    /// What join tokens are checked with; `None` while that is not known here.
+    join_key: RwLock<Option<JoinKey>>,
 }
 
 #[derive(Debug, Default)]
@@ -54,12 +60,24 @@ pub struct Candidate {
     pub identity: Uuid,
     pub peer_address: String,
     pub known_level: u32,
+    /// It has a join token of this cluster that is good.
+    pub(crate) invited: bool,
+    /// Why it is not let in yet; empty if that is not known.
+    pub(crate) waits_for: String,
     heard: Instant,
 }
 
 impl Candidate {
     pub fn new(node_id: u64, identity: Uuid, peer_address: String, known_level: u32) -> Candidate {
-        Candidate { node_id, identity, peer_address, known_level, heard: Instant::now() }
+        let (invited, waits_for, heard) = (false, String::new(), Instant::now());
+        Candidate { node_id, identity, peer_address, known_level, invited, waits_for, heard }
+    }
+}
+
+impl Candidate {
+    /// The same one, with a join token that is good, or without.
+    pub(crate) fn invited(self, invited: bool) -> Candidate {
+        Candidate { invited, ..self }
     }
 }
 
@@ -67,7 +85,8 @@ impl Gate {
     /// Lets in the nodes that the configuration lists.
     pub fn new(local_node: u64, listed: impl IntoIterator<Item = u64>) -> Gate {
         let members = listed.into_iter().map(|id| (id, None)).collect();
-        Gate { local_node, book: watch::Sender::new(Book { members, ..Book::default() }) }
+        let book = watch::Sender::new(Book { members, ..Book::default() });
+        Gate { local_node, book, join_key: RwLock::default() }
     }
 
     /// These are the members, with the identities that they must have, and nobody else is; those that were removed never come
@@ -153,7 +172,7 @@ impl Gate {
     }
 
     /// Remembers a node that waits to become a member. False for one that may not: its id was used before.
-    pub(crate) fn wait(&self, candidate: Candidate) -> bool {
+    pub(crate) fn wait(&self, mut candidate: Candidate) -> bool {
         self.book.send_if_modified(|book| {
             let id = candidate.node_id;
             if id == self.local_node || book.members.contains_key(&id) || book.removed.contains(&id) {
@@ -163,6 +182,9 @@ impl Gate {
             if book.candidates.len() >= CANDIDATES && !book.candidates.contains_key(&id) {
                 return false;
             }
+            if let Some(before) = book.candidates.remove(&id) {
+                candidate.waits_for = before.waits_for;
+            }
             book.candidates.insert(id, candidate);
             true
         })
@@ -171,6 +193,47 @@ impl Gate {
     /// The node of that id, if it waits to become a member.
     pub fn candidate(&self, node_id: u64) -> Option<Candidate> {
         self.book.borrow().candidates.get(&node_id).filter(|candidate| candidate.heard.elapsed() < WAITING).cloned()
+    }
+}
+
+impl Gate {
+    /// What join tokens are checked with from now on.
+    pub fn set_join_key(&self, key: JoinKey) {
+        *self.join_key.write() = Some(key);
+    }
+
+    pub fn join_key(&self) -> Option<JoinKey> {
+        self.join_key.read().clone()
+    }
+
+    /// Whether a node with this token, or with none, is let in without an operator's command. One whose token is no good is
+    /// told so.
+    pub(crate) fn is_invited(&self, token: &str, ours: Uuid) -> Result<bool, Status> {
+        if token.is_empty() {
+            return Ok(false);
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let token = token.parse::<JoinToken>();
+        let checked = token.and_then(|token| token.check(ours, self.join_key().as_ref(), now));
+        checked.map_err(|error| Status::permission_denied(error.to_string()))
+    }
+
+    /// The nodes that wait with a token that is good.
+    pub fn invited(&self) -> Vec<u64> {
+        let book = self.book.borrow();
+        let waiting = book.candidates.values().filter(|it| it.invited && it.heard.elapsed() < WAITING);
+        waiting.map(|candidate| candidate.node_id).collect()
+    }
+
+    /// Notes why a node that waits is not let in yet.
+    pub fn set_waits_for(&self, node_id: u64, waits_for: String) {
+        self.book.send_if_modified(|book| {
+            if let Some(candidate) = book.candidates.get_mut(&node_id) {
+                candidate.waits_for = waits_for;
+            }
+            // Who is let in has not changed.
+            false
+        });
     }
 }
 
@@ -254,6 +317,29 @@ mod tests {
         let refused = |node_id| gate.check(&Caller { node_id, ..caller.clone() }, Some(OURS)).unwrap_err();
         assert!(says_removed(&refused(2)) && !says_removed(&refused(7)), "a stranger may come yet");
         assert!(!gate.wait(Candidate::new(2, OTHER, "there:1".into(), 11)), "not with a new directory either");
+    }
+
+    #[test]
+    fn a_node_with_a_token_of_this_cluster_is_invited() {
+        fn token(ours: Uuid, key: &JoinKey, expires_ms: u64) -> String {
+            JoinToken::new(key, ours, expires_ms, BTreeMap::new()).to_string()
+        }
+        let gate = Gate::new(1, [1]);
+        let key = JoinKey::of(&[7; 32]);
+        let good = token(OURS, &key, u64::MAX);
+        assert!(!gate.is_invited(&good, OURS).unwrap(), "the key is not known yet");
+        gate.set_join_key(key.clone());
+        assert!(gate.is_invited(&good, OURS).unwrap() && !gate.is_invited("", OURS).unwrap());
+        is(gate.is_invited(&token(OTHER, &key, u64::MAX), OURS), Err("the join token is of cluster"));
+        is(gate.is_invited(&token(OURS, &JoinKey::of(&[8; 32]), u64::MAX), OURS), Err("was not made by this cluster"));
+        is(gate.is_invited(&token(OURS, &key, 0), OURS), Err("the join token has expired"));
+        is(gate.is_invited("1234", OURS), Err("it is no join token"));
+        let candidate = Candidate::new(2, identity(2), "host:2".into(), 11);
+        assert!(gate.wait(candidate.clone()) && gate.invited().is_empty());
+        assert!(gate.wait(Candidate { invited: true, ..candidate.clone() }));
+        assert_eq!(gate.invited(), [2]);
+        gate.set_waits_for(2, "another".into());
+        assert!(gate.wait(candidate) && gate.candidate(2).is_some_and(|waiting| waiting.waits_for == "another"));
     }
 
     #[test]

@@ -32,6 +32,7 @@ impl Pool {
 
     pub(crate) async fn greet(&self, callee: &Callee, client: &mut PeerClient<Stamped>) -> Result<HelloReply, Status> {
         let (local, node) = (self.local(), callee.node_id);
+        let joining = local.joining && local.cluster_id().is_none();
         let hello = HelloRequest {
             node_id: local.node_id,
             identity: local.identity.as_bytes().to_vec().into(),
@@ -39,8 +40,9 @@ impl Pool {
             clock: clock(),
             peer_address: local.peer_address.clone(),
             known_level: local.known_level,
-            joining: local.joining && local.cluster_id().is_none(),
+            joining,
             draining: local.is_draining(),
+            join_token: local.join_token.as_ref().filter(|_| joining).map(ToString::to_string).unwrap_or_default(),
         };
         let mut request = Request::new(hello);
         request.set_timeout(TIMEOUT);
@@ -69,10 +71,11 @@ impl Pool {
             Ok(()) => false,
             // Whoever is to be joined may ask, too.
             Err(_) if local.joining && local.cluster_id().is_none() && caller.node_id != local.node_id => false,
-            Err(refused) if !hello.joining || local.cluster_id().is_none() => return Err(refused),
             Err(refused) => {
+                let Some(ours) = local.cluster_id().filter(|_| hello.joining) else { return Err(refused) };
+                let invited = gate.is_invited(&hello.join_token, ours)?;
                 let candidate = Candidate::new(caller.node_id, caller.identity, hello.peer_address, hello.known_level);
-                if !gate.wait(candidate) {
+                if !gate.wait(candidate.invited(invited)) {
                     return Err(refused);
                 }
                 true
@@ -97,6 +100,7 @@ impl Pool {
             known_level: local.known_level,
             revision: gate.revision(),
             draining: local.is_draining(),
+            waits_for: gate.candidate(caller.node_id).map(|waiting| waiting.waits_for).unwrap_or_default(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! A data directory has a random identity. A member that comes back with another identity has lost its log, and with
 //! it its votes: it must not take part under the old node id.
 
+use crate::JoinToken;
 use std::sync::OnceLock;
 use tokio::sync::watch;
 use tonic::{Status, metadata::MetadataMap};
@@ -25,6 +26,8 @@ pub struct Local {
     pub known_level: u32,
     /// It is no member, and waits until it is made one.
     pub joining: bool,
+    /// With which it waits.
+    pub join_token: Option<JoinToken>,
     cluster_id: OnceLock<Uuid>,
     draining: watch::Sender<bool>,
 }
@@ -33,7 +36,16 @@ impl Local {
     pub fn new(node_id: u64, identity: Uuid, cluster_id: Option<Uuid>) -> Local {
         let cluster_id = cluster_id.map(OnceLock::from).unwrap_or_default();
         let draining = watch::Sender::new(false);
-        Local { node_id, identity, peer_address: String::new(), known_level: 0, joining: false, cluster_id, draining }
+        Local {
+            node_id,
+            identity,
+            peer_address: String::new(),
+            known_level: 0,
+            joining: false,
+            join_token: None,
+            cluster_id,
+            draining,
+        }
     }
 
     /// It leads nothing if it can help it.

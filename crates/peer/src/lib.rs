@@ -8,6 +8,7 @@ mod frames;
 mod gate;
 mod hello;
 mod identity;
+mod join_token;
 mod link;
 mod pool;
 mod service;
@@ -28,8 +29,10 @@ pub use faults::{Cut, Faults};
 pub use frames::Order;
 pub use gate::{Candidate, Gate, says_removed};
 pub use identity::{Callee, Caller, Local};
+pub use join_token::{JoinKey, JoinToken, JoinTokenError};
 pub use link::{Call, Link, LinkError};
 pub use pool::{Pool, Signer, Stamped, UnknownNode};
 pub use service::{
-    AskHandler, ForwardHandler, PeerService, RaftHandler, RaftSession, Replies, Slot, Ticket, UpgradeHandler,
+    AskHandler, ForwardHandler, PeerService, RaftHandler, RaftSession, Replies, SecretHandler, Slot, Ticket,
+    UpgradeHandler,
 };

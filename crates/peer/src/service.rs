@@ -59,6 +59,12 @@ pub trait UpgradeHandler: Send + Sync + 'static {
     async fn upgrade(&self) -> Result<UpgradeReply, Status>;
 }
 
+/// Sees to it that the cluster has a secret. Join tokens are made with it.
+#[tonic::async_trait]
+pub trait SecretHandler: Send + Sync + 'static {
+    async fn ensure_secret(&self) -> Result<(), Status>;
+}
+
 /// The way of the answers to a stream's messages.
 #[derive(Clone)]
 pub struct Replies(mpsc::UnboundedSender<RaftMessage>);

@@ -25,11 +25,12 @@ use tenure_engine::{
     visibility::Filling,
 };
 use tenure_peer::{
-    Cut, Slot, Stamped, UpgradeHandler,
+    Cut, SecretHandler, Slot, Stamped, UpgradeHandler,
     admin::{
-        ChangeMembersRequest, DrainReply, DrainRequest, LedShard, LocateReply, LocateRequest, MembersReply,
-        MembersRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply, StatusRequest,
-        TransferLeaderReply, TransferLeaderRequest, UpgradeReply, UpgradeRequest, Vitals,
+        ChangeMembersRequest, DrainReply, DrainRequest, InitReply, InitRequest, LedShard, LocateReply, LocateRequest,
+        MembersReply, MembersRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply,
+        StatusRequest, TokenReply, TokenRequest, TransferLeaderReply, TransferLeaderRequest, UpgradeReply,
+        UpgradeRequest, Vitals,
         admin_client::AdminClient,
         admin_server::{Admin, AdminServer},
     },
@@ -74,6 +75,7 @@ pub(crate) struct AdminService {
     last_look: LastLook,
     founded: Arc<AtomicBool>,
     upgrade: Arc<Slot<dyn UpgradeHandler>>,
+    secret: Arc<Slot<dyn SecretHandler>>,
 }
 
 impl AdminService {
@@ -86,6 +88,7 @@ impl AdminService {
             last_look: Arc::default(),
             founded: Arc::default(),
             upgrade: Arc::default(),
+            secret: Arc::default(),
         }
     }
 
@@ -104,9 +107,15 @@ impl AdminService {
         self.upgrade.set(handler);
     }
 
-    /// Lets go of the handler, which holds the node.
+    /// Who sees to it that the cluster has a secret from now on.
+    pub(crate) fn set_secret(&self, handler: Arc<dyn SecretHandler>) {
+        self.secret.set(handler);
+    }
+
+    /// Lets go of the handlers, which hold the node.
     pub(crate) fn close(&self) {
         self.upgrade.clear();
+        self.secret.clear();
     }
 
     /// The cluster's feature level as this node has applied it; zero while it does not know.
@@ -338,6 +347,16 @@ impl Admin for AdminService {
 
     async fn upgrade(&self, _request: Request<UpgradeRequest>) -> Result<Response<UpgradeReply>, Status> {
         self.upgrade.get()?.upgrade().await.map(Response::new)
+    }
+
+    async fn init(&self, _request: Request<InitRequest>) -> Result<Response<InitReply>, Status> {
+        members::found(&self.core).await.map(Response::new)
+    }
+
+    async fn token(&self, request: Request<TokenRequest>) -> Result<Response<TokenReply>, Status> {
+        self.is_founded()?;
+        self.secret.get()?.ensure_secret().await?;
+        members::token(&self.core, request.into_inner().valid_for_ms).await.map(Response::new)
     }
 
     async fn members(&self, _request: Request<MembersRequest>) -> Result<Response<MembersReply>, Status> {

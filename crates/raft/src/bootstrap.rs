@@ -190,14 +190,20 @@ impl Core {
         Ok(first)
     }
 
-    /// The lowest listed node begins the system shard of a cluster that is founded.
+    /// The lowest founder begins the system shard of a cluster that is founded.
     async fn begin(&self, system: &Group, first: &FirstMembers) -> Result<(), StartError> {
-        let listed = self.listed();
-        if first.joined || listed.first() != Some(&self.node) {
+        let founders: Vec<u64> = match first.nodes.is_empty() {
+            false => first.nodes.keys().copied().collect(),
+            // The cluster id was taken over from a build that does not tell the members.
+            true => self.listed(),
+        };
+        if first.joined || founders.first() != Some(&self.node) {
             return Ok(());
         }
-        self.wait_joined(&listed).await;
-        self.initialize(system, &listed).await
+        if founders.len() > 1 {
+            self.wait_joined(&founders).await;
+        }
+        self.initialize(system, &founders).await
     }
 
     /// Once all listed nodes are there and hold nothing, there is a new cluster of them.
@@ -234,7 +240,7 @@ impl Core {
         Ok((cluster_id, first_members(&answer.members, false)))
     }
 
-    /// Waits until a cluster has made this node a member.
+    /// Waits until a cluster has made this node a member, or an operator founds one of it.
     async fn wait_admitted(&self) -> Result<(Uuid, FirstMembers), StartError> {
         let node = self.node;
         let admitted = |answer: &HelloReply| {
@@ -242,7 +248,13 @@ impl Core {
             answer.members.iter().any(|member| member.node_id == node).then_some((cluster_id, answer.members.clone()))
         };
         let someone = |answers: &BTreeMap<u64, HelloReply>| answers.values().any(|answer| admitted(answer).is_some());
-        let answers = self.hello_until("waiting to be made a member", someone).await?;
+        let answers = tokio::select! {
+            answers = self.hello_until("waiting to be made a member", someone) => answers?,
+            () = self.members.until_init() => {
+                let own = self.listed_rows(&BTreeMap::new()).remove_entry(&node);
+                return Ok((Uuid::new_v4(), FirstMembers { nodes: own.into_iter().collect(), joined: false }));
+            }
+        };
         let (cluster_id, members) = answers.values().find_map(admitted).expect("awaited");
         Ok((cluster_id, first_members(&members, true)))
     }
@@ -348,7 +360,8 @@ impl Core {
             if mentioned.elapsed() > MENTION {
                 mentioned = Instant::now();
                 let silent: BTreeSet<u64> = self.pool.peers().filter(|node| !answers.contains_key(node)).collect();
-                tracing::info!(?silent, "{what_for}");
+                let waits_for = answers.values().map(|answer| answer.waits_for.as_str()).find(|why| !why.is_empty());
+                tracing::info!(?silent, waits_for, "{what_for}");
             }
             tokio::time::sleep(if self.options.join { JOINING_ROUND } else { ROUND }).await;
         }

@@ -33,7 +33,9 @@ use parking_lot::Mutex;
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 use tenure_clock::ClusterClock;
 use tenure_engine::{FeatureLevel, rows::ReadError, system::cluster::ClusterMap};
-use tenure_peer::{AskHandler, ForwardHandler, Gate, Local, PeerService, Pool, UpgradeHandler, admin::StatusReply};
+use tenure_peer::{
+    AskHandler, ForwardHandler, Gate, Local, PeerService, Pool, SecretHandler, UpgradeHandler, admin::StatusReply,
+};
 use tenure_storage::{Latencies, ShardId, Storage, StorageError};
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -60,6 +62,10 @@ pub enum StartError {
     /// For good: its id and its data directory have no place in the cluster any more.
     #[error("{0}")]
     Removed(String),
+    #[error(
+        "this node's data directory belongs to cluster {ours}, and the join token is of cluster {theirs}: empty the directory, or leave the token out"
+    )]
+    OtherToken { ours: Uuid, theirs: Uuid },
     #[error("node {node} is no member of the cluster, whose members are {members:?}")]
     NotAMember { node: u64, members: Vec<u64> },
     #[error("the cluster is at feature level {level}, this build knows {known}: start a newer one")]
@@ -140,12 +146,18 @@ impl Node {
             return Err(StartError::NotListed(node));
         }
         let standing = bootstrap::Standing::load(&storage, node)?;
+        if let (Some(token), Some(ours)) = (&options.join_token, standing.cluster_id)
+            && token.cluster_id() != ours
+        {
+            return Err(StartError::OtherToken { ours, theirs: token.cluster_id() });
+        }
         let config = Arc::new(raft_config(&options)?);
         let shared = Arc::new(options.clone());
         let mut local = Local::new(node, storage.identity(), standing.cluster_id);
         local.peer_address = options.nodes.get(&node).map(|own| own.peer.clone()).unwrap_or_default();
         local.known_level = options.known_level.0;
         local.joining = options.join;
+        local.join_token = options.join_token.clone();
         let peers = options.nodes.iter().map(|(id, address)| (*id, address.peer.clone())).collect();
         let pool = Pool::new(Arc::new(local), Arc::new(Gate::new(node, options.nodes.keys().copied())), peers)?;
         let links = Links::new(pool.clone(), options.on_fatal.clone());
@@ -199,6 +211,7 @@ impl Node {
             on_fatal.spawn("the watch on the node's fitness", fitness::watch(core.clone())),
             on_fatal.spawn("the watch on room", room::watch(core.clone())),
             on_fatal.spawn("giving leaderships away", fitness::give_away(core.clone())),
+            on_fatal.spawn("join tokens", members::invite(core.clone())),
             on_fatal.spawn("the watch on processor time", core.cpu.clone().watch()),
         ];
         Ok(Node(Arc::new(Inner {
@@ -272,6 +285,11 @@ impl Node {
     /// Who raises the cluster's feature level when an operator asks for it. Once.
     pub fn set_upgrade_handler(&self, handler: Arc<dyn UpgradeHandler>) {
         self.0.admin.set_upgrade(handler);
+    }
+
+    /// Who sees to it that the cluster has a secret, for join tokens. Once.
+    pub fn set_secret_handler(&self, handler: Arc<dyn SecretHandler>) {
+        self.0.admin.set_secret(handler);
     }
 
     /// What the node says of itself in its status: why clients are not to be sent to it; `None` if they are.

@@ -4,6 +4,7 @@ use crate::steps::Steps;
 use std::{collections::BTreeMap, time::Duration};
 use tenure_engine::FeatureLevel;
 use tenure_limits::{DEFAULT_MEMORY, Memory};
+use tenure_peer::JoinToken;
 use tenure_vital::FatalHook;
 
 /// The addresses of a node.
@@ -24,6 +25,8 @@ pub struct Options {
     pub nodes: BTreeMap<u64, NodeAddress>,
     /// A node with an empty data directory founds no cluster: it waits until it is made a member of one.
     pub join: bool,
+    /// It is made a member without an operator's command, with this.
+    pub join_token: Option<JoinToken>,
     /// Data shards of a cluster that is yet to be founded; afterwards the system shard knows. 1 to 1024.
     pub shards: u32,
     /// The highest feature level that this build knows; a cluster that it founds begins there.
@@ -66,6 +69,7 @@ impl Options {
             node_id,
             nodes,
             join: false,
+            join_token: None,
             shards: 8,
             known_level: FeatureLevel::KNOWN,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -14,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tenure_engine::Limits;
+use tenure_peer::JoinToken;
 
 /// Everything that a node can be told. The defaults make a cluster of one on this machine's loopback interface.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -100,6 +101,8 @@ pub struct Cluster {
     pub members: BTreeMap<String, String>,
     /// This node, whose data directory is empty, founds no cluster: it waits until one makes it a member.
     pub join: bool,
+    /// A join token (`tenure cluster token`), with which this node finds its cluster and is let in; empty: none.
+    pub token: String,
     /// Shards that carry workflows, 1 to 1024; the system shard comes on top.
     pub shards: u32,
     /// Namespaces that are registered at every start where they are not there.
@@ -114,6 +117,7 @@ impl Default for Cluster {
         Cluster {
             members: BTreeMap::new(),
             join: false,
+            token: String::new(),
             shards: 8,
             namespaces: vec!["default".to_owned()],
             namespace_retention: Duration::from_secs(3 * 24 * 3600),
@@ -254,15 +258,25 @@ pub struct Ui {
 }
 
 impl Config {
-    /// The members by id, this node among them also when none are listed. The configuration must be valid.
+    /// The members by id: those that are listed and those that the join token names, this node among them also when nobody
+    /// is listed. The configuration must be valid.
     pub fn members(&self) -> BTreeMap<u64, String> {
-        if self.cluster.members.is_empty() {
-            return BTreeMap::from([(self.node.id, self.listen.peer.to_string())]);
-        }
-        self.cluster
-            .members
-            .iter()
+        let listed = self.cluster.members.iter();
+        let mut members: BTreeMap<u64, String> = listed
             .map(|(id, address)| (id.parse().expect("validated: a member's key is a node id"), address.clone()))
-            .collect()
+            .collect();
+        let token = self.join_token();
+        if members.is_empty() || token.is_some() {
+            members.entry(self.node.id).or_insert_with(|| self.listen.peer.to_string());
+        }
+        for (id, address) in token.iter().flat_map(|token| token.nodes()) {
+            members.entry(*id).or_insert_with(|| address.clone());
+        }
+        members
+    }
+
+    /// The join token. The configuration must be valid.
+    pub fn join_token(&self) -> Option<JoinToken> {
+        self.cluster.token.parse().ok()
     }
 }

@@ -11,7 +11,7 @@ use tenure_engine::{
     state::ExecutionState,
 };
 use tenure_peer::{
-    AskHandler, UpgradeHandler,
+    AskHandler, SecretHandler, UpgradeHandler,
     admin::UpgradeReply,
     proto::{AskReply, AskRequest},
 };
@@ -317,7 +317,7 @@ impl AskHandler for Answers {
 }
 
 /// How long the system shard's leader may be looked for, and asked.
-const UPGRADE: Duration = Duration::from_secs(10);
+const OPERATOR: Duration = Duration::from_secs(10);
 
 /// Serves `Admin.Upgrade` with the system shard's leader.
 pub(crate) struct Upgrades(pub(crate) Shards);
@@ -325,7 +325,17 @@ pub(crate) struct Upgrades(pub(crate) Shards);
 #[tonic::async_trait]
 impl UpgradeHandler for Upgrades {
     async fn upgrade(&self) -> Result<UpgradeReply, Status> {
-        let level = self.0.raise_feature_level(Instant::now() + UPGRADE).await.map_err(Status::from)?;
+        let level = self.0.raise_feature_level(Instant::now() + OPERATOR).await.map_err(Status::from)?;
         Ok(UpgradeReply { feature_level: level.0 })
+    }
+}
+
+/// Serves `Admin.Token` with the secret by which the cluster knows all its tokens.
+pub(crate) struct Secret(pub(crate) Shards);
+
+#[tonic::async_trait]
+impl SecretHandler for Secret {
+    async fn ensure_secret(&self) -> Result<(), Status> {
+        self.0.token_key(Instant::now() + OPERATOR).await.map(drop).map_err(Status::from)
     }
 }

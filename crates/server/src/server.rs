@@ -6,7 +6,7 @@ use crate::{
     gauges::Gauges,
     http::{self, Readiness},
     namespace,
-    over_raft::{Answers, RaftMesh, Upgrades},
+    over_raft::{Answers, RaftMesh, Secret, Upgrades},
     ready::Stage,
     telemetry,
     ui::Pages,
@@ -151,14 +151,19 @@ impl Server {
         gauges.watch(storage.clone());
         stage.set_storage(storage.clone());
 
-        stage.set_waiting(match config.cluster.join {
-            true => "waiting to join: `tenure cluster add-node` or `replace-node` makes this node a member",
-            false => "waiting for the other nodes, to found or to join the cluster",
+        stage.set_waiting(match (config.cluster.join, config.join_token().is_some()) {
+            (_, true) => "waiting to be let in by the cluster of its join token",
+            (true, false) => {
+                "waiting to join: `tenure cluster add-node` or `replace-node` makes this node a member, and `tenure cluster \
+                 init` founds a cluster of it"
+            }
+            (false, false) => "waiting for the other nodes, to found or to join the cluster",
         });
         let node = Node::start(raft_options(&config, addresses), storage, peer).await?;
         let shards = Shards::start(RaftMesh::new(node.clone()), shard_options(&config, &node));
         node.set_ask_handler(Arc::new(Answers(shards.clone())));
         node.set_upgrade_handler(Arc::new(Upgrades(shards.clone())));
+        node.set_secret_handler(Arc::new(Secret(shards.clone())));
         let closing = CancellationToken::new();
         let options = frontend_options(&config, &node);
         let of_cluster = node.clone();
@@ -370,7 +375,8 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
         alone.peer = addresses.peer.to_string();
     }
     let mut options = tenure_raft::Options::new(own, nodes);
-    options.join = config.cluster.join;
+    options.join_token = config.join_token();
+    options.join = config.cluster.join || options.join_token.is_some();
     options.shards = config.cluster.shards;
     options.version = env!("CARGO_PKG_VERSION").to_owned();
     options.http_address = addresses.http.to_string();

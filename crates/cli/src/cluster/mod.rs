@@ -3,12 +3,14 @@
 mod add_node;
 mod cancel_change;
 mod drain;
+mod init;
 mod locate;
 mod members;
 mod partition;
 mod remove_node;
 mod replace_node;
 mod status;
+mod token;
 mod transfer_leader;
 mod upgrade;
 
@@ -29,6 +31,8 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum Verb {
     Status(status::Args),
+    Init(init::Args),
+    Token(token::Args),
     AddNode(add_node::Args),
     RemoveNode(remove_node::Args),
     ReplaceNode(replace_node::Args),
@@ -44,6 +48,8 @@ enum Verb {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     match args.verb {
         Verb::Status(args) => status::run(args).await,
+        Verb::Init(args) => init::run(args).await,
+        Verb::Token(args) => token::run(args).await,
         Verb::AddNode(args) => add_node::run(args).await,
         Verb::RemoveNode(args) => remove_node::run(args).await,
         Verb::ReplaceNode(args) => replace_node::run(args).await,

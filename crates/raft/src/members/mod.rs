@@ -7,12 +7,16 @@
 
 mod coordinator;
 mod drive;
+mod found;
+mod invite;
 mod progress;
 mod requests;
 mod step;
 
 pub(crate) use coordinator::run as coordinate;
 pub(crate) use drive::{Report, Wanted, drive};
+pub(crate) use found::{found, token};
+pub(crate) use invite::run as invite;
 pub(crate) use progress::{Progress, ShardProgress};
 pub(crate) use requests::{change, standing, tell};
 
@@ -48,6 +52,8 @@ struct Inner {
     refusals: Mutex<BTreeMap<u64, Option<String>>>,
     /// A member said that this node was removed, and how it said that.
     removed: watch::Sender<Option<String>>,
+    /// An operator has asked for a cluster of this node.
+    init: Notify,
     progress: Mutex<Progress>,
     /// Tells the coordinator that there is something to do.
     wake: Notify,
@@ -65,6 +71,7 @@ impl Members {
             map: watch::Sender::default(),
             refusals: Mutex::default(),
             removed: watch::Sender::default(),
+            init: Notify::new(),
             progress: Mutex::default(),
             wake: Notify::new(),
             writing: tokio::sync::Mutex::default(),
@@ -180,6 +187,15 @@ impl Members {
             // The sender lives as long as `self`, so waiting cannot fail.
             let _ = removed.changed().await;
         }
+    }
+
+    /// Has a node that waits found a cluster of itself.
+    pub(crate) fn init(&self) {
+        self.0.init.notify_one();
+    }
+
+    pub(crate) async fn until_init(&self) {
+        self.0.init.notified().await;
     }
 
     pub(crate) fn progress(&self) -> &Mutex<Progress> {

@@ -3,6 +3,7 @@
 use super::{Config, ConfigError};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tenure_peer::JoinToken;
 
 impl Config {
     /// Also to be called after changing a loaded configuration.
@@ -108,8 +109,19 @@ impl Config {
                 return Err(invalid(&key, format!("{address} is also node {other}'s")));
             }
         }
-        require(!self.cluster.join || self.cluster.members.len() > 1, "cluster.join", || {
-            "`cluster.members` must list this node and one of those that it joins".into()
+        if !self.cluster.token.is_empty() {
+            let token = self.cluster.token.parse::<JoinToken>();
+            token.map_err(|error| invalid("cluster.token", error.to_string()))?;
+        }
+        let joins = self.cluster.join || !self.cluster.token.is_empty();
+        let is_reached =
+            !self.listen.peer.ip().is_unspecified() || addresses.values().any(|id| **id == self.node.id.to_string());
+        require(!joins || is_reached, "listen.peer", || {
+            let id = self.node.id;
+            format!(
+                "{} is no address at which others reach this node: say in `cluster.members.{id}` which is",
+                self.listen.peer
+            )
         })?;
         let listed = self.cluster.members.is_empty() || self.members().contains_key(&self.node.id);
         require(listed, "node.id", || format!("node {} is not one of `cluster.members`", self.node.id))

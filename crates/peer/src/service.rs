@@ -5,8 +5,8 @@ use crate::{
     admin::UpgradeReply,
     frames::{Incoming, Unruly},
     proto::{
-        AskReply, AskRequest, ForwardReply, ForwardRequest, HelloReply, HelloRequest, RaftFrame, RaftMessage,
-        SnapshotChunk, SnapshotReply,
+        AskReply, AskRequest, CopyRowsRequest, DigestReply, DigestRequest, DistrustReply, DistrustRequest,
+        ForwardReply, ForwardRequest, HelloReply, HelloRequest, RaftFrame, RaftMessage, SnapshotChunk, SnapshotReply,
         peer_server::{Peer, PeerServer},
     },
 };
@@ -18,6 +18,7 @@ use futures::{
 use parking_lot::RwLock;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Answers that share a frame, and bytes of one: far more than any has, and a full frame of them still fits.
@@ -33,6 +34,12 @@ pub trait RaftHandler: Send + Sync + 'static {
     fn open(&self, from: u64, replies: Replies) -> Box<dyn RaftSession>;
 
     async fn install_snapshot(&self, from: u64, chunks: Streaming<SnapshotChunk>) -> Result<SnapshotReply, Status>;
+
+    async fn digest(&self, request: DigestRequest) -> Result<DigestReply, Status>;
+
+    async fn distrust(&self, request: DistrustRequest) -> Result<DistrustReply, Status>;
+
+    async fn copy_rows(&self, from: u64, request: CopyRowsRequest) -> Result<mpsc::Receiver<SnapshotChunk>, Status>;
 }
 
 /// One stream of messages from one peer.
@@ -251,6 +258,27 @@ impl Peer for PeerService {
         let reply = self.0.raft.get()?.install_snapshot(from, request.into_inner()).await;
         self.0.pool.faults().until_reached(from).await;
         reply.map(Response::new)
+    }
+
+    async fn digest(&self, request: Request<DigestRequest>) -> Result<Response<DigestReply>, Status> {
+        let from = self.admit(&request).await?;
+        let reply = self.0.raft.get()?.digest(request.into_inner()).await;
+        self.0.pool.faults().until_reached(from).await;
+        reply.map(Response::new)
+    }
+
+    async fn distrust(&self, request: Request<DistrustRequest>) -> Result<Response<DistrustReply>, Status> {
+        self.admit(&request).await?;
+        self.0.raft.get()?.distrust(request.into_inner()).await.map(Response::new)
+    }
+
+    type CopyRowsStream = BoxStream<'static, Result<SnapshotChunk, Status>>;
+
+    async fn copy_rows(&self, request: Request<CopyRowsRequest>) -> Result<Response<Self::CopyRowsStream>, Status> {
+        let from = self.admit(&request).await?;
+        let chunks = self.0.raft.get()?.copy_rows(from, request.into_inner()).await?;
+        self.0.pool.faults().until_reached(from).await;
+        Ok(Response::new(ReceiverStream::new(chunks).map(Ok).boxed()))
     }
 
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardReply>, Status> {

@@ -1,11 +1,12 @@
 //! What operators ask of this node, on the peer port.
 
 use crate::{
-    cpu,
+    compare, cpu,
     drain::{self, Led},
     group::{Group, TransferError},
     members,
     node::Core,
+    rebuild,
 };
 use parking_lot::Mutex;
 use std::{
@@ -28,9 +29,9 @@ use tenure_peer::{
     Cut, SecretHandler, Slot, Stamped, UpgradeHandler,
     admin::{
         ChangeMembersRequest, DrainReply, DrainRequest, InitReply, InitRequest, LedShard, LocateReply, LocateRequest,
-        MembersReply, MembersRequest, NodeStatus, PartitionReply, PartitionRequest, ShardStatus, StatusReply,
-        StatusRequest, TokenReply, TokenRequest, TransferLeaderReply, TransferLeaderRequest, UpgradeReply,
-        UpgradeRequest, Vitals,
+        MembersReply, MembersRequest, NodeStatus, PartitionReply, PartitionRequest, RebuildReply, RebuildRequest,
+        ShardStatus, StatusReply, StatusRequest, TokenReply, TokenRequest, TransferLeaderReply, TransferLeaderRequest,
+        UpgradeReply, UpgradeRequest, VerifyReply, VerifyRequest, Vitals,
         admin_client::AdminClient,
         admin_server::{Admin, AdminServer},
     },
@@ -116,6 +117,11 @@ impl AdminService {
     pub(crate) fn close(&self) {
         self.upgrade.clear();
         self.secret.clear();
+    }
+
+    fn group(&self, shard: ShardId) -> Result<Group, Status> {
+        let group = self.core.groups.get(shard);
+        group.ok_or_else(|| Status::not_found(format!("this node has no replica of shard {shard}")))
     }
 
     /// The cluster's feature level as this node has applied it; zero while it does not know.
@@ -271,7 +277,7 @@ impl AdminService {
             lists_left_out: filling.map_or(0, |filling| filling.left_out),
             bytes: sizes.map(|sizes| sizes.rows),
             log_bytes: sizes.map(|sizes| sizes.log),
-            damage: group.damage().unwrap_or_default().to_owned(),
+            damage: group.damage().map(|damage| damage.to_string()).unwrap_or_default(),
         }
     }
 }
@@ -331,8 +337,7 @@ impl Admin for AdminService {
         request: Request<TransferLeaderRequest>,
     ) -> Result<Response<TransferLeaderReply>, Status> {
         let TransferLeaderRequest { shard, to } = request.into_inner();
-        let group = self.core.groups.get(shard);
-        let group = group.ok_or_else(|| Status::not_found(format!("this node has no replica of shard {shard}")))?;
+        let group = self.group(shard)?;
         group.transfer_leader(to).await.map_err(|error| match error {
             TransferError::NotLeader(_) | TransferError::Lagging { .. } => {
                 Status::failed_precondition(error.to_string())
@@ -395,6 +400,18 @@ impl Admin for AdminService {
             self.core.pool.local().set_draining(!undo);
         }
         Ok(Response::new(self.draining()))
+    }
+
+    async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<VerifyReply>, Status> {
+        let (core, group) = (self.core.clone(), self.group(request.into_inner().shard)?);
+        compare::compare(&core, &group, 0).await.map(Response::new)
+    }
+
+    async fn rebuild(&self, request: Request<RebuildRequest>) -> Result<Response<RebuildReply>, Status> {
+        let (core, group) = (self.core.clone(), self.group(request.into_inner().shard)?);
+        // On a task of its own: whoever asked may go away.
+        let rebuilt = tokio::spawn(async move { rebuild::rebuild(&core, &group).await }).await;
+        rebuilt.map_err(|error| Status::internal(error.to_string()))?.map(Response::new)
     }
 
     async fn partition(&self, request: Request<PartitionRequest>) -> Result<Response<PartitionReply>, Status> {

@@ -14,7 +14,7 @@ impl Core {
         join_all(unfit.map(|group| self.hand_over_group(group))).await;
     }
 
-    async fn hand_over_group(&self, group: Group) {
+    pub(crate) async fn hand_over_group(&self, group: Group) {
         let shard = group.id();
         let status = group.status();
         if !status.leadership.is_leader {

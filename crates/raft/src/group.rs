@@ -19,9 +19,10 @@ use openraft::{
     errors::{ClientWriteError, Fatal, ForwardReason, ForwardToLeader},
     impls::ProgressResponder,
 };
+use parking_lot::RwLock;
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -158,10 +159,11 @@ struct Inner {
     stopping: AtomicBool,
     receiving: tokio::sync::Mutex<()>,
     changing: Arc<tokio::sync::Mutex<()>>,
+    comparing: tokio::sync::Mutex<()>,
     proposing: tokio::sync::RwLock<()>,
     room: SharedRoom,
-    /// Why the rows here cannot be read.
-    damage: OnceLock<String>,
+    /// Why the rows here are not to be relied on.
+    damage: RwLock<Option<Arc<str>>>,
     steps: Steps,
     metrics: Metrics,
 }
@@ -202,9 +204,10 @@ impl Group {
             stopping: AtomicBool::new(false),
             receiving: tokio::sync::Mutex::default(),
             changing: Arc::default(),
+            comparing: tokio::sync::Mutex::default(),
             proposing: tokio::sync::RwLock::default(),
             room: SharedRoom::default(),
-            damage: OnceLock::new(),
+            damage: RwLock::default(),
             steps: options.steps.clone(),
             metrics,
         }));
@@ -318,7 +321,7 @@ impl Group {
     /// Fingerprint of the rows here; equal on all replicas that applied the same index. Reads them all.
     pub async fn checksum(&self) -> Result<tenure_storage::RowSum, tenure_storage::StorageError> {
         let rows = self.0.rows.current();
-        let sum = tokio::task::spawn_blocking(move || rows.checksum()).await;
+        let sum = tokio::task::spawn_blocking(move || rows.checksum(0, || ())).await;
         sum.unwrap_or_else(|e| Err(std::io::Error::other(e).into()))
     }
 
@@ -353,18 +356,38 @@ impl Group {
         &self.0.pulse
     }
 
-    /// Notes that rows here cannot be read, for this cause: another replica is to lead from now on, as long as there is one.
+    /// Notes that the rows here cannot be read, or are not those of the others: another replica is to lead from now on, as long
+    /// as there is one.
     pub fn is_damaged(&self, cause: &str) {
-        if self.0.damage.set(cause.to_owned()).is_ok() {
+        let mut damage = self.0.damage.write();
+        if damage.is_none() {
             tracing::error!(shard = self.0.shard, cause, "the replica here is damaged");
-            metrics::gauge!("tenure_shard_damaged", "shard" => self.0.shard.to_string()).set(1.0);
-            self.0.raft.runtime_config().elect(self.status().voters.len() <= 1);
+            *damage = Some(cause.into());
+            self.damaged_gauge().set(1.0);
+            self.forbid_election(true);
         }
     }
 
-    /// Why rows here cannot be read, if that has been noticed.
-    pub fn damage(&self) -> Option<&str> {
-        self.0.damage.get().map(String::as_str)
+    /// The rows here are new ones.
+    pub(crate) fn is_whole(&self) {
+        let mut damage = self.0.damage.write();
+        *damage = None;
+        self.damaged_gauge().set(0.0);
+        self.forbid_election(false);
+    }
+
+    fn damaged_gauge(&self) -> metrics::Gauge {
+        metrics::gauge!("tenure_shard_damaged", "shard" => self.0.shard.to_string())
+    }
+
+    /// Where there is another replica.
+    pub(crate) fn forbid_election(&self, forbidden: bool) {
+        self.0.raft.runtime_config().elect(!forbidden || self.status().voters.len() <= 1);
+    }
+
+    /// Why the rows here are not to be relied on, if that has been noticed.
+    pub fn damage(&self) -> Option<Arc<str>> {
+        self.0.damage.read().clone()
     }
 
     /// What there is room for on a majority of the voters' disks.
@@ -409,6 +432,11 @@ impl Group {
     /// Held while a step of a change of replicas is taken: one at a time.
     pub(crate) fn changing(&self) -> &Arc<tokio::sync::Mutex<()>> {
         &self.0.changing
+    }
+
+    /// Held while the replicas are compared: one comparison at a time.
+    pub(crate) fn comparing(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.comparing
     }
 
     /// The term in which this replica has voted last; zero if in none.

@@ -1,11 +1,12 @@
 //! Messages from peers, on their way to the groups.
 
 use crate::{
-    codec,
+    codec, compare,
     group::Group,
     members::{self, Members},
     network::{Kind, decode_append, has_entries},
     room::{Room, SharedRoom},
+    sending::Sending,
     snapshot,
     types::TypeConfig,
 };
@@ -20,7 +21,10 @@ use std::{
 };
 use tenure_peer::{
     RaftHandler, RaftSession, Replies, Ticket,
-    proto::{RaftMessage, SnapshotChunk, SnapshotReply},
+    proto::{
+        CopyRowsRequest, DigestReply, DigestRequest, DistrustReply, DistrustRequest, RaftMessage, SnapshotChunk,
+        SnapshotReply,
+    },
 };
 use tenure_storage::{ShardId, Storage};
 use tokio::sync::{mpsc, watch};
@@ -66,6 +70,7 @@ pub(crate) struct Inbound {
     pub(crate) storage: Storage,
     pub(crate) members: Members,
     pub(crate) room: SharedRoom,
+    pub(crate) sending: Sending,
 }
 
 #[tonic::async_trait]
@@ -90,6 +95,26 @@ impl RaftHandler for Inbound {
             tracing::warn!(shard, from, reason = status.message(), "snapshot not installed");
         }
         received
+    }
+
+    async fn digest(&self, request: DigestRequest) -> Result<DigestReply, Status> {
+        compare::digest(&self.group(request.shard)?, request.index, request.bytes_per_second).await
+    }
+
+    async fn distrust(&self, request: DistrustRequest) -> Result<DistrustReply, Status> {
+        self.group(request.shard)?.is_damaged(&request.cause);
+        Ok(DistrustReply {})
+    }
+
+    async fn copy_rows(&self, from: u64, request: CopyRowsRequest) -> Result<mpsc::Receiver<SnapshotChunk>, Status> {
+        let group = self.group(request.shard)?;
+        snapshot::copy(&group, self.sending.begin(request.shard, from), request.at_least).await
+    }
+}
+
+impl Inbound {
+    fn group(&self, shard: ShardId) -> Result<Group, Status> {
+        self.groups.get(shard).ok_or_else(|| Status::unavailable(no_group(shard)))
     }
 }
 

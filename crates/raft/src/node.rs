@@ -4,7 +4,7 @@ use crate::{
     admin::AdminService,
     balance,
     bootstrap::{self, Bootstrap},
-    compaction,
+    compaction, compare,
     cpu::Cpu,
     drain,
     fitness::{self, Fitness},
@@ -32,11 +32,15 @@ use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 use tenure_clock::ClusterClock;
-use tenure_engine::{FeatureLevel, rows::ReadError, system::cluster::ClusterMap};
+use tenure_engine::{
+    FeatureLevel,
+    rows::{Op, ReadError, RowKey, SystemTable, WriteSet},
+    system::cluster::ClusterMap,
+};
 use tenure_peer::{
     AskHandler, ForwardHandler, Gate, Local, PeerService, Pool, SecretHandler, UpgradeHandler, admin::StatusReply,
 };
-use tenure_storage::{Latencies, ShardId, Storage, StorageError};
+use tenure_storage::{Latencies, ShardId, ShardRows, Storage, StorageError, write_set};
 use tenure_vital::FatalHook;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::transport::server::TcpIncoming;
@@ -184,8 +188,8 @@ impl Node {
             room: SharedRoom::default(),
         };
         let service = PeerService::new(pool);
-        let room = core.room.clone();
-        service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage, members, room }));
+        let (room, sending) = (core.room.clone(), core.sending.clone());
+        service.set_raft(Arc::new(Inbound { groups: core.groups.clone(), storage, members, room, sending }));
         let not_ready = Arc::new(Mutex::new(Some("starting".to_owned())));
         let admin = AdminService::new(core.clone(), not_ready.clone());
         let (stop_serving, stopped) = watch::channel(false);
@@ -204,6 +208,7 @@ impl Node {
             on_fatal.spawn("compaction", compaction::run(core.clone())),
             on_fatal.spawn("balance", balance::run(core.clone())),
             on_fatal.spawn("draining", drain::run(core.clone())),
+            on_fatal.spawn("comparing replicas", compare::run(core.clone())),
             on_fatal.spawn("liveness", liveness::run(core.clone())),
             on_fatal.spawn("the pulse", pulse::run(core.clone())),
             on_fatal.spawn("the members", members::follow(core.clone())),
@@ -419,6 +424,7 @@ impl Core {
         let failed = |cause: String| StartError::Group { shard, cause };
         let storage = self.storage.clone();
         let found = tokio::task::spawn_blocking(move || storage.shard(shard)).await.map_err(io::Error::other)??;
+        spoil(shard, &found.rows)?;
         let rows = Rows::new(found.rows);
         let (tell_applied, applied) = watch::channel(0);
         let state_machine = StateMachine::new(shard, self.storage.clone(), rows.clone(), tell_applied)?;
@@ -450,4 +456,15 @@ impl Core {
         self.groups.add(group.clone());
         Ok(group)
     }
+}
+
+/// In builds for tests: a row that no other replica has.
+fn spoil(shard: ShardId, rows: &ShardRows) -> Result<(), StorageError> {
+    let told = || std::env::var("TENURE_SPOILED_SHARD").is_ok_and(|told| told == shard.to_string());
+    if let Some(applied) = rows.applied().filter(|_| cfg!(feature = "fault-injection") && told()) {
+        let row = RowKey::System { table: SystemTable::Namespace, key: "spoiled".into() };
+        let writes = WriteSet { ops: vec![Op::Put(row, "rows".into())] };
+        rows.apply(&applied, [&write_set::encode([&writes])[..]])?;
+    }
+    Ok(())
 }

@@ -54,6 +54,8 @@ pub struct Options {
     pub tail_bytes: usize,
     /// With less of the disk free than this a node gives its leaderships away, and counts as full.
     pub disk_floor_bytes: u64,
+    /// How often the replicas of each shard are compared; zero: never.
+    pub compare_every: Duration,
     /// A node gets its leaderships back after it was there, and caught up, for this long.
     pub balance_after: Duration,
     /// What to do when a group can no longer go on (its storage failed, its core panicked), or another part of the node
@@ -84,6 +86,7 @@ impl Options {
             snapshot_bytes_per_second: 64 << 20,
             tail_bytes: Memory::of(DEFAULT_MEMORY).tails,
             disk_floor_bytes: 0,
+            compare_every: Duration::from_secs(24 * 3600),
             balance_after: Duration::from_secs(10),
             on_fatal: FatalHook::default(),
             steps: Steps::default(),

@@ -11,18 +11,25 @@ use crate::{
 };
 use bytes::Bytes;
 use openraft::raft::SnapshotResponse;
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tenure_peer::{
     Pool,
     proto::{SnapshotChunk, SnapshotReply},
 };
-use tenure_storage::{ShardRows, StateDb, StorageError};
-use tokio::sync::mpsc;
+use tenure_storage::{ShardId, ShardRows, StateDb, StorageError};
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 /// Chunks between the disk and the network.
 const CHUNKS_AHEAD: usize = 4;
+
+/// How long a replica may take to have applied what the one has that is to be rebuilt.
+const BEHIND: Duration = Duration::from_secs(10);
 
 /// Sends all rows of this moment, on a connection of their own. The error is for people.
 pub(crate) async fn send(
@@ -32,11 +39,7 @@ pub(crate) async fn send(
     vote: Vote,
     rows: ShardRows,
 ) -> Result<SnapshotResponse<TypeConfig>, String> {
-    let size = {
-        let rows = rows.clone();
-        tokio::task::spawn_blocking(move || rows.file_bytes()).await.unwrap_or_default()
-    };
-    transfer.take_turn(size).await;
+    transfer.take_turn(size(&rows).await).await;
     let (begin, shard) = (Instant::now(), transfer.shard());
     // Until the rows are installed there: what follows them is needed then.
     let transfer = Arc::new(transfer);
@@ -83,6 +86,49 @@ fn export(
     Ok(())
 }
 
+/// Hands out the rows of a replica that has applied at least an entry, for one that is to be rebuilt.
+pub(crate) async fn copy(
+    group: &Group,
+    mut transfer: Transfer,
+    at_least: u64,
+) -> Result<mpsc::Receiver<SnapshotChunk>, Status> {
+    if let Some(damage) = group.damage() {
+        return Err(Status::data_loss(format!("the replica here is damaged itself: {damage}")));
+    }
+    let mut applied = group.applied();
+    let reached = tokio::time::timeout(BEHIND, applied.wait_for(|applied| *applied >= at_least)).await;
+    reached.map_err(|_| Status::unavailable(format!("entry {at_least} is not applied here yet")))?.map_err(stopped)?;
+    let rows = group.rows().current();
+    let vote = group.log().vote().ok_or_else(|| Status::unavailable("the replica here has no rows yet"))?;
+    transfer.take_turn(size(&rows).await).await;
+    let (chunks, receiver) = mpsc::channel(CHUNKS_AHEAD);
+    let group = group.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = export(&rows, &transfer, vote, &chunks) {
+            tracing::warn!(shard = group.id(), %error, "rows are not copied to the end");
+        }
+    });
+    Ok(receiver)
+}
+
+/// Bytes of rows in files, about.
+async fn size(rows: &ShardRows) -> u64 {
+    let rows = rows.clone();
+    tokio::task::spawn_blocking(move || rows.file_bytes()).await.unwrap_or_default()
+}
+
+fn stopped(_: watch::error::RecvError) -> Status {
+    Status::unavailable("the group has stopped")
+}
+
+/// Deletes rows that nothing points to.
+pub(crate) async fn discard(shard: ShardId, rows: ShardRows) {
+    let retired = tokio::task::spawn_blocking(move || rows.retire()).await;
+    if let Ok(Err(error)) = retired {
+        tracing::warn!(shard, %error, "the rows of an unused snapshot stay until the next start");
+    }
+}
+
 /// Receives the chunks of one snapshot and installs it.
 pub(crate) async fn receive(
     group: &Group,
@@ -100,15 +146,9 @@ pub(crate) async fn receive(
     group.check_term(vote.leader_id.term).map_err(Status::invalid_argument)?;
     tracing::info!(shard, upto = log.index(), "receiving a snapshot");
     let rows = receive_rows(state, first, chunks).await?;
-    let discard = |rows: ShardRows| async move {
-        let retired = tokio::task::spawn_blocking(move || rows.retire()).await;
-        if let Ok(Err(error)) = retired {
-            tracing::warn!(shard, %error, "the rows of an unused snapshot stay until the next start");
-        }
-    };
     let received = AppliedLog::from_row(rows.applied()).map_err(|e| Status::data_loss(e.to_string()))?;
     if received != log {
-        discard(rows).await;
+        discard(shard, rows).await;
         return Err(Status::data_loss("the rows are not those that the header announced"));
     }
     let snapshot = Snapshot { meta: log.snapshot_meta(), snapshot: SnapshotRows::Received(rows.clone()) };
@@ -117,13 +157,13 @@ pub(crate) async fn receive(
     let response = group.raft().install_full_snapshot(vote, snapshot).await;
     let response = response.map_err(|e| Status::internal(e.to_string()))?;
     if group.rows().current().incarnation() != rows.incarnation() {
-        discard(rows).await;
+        discard(shard, rows).await;
     }
     Ok(SnapshotReply { body: codec::encode(&response) })
 }
 
 /// Builds the files of a fresh incarnation. What is received in part leaves nothing behind.
-async fn receive_rows(
+pub(crate) async fn receive_rows(
     state: StateDb,
     first: SnapshotChunk,
     mut chunks: Streaming<SnapshotChunk>,

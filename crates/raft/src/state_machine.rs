@@ -2,6 +2,7 @@
 
 use crate::{
     entry::AppliedLog,
+    mark::Mark,
     recent::Recent,
     steps::Steps,
     types::{EntryPayload, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
@@ -16,22 +17,42 @@ use parking_lot::RwLock;
 use std::{io, sync::Arc, time::Instant};
 use tenure_engine::system::cluster::SYSTEM_SHARD;
 use tenure_storage::{ShardId, ShardRows, Storage};
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 /// One batch of rows takes entries until they hold this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// The rows of a shard's replica; an installed snapshot puts others in their place.
+/// The rows of a shard's replica; an installed snapshot, or those of another replica, take their place.
 #[derive(Clone)]
-pub(crate) struct Rows(Arc<RwLock<ShardRows>>);
+pub(crate) struct Rows {
+    current: Arc<RwLock<ShardRows>>,
+    mark: Mark,
+    /// Held while entries are applied. Who puts other rows in place meanwhile says how far these go.
+    applying: Arc<tokio::sync::Mutex<Option<AppliedLog>>>,
+}
 
 impl Rows {
     pub(crate) fn new(rows: ShardRows) -> Rows {
-        Rows(Arc::new(RwLock::new(rows)))
+        Rows { current: Arc::new(RwLock::new(rows)), mark: Mark::default(), applying: Arc::default() }
     }
 
     pub(crate) fn current(&self) -> ShardRows {
-        self.0.read().clone()
+        self.current.read().clone()
+    }
+
+    /// Puts others in their place, for those who read.
+    pub(crate) fn put(&self, rows: ShardRows) {
+        *self.current.write() = rows;
+    }
+
+    /// Where applying stops for a moment.
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
+    /// Nothing is applied while this is held; it takes how far the rows go that were put in place meanwhile.
+    pub(crate) async fn pause(&self) -> OwnedMutexGuard<Option<AppliedLog>> {
+        self.applying.clone().lock_owned().await
     }
 
     /// What would survive a power cut. The log is never purged beyond it.
@@ -100,6 +121,15 @@ impl StateMachine {
         }
     }
 
+    /// Other rows are in place, which go this far.
+    fn go_on_from(&mut self, log: AppliedLog) {
+        self.log = log;
+        if let Some(recent) = &self.recent {
+            recent.replaced(self.log.index());
+        }
+        self.applied.send_replace(self.log.index());
+    }
+
     /// Rows that survive a power cut, with a flush if there were none yet.
     async fn durable(&self) -> io::Result<AppliedLog> {
         let durable = self.rows.durable()?;
@@ -125,6 +155,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     where
         Strm: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
     {
+        let mut pause = self.rows.pause().await;
+        if let Some(log) = pause.take() {
+            self.go_on_from(log);
+        }
         let mut responders = Vec::new();
         let mut written: Vec<(u64, Bytes)> = Vec::new();
         while let Some(first) = entries.next().await {
@@ -132,13 +166,20 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             let (mut next, mut bytes, mut count) = (Some(first), 0, 0);
             while let Some(entry) = next.take() {
                 let (entry, responder) = entry?;
+                let index = entry.log_id.index;
+                responders.extend(responder);
+                if self.log.last.is_some_and(|last| index <= last.index) {
+                    // The rows of another replica had it already.
+                    next = entries.next().now_or_never().flatten();
+                    continue;
+                }
                 count += 1;
                 self.log.last = Some(entry.log_id);
                 match entry.payload {
                     EntryPayload::Blank => {}
                     EntryPayload::Normal(Payload(rows)) => {
                         bytes += rows.len();
-                        written.push((entry.log_id.index, rows));
+                        written.push((index, rows));
                     }
                     EntryPayload::Membership(membership) => {
                         let ((node, steps), voters) = (&self.steps, membership.get_joint_config().len());
@@ -146,8 +187,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                         self.log.membership = StoredMembership::new(Some(entry.log_id), membership);
                     }
                 }
-                responders.extend(responder);
-                if bytes < BATCH_BYTES {
+                if bytes < BATCH_BYTES && !self.rows.mark.is_at(index) {
                     next = entries.next().now_or_never().flatten();
                 }
             }
@@ -156,6 +196,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 if let Some(recent) = &self.recent {
                     recent.add(index, &rows);
                 }
+            }
+            if let Some(go_on) = self.rows.mark.reached(self.log.index()) {
+                // Ends with an error: whoever held it has let go.
+                let _ = go_on.await;
             }
             self.applied.send_replace(self.log.index());
             for responder in responders.drain(..) {
@@ -193,15 +237,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 log.last, meta.last_log_id
             )));
         }
+        let mut pause = self.rows.pause().await;
+        *pause = None;
         let old = self.rows.current();
         // Readers must find the new rows before the old ones are deleted.
-        *self.rows.0.write() = new.clone();
+        self.rows.put(new.clone());
         self.storage.install(self.shard, &old, &new).await?;
-        self.log = log;
-        if let Some(recent) = &self.recent {
-            recent.replaced(self.log.index());
-        }
-        self.applied.send_replace(self.log.index());
+        self.go_on_from(log);
         tracing::info!(shard = self.shard, applied = self.log.index(), "snapshot installed");
         Ok(())
     }

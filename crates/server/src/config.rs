@@ -149,6 +149,9 @@ pub struct Raft {
     pub keep_bytes: u64,
     /// Bytes of snapshots that this node sends to others in a second. 0: as many as it can.
     pub snapshot_bytes_per_second: u64,
+    /// How often the replicas of each shard are compared with each other. 0s: never.
+    #[serde(with = "humantime_serde")]
+    pub compare_every: Duration,
     /// A node that is back, and has caught up, takes the leaderships that are meant for it after this long.
     #[serde(with = "humantime_serde")]
     pub balance_after: Duration,
@@ -166,6 +169,7 @@ impl Default for Raft {
             keep_entries: raft.keep_entries,
             keep_bytes: raft.keep_bytes,
             snapshot_bytes_per_second: raft.snapshot_bytes_per_second,
+            compare_every: raft.compare_every,
             balance_after: raft.balance_after,
         }
     }

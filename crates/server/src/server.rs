@@ -389,6 +389,7 @@ fn raft_options(config: &Config, addresses: Addresses) -> tenure_raft::Options {
     options.keep_bytes = config.raft.keep_bytes;
     options.snapshot_bytes_per_second = config.raft.snapshot_bytes_per_second;
     options.disk_floor_bytes = config.disk.floor_bytes;
+    options.compare_every = config.raft.compare_every;
     options.balance_after = config.raft.balance_after;
     options.known_level = known_level();
     options.tail_bytes = memory(config).tails;

@@ -7,12 +7,14 @@ mod init;
 mod locate;
 mod members;
 mod partition;
+mod rebuild;
 mod remove_node;
 mod replace_node;
 mod status;
 mod token;
 mod transfer_leader;
 mod upgrade;
+mod verify;
 
 use crate::api::root_cause;
 use anyhow::Context;
@@ -40,6 +42,8 @@ enum Verb {
     Drain(drain::Args),
     #[command(visible_alias = "move-leader")]
     TransferLeader(transfer_leader::Args),
+    Verify(verify::Args),
+    Rebuild(rebuild::Args),
     Partition(partition::Args),
     Locate(locate::Args),
     Upgrade(upgrade::Args),
@@ -56,6 +60,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Verb::CancelChange(args) => cancel_change::run(args).await,
         Verb::Drain(args) => drain::run(args).await,
         Verb::TransferLeader(args) => transfer_leader::run(args).await,
+        Verb::Verify(args) => verify::run(args).await,
+        Verb::Rebuild(args) => rebuild::run(args).await,
         Verb::Partition(args) => partition::run(args).await,
         Verb::Locate(args) => locate::run(args).await,
         Verb::Upgrade(args) => upgrade::run(args).await,

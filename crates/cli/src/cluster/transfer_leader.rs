@@ -58,7 +58,7 @@ fn leader_of(status: &StatusReply, shard: u32) -> anyhow::Result<u64> {
     Ok(found.leader)
 }
 
-fn address_of(status: &StatusReply, node: u64) -> anyhow::Result<String> {
+pub(super) fn address_of(status: &StatusReply, node: u64) -> anyhow::Result<String> {
     let found = status.nodes.iter().find(|n| n.node_id == node);
     found.map(|n| n.peer_address.clone()).with_context(|| format!("the address of node {node} is not known"))
 }

@@ -8,7 +8,14 @@ use crate::{
 };
 use bytes::Bytes;
 use rocksdb::{DB, Snapshot};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 use xxhash_rust::xxh3::Xxh3;
+
+/// Bytes after which a reader that is not to be quick looks at the time.
+const PACED: u64 = 1 << 20;
 
 /// All rows of a shard as of one moment, in key order, as batches that [`super::Ingest::add`] takes. Reads only what
 /// is asked for, but keeps the database from dropping old rows while it lives. It blocks: not for async code.
@@ -36,13 +43,22 @@ impl ShardRows {
         Ok(Export { rows: self, snapshot, next: Some((0, self.incarnation.number.to_be_bytes().to_vec())) })
     }
 
-    /// Reads all rows of this moment to compare them with other replicas'. It blocks, and takes as long as an export.
-    pub fn checksum(&self) -> Result<RowSum, StorageError> {
+    /// Reads all rows of this moment to compare them with other replicas', `bytes_per_second` (zero: as quickly as it goes), and
+    /// tells when it knows which rows these are. It blocks, and takes as long as an export.
+    pub fn checksum(&self, bytes_per_second: u64, begun: impl FnOnce()) -> Result<RowSum, StorageError> {
         let mut export = self.export()?;
+        begun();
+        let (mut read, begin) = (0_u64, Instant::now());
         let applied = export.applied()?.map_or(0, |a| a.index);
         let mut hash = Xxh3::new();
         let mut rows = 0;
         export.walk(|key, value| {
+            let before = read;
+            read += (key.len() + value.len()) as u64;
+            if bytes_per_second > 0 && read / PACED != before / PACED {
+                let due = Duration::from_secs_f64(read as f64 / bytes_per_second as f64);
+                thread::sleep(due.saturating_sub(begin.elapsed()));
+            }
             // The applied row also tells the membership, which may be encoded before it is committed.
             if key != [table::APPLIED] {
                 rows += 1;

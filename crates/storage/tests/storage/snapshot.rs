@@ -54,21 +54,21 @@ async fn a_rebuilt_replica_has_the_same_rows_also_after_a_crash() {
 
     let new = transfer(&source, &to);
     assert_eq!((new.applied(), new.durable()), (Some(applied(200)), Some(applied(200))));
-    assert_eq!(new.checksum().unwrap(), source.checksum().unwrap());
+    assert_eq!(new.checksum(0, || ()).unwrap(), source.checksum(0, || ()).unwrap());
     to.install(1, &old, &new).await.unwrap();
 
     let restarted = open(&crash_image(&to_dir)).shard(1).unwrap().rows;
     assert_eq!(restarted.applied(), Some(applied(200)));
-    assert_eq!(restarted.checksum().unwrap(), source.checksum().unwrap());
+    assert_eq!(restarted.checksum(0, || ()).unwrap(), source.checksum(0, || ()).unwrap());
     assert_eq!(restarted.reader().get(&RowKey::Current(workflow("gone"))).unwrap(), None);
 
     // Both go on alike.
     for rows in [&source, &new] {
         apply(rows, 201, vec![put(RowKey::Clock, "same")]);
     }
-    assert_eq!(new.checksum().unwrap(), source.checksum().unwrap());
+    assert_eq!(new.checksum(0, || ()).unwrap(), source.checksum(0, || ()).unwrap());
     apply(&new, 202, vec![put(RowKey::Clock, "differs")]);
-    assert_ne!(new.checksum().unwrap().checksum, source.checksum().unwrap().checksum);
+    assert_ne!(new.checksum(0, || ()).unwrap().checksum, source.checksum(0, || ()).unwrap().checksum);
 }
 
 #[tokio::test]
@@ -108,11 +108,11 @@ fn a_snapshot_that_was_not_installed_is_deleted_at_the_next_start() {
     let restarted = open(&image);
     let found = restarted.shard(1).unwrap().rows;
     assert_eq!(found.incarnation(), rows.incarnation());
-    assert_eq!(found.checksum().unwrap(), rows.checksum().unwrap());
+    assert_eq!(found.checksum(0, || ()).unwrap(), rows.checksum(0, || ()).unwrap());
     assert!(!image.path().join("incoming").exists());
     let fresh = restarted.shard(2).unwrap().rows;
     assert!(fresh.incarnation() > orphan.incarnation(), "numbers are not used again");
-    assert_eq!(fresh.checksum().unwrap().rows, 0);
+    assert_eq!(fresh.checksum(0, || ()).unwrap().rows, 0);
 }
 
 #[test]
@@ -121,14 +121,14 @@ fn an_export_sees_one_moment() {
     let storage = open(&dir);
     let rows = storage.shard(1).unwrap().rows;
     fill(&storage, &rows);
-    let before = rows.checksum().unwrap();
+    let before = rows.checksum(0, || ()).unwrap();
     let mut ingest = storage.state().ingest().unwrap();
     for (n, batch) in rows.export().unwrap().enumerate() {
         ingest.add(&batch.unwrap()).unwrap();
         let late = RowKey::History { run: run("late", n as u128), first_event_id: 1 };
         apply(&rows, 300 + n as u64, vec![put(late, "late")]);
     }
-    assert_eq!(ingest.finish().unwrap().checksum().unwrap(), before);
+    assert_eq!(ingest.finish().unwrap().checksum(0, || ()).unwrap(), before);
 }
 
 #[test]

@@ -168,6 +168,36 @@ async def test_slow_disks_fail_no_call(tmp_path, say, milliseconds):
         await assert_there(cluster.addresses[0], writes.acknowledged)
 
 
+PATIENT = '[raft]\nelection_min = "700ms"\nlease = "1s"\n'
+
+
+@pytest.mark.parametrize(("milliseconds", "settings"), [(120, ""), (250, PATIENT)], ids=["120", "250"])
+async def test_slow_disks_elect_a_leader(tmp_path, say, milliseconds, settings):
+    """A vote waits for the sync that is going on, and for its own: an election has to have time for both."""
+    cluster = Cluster(tmp_path / "cluster", settings=SETTINGS + settings)
+    disk = disks(cluster)
+    with cluster:
+        lost = cluster.busiest()
+        others = [node for node in cluster.nodes if node is not lost]
+        async with Writes([node.address for node in others], writers=4, timeout=30) as writes:
+            await until(lambda: len(writes.acknowledged) > 50, 30, "writes go on")
+            for one in disk.values():
+                one.slow(milliseconds)
+            await asyncio.sleep(1)
+            lost.kill()
+            begin = time.monotonic()
+            await until(lambda: all(leader not in (0, lost.number) for leader in cluster.leaders().values()), 20, "others lead")
+            say(f"{milliseconds} ms a sync: others lead after {time.monotonic() - begin:.1f} s")
+            made = len(writes.acknowledged)
+            await until(lambda: len(writes.acknowledged) > made + 50, 30, "writes go on")
+            slowest = max(told.slowest for told in writes.of.values())
+            say(f"the slowest of {len(writes.acknowledged)} writes took {slowest:.1f} s")
+            assert not any(told.failures for told in writes.of.values()) and slowest < 15
+            for one in disk.values():
+                one.heal()
+        await assert_there(others[0].address, writes.acknowledged)
+
+
 SMALL = SETTINGS + f'''
 [disk]
 floor_bytes = {32 * MIB}

@@ -166,11 +166,18 @@ async fn whoever_is_at_a_place_dies_there_and_the_change_is_done_or_undone() {
         let add = ChangeMembersRequest { candidate, ..replace(0, never) };
         let asked = asking(&cluster, add);
         tokio::time::timeout(DEADLINE, asked).await.unwrap().unwrap();
+        for shard in [0, 1] {
+            eventually("there is something to take back", || async {
+                let (leader, _) = cluster.leader(shard).await;
+                leader.status().lag.iter().any(|(node, _)| *node == never).then_some(())
+            })
+            .await;
+        }
         let undo = ChangeMembersRequest { undo: true, ..Default::default() };
         let undo = Change { request: undo, ends_as: replace(0, never), undone: true };
         change(&mut cluster, (&trap, &mut catches), &undo, of(&undoing, round)).await;
         if round == 0 {
-            // The learner may be there before it is taken back.
+            // The rest of its coming is none of this.
             let of_undoing =
                 |place: &String| ["asked for", "remove", "Undoing"].iter().any(|part| place.contains(part));
             undoing = trap.passed().into_iter().filter(of_undoing).collect();

@@ -6,12 +6,17 @@ use crate::{
     worker::DYNAMIC,
     workflow::Workflow,
 };
-use std::{collections::BTreeMap, fmt::Write, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
 use tenure_api::history::v1::{History, HistoryEvent, history_event::Attributes};
 use tenure_client::{Args, Client, ClientError, DataConverter, Failure, Headers, IntoArgs, IntoWorkflow, Query};
 
-/// Why a history cannot be replayed.
-#[derive(Debug, thiserror::Error)]
+/// Why a history cannot be replayed. What it says has several lines, and `unwrap` shows them as such.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
     /// The code does not do what history says, or it panicked.
@@ -32,6 +37,12 @@ pub enum ReplayError {
     /// The history could not be fetched.
     #[error(transparent)]
     Client(#[from] ClientError),
+}
+
+impl fmt::Debug for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 fn list(histories: &[(PathBuf, ReplayError)]) -> String {

@@ -9,7 +9,10 @@ fn a_difference_names_both_sides_and_the_line() {
     let scheduled = &mut story.history.events.iter_mut().last().unwrap().attributes;
     let Some(Attributes::ActivityTaskScheduledEventAttributes(it)) = scheduled else { panic!("an activity") };
     it.activity_type = Some(ActivityType { name: "salute".to_owned() });
-    let error = Replayer::new().workflow(greeting).replay(&story.history).err().unwrap().to_string();
+    let error = Replayer::new().workflow(greeting).replay(&story.history).err().unwrap();
+    // What `unwrap` shows in a test.
+    assert!(format!("{error:?}").contains("\n  the code did: schedule activity task"), "{error:?}");
+    let error = error.to_string();
     assert!(error.contains("history has: event 5, activity task scheduled: activity 1 \"salute\""), "{error}");
     assert!(error.contains("the code did: schedule activity task: activity 1 \"greet\" at crates/sdk/src"), "{error}");
 

@@ -89,10 +89,13 @@ impl Target {
     }
 }
 
+/// A node that is there takes a connection sooner than this.
+const CONNECT: Duration = Duration::from_secs(10);
+
 async fn connect(address: &str, timeout: Duration) -> anyhow::Result<AdminClient<Channel>> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .with_context(|| format!("{address} is not HOST:PORT"))?
-        .connect_timeout(timeout)
+        .connect_timeout(timeout.min(CONNECT))
         .timeout(timeout);
     let channel = endpoint.connect().await.map_err(|error| anyhow::anyhow!("{address}: {}", root_cause(&error)))?;
     Ok(AdminClient::new(channel))

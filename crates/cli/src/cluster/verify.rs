@@ -4,11 +4,16 @@ use super::{Target, connect, refused, transfer_leader::address_of};
 use crate::output;
 use anyhow::bail;
 use serde::Serialize;
-use std::time::Duration;
-use tenure_peer::admin::{StatusRequest, VerifyReply, VerifyRequest};
+use std::time::{Duration, Instant};
+use tenure_peer::admin::{StatusRequest, VerifyReply, VerifyRequest, admin_client::AdminClient};
+use tonic::{Code, Status, transport::Channel};
 
 /// The rows of a whole shard are read.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a shard may be without a leader that compares, and between two looks for one.
+const LEADER_PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Compare the replicas of each shard: the rows that they have after the same entry of the log.
 ///
@@ -52,14 +57,12 @@ struct ReplicaView {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let status = args.target.connect().await?.status(StatusRequest {}).await.map_err(refused)?.into_inner();
+    let mut admin = args.target.connect().await?;
+    let status = admin.status(StatusRequest {}).await.map_err(refused)?.into_inner();
     let wanted = |shard: u32| args.shard.is_none_or(|wanted| wanted == shard);
     let mut view = View { shards: Vec::new() };
     for shard in status.shards.iter().filter(|it| wanted(it.shard)) {
-        let compared = match shard.leader {
-            0 => Err(anyhow::anyhow!("it has no leader now")),
-            leader => ask(&address_of(&status, leader)?, shard.shard).await,
-        };
+        let compared = compare(&mut admin, shard.shard).await;
         view.shards.push(compared.map_or_else(|error| failed(shard.shard, &error), |reply| shard_view(&reply)));
     }
     if view.shards.is_empty() {
@@ -85,8 +88,28 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(leader: &str, shard: u32) -> anyhow::Result<VerifyReply> {
-    Ok(connect(leader, PATIENCE).await?.verify(VerifyRequest { shard }).await.map_err(refused)?.into_inner())
+/// Has the leader compare the replicas, whoever that is by then.
+async fn compare(admin: &mut AdminClient<Channel>, shard: u32) -> anyhow::Result<VerifyReply> {
+    let begin = Instant::now();
+    loop {
+        let status = admin.status(StatusRequest {}).await.map_err(refused)?.into_inner();
+        let leader = status.shards.iter().find(|it| it.shard == shard).map_or(0, |it| it.leader);
+        let compared = match leader {
+            0 => Err(Status::unavailable("it has no leader now")),
+            leader => match connect(&address_of(&status, leader)?, PATIENCE).await {
+                Ok(mut leader) => leader.verify(VerifyRequest { shard }).await,
+                Err(error) => Err(Status::unavailable(error.to_string())),
+            },
+        };
+        match compared {
+            Ok(reply) => return Ok(reply.into_inner()),
+            Err(status)
+                if matches!(status.code(), Code::Unavailable | Code::FailedPrecondition)
+                    && begin.elapsed() < LEADER_PATIENCE => {}
+            Err(status) => return Err(refused(status)),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 fn failed(shard: u32, error: &anyhow::Error) -> ShardView {

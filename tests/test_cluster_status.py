@@ -101,11 +101,24 @@ def test_each_shard_tells_its_size(nodes):
     assert all(it["cpu_cores"] > 0 and it["memory_bytes"] > 0 and it["disk_used_bytes"] > 0 for it in told["nodes"]), told
 
 
+def until_well(page) -> None:
+    troubles = []
+
+    def is_well() -> bool:
+        troubles[:] = page().get("troubles", ())
+        return not troubles
+
+    try:
+        wait_until(is_well, 20, "all is well")
+    except TimeoutError as late:
+        raise AssertionError(f"{late}: {troubles}") from None
+
+
 def test_a_dead_node_is_seen_within_three_seconds(nodes):
     dead, *others = sorted(nodes.nodes, key=lambda node: node is nodes.node(1))
     pages = [Page(node.address) for node in others]
     for page in pages:
-        wait_until(lambda: not page().get("troubles"), 20, "all is well")
+        until_well(page)
     dead.kill()
     begin = time.monotonic()
     for page in pages:
@@ -118,7 +131,7 @@ def test_a_dead_node_is_seen_within_three_seconds(nodes):
                "new leaders")
     dead.start()
     dead.wait_ready()
-    wait_until(lambda: not pages[0]().get("troubles"), 20, "all is well again")
+    until_well(pages[0])
 
 
 def is_missed(node: dict) -> bool:
@@ -128,7 +141,7 @@ def is_missed(node: dict) -> bool:
 def test_a_node_that_is_cut_off_is_seen_from_both_sides(nodes):
     cut, other = nodes.node(3), nodes.node(1)
     inside, outside = Page(cut.address), Page(other.address)
-    wait_until(lambda: not outside().get("troubles"), 20, "all is well")
+    until_well(outside)
     nodes.cut_off(cut)
     try:
         found = wait_until(
@@ -137,4 +150,4 @@ def test_a_node_that_is_cut_off_is_seen_from_both_sides(nodes):
         wait_until(lambda: is_missed(of(outside(), 3)), 5, "outside")
     finally:
         nodes.heal(cut)
-    wait_until(lambda: not outside().get("troubles"), 20, "all is well again")
+    until_well(outside)

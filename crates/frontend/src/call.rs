@@ -330,10 +330,10 @@ impl Frontend {
         let answer = async {
             client.check()?;
             if let Some(search) = explained {
-                plan = Some(self.explain(search, deadline.at).await?);
+                plan = Some(Box::pin(self.explain(search, deadline.at)).await?);
             }
             if let Some(described) = described {
-                plan = self.left_of(&described, deadline.at).await?;
+                plan = Box::pin(self.left_of(&described, deadline.at)).await?;
             }
             let answer = timeout_at(deadline.at, request.answer(self, deadline.at)).await;
             answer.unwrap_or_else(|_| Err(too_late(method, "no answer in time", deadline.caller_set_it)))
@@ -418,7 +418,8 @@ impl Frontend {
                     }
                 }
             };
-            match attempts.run(leader, attempt).await {
+            // On the heap, for it is large, and moved from one to the other of those who watch over it.
+            match attempts.run(leader, Box::pin(attempt)).await {
                 Attempted::Answered(outcome) => return outcome,
                 Attempted::Failed => {
                     tracing::debug!(method, failure = attempts.failure(), "trying again");

@@ -133,3 +133,16 @@ impl http_body::Body for Answer {
         self.ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alone::frontend;
+
+    /// Each request's future is put on the heap, and its parts are moved from one to the other of those who watch over them.
+    #[tokio::test]
+    async fn a_request_in_progress_is_small() {
+        let size = size_of_val(&answer(frontend(), http::Request::new(Body::empty())));
+        assert!(size < 16 << 10, "{size} bytes");
+    }
+}

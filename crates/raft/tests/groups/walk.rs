@@ -4,7 +4,7 @@ use crate::{
     common::{Cluster, DEADLINE, eventually},
     members::{assert_voters, end, idle, joining, replace},
 };
-use futures::FutureExt;
+use futures::{FutureExt, future::join_all};
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tenure_peer::{
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 struct Trap(Arc<Mutex<State>>);
 
 struct State {
-    /// The places that founders have passed, each once, in order.
+    /// The places that founders have passed, each once.
     passed: Vec<String>,
     armed: Option<String>,
     caught: mpsc::UnboundedSender<(u64, oneshot::Sender<()>)>,
@@ -57,8 +57,11 @@ impl Trap {
         state.armed = place.cloned();
     }
 
+    /// The same places in the same order, however the shards were interleaved.
     fn passed(&self) -> Vec<String> {
-        self.0.lock().passed.clone()
+        let mut passed = self.0.lock().passed.clone();
+        passed.sort();
+        passed
     }
 }
 
@@ -122,9 +125,19 @@ fn of(places: &[String], nth: usize) -> Option<&String> {
     nth.checked_sub(1).and_then(|nth| places.get(nth))
 }
 
-/// In the first round nobody dies, and the places are written down; then whoever is at one of them dies, one place a round.
+/// Clusters that share the places, and walk at the same time: they mostly wait for elections.
+const CLUSTERS: usize = 3;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_at_a_place_dies_there_and_the_change_is_done_or_undone() {
+    join_all((0..CLUSTERS).map(|first| tokio::spawn(walk(first))))
+        .await
+        .into_iter()
+        .for_each(|walked| walked.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())));
+}
+
+/// In the first round nobody dies, and the places are written down; then whoever is at one of them dies, one place a round.
+async fn walk(first: usize) {
     let (trap, mut catches) = Trap::new();
     let steps = trap.steps();
     let mut cluster = Cluster::start(3, |options| {
@@ -134,7 +147,7 @@ async fn whoever_is_at_a_place_dies_there_and_the_change_is_done_or_undone() {
     })
     .await;
     let (mut coming, mut going, mut undoing) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0.. {
+    for round in std::iter::once(0).chain((first + 1..).step_by(CLUSTERS)) {
         let new = 10 + 2 * round as u64;
         cluster.write(1, 10 * new..10 * new + 5).await;
         let add = Change { request: replace(0, new), ends_as: replace(0, new), undone: false };
@@ -192,7 +205,7 @@ async fn whoever_is_at_a_place_dies_there_and_the_change_is_done_or_undone() {
                 assert!(coming.iter().any(|passed| passed == place), "{place}: {coming:?}");
             }
         }
-        if round >= coming.len().max(going.len()).max(undoing.len()) {
+        if round + CLUSTERS > coming.len().max(going.len()).max(undoing.len()) {
             break;
         }
     }

@@ -5,7 +5,7 @@ use crate::{client::Client, definition::ActivityDefinition, error::ClientError, 
 use std::marker::PhantomData;
 use tenure_api::{activity::v1::activity_execution_outcome::Value, workflowservice::v1 as api};
 
-/// An activity `D` without a workflow. Its latest run, unless it was started by this program or [`Self::run`] names one.
+/// An activity `D` without a workflow. Its latest run, unless it was started by this program or [`Self::of_run`] names one.
 ///
 /// ```no_run
 /// use tenure_client::{ActivityRef, Client, ClientError};

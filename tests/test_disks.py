@@ -92,8 +92,8 @@ async def test_a_disk_that_answers_again_in_time_costs_nothing_more(tmp_path):
             await until(lambda: healthz(node)[0] == 503 and not leads(cluster, node, other), 6, "leaderships are handed over")
             disk[node.number].heal()
             await until(lambda: healthz(node)[0] == 200 and node.ready, 10, "it is well again")
-            status = cluster.cli("status", node=other)
-            assert not any(it["unfit_because"] for it in status["nodes"]), status["nodes"]
+            fit = lambda: not any(it["unfit_because"] for it in cluster.cli("status", node=other)["nodes"])
+            await until(fit, 5, "the others hear of it")
             await until(lambda: all(shard["leader"] for shard in cluster.cli("status", node=node)["shards"]), 10, "it follows")
         assert node.running
         await assert_there(node.address, writes.acknowledged)

@@ -83,6 +83,7 @@ async def test_a_run_that_is_deleted_while_it_is_looked_at(site, visits):
 
 @pytest.mark.late
 @pytest.mark.timeout(300)
+@pytest.mark.alone
 async def test_a_history_of_fifty_thousand_events(hand, site, visits, say):
     await hand.start()
     for step in range(25):

@@ -1,11 +1,11 @@
 """A cluster is founded by a command, and nodes join it with a token."""
 
-import subprocess
 
 import pytest
 
-from harness.cluster import BINARY, Cluster, Node, wait_until
+from harness.cluster import Cluster, Node, wait_until
 from harness.ports import free_ports
+from harness.tenure_cli import done, tenure
 
 pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(180)]
 
@@ -27,17 +27,6 @@ class Growing(Cluster):
         self.nodes.append(node)
         node.start()
         return node
-
-
-def tenure(*arguments, node) -> subprocess.CompletedProcess:
-    return subprocess.run([BINARY, "cluster", *map(str, arguments), "--address", node.peer], capture_output=True, text=True,
-                          timeout=60)
-
-
-def done(*arguments, node) -> str:
-    said = tenure(*arguments, node=node)
-    assert said.returncode == 0, f"{arguments}: {said.stdout}{said.stderr}"
-    return said.stdout
 
 
 def found(cluster, number: int = 1):

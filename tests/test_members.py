@@ -3,14 +3,14 @@
 import asyncio
 import random
 import shutil
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.cluster import BINARY, Cluster, wait_until
+from harness.cluster import Cluster, wait_until
 from harness.fleet import Fleet, Pace, under_way
+from harness.tenure_cli import done, tenure
 
 pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(300)]
 
@@ -19,18 +19,6 @@ pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(3
 def seed(request) -> int:
     seed = request.config.getoption("--seed")
     return random.randrange(1 << 32) if seed is None else seed
-
-
-def tenure(*arguments, node) -> subprocess.CompletedProcess:
-    return subprocess.run([BINARY, "cluster", *map(str, arguments), "--address", node.peer], capture_output=True, text=True,
-                          timeout=120)
-
-
-def done(*arguments, node) -> str:
-    """What the command says, once it has done its work."""
-    said = tenure(*arguments, node=node)
-    assert said.returncode == 0, f"{arguments}: {said.stdout}{said.stderr}"
-    return said.stdout
 
 
 def waits_to_join(node) -> bool:

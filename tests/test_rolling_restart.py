@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import subprocess
 import time
 import uuid
 from contextlib import asynccontextmanager
@@ -10,9 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 from temporalio.api.workflowservice.v1 import request_response_pb2 as w
 
-from harness.cluster import BINARY, Cluster, wait_until
+from harness.cluster import Cluster, wait_until
 from harness.fleet import Calls, Fleet, Pace, under_way
 from harness.rpc import execution, start_request, unique
+from harness.tenure_cli import done, tenure
 
 pytestmark = [pytest.mark.tenure, pytest.mark.own_cluster, pytest.mark.timeout(300)]
 
@@ -24,17 +24,6 @@ AIM = 0.2
 def seed(request) -> int:
     seed = request.config.getoption("--seed")
     return random.randrange(1 << 32) if seed is None else seed
-
-
-def tenure(*arguments, node) -> subprocess.CompletedProcess:
-    return subprocess.run([BINARY, "cluster", *map(str, arguments), "--address", node.peer], capture_output=True, text=True,
-                          timeout=60)
-
-
-def done(*arguments, node) -> str:
-    said = tenure(*arguments, node=node)
-    assert said.returncode == 0, f"{arguments}: {said.stdout}{said.stderr}"
-    return said.stdout
 
 
 def led(cluster, node) -> int:
